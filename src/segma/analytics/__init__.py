@@ -1,0 +1,1 @@
+"""The history: loader of rows, named queries, the embedded ClickHouse server."""

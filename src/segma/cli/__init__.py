@@ -1,0 +1,1 @@
+"""The commands that a person types; starts and joins the rooms."""

@@ -1,0 +1,1 @@
+"""The Falcon application: beacons in, records out. It stores first and understands little."""

@@ -1,0 +1,105 @@
+"""What arrives over HTTP, and what the collector makes of it.
+
+The collector reads the envelope (:class:`Beacon`) and leaves the events as the bytes they came as; ``recognise``
+decodes those (:class:`SentEvent`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+
+from segma.contracts.codec import Raw, Value, written
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
+ActionName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
+Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+"""Milliseconds since the epoch, up to the end of the year 9999."""
+Count = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+
+
+class Beacon(Value, frozen=True):
+    """The envelope that the SDK sends to ``POST /v1/beacons``.
+
+    ``site`` is the site's public key; ``token`` the link token, whenever the SDK has one; ``click`` the click id that
+    the redirect endpoint gave to the landing page; ``sent_at_ms`` the client's clock when this beacon left, from which
+    its skew is known. ``device`` is chosen by the browser and trusted for nothing but telling browsers apart.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    site: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    device: Id
+    sent_at_ms: Millis
+    events: Annotated[list[Raw], msgspec.Meta(min_length=1)]
+    token: Annotated[str, msgspec.Meta(max_length=2_048)] = ""
+    click: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    schema: int = written(1)
+
+
+class ServerBeacon(Value, frozen=True):
+    """The envelope of server-side events, ``POST /v1/events`` with a secret key.
+
+    ``subscriber`` is Segma's id or, where the caller has none, ``address`` (made an id at the door, never stored).
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    site: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    events: Annotated[list[Raw], msgspec.Meta(min_length=1)]
+    subscriber: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    address: Annotated[str, msgspec.Meta(max_length=320)] = ""
+    sent_at_ms: Millis | None = None
+    schema: int = written(1)
+
+
+class SentEvent(Value, frozen=True):
+    """One event as a client sends it. ``order`` is the device's running number, breaks ties."""
+
+    event_id: Id
+    action: ActionName
+    occurred_at_ms: Millis
+    order: Count = 0
+    properties: dict[str, Any] = {}
+
+
+class Source(StrEnum):
+    """Through which door a record came."""
+
+    SDK = "sdk"
+    SERVER = "server"
+    PIXEL = "pixel"
+    REDIRECT = "redirect"
+    WEBHOOK = "webhook"
+
+
+class BeaconRecord(Value, frozen=True):
+    """A record of the topic ``beacons``: the original bytes and what only the server knows.
+
+    ``subscriber`` is set where the server is sure: a verified token, a secret key, a redirect's or pixel's token.
+    ``token_problem`` is the reason why a token that was sent is not believed (the events count all the same, without
+    it). ``skew_ms`` is ``received_at_ms - sent_at_ms``: added to the client's times. ``address`` never stands here:
+    ``ip`` is truncated (IPv4 to /24, IPv6 to /48).
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    workspace: str
+    site: str
+    source: Source
+    received_at_ms: int
+    body: bytes
+    device: str = ""
+    subscriber: str = ""
+    token_issued_at_s: int = 0
+    token_problem: str = ""
+    click: str = ""
+    skew_ms: int = 0
+    ip: str = ""
+    user_agent: str = ""
+    origin: str = ""
+    properties: dict[str, str] = {}
+    """Of a redirect or a pixel, whose body is empty: campaign, destination, what the scanner check saw."""
+    schema: int = written(1)

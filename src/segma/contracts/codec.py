@@ -1,0 +1,117 @@
+"""Bytes to types and back: the only place that knows msgspec's encoders.
+
+Every type on a wire or in a store is a :class:`Value` and carries ``schema``; a reader refuses a newer schema instead
+of guessing (:data:`Reason.NEWER_SCHEMA`). Encoding is deterministic: equal values are equal bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from segma.contracts.errors import BadRecord
+from segma.contracts.reasons import Reason
+
+T = TypeVar("T")
+
+MAX_DEPTH: Final = 32
+"""Deepest nesting of arrays and objects taken from outside: far above real events, far below the stack."""
+
+Raw = msgspec.Raw
+UNSET: Final = msgspec.UNSET
+UnsetType = msgspec.UnsetType
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Base of the types on a wire: immutable, compared by value, defaults left out when encoded."""
+
+
+_json_encoder = msgspec.json.Encoder(order="deterministic")
+_msgpack_encoder = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def written(schema: int) -> Any:
+    """The default of a ``schema`` field: it is always encoded, so that an old record is known as one for ever."""
+    # NOTE: omit_defaults leaves out what equals a plain default, but never what comes from a factory.
+    return msgspec.field(default_factory=lambda: schema)
+
+
+def to_json(value: object) -> bytes:
+    """Encode as compact JSON with sorted keys."""
+    return _json_encoder.encode(value)
+
+
+def to_msgpack(value: object) -> bytes:
+    """Encode as MessagePack with sorted keys."""
+    return _msgpack_encoder.encode(value)
+
+
+def to_builtins(value: object) -> Any:
+    """Turn a typed value into dicts, lists and scalars, for printing and templates."""
+    return msgspec.to_builtins(value)
+
+
+def replaced(value: T, **changes: Any) -> T:
+    """A copy of a :class:`Value` with some fields changed."""
+    return msgspec.structs.replace(value, **changes)  # type: ignore[type-var]
+
+
+def json_reader(kind: Any) -> Callable[[bytes | str], Any]:
+    """A reader of JSON for ``kind``: strict (no coercion between strings, numbers and booleans). Make it once.
+
+    The reader raises :class:`BadRecord` (``undecodable`` with the JSON path of the fault, ``newer_schema``).
+    """
+    decoder = msgspec.json.Decoder(kind, strict=True)
+    return lambda data: _decoded(decoder, data)
+
+
+def msgpack_reader(kind: Any) -> Callable[[bytes], Any]:
+    """A reader of MessagePack for ``kind``; errors as for :func:`json_reader`."""
+    decoder = msgspec.msgpack.Decoder(kind, strict=True)
+    return lambda data: _decoded(decoder, data)
+
+
+def _decoded(decoder: Any, data: Any) -> Any:
+    try:
+        value = decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRecord(Reason.UNDECODABLE, _safe(error)) from None
+    schema = getattr(value, "schema", None)
+    newest = getattr(type(value), "SCHEMA", None)
+    if schema is not None and newest is not None and schema > newest:
+        raise BadRecord(Reason.NEWER_SCHEMA, f"schema {schema}, this release reads up to {newest}")
+    return value
+
+
+def _safe(error: Exception) -> str:
+    # NOTE: msgspec's messages name types and JSON paths, never the values found, so they are safe to log.
+    return str(error) if isinstance(error, msgspec.MsgspecError) else type(error).__name__
+
+
+def depth_exceeds(data: bytes, limit: int = MAX_DEPTH) -> bool:
+    """Whether JSON text nests deeper than ``limit``, seen without parsing it (brackets in strings do not count)."""
+    # PERF: almost every beacon has fewer brackets than the limit; two counts in C settle those.
+    if data.count(b"[") + data.count(b"{") <= limit:
+        return False
+    depth = 0
+    in_string = False
+    escaped = False
+    for byte in data:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in b"[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif byte in b"]}":
+            depth -= 1
+    return False

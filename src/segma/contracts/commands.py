@@ -1,0 +1,101 @@
+"""Commands (what should change at an email platform) and outcomes (what did)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+from segma.contracts.codec import Value, written
+
+
+class EventRef(Value, frozen=True):
+    """An event as evidence: enough to say which it was, nothing more."""
+
+    event_id: str
+    action: str
+    occurred_at_ms: int
+
+
+class Verb(StrEnum):
+    """What a command asks for."""
+
+    MOVE = "move"
+    ADD = "add"
+    REMOVE = "remove"
+    TAG = "tag"
+    UNTAG = "untag"
+    WEBHOOK = "webhook"
+
+
+class Command(Value, frozen=True):
+    """A record of ``moves.<workspace>.<account>``.
+
+    ``command_id``: 32 hexadecimal digits of the SHA-256 of the JSON array ``[match_id, position]`` (an undo's:
+    ``[match_id, position, "undo"]``), so a repetition after a crash has the same id. ``to_list``/``from_list`` are list
+    names, resolved; ``tag`` and ``url`` belong to their verbs. ``undoes`` names the command that this one takes back:
+    the sink reverts only what its ledger says that command changed. ``evidence``: step name (or number) → its events.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    command_id: str
+    workspace: str
+    account: str
+    subscriber: str
+    verb: Verb
+    listener: str
+    version: int
+    match_id: str
+    position: int
+    matched_at_ms: int
+    to_list: str = ""
+    from_list: str = ""
+    tag: str = ""
+    url: str = ""
+    undoes: str = ""
+    evidence: dict[str, tuple[EventRef, ...]] = {}
+    log_time_ms: int = 0
+    received_at_ms: int = 0
+    """When the collector received the event that completed the match; 0 where a deadline did."""
+    schema: int = written(1)
+
+
+class Result(StrEnum):
+    """What became of a command."""
+
+    APPLIED = "applied"
+    ALREADY = "already"
+    """The platform was already as wanted: success."""
+    SKIPPED = "skipped"
+    """Not asked for any more, or vetoed: the reason says which."""
+    FAILED = "failed"
+    """For good; the command is a dead letter too."""
+
+
+class Outcome(Value, frozen=True):
+    """A record of ``outcomes``: the ledger. One per command id, whatever happens.
+
+    ``changed`` says what the call changed, as ``+list`` and ``-list``: an undo reverts exactly that. ``answer`` is the
+    platform's answer in a few safe words. ``calls`` counts the attempts.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    command_id: str
+    workspace: str
+    account: str
+    subscriber: str
+    result: Result
+    at_ms: int
+    reason: str = ""
+    answer: str = ""
+    changed: tuple[str, ...] = ()
+    calls: int = 1
+    listener: str = ""
+    match_id: str = ""
+    verb: str = ""
+    to_list: str = ""
+    from_list: str = ""
+    received_at_ms: int = 0
+    matched_at_ms: int = 0
+    schema: int = written(1)

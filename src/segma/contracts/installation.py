@@ -1,0 +1,133 @@
+"""The installation's file, ``segma.yaml``, as checked values: workspaces, their sites and their accounts.
+
+Rooms read the file in their ``config.py`` and hand the mapping to :func:`check_installation`, which names every problem
+at once. Secrets stand elsewhere: the file only says where (:class:`SecretAt`); a room resolves those that it needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from segma.contracts.errors import ConfigError, Problem
+
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)")
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds of ``250ms``, ``10s``, ``30m``, ``2h``, ``7d``: one whole number, more than zero, and one unit.
+
+    Raises ``ValueError`` with a sentence that says what would be right.
+    """
+    found = _DURATION.fullmatch(text)
+    if not found or int(found[1]) == 0:
+        raise ValueError("write a whole number above zero and one unit: 250ms, 10s, 30m, 2h or 7d")
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
+def _as_ms(value: object) -> object:
+    return duration_ms(value) if isinstance(value, str) else value
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+"""Names of workspaces, sites and accounts: they become parts of topics' and files' names."""
+DurationMs = Annotated[int, BeforeValidator(_as_ms), Field(gt=0)]
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecretAt(_Checked):
+    """Where a secret stands: in an environment variable, or in a file (relative to ``segma.yaml``)."""
+
+    env: str | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> SecretAt:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("give either env or file")
+        return self
+
+
+class Site(_Checked):
+    """One website of a workspace. ``key`` is public: it stands in the page."""
+
+    key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
+    origins: tuple[str, ...] = ()
+    """Origins whose pages may send beacons, such as ``https://shop.example``."""
+    redirect_hosts: tuple[str, ...] = ()
+    """``host`` or ``host:port`` that the click redirect may lead to."""
+    server_key: SecretAt | None = None
+    """The secret of server-side events; without it they are refused."""
+    token_param: str = "sgm"  # noqa: S105
+    campaign_param: str = "utm_campaign"
+    click_param: str = "sgm_click"
+    max_body_bytes: Annotated[int, Field(gt=0)] = 65_536
+    """64 KiB is what browsers let ``sendBeacon`` and keepalive requests carry."""
+    max_events: Annotated[int, Field(gt=0)] = 200
+    rate_per_s: Annotated[float, Field(gt=0)] = 50.0
+    """Beacons a second that one client address may send, on average; ``rate_burst`` at once."""
+    rate_burst: Annotated[int, Field(gt=0)] = 200
+
+
+class Account(_Checked):
+    """One login at one email platform. ``options`` are the sink's own and checked by it."""
+
+    sink: Name
+    options: dict[str, Any] = {}
+
+
+class Workspace(_Checked):
+    """One client of the installation."""
+
+    secret: SecretAt
+    """32 bytes or more: from it and the address comes the subscriber's id. It never changes."""
+    sites: dict[Name, Site] = {}
+    accounts: dict[Name, Account] = {}
+    listeners: str = "listeners"
+    """The directory of the listeners' YAML files."""
+    actions: str = "actions.yaml"
+    """The file of the site's own actions; it may be absent."""
+    session_gap: DurationMs = 30 * 60_000
+    lateness: DurationMs = 10 * 60_000
+    max_delay: DurationMs = 86_400_000
+    grace: DurationMs = 2_000
+    quarantine: DurationMs = 60_000
+
+
+class Installation(_Checked):
+    """Everything in ``segma.yaml``."""
+
+    token_keys: SecretAt
+    """One key a line, newest first: ``<key id> <128 hexadecimal digits>``."""
+    token_max_age: DurationMs = 400 * 86_400_000
+    workspaces: dict[Name, Workspace]
+    partitions: Annotated[int, Field(ge=1, le=1_024)] = 4
+    """Of the keyed topics: frozen once the log holds them."""
+
+    @model_validator(mode="after")
+    def _site_keys_are_unique(self) -> Installation:
+        keys = [site.key for workspace in self.workspaces.values() for site in workspace.sites.values()]
+        doubled = {key for key in keys if keys.count(key) > 1}
+        if doubled:
+            raise ValueError(f"two sites share a key: {', '.join(sorted(doubled))}")
+        return self
+
+
+def check_installation(raw: Mapping[str, Any], *, where: str) -> Installation:
+    """The checked installation, or :class:`ConfigError` with every problem. ``where`` is the file's name."""
+    try:
+        return Installation.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError([_problem(where, fault) for fault in error.errors(include_input=False)]) from None
+
+
+def _problem(where: str, fault: Mapping[str, Any]) -> Problem:
+    field = ".".join(str(part) for part in fault["loc"])
+    return Problem(where=where, field=field, found=str(fault["msg"]), wanted="see docs/configuration.md")

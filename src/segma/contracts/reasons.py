@@ -1,0 +1,67 @@
+"""The closed set of reasons: why something was refused, dead-lettered, flagged, or not done.
+
+A reason is a past fact. Each carries the sentence that the documentation prints; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why. The value is what stands in rows, answers and metrics (a bounded label)."""
+
+    explanation: str
+
+    def __new__(cls, value: str, explanation: str) -> Reason:
+        """Attach the sentence to the value."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.explanation = explanation
+        return member
+
+    # At the collector's door.
+    TOO_LARGE = "too_large", "The body is larger than the site's limit."
+    TOO_MANY_EVENTS = "too_many_events", "The beacon carries more events than the site's limit."
+    TOO_DEEP = "too_deep", "The JSON is nested deeper than 32 levels."
+    NOT_UTF8 = "not_utf8", "The body is not UTF-8."
+    NOT_JSON = "not_json", "The body is not JSON."
+    WRONG_TYPE = "wrong_type", "A field has another type, or a value outside its bounds."
+    MISSING_FIELD = "missing_field", "A required field is absent."
+    UNKNOWN_SITE = "unknown_site", "No site has this key."
+    WRONG_ORIGIN = "wrong_origin", "The page's origin is not one of the site's."
+    BAD_KEY = "bad_key", "The secret key of a server-side call is wrong or absent."
+    RATE_LIMITED = "rate_limited", "The client sent more than its share; try again after the given seconds."
+    BAD_DESTINATION = "bad_destination", "The link's destination is neither in its token nor on the site's allow-list."
+    LOG_UNAVAILABLE = "log_unavailable", "Neither the log nor the spool could store it; nothing was accepted."
+    SPOOL_FULL = "spool_full", "The log is away and the collector's own disk space for waiting beacons is used up."
+
+    # Tokens.
+    TOKEN_MALFORMED = "token_malformed", "The token is cut off or not of a token's form."
+    TOKEN_FORGED = "token_forged", "The token's seal does not fit: it was not made with our key or was changed."
+    TOKEN_UNKNOWN_KEY = "token_unknown_key", "The token was sealed with a key that is no longer (or never was) ours."
+    TOKEN_EXPIRED = "token_expired", "The token is older than the workspace lets tokens live."
+    TOKEN_FOREIGN = "token_foreign", "The token belongs to another workspace."
+
+    # In the flows.
+    UNDECODABLE = "undecodable", "The record in the log does not decode as what its topic holds."
+    NEWER_SCHEMA = "newer_schema", "The record was written by a newer release than this one."
+    UNKNOWN_ACTION = "unknown_action", "The action is neither in the vocabulary nor in the site's actions.yaml."
+    BAD_EVENT = "bad_event", "The event lacks a field, has a wrong type or a value outside its bounds."
+    CLOCK_OFF = "clock_off", "The event claims a time further in the past than the longest delay allowed."
+    LATE = "late", "The event is older than the lateness: recorded, not matched."
+    DUPLICATE = "duplicate", "An event of this id was already there; the first to arrive counts."
+    PROCESSING_FAILED = "processing_failed", "The flow failed on this record; it was set aside and the flow went on."
+    NO_IDENTITY = "no_identity", "The sequence completed for somebody unknown: a row, no list move."
+    SHADOWED = "shadowed", "The listener's version is not live yet: a row, no list move."
+    TOO_MANY_LISTS = "too_many_lists", "The listener has already named as many different lists as it may."
+    BAD_LIST_NAME = "bad_list_name", "The list's name, made from the event, is empty."
+
+    # At delivery.
+    UNKNOWN_ACCOUNT = "unknown_account", "No account of this name is configured."
+    UNKNOWN_SUBSCRIBER = "unknown_subscriber", "The directory has no address for this subscriber."
+    UNSUPPORTED = "unsupported", "The platform cannot do this kind of command."
+    REFUSED_BY_PLATFORM = "refused_by_platform", "The platform refused it for good."
+    RETRIES_EXHAUSTED = "retries_exhausted", "The platform did not take it within the time that retries may last."
+    UNSUBSCRIBED = "unsubscribed", "The person left; nobody is added back against their will."
+    SUPERSEDED = "superseded", "A later command for the same person and list made this one pointless."

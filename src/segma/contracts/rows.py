@@ -1,0 +1,130 @@
+"""Rows of the history (topic ``rows``), dead letters, and the directory's entries."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from segma.contracts.codec import Value, written
+from segma.contracts.commands import Command, EventRef
+from segma.contracts.events import Event
+
+
+class EventRow(Value, frozen=True, tag="event", tag_field="row"):
+    """An event as the flow saw it. ``reason`` is ``late``, ``duplicate``, … where it was not matched; else empty."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    event: Event
+    session: str = ""
+    reason: str = ""
+    schema: int = written(1)
+
+
+class SessionRow(Value, frozen=True, tag="session", tag_field="row"):
+    """A session as known now; a newer row of the same ``session`` id replaces it. ``joined``: ids that it took in."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    workspace: str
+    subscriber: str
+    session: str
+    started_at_ms: int
+    ended_at_ms: int
+    events: int
+    landing_path: str = ""
+    campaign: str = ""
+    joined: tuple[str, ...] = ()
+    schema: int = written(1)
+
+
+class MatchRow(Value, frozen=True, tag="match", tag_field="row"):
+    """A match, an amendment (same wants, other evidence) or a retraction.
+
+    ``reason`` says why a match made no command (``no_identity``, ``shadowed``), else it is empty.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    kind: str
+    """``match``, ``amendment`` or ``retraction``."""
+    workspace: str
+    subscriber: str
+    listener: str
+    version: int
+    match_id: str
+    matched_at_ms: int
+    evidence: dict[str, tuple[EventRef, ...]] = {}
+    replaces: str = ""
+    """Of an amendment: the match id whose place this one takes."""
+    reason: str = ""
+    log_time_ms: int = 0
+    schema: int = written(1)
+
+
+class CommandRow(Value, frozen=True, tag="command", tag_field="row"):
+    """A command, as it was written to its account's topic."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    command: Command
+    schema: int = written(1)
+
+
+class MembershipRow(Value, frozen=True, tag="membership", tag_field="row"):
+    """The baseline of an import: this person was a member of this list at that time."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    workspace: str
+    account: str
+    list_name: str
+    subscriber: str
+    member: bool
+    at_ms: int
+    schema: int = written(1)
+
+
+Row = EventRow | SessionRow | MatchRow | CommandRow | MembershipRow
+
+
+class DeadLetter(Value, frozen=True):
+    """A record of ``dead_letters``: what could not be used, why, and where it came from.
+
+    ``value`` is the record's bytes, cut at ``MAX_SAMPLE_BYTES``; ``size`` its whole length. For what never reached the
+    log, ``topic`` is the door (``http``), partition and offset are -1.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+    MAX_SAMPLE_BYTES: ClassVar[int] = 16_384
+
+    reason: str
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    detail: str = ""
+    workspace: str = ""
+    site: str = ""
+    key: bytes = b""
+    value: bytes = b""
+    size: int = 0
+    schema: int = written(1)
+
+
+class DirectoryEntry(Value, frozen=True):
+    """A record of ``subscribers``: the only place where an address stands.
+
+    ``platform_ids``: account → the platform's own id of the person.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    workspace: str
+    subscriber: str
+    address: str
+    name: str = ""
+    platform_ids: dict[str, str] = {}
+    schema: int = written(1)
+
+    def __repr__(self) -> str:
+        return f"DirectoryEntry({self.workspace}/{self.subscriber})"

@@ -1,0 +1,79 @@
+"""The topics of the log: their names, shapes and keys. No other place knows a topic's name."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from segma.contracts.codec import Value
+
+DAY_MS: Final = 86_400_000
+
+
+class Topic(Value, frozen=True):
+    """One topic. ``partitions`` is frozen for the topic's life; ``retention_ms`` 0 keeps for ever.
+
+    A compacted topic keeps the newest record of each key for ever (a record with no value deletes the key).
+    """
+
+    name: str
+    partitions: int
+    retention_ms: int = 30 * DAY_MS
+    compacted: bool = False
+
+
+DEFAULT_PARTITIONS: Final = 4
+"""Of the keyed topics in the embedded log. Kafka gets more (``segma topics create``): they can never be added later."""
+
+BEACONS: Final = "beacons"
+"""Key: the device; for server events, pixels and redirects the subscriber. Value: ``BeaconRecord`` (MessagePack)."""
+EVENTS: Final = "events"
+"""Key: the subscriber (workspace in front). Value: ``Event`` or ``LogTime`` (JSON)."""
+ROWS: Final = "rows"
+"""Key: the subscriber. Value: a row for the history (JSON)."""
+OUTCOMES: Final = "outcomes"
+"""Key: the account. Value: ``Outcome`` (JSON): what became of each command; the sinks' ledger."""
+SUBSCRIBERS: Final = "subscribers"
+"""Compacted. Key: workspace/subscriber. Value: ``DirectoryEntry`` (JSON): the only holder of addresses."""
+LISTENERS: Final = "listeners"
+"""Compacted. Key: workspace/listener/version."""
+DEAD_LETTERS: Final = "dead_letters"
+"""Key: the topic it came from. Value: ``DeadLetter`` (MessagePack)."""
+
+
+def moves_topic(workspace: str, account: str) -> str:
+    """The commands of one account: one partition, one consumer."""
+    return f"moves.{workspace}.{account}"
+
+
+def fixed_topics(partitions: int = DEFAULT_PARTITIONS) -> list[Topic]:
+    """Every topic that does not depend on the accounts."""
+    return [
+        Topic(BEACONS, partitions),
+        Topic(EVENTS, partitions),
+        Topic(ROWS, partitions),
+        Topic(OUTCOMES, 1, retention_ms=90 * DAY_MS),
+        Topic(SUBSCRIBERS, 1, compacted=True, retention_ms=0),
+        Topic(LISTENERS, 1, compacted=True, retention_ms=0),
+        Topic(DEAD_LETTERS, 1, retention_ms=90 * DAY_MS),
+    ]
+
+
+def account_topic(workspace: str, account: str) -> Topic:
+    """The topic of one account's commands."""
+    return Topic(moves_topic(workspace, account), 1)
+
+
+def subscriber_key(workspace: str, subscriber: str) -> bytes:
+    """The log key of everything about one subscriber; two workspaces never share one."""
+    return f"{workspace}/{subscriber}".encode()
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key: CRC-32 modulo the count. Stable on every platform (``hash`` is not)."""
+    return zlib.crc32(key) % partitions
+
+
+def group_of(key: bytes, partitions: int, groups: int) -> int:
+    """The key group of a key within its partition: what :func:`partition_of` left of the CRC-32, modulo the count."""
+    return zlib.crc32(key) // partitions % groups

@@ -1,0 +1,209 @@
+"""A listener as a value: what the parser makes of a YAML document and everything else reads.
+
+Durations are integer milliseconds, steps are numbered from 1 in the sequence with the ``not``s counted, defaults are
+filled in, ``where``/``session``/``trust`` that stood beside ``any_of`` or ``all_of`` are pushed into each member.
+Everything is frozen and compares by value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Op(StrEnum):
+    """A ``where`` operator (SEMANTICS 1)."""
+
+    EQUALS = "equals"
+    ONE_OF = "one_of"
+    NOT_EQUALS = "not_equals"
+    NONE_OF = "none_of"
+    GLOB = "glob"
+    """Not written by name: the short form's string with ``*``, or a list of which at least one has it
+    (then ``operand`` is a tuple of values, and each string with a ``*`` in it is a glob)."""
+    AT_LEAST = "at_least"
+    MORE_THAN = "more_than"
+    AT_MOST = "at_most"
+    LESS_THAN = "less_than"
+    BETWEEN = "between"
+    STARTS_WITH = "starts_with"
+    ENDS_WITH = "ends_with"
+    CONTAINS = "contains"
+    MATCHES = "matches"
+    EXISTS = "exists"
+    SAME_AS = "same_as"
+    DIFFERS_FROM = "differs_from"
+    SHARES_WITH = "shares_with"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """``step.property`` of an earlier step: the step's number and the property's path."""
+
+    step: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """One line of a ``where``: a path into the properties, an operator, and a constant or a reference.
+
+    Operands: EQUALS, NOT_EQUALS a scalar; ONE_OF, NONE_OF, GLOB a tuple; BETWEEN a pair; EXISTS a bool; MATCHES the
+    pattern's text; SAME_AS, DIFFERS_FROM, SHARES_WITH a :class:`Reference`; the numeric ones a number or a reference
+    (BETWEEN: each of the pair). One property with two operators is two predicates.
+    """
+
+    path: str
+    op: Op
+    operand: Any
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The references in the operand."""
+        parts = self.operand if isinstance(self.operand, tuple) else (self.operand,)
+        return tuple(part for part in parts if isinstance(part, Reference))
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a single event must be: the action *or* any of the nested conditions, and all the rest.
+
+    ``action`` is ``"*"`` for any. Exactly one of ``action`` and ``any_of`` is given. ``session``: predicates with the
+    paths ``duration`` (milliseconds) and ``events``, judged on the session up to and including the event. ``trust``: at
+    least that (``browser``, ``token``, ``server``; None asks nothing; the listener's own is already folded in).
+    """
+
+    action: str | None = None
+    any_of: tuple[Condition, ...] = ()
+    where: tuple[Predicate, ...] = ()
+    session: tuple[Predicate, ...] = ()
+    trust: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How often a step is taken: from ``at_least`` (0 or more) to ``at_most`` (None: no end)."""
+
+    at_least: int = 1
+    at_most: int | None = 1
+
+    @property
+    def once(self) -> bool:
+        """Whether this is an ordinary step, no loop."""
+        return self.at_least == 1 and self.at_most == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Instead of times: fitting events with a number at ``of`` are taken until their sum reaches ``at_least``."""
+
+    of: str
+    at_least: float | int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step that takes events: one condition, or ``all_of`` (then ``condition`` is None)."""
+
+    number: int
+    name: str | None
+    condition: Condition | None = None
+    all_of: tuple[Condition, ...] = ()
+    times: Times = Times()
+    distinct_by: str | None = None
+    until: Condition | None = None
+    sum: Sum | None = None
+    optional: bool = False
+    next: bool = False
+    within_ms: int | None = None
+    after_ms: int | None = None
+
+    @property
+    def key(self) -> str:
+        """How evidence calls it: its name, or its number."""
+        return self.name or str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """A guard. ``for_ms`` only on a first or last one; ``ever`` (``for: ever``) only on a first one."""
+
+    number: int
+    condition: Condition
+    name: str | None = None
+    for_ms: int | None = None
+    ever: bool = False
+
+
+class Scope(StrEnum):
+    """Whether all matched steps must lie in one session."""
+
+    SUBSCRIBER = "subscriber"
+    SESSION = "session"
+
+
+class Repeat(StrEnum):
+    """How often a subscriber may match."""
+
+    EVERY = "every"
+    ONCE = "once"
+    COOLDOWN = "cooldown"
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A list's name: literal text and references in turn, as it was written in ``text``.
+
+    ``parts`` holds strings and :class:`Reference`; a name without reference is one string.
+    """
+
+    text: str
+    parts: tuple[str | Reference, ...]
+
+
+class Do(StrEnum):
+    """What one line of ``then`` does."""
+
+    MOVE = "move"
+    ADD = "add"
+    REMOVE = "remove"
+    TAG = "tag"
+    UNTAG = "untag"
+    WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One line of ``then``; fields that do not belong to its verb are None."""
+
+    do: Do
+    at: str | None = None
+    to_list: Template | None = None
+    from_list: Template | None = None
+    tag: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listener, whole and checked."""
+
+    name: str
+    version: int
+    sequence: tuple[Step | Not, ...]
+    description: str = ""
+    within_ms: int | None = None
+    scope: Scope = Scope.SUBSCRIBER
+    repeat: Repeat = Repeat.EVERY
+    cooldown_ms: int | None = None
+    undo: bool = True
+    """``on_retraction``: undo (True) or keep (False)."""
+    per: str | None = None
+    trust: str | None = None
+    max_lists: int = 50
+    then: tuple[Response, ...] = ()
+
+    def step(self, number: int) -> Step | Not:
+        """The element of this number (from 1)."""
+        return self.sequence[number - 1]

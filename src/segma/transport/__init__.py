@@ -1,0 +1,1 @@
+"""The log: topics, publish with confirmation, consume with positions."""
