@@ -1,0 +1,74 @@
+"""``segma``: the command line. Each command's module is imported only when it is asked for, so ``--help`` is quick."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import click
+
+from segma import __version__
+from segma.cli.output import fail_on
+from segma.contracts.errors import SegmaError
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "demo": ("segma.cli.demo", "The whole trip on this machine: inbox, shop, lists that change within a second."),
+    "up": ("segma.cli.up", "Start collector, flow, delivery and console, and keep them running."),
+    "test": ("segma.cli.check", "Run the project's own tests."),
+    "doctor": ("segma.cli.doctor", "Say what this machine has, what runs, and what is wrong."),
+    "import": ("segma.cli.people", "Read the people of a list (or a CSV) into the directory."),
+    "link": ("segma.cli.people", "Print the link of one person, as it would stand in an email."),
+    "tail": ("segma.cli.tail", "Follow live events, matches, moves and outcomes."),
+    "listeners": ("segma.cli.listeners", "Check, describe, lint and test listeners."),
+    "match": ("segma.cli.match", "Run listeners over a file of events."),
+    "explain": ("segma.cli.explain", "Say why a listener matched somebody, or why not."),
+    "actions": ("segma.cli.actions", "Every action, with markup, a sample event and a sample listener."),
+}
+"""Command → (module, one line of help). The module offers a Click command (or group) named ``<command>_command``."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of :data:`COMMANDS`: the way a newcomer goes."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turn our errors into a sentence and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except SegmaError as error:
+            fail_on(error)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="segma")
+def cli() -> None:
+    """Segma: from what people do, in order, to the list they belong in.
+
+    Exit codes: 0 well, 1 something is wrong with what was asked about, 2 usage or settings, 3 something is not
+    reachable now, 4 it runs already.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="segma")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What every process reads at its start: where the installation's file and its data are, and which log to open.
+
+The environment and files are read here, in the rooms' own ``config.py`` and in ``cli/``, nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import yaml
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from segma.contracts.errors import ConfigError, Problem
+from segma.contracts.installation import Installation, SecretAt, check_installation
+from segma.contracts.tokens import KEY_BYTES, Keyring, TokenKey
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+class Settings(BaseSettings):
+    """Settings shared by all processes, from the environment (``SEGMA_…``). Rooms extend it in their ``config.py``."""
+
+    model_config = SettingsConfigDict(env_prefix="SEGMA_", extra="ignore", frozen=True)
+
+    config: Path = Path("segma.yaml")
+    """The installation's file."""
+    data: Path = Path(".segma/data")
+    """The directory of everything that is written: log, spools, recovery stores, lists of the file sink."""
+    log: Literal["embedded"] = "embedded"
+    """Which log."""
+
+
+def settings_of(kind: type[S]) -> S:
+    """Read settings, or :class:`ConfigError` with every problem, named by their environment variables."""
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = kind.model_config.get("env_prefix", "")
+        raise ConfigError(
+            [
+                Problem(
+                    where="environment",
+                    field=f"{prefix}{'.'.join(map(str, fault['loc']))}".upper(),
+                    found=fault["msg"],
+                    wanted="see docs/configuration.md",
+                )
+                for fault in error.errors(include_input=False)
+            ]
+        ) from None
+
+
+def load_installation(path: Path) -> Installation:
+    """Read and check ``segma.yaml``. Raises :class:`ConfigError` with every problem."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([Problem(str(path), "", f"cannot be read ({error.strerror})", "`segma init`")]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigError([Problem(where, "", "is not YAML", "mend that line")]) from None
+    if not isinstance(raw, dict):
+        raise ConfigError([Problem(str(path), "", "holds no mapping", "start it with `workspaces:`")])
+    return check_installation(raw, where=str(path))
+
+
+def read_secret(at: SecretAt, *, beside: Path, field: str) -> bytes:
+    """The secret's bytes, without the line end. ``beside``: the installation's file. Never part of an error's text."""
+    if at.env is not None:
+        value = os.environ.get(at.env, "").encode()
+        wanted = f"set the environment variable {at.env}"
+    else:
+        path = beside.parent / str(at.file)
+        wanted = f"put it into {path}"
+        try:
+            value = path.read_bytes()
+        except OSError:
+            value = b""
+    value = value.strip()
+    if not value:
+        raise ConfigError([Problem(str(beside), field, "the secret is empty or cannot be read", wanted)])
+    return value
+
+
+def load_keyring(installation: Installation, *, beside: Path) -> Keyring:
+    """The keyring of the tokens in links."""
+    text = read_secret(installation.token_keys, beside=beside, field="token_keys").decode("ascii", "replace")
+    keys: list[TokenKey] = []
+    for line in text.splitlines():
+        key_id, _, digits = line.strip().partition(" ")
+        try:
+            secret = bytes.fromhex(digits)
+        except ValueError:
+            secret = b""
+        if len(secret) != KEY_BYTES or not key_id.isalnum():
+            raise ConfigError(
+                [Problem(str(beside), "token_keys", "a line is not a key", "`<key id> <128 hexadecimal digits>`")]
+            )
+        keys.append(TokenKey(key_id, secret))
+    return Keyring(keys, max_age_s=installation.token_max_age // 1_000)
