@@ -14,6 +14,7 @@ from segma.contracts.errors import SegmaError
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("segma.cli.demo", "The whole trip on this machine: inbox, shop, lists that change within a second."),
     "up": ("segma.cli.up", "Start collector, flow, delivery and console, and keep them running."),
+    "down": ("segma.cli.up", "Stop what runs in a home."),
     "test": ("segma.cli.check", "Run the project's own tests."),
     "doctor": ("segma.cli.doctor", "Say what this machine has, what runs, and what is wrong."),
     "import": ("segma.cli.people", "Read the people of a list (or a CSV) into the directory."),

@@ -1,0 +1,130 @@
+"""``segma doctor``: what this machine has, what runs, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.table import Table
+
+from segma.cli.output import Exit, out, print_json
+from segma.cli.supervise import running
+from segma.cli.up import home_option, json_option, sdk_bundle
+from segma.contracts.errors import ConfigError, SegmaError
+from segma.flows.language.files import load_listeners
+from segma.transport.config import load_installation, load_keyring
+
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
+MAC_BROWSERS: Final = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+HOW_TO_GET_A_BROWSER: Final = (
+    "install Chromium or Chrome (Debian, Ubuntu: `sudo apt install chromium`; Fedora: `sudo dnf install chromium`; "
+    "macOS: `brew install --cask chromium`), or name one in SEGMA_BROWSER"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``ok`` None: not needed now, said for information."""
+
+    subject: str
+    ok: bool | None
+    found: str
+    remedy: str = ""
+
+
+def find_browser() -> str | None:
+    """The Chromium or Chrome to drive: ``SEGMA_BROWSER``, else the first one installed."""
+    named = os.environ.get("SEGMA_BROWSER")
+    if named:
+        return shutil.which(named)
+    for name in (*BROWSERS, *MAC_BROWSERS):
+        if path := shutil.which(name):
+            return path
+    return None
+
+
+def machine() -> list[Finding]:
+    """Python, Node, a browser, the SDK, disk."""
+    fits = (3, 11) <= sys.version_info[:2] <= (3, 12)
+    browser = find_browser()
+    bundle = sdk_bundle()
+    free_gb = shutil.disk_usage(".").free / 1e9
+    return [
+        Finding("Python", fits, platform.python_version(), "use 3.11 or 3.12: Bytewax has wheels for no newer one"),
+        Finding("Node", *_version("node"), remedy="install Node 20 or newer: it builds the browser SDK"),
+        Finding("browser", browser is not None or None, browser or "none (for `demo --drive`)", HOW_TO_GET_A_BROWSER),
+        Finding("browser SDK", bundle.is_file(), str(bundle), "`./segma up` builds it"),
+        Finding("disk", free_gb > 1, f"{free_gb:.1f} GB free", "the log keeps 30 days: make room"),
+    ]
+
+
+def _version(program: str) -> tuple[bool, str]:
+    path = shutil.which(program)
+    if path is None:
+        return False, "none"
+    answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10)
+    return answer.returncode == 0, answer.stdout.strip()
+
+
+def installation(home: Path) -> list[Finding]:
+    """The settings, the secrets, the listeners, and what runs."""
+    config = home / "segma.yaml"
+    if not config.exists():
+        return [Finding("segma.yaml", None, f"none in {home}", "`segma demo` writes one to start from")]
+    findings = [_looked("segma.yaml", lambda: f"{len(load_installation(config).workspaces)} workspace(s)")]
+    if findings[0].ok:
+        loaded = load_installation(config)
+        findings.append(_looked("token keys", lambda: (load_keyring(loaded, beside=config), "readable")[1]))
+        for name, workspace in loaded.workspaces.items():
+            check = partial(_checked_listeners, home / workspace.listeners, home / workspace.actions)
+            findings.append(_looked(f"listeners of {name}", check))
+    supervised = running(home)
+    for state in supervised.states() if supervised else []:
+        findings.append(
+            Finding(state.name, state.state == "running", f"{state.state}, pid {state.pid}, {state.for_s} s", state.log)
+        )
+    if supervised is None:
+        findings.append(Finding("processes", None, "nothing runs here", "`segma up`"))
+    return findings
+
+
+def _checked_listeners(directory: Path, actions: Path) -> str:
+    return f"{len(load_listeners(directory, actions))} checked"
+
+
+def _looked(subject: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, True, look())
+    except ConfigError as error:
+        return Finding(subject, False, f"{len(error.problems)} problem(s)", str(error))
+    except SegmaError as error:
+        return Finding(subject, False, type(error).__name__, str(error))
+
+
+@click.command()
+@home_option
+@json_option
+def doctor_command(home: Path, as_json: bool) -> None:
+    """Look at this machine and this home; exit 1 where something is wrong."""
+    findings = machine() + installation(home)
+    if as_json:
+        print_json(findings)
+    else:
+        table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
+        for finding in findings:
+            mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]·[/]"}[finding.ok]
+            table.add_row(mark, finding.subject, finding.found, "" if finding.ok else finding.remedy)
+        out.print(table)
+    sys.exit(Exit.PROBLEMS if any(finding.ok is False for finding in findings) else Exit.OK)

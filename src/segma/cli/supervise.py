@@ -1,0 +1,258 @@
+"""Starting, watching and stopping Segma's processes, by supervisor (the library): no loop of ours restarts anything.
+
+A *home* is a directory with ``segma.yaml``; ``data/`` in it is everything written, ``run/`` the supervisor's own files,
+``logs/`` a file a process. One installation runs in a home at a time: ``run/lock`` is held by ``flock``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+from supervisor.xmlrpc import SupervisorTransport
+
+from segma.contracts.errors import AlreadyRunning, SegmaError
+
+READY_TIMEOUT_S: Final = 60.0
+"""A process that is not ready by then is said to have failed; on a slow machine a first start takes some seconds."""
+
+STOP_TIMEOUT_S: Final = 20.0
+"""Above the 10 s within which every process must drain."""
+
+MAX_SOCKET_PATH: Final = 100
+"""Unix sockets' paths end at 104 bytes on macOS, 108 on Linux."""
+
+
+class NotReady(SegmaError):
+    """A process did not come up; the text names it and its log file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process to keep running. ``ready`` is a URL that answers 200, or None: running is enough."""
+
+    name: str
+    command: Sequence[str]
+    ready: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """What the supervisor says of one process."""
+
+    name: str
+    state: str
+    pid: int
+    for_s: int
+    log: str
+
+
+class Supervised:
+    """A running installation: what it runs, and how to restart or stop parts of it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    @property
+    def _rpc(self) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{socket_path(self.home)}")
+        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def states(self) -> list[ProcessState]:
+        """Every process; empty where nothing runs in this home."""
+        try:
+            infos = self._rpc.getAllProcessInfo()
+        except (OSError, xmlrpc.client.Error):
+            return []
+        return [
+            ProcessState(
+                name=info["name"],
+                state=info["statename"].lower(),
+                pid=info["pid"],
+                for_s=max(0, info["now"] - info["start"]) if info["pid"] else 0,
+                log=info["stdout_logfile"],
+            )
+            for info in infos
+        ]
+
+    def pid(self, name: str) -> int:
+        """The process id of a running program, 0 where it does not run now."""
+        return next((state.pid for state in self.states() if state.name == name), 0)
+
+    def shutdown(self) -> None:
+        """Ask the supervisor to stop everything and end."""
+        with contextlib.suppress(OSError, xmlrpc.client.Error):
+            self._rpc.shutdown()
+
+
+def socket_path(home: Path) -> Path:
+    """The supervisor's socket: in the home, or under a short name in the temporary directory where that is too long."""
+    path = home.resolve() / "run" / "supervisor.sock"
+    if len(str(path)) <= MAX_SOCKET_PATH:
+        return path
+    name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"segma-{os.getuid()}-{name}.sock"
+
+
+def running(home: Path) -> Supervised | None:
+    """What runs in this home, if anything does."""
+    supervised = Supervised(home)
+    return supervised if supervised.states() else None
+
+
+@contextlib.contextmanager
+def supervise(
+    home: Path, programs: Sequence[Program], *, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Supervised]:
+    """Start the programs, wait until each is ready, and stop all of them at the end.
+
+    Raises :class:`AlreadyRunning` where this home has a running installation, :class:`NotReady` where a program does
+    not come up within :data:`READY_TIMEOUT_S` (everything is stopped again).
+    """
+    for name in ("run", "logs", "data"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+    with _only_one(home):
+        config = home / "run" / "supervisord.conf"
+        config.write_text(_configuration(home, programs), encoding="utf-8")
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # NOTE: a session of its own, so that Ctrl-C reaches us alone and the stop goes in order.
+            start_new_session=True,
+        )
+        supervised = Supervised(home)
+        try:
+            _await_ready(supervised, daemon, programs, say)
+            yield supervised
+        finally:
+            _stop(daemon)
+
+
+@contextlib.contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    with (home / "run" / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            states = Supervised(home).states()
+            names = ", ".join(f"{state.name} ({state.state}, pid {state.pid})" for state in states) or "it is starting"
+            raise AlreadyRunning(f"Segma already runs in {home}: {names}. `segma down` stops it.") from None
+        if states := Supervised(home).states():
+            # NOTE: a supervisor whose starter was killed: it holds no lock of ours, but it runs.
+            names = ", ".join(f"{state.name} (pid {state.pid})" for state in states)
+            raise AlreadyRunning(f"Segma still runs in {home}: {names}. `segma down` stops it.")
+        yield
+
+
+def _stop(daemon: subprocess.Popen[bytes]) -> None:
+    if daemon.poll() is None:
+        daemon.send_signal(signal.SIGTERM)
+        try:
+            daemon.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+
+
+def _await_ready(
+    supervised: Supervised,
+    daemon: subprocess.Popen[bytes],
+    programs: Sequence[Program],
+    say: Callable[[str], None],
+) -> None:
+    waiting = {program.name: program for program in programs}
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while waiting:
+        states = {state.name: state for state in supervised.states()}
+        for name in [name for name, program in waiting.items() if _is_ready(program, states.get(name))]:
+            say(f"{name} is ready")
+            del waiting[name]
+        failed = [state for state in states.values() if state.state == "fatal"]
+        if failed or daemon.poll() is not None or time.monotonic() > deadline:
+            name = failed[0].name if failed else next(iter(waiting))
+            raise NotReady(_post_mortem(supervised.home, name))
+        time.sleep(0.1)  # the supervisor has no call that waits for a change
+
+
+def _is_ready(program: Program, state: ProcessState | None) -> bool:
+    if state is None or state.state not in ("running", "starting"):
+        return False
+    if program.ready is None:
+        return state.state == "running"
+    try:
+        return bool(requests.get(program.ready, timeout=1).ok)
+    except requests.RequestException:
+        return False
+
+
+def _post_mortem(home: Path, name: str) -> str:
+    log = home / "logs" / f"{name}.log"
+    try:
+        last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+    except OSError:
+        last = []
+    return f"{name} did not start; the end of {log}: {last[0] if last else '(empty)'}"
+
+
+def _configuration(home: Path, programs: Sequence[Program]) -> str:
+    run, logs = home.resolve() / "run", home.resolve() / "logs"
+    socket = socket_path(home)
+    lines = [
+        "[supervisord]",
+        f"logfile={_quoted(str(logs / 'supervisor.log'))}",
+        f"pidfile={_quoted(str(run / 'supervisord.pid'))}",
+        f"identifier=segma-{hashlib.sha256(str(run).encode()).hexdigest()[:8]}",
+        "silent=true",
+        "[unix_http_server]",
+        f"file={_quoted(str(socket))}",
+        "chmod=0700",
+        "[rpcinterface:supervisor]",
+        "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+    ]
+    for program in programs:
+        environment = ",".join(f'{key}="{_quoted(value)}"' for key, value in sorted(program.environment.items()))
+        lines += [
+            f"[program:{program.name}]",
+            f"command={_quoted(' '.join(_shell_quoted(part) for part in program.command))}",
+            f"directory={_quoted(str(home.resolve()))}",
+            f"environment={environment}",
+            f"stdout_logfile={_quoted(str(logs / f'{program.name}.log'))}",
+            "stdout_logfile_maxbytes=10MB",
+            "stdout_logfile_backups=2",
+            "redirect_stderr=true",
+            "autostart=true",
+            # NOTE: any end is restarted: Bytewax ends with 1 or -6 for the same cause (DESIGN 7), and a clean end of
+            # one process while the others go on is no state anybody asked for.
+            "autorestart=true",
+            "startsecs=1",
+            "startretries=20",
+            "stopsignal=TERM",
+            "stopwaitsecs=12",
+            "killasgroup=true",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    # supervisor expands %(name)s everywhere.
+    return text.replace("%", "%%")
+
+
+def _shell_quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"

@@ -1,0 +1,113 @@
+"""``segma tail``: events, matches, moves and outcomes as they happen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from segma.cli.output import err, out, print_json
+from segma.cli.up import home_option, json_option
+from segma.contracts.codec import json_reader
+from segma.contracts.commands import Outcome
+from segma.contracts.errors import BadRecord
+from segma.contracts.log import Consumer, Log
+from segma.contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, SessionRow
+from segma.contracts.topics import OUTCOMES, ROWS
+from segma.transport import open_log
+from segma.transport.config import Settings
+
+read_row = json_reader(Row)
+read_outcome = json_reader(Outcome)
+
+
+def lines(log: Log, *, from_start: bool) -> Iterator[Row | Outcome]:
+    """Everything that the flow and the sinks say, for ever; undecodable records are passed over."""
+    readers: list[tuple[Consumer, Any]] = [
+        (log.reader(ROWS, from_end=not from_start), read_row),
+        (log.reader(OUTCOMES, from_end=not from_start), read_outcome),
+    ]
+    while True:
+        for reader, decode in readers:
+            for record in reader.poll(500, timeout_s=0.1):
+                if record.value is None:
+                    continue
+                try:
+                    yield decode(record.value)
+                except BadRecord as error:
+                    err.print(f"{record.topic}/{record.partition}@{record.offset}: {error}", markup=False)
+
+
+def in_words(item: Row | Outcome) -> str:
+    """One line about a row or an outcome."""
+    match item:
+        case EventRow(event=event, reason=reason):
+            note = f"  [{reason}]" if reason else ""
+            return f"{_at(event.occurred_at_ms)}  event    {event.subscriber}  {event.action}{note}"
+        case SessionRow():
+            span = (item.ended_at_ms - item.started_at_ms) / 1000
+            return f"{_at(item.ended_at_ms)}  session  {item.subscriber}  {item.events} event(s) in {span:.0f} s"
+        case MatchRow():
+            note = f"  [{item.reason}]" if item.reason else ""
+            return f"{_at(item.matched_at_ms)}  {item.kind:<8} {item.subscriber}  {item.listener}@{item.version}{note}"
+        case CommandRow(command=command):
+            lists = " → ".join(name for name in (command.from_list, command.to_list) if name) or command.tag
+            return f"{_at(command.matched_at_ms)}  move     {command.subscriber}  {command.verb} {lists}"
+        case MembershipRow():
+            state = "in" if item.member else "not in"
+            return f"{_at(item.at_ms)}  baseline {item.subscriber}  {state} {item.list_name}"
+        case Outcome():
+            note = f" ({item.reason})" if item.reason else ""
+            return f"{_at(item.at_ms)}  outcome  {item.subscriber}  {item.result}{note}: {' '.join(item.changed)}"
+
+
+def _at(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def kind_of(item: Row | Outcome) -> str:
+    """The word that ``--only`` takes."""
+    match item:
+        case EventRow():
+            return "events"
+        case SessionRow():
+            return "sessions"
+        case MatchRow():
+            return "matches"
+        case CommandRow():
+            return "moves"
+        case MembershipRow():
+            return "baseline"
+        case Outcome():
+            return "outcomes"
+
+
+@click.command()
+@home_option
+@click.option("--from-start", is_flag=True, help="From the oldest record kept, not only what comes.")
+@click.option("--only", multiple=True, type=click.Choice(["events", "sessions", "matches", "moves", "outcomes"]))
+@click.option("--count", type=click.IntRange(1), help="End after this many lines.")
+@json_option
+def tail_command(home: Path, from_start: bool, only: tuple[str, ...], count: int | None, as_json: bool) -> None:
+    """Follow live events, sessions, matches, moves and outcomes. Ctrl-C ends it."""
+    log = open_log(Settings(config=home / "segma.yaml", data=home / "data"))
+    shown = 0
+    try:
+        for item in lines(log, from_start=from_start):
+            if only and kind_of(item) not in only:
+                continue
+            if as_json:
+                print_json(item)
+            else:
+                out.print(in_words(item), markup=False)
+            shown += 1
+            if count is not None and shown >= count:
+                break
+    except KeyboardInterrupt:
+        sys.exit(0)
+    finally:
+        log.close()

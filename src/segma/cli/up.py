@@ -1,0 +1,160 @@
+"""``segma up`` and ``segma down``: the whole installation on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from segma.cli.output import Exit, err, fail, out, print_json
+from segma.cli.supervise import Program, Supervised, running, supervise
+from segma.contracts.errors import ConfigError, Problem
+from segma.contracts.installation import Installation
+from segma.transport.config import load_installation
+
+DEFAULT_PORT_BASE = 8400
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a person or a page finds the running parts."""
+
+    collector: str
+    console: str
+    shop: str | None
+
+    @classmethod
+    def at(cls, port_base: int, *, shop: bool) -> Addresses:
+        """Collector, console and shop on three ports in a row, on loopback."""
+        host = "http://127.0.0.1"
+        return cls(f"{host}:{port_base}", f"{host}:{port_base + 1}", f"{host}:{port_base + 2}" if shop else None)
+
+
+def sdk_bundle() -> Path:
+    """The built browser SDK: beside the checkout that ``./segma`` runs from, else in the working directory."""
+    return Path(os.environ.get("SEGMA_ROOT", ".")).resolve() / "js-sdk" / "dist" / "segma.js"
+
+
+def programs_of(home: Path, installation: Installation, addresses: Addresses) -> list[Program]:
+    """The processes of an installation: collector, flow, one delivery loop an account, console."""
+    python = sys.executable
+    common = {
+        "SEGMA_CONFIG": str(home.resolve() / "segma.yaml"),
+        "SEGMA_DATA": str(home.resolve() / "data"),
+        "SEGMA_SDK": str(sdk_bundle()),
+        "SEGMA_COLLECTOR_URL": addresses.collector,
+        "SEGMA_COLLECTOR_PORT": addresses.collector.rpartition(":")[2],
+        "SEGMA_CONSOLE_PORT": addresses.console.rpartition(":")[2],
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if addresses.shop:
+        common["SEGMA_CONSOLE_SHOP_PORT"] = addresses.shop.rpartition(":")[2]
+    accounts = [
+        f"{workspace}/{account}" for workspace, each in installation.workspaces.items() for account in each.accounts
+    ]
+    return [
+        Program("collector", [python, "-m", "segma.collector"], f"{addresses.collector}/ready", common),
+        Program("flow", [python, "-m", "segma.flows"], None, common),
+        *(
+            Program(
+                f"deliver-{account.replace('/', '-')}",
+                [python, "-m", "segma.sinks", "--account", account],
+                None,
+                common,
+            )
+            for account in accounts
+        ),
+        Program("console", [python, "-m", "segma.console"], f"{addresses.console}/health", common),
+    ]
+
+
+def check_ports(addresses: Addresses) -> None:
+    """Raise :class:`ConfigError` where a port is taken by somebody else."""
+    problems = []
+    for name in ("collector", "console", "shop"):
+        url = getattr(addresses, name)
+        if url is None:
+            continue
+        port = int(url.rpartition(":")[2])
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                problems.append(Problem("--port-base", name, f"port {port} is taken", "choose another base"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def print_addresses(supervised: Supervised, addresses: Addresses, *, as_json: bool) -> None:
+    """Say what runs and where."""
+    if as_json:
+        processes = {state.name: state.pid for state in supervised.states()}
+        print_json({"addresses": addresses, "processes": processes, "home": str(supervised.home)})
+        return
+    table = Table("process", "state", "pid", "log", box=None, pad_edge=False)
+    for state in supervised.states():
+        table.add_row(state.name, state.state, str(state.pid), state.log)
+    err.print(table)
+    out.print(f"collector  {addresses.collector}")
+    out.print(f"console    {addresses.console}")
+    if addresses.shop:
+        out.print(f"shop       {addresses.shop}")
+
+
+def wait_for_stop() -> None:
+    """Return on Ctrl-C or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+
+
+home_option = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    show_default="this directory",
+    help="Directory with segma.yaml; data, logs and run files go there too.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+ports_option = click.option(
+    "--port-base", type=click.IntRange(1024, 65_000), default=DEFAULT_PORT_BASE, show_default=True, help="First port."
+)
+
+
+@click.command()
+@home_option
+@ports_option
+@json_option
+def up_command(home: Path, port_base: int, as_json: bool) -> None:
+    """Start collector, flow, delivery and console, and keep them running until Ctrl-C."""
+    installation = load_installation(home / "segma.yaml")
+    addresses = Addresses.at(port_base, shop=False)
+    if running(home) is None:
+        check_ports(addresses)
+    with supervise(home, programs_of(home, installation, addresses), say=err.print) as supervised:
+        print_addresses(supervised, addresses, as_json=as_json)
+        err.print("Ctrl-C stops everything.")
+        wait_for_stop()
+        err.print("stopping …")
+    err.print("stopped; the data stay in", str(home / "data"))
+
+
+@click.command()
+@home_option
+def down_command(home: Path) -> None:
+    """Stop what runs in a home."""
+    supervised = running(home)
+    if supervised is None:
+        fail(f"nothing runs in {home}", Exit.PROBLEMS)
+    supervised.shutdown()
+    err.print("stopping; `segma doctor` says when nothing is left")
