@@ -110,8 +110,8 @@ def _parted(token: str) -> tuple[str, bytes]:
         sealed = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise BadToken(Reason.TOKEN_MALFORMED) from None
-    if len(sealed) <= 16:
-        # AES-SIV's seal alone is 16 bytes: there is nothing behind it.
+    if len(sealed) <= 16 or base64.urlsafe_b64encode(sealed).rstrip(b"=").decode() != body:
+        # AES-SIV's seal alone is 16 bytes: there is nothing behind it. And one token has one spelling.
         raise BadToken(Reason.TOKEN_MALFORMED)
     return key_id, sealed
 

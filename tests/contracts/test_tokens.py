@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segma.contracts.errors import BadToken
+from segma.contracts.reasons import Reason
+from segma.contracts.tokens import (
+    Claims,
+    Keyring,
+    TokenKey,
+    anonymous_id,
+    is_anonymous,
+    normalised_address,
+    subscriber_id,
+)
+
+OLD, NEW, OTHER = (TokenKey(name, bytes([byte]) * 64) for name, byte in (("k1", 1), ("k2", 2), ("k1", 3)))
+CLAIMS = Claims("demo", "s_" + "0" * 32, 1_000)
+RING = Keyring([OLD], max_age_s=100)
+TOKEN = RING.seal(CLAIMS)
+
+
+def reason_of(token: str, ring: Keyring = RING, workspace: str = "demo", now_s: int = 1_000) -> Reason:
+    with pytest.raises(BadToken) as caught:
+        ring.open(token, workspace=workspace, now_s=now_s)
+    return caught.value.reason
+
+
+def test_what_was_sealed_is_opened() -> None:
+    assert RING.open(TOKEN, workspace="demo", now_s=1_000) == CLAIMS
+
+
+def test_the_same_claims_are_the_same_token_until_the_key_rotates() -> None:
+    assert RING.seal(CLAIMS) == TOKEN
+    assert Keyring([NEW, OLD], max_age_s=100).seal(CLAIMS) != TOKEN
+
+
+def test_after_a_rotation_old_tokens_open_until_their_key_is_dropped() -> None:
+    assert Keyring([NEW, OLD], max_age_s=100).open(TOKEN, workspace="demo", now_s=1_000) == CLAIMS
+    assert reason_of(TOKEN, Keyring([NEW], max_age_s=100)) is Reason.TOKEN_UNKNOWN_KEY
+
+
+def test_a_token_of_another_key_under_our_key_id_is_forged() -> None:
+    assert reason_of(Keyring([OTHER], max_age_s=100).seal(CLAIMS)) is Reason.TOKEN_FORGED
+
+
+@pytest.mark.parametrize("index", range(len(TOKEN)))
+def test_a_token_changed_in_any_character_is_refused(index: int) -> None:
+    other = "A" if TOKEN[index] != "A" else "B"
+    changed = TOKEN[:index] + other + TOKEN[index + 1 :]
+    assert reason_of(changed) in (Reason.TOKEN_FORGED, Reason.TOKEN_UNKNOWN_KEY, Reason.TOKEN_MALFORMED)
+
+
+def test_a_second_spelling_of_the_same_bytes_is_refused() -> None:
+    # Unpadded base64 leaves spare bits in the last character; only the canonical spelling is a token.
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    respelled = {TOKEN[:-1] + letter for letter in letters} - {TOKEN}
+    assert {reason_of(token) for token in respelled} <= {Reason.TOKEN_MALFORMED, Reason.TOKEN_FORGED}
+
+
+@pytest.mark.parametrize("length", range(len(TOKEN)))
+def test_a_token_cut_off_anywhere_is_refused(length: int) -> None:
+    assert reason_of(TOKEN[:length]) in (Reason.TOKEN_MALFORMED, Reason.TOKEN_FORGED, Reason.TOKEN_UNKNOWN_KEY)
+
+
+def test_a_token_of_another_workspace_is_foreign() -> None:
+    assert reason_of(TOKEN, workspace="other") is Reason.TOKEN_FOREIGN
+
+
+@pytest.mark.parametrize(("now_s", "lives"), [(1_100, True), (1_101, False), (700, True), (699, False)])
+def test_a_token_lives_from_its_issue_to_its_greatest_age(now_s: int, lives: bool) -> None:
+    if lives:
+        assert RING.open(TOKEN, workspace="demo", now_s=now_s) == CLAIMS
+    else:
+        assert reason_of(TOKEN, now_s=now_s) is Reason.TOKEN_EXPIRED
+
+
+@given(st.text(max_size=300))
+def test_no_text_makes_anything_but_a_bad_token(text: str) -> None:
+    with pytest.raises(BadToken):
+        RING.open(text, workspace="demo", now_s=1_000)
+
+
+def test_no_secret_is_printed() -> None:
+    assert "\\x01" not in repr(OLD)
+
+
+@pytest.mark.parametrize("keys", [[], [TokenKey("k1", b"short")], [TokenKey("k.1", b"x" * 64)]])
+def test_a_keyring_refuses_unusable_keys(keys: list[TokenKey]) -> None:
+    with pytest.raises(ValueError, match="key"):
+        Keyring(keys, max_age_s=1)
+
+
+def test_the_address_decides_who_is_the_same_person() -> None:
+    assert normalised_address("  Ada@Example.COM ") == "ada@example.com"
+    assert subscriber_id(b"s" * 32, "Ada@Example.com") == subscriber_id(b"s" * 32, " ada@example.com")
+    assert subscriber_id(b"s" * 32, "ada+x@example.com") != subscriber_id(b"s" * 32, "ada@example.com")
+
+
+def test_two_workspaces_that_share_an_address_have_unrelated_ids() -> None:
+    assert subscriber_id(b"a" * 32, "ada@example.com") != subscriber_id(b"b" * 32, "ada@example.com")
+
+
+def test_the_id_of_a_subscriber_never_changes_between_releases() -> None:
+    # GOLDEN: a changed value here would lose every person of every installation.
+    assert subscriber_id(b"k" * 32, "ada@example.com") == "s_1c46a892e933b2b3b269dc801af7f942"
+    assert anonymous_id("demo", "d1") == "a_a464636422667949ad6eb573644d71ab"
+
+
+def test_tokens_in_mails_already_sent_open_for_ever() -> None:
+    # GOLDEN: what the first release sealed.
+    sent = (
+        "k1.IE0yhDlrlVfvARPnHHZtpoeInQUphPAuQ_0qt9UZfIgW3RYZ3lLvEgD8xlz6pU4gQi1_TUhylBxk1oNXgAk3ZIpLhuFnHQDLiRUQ3o5x"
+        "SRwhZzTZyaiGoY564csAjXiGaYVLRN83"
+    )
+    assert RING.open(sent, workspace="demo", now_s=1_000) == CLAIMS
+
+
+def test_anonymous_ids_are_known_as_such_and_kept_apart_by_workspace() -> None:
+    assert is_anonymous(anonymous_id("demo", "d1"))
+    assert not is_anonymous(subscriber_id(b"k" * 32, "ada@example.com"))
+    assert anonymous_id("demo", "d1") != anonymous_id("other", "d1")
