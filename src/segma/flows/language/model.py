@@ -7,6 +7,7 @@ Everything is frozen and compares by value.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -80,6 +81,12 @@ class Condition:
     session: tuple[Predicate, ...] = ()
     trust: str | None = None
 
+    def lines(self) -> Iterator[Predicate]:
+        """All lines, those of nested conditions included."""
+        yield from self.where
+        for member in self.any_of:
+            yield from member.lines()
+
 
 @dataclass(frozen=True, slots=True)
 class Times:
@@ -123,6 +130,10 @@ class Step:
     def key(self) -> str:
         """How evidence calls it: its name, or its number."""
         return self.name or str(self.number)
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition of the step, ``until`` included."""
+        return tuple(each for each in (self.condition, *self.all_of, self.until) if each is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +218,9 @@ class Listener:
     def step(self, number: int) -> Step | Not:
         """The element of this number (from 1)."""
         return self.sequence[number - 1]
+
+    def lines(self) -> Iterator[Predicate]:
+        """Every line of every ``where``, in the sequence's order."""
+        for element in self.sequence:
+            for condition in element.conditions() if isinstance(element, Step) else (element.condition,):
+                yield from condition.lines()

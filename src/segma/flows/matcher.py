@@ -1,0 +1,266 @@
+"""The machine: every listener of a workspace, over the events of one subscriber at a time. Pure.
+
+State in, event in; state and matches out. A :class:`State` is an immutable value: keep any number of them, compare
+them, encode them. The rules are SEMANTICS 3 and stand in :mod:`segma.flows.program`; here is what they share: which
+listeners an event can touch, the order of simultaneous matches, the identity of a match, the bytes of a state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, NamedTuple
+
+from segma.contracts.codec import Value, msgpack_reader, to_json, to_msgpack, written
+from segma.contracts.commands import EventRef
+from segma.contracts.events import Event
+from segma.flows.language.compile import Test
+from segma.flows.language.model import Listener, Reference, Repeat
+from segma.flows.program import Program
+from segma.flows.runs import Finished, Standing
+from segma.flows.sessions import Session
+from segma.flows.trace import Tell, tell_nothing
+
+DEFAULT_MAX_RUNS: Final = 64
+"""Runs kept per listener and subscriber, counted as SEMANTICS 3 says; past it the oldest is dropped and counted."""
+
+
+class Match(NamedTuple):
+    """A completed sequence.
+
+    ``match_id``: SEMANTICS 5. ``steps``: step name (or its number from 1, as text) → its events. ``events``: all ids in
+    the order of the stream. ``completed_by``: the id of the event that completed it; empty where a deadline did.
+    ``values``: what the templates of ``then`` refer to; a step without that property is absent.
+    """
+
+    listener: str
+    version: int
+    subscriber: str
+    match_id: str
+    steps: Mapping[str, tuple[EventRef, ...]]
+    events: tuple[str, ...]
+    matched_at_ms: int
+    completed_by: str
+    values: Mapping[Reference, Any]
+
+
+class State(NamedTuple):
+    """One subscriber's state. ``standings``: by listener; one without runs or memory is absent.
+
+    ``due_ms``: the earliest deadline of all, None if nothing waits.
+    """
+
+    subscriber: str
+    standings: Mapping[int, Standing] = {}
+    due_ms: int | None = None
+
+
+class _Stored(Value, frozen=True):
+    """The bytes of a state: per listener its name, version, earliest deadline and standing."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    subscriber: str
+    standings: tuple[tuple[str, int, Standing], ...]
+    schema: int = written(1)
+
+
+_read_stored = msgpack_reader(_Stored)
+
+
+class Machine:
+    """All listeners, compiled and indexed. Immutable after construction; share it freely."""
+
+    def __init__(
+        self, listeners: Iterable[Listener], *, max_runs: int = DEFAULT_MAX_RUNS, tell: Tell = tell_nothing
+    ) -> None:
+        """``listeners``: one version of each name, in any order."""
+        # Simultaneous matches come in order of the listeners' names: their numbers are that order.
+        ordered = sorted(listeners, key=lambda listener: listener.name)
+        self._programs = tuple(Program(listener, max_runs=max_runs, tell=tell) for listener in ordered)
+        self._numbers = {listener.name: number for number, listener in enumerate(ordered)}
+        if len(self._numbers) != len(ordered):
+            raise ValueError("two versions of one listener in one machine")
+        self._starts = _Starts(self._programs)
+        self._hears = _hearing(self._programs)
+        self._hears_all = frozenset(number for number, each in enumerate(self._programs) if each.hears is None)
+
+    def start(self, subscriber: str) -> State:
+        """The state of somebody of whom nothing is known."""
+        return State(subscriber)
+
+    def apply(self, state: State, event: Event, session: Session) -> tuple[State, tuple[Match, ...]]:
+        """Time first: deadlines at or before the event fire. Then the event, after all others in its order.
+
+        ``session``: the session up to and including the event. A provisional click, or one that was a machine's, fits
+        nothing (SEMANTICS 7), but time passes with it.
+        """
+        matches: tuple[Match, ...] = ()
+        if state.due_ms is not None and state.due_ms <= event.occurred_at_ms:
+            state, matches = self.advance(state, event.occurred_at_ms)
+        if event.provisional or event.verdict.startswith("machine"):
+            return state, matches
+        standings = state.standings
+        touched = self._starts.of(event) | self._active(standings, event.action)
+        if not touched:
+            return state, matches
+        found: list[Match] = []
+        changed: dict[int, Standing] = {}
+        for number in sorted(touched):
+            program = self._programs[number]
+            before = standings.get(number, _FRESH)
+            if before.last_ms is not None and program.listener.repeat is Repeat.ONCE:
+                continue
+            after, finished = program.on_event(before, event, session)
+            if after != before:
+                changed[number] = after
+            found.extend(_match(program, state.subscriber, each) for each in finished)
+        if not changed:
+            return state, (*matches, *found)
+        return self._changed(state, changed), (*matches, *found)
+
+    def advance(self, state: State, now_ms: int) -> tuple[State, tuple[Match, ...]]:
+        """Fire the deadlines at or before ``now_ms``."""
+        if state.due_ms is None or state.due_ms > now_ms:
+            return state, ()
+        found: list[Match] = []
+        changed: dict[int, Standing] = {}
+        for number, before in state.standings.items():
+            program = self._programs[number]
+            due = program.due(before)
+            if due is None or due > now_ms:
+                continue
+            changed[number], finished = program.on_time(before, now_ms)
+            found.extend(_match(program, state.subscriber, each) for each in finished)
+        found.sort(key=lambda match: (match.matched_at_ms, match.listener))
+        return self._changed(state, changed), tuple(found)
+
+    def next_deadline(self, state: State) -> int | None:
+        """When :meth:`advance` has something to do, in ms; None if nothing waits."""
+        return state.due_ms
+
+    def dropped(self, state: State) -> int:
+        """How many runs were dropped over the bound, so far."""
+        return sum(standing.dropped for standing in state.standings.values())
+
+    def encode(self, state: State) -> bytes:
+        """The state as bytes; states of equal histories are equal bytes."""
+        standings = sorted(state.standings.items())
+        rows = tuple(
+            (listener.name, listener.version, standing)
+            for number, standing in standings
+            for listener in (self._programs[number].listener,)
+        )
+        return to_msgpack(_Stored(state.subscriber, rows))
+
+    def decode(self, data: bytes) -> State:
+        """The state of these bytes.
+
+        What :meth:`encode` wrote, also of a machine with other listeners: the runs of a listener that is gone, or of
+        another version, are dropped; ``repeat`` counts across versions (SEMANTICS 6 and 8). Raises ``BadRecord``.
+        """
+        stored: _Stored = _read_stored(data)
+        standings: dict[int, Standing] = {}
+        for name, version, standing in stored.standings:
+            number = self._numbers.get(name)
+            if number is None:
+                continue
+            same_version = self._programs[number].listener.version == version
+            kept = standing if same_version else Standing((), standing.last_ms, standing.dropped)
+            if kept != _FRESH:
+                standings[number] = kept
+        return self._changed(State(stored.subscriber), standings)
+
+    def _active(self, standings: Mapping[int, Standing], action: str) -> frozenset[int] | set[int]:
+        """The listeners with runs that this action can advance or kill."""
+        if not standings:
+            return frozenset()
+        hears = self._hears.get(action, self._hears_all)
+        if len(standings) < len(hears):
+            return {number for number in standings if number in hears}
+        return {number for number in hears if number in standings}
+
+    def _changed(self, state: State, changed: Mapping[int, Standing]) -> State:
+        standings = {**state.standings, **changed}
+        for number, standing in changed.items():
+            if standing == _FRESH:
+                del standings[number]
+        dues = (self._programs[number].due(standing) for number, standing in standings.items())
+        return State(state.subscriber, standings, min((due for due in dues if due is not None), default=None))
+
+
+_FRESH: Final = Standing()
+
+
+class _Starts:
+    """Which listeners an event may open: by its action, and by one property that must be a given text."""
+
+    def __init__(self, programs: Sequence[Program]) -> None:
+        self._by_action: dict[str, set[int]] = {}
+        self._by_text: dict[str, dict[str, dict[str, set[int]]]] = {}
+        self._any: set[int] = set()
+        for number, program in enumerate(programs):
+            for test in program.starts:
+                self._add(number, test)
+
+    def _add(self, number: int, test: Test) -> None:
+        if test.actions is None:
+            self._any.add(number)
+            return
+        for action in test.actions:
+            if test.text is None:
+                self._by_action.setdefault(action, set()).add(number)
+            else:
+                path, text = test.text
+                self._by_text.setdefault(action, {}).setdefault(path, {}).setdefault(text, set()).add(number)
+
+    def of(self, event: Event) -> set[int]:
+        """The listeners with a start, or a first ``not``, that the event may fit."""
+        found = self._any | self._by_action.get(event.action, set())
+        for path, texts in self._by_text.get(event.action, {}).items():
+            value = event.properties.get(path)
+            if isinstance(value, str):
+                found |= texts.get(value, set())
+        return found
+
+
+def _hearing(programs: Sequence[Program]) -> dict[str, frozenset[int]]:
+    """Per action the listeners whose runs it can touch; those that hear every action are in each."""
+    every = {number for number, program in enumerate(programs) if program.hears is None}
+    found: dict[str, set[int]] = {}
+    for number, program in enumerate(programs):
+        for action in program.hears or ():
+            found.setdefault(action, set(every)).add(number)
+    return {action: frozenset(numbers) for action, numbers in found.items()}
+
+
+def _match(program: Program, subscriber: str, finished: Finished) -> Match:
+    listener, run = program.listener, finished.run
+    steps: dict[str, tuple[EventRef, ...]] = {}
+    for slot in program.slots:
+        taken = tuple(
+            EventRef(event.event_id, event.action, event.at_ms)
+            for event in run.events
+            if event.step == slot.step.number
+        )
+        if taken:
+            steps[slot.step.key] = taken
+    events = tuple(event.event_id for event in run.events)
+    return Match(
+        listener=listener.name,
+        version=listener.version,
+        subscriber=subscriber,
+        match_id=match_id(listener.name, listener.version, subscriber, events),
+        steps=steps,
+        events=events,
+        matched_at_ms=finished.at_ms,
+        completed_by=events[-1] if finished.by_event else "",
+        values={
+            reference: run.noted[note] for reference, note in program.scope.notes.items() if run.noted[note] is not None
+        },
+    )
+
+
+def match_id(listener: str, version: int, subscriber: str, events: Sequence[str]) -> str:
+    """SEMANTICS 5: the first 32 hexadecimal digits of the SHA-256 of a JSON array without spaces, in UTF-8."""
+    return hashlib.sha256(to_json([listener, version, subscriber, list(events)])).hexdigest()[:32]
