@@ -93,9 +93,6 @@ class Program:
         self.starts = tuple(
             test for slot in self._reachable(-1) if slot < len(self.slots) for test in self.slots[slot].tests
         ) + tuple(test for _, test in self._first_nots)
-        self._fits_more = _actions(
-            [test for slot in self.slots for test in slot.tests] + [test for _, test in self._nots]
-        )
 
     # Compiling.
 
@@ -246,7 +243,7 @@ class Program:
         A value that was not seen is one that every box without a value (None) stands for, so its boxes are copies.
         """
         boxes: Sequence[Box] = standing.boxes or (self.empty_box,)
-        if not self._variables or not (self._fits_more is None or event.action in self._fits_more):
+        if not self._variables or not (self.hears is None or event.action in self.hears):
             return boxes
         for values, variable in self._sources:
             known = {box.key[variable] for box in boxes}
@@ -373,7 +370,9 @@ class Program:
         for index in self._reachable(-1):
             if index == len(self.slots):
                 return
-            run = self._empty_run._replace(slot=index, session=session)
+            run, until = self._empty_run._replace(slot=index, session=session), self.slots[index].until
+            if until is not None and facts.fits(until, run, key):
+                continue
             if fitting := self._fitting(self.slots[index], run, facts, key):
                 self._take(run, self.slots[index], fitting, facts, runs, done)
 
