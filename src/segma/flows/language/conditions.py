@@ -1,8 +1,12 @@
-"""Conditions: ``action``, ``any_of``, ``where``, ``session``, ``trust`` (SEMANTICS 1)."""
+"""What a single event must be: the tables of ``where``, ``session`` and conditions.
+
+A value beside a property is a plain value, a list, or a mapping of operators; each becomes
+:class:`~segma.flows.language.model.Predicate` lines.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -10,331 +14,340 @@ import re2
 
 from segma.contracts.events import Trust
 from segma.flows.language.compile import compiled_regex
-from segma.flows.language.grammar import (
-    CONDITION,
-    MAX_LINES,
-    MAX_MEMBERS,
-    MAX_NESTING,
-    MAX_PATTERN,
-    MAX_VALUES,
-    NUMERIC,
-    OPERATORS,
-    SESSION,
+from segma.flows.language.kinds import (
+    Choice,
+    Duration,
+    Either,
+    Field,
+    Flag,
+    Given,
+    Kind,
+    Lazy,
+    ListOf,
+    Number,
+    Plain,
+    Reading,
+    Schema,
+    Shape,
+    Text,
+    Whole,
+    checked_path,
+    names_of,
+    suggestion,
 )
 from segma.flows.language.model import Condition, Op, Predicate, Reference
-from segma.flows.language.reader import Spot, suggestion
-from segma.flows.language.tree import Fields, Items
+from segma.flows.language.source import BAD, Node, told
 
-MAX_PATH: Final = 200
-_PATH_WANTED: Final = "a property's path, such as category, cart.total or items[].sku"
+MAX_PATTERN: Final = 500
+"""Characters of a ``matches``."""
+MAX_PATTERNS: Final = 100
+"""Different ``matches`` in one file: compiling one takes up to 5 ms."""
+MAX_LINES: Final = 50
+"""Of a ``where``."""
 
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What a reference may name: the steps before it by name (name → number), and all names of the listener."""
-
-    steps: Mapping[str, int]
-    every: Mapping[str, int]
-
-
-def read_condition(spot: Spot, earlier: Earlier, depth: int = 0) -> Condition | None:
-    """A condition written as a mapping."""
-    entries = spot.entries(CONDITION, "a condition, such as {action: page_viewed, where: {path: /shoes}}")
-    if entries is None:
-        return None
-    return condition_of(spot, {entry.name: entry.spot for entry in entries}, earlier, depth)
-
-
-def condition_of(spot: Spot, fields: Mapping[str, Spot], earlier: Earlier, depth: int = 0) -> Condition | None:
-    """A condition of its fields; other fields are left alone."""
-    extras = read_extras(fields, earlier)
-    action, any_of = fields.get("action"), fields.get("any_of")
-    if action is not None and any_of is not None:
-        any_of.bad("write either `action` or `any_of`", "`any_of` beside `action`")
-        return None
-    if action is not None:
-        name = read_action(action)
-        return None if name is None else with_extras(Condition(action=name), extras)
-    if any_of is not None:
-        members = read_members(any_of, earlier, depth, most=MAX_MEMBERS)
-        if members is None:
-            return None
-        return spread(Condition(any_of=tuple(members)), extras)
-    spot.bad("`action: name`, or `any_of` with conditions", "no action")
-    return None
-
-
-def read_members(spot: Spot, earlier: Earlier, depth: int, *, most: int, least: int = 1) -> list[Condition] | None:
-    """The members of ``any_of`` or ``all_of``; a name alone is a condition on that action."""
-    if depth >= MAX_NESTING:
-        spot.bad(f"at most {MAX_NESTING} levels of conditions")
-        return None
-    members = spot.items("a list of conditions", most=most, least=least)
-    if members is None:
-        return None
-    read = [
-        read_condition(member, earlier, depth + 1)
-        if isinstance(member.node, (Fields, Items))
-        else _action_alone(member)
-        for member in members
-    ]
-    found = [condition for condition in read if condition is not None]
-    return found if len(found) == len(read) else None
-
-
-def _action_alone(spot: Spot) -> Condition | None:
-    name = read_action(spot)
-    return None if name is None else Condition(action=name)
-
-
-def read_action(spot: Spot) -> str | None:
-    """An action's name that is known, or ``*``."""
-    name = spot.text('an action\'s name, or "*" for any')
-    if name is None or name == "*" or name in spot.sheet.actions:
-        return name
-    hint = suggestion(name, spot.sheet.actions)
-    spot.bad(f"{hint} Actions of your own are declared in actions.yaml".strip(), f"the unknown action `{name[:60]}`")
-    return None
+_NUMBER_OR_REFERENCE = "a number, or step.property of an earlier step"
 
 
 @dataclass(frozen=True, slots=True)
-class Extras:
-    """What stands beside an action: it holds for each member of an ``any_of`` or ``all_of``."""
+class Referred:
+    """``step.property`` of an earlier step. ``several``: the path may go through ``[]``."""
 
-    where: tuple[Predicate, ...] = ()
-    session: tuple[Predicate, ...] = ()
-    trust: str | None = None
+    several: bool = False
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """A :class:`Reference`."""
+        wanted = "step.property of an earlier step, such as looked.category"
+        found = Text(wanted, r"[^.]+\..+", 300).read(node, reading)
+        if found is not BAD and "[]" in found and not self.several:
+            return reading.refuse(node, told(node), "a property with one value: [] goes with same_as and shares_with")
+        return BAD if found is BAD else reading.reference(node, found)
+
+    def schema(self) -> Schema:
+        """A string with a dot."""
+        return {"type": "string", "pattern": r"^[^.]+\..+$"}
 
 
-def with_extras(condition: Condition, extras: Extras) -> Condition:
-    """The condition with these lines too."""
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """``[a, b]`` with a at most b."""
+
+    kind: Kind
+    wanted: str = "a list of two: [least, most]"
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Both ends."""
+        found = ListOf(self.kind, self.wanted, 2, 2).read(node, reading)
+        if found is BAD or any(isinstance(end, Reference) for end in found) or found[0] <= found[1]:
+            return found
+        return reading.refuse(node, "the greater end first", "[least, most]")
+
+    def schema(self) -> Schema:
+        """An array of two."""
+        return ListOf(self.kind, self.wanted, 2, 2).schema()
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """RE2 syntax, bounded in length and in memory."""
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """The pattern's text."""
+        found = Text("a pattern in RE2 syntax", longest=MAX_PATTERN).read(node, reading)
+        if found is BAD or found in reading.patterns:
+            return found
+        if len(reading.patterns) >= MAX_PATTERNS:
+            return reading.refuse(node, f"more than {MAX_PATTERNS} different patterns", "spread them over more files")
+        reading.patterns.add(found)
+        try:
+            compiled_regex(found)
+        except re2.error as error:
+            said = error.args[0] if error.args else b""
+            reason = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+            return reading.refuse(node, f"a pattern that RE2 refuses ({reason})", "a pattern in RE2 syntax")
+        return found
+
+    def schema(self) -> Schema:
+        """A string."""
+        return {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN}
+
+
+@dataclass(frozen=True, slots=True)
+class ActionName:
+    """An action of the vocabulary or of ``actions.yaml``, or ``"*"``."""
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """The action."""
+        found = Text("an action, such as page_viewed", longest=100).read(node, reading)
+        if found is BAD or found == "*" or found in reading.known_actions:
+            return found
+        wanted = suggestion(found, reading.known_actions, "an action of `segma actions`, or declare it in actions.yaml")
+        return reading.refuse(node, f'the unknown action "{found}"', wanted)
+
+    def schema(self) -> Schema:
+        """A string: a site's own actions are not known to the schema."""
+        return {"type": "string", "pattern": r"^(\*|[a-z][a-z0-9_]*)$"}
+
+
+@dataclass(frozen=True, slots=True)
+class _NumberOrReference:
+    def read(self, node: Node, reading: Reading) -> Any:
+        if isinstance(node.value, str):
+            if "." not in node.value:
+                return reading.refuse(node, told(node), _NUMBER_OR_REFERENCE)
+            return Referred().read(node, reading)
+        return Number().read(node, reading)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [Number().schema(), Referred().schema()]}
+
+
+_NUMBER: Final = Either(_NUMBER_OR_REFERENCE, scalar=_NumberOrReference())
+_PLAIN: Final = Either("a text, a number, true or false; for several, one_of", scalar=Plain())
+_PLAINS: Final = ListOf(Either("a text, a number, true or false", scalar=Plain()), "a list of values")
+_PART: Final = Text("a text")
+
+OPERATORS: Final[Mapping[str, tuple[Kind, str]]] = {
+    Op.EQUALS: (_PLAIN, "is that value; no coercion, case counts"),
+    Op.ONE_OF: (_PLAINS, "is one of them"),
+    Op.NOT_EQUALS: (_PLAIN, "is not that value; a missing one fits too"),
+    Op.NONE_OF: (_PLAINS, "is none of them; a missing one fits too"),
+    Op.AT_LEAST: (_NUMBER, "is a number, at least this"),
+    Op.MORE_THAN: (_NUMBER, "is a number above this"),
+    Op.AT_MOST: (_NUMBER, "is a number, at most this"),
+    Op.LESS_THAN: (_NUMBER, "is a number below this"),
+    Op.BETWEEN: (Pair(_NUMBER), "is a number between the two, ends included"),
+    Op.STARTS_WITH: (_PART, "is a text that begins so"),
+    Op.ENDS_WITH: (_PART, "is a text that ends so"),
+    Op.CONTAINS: (_PLAIN, "has this part (a text) or element (a list)"),
+    Op.MATCHES: (Pattern(), "has a part of this form, in RE2 syntax"),
+    Op.EXISTS: (Flag(), "is there and not null, or not"),
+    Op.SAME_AS: (Referred(several=True), "is the value of an earlier step's event"),
+    Op.DIFFERS_FROM: (Referred(), "is another value than the earlier step's event has; both are there"),
+    Op.SHARES_WITH: (Referred(several=True), "is a list that shares an element with the earlier step's"),
+}
+"""Operator → (kind of its operand, when it holds)."""
+
+
+def _operators(given: Given, reading: Reading) -> Any:
+    if not given.nodes and not given.spoiled:
+        return reading.refuse(given.node, "an empty mapping", "an operator, such as {at_least: 50}")
+    return tuple((Op(name), value) for name, value in given.items())
+
+
+OPERATOR: Final = Shape(
+    "operators",
+    tuple(Field(str(name), kind, f"True when the value {meaning}.") for name, (kind, meaning) in OPERATORS.items()),
+    _operators,
+    elsewhere={"not": "not_equals or none_of", "in": "one_of", "like": "a glob such as a*, contains or matches"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Short:
+    """A plain value, or a list of them; a string with ``*`` is a glob."""
+
+    many: bool = False
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        found = (_PLAINS if self.many else Plain()).read(node, reading)
+        if found is BAD:
+            return BAD
+        values = found if self.many else (found,)
+        if any(isinstance(value, str) and "*" in value for value in values):
+            return ((Op.GLOB, values),)
+        return ((Op.ONE_OF, values),) if self.many else ((Op.EQUALS, found),)
+
+    def schema(self) -> Schema:
+        return (_PLAINS if self.many else Plain()).schema()
+
+
+_TEST: Final = Either(
+    "a value, a list of values, or an operator; for absence {exists: false}", _Short(), _Short(many=True), OPERATOR
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Property → value, list or operators."""
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """Predicates, in the order of the file."""
+        if node.value is BAD:
+            return BAD
+        if node.pairs is None:
+            return reading.refuse(node, told(node), 'a mapping from properties to values: {path: "/shoes/*"}')
+        if len(node.pairs) > MAX_LINES:
+            return reading.refuse(node, f"{len(node.pairs)} properties", f"at most {MAX_LINES}")
+        given, lines = Given(node), list[Predicate]()
+        for name, value in names_of(node, reading, given):
+            path = checked_path(value, name, reading) if len(name) <= 200 else _too_long(value, name, reading)
+            tests = _TEST.read(value, reading)
+            if path is BAD or tests is BAD:
+                given.spoiled = True
+            else:
+                lines.extend(Predicate(path, op, operand) for op, operand in tests)
+        return BAD if given.bad else tuple(lines)
+
+    def schema(self) -> Schema:
+        """An object of any names."""
+        return {"$ref": "#/$defs/where"}
+
+    def definition(self) -> Schema:
+        """See :meth:`schema`."""
+        return {"type": "object", "additionalProperties": _TEST.schema()}
+
+
+def _too_long(node: Node, name: str, reading: Reading) -> Any:
+    return reading.refuse(node, f"a name of {len(name)} characters", "at most 200")
+
+
+def _comparisons(kind: Kind) -> tuple[Field, ...]:
+    names = (Op.AT_LEAST, Op.MORE_THAN, Op.AT_MOST, Op.LESS_THAN, Op.EQUALS)
+    pair = Field(str(Op.BETWEEN), Pair(kind), "Between the two, ends included.")
+    return (*(Field(str(name), kind, f"{name} this.".replace("_", " ").capitalize()) for name in names), pair)
+
+
+def _session(given: Given, reading: Reading) -> Any:
+    if not given.nodes and not given.spoiled:
+        return reading.refuse(given.node, "an empty mapping", "{duration: {at_least: 3m}} or {events: {at_least: 5}}")
+    return tuple(
+        Predicate(path, op, operand) for path, tests in given.items() if tests is not BAD for op, operand in tests
+    )
+
+
+DURATIONS: Final = Shape("durations", _comparisons(Duration()), _operators)
+COUNTS: Final = Shape("counts", _comparisons(Whole(0, 1_000_000)), _operators)
+SESSION: Final = Shape(
+    "session",
+    (
+        Field("duration", DURATIONS, "From the session's first event to this one."),
+        Field("events", COUNTS, "Events in the session, this one included."),
+    ),
+    _session,
+)
+
+TRUST: Final = Choice(tuple(level.value for level in Trust))
+WHERE: Final = Where()
+
+BESIDE: Final = (
+    Field("where", WHERE, "What the event's properties must be; all lines must hold."),
+    Field("session", SESSION, "What the session must be, up to and including the event."),
+    Field("trust", TRUST, "How sure it must be who sent the event: at least this."),
+)
+"""What may stand beside an action, ``any_of``, ``all_of`` or ``not``."""
+
+
+def condition_of(given: Given) -> Condition:
+    """The condition of a mapping with ``action`` or ``any_of``, and with what stands beside."""
+    if "any_of" in given:
+        return narrowed(Condition(any_of=given["any_of"]), **beside(given))
+    return Condition(action=given["action"], **beside(given))
+
+
+def beside(given: Given) -> dict[str, Any]:
+    """What stands beside the action, ``any_of``, ``all_of`` or ``not``."""
+    return {
+        "where": given.get("where", ()),
+        "session": given.get("session", ()),
+        "trust": given.get("trust"),
+    }
+
+
+def narrowed(
+    condition: Condition,
+    *,
+    where: tuple[Predicate, ...] = (),
+    session: tuple[Predicate, ...] = (),
+    trust: str | None = None,
+) -> Condition:
+    """The condition with more asked of it: pushed into each member of ``any_of``."""
+    if condition.any_of:
+        members = tuple(narrowed(each, where=where, session=session, trust=trust) for each in condition.any_of)
+        return replace(condition, any_of=members)
     return replace(
         condition,
-        where=condition.where + extras.where,
-        session=condition.session + extras.session,
-        trust=stronger(condition.trust, extras.trust),
+        where=(*condition.where, *where),
+        session=(*condition.session, *session),
+        trust=_stronger(condition.trust, trust),
     )
 
 
-def spread(condition: Condition, extras: Extras) -> Condition:
-    """The condition with these lines pushed into each member of an ``any_of``."""
-    if condition.action is not None:
-        return with_extras(condition, extras)
-    return replace(condition, any_of=tuple(with_extras(member, extras) for member in condition.any_of))
+def _stronger(one: str | None, other: str | None) -> str | None:
+    levels: Iterable[str] = (level for level in (one, other) if level is not None)
+    return max(levels, key=lambda level: Trust(level).level, default=None)
 
 
-def stronger(one: str | None, other: str | None) -> str | None:
-    """The trust that asks for more."""
-    if one is None or other is None:
-        return one or other
-    return max(one, other, key=lambda trust: Trust(trust).level)
+def _condition(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else condition_of(given)
 
 
-def read_extras(fields: Mapping[str, Spot], earlier: Earlier) -> Extras:
-    """``where``, ``session`` and ``trust``."""
-    where, session, trust = fields.get("where"), fields.get("session"), fields.get("trust")
-    return Extras(
-        read_where(where, earlier) if where else (),
-        read_session(session) if session else (),
-        trust.one_of([each.value for each in Trust]) if trust else None,
-    )
+@dataclass(frozen=True, slots=True)
+class _Bare:
+    """An action's name alone, as a condition."""
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        found = ActionName().read(node, reading)
+        return BAD if found is BAD else Condition(action=found)
+
+    def schema(self) -> Schema:
+        return ActionName().schema()
 
 
-def read_where(spot: Spot, earlier: Earlier) -> tuple[Predicate, ...]:
-    """The lines of a ``where``."""
-    entries = spot.entries(None, "properties and what they must be, such as {category: shoes}")
-    if entries is None:
-        return ()
-    if not 1 <= len(entries) <= MAX_LINES:
-        spot.bad(f"1 to {MAX_LINES} properties", f"{len(entries)} properties")
-        return ()
-    found: list[Predicate] = []
-    for name, value in entries:
-        if is_path(name):
-            found.extend(_read_line(name, value, earlier))
-        else:
-            value.bad(_PATH_WANTED, f"`{name[:60]}`")
-    return tuple(found)
+CONDITION: Final[Kind] = Either(
+    "an action, or a condition: a mapping with action or any_of, and where, session, trust",
+    scalar=_Bare(),
+    mapping=Lazy(lambda: CONDITION_SHAPE),
+)
+CONDITIONS: Final = ListOf(CONDITION, "a list of conditions", most=100)
 
-
-def is_path(text: str) -> bool:
-    """Whether it can be a property's path."""
-    parts = text.split(".")
-    return len(text) <= MAX_PATH and all(
-        part.removesuffix("[]").strip() == part.removesuffix("[]") != "" and "[" not in part.removesuffix("[]")
-        for part in parts
-    )
-
-
-def read_path(spot: Spot) -> str | None:
-    """A property's path."""
-    text = spot.text(_PATH_WANTED)
-    if text is not None and not is_path(text):
-        spot.bad(_PATH_WANTED)
-        return None
-    return text
-
-
-def _read_line(path: str, spot: Spot, earlier: Earlier) -> list[Predicate]:
-    if isinstance(spot.node, Fields):
-        entries = spot.entries([str(op) for op in OPERATORS], "operators")
-        if entries == [] and not spot.node.entries:
-            spot.bad("an operator, such as {at_least: 50}", "no operator")
-        read = [read_operator(path, Op(name), value, earlier) for name, value in entries or ()]
-        return [predicate for predicate in read if predicate is not None]
-    if isinstance(spot.node, Items):
-        values = _values(spot)
-        if values is None:
-            return []
-        globs = any(isinstance(value, str) and "*" in value for value in values)
-        return [Predicate(path, Op.GLOB if globs else Op.ONE_OF, values)]
-    value = spot.scalar("a value, a list of values, or an operator (for a missing one: {exists: false})")
-    if value is None:
-        return []
-    if isinstance(value, str) and "*" in value:
-        return [Predicate(path, Op.GLOB, (value,))]
-    return [Predicate(path, Op.EQUALS, value)]
-
-
-def _values(spot: Spot) -> tuple[Any, ...] | None:
-    items = spot.items("a list of values", most=MAX_VALUES)
-    if items is None:
-        return None
-    values = [item.scalar("a text, a number, true or false") for item in items]
-    return None if any(value is None for value in values) else tuple(values)
-
-
-def read_operator(path: str, op: Op, spot: Spot, earlier: Earlier) -> Predicate | None:
-    """One operator with its operand."""
-    operand = _operand(op, spot, earlier)
-    return None if operand is None else Predicate(path, op, operand)
-
-
-_SCALAR_WANTED: Final = "a text, a number, true or false"
-
-
-def _operand(op: Op, spot: Spot, earlier: Earlier) -> Any | None:
-    read: Callable[[Spot, Earlier], Any] = _OPERANDS.get(op, _number_or_reference)
-    return read(spot, earlier)
-
-
-def _truth(spot: Spot) -> bool | None:
-    value = spot.scalar("true or false")
-    if value is not None and not isinstance(value, bool):
-        spot.bad("true or false")
-        return None
-    return value
-
-
-def _number_or_reference(spot: Spot, earlier: Earlier) -> Any | None:
-    value = spot.scalar("a number, or step.property of an earlier step")
-    if isinstance(value, str):
-        return _reference(spot, earlier, lists=False)
-    return None if value is None else spot.number("a number, or step.property of an earlier step")
-
-
-def _between(spot: Spot, earlier: Earlier) -> tuple[Any, Any] | None:
-    items = spot.items("two numbers, such as [10, 20]", least=2, most=2)
-    if items is None:
-        return None
-    low, high = (_number_or_reference(item, earlier) for item in items)
-    if low is None or high is None:
-        return None
-    if not isinstance(low, Reference) and not isinstance(high, Reference) and low > high:
-        spot.bad("the smaller number first", f"`[{low}, {high}]`")
-        return None
-    return (low, high)
-
-
-def _reference(spot: Spot, earlier: Earlier, *, lists: bool) -> Reference | None:
-    text = spot.text("step.property of an earlier step")
-    if text is None:
-        return None
-    return reference_of(spot, text, earlier, lists=lists)
-
-
-def reference_of(spot: Spot, text: str, earlier: Earlier, *, lists: bool) -> Reference | None:
-    """A reference's text, checked. ``lists``: whether its path may go through ``[]``."""
-    step, dot, path = text.partition(".")
-    if not dot or not is_path(path):
-        spot.bad("step.property of an earlier step, such as looked.category", f"`{text[:60]}`")
-        return None
-    if step not in earlier.steps:
-        if step in earlier.every:
-            spot.bad("a step that comes before this one", f"the step `{step}`, which is not before this one")
-        else:
-            hint = suggestion(step, earlier.steps) or (
-                f"named before this one: {', '.join(earlier.steps)}" if earlier.steps else "name an earlier step"
-            )
-            spot.bad(hint, f"the unknown step `{step[:60]}`")
-        return None
-    if "[]" in path and not lists:
-        spot.bad("a single property: a list can only be compared by same_as and shares_with", f"`{text[:60]}`")
-        return None
-    return Reference(earlier.steps[step], path)
-
-
-def _pattern(spot: Spot) -> str | None:
-    text = spot.text("an RE2 pattern")
-    if text is None:
-        return None
-    if len(text) > MAX_PATTERN:
-        spot.bad(f"at most {MAX_PATTERN} characters", f"a pattern of {len(text)} characters")
-        return None
-    try:
-        compiled_regex(text)
-    except re2.error as error:
-        fault = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else error
-        spot.bad("a pattern of RE2's syntax, of moderate size", f"the pattern `{text[:40]}` ({fault})")
-        return None
-    return text
-
-
-_OPERANDS: Final[Mapping[Op, Callable[[Spot, Earlier], Any]]] = {
-    Op.EQUALS: lambda spot, earlier: spot.scalar(_SCALAR_WANTED),
-    Op.NOT_EQUALS: lambda spot, earlier: spot.scalar(_SCALAR_WANTED),
-    Op.CONTAINS: lambda spot, earlier: spot.scalar(_SCALAR_WANTED),
-    Op.ONE_OF: lambda spot, earlier: _values(spot),
-    Op.NONE_OF: lambda spot, earlier: _values(spot),
-    Op.BETWEEN: _between,
-    Op.STARTS_WITH: lambda spot, earlier: spot.text("a text"),
-    Op.ENDS_WITH: lambda spot, earlier: spot.text("a text"),
-    Op.MATCHES: lambda spot, earlier: _pattern(spot),
-    Op.EXISTS: lambda spot, earlier: _truth(spot),
-    Op.SAME_AS: lambda spot, earlier: _reference(spot, earlier, lists=True),
-    Op.SHARES_WITH: lambda spot, earlier: _reference(spot, earlier, lists=True),
-    Op.DIFFERS_FROM: lambda spot, earlier: _reference(spot, earlier, lists=False),
-}
-"""The others take a number or a reference."""
-
-
-def read_session(spot: Spot) -> tuple[Predicate, ...]:
-    """``session: {duration: {at_least: 3m}, events: {at_least: 5}}``."""
-    entries = spot.entries(SESSION, "{duration: {at_least: 3m}} or {events: {at_least: 5}}")
-    if entries is not None and not entries and isinstance(spot.node, Fields) and not spot.node.entries:
-        spot.bad("{duration: {at_least: 3m}} or {events: {at_least: 5}}", "no condition")
-    found: list[Predicate] = []
-    for name, value in entries or ():
-        lines = value.entries([*NUMERIC, Op.BETWEEN], "a comparison, such as {at_least: 5}")
-        for op, operand in lines or ():
-            read = _session_operand(operand, name, Op(op))
-            if read is not None:
-                found.append(Predicate(name, Op(op), read))
-    return tuple(found)
-
-
-def _session_operand(spot: Spot, name: str, op: Op) -> Any | None:
-    if op is not Op.BETWEEN:
-        return spot.duration() if name == "duration" else spot.whole("a whole number", least=0, most=10**9)
-    ends = spot.items("two of them, such as [3m, 5m]", least=2, most=2)
-    if ends is None:
-        return None
-    low, high = (
-        end.duration() if name == "duration" else end.whole("a whole number", least=0, most=10**9) for end in ends
-    )
-    if low is None or high is None:
-        return None
-    if low > high:
-        spot.bad("the smaller one first", "the larger one first")
-        return None
-    return (low, high)
+CONDITION_SHAPE: Final[Shape] = Shape(
+    "condition",
+    (
+        Field("action", ActionName(), 'The event\'s action; "*" for any.'),
+        Field("any_of", CONDITIONS, "The event fits one of these."),
+        *BESIDE,
+    ),
+    _condition,
+    one_of=("action", "any_of"),
+    elsewhere={"all_of": "all_of belongs to a step: a single event cannot be several"},
+)

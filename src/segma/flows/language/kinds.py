@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from segma.contracts.installation import duration_ms
 from segma.flows.language.model import Reference
-from segma.flows.language.source import BAD, Node, Report, told
+from segma.flows.language.source import BAD, Node, Report, joined, shortened, told
 
 MAX_DURATION_MS: Final = 3_650 * 86_400_000
 """Ten years: a window no log outlives."""
@@ -49,7 +49,8 @@ class Reading:
         number, is_not = self.steps.get(name, (0, False))
         if not number:
             known = [each for each, (at, guard) in self.steps.items() if at < self.here and not guard]
-            return self.refuse(node, f'"{name}", a step that does not exist', suggestion(name, known, "name a step"))
+            wanted = suggestion(name, known, "the name of an earlier step")
+            return self.refuse(node, f'"{shortened(name)}", a step that does not exist', wanted)
         if is_not:
             return self.refuse(node, f'a reference to "{name}", which is a `not`', "refer to a step that takes events")
         if number >= self.here:
@@ -296,9 +297,9 @@ def checked_path(node: Node, path: str, reading: Reading, *, several: bool = Tru
     """The path if it is one, else BAD with a problem."""
     if not _PATH.fullmatch(path):
         wanted = "a property, such as category, cart.total or items[].sku"
-        return reading.refuse(node, f'the path "{path[:60]}"', wanted)
+        return reading.refuse(node, f'the path "{shortened(path)}"', wanted)
     if not several and "[]" in path:
-        return reading.refuse(node, f'the path "{path[:60]}"', "a property with one value: no [] here")
+        return reading.refuse(node, f'the path "{shortened(path)}"', "a property with one value: no [] here")
     return path
 
 
@@ -357,11 +358,18 @@ class Given(dict[str, Any]):
         super().__init__()
         self.node = node
         self.nodes: dict[str, Node] = {}
+        self.spoiled = False
+        """Whether a name was bad: unknown, twice, or not allowed beside another."""
 
     @property
     def bad(self) -> bool:
-        """Whether any value was bad."""
-        return any(value is BAD for value in self.values())
+        """Whether any name or value was bad."""
+        return self.spoiled or any(value is BAD for value in self.values())
+
+    def refuse(self, reading: Reading, name: str, found: str, wanted: str) -> None:
+        """Note a problem with a name that is there."""
+        reading.refuse(self.nodes[name], found, wanted)
+        self.spoiled = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -395,8 +403,8 @@ class Shape:
         for name, value in names_of(node, reading, given):
             if name not in known:
                 hint = self.elsewhere.get(name) or suggestion(name, known, "known here")
-                reading.refuse(value, f'the unknown field "{name[:60]}"', hint)
-                given[""] = BAD
+                reading.refuse(value, f'the unknown field "{shortened(name)}"', hint)
+                given.spoiled = True
             else:
                 given.nodes[name] = value
         for each in self.fields:
@@ -412,9 +420,9 @@ class Shape:
         there = [name for name in self.one_of if name in given.nodes]
         if self.one_of and len(there) != 1:
             found = f"{' and '.join(there)} together" if there else f"none of {', '.join(self.one_of)}"
-            if "" not in given or there:
+            if not given.spoiled or there:
                 reading.refuse(given.node, found, "exactly one of " + ", ".join(self.one_of))
-            given[""] = BAD
+            given.spoiled = True
 
     def schema(self) -> Schema:
         """A reference to the definition."""
@@ -440,20 +448,21 @@ def names_of(node: Node, reading: Reading, given: Given) -> list[tuple[str, Node
     found: dict[str, Node] = {}
     for key, value in node.pairs or ():
         if key.value is BAD:
-            given[""] = BAD
+            given.spoiled = True
         elif not isinstance(key.value, str):
             quoted = _in_quotes(key)
             reading.report.add(key.line, node.field, f"{told(key)} as a name", f"a text{quoted}")
-            given[""] = BAD
+            given.spoiled = True
         elif key.value in found:
             first = found[key.value].line
             where = _under(node, key.value)
-            reading.report.add(key.line, where, f'"{key.value[:60]}" a second time', f"it stands at line {first} already")
-            given[""] = BAD
+            found_twice = f'"{shortened(key.value)}" a second time'
+            reading.report.add(key.line, where, found_twice, f"it stands at line {first} already")
+            given.spoiled = True
         else:
             found[key.value] = value
     return list(found.items())
 
 
 def _under(node: Node, name: str) -> str:
-    return ".".join(part for part in (node.field, name[:60]) if part)
+    return joined(node.field, shortened(name))

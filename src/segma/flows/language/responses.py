@@ -1,109 +1,148 @@
-"""``then``: what a match does (SEMANTICS 8). Accounts and their abilities are not looked up here."""
+"""What a match does: the tables of ``then`` (SEMANTICS 8)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from segma.flows.language.conditions import Earlier, reference_of
-from segma.flows.language.grammar import MAX_RESPONSES, RESPONSES
-from segma.flows.language.model import Do, Reference, Response, Template
-from segma.flows.language.reader import Spot
+from segma.flows.language.kinds import Field, Given, ListOf, Reading, Schema, Shape, Text, checked_path
+from segma.flows.language.model import Do, Response, Template
+from segma.flows.language.source import BAD, Node, told
 
-_ACCOUNT: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
-MAX_LIST_NAME: Final = 100
-_FORMS: Final = "move, add, remove, tag, untag or webhook"
+MAX_RESPONSES: Final = 20
 
-
-def read_then(spot: Spot, steps: Earlier) -> tuple[Response, ...]:
-    """The lines of ``then``. ``steps``: those that templates may name."""
-    items = spot.items("a list of what to do", least=0, most=MAX_RESPONSES)
-    read = [_read_response(item, steps) for item in items or ()]
-    return tuple(response for response in read if response is not None)
+ACCOUNT: Final = Text("the name of an account, such as mailchimp-main", "[a-z][a-z0-9-]{0,39}", 40)
+TAG: Final = Text("a tag's name without braces, of at most 100 characters", r"[^{}\x00-\x1f]+", 100)
+_HOLE = re.compile(r"\{([^{}]*)\}")
 
 
-def _read_response(spot: Spot, steps: Earlier) -> Response | None:
-    entries = spot.entries(RESPONSES, f"one of {_FORMS}")
-    if entries is None:
-        return None
-    if len(entries) != 1:
-        if not spot.sheet.problems or entries:
-            spot.bad(f"one of {_FORMS} in each line", f"{len(entries)} of them")
-        return None
-    verb, value = entries[0]
-    words = RESPONSES[verb]
-    form = "{" + ", ".join(f"{name}: …" for name in words) + "}"
-    inner = value.entries(words, form)
-    if inner is None:
-        return None
-    fields = {entry.name: entry.spot for entry in inner}
-    missing = [name for name in words if name not in fields]
-    if missing:
-        value.bad(form, f"no `{missing[0]}`")
-        return None
-    return _response(Do(verb), fields, steps)
+@dataclass(frozen=True, slots=True)
+class ListName:
+    """A list's name; ``{step.property}`` in it is filled in by the match."""
+
+    wanted: str = 'a list\'s name, such as newsletter or "viewed-{looked.category}"'
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """A :class:`Template`."""
+        if node.pairs is not None:
+            return reading.refuse(node, "a mapping", f"{self.wanted}, in quotes where it has braces")
+        found = Text(self.wanted, r"[^\x00-\x1f]+", 200).read(node, reading)
+        if found is BAD:
+            return BAD
+        if "{" not in found and "}" not in found:
+            return Template(found, (found,))
+        return self._template(node, found, reading)
+
+    def _template(self, node: Node, text: str, reading: Reading) -> Any:
+        if set(_HOLE.sub("", text)) & {"{", "}"}:
+            return reading.refuse(node, told(node), "braces in pairs: {step.property}")
+        parts: list[Any] = []
+        for index, part in enumerate(_HOLE.split(text)):
+            if index % 2:
+                parts.append(self._hole(node, part, reading))
+            elif part:
+                parts.append(part)
+        return BAD if any(part is BAD for part in parts) else Template(text, tuple(parts))
+
+    def _hole(self, node: Node, text: str, reading: Reading) -> Any:
+        if not re.fullmatch(r"[^.]+\..+", text):
+            return reading.refuse(node, f'"{{{text[:60]}}}"', "a step and a property: {looked.category}")
+        found = reading.reference(node, text)
+        if found is BAD or checked_path(node, found.path, reading, several=False) is BAD:
+            return BAD
+        return found
+
+    def schema(self) -> Schema:
+        """A string."""
+        return {"type": "string", "minLength": 1, "maxLength": 200}
 
 
-def _response(do: Do, fields: Mapping[str, Spot], steps: Earlier) -> Response | None:
-    if do is Do.WEBHOOK:
-        url = _url(fields["url"])
-        return None if url is None else Response(do, url=url)
-    at = fields["at"].text("an account's name")
-    if at is not None and not _ACCOUNT.fullmatch(at):
-        fields["at"].bad("an account's name: lower-case letters, digits and hyphens")
-        at = None
-    if do in {Do.TAG, Do.UNTAG}:
-        tag = _list_name(fields["add" if do is Do.TAG else "remove"])
-        return None if at is None or tag is None else Response(do, at=at, tag=tag)
-    to_list = _template(fields["to"], steps) if "to" in fields else None
-    from_list = _template(fields["from"], steps) if "from" in fields else None
-    if at is None or ("to" in fields and to_list is None) or ("from" in fields and from_list is None):
-        return None
-    if to_list is not None and from_list is not None and to_list.text == from_list.text:
-        fields["to"].bad("another list than `from`", f"the same list `{to_list.text}`")
-        return None
-    return Response(do, at=at, to_list=to_list, from_list=from_list)
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An http or https address without a name and password in it."""
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """The address."""
+        wanted = 'an address, such as "https://crm.example/hook"'
+        found = Text(wanted, r"https?://[^\s\x00-\x1f]+", 2_000).read(node, reading)
+        if found is BAD:
+            return BAD
+        try:
+            parts = urlsplit(found)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            return reading.refuse(node, told(node), wanted)
+        if not host:
+            return reading.refuse(node, told(node), wanted)
+        if parts.username is not None or parts.password is not None:
+            return reading.refuse(node, "an address with a name or password in it", "an address without secrets")
+        return found
+
+    def schema(self) -> Schema:
+        """A string."""
+        return {"type": "string", "pattern": r"^https?://\S+$"}
 
 
-def _list_name(spot: Spot) -> str | None:
-    text = spot.text("a name")
-    if text is not None and (len(text) > MAX_LIST_NAME or not text.isprintable()):
-        spot.bad(f"a printable name of at most {MAX_LIST_NAME} characters")
-        return None
-    return text
+def _move(given: Given, reading: Reading) -> Any:
+    if not given.bad and given["from"].text == given["to"].text:
+        given.refuse(reading, "to", f'the list "{given["to"].text}", which is also `from`', "another list")
+    return BAD if given.bad else Response(Do.MOVE, given["at"], to_list=given["to"], from_list=given["from"])
 
 
-def _template(spot: Spot, steps: Earlier) -> Template | None:
-    text = _list_name(spot)
-    if text is None:
-        return None
-    parts: list[str | Reference] = []
-    for piece in re.split(r"(\{[^{}]*\})", text):
-        if piece.startswith("{") and piece.endswith("}"):
-            reference = reference_of(spot, piece[1:-1].strip(), steps, lists=False)
-            if reference is None:
-                return None
-            parts.append(reference)
-        elif "{" in piece or "}" in piece:
-            spot.bad("braces in pairs around step.property, such as viewed-{looked.category}")
-            return None
-        elif piece:
-            parts.append(piece)
-    return Template(text, tuple(parts))
+def _add(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.ADD, given["at"], to_list=given["to"])
 
 
-def _url(spot: Spot) -> str | None:
-    text = spot.text("an address that starts with https://")
-    if text is None:
-        return None
-    try:
-        parts = urlsplit(text)
-        fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None
-    except ValueError:
-        fine = False
-    if not fine or not text.isprintable() or " " in text:
-        spot.bad("an address that starts with https://, without a name or password in it")
-        return None
-    return text
+def _remove(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.REMOVE, given["at"], from_list=given["from"])
+
+
+def _tag(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.TAG, given["at"], tag=given["add"])
+
+
+def _untag(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.UNTAG, given["at"], tag=given["remove"])
+
+
+def _webhook(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.WEBHOOK, url=given["url"])
+
+
+_AT: Final = Field("at", ACCOUNT, "The account at an email platform.", required=True)
+_TO: Final = Field("to", ListName(), "The list to be in; it is made if missing.", required=True)
+_FROM: Final = Field("from", ListName(), "The list to leave.", required=True)
+
+VERBS: Final = (
+    Shape("move", (_FROM, _TO, _AT), _move),
+    Shape("add", (_TO, _AT), _add, elsewhere={"from": "`add` takes `to`; with `from` it is a `move`"}),
+    Shape("remove", (_FROM, _AT), _remove, elsewhere={"to": "`remove` takes `from`; with `to` it is a `move`"}),
+    Shape("tag", (Field("add", TAG, "The tag to set.", required=True), _AT), _tag),
+    Shape("untag", (Field("remove", TAG, "The tag to take away.", required=True), _AT), _untag),
+    Shape("webhook", (Field("url", Url(), "Called with the match, signed.", required=True),), _webhook),
+)
+_MEANINGS: Final = {
+    "move": "Add to one list, then remove from the other.",
+    "add": "Add to a list.",
+    "remove": "Remove from a list.",
+    "tag": "Set a tag.",
+    "untag": "Take a tag away.",
+    "webhook": "Call an address, signed, at least once.",
+}
+
+
+def _response(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else next(iter(given.values()))
+
+
+RESPONSE: Final = Shape(
+    "response",
+    tuple(Field(verb.name, verb, _MEANINGS[verb.name]) for verb in VERBS),
+    _response,
+    one_of=tuple(_MEANINGS),
+)
+RESPONSES: Final = ListOf(
+    RESPONSE, "a list of what to do, such as `- add: {to: warm, at: mailbox}`", most=MAX_RESPONSES
+)

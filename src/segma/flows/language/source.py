@@ -56,13 +56,13 @@ class Node:
 
     @property
     def field(self) -> str:
-        """The dotted path from the document, list elements counted from 1: ``sequence.2.where.path``."""
-        parts: list[str] = []
+        """The dotted path from the document, list elements counted from 1: ``sequence[2].where.path``."""
+        found = ""
         node: Node | None = self
         while node is not None and node.parent is not None:
-            parts.append(shortened(str(node.key)))
+            found = joined(_part(node.key), found)
             node = node.parent
-        return ".".join(reversed(parts))
+        return found
 
     def get(self, name: str) -> Node | None:
         """The value of a name, of a mapping."""
@@ -95,6 +95,15 @@ class Report:
         if self.left_out:
             found.append(Problem(f"{self.file}:1", "", f"{self.left_out} more problems", "mend these first"))
         return found
+
+
+def _part(key: str | int) -> str:
+    return f"[{key}]" if isinstance(key, int) else shortened(key)
+
+
+def joined(path: str, name: str) -> str:
+    """A dotted path with one more part."""
+    return f"{path}.{name}" if path and name and not name.startswith("[") else path + name
 
 
 def shortened(text: str, limit: int = 60) -> str:
@@ -156,7 +165,8 @@ def _text(data: bytes, report: Report) -> str | None:
 
 
 def _refuse_syntax(text: str, error: yaml.MarkedYAMLError, report: Report) -> None:
-    line, column = (error.problem_mark.line, error.problem_mark.column) if error.problem_mark else (0, 0)
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
     lines = text.splitlines()
     shown = lines[line] if line < len(lines) else ""
     if "\t" in shown[: column + 1]:
@@ -168,6 +178,10 @@ def _refuse_syntax(text: str, error: yaml.MarkedYAMLError, report: Report) -> No
     else:
         found, wanted = f"YAML that does not parse ({error.problem})", "mind the indentation, colons and quotes"
     report.add(line + 1, "", found, wanted)
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
 
 
 @dataclass(slots=True)
@@ -188,7 +202,7 @@ class _Builder:
             return True
         if not isinstance(event, yaml.NodeEvent):
             return True
-        node = Node(event.start_mark.line + 1)
+        node = Node(_line(event))
         self.nodes += 1
         if not self._is_plain(event, node):
             return False
@@ -213,10 +227,10 @@ class _Builder:
             self.report.add(node.line, name, f"more than {most} {what}", "split the file, or nest less")
         elif isinstance(event, yaml.AliasEvent):
             wanted = "write the value out; a text that begins with * stands in quotes"
-            self.report.add(node.line, name, f'the alias "*{shortened(event.anchor)}"', wanted)
+            self.report.add(node.line, name, f'the alias "*{shortened(str(event.anchor))}"', wanted)
         elif event.anchor is not None:
             wanted = "write the value out; a text that begins with & stands in quotes"
-            self.report.add(node.line, name, f'the anchor "&{shortened(event.anchor)}"', wanted)
+            self.report.add(node.line, name, f'the anchor "&{shortened(str(event.anchor))}"', wanted)
         elif event.tag is not None and event.tag != "!":
             wanted = "write the value without a tag; a text that begins with ! stands in quotes"
             self.report.add(node.line, name, f'the tag "{shortened(event.tag)}"', wanted)
@@ -228,24 +242,24 @@ class _Builder:
         text = event.value
         if len(text) > MAX_SCALAR:
             found = f"a text of {len(text)} characters"
-            self.report.add(event.start_mark.line + 1, self._field(), found, f"keep it to {MAX_SCALAR}")
+            self.report.add(_line(event), self._field(), found, f"keep it to {MAX_SCALAR}")
             return BAD
         if not event.implicit[0]:
             return text
         for pattern, found, wanted in _TRAPS:
             if pattern.fullmatch(text):
                 said = (found.format(text=text), wanted.format(text=text))
-                self.report.add(event.start_mark.line + 1, self._field(), *said)
+                self.report.add(_line(event), self._field(), *said)
                 return BAD
         return _resolved(text)
 
     def _field(self) -> str:
         if not self.stack:
             return ""
-        last = self.keys[-1]
-        parent = self.stack[-1]
-        own = shortened(last.text) if last is not None else str(len(parent.items) + 1) if parent.items is not None else ""
-        return ".".join(part for part in (parent.field, own) if part)
+        last, parent = self.keys[-1], self.stack[-1]
+        if parent.items is not None:
+            return joined(parent.field, _part(len(parent.items) + 1))
+        return joined(parent.field, _part(last.text)) if last is not None else parent.field
 
     def _place(self, node: Node) -> None:
         if not self.stack:
