@@ -14,28 +14,10 @@ import re2
 
 from segma.contracts.events import Trust
 from segma.flows.language.compile import compiled_regex
-from segma.flows.language.kinds import (
-    Choice,
-    Duration,
-    Either,
-    Field,
-    Flag,
-    Given,
-    Kind,
-    Lazy,
-    ListOf,
-    Number,
-    Plain,
-    Reading,
-    Schema,
-    Shape,
-    Text,
-    Whole,
-    checked_path,
-    names_of,
-    suggestion,
-)
+from segma.flows.language.kinds import Choice, Duration, Either, Flag, Lazy, ListOf, Number, Plain, Text, Whole
 from segma.flows.language.model import Condition, Op, Predicate, Reference
+from segma.flows.language.reading import Kind, Reading, Schema, checked_path
+from segma.flows.language.shape import Field, Given, Shape, names_of
 from segma.flows.language.source import BAD, Node, told
 
 MAX_PATTERN: Final = 500
@@ -120,7 +102,9 @@ class ActionName:
         found = Text("an action, such as page_viewed", longest=100).read(node, reading)
         if found is BAD or found == "*" or found in reading.known_actions:
             return found
-        wanted = suggestion(found, reading.known_actions, "an action of `segma actions`, or declare it in actions.yaml")
+        wanted = reading.suggestion(
+            found, reading.known_actions, "an action of `segma actions`, or declare it in actions.yaml"
+        )
         return reading.refuse(node, f'the unknown action "{found}"', wanted)
 
     def schema(self) -> Schema:

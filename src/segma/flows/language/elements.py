@@ -16,22 +16,10 @@ from segma.flows.language.conditions import (
     condition_of,
     narrowed,
 )
-from segma.flows.language.kinds import (
-    Duration,
-    Either,
-    Field,
-    Flag,
-    Given,
-    ListOf,
-    Number,
-    Path,
-    Reading,
-    Schema,
-    Shape,
-    Text,
-    Whole,
-)
+from segma.flows.language.kinds import Duration, Either, Flag, ListOf, Number, Path, Text, Whole
 from segma.flows.language.model import Not, Step, Sum, Times
+from segma.flows.language.reading import Reading, Schema
+from segma.flows.language.shape import Field, Given, Shape
 from segma.flows.language.source import BAD, Node, told
 
 MAX_ELEMENTS: Final = 50

@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from segma.contracts.actions import known_actions
 from segma.contracts.errors import ListenerError, Problem
-from segma.flows.language.kinds import Either, Field, Given, ListOf, Reading, Schema, Shape, Text, names_of
+from segma.flows.language.kinds import Either, ListOf, Text
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
+from segma.flows.language.reading import Reading, Schema
+from segma.flows.language.shape import Field, Given, Shape, names_of
 from segma.flows.language.source import BAD, MAX_FILE_BYTES, Node, Report, documents
 
 TEST_ENDINGS: Final = (".test.yaml", ".test.yml")

@@ -8,20 +8,11 @@ from typing import Any, Final
 from segma.contracts.errors import ListenerError, Problem
 from segma.flows.language.conditions import CONDITION_SHAPE, COUNTS, DURATIONS, OPERATOR, SESSION, TRUST
 from segma.flows.language.elements import NOT, STEP, SUM, TIMES_SHAPE, Elements, step_names, trusted
-from segma.flows.language.kinds import (
-    Choice,
-    Duration,
-    Either,
-    Field,
-    Given,
-    Path,
-    Reading,
-    Shape,
-    Text,
-    Whole,
-)
+from segma.flows.language.kinds import Choice, Duration, Either, Path, Text, Whole
 from segma.flows.language.model import Listener, Not, Op, Reference, Repeat, Scope, Step
+from segma.flows.language.reading import Reading
 from segma.flows.language.responses import RESPONSE, RESPONSES, VERBS
+from segma.flows.language.shape import Field, Given, Shape
 from segma.flows.language.source import BAD, Node, Report, documents
 
 MAX_VERSION: Final = 1_000_000_000

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from segma.flows.language.kinds import Field, Given, ListOf, Reading, Schema, Shape, Text, checked_path
+from segma.flows.language.kinds import ListOf, Text
 from segma.flows.language.model import Do, Response, Template
+from segma.flows.language.reading import Reading, Schema, checked_path
+from segma.flows.language.shape import Field, Given, Shape
 from segma.flows.language.source import BAD, Node, told
 
 MAX_RESPONSES: Final = 20

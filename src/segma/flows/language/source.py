@@ -79,14 +79,19 @@ class Report:
 
     def add(self, line: int, name: str, found: str, wanted: str) -> None:
         """Note a problem; past :data:`MAX_PROBLEMS` they are only counted."""
-        if len(self.problems) < MAX_PROBLEMS:
+        if not self.full:
             self.problems.append(Problem(f"{self.file}:{line}", name, found, wanted))
         else:
             self.left_out += 1
 
+    @property
+    def full(self) -> bool:
+        """Whether further problems are only counted."""
+        return len(self.problems) >= MAX_PROBLEMS
+
     def refuse(self, node: Node, found: str, wanted: str) -> Bad:
         """Note a problem of a node."""
-        self.add(node.line, node.field, found, wanted)
+        self.add(node.line, "" if self.full else node.field, found, wanted)
         return BAD
 
     def finished(self) -> list[Problem]:
