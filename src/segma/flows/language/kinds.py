@@ -46,8 +46,8 @@ class Text:
     def schema(self) -> Schema:
         """A string."""
         found: Schema = {"type": "string", "maxLength": self.longest}
-        if self.pattern == r"(?s).+":
-            return {**found, "minLength": 1}
+        if self.pattern in {r"(?s).+", r"(?s).*"}:
+            return {**found, "minLength": 1} if self.pattern.endswith("+") else found
         return {**found, "pattern": f"^{self.pattern}$"}
 
 

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from segma.contracts.errors import ListenerError, Problem
-from segma.flows.language.conditions import CONDITION_SHAPE, COUNTS, DURATIONS, OPERATOR, SESSION, TRUST
-from segma.flows.language.elements import NOT, STEP, SUM, TIMES_SHAPE, Elements, step_names, trusted
+from segma.flows.language.conditions import TRUST
+from segma.flows.language.elements import Elements, step_names, trusted
 from segma.flows.language.kinds import Choice, Duration, Either, Path, Text, Whole
 from segma.flows.language.model import Listener, Not, Op, Reference, Repeat, Scope, Step
 from segma.flows.language.reading import Reading
-from segma.flows.language.responses import RESPONSE, RESPONSES, VERBS
+from segma.flows.language.responses import RESPONSES
 from segma.flows.language.shape import Field, Given, Shape
 from segma.flows.language.source import BAD, Node, Report, documents
 
@@ -104,12 +104,6 @@ LISTENER: Final = Shape(
     _listener,
     elsewhere={"name": "listener", "steps": "sequence", "actions": "then", "cooldown": "repeat: {cooldown: 7d}"},
 )
-
-SHAPES: Final = (
-    LISTENER, STEP, NOT, CONDITION_SHAPE, OPERATOR, SESSION, DURATIONS, COUNTS, TIMES_SHAPE, SUM, COOLDOWN, RESPONSE,
-    *VERBS,
-)  # fmt: skip
-"""Every mapping of the language."""
 
 
 def parse_listeners(files: Sequence[tuple[str, bytes]], *, known_actions: Collection[str]) -> list[Listener]:
