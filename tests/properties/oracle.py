@@ -1,0 +1,70 @@
+"""What a listener answers, by brute force: a machine for each combination of values, then ``repeat`` and identities."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tests.properties.brute_force import Simulation
+from tests.properties.naive_language import Run, Seen, idents, rank, values
+
+from segma.contracts.events import Event
+from segma.flows.language.model import Listener, Op, Reference, Step
+
+Answer = tuple[str, dict[str, list[str]], list[str], int]
+"""Match id, step → event ids, event ids in order, matched at."""
+
+
+def brute_force(listener: Listener, events: Sequence[Event], *, gap_ms: int, end_ms: int | None = None) -> list[Answer]:
+    """The matches of one subscriber, in order of completion."""
+    stream = with_sessions(events, gap_ms)
+    place = {id(seen): index for index, seen in enumerate(stream)}
+    found: dict[tuple[str, ...], Any] = {}
+    for own, key in machines(listener, stream):
+        for at_ms, kind, run in Simulation(listener, own, key).simulate(end_ms):
+            taken = tuple((place[id(own[index])], slot) for index, slot in run.taken)
+            ids = tuple(own[index][0].event_id for index, _ in run.taken)
+            each = (at_ms, kind, taken[-1][0] * kind, rank(Run(taken)))
+            found[ids] = min(found.get(ids, each), each)
+    answers: list[Answer] = []
+    for ids, (at_ms, *_, (_, _, _, slots)) in sorted(found.items(), key=lambda item: item[1]):
+        if answers and (listener.repeat == "once" or at_ms - answers[-1][3] < (listener.cooldown_ms or 0)):
+            continue
+        answers.append(_answer(listener, stream[0][0].subscriber, ids, slots, at_ms))
+    return answers
+
+
+def with_sessions(events: Sequence[Event], gap_ms: int) -> list[Seen]:
+    stream: list[Seen] = []
+    for event in sorted(events, key=lambda each: each.place):
+        near = bool(stream) and event.occurred_at_ms - stream[-1][0].occurred_at_ms <= gap_ms
+        stream.append((event, [*stream[-1][1], event] if near else [event]))
+    return stream
+
+
+def machines(listener: Listener, stream: Sequence[Seen]) -> Iterator[tuple[list[Seen], dict[Reference, str | None]]]:
+    """SEMANTICS 3: one independent machine for each combination of values; None is a value that never comes."""
+    paths: dict[Reference, set[str]] = {}
+    for line in listener.lines():
+        if line.op is Op.SAME_AS:
+            paths.setdefault(line.operand, {line.operand.path}).add(line.path)
+
+    def shown(each: set[str]) -> set[str]:
+        return {value for event, _ in stream for path in each for value in idents(values(event.properties, path))}
+
+    for per in sorted(shown({listener.per})) if listener.per else [""]:
+        own = [seen for seen in stream if not listener.per or per in idents(values(seen[0].properties, listener.per))]
+        for combination in itertools.product(*([None, *sorted(shown(each))] for each in paths.values())):
+            yield own, dict(zip(paths, combination, strict=True))
+
+
+def _answer(listener: Listener, subscriber: str, ids: tuple[str, ...], slots: list[int], at_ms: int) -> Answer:
+    text = json.dumps([listener.name, listener.version, subscriber, ids], separators=(",", ":"), ensure_ascii=False)
+    keys = [element.key for element in listener.sequence if isinstance(element, Step)]
+    steps: dict[str, list[str]] = {}
+    for one, slot in sorted(zip(ids, slots, strict=True), key=lambda pair: pair[1]):
+        steps.setdefault(keys[slot], []).append(one)
+    return hashlib.sha256(text.encode()).hexdigest()[:32], steps, list(ids), at_ms
