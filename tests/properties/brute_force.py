@@ -57,7 +57,7 @@ class Simulation:
                           and self.deadline(run) <= now_ms and self.unbroken(run, self.end, now)]:  # fmt: skip
             at_ms, _, match = min(waiting)
             self.found.append((at_ms, 0, match))
-            self.runs = [run for run in self.runs if run.taken[0] > match.taken[-1]]
+            self.runs = [run for run in self.runs if run.taken[0][0] > match.taken[-1][0]]
 
     def is_gone(self, run: Run, step: Step, now: int) -> bool:
         within_ms, anchor, opened = self.listener.within_ms, self.anchor(run), run.taken[0][0]
@@ -112,8 +112,8 @@ class Simulation:
             if done:
                 self.found.append((self.at(now), 1, min(done, key=rank)))
                 self.runs = []
-            waits = [(self.core(run), run.taken[-1][0]) for run in self.runs if run.slot == self.end]
+            ends = [(self.core(run), run.taken[-1][0]) for run in self.runs if run.slot == self.end]
             self.runs = [run for run in self.runs if run.slot < self.end
-                         or all(self.core(run) != core or last <= run.taken[-1][0] for core, last in waits)]  # fmt: skip
+                         or all(last <= run.taken[-1][0] for core, last in ends if core == self.core(run))]  # fmt: skip
         self.fire(end_ms, len(self.stream) - 1) if end_ms is not None else None
         return self.found

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.properties.case import answer, by_machine, cases, step
 
 from segma.flows.matcher import Machine
-from tests.properties.case import answer, by_machine, cases, step
 
 COUNT = 4_000
 

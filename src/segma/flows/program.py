@@ -417,7 +417,7 @@ class Program:
         if again:
             yield took._replace(values=_marked(run.values, slot, event))
         for index in ahead:
-            yield took._replace(slot=index, repeats=0, total=0, values=(), filled=0, spoiled=0)
+            yield took._replace(slot=index, repeats=0, total=0.0, values=(), filled=0, spoiled=0)
 
     def _is_spoiled(self, run: Run, ahead: int) -> bool:
         return bool(run.spoiled) and any(run.spoiled & 1 << guard.number for guard, _ in self._guards[run.slot, ahead])

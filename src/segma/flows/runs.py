@@ -31,7 +31,7 @@ class Run(NamedTuple):
     slot: int = 0
     repeats: int = 0
     """Events that the pending step has taken already."""
-    total: float = 0
+    total: float = 0.0
     """Of a pending ``sum``: the sum so far."""
     values: tuple[str, ...] = ()
     """Of a pending ``distinct_by``: the values in the loop, frozen."""
