@@ -52,6 +52,7 @@ PHRASES: Final[Mapping[str, str]] = {
 """Action → what a person does, as it stands behind "to"."""
 
 _UNITS: Final = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"), (1, "millisecond"))
+_SHORT: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"))
 _IRREGULAR: Final = {"do": "does", "have": "has"}
 
 
@@ -79,6 +80,12 @@ def lasting(milliseconds: int) -> str:
     size, unit = next(each for each in _UNITS if milliseconds % each[0] == 0)
     count = milliseconds // size
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+def exact(milliseconds: int) -> str:
+    """A time as it is written in files: ``90s``."""
+    size, unit = next((each for each in _SHORT if milliseconds % each[0] == 0), (1, "ms"))
+    return f"{milliseconds // size}{unit}" if milliseconds else "0s"
 
 
 def listed(parts: Iterable[str], word: str) -> str:
@@ -120,7 +127,7 @@ class Phrasing:
         if lines:
             said += f" where {listed(lines, 'and')}"
         if condition.session:
-            said += f", {listed((self._session(line) for line in condition.session), 'and')}"
+            said += f", {listed((self.session(line) for line in condition.session), 'and')}"
         return said + _TRUST.get(condition.trust or "", "")
 
     def line(self, line: Predicate) -> str:
@@ -134,7 +141,8 @@ class Phrasing:
             return self.reference(operand)
         return value(operand)
 
-    def _session(self, line: Predicate) -> str:
+    def session(self, line: Predicate) -> str:
+        """One line of a ``session``."""
         as_words: Callable[[Any], str] = lasting if line.path == "duration" else str
         ends = line.operand if isinstance(line.operand, tuple) else (line.operand,)
         amount = _AMOUNTS[line.op].format(*(as_words(end) for end in ends))
