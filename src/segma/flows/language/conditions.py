@@ -162,7 +162,11 @@ OPERATOR: Final = Shape(
     "operators",
     tuple(Field(str(name), kind, f"True when the value {meaning}.") for name, (kind, meaning) in OPERATORS.items()),
     _operators,
-    elsewhere={"not": "not_equals or none_of", "in": "one_of", "like": "a glob such as a*, contains or matches"},
+    elsewhere={
+        "not": "write `not_equals` or `none_of`",
+        "in": "write `one_of`",
+        "like": "write a value with *, `contains` or `matches`",
+    },
 )
 
 

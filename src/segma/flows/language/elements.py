@@ -77,7 +77,7 @@ TIMES_SHAPE: Final = Shape(
     ),
     _times,
     one_of=("exactly", "at_least", "between"),
-    elsewhere={"at_most": "between: [1, most]"},
+    elsewhere={"at_most": "write `between: [1, most]`"},
 )
 TIMES: Final = Either("how often: 2, {exactly: 2}, {at_least: 2} or {between: [2, 5]}", _Count(), mapping=TIMES_SHAPE)
 
@@ -154,7 +154,7 @@ STEP: Final = Shape(
     ),
     _step,
     one_of=("action", "any_of", "all_of"),
-    elsewhere={"for": "`for` belongs to a `not`; a step has `within` and `after`", "name": "step"},
+    elsewhere={"for": "`for` belongs to a `not`; a step has `within` and `after`", "name": "write `step`"},
 )
 
 
@@ -198,8 +198,8 @@ NOT: Final = Shape(
     elsewhere={
         **{name: f"`{name}` belongs to a step, not to a `not`" for name in _ON_STEPS},
         "action": "the action stands behind `not:`",
-        "any_of": "not: {any_of: [...]}",
-        "all_of": "a `not` fits single events: not: {any_of: [...]}",
+        "any_of": "write `not: {any_of: [...]}`",
+        "all_of": "a `not` fits single events: write `not: {any_of: [...]}`",
     },
 )
 

@@ -203,9 +203,9 @@ class ListOf:
         if node.items is None:
             return reading.refuse(node, told(node), self.wanted)
         if not self.least <= len(node.items) <= self.most:
-            size = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
+            size = "" if self.least == self.most else f", {self.least} to {self.most} of them"
             found = f"a list of {len(node.items)}" if node.items else "an empty list"
-            return reading.refuse(node, found, f"{self.wanted}, {size} of them")
+            return reading.refuse(node, found, self.wanted + size)
         found_values = tuple(self.kind.read(item, reading) for item in node.items)
         return BAD if any(value is BAD for value in found_values) else found_values
 

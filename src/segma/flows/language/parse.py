@@ -102,7 +102,12 @@ LISTENER: Final = Shape(
         Field("then", RESPONSES, "What a match does, in this order."),
     ),
     _listener,
-    elsewhere={"name": "listener", "steps": "sequence", "actions": "then", "cooldown": "repeat: {cooldown: 7d}"},
+    elsewhere={
+        "name": "write `listener`",
+        "steps": "write `sequence`",
+        "actions": "write `then`",
+        "cooldown": "write `repeat: {cooldown: 7d}`",
+    },
 )
 
 
