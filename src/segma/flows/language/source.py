@@ -225,23 +225,25 @@ class _Builder:
         return True
 
     def _is_plain(self, event: Any, node: Node) -> bool:
-        name = self._field()
-        if self.nodes > MAX_NODES or len(self.stack) >= MAX_DEPTH:
-            what = "values" if self.nodes > MAX_NODES else "levels"
-            most = MAX_NODES if self.nodes > MAX_NODES else MAX_DEPTH
-            self.report.add(node.line, name, f"more than {most} {what}", "split the file, or nest less")
-        elif isinstance(event, yaml.AliasEvent):
-            wanted = "write the value out; a text that begins with * stands in quotes"
-            self.report.add(node.line, name, f'the alias "*{shortened(str(event.anchor))}"', wanted)
-        elif event.anchor is not None:
-            wanted = "write the value out; a text that begins with & stands in quotes"
-            self.report.add(node.line, name, f'the anchor "&{shortened(str(event.anchor))}"', wanted)
-        elif event.tag is not None and event.tag != "!":
-            wanted = "write the value without a tag; a text that begins with ! stands in quotes"
-            self.report.add(node.line, name, f'the tag "{shortened(event.tag)}"', wanted)
-        else:
-            return True
-        return False
+        refusal = self._refusal(event)
+        if refusal is not None:
+            self.report.add(node.line, self._field(), *refusal)
+        return refusal is None
+
+    def _refusal(self, event: Any) -> tuple[str, str] | None:
+        """What was found and what would be right, where the whole file is refused for it."""
+        if self.nodes > MAX_NODES:
+            return f"more than {MAX_NODES} values", "split the file"
+        if len(self.stack) >= MAX_DEPTH:
+            return f"more than {MAX_DEPTH} levels", "nest less"
+        quoted = "write the value {}; a text that begins with {} stands in quotes"
+        if isinstance(event, yaml.AliasEvent):
+            return f'the alias "*{shortened(str(event.anchor))}"', quoted.format("out", "*")
+        if event.anchor is not None:
+            return f'the anchor "&{shortened(str(event.anchor))}"', quoted.format("out", "&")
+        if event.tag is not None and event.tag != "!":
+            return f'the tag "{shortened(event.tag)}"', quoted.format("without a tag", "!")
+        return None
 
     def _scalar(self, event: Any) -> Any:
         text = event.value
