@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.properties.case import answer, by_machine, cases, step
+from tests.properties.oracle import Answer
 
 from segma.flows.matcher import Machine
 
@@ -14,7 +15,7 @@ COUNT = 4_000
 def test_a_state_that_was_saved_and_restored_at_every_index_answers_the_same() -> None:
     for case in cases(11, COUNT):
         machine = Machine([case.listener])
-        state, session, found = machine.start("s"), None, []
+        state, session, found = machine.start("s"), None, list[Answer]()
         for event in case.events:
             saved = machine.encode(state)
             restored = machine.decode(saved)

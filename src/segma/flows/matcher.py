@@ -44,6 +44,32 @@ class Match(NamedTuple):
     values: Mapping[Reference, Any]
 
 
+class StoredMatch(NamedTuple):
+    """A match as it is encoded: references are pairs of step number and path."""
+
+    listener: str
+    version: int
+    subscriber: str
+    match_id: str
+    steps: dict[str, tuple[EventRef, ...]]
+    events: tuple[str, ...]
+    matched_at_ms: int
+    completed_by: str
+    values: tuple[tuple[int, str, Any], ...]
+
+
+def to_stored(match: Match) -> StoredMatch:
+    """A match, ready to be encoded."""
+    values = sorted((reference.step, reference.path) for reference in match.values)
+    found = tuple((step, path, match.values[Reference(step, path)]) for step, path in values)
+    return StoredMatch(*match[:4], dict(match.steps), *match[5:8], found)
+
+
+def from_stored(stored: StoredMatch) -> Match:
+    """The match of what :func:`to_stored` made."""
+    return Match(*stored[:8], {Reference(step, path): value for step, path, value in stored.values})
+
+
 class State(NamedTuple):
     """One subscriber's state. ``standings``: by listener; one without runs or memory is absent.
 
