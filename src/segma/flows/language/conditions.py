@@ -126,8 +126,8 @@ class _NumberOrReference:
 
 
 _NUMBER: Final = Either(_NUMBER_OR_REFERENCE, scalar=_NumberOrReference())
-_PLAIN: Final = Either("a text, a number, true or false; for several, one_of", scalar=Plain())
-_PLAINS: Final = ListOf(Either("a text, a number, true or false", scalar=Plain()), "a list of values")
+_PLAIN: Final = Plain("a text, a number, true or false; for several, one_of")
+_PLAINS: Final = ListOf(Plain(), "a list of values")
 _PART: Final = Text("a text")
 
 OPERATORS: Final[Mapping[str, tuple[Kind, str]]] = {

@@ -141,11 +141,9 @@ def documents(data: bytes, report: Report) -> list[Node]:
         for event in yaml.parse(text, Loader=_LOADER):
             if not builder.take(event):
                 return []
-    except yaml.MarkedYAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # NOTE: the parser in Python, where libyaml is missing, raises the last two for escapes of no character.
         _refuse_syntax(text, error, report)
-        return []
-    except (yaml.YAMLError, ValueError):
-        report.add(1, "", "bytes that are no YAML", "write a YAML file in UTF-8")
         return []
     if not builder.roots:
         report.add(1, "", "an empty file", "write a listener, beginning with `listener: its-name`")
@@ -169,19 +167,20 @@ def _text(data: bytes, report: Report) -> str | None:
     return text
 
 
-def _refuse_syntax(text: str, error: yaml.MarkedYAMLError, report: Report) -> None:
-    mark = error.problem_mark or error.context_mark
+def _refuse_syntax(text: str, error: Exception, report: Report) -> None:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line, column = (mark.line, mark.column) if mark else (0, 0)
+    context, problem = getattr(error, "context", None) or "", getattr(error, "problem", None) or "bad bytes"
     lines = text.splitlines()
     shown = lines[line] if line < len(lines) else ""
     if "\t" in shown[: column + 1]:
         found, wanted = "a tab", "indent with spaces: YAML takes no tabs there"
-    elif "alias" in (error.context or "") or "alphabetic or numeric" in (error.problem or ""):
+    elif "alias" in context or "alphabetic or numeric" in problem:
         found, wanted = "a bare * or &, which YAML takes for an alias or anchor", 'write it in quotes: "*"'
-    elif "mapping values are not allowed" in (error.problem or ""):
+    elif "mapping values are not allowed" in problem:
         found, wanted = "a second colon on the line", "indent it as a mapping, or put the text in quotes"
     else:
-        found, wanted = f"YAML that does not parse ({error.problem})", "mind the indentation, colons and quotes"
+        found, wanted = f"YAML that does not parse ({problem})", "mind the indentation, colons and quotes"
     report.add(line + 1, "", found, wanted)
 
 
