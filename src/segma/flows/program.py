@@ -216,6 +216,7 @@ class Program:
             match = best([run for when, run in waiting if when == at])
             done.append(Finished(match, at, by_event=False))
             self._tell(Told(Turn.MATCHED, match, at))
+            self._tell_outrun(match, [run for run in left if run.start <= match.last], at)
             left = [run for run in left if run.start > match.last]
 
     # Events.
@@ -260,17 +261,28 @@ class Program:
             if self._expired(run, facts):
                 continue
             self._meet(run, facts, key, runs, done)
-        if not (self._lone and runs) and not self._blocked(box, at_ms):
-            self._open(facts, key, runs, done)
+        if not (self._lone and runs):
+            guard = self._blocking(box, at_ms)
+            if guard is None:
+                self._open(facts, key, runs, done)
+            elif any(facts.plain(test) for index in self._reachable(-1) for test in self._tests_at(index)):
+                self._tell(Told(Turn.BLOCKED, self._empty_run, at_ms, facts.event, guard))
         seen = tuple(
             at_ms if facts.plain(test) else last for (_, test), last in zip(self._first_nots, box.seen, strict=True)
         )
         if done:
             # Every run started at or before this event, the match's last one: all are dropped.
             match = best(done)
-            self._tell(Told(Turn.MATCHED, match, at_ms))
+            self._tell(Told(Turn.MATCHED, match, at_ms, facts.event))
+            self._tell_outrun(match, [*runs, *done], at_ms)
             return Box(key, (), seen), Finished(match, at_ms, by_event=True)
         return Box(key, tuple(thinned(self._restarted(runs, facts.event))), seen), None
+
+    def _tell_outrun(self, match: Run, dropped: list[Run], at_ms: int) -> None:
+        if self._tell is not tell_nothing:
+            for run in dropped:
+                if run.start != match.start:
+                    self._tell(Told(Turn.OUTRUN, run, at_ms, rule=match.events[0].event_id))
 
     def _expired(self, run: Run, facts: Facts) -> bool:
         """Rule 1: windows are half-open; a run that waits only for its last ``not`` stays."""
@@ -282,7 +294,11 @@ class Program:
             return True
         within_ms = self.slots[run.slot].step.within_ms
         if within_ms is not None and at_ms - run.anchor[0] >= within_ms:
-            self._tell(Told(Turn.EXPIRED, run, run.anchor[0] + within_ms, rule="step within"))
+            self._tell(
+                Told(
+                    Turn.EXPIRED, run, run.anchor[0] + within_ms, element=self.slots[run.slot].step, rule="step within"
+                )
+            )
             return True
         if run.session and run.session != facts.session.session_id:
             self._tell(Told(Turn.EXPIRED, run, at_ms, rule="session"))
@@ -357,12 +373,15 @@ class Program:
             if not run.filled & 1 << member and facts.fits(test, run, key)
         ]
 
-    def _blocked(self, box: Box, at_ms: int) -> bool:
-        """Whether a first ``not`` forbids that a run opens now."""
-        return any(
-            last is not None and (guard.ever or (guard.for_ms is not None and at_ms - last < guard.for_ms))
-            for (guard, _), last in zip(self._first_nots, box.seen, strict=True)
-        )
+    def _blocking(self, box: Box, at_ms: int) -> Not | None:
+        """The first ``not`` that forbids that a run opens now."""
+        for (guard, _), last in zip(self._first_nots, box.seen, strict=True):
+            if last is not None and (guard.ever or (guard.for_ms is not None and at_ms - last < guard.for_ms)):
+                return guard
+        return None
+
+    def _tests_at(self, index: int) -> tuple[Test, ...]:
+        return self.slots[index].tests if index < len(self.slots) else ()
 
     def _open(self, facts: Facts, key: Key, runs: list[Run], done: list[Run]) -> None:
         """Rule 3: a run opens at each slot reachable from the start that the event fits."""

@@ -21,6 +21,8 @@ class Turn(StrEnum):
     KILLED = "killed"
     EXPIRED = "expired"
     MATCHED = "matched"
+    BLOCKED = "blocked"
+    """No run opened, because a first ``not`` was seen."""
     OUTRUN = "outrun"
     """Another run matched first, with an event at or after this one's start."""
     IGNORED = "ignored"

@@ -1,0 +1,88 @@
+"""``segma explain``: why a listener matched somebody, or each run's life in words."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from segma.cli.match import BadLine, event_of
+from segma.cli.output import Exit, err, fail, out, print_json
+from segma.contracts.errors import ConfigError, Problem
+from segma.contracts.events import Event
+from segma.contracts.installation import duration_ms
+from segma.flows.explain import explain
+from segma.flows.language.files import load_listeners
+from segma.flows.language.model import Listener
+
+
+@click.command("explain")
+@click.argument("listener")
+@click.option("--events", "source", required=True, type=click.File("rb"), metavar="FILE", help="NDJSON, as for match.")
+@click.option("--subscriber", required=True)
+@click.option("--listeners", "directory", type=click.Path(path_type=Path), default=Path("listeners"), show_default=True)
+@click.option("--actions", type=click.Path(path_type=Path), help="The site's own actions [default: beside them]")
+@click.option("--final-ms", type=int, help="Move the log time to this instant at the end.")
+@click.option("--session-gap", default="30m", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON with the transcript's lines.")
+def explain_command(  # noqa: PLR0917
+    listener: str,
+    source: BinaryIO,
+    subscriber: str,
+    directory: Path,
+    actions: Path | None,
+    final_ms: int | None,
+    session_gap: str,
+    as_json: bool,
+) -> None:
+    """Say why LISTENER (a name, or a file) matched a subscriber, or how each of its runs ended."""
+    found = _find(listener, directory, actions)
+    events, last_ms, bad = _events(source, subscriber)
+    end_ms = max(last_ms, final_ms) if final_ms is not None else last_ms
+    if not events:
+        fail(f"no event of subscriber `{subscriber}` in the file", Exit.PROBLEMS)
+    text = explain(found, events, final_ms=end_ms, session_gap_ms=duration_ms(session_gap))
+    if as_json:
+        print_json({"listener": found.name, "subscriber": subscriber, "transcript": text.split("\n")})
+    else:
+        out.print(text, markup=False)
+    if bad:
+        err.print(f"segma: {bad} lines are no events and were left out")
+        sys.exit(Exit.PROBLEMS)
+
+
+def _find(name: str, directory: Path, actions: Path | None) -> Listener:
+    path = Path(name)
+    if path.suffix in {".yaml", ".yml"}:
+        listeners = load_listeners(path, actions or path.parent / "actions.yaml")
+        if len(listeners) == 1:
+            return listeners[0]
+        raise ConfigError([Problem(name, "", f"{len(listeners)} listeners", "a file with one")])
+    listeners = load_listeners(directory, actions or directory / "actions.yaml")
+    for each in listeners:
+        if each.name == name:
+            return each
+    near = difflib.get_close_matches(name, [each.name for each in listeners], n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(each.name for each in listeners)}"
+    raise ConfigError([Problem(str(directory), "", f"no listener `{name}`", hint)])
+
+
+def _events(source: BinaryIO, subscriber: str) -> tuple[list[Event], int, int]:
+    """The subscriber's events in order (of two with one id the first), the file's newest time, the bad lines."""
+    found: dict[str, Event] = {}
+    last_ms, bad = -(2**62), 0
+    for number, data in enumerate(source, start=1):
+        if not data.strip():
+            continue
+        try:
+            event = event_of(data, number)
+        except BadLine:
+            bad += 1
+            continue
+        last_ms = max(last_ms, event.occurred_at_ms)
+        if event.subscriber == subscriber:
+            found.setdefault(event.event_id, event)
+    return sorted(found.values(), key=lambda event: event.place), last_ms, bad

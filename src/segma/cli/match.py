@@ -1,0 +1,331 @@
+"""``segma match``: listeners over a file of events, as the live flow would have matched them."""
+
+from __future__ import annotations
+
+import heapq
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from segma.cli.output import Exit, err
+from segma.contracts.codec import Value, json_reader, to_json
+from segma.contracts.errors import BadRecord
+from segma.contracts.events import Event, Trust
+from segma.contracts.installation import duration_ms
+from segma.flows.language.files import load_listeners
+from segma.flows.matcher import Machine, Match
+from segma.flows.reapply import Follower
+from segma.flows.sessions import extended
+
+PART_BYTES: Final = 16 * 1024 * 1024
+"""Events held in memory at once, about; a larger file is first parted by subscriber on the disk."""
+MAX_SHOWN: Final = 20
+_NEVER_MS: Final = 2**62
+
+
+class FileEvent(Value, frozen=True):
+    """One line of the file."""
+
+    event_id: str
+    subscriber: str
+    action: str
+    occurred_at: int | str
+    properties: dict[str, Any] = {}  # noqa: RUF012 (msgspec makes a new one for each)
+    order: int | None = None
+    trust: Trust = Trust.BROWSER
+    stitched: bool = False
+    provisional: bool = False
+    verdict: str = ""
+
+
+read_file_event: Callable[[bytes], FileEvent] = json_reader(FileEvent)
+
+
+class Line(NamedTuple):
+    """A line read: its number, the log time when it came (with ``--arrival``), the event."""
+
+    number: int
+    log_time_ms: int
+    event: Event
+
+
+class BadLine(Exception):
+    """A line that is no event; the text says why."""
+
+
+def event_of(data: bytes, number: int) -> Event:
+    """The event of a line. ``order`` is the line's number where the event has none. Raises :class:`BadLine`."""
+    try:
+        read = read_file_event(data)
+        at_ms = read.occurred_at if isinstance(read.occurred_at, int) else _iso_ms(read.occurred_at)
+    except BadRecord as error:
+        raise BadLine(error.detail) from None
+    except ValueError:
+        raise BadLine("occurred_at: neither integer milliseconds nor an ISO 8601 instant") from None
+    return Event(
+        workspace="",
+        subscriber=read.subscriber,
+        event_id=read.event_id,
+        action=read.action,
+        occurred_at_ms=at_ms,
+        order=number if read.order is None else read.order,
+        properties=read.properties,
+        trust=read.trust,
+        stitched=read.stitched,
+        provisional=read.provisional,
+        verdict=read.verdict,
+    )
+
+
+def _iso_ms(text: str) -> int:
+    at = datetime.fromisoformat(text)
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
+
+
+class _Parts:
+    """The lines, parted by subscriber so that a part fits in memory; log times are given before."""
+
+    def __init__(self, directory: str, count: int) -> None:
+        self._files: list[BinaryIO] = [
+            Path(directory, f"part-{number}").open("w+b")
+            for number in range(count)  # noqa: SIM115
+        ]
+        self.latest_ms = -_NEVER_MS
+        self.lines = 0
+        self.problems: list[str] = []
+        self.bad = 0
+
+    def add(self, data: bytes, number: int) -> None:
+        try:
+            event = event_of(data, number)
+        except BadLine as error:
+            self.bad += 1
+            if self.bad <= MAX_SHOWN:
+                self.problems.append(f"line {number}: {error}")
+            return
+        self.lines += 1
+        self.latest_ms = max(self.latest_ms, event.occurred_at_ms)
+        part = self._files[zlib.crc32(event.subscriber.encode()) % len(self._files)]
+        part.write(b"%d %d " % (number, self.latest_ms))
+        part.write(data.rstrip(b"\r\n") + b"\n")
+
+    def subscribers(self) -> Iterator[list[Line]]:
+        """Each subscriber's lines, in the file's order."""
+        for part in self._files:
+            found: dict[str, list[Line]] = {}
+            part.seek(0)
+            for line in part:
+                number, log_time_ms, data = line.split(b" ", 2)
+                event = event_of(data, int(number))
+                found.setdefault(event.subscriber, []).append(Line(int(number), int(log_time_ms), event))
+            part.close()
+            yield from found.values()
+
+
+class Result(NamedTuple):
+    """A match, and whether it was taken back."""
+
+    match: Match
+    retracted: bool
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """The order of completion."""
+        return (self.match.matched_at_ms, self.match.listener, self.match.subscriber, self.match.events)
+
+    def line(self) -> bytes:
+        """The line of the answer."""
+        match = self.match
+        steps = {name: [event.event_id for event in events] for name, events in match.steps.items()}
+        return to_json(
+            {
+                "listener": match.listener,
+                "version": match.version,
+                "subscriber": match.subscriber,
+                "match_id": match.match_id,
+                "steps": steps,
+                "events": match.events,
+                "matched_at_ms": match.matched_at_ms,
+                "retracted": self.retracted,
+            }
+        )
+
+
+def in_order(machine: Machine, lines: list[Line], final_ms: int, gap_ms: int) -> Iterator[Result]:
+    """One subscriber, sorted by SEMANTICS 2. Of two lines with one id the first in the file counts."""
+    unique = {line.event.event_id: line.event for line in reversed(lines)}
+    state, session = machine.start(lines[0].event.subscriber), None
+    for event in sorted(unique.values(), key=lambda event: event.place):
+        session = extended(session, event, gap_ms=gap_ms)
+        state, matches = machine.apply(state, event, session)
+        yield from (Result(match, retracted=False) for match in matches)
+    yield from (Result(match, retracted=False) for match in machine.advance(state, final_ms)[1])
+
+
+def by_arrival(follower: Follower, lines: list[Line], final_ms: int) -> Iterator[Result]:
+    """One subscriber, in the file's order: late events are put in their place, matches may be retracted."""
+    timeline = follower.new(lines[0].event.subscriber)
+    found: dict[str, Result] = {}
+    for line in lines:
+        for applied in (
+            follower.advance(timeline, line.log_time_ms),
+            follower.put(timeline, line.event, log_time_ms=line.log_time_ms),
+        ):
+            found.update((match.match_id, Result(match, retracted=True)) for match in applied.retractions)
+            for match in (*applied.matches, *applied.amended):
+                found[match.match_id] = Result(match, retracted=False)
+    for match in follower.advance(timeline, final_ms).matches:
+        found[match.match_id] = Result(match, retracted=False)
+    yield from found.values()
+
+
+def _sorted_parts(results: Iterable[list[Result]], directory: str) -> Iterator[bytes]:
+    """All lines in order of completion. Each list is sorted and, while there are more, put on the disk."""
+    runs: list[Iterator[tuple[tuple[Any, ...], bytes]]] = []
+    for number, found in enumerate(results):
+        found.sort(key=lambda result: result.rank)
+        path = Path(directory, f"found-{number}")
+        with path.open("wb") as file:
+            for result in found:
+                file.write(result.line() + b"\n")
+        runs.append(_read_run(path))
+    for _, line in heapq.merge(*runs, key=lambda pair: pair[0]):
+        yield line
+
+
+class _Ranked(Value, frozen=True):
+    listener: str
+    subscriber: str
+    events: tuple[str, ...]
+    matched_at_ms: int
+
+
+_read_rank: Callable[[bytes], _Ranked] = json_reader(_Ranked)
+
+
+def _read_run(path: Path) -> Iterator[tuple[tuple[Any, ...], bytes]]:
+    with path.open("rb") as file:
+        for line in file:
+            rank = _read_rank(line)
+            yield (rank.matched_at_ms, rank.listener, rank.subscriber, rank.events), line
+
+
+def _batched(results: Iterator[Result], size: int) -> Iterator[list[Result]]:
+    batch: list[Result] = []
+    for result in results:
+        batch.append(result)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    yield batch
+
+
+class _Bar:
+    """Progress on standard error, where it is a terminal."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+        self._task = self._progress.add_task("", total=None)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, text: str, total: int) -> None:
+        self._progress.reset(self._task, description=text, total=total)
+
+    def move(self, steps: int) -> None:
+        self._progress.advance(self._task, steps)
+
+
+def _duration(_ctx: click.Context, _param: click.Parameter, value: str) -> int:
+    try:
+        return duration_ms(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command("match")
+@click.option("--listeners", "directory", required=True, type=click.Path(exists=True, path_type=Path), metavar="DIR")
+@click.option(
+    "--events", "source", required=True, type=click.File("rb"), metavar="FILE", help="NDJSON; - for standard input."
+)
+@click.option("--arrival", is_flag=True, help="The file's order is the order of arrival; occurred_at is the log time.")
+@click.option("--final-ms", type=int, help="Move the log time to this instant at the end.")
+@click.option("--actions", type=click.Path(path_type=Path), help="The site's own actions [default: DIR/actions.yaml]")
+@click.option("--session-gap", default="30m", show_default=True, callback=_duration)
+@click.option("--lateness", default="10m", show_default=True, callback=_duration, help="With --arrival.")
+@click.option("--max-delay", default="24h", show_default=True, callback=_duration, help="With --arrival.")
+@click.option("--max-runs", type=click.IntRange(min=1), default=64, show_default=True)
+def match_command(  # noqa: PLR0917
+    directory: Path,
+    source: BinaryIO,
+    arrival: bool,
+    final_ms: int | None,
+    actions: Path | None,
+    session_gap: int,
+    lateness: int,
+    max_delay: int,
+    max_runs: int,
+) -> None:
+    """Run listeners over a file of events.
+
+    Each line of the file is an event: event_id, subscriber, action, occurred_at (ISO or integer ms), properties, and
+    optionally order. Each line of the answer is a match, in order of completion. Without --arrival each subscriber's
+    events are sorted first; deadlines fire up to the file's newest event, or up to --final-ms. With --arrival an event
+    that comes late is put in its place, and a match that it takes back says retracted.
+
+    Exit codes: 0 well, 1 some lines are no events (they are named and left out), 2 listeners that cannot be used.
+    """
+    machine = Machine(load_listeners(directory, actions or _beside(directory)), max_runs=max_runs)
+    follower = Follower(machine, lateness_ms=lateness, session_gap_ms=session_gap, max_delay_ms=max_delay)
+    with tempfile.TemporaryDirectory(prefix="segma-match-") as scratch, _Bar() as bar:
+        parts = _read(source, scratch, bar)
+        last_ms = max(parts.latest_ms, final_ms if final_ms is not None else -_NEVER_MS)
+        bar.begin("matching", parts.lines)
+
+        def results() -> Iterator[Result]:
+            for lines in parts.subscribers():
+                if arrival:
+                    yield from by_arrival(follower, lines, last_ms)
+                else:
+                    yield from in_order(machine, lines, last_ms, session_gap)
+                bar.move(len(lines))
+
+        for line in _sorted_parts(_batched(results(), 100_000), scratch):
+            sys.stdout.buffer.write(line)
+    sys.stdout.buffer.flush()
+    if parts.bad:
+        for problem in parts.problems:
+            err.print(f"segma: {problem}", markup=False)
+        err.print(f"segma: {parts.bad} of {parts.lines + parts.bad} lines are no events and were left out")
+        sys.exit(Exit.PROBLEMS)
+
+
+def _beside(directory: Path) -> Path:
+    return (directory if directory.is_dir() else directory.parent) / "actions.yaml"
+
+
+def _read(source: BinaryIO, scratch: str, bar: _Bar) -> _Parts:
+    size = Path(source.name).stat().st_size if Path(str(source.name)).is_file() else 0
+    # Standard input tells no size: as many parts as a file of about a gigabyte would have.
+    parts = _Parts(scratch, size // PART_BYTES + 1 if size else 64)
+    bar.begin("reading", size)
+    for number, data in enumerate(source, start=1):
+        if data.strip():
+            parts.add(data, number)
+        bar.move(len(data))
+    return parts

@@ -1,0 +1,158 @@
+"""Why a listener matched, or why not: each run's life in words. The tracer listens to the machine itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from segma.contracts.events import Event
+from segma.flows.language.model import Listener, Not, Step, Times
+from segma.flows.matcher import Machine, Match
+from segma.flows.sessions import extended
+from segma.flows.trace import Told, Turn
+
+
+@dataclass
+class Life:
+    """What happened to the runs that one event opened. They fork, so several ends are possible."""
+
+    opened_by: str
+    lines: list[str] = field(default_factory=list)
+    matched: bool = False
+
+    def add(self, line: str) -> None:
+        """Add a line once: forks of one run share much of their lives."""
+        if line not in self.lines:
+            self.lines.append(line)
+
+
+def explain(listener: Listener, events: Iterable[Event], *, final_ms: int | None, session_gap_ms: int) -> str:
+    """The transcript of one subscriber's events, which must be in order and of one subscriber."""
+    tracer = _Tracer(listener)
+    machine = Machine([listener], tell=tracer)
+    state, session, seen = machine.start(""), None, list[Event]()
+    matches: list[Match] = []
+    for event in events:
+        session = extended(session, event, gap_ms=session_gap_ms)
+        state, found = machine.apply(state._replace(subscriber=event.subscriber), event, session)
+        matches.extend(found)
+        seen.append(event)
+    if final_ms is not None:
+        state, found = machine.advance(state, final_ms)
+        matches.extend(found)
+    waiting = {
+        run.events[0].event_id for standing in state.standings.values() for box in standing.boxes for run in box.runs
+    }
+    return "\n".join([*_head(listener, seen, matches), *tracer.transcript(waiting), *_matches(matches)])
+
+
+def _head(listener: Listener, events: Sequence[Event], matches: Sequence[Match]) -> list[str]:
+    who = events[0].subscriber if events else "nobody"
+    count = f"{len(matches)} match{'' if len(matches) == 1 else 'es'}"
+    return [f"{listener.name}, version {listener.version}, for {who}: {len(events)} events, {count}."]
+
+
+def _matches(matches: Sequence[Match]) -> list[str]:
+    lines = []
+    for match in matches:
+        steps = "; ".join(
+            f"{name}: {', '.join(event.event_id for event in events)}" for name, events in match.steps.items()
+        )
+        lines += ["", f"Match {match.match_id} at {instant(match.matched_at_ms)}", f"  {steps}"]
+    return lines
+
+
+def instant(at_ms: int) -> str:
+    """An instant for a person: UTC to the millisecond."""
+    return datetime.fromtimestamp(at_ms / 1_000, tz=UTC).isoformat(sep=" ", timespec="milliseconds")[:23]
+
+
+class _Tracer:
+    """Collects what the machine tells, by the event that opened the run."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._lives: dict[str, Life] = {}
+        self._refused: list[str] = []
+
+    def __call__(self, told: Told) -> None:
+        if told.turn is Turn.BLOCKED and told.event is not None:
+            self._refused.append(
+                f"{instant(told.at_ms)}  {_named(told.event)} opens no run: {_element(told.element)} was seen before it"
+            )
+            return
+        opener = told.run.events[0].event_id if told.run.events else told.event.event_id if told.event else ""
+        life = self._lives.setdefault(opener, Life(opener))
+        life.matched = life.matched or told.turn is Turn.MATCHED
+        life.add(f"{instant(told.at_ms)}  {self._words(told)}")
+
+    def transcript(self, waiting: set[str]) -> list[str]:
+        """All lives, oldest first."""
+        lines: list[str] = []
+        for number, life in enumerate(self._lives.values(), start=1):
+            lines += ["", f"Run {number}, opened by {life.opened_by}"]
+            lines += [f"  {line}" for line in life.lines]
+            if life.opened_by in waiting:
+                lines.append("  it still waits")
+        if not self._lives:
+            lines += ["", f"No run opened: no event fitted {_element(_first(self._listener))}."]
+        if self._refused:
+            lines += ["", *self._refused]
+        return lines
+
+    def _words(self, told: Told) -> str:
+        event = _named(told.event) if told.event is not None else ""
+        if told.turn in {Turn.OPENED, Turn.ADVANCED}:
+            verb = "opens it" if told.turn is Turn.OPENED else "is taken"
+            return f"{event} {verb} as {_element(told.element)}"
+        if told.turn is Turn.KILLED:
+            return self._death(told, event)
+        if told.turn is Turn.EXPIRED:
+            return self._expiry(told)
+        if told.turn is Turn.MATCHED:
+            return "it matches: " + (f"{event} completes it" if told.event else "the wait of the last `not` is over")
+        if told.turn is Turn.OUTRUN:
+            return f"it is dropped: the run of {told.rule} matched with an event at or after this one's first"
+        return f"its completion is ignored: {told.rule}"
+
+    def _death(self, told: Told, event: str) -> str:
+        if told.rule == "until":
+            return f"{event} ends the wait for a repetition of {_element(told.element)} (its `until`)"
+        if told.rule == "next":
+            return f"{event} kills it: {_element(told.element)} must come next, and the listener describes this event"
+        return f"{event} kills it: it fits {_element(told.element)}"
+
+    def _expiry(self, told: Told) -> str:
+        if told.rule == "within":
+            return "it dies: the sequence is not complete `within` its time from the first event"
+        if told.rule == "step within":
+            return f"it dies: {_element(told.element)} did not come `within` its time"
+        return "it dies: the session is over (`scope: session`)"
+
+
+def _first(listener: Listener) -> Step | Not:
+    return next(element for element in listener.sequence if isinstance(element, Step))
+
+
+def _named(event: Event) -> str:
+    return f"{event.event_id} ({event.action})"
+
+
+def _element(element: Step | Not | None) -> str:
+    if element is None:
+        return "a step"
+    if isinstance(element, Not):
+        return f"the `not` in element {element.number} ({_actions(element)})"
+    name = f" `{element.name}`" if element.name else ""
+    loop = "" if element.times == Times() and element.sum is None else ", which repeats"
+    return f"step {element.number}{name} ({_actions(element)}{loop})"
+
+
+def _actions(element: Step | Not) -> str:
+    conditions = [element.condition] if element.condition is not None else list(getattr(element, "all_of", ()))
+    names: list[str] = []
+    for condition in conditions:
+        inner = condition.any_of or (condition,)
+        names.append(" or ".join(each.action or "…" for each in inner))
+    return " and ".join(names)
