@@ -80,7 +80,7 @@ class Report:
     def add(self, line: int, name: str, found: str, wanted: str) -> None:
         """Note a problem; past :data:`MAX_PROBLEMS` they are only counted."""
         if not self.full:
-            self.problems.append(Problem(f"{self.file}:{line}", name, found, wanted))
+            self.problems.append(Problem(f"{self.file}:{line}", name, _printable(found), _printable(wanted)))
         else:
             self.left_out += 1
 
@@ -113,8 +113,12 @@ def joined(path: str, name: str) -> str:
 
 def shortened(text: str, limit: int = 60) -> str:
     """A text for a person: one line, printable, bounded."""
-    clean = "".join(letter if letter.isprintable() else " " for letter in text[: limit + 1])
+    clean = _printable(text[: limit + 1])
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def told(node: Node) -> str:
