@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from segma.flows.language.model import Do, Listener, Not, Repeat, Response, Scope, Step, Template, Times
+from segma.flows.language.model import Condition, Do, Listener, Not, Repeat, Response, Scope, Step, Template, Times
+from segma.flows.language.satisfiable import alternatives
 from segma.flows.language.words import Phrasing, lasting, listed, property_words, third
 
 
@@ -35,14 +36,14 @@ def _guard(guard: Not, phrasing: Phrasing, listener: Listener, *, first: bool, l
     if guard.ever:
         return f"did not {what} ever before"
     if first:
-        return f"did not {what} in the {lasting(guard.for_ms or 0)} before"
+        return f"did not {what} within {lasting(guard.for_ms or 0)} before"
     if not last:
         return f"does not {what} before the next step"
     if guard.for_ms is not None:
-        return f"and does not {what} in the {lasting(guard.for_ms)} after that"
+        return f"and does not {what} within {lasting(guard.for_ms)} after that"
     if guard.number < len(listener.sequence):
-        return f"and does not {what} while the last line is waited for"
-    return f"and does not {what} until {lasting(listener.within_ms or 0)} after the first step are over"
+        return f"and meanwhile does not {what}"
+    return f"and does not {what} in what is left of the {lasting(listener.within_ms or 0)} since the first step"
 
 
 def _step(step: Step, phrasing: Phrasing, *, first: bool) -> str:
@@ -51,12 +52,29 @@ def _step(step: Step, phrasing: Phrasing, *, first: bool) -> str:
         said += "perhaps "
     if step.next:
         said += "as the very next thing "
-    if step.all_of:
-        said += f"does all of these, in any order: {listed((phrasing.condition(each) for each in step.all_of), 'and')}"
+    members = _members(step)
+    shared = {phrasing.beside(member) for member in members}
+    if members:
+        said += "does all of these, in any order" if step.all_of else "does one of these"
+        said += shared.copy().pop() if len(shared) == 1 else ""
     elif step.condition is not None:
         said += phrasing.condition(step.condition, third)
-    said += "".join(_extras(step, phrasing))
-    return said + (f'  ("{step.name}")' if step.name else "")
+    said += "".join(_extras(step, phrasing)) + (f'  ("{step.name}")' if step.name else "")
+    for member in members:
+        act = (
+            phrasing.act(member, third) if len(shared) == 1 and not member.any_of else phrasing.condition(member, third)
+        )
+        said += f"\n       - {act}"
+    return said
+
+
+def _members(step: Step) -> Sequence[Condition]:
+    """What is told on lines of its own: several conditions that hold more than actions."""
+    if step.all_of:
+        return step.all_of
+    members = alternatives(step.condition) if step.condition is not None else ()
+    several = len(members) > 1 and any(member != Condition(member.action) for member in members)
+    return members if several else ()
 
 
 def _extras(step: Step, phrasing: Phrasing) -> Iterator[str]:
@@ -68,10 +86,10 @@ def _extras(step: Step, phrasing: Phrasing) -> Iterator[str]:
         yield f", each time with another {step.distinct_by}"
     if step.until is not None:
         yield f", as long as they do not {phrasing.condition(step.until)}"
-    if step.after_ms is not None:
-        yield f", {lasting(step.after_ms)} or more after what came before"
-    if step.within_ms is not None:
-        yield f", less than {lasting(step.within_ms)} after what came before"
+    after = f"{lasting(step.after_ms)} or more" if step.after_ms is not None else ""
+    within = f"less than {lasting(step.within_ms)}" if step.within_ms is not None else ""
+    if after or within:
+        yield f", {' and '.join(filter(None, (after, within)))} after what came before"
 
 
 def _times(times: Times) -> str:
@@ -117,7 +135,7 @@ _RESPONSES: Final[Mapping[Do, Callable[[Response, Phrasing], str]]] = {
 
 def _terms(listener: Listener) -> Iterator[str]:
     if listener.within_ms is not None:
-        yield f"From the first to the last of it less than {lasting(listener.within_ms)} pass."
+        yield f"All of it happens in less than {lasting(listener.within_ms)}."
     if listener.scope is Scope.SESSION:
         yield "All of it happens in one visit."
     if listener.per is not None:

@@ -27,7 +27,7 @@ from segma.flows.language.kinds import Choice, Duration, Either, Flag, ListOf, P
 from segma.flows.language.model import Listener
 from segma.flows.language.reading import Reading, Schema
 from segma.flows.language.shape import Field, Given, Shape, names_of
-from segma.flows.language.source import BAD, Node, Report, documents
+from segma.flows.language.source import BAD, Node, Report, documents, told
 from segma.flows.language.words import exact
 from segma.flows.matcher import Machine, Match
 from segma.flows.sessions import DEFAULT_GAP_MS, Session, extended
@@ -75,7 +75,7 @@ class _Properties:
 
     def read(self, node: Node, reading: Reading) -> Any:
         if node.pairs is None:
-            return reading.refuse(node, "no mapping", "properties, such as {path: /shoes}")
+            return reading.refuse(node, told(node), "properties, such as {path: /shoes}")
         given = Given(node)
         found = {name: _anything(value, reading) for name, value in names_of(node, reading, given)}
         return BAD if given.spoiled or any(value is BAD for value in found.values()) else found
@@ -115,7 +115,7 @@ class _Steps:
 
     def read(self, node: Node, reading: Reading) -> Any:
         if node.pairs is None:
-            return reading.refuse(node, "no mapping", "steps and their events, such as {clicked: 1, looked: [2, 3]}")
+            return reading.refuse(node, told(node), "steps and their events, such as {clicked: 1, looked: [2, 3]}")
         found = {}
         for key, value in node.pairs:
             called = _CALLED.read(value, reading)
@@ -140,9 +140,20 @@ def _example(given: Given, reading: Reading) -> Any:
     if given.bad:
         return BAD
     events = tuple(_event(number, each) for number, each in enumerate(given["events"], start=1))
+    _check_names([event.event_id for event in events], given, reading)
     gap_ms = given.get("session_gap", DEFAULT_GAP_MS)
     ordered = tuple(sorted(events, key=lambda event: event.place))
     return Example(given["name"], given.node.line, ordered, given.get("until"), gap_ms, given["expect"])
+
+
+def _check_names(names: Sequence[str], given: Given, reading: Reading) -> None:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        given.refuse(reading, "events", f'two events called "{name}"', "an `id` of its own for each")
+    for node, expected in zip(given.nodes["expect"].items or (), given["expect"], strict=True):
+        called = [*(expected.events or ()), *(each for events in (expected.steps or {}).values() for each in events)]
+        for name in sorted(set(called) - set(names)):
+            reading.refuse(node, f'"{name}", an event that does not exist', "the number or the id of an event")
+            given.spoiled = True
 
 
 def _event(number: int, given: dict[str, Any]) -> Event:
@@ -173,7 +184,7 @@ _EVENT: Final = Shape(
         Field("provisional", Flag(), "A click that may be a scanner's."),
     ),
     _values,
-    elsewhere={"action": "event", "where": "with", "properties": "with"},
+    elsewhere={"action": "write `event`", "where": "write `with`", "properties": "write `with`"},
 )
 _EXPECTED: Final = Shape(
     "expected",

@@ -57,7 +57,7 @@ def can_coincide(one: Condition, other: Condition) -> bool:
     )
 
 
-def alternatives(condition: Condition) -> Iterable[Condition]:
+def alternatives(condition: Condition) -> tuple[Condition, ...]:
     """The conditions of which one must fit, without nesting."""
     if not condition.any_of:
         return (condition,)

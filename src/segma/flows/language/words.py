@@ -122,13 +122,22 @@ class Phrasing:
         """What a person does, ``conjugated`` or bare."""
         if condition.any_of:
             return listed((self.condition(member, conjugated) for member in condition.any_of), "or")
+        return self.act(condition, conjugated) + self.beside(condition)
+
+    def act(self, condition: Condition, conjugated: Callable[[str], str] = str) -> str:
+        """What a person does, with the lines of ``where`` alone."""
         said = conjugated(bare(condition.action or "*"))
         lines = [self.line(line) for line in condition.where]
-        if lines:
-            said += f" where {listed(lines, 'and')}"
+        return f"{said} where {listed(lines, 'and')}" if lines else said
+
+    def beside(self, condition: Condition) -> str:
+        """What is asked of the session and of the trust; of that only what the listener does not ask anyway."""
+        said = ""
         if condition.session:
-            said += f", {listed((self.session(line) for line in condition.session), 'and')}"
-        return said + _TRUST.get(condition.trust or "", "")
+            said += f", in a visit {listed((self.session(line) for line in condition.session), 'and')}"
+        if condition.trust != self._listener.trust:
+            said += _TRUST.get(condition.trust or "", "")
+        return said
 
     def line(self, line: Predicate) -> str:
         """One line of a ``where``."""
@@ -146,7 +155,7 @@ class Phrasing:
         as_words: Callable[[Any], str] = lasting if line.path == "duration" else str
         ends = line.operand if isinstance(line.operand, tuple) else (line.operand,)
         amount = _AMOUNTS[line.op].format(*(as_words(end) for end in ends))
-        return f"in a visit of {amount}" if line.path == "duration" else f"in a visit of {amount} events"
+        return f"of {amount}" if line.path == "duration" else f"of {amount} events"
 
 
 _TRUST: Final = {"token": ", proven by a mail's link or the server", "server": ", told by the server"}
@@ -184,5 +193,5 @@ _OPERATORS: Final[Mapping[Op, Callable[[Any], str]]] = {
     Op.EXISTS: lambda operand: "is given" if operand == "true" else "is not given",
     Op.SAME_AS: lambda operand: f"is the same as {operand}",
     Op.DIFFERS_FROM: lambda operand: f"is another than {operand}",
-    Op.SHARES_WITH: lambda operand: f"has something in common with {operand}",
+    Op.SHARES_WITH: lambda operand: f"shares something with {operand}",
 }
