@@ -13,7 +13,7 @@ from segma.flows.language.words import Phrasing
 from segma.flows.sessions import Session
 
 _ABSENT_FITS: Final = frozenset({Op.NOT_EQUALS, Op.NONE_OF})
-_TEXTS: Final = frozenset({Op.STARTS_WITH, Op.ENDS_WITH, Op.MATCHES})
+_NO_NUMBERS: Final = frozenset({Op.STARTS_WITH, Op.ENDS_WITH, Op.MATCHES, Op.CONTAINS})
 _NUMBERS: Final = frozenset({Op.AT_LEAST, Op.MORE_THAN, Op.AT_MOST, Op.LESS_THAN, Op.BETWEEN})
 _SESSION: Final = Session("", 0, 0, 1)
 
@@ -31,7 +31,7 @@ def contradiction(condition: Condition, phrasing: Phrasing) -> str:
         lines = [line for line in condition.session if line.path == path]
         least = Predicate(path, Op.AT_LEAST, 1 if path == "events" else 0)
         if not _span([*lines, least]):
-            return " and ".join(phrasing.session(line) for line in lines)
+            return "a visit " + " and ".join(phrasing.session(line) for line in lines)
     return ""
 
 
@@ -92,7 +92,7 @@ def _some_value_fits(lines: Sequence[Predicate]) -> bool:
         return any(_fits(value, constant) for value in values)
     kinds = {line.op for line in constant}
     if kinds & _NUMBERS:
-        return not kinds & _TEXTS and _span([line for line in constant if line.op in _NUMBERS])
+        return not kinds & _NO_NUMBERS and _span([line for line in constant if line.op in _NUMBERS])
     return True
 
 
