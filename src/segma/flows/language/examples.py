@@ -218,7 +218,7 @@ def parse_examples(file: str, data: bytes) -> list[Example]:
     """The examples of one file. Raises :class:`ListenerError` with every problem."""
     report = Report(file)
     reading = Reading(report, ())
-    found = [_FILE.read(node, reading) for node in documents(data, report)]
+    found = [_FILE.read(node, reading) for node in documents(data, report, begins="examples:")]
     if problems := report.finished():
         raise ListenerError(problems)
     return [example for examples in found for example in examples]

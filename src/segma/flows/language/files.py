@@ -98,7 +98,7 @@ def load_actions(actions_file: Path) -> frozenset[str]:
     found: set[str] = set()
     for name, data in _read_all([actions_file], problems):
         report = Report(name)
-        for node in documents(data, report):
+        for node in documents(data, report, begins="actions:"):
             names = _ACTIONS.read(node, Reading(report, ()))
             found.update(() if names is BAD else names)
         problems.extend(report.finished())

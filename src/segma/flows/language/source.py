@@ -135,8 +135,11 @@ def told(node: Node) -> str:
     return f'{kind} "{shortened(node.text)}"' if kind == "the text" else f"{kind} {shortened(node.text)}"
 
 
-def documents(data: bytes, report: Report) -> list[Node]:
-    """The documents of a file; problems go into ``report``, and what is bad inside a document has the value BAD."""
+def documents(data: bytes, report: Report, *, begins: str = "listener: its-name") -> list[Node]:
+    """The documents of a file; problems go into ``report``, and what is bad inside a document has the value BAD.
+
+    ``begins``: how such a file begins, for the problem of an empty one.
+    """
     text = _text(data, report)
     if text is None:
         return []
@@ -150,13 +153,13 @@ def documents(data: bytes, report: Report) -> list[Node]:
         _refuse_syntax(text, error, report)
         return []
     if not builder.roots:
-        report.add(1, "", "an empty file", "write a listener, beginning with `listener: its-name`")
+        report.add(1, "", "an empty file", f"begin with `{begins}`")
     return builder.roots
 
 
 def _text(data: bytes, report: Report) -> str | None:
     if len(data) > MAX_FILE_BYTES:
-        report.add(1, "", f"a file of {len(data)} bytes", f"keep a file under {MAX_FILE_BYTES} bytes")
+        report.add(1, "", f"more than {MAX_FILE_BYTES} bytes", "split the file")
         return None
     try:
         text = data.decode("utf-8-sig")
