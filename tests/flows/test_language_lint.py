@@ -174,6 +174,7 @@ QUIET = {
     "a not of the narrower gesture": VIEW + "  - not: button_clicked\n  - action: page_clicked\n",
     "opens by machines pass a wide not": VIEW
     + '  - not: "*"\n  - {action: email_opened, where: {machine: true}}\n  - action: searched\n',
+    "a not that spares a member of all_of": VIEW + "  - not: searched\n  - all_of: [searched, page_viewed]\n",
     "a last loop before a not": VIEW + "  - {action: searched, times: {at_least: 2}}\n  - {not: logged_out, for: 1m}\n",
     "all steps may be skipped": "  - {action: page_viewed, optional: true}\n  - {action: searched, optional: true}\n",
     "a loop of just so many": VIEW + "  - {action: searched, times: 2}\n",

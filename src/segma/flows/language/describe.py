@@ -83,13 +83,17 @@ def _extras(step: Step, phrasing: Phrasing) -> Iterator[str]:
     if not step.times.once:
         yield f", {_times(step.times)}"
     if step.distinct_by is not None:
-        yield f", each time with another {step.distinct_by}"
+        yield f", each time with another {_one(step.distinct_by)}"
     if step.until is not None:
         yield f", as long as they do not {phrasing.condition(step.until)}"
     after = f"{lasting(step.after_ms)} or more" if step.after_ms is not None else ""
     within = f"less than {lasting(step.within_ms)}" if step.within_ms is not None else ""
     if after or within:
         yield f", {' and '.join(filter(None, (after, within)))} after what came before"
+
+
+def _one(path: str) -> str:
+    return f"value of {property_words(path)}" if "[]" in path else path
 
 
 def _times(times: Times) -> str:
@@ -139,7 +143,7 @@ def _terms(listener: Listener) -> Iterator[str]:
     if listener.scope is Scope.SESSION:
         yield "All of it happens in one visit."
     if listener.per is not None:
-        yield f"Every {listener.per} is watched by itself."
+        yield f"Every {_one(listener.per)} is watched by itself."
     if listener.trust in {"token", "server"}:
         sure = "a mail's link or the server" if listener.trust == "token" else "the server"
         yield f"Only what {sure} vouches for counts."

@@ -216,14 +216,12 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A path to a property: ``category``, ``cart.total`` and, with ``several``, ``items[].sku``."""
-
-    several: bool = False
+    """A path to a property: ``category``, ``cart.total``, ``items[].sku``."""
 
     def read(self, node: Node, reading: Reading) -> Any:
         """The path."""
         found = Text("the name of a property", longest=200).read(node, reading)
-        return BAD if found is BAD else checked_path(node, found, reading, several=self.several)
+        return BAD if found is BAD else checked_path(node, found, reading)
 
     def schema(self) -> Schema:
         """A string."""

@@ -126,7 +126,8 @@ def _guarded(listener: Listener) -> Iterator[Told]:
         if not isinstance(guard, Not) or not isinstance(step, Step) or is_skippable(step):
             continue
         first = all(isinstance(each, Not) for each in listener.sequence[: guard.number])
-        if not first and any(covers(guard.condition, condition) for condition in _taken(step)):
+        # Around `all_of` it guards only until the first member: one that it spares may come first.
+        if not first and all(covers(guard.condition, condition) for condition in _taken(step)):
             found = "every event that fits this step is one that the `not` before it forbids"
             wanted = "narrow the `not`: it wins over the step"
             yield Rule.NEVER_MATCHES, f"sequence[{step.number}]", found, wanted
