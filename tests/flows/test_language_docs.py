@@ -12,6 +12,7 @@ from segma.flows.language.conditions import OPERATORS
 from segma.flows.language.elements import STEP
 from segma.flows.language.examples import failures, parse_examples
 from segma.flows.language.files import load_actions
+from segma.flows.language.lint import Rule
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import LISTENER, parse_listeners
 from segma.flows.language.responses import VERBS
@@ -51,6 +52,10 @@ def test_the_pages_listeners_use_every_field_and_operator() -> None:
     used = set(re.findall(r"(\w+):", text))
     assert {each.name for shape in (LISTENER, STEP) for each in shape.fields} - used == set()
     assert {str(op) for op in OPERATORS} - used == set()
+
+
+def test_the_page_names_every_rule_of_the_lint() -> None:
+    assert [rule for rule in Rule if f"| `{rule}` |" not in PAGE] == []
 
 
 def test_the_actions_file_of_the_page_is_read(tmp_path: Path) -> None:

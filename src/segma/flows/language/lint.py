@@ -99,13 +99,18 @@ def _windows(listener: Listener) -> Iterator[Told]:
         if step.after_ms is not None and step.within_ms is not None and step.after_ms >= step.within_ms:
             found = f"at least {lasting(step.after_ms)} and less than {lasting(step.within_ms)} after the event before"
             wanted = "an `after` shorter than `within`"
-            if not is_skippable(step):
+            if not is_skippable(step) and (_has_before(listener, step) or step.times.at_least > 1):
                 yield Rule.NEVER_MATCHES, f"sequence[{step.number}].after", found, wanted
     least = _least_length(listener)
     if listener.within_ms is not None and least >= listener.within_ms:
         found = f"the steps' `after` add up to {lasting(least)}, and all must pass in less than "
         wanted = f"a `within` longer than {lasting(least)}"
         yield Rule.NEVER_MATCHES, "within", found + lasting(listener.within_ms), wanted
+
+
+def _has_before(listener: Listener, element: Step | Not) -> bool:
+    """Whether an event has surely been taken before this element's turn comes."""
+    return any(step.number < element.number and not is_skippable(step) for step in steps_of(listener))
 
 
 def _least_length(listener: Listener) -> int:
@@ -125,9 +130,8 @@ def _guarded(listener: Listener) -> Iterator[Told]:
     for guard, step in zip(listener.sequence, listener.sequence[1:], strict=False):
         if not isinstance(guard, Not) or not isinstance(step, Step) or is_skippable(step):
             continue
-        first = all(isinstance(each, Not) for each in listener.sequence[: guard.number])
         # Around `all_of` it guards only until the first member: one that it spares may come first.
-        if not first and all(covers(guard.condition, condition) for condition in _taken(step)):
+        if _has_before(listener, guard) and all(covers(guard.condition, condition) for condition in _taken(step)):
             found = "every event that fits this step is one that the `not` before it forbids"
             wanted = "narrow the `not`: it wins over the step"
             yield Rule.NEVER_MATCHES, f"sequence[{step.number}]", found, wanted

@@ -105,7 +105,7 @@ LISTENER: Final = Shape(
     elsewhere={
         "name": "write `listener`",
         "steps": "write `sequence`",
-        "actions": "write `then`",
+        "actions": "what a match does is `then`; own actions stand in actions.yaml, beside this directory",
         "cooldown": "write `repeat: {cooldown: 7d}`",
     },
 )
