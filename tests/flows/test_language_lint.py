@@ -150,6 +150,23 @@ CASES = {
         "it is meant so "
         "(looks_like_reference)",
     ),
+    "a number for a text": (
+        "  - {action: product_added, where: {sku: [4711, a-1]}}\n",
+        "",
+        'sequence[1].where.sku: a number, where the sku of product_added is a text; "4711", in quotes (other_type)',
+    ),
+    "a text for a number": (
+        '  - {action: video_played, where: {progress: "50"}}\n',
+        "",
+        "sequence[1].where.progress: a text, where the progress of video_played is a number; a number, without quotes "
+        "(other_type)",
+    ),
+    "a text for a truth": (
+        VIEW + '  - {not: {action: email_opened, where: {machine: "false"}}, for: 1m}\n',
+        "",
+        "sequence[2].where.machine: a text, where the machine of email_opened is true or false; true or false, without "
+        "quotes (other_type)",
+    ),
     "a window on the first step": (
         "  - {action: page_viewed, within: 10m}\n",
         "",

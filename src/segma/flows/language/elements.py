@@ -47,6 +47,9 @@ class _Count:
     """``times: n``."""
 
     def read(self, node: Node, reading: Reading) -> Any:
+        if node.value == 0 and not isinstance(node.value, bool):
+            wanted = "1 or more; for absence a `not`, for a step that may be skipped {at_least: 0}"
+            return reading.refuse(node, "the number 0, which takes no event", wanted)
         found = Whole(1, MAX_TIMES).read(node, reading)
         return BAD if found is BAD else Times(found, found)
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
+from segma.contracts.actions import ACTIONS
 from segma.flows.language.model import Condition, Do, Listener, Not, Op, Reference, Response, Step
 from segma.flows.language.satisfiable import alternatives, can_coincide, contradiction, covers
 from segma.flows.language.words import Phrasing, lasting
@@ -24,6 +25,7 @@ class Rule(StrEnum):
     UNDO_EACH_OTHER = "undo_each_other"
     MAY_BE_SKIPPED = "may_be_skipped"
     LOOKS_LIKE_REFERENCE = "looks_like_reference"
+    OTHER_TYPE = "other_type"
     NO_EFFECT = "no_effect"
     NOTHING_DONE = "nothing_done"
 
@@ -171,13 +173,10 @@ def _idle_ends(listener: Listener) -> Iterator[Told]:
 
 
 def _skipped_references(listener: Listener) -> Iterator[Told]:
-    for element in listener.sequence:
-        conditions = element.conditions() if isinstance(element, Step) else (element.condition,)
-        for line in (line for condition in conditions for line in condition.lines()):
+    for at, condition in _every_condition(listener):
+        for line in condition.lines():
             for reference in line.references:
-                yield from _skipped(
-                    listener, reference, f"sequence[{element.number}].where.{line.path}", "fits nothing"
-                )
+                yield from _skipped(listener, reference, f"sequence[{at}].where.{line.path}", "fits nothing")
     for number, response in enumerate(listener.then, start=1):
         for name, template in (("to", response.to_list), ("from", response.from_list)):
             for part in template.parts if template else ():
@@ -193,20 +192,49 @@ def _skipped(listener: Listener, reference: Reference, field: str, then: str) ->
         yield Rule.MAY_BE_SKIPPED, field, found, "refer to a step that must come"
 
 
+def _every_condition(listener: Listener) -> Iterator[tuple[int, Condition]]:
+    for element in listener.sequence:
+        for condition in element.conditions() if isinstance(element, Step) else (element.condition,):
+            yield element.number, condition
+
+
 _REFERENCE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\..+")
 
 
 def _looks_like_references(listener: Listener) -> Iterator[Told]:
     names = {step.name for step in steps_of(listener) if step.name}
-    for element in listener.sequence:
-        conditions = element.conditions() if isinstance(element, Step) else (element.condition,)
-        for line in (line for condition in conditions for line in condition.lines()):
+    for number, condition in _every_condition(listener):
+        for line in condition.lines():
             found = _REFERENCE.fullmatch(line.operand) if isinstance(line.operand, str) else None
             if line.op in {Op.EQUALS, Op.NOT_EQUALS} and found and found[1] in names:
                 operator = "same_as" if line.op is Op.EQUALS else "differs_from"
-                field = f"sequence[{element.number}].where.{line.path}"
+                field = f"sequence[{number}].where.{line.path}"
                 said = f'the text "{line.operand}", which looks like a reference'
                 yield Rule.LOOKS_LIKE_REFERENCE, field, said, f"{{{operator}: {line.operand}}}, if it is meant so"
+
+
+_SAMPLES: Final = {action.name: action.sample for action in ACTIONS}
+_VALUES: Final = frozenset({Op.EQUALS, Op.ONE_OF, Op.NOT_EQUALS, Op.NONE_OF})
+
+
+def _other_types(listener: Listener) -> Iterator[Told]:
+    """A value of another type than the action's own property has: it would never be equal."""
+    for at, condition in _every_condition(listener):
+        for each in alternatives(condition):
+            sample = _SAMPLES.get(each.action or "", {})
+            for line in (line for line in each.where if line.op in _VALUES and line.path in sample):
+                wanted = _type(sample[line.path])
+                for value in line.operand if isinstance(line.operand, tuple) else (line.operand,):
+                    if _type(value) != wanted:
+                        found = f"{_type(value)}, where the {line.path} of {each.action} is {wanted}"
+                        right = f'"{value}", in quotes' if wanted == "a text" else f"{wanted}, without quotes"
+                        yield Rule.OTHER_TYPE, f"sequence[{at}].where.{line.path}", found, right
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    return "a text" if isinstance(value, str) else "a number"
 
 
 def _without_effect(listener: Listener) -> Iterator[Told]:
@@ -229,6 +257,7 @@ _CHECKS: Final[tuple[Callable[[Listener], Iterator[Told]], ...]] = (
     _idle_ends,
     _skipped_references,
     _looks_like_references,
+    _other_types,
     _without_effect,
 )
 
