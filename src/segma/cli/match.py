@@ -6,7 +6,7 @@ import heapq
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
@@ -26,8 +26,15 @@ from segma.flows.sessions import extended
 
 PART_BYTES: Final = 16 * 1024 * 1024
 """Events held in memory at once, about; a larger file is first parted by subscriber on the disk."""
+MAX_PARTS: Final = 256
+"""Files open at once: far below the usual limit of 1,024. A file over 4 GB has larger parts."""
+BATCH: Final = 20_000
+"""Matches sorted in memory at once."""
 MAX_SHOWN: Final = 20
-_NEVER_MS: Final = 2**62
+EARLIEST_MS: Final = -62_135_596_800_000
+LATEST_MS: Final = 253_402_300_799_999
+"""The years 1 to 9999: what can be told as a date."""
+MAX_ORDER: Final = 2**63 - 1
 
 
 class FileEvent(Value, frozen=True):
@@ -69,13 +76,18 @@ def event_of(data: bytes, number: int) -> Event:
         raise BadLine(error.detail) from None
     except ValueError:
         raise BadLine("occurred_at: neither integer milliseconds nor an ISO 8601 instant") from None
+    if not EARLIEST_MS <= at_ms <= LATEST_MS:
+        raise BadLine("occurred_at: outside the years 1 to 9999")
+    order = number if read.order is None else read.order
+    if abs(order) > MAX_ORDER:
+        raise BadLine(f"order: a whole number of at most {MAX_ORDER}")
     return Event(
         workspace="",
         subscriber=read.subscriber,
         event_id=read.event_id,
         action=read.action,
         occurred_at_ms=at_ms,
-        order=number if read.order is None else read.order,
+        order=order,
         properties=read.properties,
         trust=read.trust,
         stitched=read.stitched,
@@ -96,10 +108,10 @@ class _Parts:
 
     def __init__(self, directory: str, count: int) -> None:
         self._files: list[BinaryIO] = [
-            Path(directory, f"part-{number}").open("w+b")
-            for number in range(count)  # noqa: SIM115
+            Path(directory, f"part-{number}").open("w+b")  # noqa: SIM115
+            for number in range(count)
         ]
-        self.latest_ms = -_NEVER_MS
+        self.latest_ms = EARLIEST_MS
         self.lines = 0
         self.problems: list[str] = []
         self.bad = 0
@@ -131,16 +143,15 @@ class _Parts:
             yield from found.values()
 
 
+Rank = tuple[int, bool, int, str, str, str, tuple[str, ...]]
+
+
 class Result(NamedTuple):
-    """A match, and whether it was taken back."""
+    """A match, its rank, and whether it was taken back."""
 
     match: Match
-    retracted: bool
-
-    @property
-    def rank(self) -> tuple[Any, ...]:
-        """The order of completion."""
-        return (self.match.matched_at_ms, self.match.listener, self.match.subscriber, self.match.events)
+    rank: Rank
+    retracted: bool = False
 
     def line(self) -> bytes:
         """The line of the answer."""
@@ -160,19 +171,33 @@ class Result(NamedTuple):
         )
 
 
+def rank_of(match: Match, orders: Mapping[str, int]) -> Rank:
+    """Where a match stands in the order of completion: at one instant deadlines come first, then the completing events
+    in their order, and at one event the listeners by name. ``orders``: by event id the ``order`` of the events.
+    """
+    by_event = match.completed_by
+    order = orders[by_event] if by_event else 0
+    return (
+        *(match.matched_at_ms, bool(by_event), order, by_event),
+        *(match.listener, match.subscriber, match.events),
+    )
+
+
 def in_order(machine: Machine, lines: list[Line], final_ms: int, gap_ms: int) -> Iterator[Result]:
     """One subscriber, sorted by SEMANTICS 2. Of two lines with one id the first in the file counts."""
     unique = {line.event.event_id: line.event for line in reversed(lines)}
+    orders = {event.event_id: event.order for event in unique.values()}
     state, session = machine.start(lines[0].event.subscriber), None
     for event in sorted(unique.values(), key=lambda event: event.place):
         session = extended(session, event, gap_ms=gap_ms)
         state, matches = machine.apply(state, event, session)
-        yield from (Result(match, retracted=False) for match in matches)
-    yield from (Result(match, retracted=False) for match in machine.advance(state, final_ms)[1])
+        yield from (Result(match, rank_of(match, orders)) for match in matches)
+    yield from (Result(match, rank_of(match, orders)) for match in machine.advance(state, final_ms)[1])
 
 
 def by_arrival(follower: Follower, lines: list[Line], final_ms: int) -> Iterator[Result]:
     """One subscriber, in the file's order: late events are put in their place, matches may be retracted."""
+    orders = {line.event.event_id: line.event.order for line in reversed(lines)}
     timeline = follower.new(lines[0].event.subscriber)
     found: dict[str, Result] = {}
     for line in lines:
@@ -180,43 +205,37 @@ def by_arrival(follower: Follower, lines: list[Line], final_ms: int) -> Iterator
             follower.advance(timeline, line.log_time_ms),
             follower.put(timeline, line.event, log_time_ms=line.log_time_ms),
         ):
-            found.update((match.match_id, Result(match, retracted=True)) for match in applied.retractions)
+            for match in applied.retractions:
+                found[match.match_id] = Result(match, rank_of(match, orders), retracted=True)
             for match in (*applied.matches, *applied.amended):
-                found[match.match_id] = Result(match, retracted=False)
+                found[match.match_id] = Result(match, rank_of(match, orders))
     for match in follower.advance(timeline, final_ms).matches:
-        found[match.match_id] = Result(match, retracted=False)
+        found[match.match_id] = Result(match, rank_of(match, orders))
     yield from found.values()
 
 
 def _sorted_parts(results: Iterable[list[Result]], directory: str) -> Iterator[bytes]:
-    """All lines in order of completion. Each list is sorted and, while there are more, put on the disk."""
-    runs: list[Iterator[tuple[tuple[Any, ...], bytes]]] = []
+    """All lines in order of completion. Each list is sorted and put on the disk, its rank before each line."""
+    runs: list[Iterator[tuple[Rank, bytes]]] = []
     for number, found in enumerate(results):
         found.sort(key=lambda result: result.rank)
         path = Path(directory, f"found-{number}")
         with path.open("wb") as file:
             for result in found:
-                file.write(result.line() + b"\n")
+                file.write(to_json(result.rank) + b"\t" + result.line() + b"\n")
         runs.append(_read_run(path))
     for _, line in heapq.merge(*runs, key=lambda pair: pair[0]):
         yield line
 
 
-class _Ranked(Value, frozen=True):
-    listener: str
-    subscriber: str
-    events: tuple[str, ...]
-    matched_at_ms: int
+_read_rank: Callable[[bytes], Rank] = json_reader(Rank)
 
 
-_read_rank: Callable[[bytes], _Ranked] = json_reader(_Ranked)
-
-
-def _read_run(path: Path) -> Iterator[tuple[tuple[Any, ...], bytes]]:
+def _read_run(path: Path) -> Iterator[tuple[Rank, bytes]]:
     with path.open("rb") as file:
-        for line in file:
-            rank = _read_rank(line)
-            yield (rank.matched_at_ms, rank.listener, rank.subscriber, rank.events), line
+        for data in file:
+            rank, line = data.split(b"\t", 1)  # JSON has no bare tab
+            yield _read_rank(rank), line
 
 
 def _batched(results: Iterator[Result], size: int) -> Iterator[list[Result]]:
@@ -294,7 +313,7 @@ def match_command(  # noqa: PLR0917
     follower = Follower(machine, lateness_ms=lateness, session_gap_ms=session_gap, max_delay_ms=max_delay)
     with tempfile.TemporaryDirectory(prefix="segma-match-") as scratch, _Bar() as bar:
         parts = _read(source, scratch, bar)
-        last_ms = max(parts.latest_ms, final_ms if final_ms is not None else -_NEVER_MS)
+        last_ms = max(parts.latest_ms, final_ms if final_ms is not None else EARLIEST_MS)
         bar.begin("matching", parts.lines)
 
         def results() -> Iterator[Result]:
@@ -305,7 +324,7 @@ def match_command(  # noqa: PLR0917
                     yield from in_order(machine, lines, last_ms, session_gap)
                 bar.move(len(lines))
 
-        for line in _sorted_parts(_batched(results(), 100_000), scratch):
+        for line in _sorted_parts(_batched(results(), BATCH), scratch):
             sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
     if parts.bad:
@@ -322,7 +341,7 @@ def _beside(directory: Path) -> Path:
 def _read(source: BinaryIO, scratch: str, bar: _Bar) -> _Parts:
     size = Path(source.name).stat().st_size if Path(str(source.name)).is_file() else 0
     # Standard input tells no size: as many parts as a file of about a gigabyte would have.
-    parts = _Parts(scratch, size // PART_BYTES + 1 if size else 64)
+    parts = _Parts(scratch, min(size // PART_BYTES + 1, MAX_PARTS) if size else 64)
     bar.begin("reading", size)
     for number, data in enumerate(source, start=1):
         if data.strip():
