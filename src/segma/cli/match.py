@@ -108,7 +108,7 @@ class _Parts:
 
     def __init__(self, directory: str, count: int) -> None:
         self._files: list[BinaryIO] = [
-            Path(directory, f"part-{number}").open("w+b")  # noqa: SIM115
+            Path(directory, f"part-{number}").open("w+b")
             for number in range(count)
         ]
         self.latest_ms = EARLIEST_MS

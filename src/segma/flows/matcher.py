@@ -8,7 +8,7 @@ listeners an event can touch, the order of simultaneous matches, the identity of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, NamedTuple
 
 from segma.contracts.codec import Value, msgpack_reader, to_json, to_msgpack, written
@@ -107,9 +107,8 @@ class Machine:
         self._numbers = {listener.name: number for number, listener in enumerate(ordered)}
         if len(self._numbers) != len(ordered):
             raise ValueError("two versions of one listener in one machine")
-        self._starts = _Starts(self._programs)
-        self._hears = _hearing(self._programs)
-        self._hears_all = frozenset(number for number, each in enumerate(self._programs) if each.hears is None)
+        self._starts = _Index([program.starts for program in self._programs])
+        self._hears = _Index([program.tests for program in self._programs])
 
     def start(self, subscriber: str) -> State:
         """The state of somebody of whom nothing is known."""
@@ -127,7 +126,9 @@ class Machine:
         if event.provisional or event.verdict.startswith("machine"):
             return state, matches
         standings = state.standings
-        touched = self._starts.of(event) | self._active(standings, event.action)
+        touched = self._starts.of(event)
+        if standings:
+            self._hears.among(event, standings, touched)
         if not touched:
             return state, matches
         found: list[Match] = []
@@ -197,15 +198,6 @@ class Machine:
                 standings[number] = kept
         return self._changed(State(stored.subscriber), standings)
 
-    def _active(self, standings: Mapping[int, Standing], action: str) -> frozenset[int] | set[int]:
-        """The listeners with runs that this action can advance or kill."""
-        if not standings:
-            return frozenset()
-        hears = self._hears.get(action, self._hears_all)
-        if len(standings) < len(hears):
-            return {number for number in standings if number in hears}
-        return {number for number in hears if number in standings}
-
     def _changed(self, state: State, changed: Mapping[int, Standing]) -> State:
         standings = {**state.standings, **changed}
         for number, standing in changed.items():
@@ -218,15 +210,19 @@ class Machine:
 _FRESH: Final = Standing()
 
 
-class _Starts:
-    """Which listeners an event may open: by its action, and by one property that must be a given text."""
+class _Index:
+    """Which listeners an event may touch with one of these conditions.
 
-    def __init__(self, programs: Sequence[Program]) -> None:
+    By its action, and by one property that must be a given text where the condition says so: a listener on the category
+    ``shoes`` costs nothing while people look at hats.
+    """
+
+    def __init__(self, tests: Sequence[Sequence[Test]]) -> None:
         self._by_action: dict[str, set[int]] = {}
         self._by_text: dict[str, dict[str, dict[str, set[int]]]] = {}
         self._any: set[int] = set()
-        for number, program in enumerate(programs):
-            for test in program.starts:
+        for number, each in enumerate(tests):
+            for test in each:
                 self._add(number, test)
 
     def _add(self, number: int, test: Test) -> None:
@@ -240,24 +236,31 @@ class _Starts:
                 path, text = test.text
                 self._by_text.setdefault(action, {}).setdefault(path, {}).setdefault(text, set()).add(number)
 
-    def of(self, event: Event) -> set[int]:
-        """The listeners with a start, or a first ``not``, that the event may fit."""
-        found = self._any | self._by_action.get(event.action, set())
-        for path, texts in self._by_text.get(event.action, {}).items():
+    def _sets(self, event: Event) -> Iterator[set[int]]:
+        if self._any:
+            yield self._any
+        found = self._by_action.get(event.action)
+        if found:
+            yield found
+        for path, texts in self._by_text.get(event.action, _NO_TEXTS).items():
             value = event.properties.get(path)
-            if isinstance(value, str):
-                found |= texts.get(value, set())
-        return found
+            if isinstance(value, str) and value in texts:
+                yield texts[value]
+
+    def of(self, event: Event) -> set[int]:
+        """All listeners that it may touch."""
+        return set().union(*self._sets(event))
+
+    def among(self, event: Event, standings: Mapping[int, Standing], found: set[int]) -> None:
+        """Add to ``found`` those that it may touch and that have a standing."""
+        for numbers in self._sets(event):
+            if len(numbers) < len(standings):
+                found.update(number for number in numbers if number in standings)
+            else:
+                found.update(number for number in standings if number in numbers)
 
 
-def _hearing(programs: Sequence[Program]) -> dict[str, frozenset[int]]:
-    """Per action the listeners whose runs it can touch; those that hear every action are in each."""
-    every = {number for number, program in enumerate(programs) if program.hears is None}
-    found: dict[str, set[int]] = {}
-    for number, program in enumerate(programs):
-        for action in program.hears or ():
-            found.setdefault(action, set(every)).add(number)
-    return {action: frozenset(numbers) for action, numbers in found.items()}
+_NO_TEXTS: Final[dict[str, dict[str, set[int]]]] = {}
 
 
 def _match(program: Program, subscriber: str, finished: Finished) -> Match:

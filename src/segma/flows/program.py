@@ -89,7 +89,7 @@ class Program:
         self._lone = self._only_the_oldest_can_win()
         self._empty_run = Run(noted=(None,) * len(self.scope.notes))
         self.empty_box = Box((None,) * self._variables, (), (None,) * len(self._first_nots))
-        self.hears = _actions(self._tests)
+        self.hears = _actions(self.tests)
         self.starts = tuple(
             test for slot in self._reachable(-1) if slot < len(self.slots) for test in self.slots[slot].tests
         ) + tuple(test for _, test in self._first_nots)
@@ -99,7 +99,7 @@ class Program:
     def _read(self, listener: Listener) -> None:
         self.scope = _scope_of(listener)
         self._variables = len(self.scope.variables) + (1 if listener.per else 0)
-        self._tests: list[Test] = []
+        self.tests: list[Test] = []
         steps = [element for element in listener.sequence if isinstance(element, Step)]
         self._slot_of = {step.number: index for index, step in enumerate(steps)}
         nots = [element for element in listener.sequence if isinstance(element, Not)]
@@ -123,7 +123,7 @@ class Program:
     def _test(self, condition: Condition) -> Test:
         test = compile_condition(condition, self.scope, self._size)
         self._size += 1
-        self._tests.append(test)
+        self.tests.append(test)
         return test
 
     def _slot(self, step: Step) -> Slot:
@@ -353,7 +353,7 @@ class Program:
         return run if spoiled == run.spoiled else run._replace(spoiled=spoiled)
 
     def _described(self, facts: Facts) -> bool:
-        return any(facts.plain(test) for test in self._tests)
+        return any(facts.plain(test) for test in self.tests)
 
     def _fitting(self, slot: Slot, run: Run, facts: Facts, key: Key) -> list[int]:
         """The members of the step (0 where it is one condition) that the event could fill."""
