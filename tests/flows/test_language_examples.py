@@ -28,7 +28,7 @@ def listeners_of(file: Path) -> list[Listener]:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_listeners_own_examples_hold(file: Path) -> None:
     tests = file.with_name(file.stem + ".test.yaml")
-    examples = parse_examples(tests.name, tests.read_bytes())
+    examples = parse_examples(tests.name, tests.read_bytes(), known_actions=VOCABULARY)
     assert any(example.expect for example in examples)
     for example in examples:
         assert failures(listeners_of(file), example) == [], example.name
@@ -83,6 +83,10 @@ PROBLEMS = {
         't:3: examples[1].events[1].action: the unknown field "action"; write `event`',
         "t:3: examples[1].events[1].event: nothing; `event` is needed",
     ],
+    HEAD + "    events: [{at: 0s, event: page_vewed}, {at: 0s, event: '*'}]\n    expect: []": [
+        't:3: examples[1].events[1].event: the unknown action "page_vewed"; did you mean "page_viewed"?',
+        't:3: examples[1].events[2].event: the text "*"; an action, such as page_viewed',
+    ],
     HEAD + "    events: [{at: 0s, event: page_viewed, with: [a]}]\n    expect: []": [
         "t:3: examples[1].events[1].with: a list; properties, such as {path: /shoes}"
     ],
@@ -97,7 +101,7 @@ PROBLEMS = {
     EVENTS + "    expect: [{steps: {a: {b: 1}}}]": [
         "t:4: examples[1].expect[1].steps.a: a mapping; the number or the id of an event, or a list of them"
     ],
-    HEAD + "    events: [{at: 0s, event: a, id: x}, {at: 1s, event: b, id: x}]\n    expect: []": [
+    HEAD + "    events: [{at: 0s, event: searched, id: x}, {at: 1s, event: searched, id: x}]\n    expect: []": [
         't:3: examples[1].events: two events called "x"; an `id` of its own for each'
     ],
     EVENTS + "    expect: [{steps: {a: 2}}]": [
@@ -109,7 +113,7 @@ PROBLEMS = {
 @pytest.mark.parametrize("text", PROBLEMS)
 def test_problems_of_example_files_are_exact(text: str) -> None:
     with pytest.raises(ListenerError) as caught:
-        parse_examples("t", text.encode())
+        parse_examples("t", text.encode(), known_actions=VOCABULARY)
     assert [str(problem) for problem in caught.value.problems] == PROBLEMS[text]
 
 
@@ -119,7 +123,7 @@ def test_what_came_otherwise_is_said_in_words() -> None:
     )
     text = EVENTS + "    expect: [{listener: y, steps: {b: 1}, events: [1], at: 90s}, {at: 2h}]\n"
     text += "  - name: b\n    events: [{at: 1500ms, event: page_viewed}]\n    expect: []\n"
-    first, second = parse_examples("t", text.encode())
+    first, second = parse_examples("t", text.encode(), known_actions=VOCABULARY)
     assert failures([listener], first) == [
         "match 1: listener x, not y",
         "match 1: steps {a: [1]}, not {b: [1]}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -11,10 +11,11 @@ from typing import Final
 import click
 
 from segma.cli.output import Exit, err, out, print_json
+from segma.contracts.actions import known_actions
 from segma.contracts.errors import ListenerError, Problem
 from segma.flows.language.describe import describe
 from segma.flows.language.examples import Example, failures, parse_examples
-from segma.flows.language.files import TEST_ENDINGS, listener_files, load_versions, newest
+from segma.flows.language.files import TEST_ENDINGS, listener_files, load_actions, load_versions, newest
 from segma.flows.language.lint import lint
 from segma.flows.language.model import Listener
 from segma.flows.language.schema import schema_text
@@ -111,12 +112,13 @@ def lint_command(place: Path, actions_file: Path | None, as_json: bool) -> None:
 def test_command(place: Path, actions_file: Path | None, as_json: bool) -> None:
     """Run the examples beside the listeners: NAME.test.yaml beside NAME.yaml."""
     _load(place, actions_file, as_json=as_json)  # all listeners first: a problem is told before any example runs
+    known = known_actions(load_actions(actions_file or _actions_beside(place)))
     failed = run = 0
     for file in listener_files(place):
         beside = (file.with_name(file.stem + ending) for ending in TEST_ENDINGS)
         tests = next((path for path in beside if path.is_file()), None)
         listeners = newest(_load(file, actions_file or _actions_beside(place), as_json=as_json))
-        for example in _examples(tests, as_json=as_json) if tests else ():
+        for example in _examples(tests, known, as_json=as_json) if tests else ():
             said = failures(listeners, example)
             run, failed = run + 1, failed + bool(said)
             _tell_example(str(tests), example, said, as_json=as_json)
@@ -130,9 +132,9 @@ def _actions_beside(place: Path) -> Path:
     return (place if place.is_dir() else place.parent).absolute().parent / "actions.yaml"
 
 
-def _examples(tests: Path, *, as_json: bool) -> list[Example]:
+def _examples(tests: Path, known: Collection[str], *, as_json: bool) -> list[Example]:
     try:
-        return parse_examples(str(tests), tests.read_bytes())
+        return parse_examples(str(tests), tests.read_bytes(), known_actions=known)
     except ListenerError as error:
         _tell_problems(error.problems, as_json=as_json)
         sys.exit(Exit.PROBLEMS)

@@ -17,12 +17,13 @@ Times count from the example's start. An event is called by its number, or by it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from segma.contracts.errors import ListenerError
 from segma.contracts.events import Event, Trust
+from segma.flows.language.conditions import ActionName
 from segma.flows.language.kinds import Choice, Duration, Either, Flag, ListOf, Plain, Text, Whole
 from segma.flows.language.model import Listener
 from segma.flows.language.reading import Reading, Schema
@@ -67,6 +68,19 @@ class _Since:
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Happened:
+    """An action that there is; not ``"*"``."""
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        if node.value == "*":
+            return reading.refuse(node, told(node), "an action, such as page_viewed")
+        return ActionName().read(node, reading)
+
+    def schema(self) -> Schema:
+        return ActionName().schema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +189,7 @@ _EVENT: Final = Shape(
     "event",
     (
         Field("at", _Since(), "When, since the example's start.", required=True),
-        Field("event", Text("an action", "[a-z][a-z0-9_]*", 100), "The action.", required=True),
+        Field("event", _Happened(), "The action.", required=True),
         Field("with", _Properties(), "The event's properties."),
         Field("id", _Called(), "What `expect` calls it. Default: its number in the list."),
         Field("order", Whole(0, 1_000_000), "Its place among events at the same time. Default: its number."),
@@ -214,10 +228,10 @@ _FILE: Final = Shape(
 )
 
 
-def parse_examples(file: str, data: bytes) -> list[Example]:
+def parse_examples(file: str, data: bytes, *, known_actions: Collection[str]) -> list[Example]:
     """The examples of one file. Raises :class:`ListenerError` with every problem."""
     report = Report(file)
-    reading = Reading(report, ())
+    reading = Reading(report, known_actions)
     found = [_FILE.read(node, reading) for node in documents(data, report, begins="examples:")]
     if problems := report.finished():
         raise ListenerError(problems)
