@@ -108,7 +108,7 @@ class _Parts:
 
     def __init__(self, directory: str, count: int) -> None:
         self._files: list[BinaryIO] = [
-            Path(directory, f"part-{number}").open("w+b")
+            Path(directory, f"part-{number}").open("w+b")  # noqa: SIM115
             for number in range(count)
         ]
         self.latest_ms = EARLIEST_MS
@@ -339,7 +339,8 @@ def _beside(directory: Path) -> Path:
 
 
 def _read(source: BinaryIO, scratch: str, bar: _Bar) -> _Parts:
-    size = Path(source.name).stat().st_size if Path(str(source.name)).is_file() else 0
+    path = Path(str(getattr(source, "name", "")))
+    size = path.stat().st_size if path.is_file() else 0
     # Standard input tells no size: as many parts as a file of about a gigabyte would have.
     parts = _Parts(scratch, min(size // PART_BYTES + 1, MAX_PARTS) if size else 64)
     bar.begin("reading", size)
