@@ -34,16 +34,18 @@ COOLDOWN: Final = Shape(
 
 
 def _listener(given: Given, reading: Reading) -> Any:
+    _check_deadline(given, reading)
     if given.get("sequence", BAD) is not BAD:
-        _check_deadline(given, reading)
         _check_variables(given, reading)
     return BAD if given.bad else _built(given)
 
 
 def _check_deadline(given: Given, reading: Reading) -> None:
-    last = given["sequence"][-1]
-    if isinstance(last, Not) and last.for_ms is None and "within" not in given.nodes:
-        items = given.nodes["sequence"].items or []
+    items = given.nodes["sequence"].items if "sequence" in given.nodes else None
+    # A sequence of `not`s alone is told of otherwise.
+    if not items or "within" in given.nodes or all(item.get("not") is not None for item in items):
+        return
+    if items[-1].get("not") is not None and items[-1].get("for") is None:
         reading.refuse(items[-1], "a last `not` without `for`", "`for: 30m` on it, or `within` on the listener")
         given.spoiled = True
 

@@ -287,7 +287,7 @@ class _Builder:
             self.keys[-1] = node
             node.key = node.text
         elif parent.pairs is not None and key is not None:
-            node.key = key.text
+            node.key, node.line = key.text, key.line  # what begins on the next line belongs to its name
             parent.pairs.append((key, node))
             self.keys[-1] = None
 
