@@ -100,7 +100,7 @@ LISTENER: Final = Shape(
         Field("on_retraction", Choice(("undo", "keep")), "When a match turns out not to hold. Default: undo."),
         Field("per", Path(), "A property: one machine for each of its values."),
         Field("trust", TRUST, "How sure it must be who sent each event."),
-        Field("max_lists", Whole(1, 1_000), "Most lists that its templates may make. Default: 50."),
+        Field("max_lists", Whole(1, 10_000), "Most lists that its templates may make. Default: 50."),
         Field("then", RESPONSES, "What a match does, in this order."),
     ),
     _listener,
