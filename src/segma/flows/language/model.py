@@ -72,8 +72,8 @@ class Condition:
 
     ``action`` is ``"*"`` for any. Exactly one of ``action`` and ``any_of`` is given. ``session``: predicates with the
     paths ``duration`` (milliseconds) and ``events``, judged on the session up to and including the event. ``trust``: at
-    least that (``browser``, ``token``, ``server``; None asks nothing). The listener's own is already folded into what its
-    steps take; a ``not`` and an ``until`` ask for what they say themselves.
+    least that (``browser``, ``token``, ``server``; None asks nothing). The listener's own is already folded into what
+    its steps take; a ``not`` and an ``until`` ask for what they say themselves.
     """
 
     action: str | None = None
