@@ -1,0 +1,108 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Consent } from "../src/consent";
+import { declaredProperties, scrubbed, selectorOf, type Looked } from "../src/element";
+import { kindOfLink } from "../src/gestures";
+import { landingOf, randomId, Who } from "../src/identity";
+import { settingsOf } from "../src/settings";
+import { Store } from "../src/store";
+import { isAction } from "../src/words";
+
+const settings = settingsOf({ src: "https://c.example/sdk/segma.js", dataset: { site: "KEY1" } });
+assert.ok(settings);
+
+test("the script tag names site and collector", () => {
+  assert.equal(settings.collector, "https://c.example");
+  assert.equal(settingsOf({ src: "https://c.example/x.js", dataset: {} }), undefined);
+});
+
+test("token and click id leave the address, everything else keeps its spelling", () => {
+  const landing = landingOf("https://shop.example/a?x=%7e1&sgm=k.T&utm_campaign=spring&sgm_click=c1&y=a+b#top", settings);
+  assert.deepEqual(landing, { token: "k.T", click: "c1", campaign: "spring", cleaned: "/a?x=%7e1&utm_campaign=spring&y=a+b#top" });
+});
+
+test("an address without them is left alone, and what is too long or odd is not believed", () => {
+  assert.equal(landingOf("https://shop.example/a?x=1", settings).cleaned, undefined);
+  const odd = landingOf(`https://shop.example/?sgm=${"a".repeat(3000)}&sgm_click=<b>&%E0=1`, settings);
+  assert.deepEqual([odd.token, odd.click, odd.cleaned], ["", "", "/?%E0=1"]);
+});
+
+test("names of parameters are configurable", () => {
+  const own = settingsOf({ src: "https://c.example/x.js", dataset: { site: "K", tokenParam: "t", clickParam: "k" } });
+  assert.ok(own);
+  assert.equal(landingOf("https://s.example/?t=1&sgm=2&k=3", own).cleaned, "/?sgm=2");
+});
+
+test("device and token outlive a page; running numbers go on", () => {
+  const kept = new Map<string, string>();
+  const backing = { getItem: (k: string) => kept.get(k) ?? null, setItem: (k: string, v: string) => void kept.set(k, v), removeItem: (k: string) => void kept.delete(k) };
+  const first = new Who(new Store(backing, "s."), () => "dev1");
+  first.landed({ token: "k.T", click: "c1", campaign: "", cleaned: undefined });
+  assert.deepEqual(first.now(), { device: "dev1", token: "k.T", click: "c1" });
+  assert.equal(first.nextOrder(), 1);
+  const second = new Who(new Store(backing, "s."), () => "dev2");
+  assert.deepEqual(second.now(), { device: "dev1", token: "k.T", click: "" });
+  assert.equal(second.nextOrder(), 2);
+  second.forget();
+  assert.equal(kept.size, 0);
+});
+
+test("where storage is refused, memory serves", () => {
+  const refusing = { getItem: () => { throw new Error("no"); }, setItem: () => { throw new Error("no"); }, removeItem: () => { throw new Error("no"); } };
+  const who = new Who(new Store(refusing, "s."), () => "dev1");
+  assert.equal(who.now().device, "dev1");
+  assert.deepEqual([who.nextOrder(), who.nextOrder()], [1, 2]);
+  who.forget();
+});
+
+test("ids are what the wire takes", () => {
+  const ids = new Set(Array.from({ length: 1000 }, randomId));
+  assert.equal(ids.size, 1000);
+  for (const id of ids) assert.match(id, /^[A-Za-z0-9._:-]{22}$/);
+});
+
+test("the browser's signals outrank the page", () => {
+  const store = new Store(undefined, "s.");
+  assert.equal(new Consent(store, {}, false).given, true);
+  assert.equal(new Consent(store, {}, true).given, false);
+  const asked = new Consent(store, {}, true);
+  asked.answer(true);
+  assert.equal(asked.given, true);
+  assert.equal(new Consent(store, { globalPrivacyControl: true }, false).given, false);
+  assert.equal(new Consent(store, { doNotTrack: "1" }, false).given, false);
+  asked.answer(false);
+  assert.equal(new Consent(store, {}, false).given, false);
+});
+
+const element = (tagName: string, id: string, css: string, parentElement: Looked | null): Looked => ({ tagName, id, getAttribute: () => css, parentElement: parentElement as HTMLElement | null });
+
+test("selectors leave out what looks generated", () => {
+  const nav = element("NAV", "", "", element("BODY", "", "", null));
+  assert.equal(selectorOf(element("A", "", "sale css-12345 big loud", nav)), "nav > a.sale.big");
+  assert.equal(selectorOf(element("BUTTON", "buy", "x", nav)), "button#buy");
+  assert.equal(selectorOf(element("BUTTON", "ember1234", "", nav)), "nav > button");
+});
+
+test("labels carry no addresses and no long numbers", () => {
+  assert.equal(scrubbed("  Write \n to jo@example.org "), "Write to …");
+  assert.equal(scrubbed("Card 4111 1111 1111 1111!"), "Card …!");
+  assert.equal(scrubbed("x".repeat(100)).length, 80);
+});
+
+test("declared properties", () => {
+  const dataset = { segmaAction: "product_added", segmaSku: "r-1", segmaOrderId: "7", segmaValue: "89.5", segmaQuantity: "many", other: "no" };
+  assert.deepEqual(declaredProperties(dataset), { sku: "r-1", order_id: "7", value: 89.5, quantity: "many" });
+});
+
+test("links to files", () => {
+  assert.equal(kindOfLink("https://s.example/a.pdf?x=1", false), "pdf_viewed");
+  assert.equal(kindOfLink("https://s.example/a.pdf", true), "file_downloaded");
+  assert.equal(kindOfLink("https://s.example/a.ZIP#x", false), "file_downloaded");
+  assert.equal(kindOfLink("https://s.example/a", false), undefined);
+  assert.equal(kindOfLink("nonsense", false), undefined);
+});
+
+test("names of actions", () => {
+  assert.ok(isAction("page_viewed"));
+  for (const bad of ["", "Page", "1x", "a".repeat(65), 7, undefined]) assert.ok(!isAction(bad));
+});
