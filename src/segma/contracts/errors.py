@@ -10,6 +10,7 @@
     │   └── BadRecord          bytes in the log that do not decode
     ├── LogError
     │   ├── LogUnavailable     try again later: nothing was stored by this call that it does not report
+    │   ├── SpoolFull          the collector's own disk space for waiting beacons is used up
     │   ├── UnknownTopic
     │   ├── StaleConsumer      somebody else holds the lease now: stop, write nothing more
     │   └── PositionGone       the asked position is older than what retention has kept
@@ -83,6 +84,10 @@ class LogError(SegmaError):
 
 class LogUnavailable(LogError):
     """The log cannot be reached or written now (broker away, disk full, locked). Try again later."""
+
+
+class SpoolFull(LogError):
+    """The collector's own disk space for waiting beacons is used up, or cannot be written."""
 
 
 class UnknownTopic(LogError):

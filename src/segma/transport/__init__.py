@@ -1,1 +1,14 @@
-"""The log: topics, publish with confirmation, consume with positions."""
+"""The log: topics, publish with confirmation, consume with positions. Whoever needs it asks :func:`open_log`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from segma.contracts.log import Log
+from segma.transport.config import Settings, Surroundings, wall_clock_ms
+from segma.transport.embedded import EmbeddedLog
+
+
+def open_log(settings: Settings, *, clock: Callable[[], int] = wall_clock_ms) -> Log:
+    """The log that the settings choose. ``clock``: milliseconds since the epoch, to stamp records with."""
+    return EmbeddedLog(settings.data / "log", Surroundings(now_ms=clock))

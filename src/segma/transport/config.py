@@ -6,6 +6,10 @@ The environment and files are read here, in the rooms' own ``config.py`` and in 
 from __future__ import annotations
 
 import os
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -18,6 +22,23 @@ from segma.contracts.installation import Installation, SecretAt, check_installat
 from segma.contracts.tokens import KEY_BYTES, Keyring, TokenKey
 
 S = TypeVar("S", bound=BaseSettings)
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a log takes from outside. Tests give their own."""
+
+    now_ms: Callable[[], int] = wall_clock_ms
+    """Stamps records."""
+    elapsed_s: Callable[[], float] = time.monotonic
+    """Measures waiting."""
+    unique: Callable[[], str] = lambda: uuid.uuid4().hex
+    """Names a topic made anew."""
 
 
 class Settings(BaseSettings):

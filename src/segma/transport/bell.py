@@ -1,0 +1,68 @@
+"""Waking readers in other processes: a named pipe per waiting reader, rung by every writer after a commit.
+
+Nothing is lost if a ring is: a reader looks by itself every :data:`LOOK_MS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import select
+from pathlib import Path
+from typing import Final
+
+LOOK_MS: Final = 250
+"""How long a reader relies on its bell alone."""
+
+_numbers: Final = itertools.count()
+
+
+class Bell:
+    """The pipe of one reader of one topic."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._path = directory / f"{os.getpid()}-{next(_numbers)}"
+        # A bell of this name is left over from a process that had our id and was killed.
+        self._path.unlink(missing_ok=True)
+        os.mkfifo(self._path)
+        # NOTE: opened for both ends, so that it never reads as closed when the last writer is gone.
+        self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a ring, at most so long; True if it rang. All rings until now count as one."""
+        ready, _, _ = select.select([self._fd], [], [], timeout_s)
+        if ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._fd, 65_536)
+        return bool(ready)
+
+    def close(self) -> None:
+        """Take the bell down."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._fd)
+
+
+def ring(directory: Path) -> None:
+    """Ring every bell of a topic; bells whose reader died are removed."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    for name in names:
+        path = directory / name
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            # ENXIO: nobody has it open for reading, so its reader was killed.
+            path.unlink(missing_ok=True)
+            continue
+        try:
+            os.write(fd, b"!")
+        except OSError:
+            pass  # full: it has rung often enough
+        finally:
+            os.close(fd)

@@ -1,0 +1,135 @@
+"""The embedded log: SQLite in WAL mode, one file a topic, durable, several processes (DESIGN 9, ADR 0002)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from segma.contracts.log import Outgoing, PublishOutcome
+from segma.contracts.topics import Topic
+from segma.transport.config import Surroundings
+from segma.transport.reader import EmbeddedConsumer
+from segma.transport.store import Store
+from segma.transport.writer import Done, Writer
+
+
+class EmbeddedPublisher:
+    """The :class:`~segma.contracts.log.Publisher` of the embedded log; all publishers of a log share its writer."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._idle = threading.Condition()
+        self._under_way = 0
+
+    def publish(self, records: Sequence[Outgoing]) -> list[PublishOutcome]:
+        """See :meth:`segma.contracts.log.Publisher.publish`."""
+        outcomes: list[PublishOutcome] = []
+        stored = threading.Event()
+
+        def done(result: list[PublishOutcome]) -> None:
+            outcomes.extend(result)
+            stored.set()
+
+        self.submit(records, done)
+        stored.wait()
+        return outcomes
+
+    def submit(self, records: Sequence[Outgoing], done: Done) -> None:
+        """See :meth:`segma.contracts.log.Publisher.submit`."""
+        with self._idle:
+            self._under_way += 1
+
+        def finished(result: list[PublishOutcome]) -> None:
+            try:
+                done(result)
+            finally:
+                with self._idle:
+                    self._under_way -= 1
+                    self._idle.notify_all()
+
+        self._writer.submit(records, finished)
+
+    def close(self) -> None:
+        """See :meth:`segma.contracts.log.Publisher.close`."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._under_way == 0)
+
+
+class EmbeddedLog:
+    """The :class:`~segma.contracts.log.Log` in a directory."""
+
+    def __init__(self, directory: Path, around: Surroundings) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory, self._around = directory, around
+        self._writer: Writer | None = None
+        self._lock = threading.Lock()
+
+    def ensure(self, topics: Sequence[Topic]) -> None:
+        """See :meth:`segma.contracts.log.Log.ensure`."""
+        for topic in topics:
+            Store.create(self._path(topic.name), topic, self._around.unique())
+
+    def topics(self) -> list[Topic]:
+        """See :meth:`segma.contracts.log.Log.topics`."""
+        return [Store.shape(path) for path in sorted(self._directory.glob("*.db"))]
+
+    def topic_id(self, topic: str) -> str:
+        """See :meth:`segma.contracts.log.Log.topic_id`."""
+        return Store.identity(self._path(topic))
+
+    def publisher(self) -> EmbeddedPublisher:
+        """See :meth:`segma.contracts.log.Log.publisher`."""
+        with self._lock:
+            if self._writer is None:
+                self._writer = Writer(self._directory, self._around.now_ms)
+        return EmbeddedPublisher(self._writer)
+
+    def consumer(
+        self,
+        name: str,
+        topic: str,
+        partitions: Sequence[int] | None = None,
+        *,
+        start: Mapping[int, int] | None = None,
+        ticks: bool = False,
+    ) -> EmbeddedConsumer:
+        """See :meth:`segma.contracts.log.Log.consumer`."""
+        store = self._store(topic)
+        return EmbeddedConsumer(
+            store,
+            name,
+            range(store.topic.partitions) if partitions is None else partitions,
+            bells=self._directory / "bells" / topic,
+            around=self._around,
+            start=start or {},
+            ticks=ticks,
+        )
+
+    def reader(self, topic: str, *, from_end: bool = False) -> EmbeddedConsumer:
+        """See :meth:`segma.contracts.log.Log.reader`."""
+        store = self._store(topic)
+        bells = self._directory / "bells" / topic
+        partitions = range(store.topic.partitions)
+        return EmbeddedConsumer(store, "", partitions, bells=bells, around=self._around, start={}, from_end=from_end)
+
+    def end(self, topic: str) -> dict[int, int]:
+        """See :meth:`segma.contracts.log.Log.end`."""
+        store = self._store(topic)
+        try:
+            return {partition: head[0] for partition, head in store.heads().items()}
+        finally:
+            store.close()
+
+    def close(self) -> None:
+        """See :meth:`segma.contracts.log.Log.close`."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _path(self, topic: str) -> Path:
+        return self._directory / f"{topic}.db"
+
+    def _store(self, topic: str) -> Store:
+        path = self._path(topic)
+        return Store(path, Store.shape(path))

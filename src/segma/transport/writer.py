@@ -1,0 +1,120 @@
+"""One writer thread a process: everything submitted meanwhile goes into one transaction a topic (group commit)."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from segma.contracts.errors import LogError, LogUnavailable, UnknownTopic
+from segma.contracts.log import Outgoing, PublishOutcome
+from segma.contracts.topics import partition_of
+from segma.transport.bell import ring
+from segma.transport.store import Row, Store
+
+MAX_GROUP: Final = 20_000
+"""Records of one transaction: above it latency grows and throughput does not."""
+RETAIN_EVERY_MS: Final = 60_000
+
+Done = Callable[[list[PublishOutcome]], None]
+
+
+@dataclass(slots=True)
+class _Request:
+    records: Sequence[Outgoing]
+    done: Done
+
+
+class Writer:
+    """The thread. It lives on whatever happens: what cannot be stored becomes an outcome."""
+
+    def __init__(self, directory: Path, now: Callable[[], int]) -> None:
+        self._directory, self._now = directory, now
+        self._stores: dict[str, Store] = {}
+        self._retained_ms: dict[str, int] = {}
+        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="segma-log-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, records: Sequence[Outgoing], done: Done) -> None:
+        """Queue records; ``done`` is called on this writer's thread."""
+        self._queue.put(_Request(records, done))
+
+    def close(self) -> None:
+        """Write what was submitted, then end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            requests: list[_Request] = []
+            request = self._queue.get()
+            size = 0
+            while request is not None:
+                requests.append(request)
+                size += len(request.records)
+                if size >= MAX_GROUP or self._queue.empty():
+                    break
+                request = self._queue.get()
+            open_ = request is not None
+            if requests:
+                self._write(requests)
+        for store in self._stores.values():
+            store.close()
+
+    def _write(self, requests: list[_Request]) -> None:
+        outcomes: list[list[PublishOutcome]] = [[] for _ in requests]
+        groups: dict[str, tuple[list[Outgoing], list[tuple[int, int]]]] = {}
+        for number, request in enumerate(requests):
+            outcomes[number] = [_PENDING] * len(request.records)
+            for index, record in enumerate(request.records):
+                records, places = groups.setdefault(record.topic, ([], []))
+                records.append(record)
+                places.append((number, index))
+        for topic, (records, places) in groups.items():
+            for (number, index), outcome in zip(places, self._append(topic, records), strict=True):
+                outcomes[number][index] = outcome
+        for request, result in zip(requests, outcomes, strict=True):
+            request.done(result)
+
+    def _append(self, topic: str, records: list[Outgoing]) -> Sequence[PublishOutcome]:
+        try:
+            store = self._store(topic)
+            stored = store.append([_row(record, store.topic.partitions) for record in records], self._now)
+        except LogError as error:
+            return [error] * len(records)
+        ring(self._directory / "bells" / topic)
+        self._retain(store)
+        return stored
+
+    def _store(self, topic: str) -> Store:
+        store = self._stores.get(topic)
+        if store is None:
+            path = self._directory / f"{topic}.db"
+            store = self._stores[topic] = Store(path, Store.shape(path))
+        return store
+
+    def _retain(self, store: Store) -> None:
+        now_ms = self._now()
+        if now_ms - self._retained_ms.get(store.topic.name, 0) < RETAIN_EVERY_MS:
+            return
+        try:
+            more = store.retain(now_ms)
+        except LogUnavailable:
+            more = True  # what was asked is stored; old records wait for the next time
+        if not more:
+            self._retained_ms[store.topic.name] = now_ms
+
+
+_PENDING: Final = LogUnavailable("not written")
+
+
+def _row(record: Outgoing, partitions: int) -> Row:
+    partition = partition_of(record.key, partitions) if record.partition is None else record.partition
+    if not 0 <= partition < partitions:
+        raise UnknownTopic(f"topic {record.topic} has no partition {partition}")
+    return record.key, record.value, partition
