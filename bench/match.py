@@ -7,6 +7,7 @@ its own, and the machine alone with 1 to 5,000 listeners against decoding alone.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -173,6 +174,7 @@ def ratios(listeners: Sequence[Listener], events: int, seed: int) -> dict[str, A
     for count in COUNTS:
         if count <= len(listeners):
             machine = Machine(listeners[:count])
+            gc.freeze()  # as the command does
             found["match"][count] = rate(events, lambda machine=machine: decode_and_match(lines, machine))  # type: ignore[misc]
             click.echo(
                 f"{count:6,} listeners: {found['match'][count]:10,.0f} events/s, "

@@ -9,11 +9,10 @@ from typing import BinaryIO
 
 import click
 
-from segma.cli.match import BadLine, event_of
+from segma.cli.match import BadLine, actions_beside, duration_option, event_of
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.contracts.errors import ConfigError, Problem
 from segma.contracts.events import Event
-from segma.contracts.installation import duration_ms
 from segma.flows.explain import explain
 from segma.flows.language.files import load_listeners
 from segma.flows.language.model import Listener
@@ -24,9 +23,11 @@ from segma.flows.language.model import Listener
 @click.option("--events", "source", required=True, type=click.File("rb"), metavar="FILE", help="NDJSON, as for match.")
 @click.option("--subscriber", required=True)
 @click.option("--listeners", "directory", type=click.Path(path_type=Path), default=Path("listeners"), show_default=True)
-@click.option("--actions", type=click.Path(path_type=Path), help="The site's own actions [default: beside them]")
+@click.option(
+    "--actions", type=click.Path(path_type=Path), help="The site's own actions [default: beside their directory]"
+)
 @click.option("--final-ms", type=int, help="Move the log time to this instant at the end.")
-@click.option("--session-gap", default="30m", show_default=True)
+@click.option("--session-gap", default="30m", show_default=True, callback=duration_option)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON with the transcript's lines.")
 def explain_command(  # noqa: PLR0917
     listener: str,
@@ -35,7 +36,7 @@ def explain_command(  # noqa: PLR0917
     directory: Path,
     actions: Path | None,
     final_ms: int | None,
-    session_gap: str,
+    session_gap: int,
     as_json: bool,
 ) -> None:
     """Say why LISTENER (a name, or a file) matched a subscriber, or how each of its runs ended."""
@@ -44,7 +45,7 @@ def explain_command(  # noqa: PLR0917
     end_ms = max(last_ms, final_ms) if final_ms is not None else last_ms
     if not events:
         fail(f"no event of subscriber `{subscriber}` in the file", Exit.PROBLEMS)
-    text = explain(found, events, final_ms=end_ms, session_gap_ms=duration_ms(session_gap))
+    text = explain(found, events, final_ms=end_ms, session_gap_ms=session_gap)
     if as_json:
         print_json({"listener": found.name, "subscriber": subscriber, "transcript": text.split("\n")})
     else:
@@ -57,11 +58,11 @@ def explain_command(  # noqa: PLR0917
 def _find(name: str, directory: Path, actions: Path | None) -> Listener:
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
-        listeners = load_listeners(path, actions or path.parent / "actions.yaml")
+        listeners = load_listeners(path, actions or actions_beside(path))
         if len(listeners) == 1:
             return listeners[0]
         raise ConfigError([Problem(name, "", f"{len(listeners)} listeners", "a file with one")])
-    listeners = load_listeners(directory, actions or directory / "actions.yaml")
+    listeners = load_listeners(directory, actions or actions_beside(directory))
     for each in listeners:
         if each.name == name:
             return each

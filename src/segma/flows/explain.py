@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 from segma.contracts.events import Event
 from segma.flows.language.model import Listener, Not, Step, Times
+from segma.flows.language.words import exact
 from segma.flows.matcher import Machine, Match
+from segma.flows.runs import Run
 from segma.flows.sessions import extended
 from segma.flows.trace import Told, Turn
 
@@ -41,10 +43,10 @@ def explain(listener: Listener, events: Iterable[Event], *, final_ms: int | None
     if final_ms is not None:
         state, found = machine.advance(state, final_ms)
         matches.extend(found)
-    waiting = {
-        run.events[0].event_id for standing in state.standings.values() for box in standing.boxes for run in box.runs
-    }
-    return "\n".join([*_head(listener, seen, matches), *tracer.transcript(waiting), *_matches(matches)])
+    now_ms = max([final_ms or 0, *(event.occurred_at_ms for event in seen)])
+    for run in (run for standing in state.standings.values() for box in standing.boxes for run in box.runs):
+        tracer.left(run, now_ms)
+    return "\n".join([*_head(listener, seen, matches), *tracer.transcript(), *_matches(matches)])
 
 
 def _head(listener: Listener, events: Sequence[Event], matches: Sequence[Match]) -> list[str]:
@@ -73,6 +75,7 @@ class _Tracer:
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
+        self._steps = [element for element in listener.sequence if isinstance(element, Step)]
         self._lives: dict[str, Life] = {}
         self._refused: list[str] = []
 
@@ -87,14 +90,33 @@ class _Tracer:
         life.matched = life.matched or told.turn is Turn.MATCHED
         life.add(f"{instant(told.at_ms)}  {self._words(told)}")
 
-    def transcript(self, waiting: set[str]) -> list[str]:
+    def left(self, run: Run, now_ms: int) -> None:
+        """A run that is there at the end: it waits still, or nothing has come since its time was over."""
+        life = self._lives[run.events[0].event_id]
+        over = [at_ms for at_ms in self._ends(run) if at_ms <= now_ms]
+        waits = self._pending(run)
+        life.add(f"{instant(min(over))}  it dies as it waits for {waits}" if over else f"it still waits for {waits}")
+
+    def _ends(self, run: Run) -> Iterable[int]:
+        if run.slot < len(self._steps):
+            if self._listener.within_ms is not None:
+                yield run.events[0].at_ms + self._listener.within_ms
+            within_ms = self._steps[run.slot].within_ms
+            if within_ms is not None:
+                yield run.anchor[0] + within_ms
+
+    def _pending(self, run: Run) -> str:
+        if run.slot == len(self._steps):
+            return "the time of the last `not`"
+        again = "another event of " if run.repeats or run.filled else ""
+        return again + _step(self._steps[run.slot])
+
+    def transcript(self) -> list[str]:
         """All lives, oldest first."""
         lines: list[str] = []
         for number, life in enumerate(self._lives.values(), start=1):
             lines += ["", f"Run {number}, opened by {life.opened_by}"]
             lines += [f"  {line}" for line in life.lines]
-            if life.opened_by in waiting:
-                lines.append("  it still waits")
         if not self._lives:
             lines += ["", f"No run opened: no event fitted {_element(_first(self._listener))}."]
         if self._refused:
@@ -111,24 +133,30 @@ class _Tracer:
         if told.turn is Turn.EXPIRED:
             return self._expiry(told)
         if told.turn is Turn.MATCHED:
-            return "it matches: " + (f"{event} completes it" if told.event else "the wait of the last `not` is over")
+            return (
+                f"it is complete: {event} completes it"
+                if told.event
+                else "it is complete: the last `not`'s time is over"
+            )
         if told.turn is Turn.OUTRUN:
             return f"it is dropped: the run of {told.rule} matched with an event at or after this one's first"
-        return f"its completion is ignored: {told.rule}"
+        return "that is no match: the cooldown since the last one is not over"
 
     def _death(self, told: Told, event: str) -> str:
+        killed = f"{event} kills it as it waits for {self._pending(told.run)}"
         if told.rule == "until":
-            return f"{event} ends the wait for a repetition of {_element(told.element)} (its `until`)"
+            return f"{killed}: it fits the `until`"
         if told.rule == "next":
-            return f"{event} kills it: {_element(told.element)} must come next, and the listener describes this event"
-        return f"{event} kills it: it fits {_element(told.element)}"
+            return f"{killed}: that must come `next`, and the listener describes this event"
+        return f"{killed}: it fits {_element(told.element)}"
 
     def _expiry(self, told: Told) -> str:
-        if told.rule == "within":
-            return "it dies: the sequence is not complete `within` its time from the first event"
-        if told.rule == "step within":
-            return f"it dies: {_element(told.element)} did not come `within` its time"
-        return "it dies: the session is over (`scope: session`)"
+        died = f"it dies as it waits for {self._pending(told.run)}"
+        if told.rule == "within" and self._listener.within_ms is not None:
+            return f"{died}: `within: {exact(self._listener.within_ms)}` of the first event is over"
+        if isinstance(told.element, Step) and told.element.within_ms is not None:
+            return f"{died}: `within: {exact(told.element.within_ms)}` of the event before is over"
+        return f"{died}: the session is over (`scope: session`)"
 
 
 def _first(listener: Listener) -> Step | Not:
@@ -144,9 +172,12 @@ def _element(element: Step | Not | None) -> str:
         return "a step"
     if isinstance(element, Not):
         return f"the `not` in element {element.number} ({_actions(element)})"
-    name = f" `{element.name}`" if element.name else ""
     loop = "" if element.times == Times() and element.sum is None else ", which repeats"
-    return f"step {element.number}{name} ({_actions(element)}{loop})"
+    return f"{_step(element)} ({_actions(element)}{loop})"
+
+
+def _step(step: Step) -> str:
+    return f"step {step.number}" + (f" `{step.name}`" if step.name else "")
 
 
 def _actions(element: Step | Not) -> str:

@@ -1,0 +1,71 @@
+"""``segma explain``: what a person gets who asks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from segma.cli.explain import explain_command
+from segma.cli.output import Exit
+from segma.contracts.errors import ConfigError
+
+LISTENER = """
+listener: looked-then-added
+sequence:
+  - {step: looked, action: page_viewed}
+  - {not: product_bought}
+  - {action: product_added, within: 1h}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    directory = tmp_path / "listeners"
+    directory.mkdir()
+    (directory / "two.yaml").write_text(LISTENER, encoding="utf-8")
+    return directory
+
+
+def ask(home: Path, name: str, *actions: str, more: tuple[str, ...] = (), subscriber: str = "s") -> Result:
+    lines = [
+        json.dumps({"event_id": f"e{at}", "subscriber": "s", "action": action, "occurred_at": at * 1_000})
+        if action != "bad"
+        else "{"
+        for at, action in enumerate(actions, start=1)
+    ]
+    arguments = [name, "--listeners", str(home), "--events", "-", "--subscriber", subscriber, *more]
+    return CliRunner().invoke(explain_command, arguments, input="\n".join(lines))
+
+
+def test_the_json_form_holds_the_transcripts_lines(home: Path) -> None:
+    result = ask(home, "looked-then-added", "page_viewed", "product_bought", more=("--json",))
+    said = json.loads(result.stdout)
+    assert (said["listener"], said["subscriber"]) == ("looked-then-added", "s")
+    assert any("e2 (product_bought) kills it" in line for line in said["transcript"])
+
+
+def test_a_listener_may_be_named_by_its_file(home: Path) -> None:
+    assert ask(home, str(home / "two.yaml"), "page_viewed", more=("--json",)).exit_code == Exit.OK
+
+
+def test_a_mistyped_name_is_answered_with_the_nearest(home: Path) -> None:
+    result = ask(home, "loked-then-added", "page_viewed")
+    assert isinstance(result.exception, ConfigError)
+    assert "did you mean `looked-then-added`?" in str(result.exception)
+
+
+def test_nobody_of_that_name_is_said(home: Path) -> None:
+    assert ask(home, "looked-then-added", "page_viewed", subscriber="t").exit_code == Exit.PROBLEMS
+
+
+def test_bad_lines_are_left_out_and_told_by_the_exit_code(home: Path) -> None:
+    result = ask(home, "looked-then-added", "page_viewed", "bad", "product_added", more=("--json",))
+    assert result.exit_code == Exit.PROBLEMS
+    assert any(line.startswith("Match ") for line in json.loads(result.stdout)["transcript"])
+
+
+def test_a_bad_duration_is_a_usage_error(home: Path) -> None:
+    assert ask(home, "looked-then-added", "page_viewed", more=("--session-gap", "30")).exit_code == Exit.USAGE
