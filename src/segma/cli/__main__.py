@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "doctor": ("segma.cli.doctor", "Say what this machine has, what runs, and what is wrong."),
     "import": ("segma.cli.people", "Read the people of a list (or a CSV) into the directory."),
     "link": ("segma.cli.people", "Print the link of one person, as it would stand in an email."),
+    "tokens": ("segma.cli.people", "Write everybody's token, as a merge field for an email platform."),
     "tail": ("segma.cli.tail", "Follow live events, matches, moves and outcomes."),
     "listeners": ("segma.cli.listeners", "Check, describe, lint and test listeners."),
     "match": ("segma.cli.match", "Run listeners over a file of events."),

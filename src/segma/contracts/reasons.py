@@ -65,3 +65,11 @@ class Reason(StrEnum):
     RETRIES_EXHAUSTED = "retries_exhausted", "The platform did not take it within the time that retries may last."
     UNSUBSCRIBED = "unsubscribed", "The person left; nobody is added back against their will."
     SUPERSEDED = "superseded", "A later command for the same person and list made this one pointless."
+
+
+def reason_of(value: str) -> Reason:
+    """The reason that is written so. Raises ``ValueError`` for a text that is none."""
+    found = {each.value: each for each in Reason}.get(value)
+    if found is None:
+        raise ValueError(f"no reason {value!r}")
+    return found

@@ -124,6 +124,8 @@ class DirectoryEntry(Value, frozen=True):
     address: str
     name: str = ""
     platform_ids: dict[str, str] = {}
+    imported_at_s: int = 0
+    """When the person was first imported: the time of issue in their token, so that it stays the same for ever."""
     schema: int = written(1)
 
     def __repr__(self) -> str:

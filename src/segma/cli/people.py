@@ -1,0 +1,220 @@
+"""``segma import``, ``segma link``, ``segma tokens``: people into the directory, and their links out of it."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import click
+
+from segma.cli.output import Exit, err, fail, out, print_json
+from segma.cli.up import home_option, json_option
+from segma.contracts.codec import replaced, to_json
+from segma.contracts.errors import ConfigError, LogError, Problem
+from segma.contracts.installation import Installation, Workspace
+from segma.contracts.log import Log, Outgoing
+from segma.contracts.rows import DirectoryEntry, MembershipRow
+from segma.contracts.tokens import Claims, normalised_address, subscriber_id
+from segma.contracts.topics import ROWS, SUBSCRIBERS, account_topic, fixed_topics, subscriber_key
+from segma.sinks.base import Member
+from segma.sinks.directory import Directory
+from segma.sinks.registry import account_of, sink_of
+from segma.transport import open_log
+from segma.transport.config import Settings, load_installation, load_keyring, read_secret, wall_clock_ms
+
+BATCH = 1_000
+
+
+def open_home(home: Path) -> tuple[Path, Installation, Log]:
+    """The installation's file, its values, and the log with every topic."""
+    config = home / "segma.yaml"
+    installation = load_installation(config)
+    log = open_log(Settings(config=config, data=home / "data"))
+    topics = fixed_topics(installation.partitions)
+    topics += [
+        account_topic(name, account) for name, each in installation.workspaces.items() for account in each.accounts
+    ]
+    log.ensure(topics)
+    return config, installation, log
+
+
+def workspace_of(installation: Installation, name: str, config: Path) -> Workspace:
+    """A workspace by name. Raises :class:`ConfigError`."""
+    found = installation.workspaces.get(name)
+    if found is None:
+        known = ", ".join(installation.workspaces)
+        raise ConfigError([Problem(str(config), "workspaces", f"no workspace `{name}`", f"known: {known}")])
+    return found
+
+
+def import_people(home: Path, account: str, list_name: str, members: Iterator[Member] | None = None) -> tuple[int, int]:
+    """Read a list's people into the directory; how many there are, and how many were new.
+
+    ``members``: instead of the account's own list. Importing again gives the same ids and changes nothing but names.
+    """
+    config, installation, log = open_home(home)
+    workspace, name, _ = account_of(installation, account)
+    secret = read_secret(installation.workspaces[workspace].secret, beside=config, field=f"{workspace}.secret")
+    sink = sink_of(installation, account, data=home / "data", pause=time.sleep)
+    directory, publisher = Directory(log), log.publisher()
+    now_ms, count, new = wall_clock_ms(), 0, 0
+    waiting: list[Outgoing] = []
+    for member in members if members is not None else sink.members(list_name):
+        subscriber = subscriber_id(secret, member.address)
+        known = directory.find(workspace, subscriber)
+        entry = DirectoryEntry(
+            workspace, subscriber, normalised_address(member.address), member.name, imported_at_s=now_ms // 1_000
+        )
+        if known is not None:
+            entry = replaced(known, name=member.name or known.name)
+        count, new = count + 1, new + (known is None)
+        key = subscriber_key(workspace, subscriber)
+        row = MembershipRow(workspace, name, list_name, subscriber, member=True, at_ms=now_ms)
+        if entry != known:
+            waiting.append(Outgoing(SUBSCRIBERS, key, to_json(entry)))
+        waiting.append(Outgoing(ROWS, key, to_json(row)))
+        if len(waiting) >= BATCH:
+            _publish(log, waiting)
+            waiting = []
+    _publish(log, waiting)
+    directory.close()
+    publisher.close()
+    log.close()
+    return count, new
+
+
+def _publish(log: Log, records: list[Outgoing]) -> None:
+    faults = [each for each in log.publisher().publish(records) if isinstance(each, LogError)] if records else []
+    if faults:
+        raise faults[0]
+
+
+def read_csv(path: Path) -> Iterator[Member]:
+    """The people of a CSV with the columns ``address`` and, if there is one, ``name``. Raises :class:`ConfigError`."""
+    problems: list[Problem] = []
+    found: list[Member] = []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames is None or "address" not in reader.fieldnames:
+            raise ConfigError([Problem(f"{path}:1", "", "no column `address`", "a header line: address,name")])
+        for row in reader:
+            address = (row.get("address") or "").strip()
+            if "@" not in address or len(address) > 320:
+                problems.append(Problem(f"{path}:{reader.line_num}", "address", "no email address", "name@domain"))
+            else:
+                found.append(Member(address, (row.get("name") or "").strip()))
+    if problems:
+        raise ConfigError(problems)
+    return iter(found)
+
+
+@click.command("import")
+@click.argument("account")
+@click.argument("list_name", metavar="LIST")
+@click.option(
+    "--csv", "csv_file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read this instead."
+)
+@home_option
+@json_option
+def import_command(account: str, list_name: str, csv_file: Path | None, home: Path, as_json: bool) -> None:
+    """Read the people of LIST at ACCOUNT (workspace/account) into the directory.
+
+    Addresses stand in the directory and nowhere else. Importing twice changes nothing.
+    """
+    with err.status("importing …"):
+        count, new = import_people(home, account, list_name, read_csv(csv_file) if csv_file else None)
+    if as_json:
+        print_json({"account": account, "list": list_name, "people": count, "new": new})
+    else:
+        out.print(f"{count} people of {list_name}, {new} of them new.")
+
+
+@click.command("link")
+@click.argument("workspace")
+@click.argument("person")
+@click.option("--url", required=True, help="Where the link leads.")
+@click.option("--campaign", default="", help="What utm_campaign says.")
+@click.option("--site", help="The site whose parameters are used [default: the workspace's first].")
+@click.option("--redirect", "collector", metavar="COLLECTOR", help="Lead through this collector's redirect.")
+@home_option
+@json_option
+def link_command(  # noqa: PLR0917
+    workspace: str,
+    person: str,
+    url: str,
+    campaign: str,
+    site: str | None,
+    collector: str | None,
+    home: Path,
+    as_json: bool,
+) -> None:
+    """Print the link of PERSON (an address, or a subscriber id) of WORKSPACE."""
+    config, installation, log = open_home(home)
+    found = workspace_of(installation, workspace, config)
+    subscriber = person
+    if "@" in person:
+        subscriber = subscriber_id(read_secret(found.secret, beside=config, field="secret"), person)
+    entry = Directory(log).find(workspace, subscriber)
+    log.close()
+    if entry is None:
+        fail("this person is not in the directory: import their list first", Exit.PROBLEMS)
+    if site is not None and site not in found.sites:
+        fail(f"workspace {workspace} has no site {site}", Exit.USAGE)
+    settings = found.sites[site] if site else next(iter(found.sites.values()), None)
+    names = (settings.token_param, settings.campaign_param) if settings else ("sgm", "utm_campaign")
+    token = load_keyring(installation, beside=config).seal(Claims(workspace, subscriber, entry.imported_at_s))
+    link = link_of(url, token, campaign, names=names, collector=collector)
+    if as_json:
+        print_json({"workspace": workspace, "subscriber": subscriber, "token": token, "link": link})
+    else:
+        out.print(link, markup=False)
+
+
+def link_of(url: str, token: str, campaign: str, *, names: tuple[str, str], collector: str | None) -> str:
+    """A person's link: the page with the token as a parameter, or the collector's redirect to it."""
+    token_param, campaign_param = names
+    if collector:
+        query = {"u": url, **({campaign_param: campaign} if campaign else {})}
+        return f"{collector.rstrip('/')}/r/{quote(token, safe='')}?{urlencode(query)}"
+    parts = urlsplit(url)
+    query_items = [*parse_qsl(parts.query, keep_blank_values=True), (token_param, token)]
+    if campaign:
+        query_items.append((campaign_param, campaign))
+    return urlunsplit(parts._replace(query=urlencode(query_items)))
+
+
+@click.command("tokens")
+@click.argument("workspace")
+@click.option(
+    "--out", "target", type=click.Path(dir_okay=False, path_type=Path), help="A CSV with addresses, for upload."
+)
+@home_option
+@json_option
+def tokens_command(workspace: str, target: Path | None, home: Path, as_json: bool) -> None:
+    """Write the token of everybody of WORKSPACE, as a merge field.
+
+    On standard output by subscriber id. With --out a CSV with the address beside it, for an email platform to import:
+    the only file in which Segma writes addresses, readable by its owner alone.
+    """
+    config, installation, log = open_home(home)
+    workspace_of(installation, workspace, config)
+    keyring = load_keyring(installation, beside=config)
+    people = list(Directory(log).people(workspace))
+    log.close()
+    tokens = [(entry, keyring.seal(Claims(workspace, entry.subscriber, entry.imported_at_s))) for entry in people]
+    if target is not None:
+        target.touch(mode=0o600)
+        with target.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("address", "token"), *((entry.address, token) for entry, token in tokens)])
+        err.print(f"{len(tokens)} tokens written.")
+    elif as_json:
+        for entry, token in tokens:
+            print_json({"subscriber": entry.subscriber, "token": token})
+    else:
+        csv.writer(sys.stdout).writerows(
+            [("subscriber", "token"), *((each.subscriber, token) for each, token in tokens)]
+        )

@@ -1,0 +1,73 @@
+"""``python -m segma.sinks --account workspace/account``: the delivery loop of one account, until SIGTERM."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import sys
+import threading
+
+import click
+import structlog
+
+from segma.contracts.errors import AlreadyRunning, SegmaError
+from segma.contracts.topics import account_topic, fixed_topics
+from segma.sinks.config import SinkSettings
+from segma.sinks.deliver import Delivery
+from segma.sinks.registry import account_of, sink_of
+from segma.transport import open_log
+from segma.transport.config import load_installation, settings_of, wall_clock_ms
+
+
+@click.command()
+@click.option("--account", required=True, help="workspace/account, as in segma.yaml.")
+def main(account: str) -> None:
+    """Deliver the commands of one account."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    structlog.configure(
+        processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        _deliver(account, stop)
+    except SegmaError as error:
+        click.echo(f"segma.sinks: {error}", err=True)
+        sys.exit(1)
+
+
+def _deliver(account: str, stop: threading.Event) -> None:
+    settings = settings_of(SinkSettings)
+    installation = load_installation(settings.config)
+    workspace, name, _ = account_of(installation, account)
+    settings.data.mkdir(parents=True, exist_ok=True)
+    lock = (settings.data / f"deliver.{workspace}.{name}.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise AlreadyRunning(f"another process delivers for {account}") from None
+
+    def pause(seconds: float) -> None:
+        stop.wait(seconds)
+
+    log = open_log(settings)
+    log.ensure([*fixed_topics(installation.partitions), account_topic(workspace, name)])
+    delivery = Delivery(
+        log,
+        sink_of(installation, account, data=settings.data, pause=pause),
+        workspace=workspace,
+        account=name,
+        now_ms=wall_clock_ms,
+        pause=pause,
+        stopping=stop.is_set,
+    )
+    try:
+        delivery.run()
+    finally:
+        delivery.close()
+        log.close()
+
+
+if __name__ == "__main__":
+    main()

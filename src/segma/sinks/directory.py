@@ -1,0 +1,55 @@
+"""The directory in memory: who has which address. Read from the compacted topic, followed live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from segma.contracts.codec import json_reader
+from segma.contracts.errors import BadRecord
+from segma.contracts.log import Log
+from segma.contracts.rows import DirectoryEntry
+from segma.contracts.topics import SUBSCRIBERS, subscriber_key
+
+_read: Final[Callable[[bytes], DirectoryEntry]] = json_reader(DirectoryEntry)
+
+
+class Directory:
+    """The people of all workspaces."""
+
+    def __init__(self, log: Log) -> None:
+        self._reader = log.reader(SUBSCRIBERS)
+        self._entries: dict[bytes, DirectoryEntry] = {}
+        self.follow()
+
+    def follow(self, timeout_s: float = 0.0) -> None:
+        """Take in what has been written since."""
+        while records := self._reader.poll(5_000, timeout_s):
+            timeout_s = 0.0
+            for record in records:
+                if record.value is None:
+                    self._entries.pop(record.key, None)
+                    continue
+                try:
+                    self._entries[record.key] = _read(record.value)
+                except BadRecord:
+                    self._entries.pop(record.key, None)
+
+    def find(self, workspace: str, subscriber: str) -> DirectoryEntry | None:
+        """Somebody's entry."""
+        key = subscriber_key(workspace, subscriber)
+        if key not in self._entries:
+            self.follow()
+        return self._entries.get(key)
+
+    def people(self, workspace: str) -> Iterator[DirectoryEntry]:
+        """Everybody of a workspace, by id."""
+        self.follow()
+        prefix = subscriber_key(workspace, "")
+        for key in sorted(self._entries):
+            if key.startswith(prefix):
+                yield self._entries[key]
+
+    def close(self) -> None:
+        """Stop following."""
+        self._reader.close()

@@ -1,0 +1,119 @@
+"""An account whose lists are files: one address a line, written atomically. The platform of a laptop.
+
+``<directory>/<list>.txt`` is the platform's own data, so addresses stand there. ``calls.ndjson`` beside them is its
+journal: every change with what it changed, by subscriber id, without an address.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from segma.contracts.codec import to_json
+from segma.contracts.errors import ConfigError, Problem
+from segma.contracts.reasons import Reason
+from segma.contracts.tokens import normalised_address
+from segma.sinks.base import Answer, Change, Done, Member, Trouble
+
+_LIST_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+"""Names that are files everywhere: no separators, no leading dot."""
+
+
+class FileOptions(BaseModel):
+    """The options of a file account."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    directory: str | None = None
+    """Where the lists are; by default under the installation's data."""
+    delay_ms: int = Field(default=0, ge=0, le=10_000)
+    """How long each change takes: to see what a slow platform does."""
+
+
+class FileSink:
+    """See the module."""
+
+    def __init__(self, directory: Path, *, delay_ms: int, pause: Callable[[float], None]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._directory, self._delay_s, self._pause = directory, delay_ms / 1_000, pause
+
+    def apply(self, changes: Sequence[Change]) -> list[Answer]:
+        """See :meth:`segma.sinks.base.Sink.apply`."""
+        return [self._apply(change) for change in changes]
+
+    def members(self, list_name: str) -> Iterator[Member]:
+        """See :meth:`segma.sinks.base.Sink.members`."""
+        path = self._path(list_name)
+        if path is None or not path.exists():
+            raise ConfigError(
+                [Problem(str(self._directory), list_name, "no such list", "the name of a .txt file there")]
+            )
+        for address in self._read(path):
+            yield Member(address)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _apply(self, change: Change) -> Answer:
+        if self._delay_s:
+            self._pause(self._delay_s)
+        wrong = [name for name in (*change.add, *change.remove) if self._path(name) is None]
+        if wrong:
+            return Trouble(Reason.BAD_LIST_NAME, lasting=True)
+        address = normalised_address(change.address)
+        try:
+            if change.only_if_in and not self._has(change.only_if_in, address):
+                return Trouble(Reason.UNSUBSCRIBED, lasting=True)
+            changed = [f"+{name}" for name in change.add if self._put(name, address, member=True)]
+            changed += [f"-{name}" for name in change.remove if self._put(name, address, member=False)]
+            self._note(change, changed)
+        except OSError as error:
+            return Trouble(Reason.RETRIES_EXHAUSTED, lasting=False, answer=error.strerror or "I/O error")
+        return Done(tuple(changed), "written" if changed else "already so")
+
+    def _path(self, name: str) -> Path | None:
+        return self._directory / f"{name}.txt" if _LIST_NAME.fullmatch(name) else None
+
+    def _read(self, path: Path) -> list[str]:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+    def _has(self, name: str, address: str) -> bool:
+        path = self._path(name)
+        return path is not None and path.exists() and address in map(normalised_address, self._read(path))
+
+    def _put(self, name: str, address: str, *, member: bool) -> bool:
+        """Make it so; True if it was not."""
+        path = self._directory / f"{name}.txt"
+        lines = self._read(path) if path.exists() else []
+        others = [line for line in lines if normalised_address(line) != address]
+        if member == (len(others) < len(lines)) and path.exists():
+            return False
+        if not member and not path.exists():
+            return False
+        self._write(path, sorted([*others, address] if member else others))
+        return True
+
+    def _write(self, path: Path, lines: Sequence[str]) -> None:
+        """All or nothing: a crash leaves the old file or the new one."""
+        temporary = path.with_suffix(".new")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        directory = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def _note(self, change: Change, changed: Sequence[str]) -> None:
+        line = {"change_id": change.change_id, "subscriber": change.subscriber, "changed": list(changed)}
+        with (self._directory / "calls.ndjson").open("ab") as file:
+            file.write(to_json(line) + b"\n")
