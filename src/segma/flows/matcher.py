@@ -19,6 +19,7 @@ from segma.flows.language.model import Listener, Reference, Repeat
 from segma.flows.program import Program
 from segma.flows.runs import Finished, Standing
 from segma.flows.sessions import Session
+from segma.flows.tables import Facts, Tests
 from segma.flows.trace import Tell, tell_nothing
 
 DEFAULT_MAX_RUNS: Final = 64
@@ -103,7 +104,8 @@ class Machine:
         """``listeners``: one version of each name, in any order."""
         # Simultaneous matches come in order of the listeners' names: their numbers are that order.
         ordered = sorted(listeners, key=lambda listener: listener.name)
-        self._programs = tuple(Program(listener, max_runs=max_runs, tell=tell) for listener in ordered)
+        tests = Tests()
+        self._programs = tuple(Program(listener, tests, max_runs=max_runs, tell=tell) for listener in ordered)
         self._numbers = {listener.name: number for number, listener in enumerate(ordered)}
         if len(self._numbers) != len(ordered):
             raise ValueError("two versions of one listener in one machine")
@@ -133,13 +135,14 @@ class Machine:
             return state, matches
         found: list[Match] = []
         changed: dict[int, Standing] = {}
+        facts = Facts(event, session)
         for number in sorted(touched):
             program = self._programs[number]
             before = standings.get(number, _FRESH)
             if before.last_ms is not None and program.listener.repeat is Repeat.ONCE:
                 continue
-            after, finished = program.on_event(before, event, session)
-            if after != before:
+            after, finished = program.on_event(before, facts)
+            if after is not before and after != before:
                 changed[number] = after
             found.extend(_match(program, state.subscriber, each) for each in finished)
         if not changed:
@@ -200,11 +203,23 @@ class Machine:
 
     def _changed(self, state: State, changed: Mapping[int, Standing]) -> State:
         standings = {**state.standings, **changed}
+        due_ms, stale = state.due_ms, False
         for number, standing in changed.items():
             if standing == _FRESH:
                 del standings[number]
-        dues = (self._programs[number].due(standing) for number, standing in standings.items())
-        return State(state.subscriber, standings, min((due for due in dues if due is not None), default=None))
+            program = self._programs[number]
+            if program.tail:
+                before = state.standings.get(number)
+                stale = stale or (before is not None and due_ms is not None and program.due(before) == due_ms)
+        if stale:
+            dues = (self._programs[number].due(standing) for number, standing in standings.items())
+        else:
+            # PERF: the earliest deadline of the others stands; only a state whose earliest one changed is searched.
+            dues = (self._programs[number].due(standing) for number, standing in changed.items())
+        found = [due for due in dues if due is not None]
+        if not stale and due_ms is not None:
+            found.append(due_ms)
+        return State(state.subscriber, standings, min(found, default=None))
 
 
 _FRESH: Final = Standing()
