@@ -1,0 +1,84 @@
+"""``python -m segma.console``: the console, and the demo's shop on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from segma.console.app import Addresses, console_app
+from segma.console.config import ConsoleSettings
+from segma.console.picture import Picture
+from segma.console.shop import shop_app
+from segma.console.watch import Watch
+from segma.contracts.installation import Installation
+from segma.contracts.rows import DirectoryEntry
+from segma.contracts.tokens import Claims
+from segma.contracts.topics import fixed_topics
+from segma.transport import open_log
+from segma.transport.config import load_installation, load_keyring, settings_of
+
+
+class Server(uvicorn.Server):
+    """One of two servers in a process: the process's signals are handled once, for both."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        """Leave the signals alone."""
+        yield
+
+
+async def serve(apps: list[tuple[ASGIApp, int]]) -> None:
+    """Serve until SIGTERM or SIGINT; open streams get a second to end."""
+    servers = [
+        Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1))
+        for app, port in apps
+    ]
+
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await asyncio.gather(*(server.serve() for server in servers))
+
+
+def first_site_key(installation: Installation) -> str:
+    """The key that the demo's shop uses: the first site's."""
+    keys = [site.key for workspace in installation.workspaces.values() for site in workspace.sites.values()]
+    return keys[0] if keys else ""
+
+
+def main() -> None:
+    """Run."""
+    settings = settings_of(ConsoleSettings)
+    installation = load_installation(settings.config)
+    keyring = load_keyring(installation, beside=settings.config)
+
+    def token_of(entry: DirectoryEntry) -> str:
+        return keyring.seal(Claims(entry.workspace, entry.subscriber, entry.imported_at_s))
+
+    shop_port = settings.console_shop_port
+    shop_url = f"http://127.0.0.1:{shop_port}" if shop_port else None
+    log = open_log(settings)
+    log.ensure(fixed_topics(installation.partitions))
+    watch = Watch(log, Picture())
+    watch.start()
+    apps: list[tuple[ASGIApp, int]] = [
+        (console_app(watch, Addresses(settings.collector_url, shop_url), token_of), settings.console_port)
+    ]
+    if shop_port:
+        apps.append((shop_app(collector=settings.collector_url, site=first_site_key(installation)), shop_port))
+    try:
+        asyncio.run(serve(apps))
+    finally:
+        watch.stop()
+        log.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""The console's settings, from the environment."""
+
+from __future__ import annotations
+
+from segma.transport.config import Settings
+
+
+class ConsoleSettings(Settings):
+    """Where the console listens, and which addresses its pages link to."""
+
+    console_port: int = 8401
+    console_shop_port: int | None = None
+    """The demo's shop; absent: no shop."""
+    collector_url: str = "http://127.0.0.1:8400"

@@ -1,0 +1,120 @@
+"""What the console's pages show, as one value that records of the log are folded into. No I/O."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final
+
+from segma.contracts.commands import Command, Outcome, Result
+from segma.contracts.rows import CommandRow, DirectoryEntry, EventRow, MatchRow, MembershipRow, SessionRow
+
+KEPT: Final = 100
+"""Events and moves shown; the whole history is ClickHouse's."""
+
+MAX_COMMANDS: Final = 10_000
+"""Commands kept until their outcome comes; the oldest go first."""
+
+Item = EventRow | SessionRow | MatchRow | CommandRow | MembershipRow | Outcome | DirectoryEntry
+
+
+class Picture:
+    """Lists with members, the newest moves with their reasons, the newest events, the people's names."""
+
+    def __init__(self) -> None:
+        self.people: dict[tuple[str, str], DirectoryEntry] = {}
+        self._lists: dict[tuple[str, str, str], dict[str, int]] = {}
+        self._commands: dict[str, Command] = {}
+        self._moves: deque[Outcome] = deque(maxlen=KEPT)
+        self._events: deque[EventRow] = deque(maxlen=KEPT)
+
+    def apply(self, item: Item) -> bool:
+        """Take one record in; whether anything shown has changed."""
+        match item:
+            case EventRow():
+                self._events.appendleft(item)
+            case CommandRow(command=command):
+                self._remember(command)
+            case MembershipRow(member=True):
+                key = (item.workspace, item.account, item.list_name)
+                self._lists.setdefault(key, {}).setdefault(item.subscriber, item.at_ms)
+            case Outcome():
+                self._change(item)
+            case DirectoryEntry():
+                self.people[item.workspace, item.subscriber] = item
+            case _:
+                return False
+        return True
+
+    def _remember(self, command: Command) -> None:
+        self._commands[command.command_id] = command
+        while len(self._commands) > MAX_COMMANDS:
+            del self._commands[next(iter(self._commands))]
+
+    def _change(self, outcome: Outcome) -> None:
+        if any(known.command_id == outcome.command_id for known in self._moves):
+            return
+        for change in outcome.changed if outcome.result is Result.APPLIED else ():
+            members = self._lists.setdefault((outcome.workspace, outcome.account, change[1:]), {})
+            if change.startswith("+"):
+                members.setdefault(outcome.subscriber, outcome.at_ms)
+            else:
+                members.pop(outcome.subscriber, None)
+        # NOTE: a command's row may come after its outcome: it is looked up when the page is shown.
+        self._moves.appendleft(outcome)
+
+    def name(self, workspace: str, subscriber: str) -> str:
+        """What to call a person on a page: the name, else the start of the opaque id."""
+        entry = self.people.get((workspace, subscriber))
+        return entry.name if entry and entry.name else f"{subscriber[:10]}…"
+
+    def lists(self) -> list[dict[str, Any]]:
+        """Every list with its members, in order of name."""
+        return [
+            {
+                "workspace": workspace,
+                "account": account,
+                "list": name,
+                "members": [self.name(workspace, subscriber) for subscriber in members],
+            }
+            for (workspace, account, name), members in sorted(self._lists.items())
+        ]
+
+    def moves(self) -> list[dict[str, Any]]:
+        """The newest moves first, each with its reason: listener, the events of each step, milliseconds."""
+        return [self._move(outcome) for outcome in self._moves]
+
+    def _move(self, outcome: Outcome) -> dict[str, Any]:
+        command = self._commands.get(outcome.command_id)
+        since = outcome.received_at_ms
+        return {
+            "at_ms": outcome.at_ms,
+            "person": self.name(outcome.workspace, outcome.subscriber),
+            "verb": outcome.verb,
+            "result": outcome.result.value,
+            "reason": outcome.reason,
+            "changed": list(outcome.changed),
+            "listener": outcome.listener,
+            "after_ms": outcome.at_ms - since if since else None,
+            "steps": [] if command is None else _steps(command),
+        }
+
+    def events(self) -> list[dict[str, Any]]:
+        """The newest events first."""
+        return [
+            {
+                "at_ms": row.event.occurred_at_ms,
+                "person": self.name(row.event.workspace, row.event.subscriber),
+                "action": row.event.action,
+                "properties": row.event.properties,
+                "trust": row.event.trust.value,
+                "reason": row.reason,
+            }
+            for row in self._events
+        ]
+
+
+def _steps(command: Command) -> list[dict[str, Any]]:
+    return [
+        {"step": step, "events": [{"action": ref.action, "at_ms": ref.occurred_at_ms} for ref in refs]}
+        for step, refs in command.evidence.items()
+    ]

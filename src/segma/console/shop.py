@@ -1,0 +1,123 @@
+"""The demo's shop: static pages and one script tag of ours. No login, no back end; the basket lives in the browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from segma.console.app import STATIC, Headers
+from segma.console.markup import Html, html, joined
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One product. ``price`` in whole euros."""
+
+    slug: str
+    name: str
+    category: str
+    price: int
+    picture: str
+    text: str
+
+
+PRODUCTS: Final = (
+    Product("runner", "Runner 42", "shoes", 89, "👟", "Light, for roads. The one to begin with."),
+    Product("trail", "Trail 7", "shoes", 119, "🥾", "Grips where the road ends."),
+    Product("rain-jacket", "Rain jacket", "jackets", 149, "🧥", "Keeps ten hours of drizzle out."),
+    Product("wool-coat", "Wool coat", "jackets", 219, "🧶", "Warm, heavy, for years."),
+    Product("daypack", "Daypack 18", "bags", 69, "🎒", "Eighteen litres and a place for the bottle."),
+    Product("weekender", "Weekender", "bags", 129, "👜", "Two days of clothes, no wheels."),
+)
+CATEGORIES: Final = tuple(dict.fromkeys(product.category for product in PRODUCTS))
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title} · Corner Shop</title><link rel="stylesheet" href="/static/shop.css">
+<script async src="{collector}/sdk/segma.js" data-site="{site}"></script></head>
+<body{category}><header><a class="brand" href="/">Corner Shop</a><nav aria-label="Main">{nav}
+<a href="/basket" class="basket">Basket <span data-basket-count>0</span></a></nav></header>
+<main><h1>{title}</h1>{body}</main><footer>A shop of the imagination: nothing is sold here.</footer>
+<script src="/static/shop.js"></script></body></html>"""
+
+_CARD = """<li><a href="/products/{slug}"><span class="picture" aria-hidden="true">{picture}</span>
+<b>{name}</b><span>€ {price}</span></a></li>"""
+
+_PRODUCT = """<div class="product"><span class="picture" aria-hidden="true">{picture}</span><div>
+<p class="lead">{text}</p><p class="price">€ {price}</p><div class="buttons">
+<button class="add" data-product="{slug}" data-name="{name}" data-segma-action="product_added" data-segma-sku="{slug}"
+ data-segma-category="{category}" data-segma-value="{price}" data-segma-quantity="1">Add to basket</button>
+<button class="buy quiet" data-segma-action="product_bought" data-segma-sku="{slug}" data-segma-category="{category}"
+ data-segma-value="{price}">Buy now</button></div>
+<p role="status" data-said></p><p><a href="/category/{category}">More {category}</a></p></div></div>"""
+
+_BASKET = """<ul id="basket" class="lines"></ul><p id="empty" class="lead">Nothing in it yet.</p>
+<button id="checkout" hidden>Buy all</button><p role="status" data-said></p>"""
+
+
+def shop_app(*, collector: str, site: str) -> Starlette:
+    """The shop as an application. ``collector``: where the script comes from; ``site``: the site's public key."""
+    nav = joined([html('<a href="/category/{c}">{name}</a>', c=each, name=each.capitalize()) for each in CATEGORIES])
+
+    def answer(title: str, body: Html, category: str = "", status: int = 200) -> HTMLResponse:
+        mark = html(' data-segma-category="{c}"', c=category) if category else ""
+        text = html(_PAGE, title=title, body=body, category=mark, nav=nav, collector=collector, site=site)
+        return HTMLResponse(text, status)
+
+    async def home(_: Request) -> HTMLResponse:
+        return answer("Made for outside", cards(PRODUCTS))
+
+    async def category(request: Request) -> HTMLResponse:
+        name = request.path_params["name"]
+        found = tuple(product for product in PRODUCTS if product.category == name)
+        return answer(name.capitalize(), cards(found), name) if found else missing()
+
+    async def product(request: Request) -> HTMLResponse:
+        for each in PRODUCTS:
+            if each.slug == request.path_params["slug"]:
+                return answer(each.name, in_full(each), each.category)
+        return missing()
+
+    async def basket(_: Request) -> HTMLResponse:
+        return answer("Basket", Html(_BASKET))
+
+    def missing() -> HTMLResponse:
+        return answer("Not here", html('<p><a href="/">To the shop</a></p>'), status=404)
+
+    policy = f"default-src 'self'; script-src 'self' {collector}; connect-src {collector}; frame-ancestors 'none'"
+    return Starlette(
+        routes=[
+            Route("/", home),
+            Route("/category/{name}", category),
+            Route("/products/{slug}", product),
+            Route("/basket", basket),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(Headers, policy=policy)],
+    )
+
+
+def cards(products: tuple[Product, ...]) -> Html:
+    """A grid of products."""
+    each = [html(_CARD, slug=p.slug, picture=p.picture, name=p.name, price=str(p.price)) for p in products]
+    return html('<ul class="cards">{cards}</ul>', cards=joined(each))
+
+
+def in_full(product: Product) -> Html:
+    """One product with its buttons."""
+    return html(
+        _PRODUCT,
+        slug=product.slug,
+        picture=product.picture,
+        name=product.name,
+        category=product.category,
+        price=str(product.price),
+        text=product.text,
+    )

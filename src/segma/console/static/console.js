@@ -1,0 +1,46 @@
+// Fills the live pages. Whatever comes from outside is set as text, never as HTML.
+"use strict";
+
+const make = (tag, text, className) => {
+  const element = document.createElement(tag);
+  if (text !== undefined) element.textContent = text;
+  if (className) element.className = className;
+  return element;
+};
+const time = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
+const put = (id, children) => document.getElementById(id).replaceChildren(...children);
+
+function showLists({ lists, moves }) {
+  put("lists", lists.map((each) => {
+    const box = make("section", undefined, "list");
+    const members = make("ul");
+    members.append(...each.members.map((name) => make("li", name)));
+    box.append(make("h3", each.list), make("p", `${each.account} · ${each.members.length}`, "quiet"), members);
+    box.dataset.list = each.list;
+    return box;
+  }));
+  put("moves", moves.map((move) => {
+    const item = make("li");
+    const speed = move.after_ms === null ? "after its wait" : `${move.after_ms} ms after the event`;
+    item.append(
+      make("b", `${move.person} ${move.changed.join(" ") || move.result}`),
+      make("span", `${time(move.at_ms)} · ${move.listener} · ${speed}${move.reason ? ` · ${move.reason}` : ""}`, "quiet"),
+    );
+    const because = make("ul", undefined, "steps");
+    because.append(...move.steps.map((step) => make("li", `${step.step}: ${step.events.map((event) => `${event.action} ${time(event.at_ms)}`).join(", ")}`)));
+    item.append(because);
+    return item;
+  }));
+}
+
+function showEvents({ events }) {
+  put("events", events.map((event) => {
+    const row = make("tr");
+    const action = event.reason ? `${event.action} (${event.reason})` : event.action;
+    row.append(make("td", time(event.at_ms)), make("td", event.person), make("td", action), make("td", JSON.stringify(event.properties), "quiet"), make("td", event.trust));
+    return row;
+  }));
+}
+
+const live = { lists: showLists, events: showEvents }[document.body.dataset.page];
+if (live) new EventSource(`/live/${document.body.dataset.page}`).onmessage = (message) => live(JSON.parse(message.data));

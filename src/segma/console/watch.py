@@ -1,0 +1,93 @@
+"""Following the log into the picture: one thread a topic, and a bell for every open page."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from segma.console.picture import Picture
+from segma.contracts.codec import json_reader
+from segma.contracts.commands import Outcome
+from segma.contracts.errors import BadRecord, LogError
+from segma.contracts.log import Log
+from segma.contracts.rows import DirectoryEntry, Row
+from segma.contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
+
+READERS: Final[dict[str, Callable[[bytes], Any]]] = {
+    SUBSCRIBERS: json_reader(DirectoryEntry),
+    ROWS: json_reader(Row),
+    OUTCOMES: json_reader(Outcome),
+}
+POLL_S: Final = 0.5
+"""How long a reader waits at most before it looks whether it should stop; a new record wakes it at once."""
+
+logger = structlog.get_logger()
+
+
+class Watch:
+    """Keeps a :class:`Picture` current. Pages read it under :attr:`lock` and wait for :meth:`changed`."""
+
+    def __init__(self, log: Log, picture: Picture) -> None:
+        self.lock = threading.Lock()
+        self.picture = picture
+        self._log = log
+        self._stop = threading.Event()
+        self._bells: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._threads = [threading.Thread(target=self._follow, args=(topic,), daemon=True) for topic in READERS]
+
+    def start(self) -> None:
+        """Begin to read, from the oldest record kept."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End within a poll."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def bell(self) -> asyncio.Event:
+        """An event of the running loop that is set after each change; give it back with :meth:`drop`."""
+        bell = asyncio.Event()
+        with self.lock:
+            self._bells[bell] = asyncio.get_running_loop()
+        return bell
+
+    def drop(self, bell: asyncio.Event) -> None:
+        """Ring this bell no more."""
+        with self.lock:
+            self._bells.pop(bell, None)
+
+    def _follow(self, topic: str) -> None:
+        while not self._stop.is_set():
+            try:
+                self._read(topic)
+            except LogError as error:
+                logger.warning("the log cannot be read", topic=topic, error=str(error))
+                self._stop.wait(1.0)
+
+    def _read(self, topic: str) -> None:
+        # NOTE: after an error it reads from the start again: every record folds in to the same picture.
+        reader = self._log.reader(topic)
+        try:
+            while not self._stop.is_set():
+                values = [record.value for record in reader.poll(500, POLL_S) if record.value is not None]
+                if values:
+                    self.take(topic, values)
+        finally:
+            reader.close()
+
+    def take(self, topic: str, values: list[bytes]) -> None:
+        """Fold records of a topic in, and ring."""
+        with self.lock:
+            for value in values:
+                try:
+                    self.picture.apply(READERS[topic](value))
+                except BadRecord as error:
+                    logger.warning("a record is passed over", topic=topic, error=str(error))
+            for bell, loop in self._bells.items():
+                loop.call_soon_threadsafe(bell.set)

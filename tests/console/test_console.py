@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+import pytest
+from starlette.types import ASGIApp, Message
+
+from segma.console.app import Addresses, changes, console_app
+from segma.console.picture import Picture
+from segma.console.shop import PRODUCTS, shop_app
+from segma.console.watch import Watch
+from segma.contracts.codec import to_json
+from segma.contracts.commands import Command, EventRef, Outcome, Result, Verb
+from segma.contracts.events import Event
+from segma.contracts.log import Log
+from segma.contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow
+from segma.contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
+
+EVIL = "<script>alert(1)</script>\"'&"
+COMMAND = Command(
+    "c" * 32, "demo", "mailbox", "s1", Verb.MOVE, "looked", 1, "m", 0, 2_000,
+    to_list="interested", from_list="newsletter", evidence={"clicked": (EventRef("e1", "email_clicked", 1_000),)},
+)  # fmt: skip
+OUTCOME = Outcome(
+    "c" * 32, "demo", "mailbox", "s1", Result.APPLIED, 2_100,
+    changed=("+interested", "-newsletter"), listener="looked", verb="move", received_at_ms=1_900,
+)  # fmt: skip
+
+
+@dataclass
+class Answer:
+    status_code: int
+    headers: dict[str, str]
+    text: str
+
+
+@dataclass
+class Client:
+    """Asks an application without a server between."""
+
+    app: ASGIApp
+
+    def get(self, path: str) -> Answer:
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            await asyncio.Event().wait()  # the client neither sends a body nor goes away
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+        asyncio.run(self.app(scope, receive, send))  # type: ignore[arg-type]
+        headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        return Answer(sent[0]["status"], headers, b"".join(part.get("body", b"") for part in sent[1:]).decode())
+
+
+class NoLog:
+    """A log is only asked for by the watching threads, which these tests do not start."""
+
+
+def watch() -> Watch:
+    no_log: Log = NoLog()  # type: ignore[assignment]
+    return Watch(no_log, Picture())
+
+
+@pytest.fixture
+def filled() -> Watch:
+    it = watch()
+    it.take(SUBSCRIBERS, [to_json(DirectoryEntry("demo", "s1", "ada@example.org", EVIL))])
+    it.take(ROWS, [to_json(MembershipRow("demo", "mailbox", "newsletter", "s1", True, 1))])
+    return it
+
+
+def client(it: Watch) -> Client:
+    return Client(
+        console_app(
+            it,
+            Addresses("http://c.test", "http://shop.test"),
+            lambda entry: f"tok-{entry.workspace}-{entry.subscriber}",
+        )
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/inbox", "/lists", "/events", "/static/console.js", "/health"])
+def test_every_page_answers_under_a_strict_policy(filled: Watch, path: str) -> None:
+    answer = client(filled).get(path)
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_name_with_markup_is_text_in_the_inbox(filled: Watch) -> None:
+    text = client(filled).get("/inbox").text
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;" in text
+
+
+def test_no_page_shows_an_address(filled: Watch) -> None:
+    assert "ada@example.org" not in "".join(client(filled).get(path).text for path in ("/", "/inbox", "/lists"))
+
+
+def test_the_first_link_goes_by_the_redirect_and_the_others_carry_their_token(filled: Watch) -> None:
+    filled.take(SUBSCRIBERS, [to_json(DirectoryEntry("demo", "s2", "b@example.org", "Zoe"))])
+    text = client(filled).get("/inbox").text
+    assert "http://c.test/r/tok-demo-s1?u=http%3A%2F%2Fshop.test%2F%3Futm_campaign%3Dspring-sale" in text
+    assert "utm_campaign=spring-sale&amp;sgm=tok-demo-s2" in text
+
+
+def test_an_outcome_moves_a_person_and_says_why(filled: Watch) -> None:
+    filled.take(ROWS, [to_json(CommandRow(COMMAND))])
+    filled.take(OUTCOMES, [to_json(OUTCOME), to_json(OUTCOME)])
+    members = {each["list"]: each["members"] for each in filled.picture.lists()}
+    assert members == {"interested": [EVIL], "newsletter": []}
+    (move,) = filled.picture.moves()
+    assert move["after_ms"] == 200
+    assert move["steps"] == [{"step": "clicked", "events": [{"action": "email_clicked", "at_ms": 1_000}]}]
+
+
+def test_a_command_row_may_come_after_its_outcome(filled: Watch) -> None:
+    filled.take(OUTCOMES, [to_json(OUTCOME)])
+    assert filled.picture.moves()[0]["steps"] == []
+    filled.take(ROWS, [to_json(CommandRow(COMMAND))])
+    assert filled.picture.moves()[0]["steps"] != []
+
+
+def test_nonsense_in_the_log_is_passed_over(filled: Watch) -> None:
+    filled.take(ROWS, [b"{", b"[]", to_json(EventRow(Event("demo", "s1", "e1", "page_viewed", 5)))])
+    assert [event["action"] for event in filled.picture.events()] == ["page_viewed"]
+
+
+def test_an_open_page_hears_of_a_change_as_one_line_of_json(filled: Watch) -> None:
+    async def listen() -> list[str]:
+        stream: AsyncGenerator[dict[str, str], None] = changes(filled, lambda: {"lists": filled.picture.lists()})
+        first = (await anext(stream))["data"]
+        waiting = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        filled.take(OUTCOMES, [to_json(OUTCOME)])
+        second = (await waiting)["data"]
+        await stream.aclose()
+        return [first, second]
+
+    first, second = asyncio.run(listen())
+    assert "\n" not in first + second
+    assert [each["list"] for each in json.loads(second)["lists"]] == ["interested", "newsletter"]
+    assert json.loads(first)["lists"][0]["members"] == [EVIL]
+
+
+def test_the_script_of_the_live_pages_never_writes_html(filled: Watch) -> None:
+    script = client(filled).get("/static/console.js").text
+    assert not any(word in script for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"))
+
+
+def test_the_shop_has_its_pages_and_one_script_tag_of_segma() -> None:
+    shop = Client(shop_app(collector="http://c.test", site="KEY1"))
+    paths = ["/", "/basket", *(f"/products/{p.slug}" for p in PRODUCTS), *{f"/category/{p.category}" for p in PRODUCTS}]
+    for path in paths:
+        answer = shop.get(path)
+        assert answer.status_code == 200
+        assert answer.text.count('src="http://c.test/sdk/segma.js" data-site="KEY1"') == 1
+    assert len(PRODUCTS) >= 6
+    assert len({p.category for p in PRODUCTS}) >= 3
+    assert 'data-segma-category="shoes"' in shop.get("/products/runner").text
+
+
+@pytest.mark.parametrize("path", ["/products/<script>", "/category/nothing"])
+def test_what_the_shop_does_not_have_is_not_found(path: str) -> None:
+    answer = Client(shop_app(collector="http://c.test", site="K")).get(path)
+    assert answer.status_code == 404
+    assert "<script>alert" not in answer.text
