@@ -175,6 +175,7 @@ def ratios(listeners: Sequence[Listener], events: int, seed: int) -> dict[str, A
         if count <= len(listeners):
             machine = Machine(listeners[:count])
             gc.freeze()  # as the command does
+            gc.set_threshold(100_000, 20, 100)
             found["match"][count] = rate(events, lambda machine=machine: decode_and_match(lines, machine))  # type: ignore[misc]
             click.echo(
                 f"{count:6,} listeners: {found['match'][count]:10,.0f} events/s, "

@@ -312,8 +312,10 @@ def match_command(  # noqa: PLR0917
     Exit codes: 0 well, 1 some lines are no events (they are named and left out), 2 listeners that cannot be used.
     """
     machine = Machine(load_listeners(directory, actions or actions_beside(directory)), max_runs=max_runs)
-    # PERF: the compiled listeners live as long as the process; collections need not look at them (a third faster).
+    # PERF: the compiled listeners live as long as the process, and states are values without cycles: collections find
+    # nothing, and took a third of the time.
     gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
     follower = Follower(machine, lateness_ms=lateness, session_gap_ms=session_gap, max_delay_ms=max_delay)
     with tempfile.TemporaryDirectory(prefix="segma-match-") as scratch, _Bar() as bar:
         parts = _read(source, scratch, bar)

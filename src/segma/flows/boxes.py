@@ -30,6 +30,13 @@ def boxes_for(tables: Tables, boxes: Sequence[Box], event: Event) -> Sequence[Bo
     return boxes
 
 
+def shown_values(tables: Tables, event: Event) -> set[str]:
+    """The values of a listener's only variable that the event shows."""
+    if not (tables.hears is None or event.action in tables.hears):
+        return set()
+    return {frozen(value) for values, _ in tables.sources for value in values(event.properties) if value is not None}
+
+
 def without_idle(boxes: Sequence[Box], variables: int) -> Sequence[Box]:
     """Without the boxes of values that are again as if they had never been seen."""
     for variable in range(variables):

@@ -5,17 +5,18 @@ Pure: a :class:`Standing` and an event in, a :class:`Standing` and the finished 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from segma.contracts.events import Event
-from segma.flows.boxes import bounded, boxes_for, without_idle
+from segma.flows.boxes import bounded, boxes_for, shown_values, without_idle
 from segma.flows.language.compile import Key
 from segma.flows.language.model import Listener, Not, Repeat
 from segma.flows.language.model import Scope as Sharing
 from segma.flows.language.paths import frozen, is_number
 from segma.flows.runs import Box, Finished, Run, Standing, Taken, best, thinned
-from segma.flows.tables import Facts, Guards, Slot, Tables, Tests
+from segma.flows.tables import Facts, Guards, Slot, Tables, Tests, marked_by, noted_by
 from segma.flows.trace import Tell, Told, Turn, tell_nothing
 
 _ONLY: Final = (0,)
@@ -85,7 +86,8 @@ class Program(Tables):
         The very same standing comes back where nothing has changed.
         """
         if self.variables:
-            return self._in_boxes(standing, facts)
+            alone = self.variables == 1 and not self.per
+            return self._for_each_value(standing, facts) if alone else self._in_boxes(standing, facts)
         box = standing.boxes[0] if standing.boxes else self.empty_box
         changed, match = self._in_box(box, facts)
         if match is None and (changed is box or len(changed.runs) <= self._max_runs):
@@ -96,6 +98,27 @@ class Program(Tables):
         if box.runs or box.seen != self.empty_box.seen:
             return Standing((box,), standing.last_ms, standing.dropped)
         return Standing((), standing.last_ms, standing.dropped)
+
+    def _for_each_value(self, standing: Standing, facts: Facts) -> tuple[Standing, Sequence[Finished]]:
+        """As :meth:`_in_boxes` with one variable, the commonest: boxes that add nothing are never kept."""
+        boxes = standing.boxes or (self.empty_box,)
+        unseen = boxes[0]
+        known = [box.key[0] for box in boxes]
+        shown = shown_values(self, facts.event).difference(known)
+        first, match = self._in_box(unseen, facts)
+        kept, finished = [first], [] if match is None else [match]
+        for box in (*boxes[1:], *(Box((value,), unseen.runs, unseen.seen) for value in sorted(shown))):
+            changed, match = self._in_box(box, facts)
+            if match is not None:
+                finished.append(match)
+            if changed.runs != first.runs or changed.seen != first.seen:
+                kept.append(changed)
+        if finished or sum(len(box.runs) for box in kept) > self._max_runs:
+            finished.sort(key=lambda each: each.run.preference)
+            return self._settled(standing, kept, finished)
+        if len(kept) == 1:
+            return (standing if first is unseen and len(boxes) == 1 else self._stood(standing, first)), ()
+        return Standing(tuple(kept), standing.last_ms, standing.dropped), ()
 
     def _in_boxes(self, standing: Standing, facts: Facts) -> tuple[Standing, Sequence[Finished]]:
         event = facts.event
@@ -138,7 +161,11 @@ class Program(Tables):
 
     def _start(self, box: Box, facts: Facts, runs: list[Run], done: list[Run]) -> None:
         """Rule 3, unless a first ``not`` forbids it."""
-        if not any(facts.plain(test) for test in self.openers):
+        # PERF: most events that touch a listener open nothing; a plain loop says so soonest.
+        for test in self.openers:
+            if facts.plain(test):
+                break
+        else:
             return
         guard = self._blocking(box, facts.event.occurred_at_ms) if self.first_nots else None
         if guard is None:
@@ -289,7 +316,7 @@ class Program(Tables):
         """The run with the event, once for the loop again and once for each slot reachable behind it."""
         event, step = facts.event, slot.step
         events = (*run.events, Taken(event.occurred_at_ms, event.order, event.event_id, event.action, step.number))
-        noted = _noted(run.noted, slot, event) if slot.notes else run.noted
+        noted = noted_by(run.noted, slot, event) if slot.notes else run.noted
         taken = run.taken | 1 << step.number
         repeats, total, filled = run.repeats + 1, run.total, run.filled
         if step.all_of:
@@ -310,7 +337,7 @@ class Program(Tables):
         # PERF: a Run made at once is three times as fast as one replaced.
         forks = [Run(events, index, 0, 0.0, (), 0, noted, taken, 0, core, run.session) for index in ahead]
         if again:
-            values = _marked(run.values, slot, event) if slot.marks is not None else run.values
+            values = marked_by(run.values, slot, event) if slot.marks is not None else run.values
             forks.insert(
                 0,
                 Run(events, run.slot, repeats, total, values, filled, noted, taken, run.spoiled, core, run.session),
@@ -363,18 +390,4 @@ class Program(Tables):
 
 
 def _same(runs: Sequence[Run], others: Sequence[Run]) -> bool:
-    return len(runs) == len(others) and all(run is other for run, other in zip(runs, others, strict=True))
-
-
-def _noted(noted: tuple[Any, ...], slot: Slot, event: Event) -> tuple[Any, ...]:
-    changed = list(noted)
-    for values, collected, note in slot.notes:
-        found = list(values(event.properties))
-        changed[note] = found if collected else found[0] if found else None
-    return tuple(changed)
-
-
-def _marked(values: tuple[str, ...], slot: Slot, event: Event) -> tuple[str, ...]:
-    if slot.marks is None:
-        return values
-    return tuple(sorted({*values, *(frozen(value) for value in slot.marks(event.properties) if value is not None)}))
+    return len(runs) == len(others) and all(map(operator.is_, runs, others))

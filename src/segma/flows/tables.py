@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from segma.contracts.events import Event
 from segma.flows.language.compile import Key, Scope, Test, compile_condition
 from segma.flows.language.model import Condition, Listener, Not, Op, Reference, Step, Times
 from segma.flows.language.model import Scope as Sharing
-from segma.flows.language.paths import Values, values_at
+from segma.flows.language.paths import Values, frozen, values_at
 from segma.flows.runs import Box, Run
 from segma.flows.sessions import Session
 
@@ -256,3 +257,19 @@ def scope_of(listener: Listener) -> Scope:
                 if isinstance(part, Reference):
                     notes.setdefault(part, len(notes))
     return Scope(notes, variables)
+
+
+def noted_by(noted: tuple[Any, ...], slot: Slot, event: Event) -> tuple[Any, ...]:
+    """What a run remembers once the slot has taken the event."""
+    changed = list(noted)
+    for values, collected, note in slot.notes:
+        found = list(values(event.properties))
+        changed[note] = found if collected else found[0] if found else None
+    return tuple(changed)
+
+
+def marked_by(values: tuple[str, ...], slot: Slot, event: Event) -> tuple[str, ...]:
+    """The values of ``distinct_by`` in the loop once the slot has taken the event."""
+    if slot.marks is None:
+        return values
+    return tuple(sorted({*values, *(frozen(value) for value in slot.marks(event.properties) if value is not None)}))
