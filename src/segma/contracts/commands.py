@@ -53,6 +53,8 @@ class Command(Value, frozen=True):
     tag: str = ""
     url: str = ""
     undoes: str = ""
+    max_lists: int = 0
+    """Where the event made the list's name: how many different lists this listener may name. 0: the name is fixed."""
     evidence: dict[str, tuple[EventRef, ...]] = {}
     log_time_ms: int = 0
     received_at_ms: int = 0

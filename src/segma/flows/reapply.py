@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Final, NamedTuple
 
-from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
+from segma.contracts.codec import Value, msgpack_reader, replaced, to_msgpack, written
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
 from segma.flows.matcher import Machine, Match, State, StoredMatch, from_stored, to_stored
@@ -124,7 +124,7 @@ class Follower:
         if known is not None:
             if event.provisional or not entries[known].event.provisional:
                 return Applied(Reason.DUPLICATE)
-            return self._reapplied(timeline, known, known + 1, event)
+            return self._reapplied(timeline, known, known + 1, _judged(entries[known].event, event))
         if self._is_late(timeline, event, log_time_ms):
             return Applied(Reason.LATE)
         place = event.place
@@ -239,6 +239,17 @@ class Follower:
         if gone:
             timeline.floor = entries[gone - 1].event.place
             del entries[:gone]
+
+
+def _judged(before: Event, verdict: Event) -> Event:
+    """A provisional click with its verdict: it keeps its place, and knows what both ends of it knew."""
+    return replaced(
+        before,
+        provisional=False,
+        verdict=verdict.verdict,
+        properties={**before.properties, **verdict.properties},
+        device=verdict.device or before.device,
+    )
 
 
 def _missing(matches: Iterable[Match], others: Iterable[Match]) -> tuple[Match, ...]:

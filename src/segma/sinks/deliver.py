@@ -119,6 +119,8 @@ class Delivery:
             return self._undo(command, address)
         if command.verb not in {Verb.MOVE, Verb.ADD, Verb.REMOVE}:
             return Trouble(Reason.UNSUPPORTED, lasting=True)
+        if command.max_lists and not self._ledger.may_name(command.listener, command.to_list, command.max_lists):
+            return Trouble(Reason.TOO_MANY_LISTS, lasting=True)
         add = (command.to_list,) if command.to_list else ()
         remove = (command.from_list,) if command.from_list else ()
         return Change(command.command_id, command.subscriber, address, add, remove)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from segma.contracts.codec import json_reader
-from segma.contracts.commands import Outcome
+from segma.contracts.commands import Outcome, Result
 from segma.contracts.errors import BadRecord
 from segma.contracts.log import Log
 from segma.contracts.topics import OUTCOMES
@@ -22,6 +22,7 @@ class Ledger:
         self._reader = log.reader(OUTCOMES)
         self._changed: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._last: dict[tuple[str, str], str] = {}
+        self._named: dict[str, set[str]] = {}
         self.follow()
 
     def follow(self) -> None:
@@ -40,8 +41,15 @@ class Ledger:
         if outcome.command_id in self._changed:
             return
         self._changed[outcome.command_id] = (outcome.subscriber, outcome.changed)
+        if outcome.to_list and outcome.result in {Result.APPLIED, Result.ALREADY}:
+            self._named.setdefault(outcome.listener, set()).add(outcome.to_list)
         for name in {mark[1:] for mark in outcome.changed} | {outcome.to_list, outcome.from_list} - {""}:
             self._last[outcome.subscriber, name] = outcome.command_id
+
+    def may_name(self, listener: str, list_name: str, most: int) -> bool:
+        """Whether a listener may bring this list about, of at most so many different ones."""
+        named = self._named.get(listener, set())
+        return list_name in named or len(named) < most
 
     def knows(self, command_id: str) -> bool:
         """Whether the command has an outcome."""

@@ -1,0 +1,69 @@
+"""Settings of the flow, and what it makes of the installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from segma.contracts.actions import known_actions
+from segma.contracts.errors import ConfigError, ListenerError, Problem
+from segma.contracts.installation import Installation
+from segma.flows.follow import Following
+from segma.flows.language.files import load_actions, load_listeners
+from segma.flows.language.model import Listener
+from segma.flows.logic import Shared
+from segma.flows.recognise import Rules
+from segma.transport.config import Settings
+
+
+class FlowSettings(Settings):
+    """``SEGMA_GROUPS`` and ``SEGMA_EPOCH_MS`` beside the shared ones."""
+
+    groups: int = Field(default=16, ge=1, le=4_096)
+    """Key groups of each partition: frozen with the recovery store."""
+    epoch_ms: int = Field(default=1_000, ge=50, le=60_000)
+    """How often the state is saved: what a crash repeats at most."""
+
+
+def load_shared(installation: Installation, *, beside: Path) -> Shared:
+    """Read every workspace's listeners and actions. Raises :class:`ListenerError` with every problem of all."""
+    problems: list[Problem] = []
+    rules: dict[str, Rules] = {}
+    following: dict[str, Following] = {}
+    for name, workspace in installation.workspaces.items():
+        actions_file = beside.parent / workspace.actions
+        directory = beside.parent / workspace.listeners
+        try:
+            listeners = load_listeners(directory, actions_file) if directory.exists() else []
+            actions = frozenset(known_actions(load_actions(actions_file)))
+        except ConfigError as error:
+            problems.extend(error.problems)
+            continue
+        rules[name] = Rules(actions, workspace.quarantine)
+        following[name] = Following(
+            name,
+            listeners,
+            lateness_ms=workspace.lateness,
+            session_gap_ms=workspace.session_gap,
+            max_delay_ms=workspace.max_delay,
+            grace_ms=workspace.grace,
+        )
+        problems.extend(_unknown_accounts(listeners, set(workspace.accounts), directory))
+    if problems:
+        raise ListenerError(problems)
+    return Shared(rules, following, installation.partitions)
+
+
+def _unknown_accounts(listeners: list[Listener], accounts: set[str], directory: Path) -> list[Problem]:
+    return [
+        Problem(
+            str(directory / listener.name),
+            "then.at",
+            f"the unknown account `{response.at}`",
+            f"one of {', '.join(sorted(accounts)) or 'none: declare it in segma.yaml'}",
+        )
+        for listener in listeners
+        for response in listener.then
+        if response.at is not None and response.at not in accounts
+    ]

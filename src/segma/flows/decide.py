@@ -1,0 +1,192 @@
+"""What a match wants, as commands (SEMANTICS 8). Pure.
+
+A command's id is made of the match and the position in ``then``, so a repetition after a crash has the same id. Where
+re-application replaced a match by one that wants the same, it is an amendment and no command is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from segma.contracts.codec import to_json
+from segma.contracts.commands import Command, Verb
+from segma.contracts.reasons import Reason
+from segma.contracts.rows import MatchRow
+from segma.contracts.tokens import is_anonymous
+from segma.flows.language.model import Listener, Reference, Response, Template
+from segma.flows.matcher import Match
+
+MAX_PART: Final = 60
+"""Characters that one value may bring into a list's name."""
+
+
+class Moment(NamedTuple):
+    """When and from what the decision came: the log time, and when the collector received the completing event."""
+
+    workspace: str
+    log_time_ms: int
+    received_at_ms: int
+
+
+class Decision(NamedTuple):
+    """``refused``: responses that could not be resolved, with the reason and what they wanted."""
+
+    rows: list[MatchRow]
+    commands: list[Command]
+    refused: list[tuple[Reason, str, Match]]
+    origins: dict[str, str]
+    """Of amended matches: match id → the match whose commands stand for it."""
+
+
+class _Wanted(NamedTuple):
+    """One resolved response."""
+
+    position: int
+    response: Response
+    to_list: str
+    from_list: str
+
+    @property
+    def what(self) -> tuple[str, str, str, str, str, str]:
+        """What it does, whatever it rests on."""
+        at, tag, url = self.response.at or "", self.response.tag or "", self.response.url or ""
+        return (self.response.do.value, at, self.to_list, self.from_list, tag, url)
+
+
+def decide(
+    listeners: Mapping[str, Listener],
+    retractions: Sequence[Match],
+    matches: Sequence[Match],
+    origins: Mapping[str, str],
+    moment: Moment,
+) -> Decision:
+    """The rows and commands of one event's retractions and matches, retractions first."""
+    decision = Decision([], [], [], dict(origins))
+    amended: dict[str, Match] = {}
+    for gone in retractions:
+        heir = _heir(listeners, gone, [match for match in matches if match.match_id not in amended])
+        if heir is None:
+            _take_back(listeners[gone.listener], gone, decision, moment)
+        else:
+            amended[heir.match_id] = gone
+    for match in matches:
+        replaced = amended.get(match.match_id)
+        if replaced is not None:
+            decision.origins[match.match_id] = decision.origins.pop(replaced.match_id, replaced.match_id)
+            decision.rows.append(_row("amendment", match, moment, replaces=replaced.match_id))
+        else:
+            _fulfil(listeners[match.listener], match, decision, moment)
+    return decision
+
+
+def _heir(listeners: Mapping[str, Listener], gone: Match, candidates: Sequence[Match]) -> Match | None:
+    """The new match of the same listener that wants the same, if there is one."""
+    listener = listeners[gone.listener]
+    wanted = [each.what for each in _wanted(listener, gone)[0]]
+    for match in candidates:
+        if match.listener == gone.listener and [each.what for each in _wanted(listener, match)[0]] == wanted:
+            return match
+    return None
+
+
+def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Moment) -> None:
+    if is_anonymous(match.subscriber):
+        decision.rows.append(_row("match", match, moment, reason=str(Reason.NO_IDENTITY)))
+        return
+    decision.rows.append(_row("match", match, moment))
+    wanted, unnamed = _wanted(listener, match)
+    decision.refused.extend((Reason.BAD_LIST_NAME, text, match) for text in unnamed)
+    decision.commands.extend(_command(listener, match, each, match.match_id, moment) for each in wanted)
+
+
+def _take_back(listener: Listener, match: Match, decision: Decision, moment: Moment) -> None:
+    decision.rows.append(_row("retraction", match, moment))
+    origin = decision.origins.pop(match.match_id, match.match_id)
+    if listener.undo and not is_anonymous(match.subscriber):
+        wanted = _wanted(listener, match)[0]
+        decision.commands.extend(_command(listener, match, each, origin, moment, undo=True) for each in wanted)
+
+
+def _wanted(listener: Listener, match: Match) -> tuple[list[_Wanted], list[str]]:
+    """The responses with their lists resolved, and the templates that came to nothing."""
+    found, unnamed = [], []
+    for position, response in enumerate(listener.then):
+        names = [_resolved(template, match) for template in (response.to_list, response.from_list)]
+        if None in names:
+            unnamed.append((response.to_list or response.from_list or Template("", ())).text)
+        else:
+            found.append(_Wanted(position, response, names[0] or "", names[1] or ""))
+    return found, unnamed
+
+
+def _resolved(template: Template | None, match: Match) -> str | None:
+    """A list's name; None where a value that it needs is missing or leaves nothing of itself."""
+    if template is None:
+        return ""
+    parts = []
+    for part in template.parts:
+        text = _slug(match.values.get(part)) if isinstance(part, Reference) else part
+        if not text:
+            return None
+        parts.append(text)
+    return "".join(parts)
+
+
+def _slug(value: object) -> str:
+    """SEMANTICS 8: lower-case letters, digits and hyphens, at most 60."""
+    if value is None or isinstance(value, (list, dict)):
+        return ""
+    return re.sub(r"[^a-z0-9]+", "-", str(value).lower()).strip("-")[:MAX_PART].strip("-")
+
+
+def _command(
+    listener: Listener, match: Match, wanted: _Wanted, origin: str, moment: Moment, *, undo: bool = False
+) -> Command:
+    response = wanted.response
+    named = response.to_list is not None and any(isinstance(part, Reference) for part in response.to_list.parts)
+    return Command(
+        command_id=command_id(origin, wanted.position, undo=undo),
+        workspace=moment.workspace,
+        account=response.at or "",
+        subscriber=match.subscriber,
+        verb=Verb(response.do.value),
+        listener=match.listener,
+        version=match.version,
+        match_id=match.match_id,
+        position=wanted.position,
+        matched_at_ms=match.matched_at_ms,
+        to_list=wanted.to_list,
+        from_list=wanted.from_list,
+        tag=response.tag or "",
+        url=response.url or "",
+        undoes=command_id(origin, wanted.position) if undo else "",
+        max_lists=listener.max_lists if named else 0,
+        evidence=dict(match.steps),
+        log_time_ms=moment.log_time_ms,
+        received_at_ms=moment.received_at_ms if match.completed_by else 0,
+    )
+
+
+def command_id(match_id: str, position: int, *, undo: bool = False) -> str:
+    """The first 32 hexadecimal digits of the SHA-256 of ``[match, position]``, an undo's of ``[…, "undo"]``."""
+    parts = [match_id, position, "undo"] if undo else [match_id, position]
+    return hashlib.sha256(to_json(parts)).hexdigest()[:32]
+
+
+def _row(kind: str, match: Match, moment: Moment, *, replaces: str = "", reason: str = "") -> MatchRow:
+    return MatchRow(
+        kind=kind,
+        workspace=moment.workspace,
+        subscriber=match.subscriber,
+        listener=match.listener,
+        version=match.version,
+        match_id=match.match_id,
+        matched_at_ms=match.matched_at_ms,
+        evidence=dict(match.steps),
+        replaces=replaces,
+        reason=reason,
+        log_time_ms=moment.log_time_ms,
+    )

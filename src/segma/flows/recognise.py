@@ -1,0 +1,205 @@
+"""Who is it? Beacons of a device become events of a person (DESIGN 5). Pure: a state and a record in, events out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from segma.contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source
+from segma.contracts.codec import Value, json_reader, replaced, written
+from segma.contracts.errors import BadInput, BadRecord
+from segma.contracts.events import Event, Trust
+from segma.contracts.log import Record
+from segma.contracts.reasons import Reason
+from segma.contracts.tokens import anonymous_id
+
+HISTORY_EVENTS: Final = 200
+HISTORY_MS: Final = 86_400_000
+"""DESIGN 5: the last 200 events within 24 hours of a device that is nobody's are kept, to be handed over."""
+
+_read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
+_read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
+_read_event: Final[Callable[[bytes], SentEvent]] = json_reader(SentEvent)
+
+
+class Click(Value, frozen=True):
+    """A redirect's click that waits for its verdict: a real browser's landing, or the end of the quarantine."""
+
+    event: Event
+    due_ms: int
+    """Log time at which the quarantine is over."""
+    scanner: str
+    """The scanner's signature that the collector saw; empty for none."""
+
+
+class Device(Value, frozen=True):
+    """What is known of one key of ``beacons``. ``person`` empty: nobody's yet; then ``history`` is kept."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    person: str = ""
+    history: tuple[Event, ...] = ()
+    clicks: tuple[Click, ...] = ()
+    schema: int = written(1)
+
+    @property
+    def due_ms(self) -> int | None:
+        """When the next quarantine is over, in log time."""
+        return min((click.due_ms for click in self.clicks), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What recognising needs to know of a workspace."""
+
+    actions: frozenset[str]
+    quarantine_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An event that is set aside, with its bytes."""
+
+    reason: Reason
+    detail: str
+    data: bytes
+
+
+Recognised = tuple[Device, list[Event], list[Refused]]
+
+
+def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules) -> Recognised:
+    """The events of one record, oldest identity first: history that is handed over, then what came now.
+
+    Raises :class:`BadRecord` where the body is not what its door stores.
+    """
+    if beacon.source in {Source.REDIRECT, Source.PIXEL}:
+        return _from_mail(device, beacon, record, rules)
+    token_landed = beacon.source is Source.SDK and bool(beacon.subscriber)
+    trust = {Source.SERVER: Trust.SERVER}.get(beacon.source, Trust.TOKEN if token_landed else Trust.BROWSER)
+    device, new_device, handed_over = _identified(device, beacon)
+    person = device.person or anonymous_id(beacon.workspace, beacon.device)
+    events, refused = [], []
+    for raw in _bodies(beacon):
+        try:
+            sent = _sent(raw, rules)
+        except BadInput as error:
+            refused.append(Refused(error.reason, error.detail, raw))
+            continue
+        events.append(_event(sent, beacon, record, person, trust, new_device=new_device))
+    if not device.person:
+        device = replaced(device, history=_recent((*device.history, *events)))
+    return device, [*handed_over, *events], refused
+
+
+def _identified(device: Device, beacon: BeaconRecord) -> tuple[Device, bool, list[Event]]:
+    """The device with its person; whether another person's token came; history handed over to a new person."""
+    if beacon.source is Source.SERVER:
+        return Device(person=beacon.subscriber), False, []
+    if not beacon.subscriber or beacon.subscriber == device.person:
+        return device, False, []
+    if device.person:
+        # DESIGN 5: two known people are never merged. A forwarded mail starts a new device.
+        return replaced(device, person=beacon.subscriber, history=()), True, []
+    handed_over = [
+        replaced(event, subscriber=beacon.subscriber, stitched=True)
+        for event in _recent(device.history, until_ms=beacon.received_at_ms)
+    ]
+    return replaced(device, person=beacon.subscriber, history=()), False, handed_over
+
+
+def _recent(events: tuple[Event, ...], until_ms: int | None = None) -> tuple[Event, ...]:
+    if not events:
+        return ()
+    newest = events[-1].received_at_ms if until_ms is None else until_ms
+    return tuple(event for event in events if newest - event.received_at_ms <= HISTORY_MS)[-HISTORY_EVENTS:]
+
+
+def _bodies(beacon: BeaconRecord) -> list[bytes]:
+    read: Any = _read_server if beacon.source is Source.SERVER else _read_beacon
+    return [bytes(raw) for raw in read(beacon.body).events]
+
+
+def _sent(raw: bytes, rules: Rules) -> SentEvent:
+    try:
+        sent = _read_event(raw)
+    except BadRecord as error:
+        raise BadInput(Reason.BAD_EVENT, error.detail) from None
+    if sent.action not in rules.actions:
+        raise BadInput(Reason.UNKNOWN_ACTION, sent.action)
+    return sent
+
+
+def _event(
+    sent: SentEvent, beacon: BeaconRecord, record: Record, person: str, trust: Trust, *, new_device: bool
+) -> Event:
+    confirmed = sent.action == "email_clicked" and bool(beacon.click) and sent.event_id == f"c-{beacon.click}"
+    return Event(
+        workspace=beacon.workspace,
+        subscriber=person,
+        event_id=sent.event_id,
+        action=sent.action,
+        occurred_at_ms=min(sent.occurred_at_ms + beacon.skew_ms, beacon.received_at_ms),
+        order=sent.order,
+        properties=sent.properties,
+        trust=trust,
+        # The SDK ran for the redirect's click: a real browser landed.
+        verdict="confirmed:landed" if confirmed else "",
+        new_device=new_device,
+        site=beacon.site,
+        device=beacon.device,
+        received_at_ms=beacon.received_at_ms,
+        log_time_ms=record.log_time_ms,
+        partition=record.partition,
+        offset=record.offset,
+    )
+
+
+def _from_mail(device: Device, beacon: BeaconRecord, record: Record, rules: Rules) -> Recognised:
+    """A redirect's click (provisional) or a pixel's open; without a person there is nothing to tell."""
+    if not beacon.subscriber:
+        return device, [], []
+    is_click = beacon.source is Source.REDIRECT
+    properties: dict[str, Any] = {name: value for name, value in beacon.properties.items() if name != "scanner"}
+    if not is_click:
+        properties["machine"] = beacon.properties.get("machine") == "true"
+    event = Event(
+        workspace=beacon.workspace,
+        subscriber=beacon.subscriber,
+        event_id=f"c-{beacon.click}" if is_click else f"o-{record.partition}-{record.offset}",
+        action="email_clicked" if is_click else "email_opened",
+        occurred_at_ms=beacon.received_at_ms,
+        properties=properties,
+        trust=Trust.TOKEN,
+        provisional=is_click,
+        site=beacon.site,
+        received_at_ms=beacon.received_at_ms,
+        log_time_ms=record.log_time_ms,
+        partition=record.partition,
+        offset=record.offset,
+    )
+    if is_click:
+        due_ms = record.log_time_ms + rules.quarantine_ms
+        click = Click(event, due_ms, beacon.properties.get("scanner", ""))
+        device = replaced(device, clicks=(*device.clicks, click))
+    return device, [event], []
+
+
+def released(device: Device, log_time_ms: int) -> tuple[Device, list[Event]]:
+    """The verdicts on clicks whose quarantine is over: a machine's, where a scanner's signature was seen."""
+    over = [click for click in device.clicks if click.due_ms <= log_time_ms]
+    kept = tuple(click for click in device.clicks if click.due_ms > log_time_ms)
+    events = [
+        replaced(
+            click.event,
+            provisional=False,
+            verdict=f"machine:{click.scanner}" if click.scanner else "confirmed:quarantine",
+        )
+        for click in over
+    ]
+    return replaced(device, clicks=kept), events
+
+
+RulesOf = Mapping[str, Rules]
+"""Workspace → its rules."""
