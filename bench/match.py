@@ -230,7 +230,7 @@ def draw(ratio: dict[str, Any], path: Path) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("listeners")
     axes.set_ylabel("events/s on one core")
-    axes.set_title("One event costs hardly more with more listeners")
+    axes.set_title("Events a second by number of listeners")
     axes.legend()
     figure.savefig(path, dpi=120)
 
