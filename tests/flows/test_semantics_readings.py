@@ -1,0 +1,70 @@
+"""The readings of docs/semantics-notes.md, one test each, in its order."""
+
+from __future__ import annotations
+
+from tests.flows.streams import matches, run, sequence, stream
+
+from segma.flows.matcher import Machine
+
+
+def test_1_a_stitched_event_that_would_complete_is_not_taken() -> None:
+    assert matches(sequence("action: a", "action: b"), "a@1 b@2!stitched b@3") == ["1,3@3"]
+    # With a last `not` it is the deadline that completes, so a stitched event is taken.
+    assert matches(sequence("action: a", "not: n, for: 5s"), "a@1!stitched", until=9) == ["1@6"]
+
+
+def test_2_null_is_not_there_for_same_as_and_per() -> None:
+    listener = sequence("step: v, action: a", "action: b, where: {p: {same_as: v.p}}")
+    assert matches(listener, 'a@1{"p":null} b@2{"p":null}') == []
+    assert matches(sequence("action: a", "action: b", more="per: p"), 'a@1{"p":null} b@2{"p":null}') == []
+
+
+def test_3_a_listeners_trust_holds_for_steps_and_not_for_nots() -> None:
+    listener = sequence("action: a", "not: n", "action: b", more="trust: server")
+    assert matches(listener, "a@1!server n@2!browser b@3!server") == []
+    assert matches(listener, "a@1!server b@3!browser") == []
+
+
+def test_4_a_step_that_is_referred_to_takes_no_event_without_the_property() -> None:
+    listener = sequence("step: v, action: a", "action: b, optional: true, where: {p: {same_as: v.p}}", "action: c")
+    assert matches(listener, "a@1 c@2") == []
+    assert matches(listener, 'a@1{"p":1} c@2') == ["1,2@2"]
+
+
+def test_5_until_ends_the_wait_for_the_first_repetition_too() -> None:
+    listener = sequence("action: b", "action: a, times: {at_least: 1}, until: {action: n}", "action: c")
+    assert matches(listener, "b@1 n@2 a@3 c@4") == []
+    empty = sequence("action: b", "action: a, times: {at_least: 0}, until: {action: n}", "action: c")
+    assert matches(empty, "b@1 n@2 a@3 c@4") == ["1,4@4"]
+
+
+def test_6_a_not_behind_a_loop_and_skipped_steps_guards_from_the_loops_first_event() -> None:
+    listener = sequence(
+        "action: a, times: {at_least: 1}", "action: b, optional: true", "not: n", "action: c", more="within: 1h"
+    )
+    assert matches(listener, "a@1 n@2 a@3 c@4") == ["3,4@4"]
+    assert matches(listener, "a@1 n@2 a@3 b@4 c@5") == ["1,3,4,5@5"]
+
+
+def test_7_a_provisional_click_and_a_machines_extend_the_session_and_let_time_pass() -> None:
+    listener = sequence("action: a, session: {events: {at_least: 3}}")
+    assert matches(listener, "a@1 email_clicked@2!provisional a@3") == ["3@3"]
+    assert matches(sequence("action: a", "not: n, for: 5s"), "a@1 email_clicked@6!machine") == ["1@6"]
+
+
+def test_8_a_window_is_judged_when_the_next_event_comes_so_states_hold_runs_that_are_over_until_then() -> None:
+    machine = Machine([sequence("action: a", "action: b", more="within: 5s")])
+    state, found = run(machine, stream("a@1"), until=99)
+    assert (found, machine.next_deadline(state)) == ([], None)
+    assert state != machine.start("s")
+    over, found = run(machine, stream("a@1 b@6"))
+    assert (found, over) == ([], machine.start("s"))
+
+
+def test_9_one_and_one_point_nought_are_one_number() -> None:
+    assert matches(sequence("action: a, where: {p: 1}"), 'a@1{"p":1.0} a@2{"p":true} a@3{"p":"1"}') == ["1@1"]
+
+
+def test_10_described_counts_every_member_of_the_listener_and_no_correlation() -> None:
+    listener = sequence("action: a", "action: b, next: true", "all_of: [{action: c}, {action: d}]")
+    assert matches(listener, "a@1 d@2 b@3 c@4 d@5") == []
