@@ -1,0 +1,195 @@
+"""``segma demo --drive``: a headless Chromium makes the three people's trips, and the log says what came of them."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Browser, sync_playwright
+from rich.table import Table
+
+from segma.cli.doctor import HOW_TO_GET_A_BROWSER, find_browser
+from segma.cli.output import Exit, err, fail, out, print_json
+from segma.cli.tail import read_outcome, read_row
+from segma.cli.up import Addresses
+from segma.contracts.codec import json_reader
+from segma.contracts.commands import Command, Outcome
+from segma.contracts.events import Event
+from segma.contracts.log import Log
+from segma.contracts.rows import CommandRow, DirectoryEntry, EventRow
+from segma.contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
+from segma.transport import open_log
+from segma.transport.config import Settings
+
+PATIENCE_S: Final = 75.0
+"""Above the longest wait of the demo's listeners (15 s and the grace) with room for a slow machine."""
+
+_read_entry = json_reader(DirectoryEntry)
+
+Trip = tuple[str, Sequence[tuple[str, str]]]
+"""A person, and what to do in the shop: (``go``, path) or (``press``, selector)."""
+
+SHOES: Final = (("go", "/products/runner"), ("go", "/products/trail"))
+TRIPS: Final[tuple[Trip, ...]] = (
+    ("Ada", SHOES),
+    ("Ben", (("go", "/products/rain-jacket"), ("press", ".add"))),
+    ("Cleo", tuple(("go", f"/products/{slug}") for slug in ("daypack", "runner", "wool-coat")) * 7),
+)
+EXPECTED: Final = (
+    ("Ada", "viewed-shoes"),
+    ("Ada", "interested"),
+    ("Ben", "viewed-jackets"),
+    ("Ben", "basket-abandoned"),
+    ("Cleo", "viewed-bags"),
+    ("Cleo", "viewed-shoes"),
+    ("Cleo", "viewed-jackets"),
+)
+
+
+@dataclass
+class Ledger:
+    """What the log said since the drive began."""
+
+    names: dict[str, str]
+    events: dict[str, Event] = field(default_factory=dict)
+    commands: dict[str, Command] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+
+    def take(self, item: object) -> None:
+        """Keep one row or outcome."""
+        match item:
+            case EventRow(event=event):
+                self.events[event.event_id] = event
+            case CommandRow(command=command):
+                self.commands[command.command_id] = command
+            case Outcome():
+                self.outcomes.setdefault(item.command_id, item)
+
+    def missing(self) -> list[tuple[str, str]]:
+        """The expected moves that have not been applied (or found done already)."""
+        done = {
+            (self.names.get(outcome.subscriber, ""), outcome.to_list)
+            for outcome in self.outcomes.values()
+            if outcome.result in ("applied", "already") and outcome.command_id in self.commands
+        }
+        return [each for each in EXPECTED if each not in done]
+
+    def moves(self) -> list[dict[str, Any]]:
+        """Every outcome with its command, its evidence and the milliseconds of each hop, in order."""
+        known = [(self.commands.get(key), outcome) for key, outcome in self.outcomes.items()]
+        return [self._move(command, outcome) for command, outcome in known if command is not None]
+
+    def _move(self, command: Command, outcome: Outcome) -> dict[str, Any]:
+        refs = [ref for step in command.evidence.values() for ref in step]
+        last = self.events.get(max(refs, key=lambda ref: ref.occurred_at_ms).event_id) if refs else None
+        by_event = command.received_at_ms > 0 and last is not None
+        return {
+            "person": self.names.get(command.subscriber, command.subscriber),
+            "listener": command.listener,
+            "result": outcome.result,
+            "changed": outcome.changed,
+            "to_list": outcome.to_list,
+            "completed_by": "event" if by_event else "deadline",
+            "evidence": {step: [ref.action for ref in found] for step, found in command.evidence.items()},
+            "received_after_ms": last.received_at_ms - last.occurred_at_ms if by_event and last else None,
+            "log_after_ms": last.log_time_ms - last.received_at_ms if by_event and last else None,
+            "command_after_ms": command.log_time_ms - last.log_time_ms if by_event and last else None,
+            "total_ms": outcome.at_ms - command.received_at_ms if by_event else None,
+        }
+
+
+def drive_demo(home: Path, addresses: Addresses, *, as_json: bool) -> None:
+    """Make the trips, wait for every expected move, print the ledger; exit 1 where a move is missing."""
+    executable = find_browser()
+    if executable is None:
+        fail(f"no browser found: {HOW_TO_GET_A_BROWSER}", Exit.UNAVAILABLE)
+    log = open_log(Settings(config=home / "segma.yaml", data=home / "data"))
+    started = time.monotonic()
+    try:
+        ledger = Ledger(_names(log))
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+            for name, steps in TRIPS:
+                _walk(browser, addresses, name, steps)
+            browser.close()
+        _follow(log, ledger, until_s=started + PATIENCE_S)
+    finally:
+        log.close()
+    _report(home, ledger, time.monotonic() - started, as_json=as_json)
+
+
+def _names(log: Log) -> dict[str, str]:
+    reader = log.reader(SUBSCRIBERS)
+    entries = [_read_entry(record.value) for record in reader.poll(100, 5.0) if record.value is not None]
+    reader.close()
+    return {entry.subscriber: entry.name for entry in entries}
+
+
+def _walk(browser: Browser, addresses: Addresses, name: str, steps: Sequence[tuple[str, str]]) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{addresses.console}/inbox")
+    page.click(f"a[data-person={name}]")
+    page.wait_for_function("!!window.segma?.track")
+    for verb, target in steps:
+        if verb == "go":
+            with page.expect_response("**/v1/beacons"):
+                page.goto(f"{addresses.shop}{target}")
+        else:
+            with page.expect_response("**/v1/beacons"):
+                page.click(target)
+    context.close()
+
+
+def _follow(log: Log, ledger: Ledger, *, until_s: float) -> None:
+    readers = [(log.reader(ROWS), read_row), (log.reader(OUTCOMES), read_outcome)]
+    while ledger.missing() and time.monotonic() < until_s:
+        for reader, read in readers:
+            for record in reader.poll(500, 0.1):
+                if record.value is not None:
+                    ledger.take(read(record.value))
+    for reader, _ in readers:
+        reader.close()
+
+
+def _report(home: Path, ledger: Ledger, took_s: float, *, as_json: bool) -> None:
+    moves, missing = ledger.moves(), ledger.missing()
+    samples = [move["total_ms"] for move in moves if move["total_ms"] is not None]
+    p50_ms = round(statistics.median(samples)) if samples else None
+    if as_json:
+        summary = {"moves": moves, "missing": missing, "p50_ms": p50_ms, "samples": len(samples)}
+        print_json({**summary, "events": len(ledger.events), "took_s": round(took_s, 1)})
+    else:
+        _print(ledger, moves)
+        out.print(f"beacon to list move: p50 {p50_ms} ms over {len(samples)} moves; the trip took {took_s:.0f} s")
+    for person, list_name in missing:
+        err.print(f"missing: {person} → {list_name}", markup=False)
+    if missing:
+        _print_logs(home)
+    sys.exit(Exit.PROBLEMS if missing else Exit.OK)
+
+
+def _print(ledger: Ledger, moves: Sequence[dict[str, Any]]) -> None:
+    events = Table("person", "event", "occurred → received → log, ms", title="Events")
+    for event in sorted(ledger.events.values(), key=lambda each: each.place):
+        hops = f"{event.received_at_ms - event.occurred_at_ms} → {event.log_time_ms - event.received_at_ms}"
+        events.add_row(ledger.names.get(event.subscriber, "(not known yet)"), event.action, hops)
+    table = Table("person", "listener", "change", "evidence", "by", "log → command, ms", "total ms", title="Moves")
+    for move in moves:
+        evidence = "; ".join(f"{step}: {', '.join(actions)}" for step, actions in move["evidence"].items())
+        change = " ".join(move["changed"]) or str(move["result"])
+        figures = ["" if move[key] is None else str(move[key]) for key in ("command_after_ms", "total_ms")]
+        table.add_row(move["person"], move["listener"], change, evidence, move["completed_by"], *figures)
+    out.print(events)
+    out.print(table)
+
+
+def _print_logs(home: Path) -> None:
+    for path in sorted((home / "logs").glob("*.log")):
+        tail = path.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
+        err.print(f"--- {path.name}", *tail, sep="\n", markup=False)
