@@ -79,11 +79,11 @@ class Keyring:
         sealed = self._ciphers[self._first].encrypt(to_msgpack(claims), [self._first.encode()])
         return f"{self._first}.{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
 
-    def open(self, token: str, *, workspace: str, now_s: int) -> Claims:
+    def open(self, token: str, *, workspace: str | None, now_s: int) -> Claims:
         """The claims of a token, if all is well with it.
 
         Raises :class:`BadToken`: ``token_malformed``, ``token_unknown_key``, ``token_forged``, ``token_foreign`` (of
-        another workspace than ``workspace``), ``token_expired``.
+        another workspace than ``workspace``; None takes any), ``token_expired``.
         """
         key_id, sealed = _parted(token)
         cipher = self._ciphers.get(key_id)
@@ -95,7 +95,7 @@ class Keyring:
             raise BadToken(Reason.TOKEN_FORGED) from None
         except BadRecord as error:
             raise BadToken(error.reason, "claims") from None
-        if claims.workspace != workspace:
+        if workspace is not None and claims.workspace != workspace:
             raise BadToken(Reason.TOKEN_FOREIGN)
         if not -MAX_CLOCK_AHEAD_S <= now_s - claims.issued_at_s <= self._max_age_s:
             raise BadToken(Reason.TOKEN_EXPIRED)

@@ -1,0 +1,121 @@
+"""``python -m segma.collector``: gunicorn with uvicorn workers (ADR 0003), until SIGTERM."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+import click
+import structlog
+from gunicorn.app.base import BaseApplication
+from uvicorn_worker import UvicornWorker
+
+from segma.collector.app import Core, Outside, create_app
+from segma.collector.config import CollectorSettings, load_bundle, load_sites
+from segma.collector.intake import Intake
+from segma.contracts.errors import SegmaError
+from segma.contracts.topics import fixed_topics
+from segma.transport import open_log
+from segma.transport.config import load_installation, settings_of, wall_clock_ms
+from segma.transport.spool import Spool
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]
+    """Uvicorn on uvloop and httptools; no access log: an address bar may hold a token."""
+
+    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
+        "loop": "uvloop",
+        "http": "httptools",
+        "lifespan": "on",
+        "access_log": False,
+        "server_header": False,
+    }
+
+
+class Server(BaseApplication):
+    """Gunicorn, configured here and not from files."""
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Gunicorn's own settings."""
+        settings = self._settings
+        options: dict[str, Any] = {
+            "bind": f"{settings.collector_host}:{settings.collector_port}",
+            "workers": settings.collector_workers,
+            "worker_class": Worker,
+            "graceful_timeout": 10,
+            "timeout": 60,
+            "loglevel": "warning",
+            "proc_name": "segma-collector",
+            "control_socket_disable": True,
+        }
+        for name, value in options.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The application of one worker: everything that holds a thread or a file is opened behind the fork."""
+        settings = self._settings
+        installation = load_installation(settings.config)
+        sites = load_sites(installation, beside=settings.config)
+
+        def open_intake() -> Intake:
+            log = open_log(settings)
+            spool = Spool(free_spool(settings), settings.spool_max_bytes)
+            return Intake(log, spool)
+
+        outside = Outside(wall_clock_ms, lambda: secrets.token_hex(8))
+        return create_app(Core(sites, load_bundle(settings.sdk), outside, open_intake))
+
+
+def free_spool(settings: CollectorSettings) -> Path:
+    """The first spool that no other worker holds: what a killed worker left is drained by the next one."""
+    directory = settings.data / "spool"
+    directory.mkdir(parents=True, exist_ok=True)
+    number = 0
+    while True:
+        lock = (directory / f"{number}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            number += 1
+            continue
+        _held.append(lock)
+        return directory / f"{number}.spool"
+
+
+_held: list[Any] = []
+"""Locks live as long as the worker."""
+
+
+def main() -> None:
+    """Run the collector."""
+    structlog.configure(
+        processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        settings = settings_of(CollectorSettings)
+        installation = load_installation(settings.config)
+        load_sites(installation, beside=settings.config)
+        load_bundle(settings.sdk)
+        log = open_log(settings)
+        log.ensure(fixed_topics(installation.partitions))
+        log.close()
+    except SegmaError as error:
+        click.echo(f"segma.collector: {error}", err=True)
+        sys.exit(1)
+    os.environ.pop("WEB_CONCURRENCY", None)  # ours decides
+    Server(settings).run()
+
+
+if __name__ == "__main__":
+    main()

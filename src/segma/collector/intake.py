@@ -1,0 +1,88 @@
+"""From the event loop to the log's writer thread and back; to the spool while the log is away.
+
+An answer is given after the log's confirmation, or after the spool's fsync. While anything waits in the spool, what
+comes queues behind it, so a device's order holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from segma.contracts.errors import LogError, SpoolFull
+from segma.contracts.log import Log, Outgoing, PublishOutcome
+from segma.transport.spool import Spool
+
+DRAIN_EVERY_S: Final = 0.5
+log_line = structlog.get_logger("collector")
+
+_Answer = tuple["asyncio.Future[bool]", Sequence[Outgoing], list[PublishOutcome]]
+
+
+class Intake:
+    """Stores records for one worker. Belongs to one event loop."""
+
+    def __init__(self, log: Log, spool: Spool) -> None:
+        self._publisher = log.publisher()
+        self._spool = spool
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._answers: list[_Answer] = []
+        self._drainer = self._loop.create_task(self._drain())
+
+    @property
+    def spooled_bytes(self) -> int:
+        """What waits for the log to come back."""
+        return self._spool.pending_bytes
+
+    async def store(self, records: Sequence[Outgoing]) -> None:
+        """Return when the records are safe. Raises :class:`SpoolFull`: then nothing was accepted."""
+        if self._spool.is_empty:
+            stored: asyncio.Future[bool] = self._loop.create_future()
+            self._publisher.submit(records, lambda outcomes: self._answered(stored, records, outcomes))
+            if await stored:
+                return
+        await self._keep(records)
+
+    def _answered(
+        self, stored: asyncio.Future[bool], records: Sequence[Outgoing], outcomes: list[PublishOutcome]
+    ) -> None:
+        """On the writer's thread: one call into the loop answers many requests."""
+        # PERF: `call_soon_threadsafe` wakes the loop through a socket; once a group commit, not once a beacon.
+        with self._lock:
+            self._answers.append((stored, records, outcomes))
+            first = len(self._answers) == 1
+        if first:
+            self._loop.call_soon_threadsafe(self._answer_all)
+
+    def _answer_all(self) -> None:
+        with self._lock:
+            answers, self._answers = self._answers, []
+        for stored, _, outcomes in answers:
+            if not stored.done():
+                stored.set_result(not any(isinstance(outcome, LogError) for outcome in outcomes))
+
+    async def _keep(self, records: Sequence[Outgoing]) -> None:
+        await self._loop.run_in_executor(None, self._spool.append, records)
+
+    async def _drain(self) -> None:
+        while True:
+            if not self._spool.is_empty:
+                count = await self._loop.run_in_executor(None, self._spool.drain, self._publisher)
+                if count:
+                    log_line.info("spool_drained", records=count, left_bytes=self._spool.pending_bytes)
+            await asyncio.sleep(DRAIN_EVERY_S)
+
+    async def close(self) -> None:
+        """Stop draining; what was answered is on a disk."""
+        self._drainer.cancel()
+        await asyncio.gather(self._drainer, return_exceptions=True)
+        await self._loop.run_in_executor(None, self._publisher.close)
+        self._spool.close()
+
+
+__all__ = ["Intake", "SpoolFull"]

@@ -1,0 +1,279 @@
+"""What happens to a beacon at the door, step by step. Read the two lists at the end aloud.
+
+``check_*`` steps only reject, ``put_*`` steps add. A rejection is a :class:`BadInput` with a closed reason; the one
+table :data:`STATUS` says which answer that is. The events themselves stay bytes: ``recognise`` reads them.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from segma.collector.sites import Place, Sites
+from segma.contracts.beacons import Beacon, BeaconRecord, ServerBeacon, Source
+from segma.contracts.codec import depth_exceeds, json_reader, replaced, to_json
+from segma.contracts.errors import BadInput, BadRecord, BadToken
+from segma.contracts.reasons import Reason
+from segma.contracts.tokens import subscriber_id
+
+MAX_BODY_BYTES: Final = 1_048_576
+"""Above it a body is not read at all; each site's own limit is lower."""
+
+STATUS: Final = {
+    Reason.TOO_LARGE: 413,
+    Reason.TOO_MANY_EVENTS: 413,
+    Reason.TOO_DEEP: 400,
+    Reason.NOT_UTF8: 400,
+    Reason.NOT_JSON: 400,
+    Reason.WRONG_TYPE: 422,
+    Reason.MISSING_FIELD: 422,
+    Reason.NEWER_SCHEMA: 422,
+    Reason.UNKNOWN_SITE: 404,
+    Reason.WRONG_ORIGIN: 403,
+    Reason.BAD_KEY: 401,
+    Reason.RATE_LIMITED: 429,
+    Reason.BAD_DESTINATION: 400,
+    Reason.LOG_UNAVAILABLE: 503,
+    Reason.SPOOL_FULL: 503,
+}
+
+_read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
+_read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One request on its way through the steps."""
+
+    body: bytes
+    received_at_ms: int
+    origin: str = ""
+    authorization: str = ""
+    client: str = ""
+    user_agent: str = ""
+    place: Place | None = None
+    beacon: Beacon | None = None
+    server: ServerBeacon | None = None
+    subscriber: str = ""
+    token_issued_at_s: int = 0
+    token_problem: str = ""
+    record: BeaconRecord | None = None
+    key: bytes = b""
+    steps: list[str] = field(default_factory=list)
+    """Names of the steps that it has passed."""
+
+    def at(self) -> Place:
+        """The site; every step behind ``put_site`` has it."""
+        if self.place is None:
+            raise BadInput(Reason.UNKNOWN_SITE)
+        return self.place
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the steps need: the sites, and whether a client may send one more (True takes one of its share)."""
+
+    sites: Sites
+    admit: Callable[[Place, str], bool]
+
+
+Step = Callable[[Arrival, Door], None]
+
+
+def check_size(arrival: Arrival, door: Door) -> None:
+    """No larger than anything that any site takes."""
+    if len(arrival.body) > MAX_BODY_BYTES:
+        raise BadInput(Reason.TOO_LARGE, f"{len(arrival.body)} bytes")
+
+
+def check_utf8(arrival: Arrival, door: Door) -> None:
+    """JSON on a wire is UTF-8 (RFC 8259, section 8.1)."""
+    try:
+        arrival.body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadInput(Reason.NOT_UTF8, f"at byte {error.start}") from None
+
+
+def check_depth(arrival: Arrival, door: Door) -> None:
+    """Not nested deeper than any reader should follow."""
+    if depth_exceeds(arrival.body):
+        raise BadInput(Reason.TOO_DEEP)
+
+
+def put_envelope(arrival: Arrival, door: Door) -> None:
+    """Read the SDK's envelope; its events stay bytes."""
+    try:
+        arrival.beacon = _read_beacon(arrival.body)
+    except BadRecord as error:
+        raise envelope_fault(error) from None
+
+
+def put_server_envelope(arrival: Arrival, door: Door) -> None:
+    """Read the envelope of a server-side call."""
+    try:
+        arrival.server = _read_server(arrival.body)
+    except BadRecord as error:
+        raise envelope_fault(error) from None
+
+
+def envelope_fault(error: BadRecord) -> BadInput:
+    """What is wrong with an envelope, as a closed reason."""
+    if error.reason is Reason.NEWER_SCHEMA:
+        return BadInput(Reason.NEWER_SCHEMA, error.detail)
+    if "missing required field" in error.detail:
+        return BadInput(Reason.MISSING_FIELD, error.detail)
+    if error.detail.startswith("Expected") or " - at `$" in error.detail:
+        return BadInput(Reason.WRONG_TYPE, error.detail)
+    return BadInput(Reason.NOT_JSON, error.detail)
+
+
+def put_site(arrival: Arrival, door: Door) -> None:
+    """Whose it is: the site of this public key."""
+    envelope = arrival.beacon or arrival.server
+    arrival.place = door.sites.by_key.get(envelope.site) if envelope is not None else None
+    if arrival.place is None:
+        raise BadInput(Reason.UNKNOWN_SITE)
+
+
+def check_origin(arrival: Arrival, door: Door) -> None:
+    """Only from the site's own pages."""
+    if arrival.origin not in arrival.at().origins:
+        raise BadInput(Reason.WRONG_ORIGIN, arrival.origin[:100])
+
+
+def check_key(arrival: Arrival, door: Door) -> None:
+    """Only with the site's secret key; compared in constant time."""
+    key = arrival.at().server_key
+    scheme, _, given = arrival.authorization.partition(" ")
+    if key is None or scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), key):
+        raise BadInput(Reason.BAD_KEY)
+
+
+def check_rate(arrival: Arrival, door: Door) -> None:
+    """No more than one client's share."""
+    if not door.admit(arrival.at(), arrival.client):
+        raise BadInput(Reason.RATE_LIMITED)
+
+
+def check_body(arrival: Arrival, door: Door) -> None:
+    """Within the site's own limits of bytes and events."""
+    site = arrival.at().site
+    envelope = arrival.beacon or arrival.server
+    if len(arrival.body) > site.max_body_bytes:
+        raise BadInput(Reason.TOO_LARGE, f"{len(arrival.body)} bytes, {site.max_body_bytes} at most")
+    if envelope is not None and len(envelope.events) > site.max_events:
+        raise BadInput(Reason.TOO_MANY_EVENTS, f"{len(envelope.events)} events, {site.max_events} at most")
+
+
+def put_identity(arrival: Arrival, door: Door) -> None:
+    """Who the token says it is. A token that is not believed is no refusal: the events count without it."""
+    token = arrival.beacon.token if arrival.beacon is not None else ""
+    if not token:
+        return
+    try:
+        claims = door.sites.keyring.open(token, workspace=arrival.at().workspace, now_s=arrival.received_at_ms // 1_000)
+    except BadToken as error:
+        arrival.token_problem = str(error.reason)
+    else:
+        arrival.subscriber, arrival.token_issued_at_s = claims.subscriber, claims.issued_at_s
+
+
+def put_subscriber(arrival: Arrival, door: Door) -> None:
+    """Who the calling server says it is; an address becomes an id here and is not kept."""
+    server = arrival.server
+    if server is None or bool(server.address) == bool(server.subscriber):
+        raise BadInput(Reason.MISSING_FIELD, "give either `subscriber` or `address`")
+    workspace = arrival.at().workspace
+    arrival.subscriber = server.subscriber or subscriber_id(door.sites.secrets[workspace], server.address)
+    arrival.server = replaced(server, address="", subscriber=arrival.subscriber)
+    arrival.body = to_json(arrival.server)
+
+
+def put_record(arrival: Arrival, door: Door) -> None:
+    """The record of the SDK's beacon: the original bytes, and what only the server knows."""
+    place, beacon = arrival.at(), arrival.beacon
+    if beacon is None:
+        raise BadInput(Reason.NOT_JSON)
+    arrival.key = f"{place.workspace}/{beacon.device}".encode()
+    arrival.record = BeaconRecord(
+        workspace=place.workspace,
+        site=place.name,
+        source=Source.SDK,
+        received_at_ms=arrival.received_at_ms,
+        body=arrival.body,
+        device=beacon.device,
+        subscriber=arrival.subscriber,
+        token_issued_at_s=arrival.token_issued_at_s,
+        token_problem=arrival.token_problem,
+        click=beacon.click,
+        skew_ms=arrival.received_at_ms - beacon.sent_at_ms,
+        ip=truncated(arrival.client),
+        user_agent=arrival.user_agent[:256],
+        origin=arrival.origin,
+    )
+
+
+def put_server_record(arrival: Arrival, door: Door) -> None:
+    """The record of a server-side call."""
+    place, server = arrival.at(), arrival.server
+    if server is None:
+        raise BadInput(Reason.NOT_JSON)
+    arrival.key = f"{place.workspace}/{arrival.subscriber}".encode()
+    arrival.record = BeaconRecord(
+        workspace=place.workspace,
+        site=place.name,
+        source=Source.SERVER,
+        received_at_ms=arrival.received_at_ms,
+        body=arrival.body,
+        subscriber=arrival.subscriber,
+        skew_ms=0 if server.sent_at_ms is None else arrival.received_at_ms - server.sent_at_ms,
+    )
+
+
+def truncated(client: str) -> str:
+    """A client's address as it may be kept: IPv4 to /24, IPv6 to /48; empty where it is none."""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return ""
+    length = 24 if address.version == 4 else 48
+    return str(ipaddress.ip_network((address, length), strict=False).network_address)
+
+
+SDK_STEPS: Final[Sequence[Step]] = (
+    check_size,
+    check_utf8,
+    check_depth,
+    put_envelope,
+    put_site,
+    check_origin,
+    check_rate,
+    check_body,
+    put_identity,
+    put_record,
+)
+
+SERVER_STEPS: Final[Sequence[Step]] = (
+    check_size,
+    check_utf8,
+    check_depth,
+    put_server_envelope,
+    put_site,
+    check_key,
+    check_body,
+    put_subscriber,
+    put_server_record,
+)
+
+
+def passed(arrival: Arrival, door: Door, steps: Sequence[Step]) -> BeaconRecord:
+    """Take an arrival through the steps. Raises :class:`BadInput` at the step that refuses it."""
+    for step in steps:
+        step(arrival, door)
+        arrival.steps.append(step.__name__)
+    if arrival.record is None:
+        raise BadInput(Reason.NOT_JSON)
+    return arrival.record
