@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +99,7 @@ class Ledger:
             "evidence": {step: [ref.action for ref in found] for step, found in command.evidence.items()},
             "received_after_ms": last.received_at_ms - last.occurred_at_ms if by_event and last else None,
             "log_after_ms": last.log_time_ms - last.received_at_ms if by_event and last else None,
-            "command_after_ms": command.log_time_ms - last.log_time_ms if by_event and last else None,
+            "outcome_after_ms": outcome.at_ms - last.log_time_ms if by_event and last else None,
             "total_ms": outcome.at_ms - command.received_at_ms if by_event else None,
         }
 
@@ -166,7 +167,11 @@ def _report(home: Path, ledger: Ledger, took_s: float, *, as_json: bool) -> None
         print_json({**summary, "events": len(ledger.events), "took_s": round(took_s, 1)})
     else:
         _print(ledger, moves)
-        out.print(f"beacon to list move: p50 {p50_ms} ms over {len(samples)} moves; the trip took {took_s:.0f} s")
+        changing = sum(bool(move["changed"]) for move in moves if move["total_ms"] is not None)
+        out.print(
+            f"beacon to list move: p50 {p50_ms} ms over {len(samples)} moves completed by an event "
+            f"({changing} changed a list, the others found it so already); the trip took {took_s:.0f} s"
+        )
     for person, list_name in missing:
         err.print(f"missing: {person} → {list_name}", markup=False)
     if missing:
@@ -179,14 +184,18 @@ def _print(ledger: Ledger, moves: Sequence[dict[str, Any]]) -> None:
     for event in sorted(ledger.events.values(), key=lambda each: each.place):
         hops = f"{event.received_at_ms - event.occurred_at_ms} → {event.log_time_ms - event.received_at_ms}"
         events.add_row(ledger.names.get(event.subscriber, "(not known yet)"), event.action, hops)
-    table = Table("person", "listener", "change", "evidence", "by", "log → command, ms", "total ms", title="Moves")
+    table = Table("person", "listener", "change", "evidence", "by", "log → outcome, ms", "total ms", title="Moves")
     for move in moves:
-        evidence = "; ".join(f"{step}: {', '.join(actions)}" for step, actions in move["evidence"].items())
+        evidence = "; ".join(f"{step}: {_counted(actions)}" for step, actions in move["evidence"].items())
         change = " ".join(move["changed"]) or str(move["result"])
-        figures = ["" if move[key] is None else str(move[key]) for key in ("command_after_ms", "total_ms")]
+        figures = ["" if move[key] is None else str(move[key]) for key in ("outcome_after_ms", "total_ms")]
         table.add_row(move["person"], move["listener"], change, evidence, move["completed_by"], *figures)
     out.print(events)
     out.print(table)
+
+
+def _counted(actions: Sequence[str]) -> str:
+    return ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in Counter(actions).items())
 
 
 def _print_logs(home: Path) -> None:

@@ -1,0 +1,54 @@
+"""``segma demo --drive`` as a newcomer runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from segma.cli.drive import EXPECTED
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_base() -> int:
+    """A port whose two successors are free as well."""
+    while True:
+        with socket.socket() as first:
+            first.bind(("127.0.0.1", 0))
+            base: int = first.getsockname()[1]
+            if base > 64_000:
+                continue
+            try:
+                for port in (base + 1, base + 2):
+                    with socket.socket() as other:
+                        other.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return base
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_every_expected_move_happens(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "segma.cli", "demo", "--drive", "--json", "--home", str(tmp_path)]
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [*command, "--port-base", str(free_base())],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    ledger = json.loads(done.stdout.splitlines()[-1])
+    assert ledger["missing"] == []
+    assert {(move["person"], move["to_list"]) for move in ledger["moves"]} >= set(EXPECTED)
+    assert ledger["samples"] >= 20
+    assert all(move["evidence"] for move in ledger["moves"])
