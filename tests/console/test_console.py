@@ -129,6 +129,12 @@ def test_a_command_row_may_come_after_its_outcome(filled: Watch) -> None:
     assert filled.picture.moves()[0]["steps"] != []
 
 
+def test_a_baseline_read_after_a_move_does_not_undo_it(filled: Watch) -> None:
+    filled.take(OUTCOMES, [to_json(OUTCOME)])
+    filled.take(ROWS, [to_json(MembershipRow("demo", "mailbox", "newsletter", "s1", True, 1))])
+    assert {each["list"]: each["members"] for each in filled.picture.lists()}["newsletter"] == []
+
+
 def test_nonsense_in_the_log_is_passed_over(filled: Watch) -> None:
     filled.take(ROWS, [b"{", b"[]", to_json(EventRow(Event("demo", "s1", "e1", "page_viewed", 5)))])
     assert [event["action"] for event in filled.picture.events()] == ["page_viewed"]

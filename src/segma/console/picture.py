@@ -23,6 +23,7 @@ class Picture:
     def __init__(self) -> None:
         self.people: dict[tuple[str, str], DirectoryEntry] = {}
         self._lists: dict[tuple[str, str, str], dict[str, int]] = {}
+        self._moved: set[tuple[str, str, str, str]] = set()
         self._commands: dict[str, Command] = {}
         self._moves: deque[Outcome] = deque(maxlen=KEPT)
         self._events: deque[EventRow] = deque(maxlen=KEPT)
@@ -36,7 +37,10 @@ class Picture:
                 self._remember(command)
             case MembershipRow(member=True):
                 key = (item.workspace, item.account, item.list_name)
-                self._lists.setdefault(key, {}).setdefault(item.subscriber, item.at_ms)
+                members = self._lists.setdefault(key, {})
+                # NOTE: the topics are read side by side: what a move decided, a baseline read later leaves alone.
+                if (*key, item.subscriber) not in self._moved:
+                    members.setdefault(item.subscriber, item.at_ms)
             case Outcome():
                 self._change(item)
             case DirectoryEntry():
@@ -54,7 +58,9 @@ class Picture:
         if any(known.command_id == outcome.command_id for known in self._moves):
             return
         for change in outcome.changed if outcome.result is Result.APPLIED else ():
-            members = self._lists.setdefault((outcome.workspace, outcome.account, change[1:]), {})
+            key = (outcome.workspace, outcome.account, change[1:])
+            members = self._lists.setdefault(key, {})
+            self._moved.add((*key, outcome.subscriber))
             if change.startswith("+"):
                 members.setdefault(outcome.subscriber, outcome.at_ms)
             else:
