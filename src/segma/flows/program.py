@@ -16,7 +16,7 @@ from segma.flows.language.model import Listener, Not, Repeat
 from segma.flows.language.model import Scope as Sharing
 from segma.flows.language.paths import frozen, is_number
 from segma.flows.runs import Box, Finished, Run, Standing, Taken, best, thinned
-from segma.flows.tables import Facts, Guards, Slot, Tables, Tests, marked_by, noted_by
+from segma.flows.tables import Facts, Guards, Opening, Slot, Tables, Tests, marked_by, noted_by
 from segma.flows.trace import Tell, Told, Turn, tell_nothing
 
 _ONLY: Final = (0,)
@@ -33,25 +33,9 @@ class Program(Tables):
         self._tell = tell
         # PERF: nothing is told in the live flow, and making what would be told costs as much as the rules.
         self._telling = tell is not tell_nothing
+        self._opening = None if self._telling else self.opening
 
     # Time.
-
-    def deadline(self, run: Run) -> int | None:
-        """When a run that waits for its last ``not`` finishes; None for any other."""
-        if run.slot < self.end:
-            return None
-        for_ms = self.tail[-1].for_ms
-        if for_ms is not None:
-            return run.events[-1].at_ms + for_ms
-        # The parser asks for `for` or the listener's `within`.
-        return run.events[0].at_ms + (self.listener.within_ms or 0)
-
-    def due(self, standing: Standing) -> int | None:
-        """The earliest deadline."""
-        if not self.tail:
-            return None
-        found = [self.deadline(run) for box in standing.boxes for run in box.runs if run.slot == self.end]
-        return min((each for each in found if each is not None), default=None)
 
     def on_time(self, standing: Standing, now_ms: int) -> tuple[Standing, list[Finished]]:
         """Rule 1: fire the deadlines at or before ``now_ms``, in order of (deadline, first event)."""
@@ -85,6 +69,8 @@ class Program(Tables):
 
         The very same standing comes back where nothing has changed.
         """
+        if self._opening is not None and not standing.boxes:
+            return self._opened(standing, facts, self._opening), ()
         if self.variables:
             alone = self.variables == 1 and not self.per
             return self._for_each_value(standing, facts) if alone else self._in_boxes(standing, facts)
@@ -93,6 +79,18 @@ class Program(Tables):
         if match is None and (changed is box or len(changed.runs) <= self._max_runs):
             return (standing if changed is box else self._stood(standing, changed)), ()
         return self._settled(standing, (changed,), [] if match is None else [match])
+
+    def _opened(self, standing: Standing, facts: Facts, opening: Opening) -> Standing:
+        """A first run. PERF: listeners that begin alike share one value, whatever they wait for then."""
+        if not facts.plain(self.slots[0].tests[0]):
+            return standing
+        fresh = facts.opened.get(opening)
+        if fresh is None:
+            box, _ = self._in_box(self.empty_box, facts)
+            fresh = facts.opened[opening] = Standing((box,))
+        if standing.last_ms is None and not standing.dropped:
+            return fresh
+        return Standing(fresh.boxes, standing.last_ms, standing.dropped)
 
     def _stood(self, standing: Standing, box: Box) -> Standing:
         if box.runs or box.seen != self.empty_box.seen:

@@ -11,10 +11,12 @@ from segma.flows.language.compile import Key, Scope, Test, compile_condition
 from segma.flows.language.model import Condition, Listener, Not, Op, Reference, Step, Times
 from segma.flows.language.model import Scope as Sharing
 from segma.flows.language.paths import Values, frozen, values_at
-from segma.flows.runs import Box, Run
+from segma.flows.runs import Box, Run, Standing
 from segma.flows.sessions import Session
 
 Guards = tuple[tuple[Not, Test], ...]
+Opening = tuple[int, Times, tuple[int, ...], bool, int, bool]
+"""All that a first run depends on, its event aside: two listeners of one opening open equal runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,13 @@ class Slot:
 class Facts:
     """What one event is to all listeners: each condition's plain half is judged once."""
 
-    __slots__ = ("_known", "event", "session")
+    __slots__ = ("_known", "event", "opened", "session")
 
     def __init__(self, event: Event, session: Session) -> None:
         self.event = event
         self.session = session
+        self.opened: dict[Opening, Standing] = {}
+        """What opening a first run comes to, by the way in which listeners begin."""
         self._known: dict[int, bool] = {}
 
     def plain(self, test: Test) -> bool:
@@ -122,6 +126,7 @@ class Tables:
         self.forking = self._forks()
         self.empty_run = Run(noted=(None,) * len(self.scope.notes))
         self.empty_box = Box((None,) * self.variables, (), (None,) * len(self.first_nots))
+        self.opening = self._opening_alike()
         self.hears = _actions(self.tests)
         self.openers = tuple(test for slot in self.ahead[-1] if slot < self.end for test in self.slots[slot].tests)
         self.starts = (*self.openers, *(test for _, test in self.first_nots))
@@ -208,6 +213,33 @@ class Tables:
         return tuple(
             each for each in self._between(slot, self.ahead[slot][-1]) if each not in self.guards[slot][slot + 1]
         )
+
+    def deadline(self, run: Run) -> int | None:
+        """When a run that waits for its last ``not`` finishes; None for any other."""
+        if run.slot < self.end:
+            return None
+        for_ms = self.tail[-1].for_ms
+        if for_ms is not None:
+            return run.events[-1].at_ms + for_ms
+        # The parser asks for `for` or the listener's `within`.
+        return run.events[0].at_ms + (self.listener.within_ms or 0)
+
+    def due(self, standing: Standing) -> int | None:
+        """The earliest deadline."""
+        if not self.tail:
+            return None
+        found = [self.deadline(run) for box in standing.boxes for run in box.runs if run.slot == self.end]
+        return min((each for each in found if each is not None), default=None)
+
+    def _opening_alike(self) -> Opening | None:
+        """How a first run opens, where it opens in one plain way; None where it needs the rules."""
+        slot, ahead = self.slots[0], self.ahead[0]
+        rules = (self.variables, self.first_nots, slot.skippable, not slot.plain, slot.notes, slot.until)
+        waits = self.end in ahead and bool(self.tail)
+        if any(rules) or (self.end in ahead and not waits):
+            return None
+        notes, by_session = len(self.scope.notes), self.listener.scope is Sharing.SESSION
+        return (slot.step.number, slot.step.times, ahead, waits and ahead[-1] == self.end, notes, by_session)
 
     def _forks(self) -> bool:
         """Whether a run may become several, so that two runs can have the same first event."""
