@@ -1,0 +1,295 @@
+"""A whole installation in a directory, whose processes can be killed, with people who walk through fixed scripts.
+
+Every event has a fixed id, so the matches and commands of a run with kills can be told beforehand: by the pure machine.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from segma.cli.people import import_people
+from segma.contracts.actions import VOCABULARY
+from segma.contracts.codec import json_reader, to_json
+from segma.contracts.commands import Outcome
+from segma.contracts.events import Event
+from segma.contracts.log import Log, Record
+from segma.contracts.rows import EventRow, Row
+from segma.contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
+from segma.contracts.topics import OUTCOMES, ROWS
+from segma.flows.decide import Moment, decide
+from segma.flows.language.files import load_listeners
+from segma.flows.matcher import Machine
+from segma.flows.sessions import extended
+from segma.transport import open_log
+from segma.transport.config import Settings
+
+SECRET = b"recovery-secret-of-forty-bytes-or-more-00"
+TOKEN_SECRET = bytes(range(64))
+ORIGIN = "http://shop.test"
+PEOPLE = 12
+SILENCE_S = 60.0
+"""How long nothing may change before a run is given up."""
+
+LISTENERS = {
+    "engaged": "sequence:\n  - action: email_clicked\n  - {action: page_viewed, times: 2}\n"
+    "then: [{move: {from: newsletter, to: engaged, at: mailbox}}]\n",
+    "abandoned": "sequence:\n  - action: product_added\n  - {not: product_bought, for: 1s}\n"
+    "then: [{add: {to: abandoned, at: mailbox}}]\n",
+    "viewed": "sequence:\n  - {step: looked, action: page_viewed}\n"
+    'then: [{add: {to: "viewed-{looked.category}", at: mailbox}}]\n',
+}
+
+_read_row = json_reader(Row)
+_read_outcome = json_reader(Outcome)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class World:
+    """The installation, its processes, and readers of what came of it."""
+
+    def __init__(self, home: Path, *, delay_ms: int = 0) -> None:
+        self.home, self.port = home, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.addresses = [f"person{number}@example.org" for number in range(PEOPLE)]
+        self.subscribers = [subscriber_id(SECRET, address) for address in self.addresses]
+        keyring = Keyring([TokenKey("k1", TOKEN_SECRET)], max_age_s=10**9)
+        self.tokens = [keyring.seal(Claims("demo", each, int(time.time()))) for each in self.subscribers]
+        self._write(delay_ms)
+        import_people(home, "demo/mailbox", "newsletter")
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.log: Log = open_log(Settings(data=home / "data"))
+        self._commands = {
+            "collector": [sys.executable, "-m", "segma.collector"],
+            "flow": [sys.executable, "-m", "segma.flows"],
+            "delivery": [sys.executable, "-m", "segma.sinks", "--account", "demo/mailbox"],
+        }
+
+    def _write(self, delay_ms: int) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "secret").write_bytes(SECRET)
+        (self.home / "keys").write_text(f"k1 {TOKEN_SECRET.hex()}\n")
+        (self.home / "sdk.js").write_text("/* sdk */\n")
+        (self.home / "segma.yaml").write_text(
+            "token_keys: {file: keys}\n"
+            "workspaces:\n"
+            "  demo:\n"
+            "    secret: {file: secret}\n"
+            "    grace: 200ms\n"
+            "    sites:\n"
+            f"      shop: {{key: shop-key, origins: ['{ORIGIN}'], redirect_hosts: [shop.test],"
+            " rate_per_s: 100000, rate_burst: 100000}\n"
+            f"    accounts: {{mailbox: {{sink: file, options: {{delay_ms: {delay_ms}}}}}}}\n"
+            "partitions: 2\n"
+        )
+        (self.home / "listeners").mkdir()
+        for name, text in LISTENERS.items():
+            (self.home / "listeners" / f"{name}.yaml").write_text(f"listener: {name}\n{text}")
+        lists = self.home / "data" / "lists" / "demo" / "mailbox"
+        lists.mkdir(parents=True)
+        (lists / "newsletter.txt").write_text("".join(f"{address}\n" for address in self.addresses))
+
+    def start(self, *names: str) -> None:
+        """Start processes and wait for the collector's door."""
+        environment = {
+            **os.environ,
+            "SEGMA_CONFIG": str(self.home / "segma.yaml"),
+            "SEGMA_DATA": str(self.home / "data"),
+            "SEGMA_SDK": str(self.home / "sdk.js"),
+            "SEGMA_COLLECTOR_PORT": str(self.port),
+            "SEGMA_GROUPS": "4",
+            "SEGMA_EPOCH_MS": "300",
+        }
+        for name in names:
+            with (self.home / f"{name}.log").open("ab") as output:
+                self.processes[name] = subprocess.Popen(
+                    self._commands[name], env=environment, stdout=output, stderr=output, start_new_session=True
+                )
+        if "collector" in names:
+            self.await_collector()
+
+    def await_collector(self) -> None:
+        """Return when the collector answers."""
+        until = time.monotonic() + SILENCE_S
+        while time.monotonic() < until:
+            try:
+                if requests.get(f"{self.url}/ready", timeout=1).ok:
+                    return
+            except requests.RequestException:
+                threading.Event().wait(0.02)
+        raise AssertionError(f"the collector did not start: {self.said('collector')}")
+
+    def kill(self, name: str) -> None:
+        """Kill a process (the collector: its workers too) as a power cut would."""
+        os.killpg(self.processes[name].pid, 9)
+        self.processes[name].wait()
+
+    def stop(self) -> None:
+        """End everything; it must end by itself when asked."""
+        for process in self.processes.values():
+            process.terminate()
+        for name, process in self.processes.items():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, 9)
+                raise AssertionError(f"{name} did not stop: {self.said(name)}") from None
+        self.log.close()
+
+    def said(self, name: str) -> str:
+        """The end of a process's output."""
+        return (self.home / f"{name}.log").read_text()[-3_000:]
+
+    def count(self, topic: str) -> int:
+        """How many records a topic has had."""
+        return sum(self.log.end(topic).values())
+
+    def records(self, topic: str) -> Iterator[Record]:
+        """All records of a topic."""
+        reader = self.log.reader(topic)
+        while records := reader.poll(10_000):
+            yield from records
+        reader.close()
+
+    def outcomes(self) -> list[Outcome]:
+        """What became of commands."""
+        return [_read_outcome(record.value) for record in self.records(OUTCOMES) if record.value]
+
+    def event_rows(self) -> list[EventRow]:
+        """The rows of events."""
+        rows = (_read_row(record.value) for record in self.records(ROWS) if record.value)
+        return [row for row in rows if isinstance(row, EventRow)]
+
+    def lists(self) -> dict[str, list[str]]:
+        """The lists of the account."""
+        directory = self.home / "data" / "lists" / "demo" / "mailbox"
+        return {path.stem: path.read_text().split() for path in sorted(directory.glob("*.txt"))}
+
+    def await_outcomes(self, wanted: set[str]) -> list[Outcome]:
+        """Wait until every wanted command has its outcome; give up when nothing changes any more."""
+        reader, found = self.log.reader(OUTCOMES), list[Outcome]()
+        while wanted - {outcome.command_id for outcome in found}:
+            records = reader.poll(10_000, timeout_s=SILENCE_S)
+            if not records:
+                missing = len(wanted - {outcome.command_id for outcome in found})
+                raise AssertionError(f"{missing} of {len(wanted)} commands have no outcome\n{self.said('flow')}")
+            found += [_read_outcome(record.value) for record in records if record.value]
+        reader.close()
+        return found
+
+
+def script(person: int, round_number: int) -> list[list[dict[str, Any]]]:
+    """The beacons of one person's round, in order; each is a list of events without times."""
+    base = f"p{person}.r{round_number}"
+
+    def event(number: int, action: str, **properties: Any) -> dict[str, Any]:
+        order = round_number * 10 + number
+        return {"event_id": f"{base}.{number}", "action": action, "order": order, "properties": properties}
+
+    basket = [event(4, "product_added", sku="shoe")]
+    if person % 2:
+        basket.append(event(5, "product_bought", sku="shoe"))
+    return [
+        [event(1, "email_clicked", campaign="spring")],
+        [event(2, "page_viewed", category=f"c{person % 3}")],
+        [event(3, "page_viewed", category=f"c{round_number % 4}")],
+        basket,
+    ]
+
+
+class People(threading.Thread):
+    """One person a thread; each walks a round when told to, repeating a beacon until it is answered 2xx."""
+
+    def __init__(self, world: World, person: int) -> None:
+        super().__init__(daemon=True)
+        self.world, self.person = world, person
+        self.rounds: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self.acknowledged: list[str] = []
+        self.open = False
+        self.failure: BaseException | None = None
+        self.repeated = 0
+
+    def run(self) -> None:
+        """Walk until there is nothing more to walk."""
+        try:
+            with requests.Session() as session:
+                while (number := self.rounds.get()) is not None:
+                    for events in script(self.person, number):
+                        self._send(session, events)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def _send(self, session: requests.Session, events: list[dict[str, Any]]) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        beacon = {
+            "site": "shop-key",
+            "device": f"device{self.person}",
+            "sent_at_ms": now_ms,
+            "token": self.world.tokens[self.person],
+            "events": [{**event, "occurred_at_ms": now_ms} for event in events],
+        }
+        body = to_json(beacon)
+        until = time.monotonic() + SILENCE_S
+        while True:
+            self.open = True
+            try:
+                answer = session.post(f"{self.world.url}/v1/beacons", data=body, headers={"Origin": ORIGIN}, timeout=30)
+            except requests.RequestException:
+                self.repeated += 1
+                assert time.monotonic() < until, "no answer"
+                threading.Event().wait(0.02)
+                continue
+            finally:
+                self.open = False
+            if answer.status_code == 204:
+                break
+            assert answer.status_code == 503, (answer.status_code, answer.text)
+        self.acknowledged += [event["event_id"] for event in events]
+
+
+def expected_commands(world: World, rounds: int) -> dict[str, str]:
+    """Command id → listener, of a run without any trouble: what the pure machine says of the scripts."""
+    listeners = load_listeners(world.home / "listeners", world.home / "actions.yaml")
+    by_name, machine = {listener.name: listener for listener in listeners}, Machine(listeners)
+    assert {step.condition.action for each in listeners for step in each.sequence if step.condition} <= VOCABULARY
+    found: dict[str, str] = {}
+    for person, subscriber in enumerate(world.subscribers):
+        state, session, at_ms = machine.start(subscriber), None, 0
+        matches = []
+        for number in range(rounds):
+            for sent in (event for beacon in script(person, number) for event in beacon):
+                at_ms += 10
+                event = Event(
+                    workspace="demo",
+                    subscriber=subscriber,
+                    event_id=sent["event_id"],
+                    action=sent["action"],
+                    occurred_at_ms=at_ms,
+                    order=sent["order"],
+                    properties=sent["properties"],
+                )
+                session = extended(session, event, gap_ms=1_800_000)
+                state, made = machine.apply(state, event, session)
+                matches.extend(made)
+        matches.extend(machine.advance(state, at_ms + 10_000)[1])
+        decision = decide(by_name, (), matches, {}, Moment("demo", 0, 0))
+        found |= {command.command_id: command.listener for command in decision.commands}
+    return found
