@@ -29,7 +29,7 @@ from segma.contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
 from segma.contracts.topics import OUTCOMES, ROWS
 from segma.flows.decide import Moment, decide
 from segma.flows.language.files import load_listeners
-from segma.flows.matcher import Machine
+from segma.flows.matcher import Machine, Match
 from segma.flows.sessions import extended
 from segma.transport import open_log
 from segma.transport.config import Settings
@@ -273,7 +273,7 @@ def expected_commands(world: World, rounds: int) -> dict[str, str]:
     found: dict[str, str] = {}
     for person, subscriber in enumerate(world.subscribers):
         state, session, at_ms = machine.start(subscriber), None, 0
-        matches = []
+        matches: list[Match] = []
         for number in range(rounds):
             for sent in (event for beacon in script(person, number) for event in beacon):
                 at_ms += 10
