@@ -127,6 +127,7 @@ class Core:
         """Release the log."""
         if self._intake is not None:
             await self._intake.close()
+            self._intake = None
 
 
 def share_of(place: Place) -> limits.RateLimitItem:

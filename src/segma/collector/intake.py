@@ -13,14 +13,14 @@ from typing import Final
 
 import structlog
 
-from segma.contracts.errors import LogError, SpoolFull
+from segma.contracts.errors import LogError
 from segma.contracts.log import Log, Outgoing, PublishOutcome
 from segma.transport.spool import Spool
 
 DRAIN_EVERY_S: Final = 0.5
 log_line = structlog.get_logger("collector")
 
-_Answer = tuple["asyncio.Future[bool]", Sequence[Outgoing], list[PublishOutcome]]
+_Answer = tuple["asyncio.Future[bool]", list[PublishOutcome]]
 
 
 class Intake:
@@ -43,18 +43,16 @@ class Intake:
         """Return when the records are safe. Raises :class:`SpoolFull`: then nothing was accepted."""
         if self._spool.is_empty:
             stored: asyncio.Future[bool] = self._loop.create_future()
-            self._publisher.submit(records, lambda outcomes: self._answered(stored, records, outcomes))
+            self._publisher.submit(records, lambda outcomes: self._answered(stored, outcomes))
             if await stored:
                 return
         await self._keep(records)
 
-    def _answered(
-        self, stored: asyncio.Future[bool], records: Sequence[Outgoing], outcomes: list[PublishOutcome]
-    ) -> None:
+    def _answered(self, stored: asyncio.Future[bool], outcomes: list[PublishOutcome]) -> None:
         """On the writer's thread: one call into the loop answers many requests."""
         # PERF: `call_soon_threadsafe` wakes the loop through a socket; once a group commit, not once a beacon.
         with self._lock:
-            self._answers.append((stored, records, outcomes))
+            self._answers.append((stored, outcomes))
             first = len(self._answers) == 1
         if first:
             self._loop.call_soon_threadsafe(self._answer_all)
@@ -62,7 +60,7 @@ class Intake:
     def _answer_all(self) -> None:
         with self._lock:
             answers, self._answers = self._answers, []
-        for stored, _, outcomes in answers:
+        for stored, outcomes in answers:
             if not stored.done():
                 stored.set_result(not any(isinstance(outcome, LogError) for outcome in outcomes))
 
@@ -77,12 +75,14 @@ class Intake:
                     log_line.info("spool_drained", records=count, left_bytes=self._spool.pending_bytes)
             await asyncio.sleep(DRAIN_EVERY_S)
 
+    async def drained(self) -> None:
+        """Return when nothing waits in the spool any more."""
+        while not self._spool.is_empty:
+            await asyncio.sleep(DRAIN_EVERY_S / 5)
+
     async def close(self) -> None:
         """Stop draining; what was answered is on a disk."""
         self._drainer.cancel()
         await asyncio.gather(self._drainer, return_exceptions=True)
         await self._loop.run_in_executor(None, self._publisher.close)
         self._spool.close()
-
-
-__all__ = ["Intake", "SpoolFull"]

@@ -1,0 +1,354 @@
+"""The collector at its door: what is refused and why, what is stored, and what always answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import falcon.testing
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.collector.door import NOW_MS, ORIGIN, SECRET, Collector, beacon, got, posted, talk, token
+
+from segma.collector import app as app_module
+from segma.collector.pipeline import SDK_STEPS, SERVER_STEPS, STATUS, truncated
+from segma.collector.scanners import is_proxy, scanner_sign
+from segma.contracts.beacons import Source
+from segma.contracts.codec import to_json
+from segma.contracts.reasons import Reason
+from segma.contracts.tokens import TokenKey, subscriber_id
+
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"}
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Collector:
+    return Collector(tmp_path)
+
+
+def reason(result: falcon.testing.Result) -> str:
+    return str(json.loads(result.text)["reason"])
+
+
+def test_a_sound_beacon_is_stored_as_it_came(collector: Collector) -> None:
+    body = json.dumps(beacon()).encode()
+    assert posted(collector, body).status_code == 204
+    (record,) = collector.beacons()
+    assert record.body == body
+    assert (record.workspace, record.site, record.source, record.device) == ("shop", "shop", Source.SDK, "d1")
+    assert collector.log.records[0].key == b"shop/d1"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"x" * 1_100_000, Reason.TOO_LARGE),
+        (json.dumps(beacon(token="t" * 1_990)).encode(), Reason.TOO_LARGE),
+        (b'{"site": "\xff"}', Reason.NOT_UTF8),
+        (b"[" * 40 + b"]" * 40, Reason.TOO_DEEP),
+        (b"{", Reason.NOT_JSON),
+        (b"", Reason.NOT_JSON),
+        (b"[]", Reason.WRONG_TYPE),
+        (beacon(device=5), Reason.WRONG_TYPE),
+        (beacon(device="a b"), Reason.WRONG_TYPE),
+        (beacon(events=[]), Reason.WRONG_TYPE),
+        (beacon(sent_at_ms="now"), Reason.WRONG_TYPE),
+        (beacon(sent_at_ms=-1), Reason.WRONG_TYPE),
+        ({"site": "shop-key"}, Reason.MISSING_FIELD),
+        (beacon(schema=2), Reason.NEWER_SCHEMA),
+        (beacon(site="nobody"), Reason.UNKNOWN_SITE),
+        (beacon(events=[{}, {}, {}, {}]), Reason.TOO_MANY_EVENTS),
+    ],
+)
+def test_bad_bodies_are_refused_with_a_reason_and_kept(collector: Collector, body: Any, expected: Reason) -> None:
+    result = posted(collector, body)
+    assert (result.status_code, reason(result)) == (STATUS[expected], str(expected))
+    assert collector.beacons() == []
+    (letter,) = collector.letters()
+    assert (letter.reason, letter.topic, letter.partition) == (str(expected), "http", -1)
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "", "https://shop.example.evil.example"])
+def test_other_pages_may_not_send(collector: Collector, origin: str) -> None:
+    result = posted(collector, beacon(), headers={"Origin": origin} if origin else {})
+    assert (result.status_code, reason(result)) == (403, "wrong_origin")
+    assert "Access-Control-Allow-Origin" not in result.headers
+
+
+def test_a_page_of_another_workspace_may_not_send_for_this_site(collector: Collector) -> None:
+    assert posted(collector, beacon(), headers={"Origin": "https://other.example"}).status_code == 403
+
+
+def test_our_pages_may_read_the_answer_and_ask_before(collector: Collector) -> None:
+    assert posted(collector, beacon()).headers["Access-Control-Allow-Origin"] == ORIGIN
+    answer = got(collector, "/v1/beacons", method="OPTIONS", headers={"Origin": ORIGIN})
+    assert answer.status_code == 204
+    assert answer.headers["Access-Control-Allow-Methods"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("sent", "problem"),
+    [
+        ("garbage", "token_malformed"),
+        (token()[:-4], "token_forged"),
+        (token()[:-6] + "AAAAAA", "token_forged"),
+        (token(key=TokenKey("k1", bytes(64))), "token_forged"),
+        (token(key=TokenKey("k9", bytes(64))), "token_unknown_key"),
+        (token(age_s=86_401), "token_expired"),
+        (token("other"), "token_foreign"),
+    ],
+)
+def test_a_token_that_is_not_believed_is_noted_and_the_beacon_counts(
+    collector: Collector, sent: str, problem: str
+) -> None:
+    assert posted(collector, beacon(token=sent)).status_code == 204
+    (record,) = collector.beacons()
+    assert (record.token_problem, record.subscriber) == (problem, "")
+
+
+def test_a_good_token_says_who_it_is(collector: Collector) -> None:
+    posted(collector, beacon(token=token(age_s=100)))
+    (record,) = collector.beacons()
+    assert (record.subscriber, record.token_issued_at_s) == ("s_anna", NOW_MS // 1_000 - 100)
+
+
+def test_a_clock_a_year_off_is_known_by_its_skew(collector: Collector) -> None:
+    year_ms = 365 * 86_400_000
+    posted(collector, beacon(sent_at_ms=NOW_MS - year_ms))
+    assert collector.beacons()[0].skew_ms == year_ms
+
+
+def test_duplicate_event_ids_are_stored_as_they_came(collector: Collector) -> None:
+    for _ in range(2):
+        assert posted(collector, beacon()).status_code == 204
+    assert len(collector.beacons()) == 2  # the flow drops the second: only it knows the person's events
+
+
+def test_one_client_has_its_share_and_no_more(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, rate=5)
+
+    async def script(conductor: falcon.testing.ASGIConductor) -> list[int]:
+        body = json.dumps(beacon()).encode()
+        headers = {"Origin": ORIGIN}
+        results = [await conductor.simulate_post("/v1/beacons", body=body, headers=headers) for _ in range(20)]
+        assert results[-1].headers["Retry-After"]
+        return [result.status_code for result in results]
+
+    codes = talk(collector, script)
+    assert codes[:5] == [204] * 5
+    assert 429 in codes
+
+
+def server_call(collector: Collector, body: Any, key: str = "server-secret") -> falcon.testing.Result:
+    return posted(collector, body, path="/v1/events", headers={"Authorization": f"Bearer {key}"})
+
+
+def test_a_servers_address_becomes_an_id_and_is_nowhere_kept(collector: Collector) -> None:
+    event = {"event_id": "e1", "action": "product_bought", "occurred_at_ms": NOW_MS}
+    body = {"site": "shop-key", "address": "Anna@Example.org", "events": [event]}
+    assert server_call(collector, body).status_code == 204
+    (record,) = collector.beacons()
+    assert record.subscriber == subscriber_id(SECRET, "anna@example.org")
+    assert collector.log.records[0].key == f"shop/{record.subscriber}".encode()
+    assert b"example.org" not in to_json([each.value for each in collector.log.records]).lower()
+
+
+@pytest.mark.parametrize("key", ["wrong", "", "server-secret2"])
+def test_without_the_secret_key_no_server_call(collector: Collector, key: str) -> None:
+    result = server_call(collector, {"site": "shop-key", "address": "a@b.example", "events": [{}]}, key)
+    assert (result.status_code, reason(result)) == (401, "bad_key")
+    (letter,) = collector.letters()
+    assert letter.value == b"", "a refused server call may hold an address"
+
+
+def test_a_site_without_a_key_takes_no_server_calls(collector: Collector) -> None:
+    assert server_call(collector, {"site": "other-key", "subscriber": "s_x", "events": [{}]}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "https://shop.example@evil.example/",
+        "https://shop.example.evil.example/",
+        "https://evil.example/?https://shop.example/",
+        "https://evil.example#shop.example",
+        "https:\\\\evil.example",
+        "https://shop.example\\@evil.example/",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https://shop.example\t.evil.example/",
+        "https://shop.example:9999/",
+        "/relative",
+        "",
+        "https://other.example/",
+    ],
+)
+def test_the_redirect_is_not_open(collector: Collector, url: str) -> None:
+    result = got(collector, f"/r/{token()}", params={"u": url}, headers=BROWSER)
+    assert (result.status_code, reason(result)) == (400, "bad_destination")
+
+
+def test_a_click_leads_on_with_token_click_and_campaign(collector: Collector) -> None:
+    result = got(
+        collector,
+        f"/r/{token()}",
+        params={"u": "https://shop.example/shoes?size=40", "utm_campaign": "spring"},
+        headers=BROWSER,
+    )
+    assert result.status_code == 302
+    query = parse_qs(urlsplit(result.headers["location"]).query)
+    assert query == {"size": ["40"], "utm_campaign": ["spring"], "sgm": [token()], "sgm_click": ["click0"]}
+    (record,) = collector.beacons()
+    assert (record.source, record.subscriber, record.click) == (Source.REDIRECT, "s_anna", "click0")
+    assert record.properties == {"campaign": "spring", "destination": "shop.example/shoes"}
+
+
+def test_a_destination_in_the_token_needs_no_list(collector: Collector) -> None:
+    sealed = token(destination="https://partner.example/offer")
+    result = got(collector, f"/r/{sealed}", params={"u": "https://evil.example/"}, headers=BROWSER)
+    assert urlsplit(result.headers["location"]).netloc == "partner.example"
+
+
+def test_a_token_that_is_not_believed_still_leads_to_an_allowed_destination(collector: Collector) -> None:
+    result = got(collector, "/r/forged", params={"u": "https://shop.example/"}, headers=BROWSER)
+    assert (result.status_code, result.headers["location"]) == (302, "https://shop.example/")
+    assert collector.beacons() == []
+
+
+def test_scanners_are_noted_not_refused(collector: Collector) -> None:
+    result = got(collector, f"/r/{token()}", method="HEAD", params={"u": "https://shop.example/"}, headers=BROWSER)
+    assert result.status_code == 302
+    assert collector.beacons()[0].properties["scanner"] == "head_request"
+    assert scanner_sign("GET", "") == "no_user_agent"
+    assert scanner_sign("GET", "Barracuda Sentinel") == "known_agent"
+    assert scanner_sign("GET", BROWSER["User-Agent"]) == ""
+    assert is_proxy("GoogleImageProxy")
+    assert not is_proxy(BROWSER["User-Agent"])
+
+
+@pytest.mark.parametrize("text", [token(), "forged", "x" * 3_000])
+def test_the_pixel_is_a_picture_always(collector: Collector, text: str) -> None:
+    result = got(collector, f"/o/{text}.gif", headers=BROWSER)
+    assert (result.status_code, result.headers["content-type"]) == (200, "image/gif")
+    assert result.content.startswith(b"GIF89a")
+    assert len(collector.beacons()) == (1 if text == token() else 0)
+
+
+def test_while_the_log_is_away_beacons_wait_on_the_disk_in_order(collector: Collector) -> None:
+    async def script(conductor: falcon.testing.ASGIConductor) -> None:
+        collector.log.away = True
+        for number in range(5):
+            body = json.dumps(beacon(device=f"d{number}")).encode()
+            result = await conductor.simulate_post("/v1/beacons", body=body, headers={"Origin": ORIGIN})
+            assert result.status_code == 204
+        assert collector.log.records == []
+        assert collector.core.intake.spooled_bytes > 0
+        collector.log.away = False
+        body = json.dumps(beacon(device="d5")).encode()
+        await conductor.simulate_post("/v1/beacons", body=body, headers={"Origin": ORIGIN})
+        await collector.core.intake.drained()
+
+    talk(collector, script)
+    assert [record.device for record in collector.beacons()] == [f"d{number}" for number in range(6)]
+
+
+def test_a_full_spool_answers_503_and_links_still_lead_on(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, spool_bytes=1_024)
+    collector.log.away = True
+
+    async def script(conductor: falcon.testing.ASGIConductor) -> list[falcon.testing.Result]:
+        body = json.dumps(beacon()).encode()
+        return [await conductor.simulate_post("/v1/beacons", body=body, headers={"Origin": ORIGIN}) for _ in range(9)]
+
+    results = talk(collector, script)
+    assert results[0].status_code == 204
+    assert (results[-1].status_code, reason(results[-1])) == (503, "spool_full")
+    assert int(results[-1].headers["Retry-After"]) > 0
+    assert got(collector, f"/r/{token()}", params={"u": "https://shop.example/"}, headers=BROWSER).status_code == 302
+    assert got(collector, f"/o/{token()}.gif", headers=BROWSER).status_code == 200
+
+
+def test_what_waited_is_stored_after_a_restart(tmp_path: Path) -> None:
+    first = Collector(tmp_path)
+    first.log.away = True
+    assert posted(first, beacon()).status_code == 204
+    second = Collector(tmp_path)
+
+    async def script(conductor: falcon.testing.ASGIConductor) -> None:
+        await second.core.intake.drained()
+
+    talk(second, script)
+    assert [record.device for record in second.beacons()] == ["d1"]
+
+
+def test_the_sdk_is_immutable_under_its_hash(collector: Collector) -> None:
+    result = got(collector, "/sdk/abc123/segma.js")
+    assert "immutable" in result.headers["Cache-Control"]
+    assert result.content == b"/* sdk */"
+    assert got(collector, "/sdk/other/segma.js").status_code == 404
+    assert "immutable" not in got(collector, "/sdk/segma.js").headers["Cache-Control"]
+
+
+def test_a_sites_configuration_holds_nothing_secret(collector: Collector) -> None:
+    result = got(collector, "/v1/sites/shop-key/config.json")
+    assert json.loads(result.text)["sdk"] == "/sdk/abc123/segma.js"
+    assert "secret" not in result.text
+    assert got(collector, "/v1/sites/nobody/config.json").status_code == 404
+
+
+def test_health_readiness_and_metrics(collector: Collector) -> None:
+    assert got(collector, "/health").status_code == 204
+    assert got(collector, "/ready").status_code == 200
+    posted(collector, beacon())
+    posted(collector, b"{")
+    text = got(collector, "/metrics").text
+    assert 'segma_beacons_stored_total{door="sdk"} 1.0' in text
+    assert 'segma_beacons_refused_total{reason="not_json"} 1.0' in text
+
+
+def test_the_description_names_every_route_and_every_refusal(collector: Collector) -> None:
+    described = yaml.safe_load((Path(app_module.__file__).parent / "openapi.yaml").read_text())
+    assert json.loads(got(collector, "/openapi.json").text) == described
+    for path in described["paths"]:
+        assert collector.app._router.find(path.replace("{", "x").replace("}", "x")) is not None, path
+    codes = {int(code) for item in described["paths"]["/v1/beacons"].values() for code in item["responses"]}
+    door = {Reason.BAD_KEY, Reason.BAD_DESTINATION}
+    assert codes >= {status for each, status in STATUS.items() if each not in door}
+
+
+def test_the_steps_can_be_read_aloud() -> None:
+    names = [step.__name__ for step in (*SDK_STEPS, *SERVER_STEPS)]
+    assert all(name.startswith(("check_", "put_", "drop_")) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("client", "kept"),
+    [("203.0.113.77", "203.0.113.0"), ("2001:db8:1:2::3", "2001:db8:1::"), ("not an address", ""), ("", "")],
+)
+def test_a_clients_address_is_cut(client: str, kept: str) -> None:
+    assert truncated(client) == kept
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=300) | JSON_VALUES.map(lambda value: json.dumps(value).encode()))
+def test_no_body_is_a_defect(collector: Collector, body: bytes) -> None:
+    assert posted(collector, body).status_code in set(STATUS.values()) - {503}
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.sampled_from(["site", "device", "sent_at_ms", "events", "token", "click", "schema"]), JSON_VALUES)
+def test_no_field_is_a_defect(collector: Collector, name: str, value: Any) -> None:
+    assert posted(collector, beacon(**{name: value})).status_code in {204, *STATUS.values()} - {503}
