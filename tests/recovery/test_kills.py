@@ -12,7 +12,7 @@ import pytest
 from tests.recovery.world import PEOPLE, People, World, expected_commands
 
 from segma.contracts.commands import Result
-from segma.contracts.topics import OUTCOMES, ROWS, moves_topic
+from segma.contracts.topics import OUTCOMES, moves_topic
 
 KILLS = 20
 ROUNDS = KILLS + 1
@@ -39,7 +39,7 @@ def in_flight(world: World, target: str, people: list[People]) -> bool:
     if target == "collector":
         return any(each.open for each in people)
     if target == "flow":
-        return sum(len(each.acknowledged) for each in people) > world.count(ROWS)
+        return sum(len(each.acknowledged) for each in people) > world.followed_events()
     return world.count(MOVES) > world.count(OUTCOMES)
 
 
@@ -49,7 +49,7 @@ def killed_at_random(world: World, target: str, people: list[People], chance: ra
     for number in range(KILLS):
         for each in people:
             each.rounds.put(number)
-        threading.Event().wait(chance.uniform(0.0, 0.12))
+        threading.Event().wait(chance.uniform(0.0, 0.08))
         interrupted += in_flight(world, target, people)
         world.kill(target)
         world.start(target)

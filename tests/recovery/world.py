@@ -37,7 +37,7 @@ from segma.transport.config import Settings
 SECRET = b"recovery-secret-of-forty-bytes-or-more-00"
 TOKEN_SECRET = bytes(range(64))
 ORIGIN = "http://shop.test"
-PEOPLE = 12
+PEOPLE = 24
 SILENCE_S = 60.0
 """How long nothing may change before a run is given up."""
 
@@ -76,6 +76,8 @@ class World:
         import_people(home, "demo/mailbox", "newsletter")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.log: Log = open_log(Settings(data=home / "data"))
+        self._rows = self.log.reader(ROWS)
+        self._followed: set[str] = set()
         self._commands = {
             "collector": [sys.executable, "-m", "segma.collector"],
             "flow": [sys.executable, "-m", "segma.flows"],
@@ -176,6 +178,13 @@ class World:
         """The rows of events."""
         rows = (_read_row(record.value) for record in self.records(ROWS) if record.value)
         return [row for row in rows if isinstance(row, EventRow)]
+
+    def followed_events(self) -> int:
+        """How many different events have come out of the flow as rows so far."""
+        while records := self._rows.poll(10_000):
+            rows = (_read_row(record.value) for record in records if record.value)
+            self._followed |= {row.event.event_id for row in rows if isinstance(row, EventRow)}
+        return len(self._followed)
 
     def lists(self) -> dict[str, list[str]]:
         """The lists of the account."""

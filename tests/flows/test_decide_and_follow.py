@@ -1,0 +1,177 @@
+"""What matches want, and how re-application changes it (SEMANTICS 8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from segma.contracts.actions import VOCABULARY
+from segma.contracts.commands import Verb
+from segma.contracts.events import Event
+from segma.contracts.reasons import Reason
+from segma.contracts.rows import CommandRow, EventRow, MatchRow
+from segma.flows.decide import command_id
+from segma.flows.follow import Followed, Following
+from segma.flows.language.parse import parse_listeners
+
+MINUTE_MS = 60_000
+
+
+def following(*documents: str) -> Following:
+    files = [(f"{number}.yaml", text.encode()) for number, text in enumerate(documents)]
+    listeners = parse_listeners(files, known_actions=VOCABULARY)
+    return Following(
+        "w",
+        listeners,
+        lateness_ms=10 * MINUTE_MS,
+        session_gap_ms=30 * MINUTE_MS,
+        max_delay_ms=1_440 * MINUTE_MS,
+        grace_ms=2_000,
+    )
+
+
+def event(event_id: str, action: str, at_ms: int, subscriber: str = "s_anna", **properties: Any) -> Event:
+    return Event("w", subscriber, event_id, action, at_ms, properties=properties, received_at_ms=at_ms)
+
+
+class Story:
+    """One person's events, with log times, and what came of them."""
+
+    def __init__(self, flow: Following, subscriber: str = "s_anna") -> None:
+        self.flow, self.person = flow, flow.new(subscriber)
+
+    def take(self, each: Event, log_time_ms: int = 0) -> Followed:
+        # Whatever happens in between, a save and restore changes nothing.
+        self.person = self.flow.decode(self.flow.encode(self.person))
+        return self.flow.take(self.person, each, log_time_ms)
+
+
+def kinds(followed: Followed) -> list[str]:
+    return [row.kind for row in followed.rows if isinstance(row, MatchRow)]
+
+
+MOVE = """
+listener: looked
+sequence:
+  - {step: looked, action: page_viewed}
+  - action: product_added
+then:
+  - move: {from: newsletter, to: "viewed-{looked.category}", at: mailbox}
+  - add: {to: everybody, at: mailbox}
+"""
+
+
+def test_a_match_becomes_commands_with_ids_of_the_match_and_the_position() -> None:
+    story = Story(following(MOVE))
+    story.take(event("e1", "page_viewed", 1_000, category="Red Shoes & Boots!"))
+    followed = story.take(event("e2", "product_added", 2_000))
+    first, second = followed.commands
+    assert (first.verb, first.from_list, first.to_list) == (Verb.MOVE, "newsletter", "viewed-red-shoes-boots")
+    assert (second.verb, second.to_list, second.position) == (Verb.ADD, "everybody", 1)
+    assert first.command_id == command_id(first.match_id, 0)
+    assert (first.max_lists, second.max_lists) == (50, 0)
+    assert first.received_at_ms == 2_000
+    assert [ref.event_id for refs in first.evidence.values() for ref in refs] == ["e1", "e2"]
+    assert [type(row) for row in followed.rows] == [EventRow, MatchRow, CommandRow, CommandRow]
+
+
+def test_a_list_that_the_event_cannot_name_is_refused_and_the_rest_is_done() -> None:
+    story = Story(following(MOVE))
+    story.take(event("e1", "page_viewed", 1_000, category="!!!"))
+    followed = story.take(event("e2", "product_added", 2_000))
+    assert [command.to_list for command in followed.commands] == ["everybody"]
+    assert [(reason, text) for reason, text, _ in followed.refused] == [
+        (Reason.BAD_LIST_NAME, "viewed-{looked.category}")
+    ]
+
+
+def test_a_lists_name_takes_at_most_sixty_characters_of_a_value() -> None:
+    story = Story(following(MOVE))
+    story.take(event("e1", "page_viewed", 1_000, category="x" * 200))
+    followed = story.take(event("e2", "product_added", 2_000))
+    assert followed.commands[0].to_list == "viewed-" + "x" * 60
+
+
+def test_nobody_known_is_a_row_and_no_command() -> None:
+    story = Story(following(MOVE), "a_1")
+    story.take(event("e1", "page_viewed", 1_000, "a_1", category="c"))
+    followed = story.take(event("e2", "product_added", 2_000, "a_1"))
+    assert [row.reason for row in followed.rows if isinstance(row, MatchRow)] == ["no_identity"]
+    assert followed.commands == []
+
+
+STRICT = """
+listener: straight
+sequence:
+  - action: page_viewed
+  - not: button_clicked
+  - action: product_added
+then: [{move: {from: newsletter, to: straight, at: mailbox}}]
+"""
+
+
+def test_a_late_event_takes_a_match_back_and_undoes_it() -> None:
+    story = Story(following(STRICT))
+    story.take(event("e1", "page_viewed", 1_000))
+    done = story.take(event("e3", "product_added", 3_000)).commands
+    followed = story.take(event("e2", "button_clicked", 2_000))
+    assert kinds(followed) == ["retraction"]
+    (undo,) = followed.commands
+    assert undo.undoes == done[0].command_id
+    assert undo.command_id == command_id(done[0].match_id, 0, undo=True)
+    assert undo.command_id != done[0].command_id
+
+
+def test_keep_leaves_the_move_and_writes_the_retraction() -> None:
+    story = Story(following(STRICT + "on_retraction: keep\n"))
+    story.take(event("e1", "page_viewed", 1_000))
+    story.take(event("e3", "product_added", 3_000))
+    followed = story.take(event("e2", "button_clicked", 2_000))
+    assert (kinds(followed), followed.commands) == (["retraction"], [])
+
+
+def test_other_evidence_for_the_same_wish_is_an_amendment_and_no_command() -> None:
+    plain = "listener: l\nsequence: [{action: page_viewed}, {action: product_added}]\n"
+    story = Story(following(plain + "then: [{add: {to: x, at: mailbox}}]\n"))
+    story.take(event("e2", "page_viewed", 2_000))
+    done = story.take(event("e3", "product_added", 3_000)).commands
+    followed = story.take(event("e1", "page_viewed", 1_000))
+    assert (kinds(followed), followed.commands) == (["amendment"], [])
+    # What stands now stands for the first match: taking it back undoes the first command.
+    guarded = Story(following(STRICT.replace("straight", "l")))
+    guarded.take(event("e2", "page_viewed", 2_000))
+    done = guarded.take(event("e4", "product_added", 4_000)).commands
+    assert kinds(guarded.take(event("e1", "page_viewed", 1_000))) == ["amendment"]
+    undone = guarded.take(event("e3", "button_clicked", 3_000))
+    assert [command.undoes for command in undone.commands] == [done[0].command_id]
+
+
+def test_a_deadline_fires_by_log_time_and_grace_alone() -> None:
+    text = "listener: l\nsequence: [{action: product_added}, {not: product_bought, for: 30s}]\n"
+    flow = following(text + "then: [{add: {to: x, at: mailbox}}]\n")
+    story = Story(flow)
+    story.take(event("e1", "product_added", 1_000), 1_000)
+    assert flow.due_ms(story.person) == 1_000 + 30_000 + 2_000
+    assert flow.pass_time(story.person, 32_999).commands == []
+    (command,) = flow.pass_time(story.person, 33_000).commands
+    assert (command.matched_at_ms, command.received_at_ms) == (31_000, 0)
+
+
+def test_late_and_repeated_events_are_rows_with_a_reason() -> None:
+    story = Story(following(MOVE))
+    story.take(event("e1", "page_viewed", 20 * MINUTE_MS))
+    late = story.take(event("e0", "page_viewed", 5 * MINUTE_MS))
+    again = story.take(event("e1", "page_viewed", 20 * MINUTE_MS))
+    assert [row.reason for row in (*late.rows, *again.rows) if isinstance(row, EventRow)] == ["late", "duplicate"]
+
+
+def test_a_click_counts_once_it_is_confirmed_in_its_place() -> None:
+    text = "listener: l\nsequence: [{action: email_clicked}, {action: page_viewed}]\n"
+    story = Story(following(text + "then: [{add: {to: x, at: mailbox}}]\n"))
+    on_trial = Event("w", "s_anna", "c-1", "email_clicked", 1_000, provisional=True)
+    story.take(on_trial)
+    assert story.take(event("e2", "page_viewed", 2_000)).commands == []
+    confirmed = Event("w", "s_anna", "c-1", "email_clicked", 1_500, verdict="confirmed:landed")
+    followed = story.take(confirmed)
+    assert kinds(followed) == ["match"]
+    assert [ref.event_id for refs in followed.commands[0].evidence.values() for ref in refs] == ["c-1", "e2"]
+    assert story.take(on_trial).rows[0].reason == "duplicate"  # type: ignore[union-attr]

@@ -1,0 +1,140 @@
+"""Who is it? Devices, tokens, history handed over, clicks on trial (DESIGN 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from segma.contracts.beacons import BeaconRecord, Source
+from segma.contracts.codec import to_json
+from segma.contracts.errors import BadRecord
+from segma.contracts.events import Event, Trust
+from segma.contracts.log import Record
+from segma.contracts.reasons import Reason
+from segma.contracts.tokens import anonymous_id
+from segma.contracts.topics import BEACONS
+from segma.flows.recognise import HISTORY_EVENTS, HISTORY_MS, Device, Rules, recognise, released
+
+RULES = Rules(frozenset({"page_viewed", "email_clicked"}), quarantine_ms=60_000)
+NOW_MS = 1_800_000_000_000
+
+
+def sent(event_id: str, action: str = "page_viewed", at_ms: int = NOW_MS, **more: Any) -> dict[str, Any]:
+    return {"event_id": event_id, "action": action, "occurred_at_ms": at_ms, **more}
+
+
+def record(*events: Any, subscriber: str = "", at_ms: int = NOW_MS, **more: Any) -> BeaconRecord:
+    body = to_json({"site": "k", "device": "d1", "sent_at_ms": at_ms, "events": list(events)})
+    given = {"workspace": "w", "site": "s", "source": Source.SDK, "received_at_ms": at_ms, "body": body, "device": "d1"}
+    return BeaconRecord(**{**given, "subscriber": subscriber, **more})
+
+
+def stored(offset: int = 0, log_time_ms: int = NOW_MS) -> Record:
+    return Record(BEACONS, 0, offset, log_time_ms, b"w/d1", b"")
+
+
+def walk(*beacons: BeaconRecord) -> tuple[Device, list[Event]]:
+    device, found = Device(), []
+    for offset, beacon in enumerate(beacons):
+        device, events, refused = recognise(device, beacon, stored(offset), RULES)
+        assert refused == []
+        found += events
+    return device, found
+
+
+def test_a_device_that_nobody_knows_is_an_anonymous_subscriber() -> None:
+    _, (event,) = walk(record(sent("e1", properties={"path": "/"})))
+    assert event.subscriber == anonymous_id("w", "d1")
+    assert (event.trust, event.stitched, event.properties) == (Trust.BROWSER, False, {"path": "/"})
+
+
+def test_history_is_handed_over_before_the_event_that_told() -> None:
+    _, events = walk(record(sent("e1")), record(sent("e2")), record(sent("e3"), subscriber="s_anna"))
+    person = [(event.event_id, event.stitched) for event in events if event.subscriber == "s_anna"]
+    assert person == [("e1", True), ("e2", True), ("e3", False)]
+    assert [event.event_id for event in events if event.subscriber.startswith("a_")] == ["e1", "e2"]
+
+
+def test_history_is_two_hundred_events_of_a_day() -> None:
+    old = record(sent("old", at_ms=NOW_MS - HISTORY_MS - 1), at_ms=NOW_MS - HISTORY_MS - 1)
+    edge = record(sent("edge", at_ms=NOW_MS - HISTORY_MS), at_ms=NOW_MS - HISTORY_MS)
+    _, events = walk(old, edge, record(sent("now"), subscriber="s_anna"))
+    assert [event.event_id for event in events if event.stitched] == ["edge"]
+    many = record(*(sent(f"e{number}") for number in range(HISTORY_EVENTS + 50)))
+    _, events = walk(many, record(sent("now"), subscriber="s_anna"))
+    assert next(event.event_id for event in events if event.stitched) == "e50"
+
+
+def test_a_known_device_stays_the_persons_without_the_token() -> None:
+    _, events = walk(record(sent("e1"), subscriber="s_anna"), record(sent("e2")))
+    assert [(event.subscriber, event.trust) for event in events] == [
+        ("s_anna", Trust.TOKEN),
+        ("s_anna", Trust.BROWSER),
+    ]
+
+
+def test_a_forwarded_mail_starts_a_new_device_and_merges_nobody() -> None:
+    _, events = walk(record(sent("e1"), subscriber="s_anna"), record(sent("e2"), subscriber="s_ben"))
+    assert [(event.subscriber, event.new_device, event.stitched) for event in events] == [
+        ("s_anna", False, False),
+        ("s_ben", True, False),
+    ]
+
+
+def test_the_clients_clock_is_corrected_and_never_later_than_received() -> None:
+    year_ms = 365 * 86_400_000
+    behind = record(sent("e1", at_ms=NOW_MS - year_ms - 5_000), skew_ms=year_ms)
+    ahead = record(sent("e2", at_ms=NOW_MS + 60_000), skew_ms=0)
+    _, events = walk(behind, ahead)
+    assert [event.occurred_at_ms for event in events] == [NOW_MS - 5_000, NOW_MS]
+
+
+def test_bad_events_are_set_aside_and_the_others_count() -> None:
+    beacon = record(sent("ok"), {"event_id": 5}, sent("x", action="nonsense_done"), "text", sent("ok2"))
+    _, events, refused = recognise(Device(), beacon, stored(), RULES)
+    assert [event.event_id for event in events] == ["ok", "ok2"]
+    assert [each.reason for each in refused] == [Reason.BAD_EVENT, Reason.UNKNOWN_ACTION, Reason.BAD_EVENT]
+
+
+def test_a_body_that_is_no_beacon_is_a_bad_record() -> None:
+    with pytest.raises(BadRecord):
+        recognise(Device(), record(body=b"{"), stored(), RULES)
+
+
+def test_server_events_are_the_persons_with_a_servers_trust() -> None:
+    body = to_json({"site": "k", "subscriber": "s_anna", "events": [sent("e1")]})
+    _, (event,) = walk(record(source=Source.SERVER, subscriber="s_anna", body=body, device=""))
+    assert (event.subscriber, event.trust) == ("s_anna", Trust.SERVER)
+
+
+def clicked(scanner: str = "") -> BeaconRecord:
+    properties = {"campaign": "spring"} | ({"scanner": scanner} if scanner else {})
+    return record(source=Source.REDIRECT, subscriber="s_anna", body=b"", device="", click="c1", properties=properties)
+
+
+def test_a_redirects_click_is_on_trial_until_the_quarantine_is_over() -> None:
+    device, (event,) = walk(clicked())
+    assert (event.event_id, event.action, event.provisional) == ("c-c1", "email_clicked", True)
+    assert device.due_ms == NOW_MS + 60_000
+    assert released(device, NOW_MS + 59_999) == (device, [])
+    device, (verdict,) = released(device, NOW_MS + 60_000)
+    assert (verdict.event_id, verdict.provisional, verdict.verdict) == ("c-c1", False, "confirmed:quarantine")
+    assert device.due_ms is None
+
+
+def test_a_scanners_click_is_a_machines() -> None:
+    device, _ = walk(clicked("head_request"))
+    _, (verdict,) = released(device, NOW_MS + 60_000)
+    assert verdict.verdict == "machine:head_request"
+
+
+def test_a_landing_in_a_real_browser_confirms_the_click() -> None:
+    _, (event,) = walk(record(sent("c-c1", "email_clicked"), subscriber="s_anna", click="c1"))
+    assert (event.event_id, event.provisional, event.verdict) == ("c-c1", False, "confirmed:landed")
+
+
+def test_an_open_says_whether_a_machine_fetched_it() -> None:
+    beacon = record(source=Source.PIXEL, subscriber="s_anna", body=b"", device="", properties={"machine": "true"})
+    _, (event,) = walk(beacon)
+    assert (event.action, event.properties["machine"]) == ("email_opened", True)
