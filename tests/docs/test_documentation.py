@@ -6,10 +6,19 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from segma.cli.__main__ import COMMANDS
-from segma.contracts.installation import Account, Installation, SecretAt, Site, Workspace
+from segma.collector.config import CollectorSettings
+from segma.console.config import ConsoleSettings
+from segma.contracts.actions import VOCABULARY
+from segma.contracts.installation import Account, Installation, SecretAt, Site, Workspace, check_installation
 from segma.contracts.reasons import Reason
+from segma.flows.config import FlowSettings
+from segma.flows.language.parse import parse_listeners
+from segma.sinks.config import SinkSettings
+from segma.sinks.registry import SINKS
+from segma.transport.config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,6 +35,34 @@ def test_every_reason_is_documented_as_it_explains_itself() -> None:
 def test_every_field_of_the_installation_is_documented(model: type[Installation]) -> None:
     text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     assert [name for name in model.model_fields if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("settings", [CollectorSettings, FlowSettings, SinkSettings, ConsoleSettings])
+def test_every_setting_of_a_process_is_documented(settings: type[Settings]) -> None:
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    assert [name for name in settings.model_fields if f"`SEGMA_{name.upper()}`" not in text] == []
+
+
+def test_every_documented_variable_is_a_setting() -> None:
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    known = {
+        f"SEGMA_{name.upper()}"
+        for settings in (CollectorSettings, FlowSettings, SinkSettings, ConsoleSettings)
+        for name in settings.model_fields
+    }
+    assert set(re.findall(r"^\| `(SEGMA_\w+)`", text, re.MULTILINE)) == known
+
+
+def test_the_example_configuration_is_valid() -> None:
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    installation = check_installation(yaml.safe_load(example), where="docs/configuration.md")
+    assert installation.workspaces["demo"].accounts["mailbox"].sink in SINKS
+
+
+def test_the_readmes_listener_is_one() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert parse_listeners([("README.md", example.encode())], known_actions=VOCABULARY)
 
 
 def test_the_readme_names_every_room() -> None:

@@ -1,0 +1,104 @@
+"""``segma up`` as a person uses it: start, a second start, Ctrl-C, and again with the data still there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from tests.e2e.test_demo import free_base
+
+from segma.contracts.topics import BEACONS
+from segma.transport import open_log
+from segma.transport.config import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """
+token_keys: {file: keys}
+workspaces:
+  demo:
+    secret: {file: secret}
+    sites: {shop: {key: shop-key, origins: ["http://shop.test"]}}
+    accounts: {mailbox: {sink: file}}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "segma.yaml").write_text(CONFIG)
+    (tmp_path / "secret").write_text("s" * 40)
+    (tmp_path / "keys").write_text(f"k1 {'ab' * 64}\n")
+    return tmp_path
+
+
+def command(home: Path, *words: str) -> tuple[list[str], dict[str, str]]:
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT / "src")}
+    return [sys.executable, "-m", "segma.cli", *words, "--home", str(home)], environment
+
+
+@contextmanager
+def up(home: Path, base: int) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A running installation and its addresses; ended by Ctrl-C, which must be clean."""
+    words, environment = command(home, "up", "--json", "--port-base", str(base))
+    process = subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        yield process, json.loads(line)["addresses"]
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+
+
+def beacon(number: int) -> bytes:
+    event = {"event_id": f"e{number}", "action": "page_viewed", "occurred_at_ms": 1_800_000_000_000}
+    return json.dumps({"site": "shop-key", "device": "d", "sent_at_ms": 1_800_000_000_000, "events": [event]}).encode()
+
+
+@pytest.mark.slow
+def test_up_runs_once_stops_cleanly_and_keeps_the_data(home: Path) -> None:
+    base = free_base()
+    for number in range(2):
+        with up(home, base) as (_, addresses):
+            sent = requests.post(
+                f"{addresses['collector']}/v1/beacons",
+                data=beacon(number),
+                headers={"Origin": "http://shop.test"},
+                timeout=10,
+            )
+            assert sent.status_code == 204
+            assert requests.get(f"{addresses['console']}/health", timeout=10).ok
+            words, environment = command(home, "up", "--port-base", str(base))
+            second = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+            assert second.returncode == 4
+            assert "run" in second.stderr
+            assert str(home) in second.stderr.replace("\n", "")
+    log = open_log(Settings(data=home / "data"))
+    records = [record for record in log.reader(BEACONS).poll(1_000) if not record.is_tick]
+    log.close()
+    assert [b'"e0"' in (record.value or b"") or b'"e1"' in (record.value or b"") for record in records] == [True, True]
+
+
+def test_down_says_when_nothing_runs(home: Path) -> None:
+    words, environment = command(home, "down")
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "nothing runs" in done.stderr) == (1, True)
+
+
+def test_a_home_without_a_file_is_told_in_a_sentence(tmp_path: Path) -> None:
+    words, environment = command(tmp_path, "up")
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
