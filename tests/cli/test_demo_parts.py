@@ -66,11 +66,12 @@ def test_the_ledger_says_what_is_missing_and_how_long_each_move_took() -> None:
         "c1", "demo", "mailbox", "s1", Verb.ADD, "viewed-category", 1, "m", 0, 1_000,
         to_list="viewed-shoes", evidence={"looked": (ref,)}, log_time_ms=1_070, received_at_ms=1_050,
     )  # fmt: skip
-    ledger.take(EventRow(Event("demo", "s1", "e1", "page_viewed", 1_000, received_at_ms=1_050, log_time_ms=1_060)))
-    ledger.take(CommandRow(command))
+    ledger.take(EventRow(Event("demo", "s1", "e1", "page_viewed", 1_000, received_at_ms=1_050, log_time_ms=1_060)), 0)
+    ledger.take(CommandRow(command), 1_080)
     assert ledger.missing() == list(EXPECTED)
-    ledger.take(Outcome("c1", "demo", "mailbox", "s1", Result.APPLIED, 1_150, to_list="viewed-shoes"))
+    ledger.take(Outcome("c1", "demo", "mailbox", "s1", Result.APPLIED, 1_150, to_list="viewed-shoes"), 0)
     assert ledger.missing() == [each for each in EXPECTED if each != ("Ada", "viewed-shoes")]
     (move,) = ledger.moves()
     assert (move["received_after_ms"], move["log_after_ms"], move["total_ms"]) == (50, 10, 100)
+    assert (move["match_after_ms"], move["outcome_after_ms"]) == (20, 70)
     assert move["completed_by"] == "event"

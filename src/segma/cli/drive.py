@@ -60,14 +60,17 @@ class Ledger:
     events: dict[str, Event] = field(default_factory=dict)
     commands: dict[str, Command] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    decided_ms: dict[str, int] = field(default_factory=dict)
+    """Command id → when the log took the match's command: the flow was done with it."""
 
-    def take(self, item: object) -> None:
-        """Keep one row or outcome."""
+    def take(self, item: object, log_time_ms: int) -> None:
+        """Keep one row or outcome, and when the log took it."""
         match item:
             case EventRow(event=event):
                 self.events[event.event_id] = event
             case CommandRow(command=command):
                 self.commands[command.command_id] = command
+                self.decided_ms.setdefault(command.command_id, log_time_ms)
             case Outcome():
                 self.outcomes.setdefault(item.command_id, item)
 
@@ -99,7 +102,8 @@ class Ledger:
             "evidence": {step: [ref.action for ref in found] for step, found in command.evidence.items()},
             "received_after_ms": last.received_at_ms - last.occurred_at_ms if by_event and last else None,
             "log_after_ms": last.log_time_ms - last.received_at_ms if by_event and last else None,
-            "outcome_after_ms": outcome.at_ms - last.log_time_ms if by_event and last else None,
+            "match_after_ms": self.decided_ms[command.command_id] - last.log_time_ms if by_event and last else None,
+            "outcome_after_ms": outcome.at_ms - self.decided_ms[command.command_id],
             "total_ms": outcome.at_ms - command.received_at_ms if by_event else None,
         }
 
@@ -153,7 +157,7 @@ def _follow(log: Log, ledger: Ledger, *, until_s: float) -> None:
         for reader, read in readers:
             for record in reader.poll(500, 0.1):
                 if record.value is not None:
-                    ledger.take(read(record.value))
+                    ledger.take(read(record.value), record.log_time_ms)
     for reader, _ in readers:
         reader.close()
 
@@ -167,10 +171,12 @@ def _report(home: Path, ledger: Ledger, took_s: float, *, as_json: bool) -> None
         print_json({**summary, "events": len(ledger.events), "took_s": round(took_s, 1)})
     else:
         _print(ledger, moves)
-        changing = sum(bool(move["changed"]) for move in moves if move["total_ms"] is not None)
+        changing = [move["total_ms"] for move in moves if move["total_ms"] is not None and move["changed"]]
+        median = round(statistics.median(changing)) if changing else 0
+        among = f", {median} ms over the {len(changing)} that changed one" if changing else ""
         out.print(
-            f"beacon to list move: p50 {p50_ms} ms over {len(samples)} moves completed by an event "
-            f"({changing} changed a list, the others found it so already); the trip took {took_s:.0f} s"
+            f"beacon to list move: p50 {p50_ms} ms over {len(samples)} moves completed by an event{among}; "
+            f"the trip took {took_s:.0f} s"
         )
     for person, list_name in missing:
         err.print(f"missing: {person} → {list_name}", markup=False)
@@ -184,12 +190,16 @@ def _print(ledger: Ledger, moves: Sequence[dict[str, Any]]) -> None:
     for event in sorted(ledger.events.values(), key=lambda each: each.place):
         hops = f"{event.received_at_ms - event.occurred_at_ms} → {event.log_time_ms - event.received_at_ms}"
         events.add_row(ledger.names.get(event.subscriber, "(not known yet)"), event.action, hops)
-    table = Table("person", "listener", "change", "evidence", "by", "log → outcome, ms", "total ms", title="Moves")
+    table = Table("person", "listener", "change", "evidence", "by", title="Moves")
+    table.add_column("received → log → match → moved, ms")
+    table.add_column("total ms", justify="right")
     for move in moves:
         evidence = "; ".join(f"{step}: {_counted(actions)}" for step, actions in move["evidence"].items())
         change = " ".join(move["changed"]) or str(move["result"])
-        figures = ["" if move[key] is None else str(move[key]) for key in ("outcome_after_ms", "total_ms")]
-        table.add_row(move["person"], move["listener"], change, evidence, move["completed_by"], *figures)
+        moments = [move[key] for key in ("log_after_ms", "match_after_ms", "outcome_after_ms") if move[key] is not None]
+        total = "" if move["total_ms"] is None else str(move["total_ms"])
+        way = " → ".join(map(str, moments))
+        table.add_row(move["person"], move["listener"], change, evidence, move["completed_by"], way, total)
     out.print(events)
     out.print(table)
 
