@@ -1,8 +1,12 @@
-"""Every boundary and tie of research/sequences.md (B1 to B12, T1 to T9) and every difference (D1 to D6, C1 to C6)."""
+"""Every boundary and tie of research/sequences.md (B1 to B12), traps T1, T4, T7, T8, and D1 to D6, C1 to C7."""
 
 from __future__ import annotations
 
-from tests.flows.streams import evidence, matches, sequence, stream
+from tests.flows.streams import GAP_MS, evidence, matches, sequence, stream, told
+
+from segma.contracts.reasons import Reason
+from segma.flows.matcher import Machine
+from segma.flows.reapply import Follower
 
 A, B, C = "action: a", "action: b", "action: c"
 
@@ -41,6 +45,16 @@ def test_b5_an_event_that_advances_a_run_also_starts_one() -> None:
 def test_b6_the_completing_event_cannot_start_the_next_match() -> None:
     one, two = "any_of: [{action: a}, {action: ab}]", "any_of: [{action: b}, {action: ab}]"
     assert matches(sequence(one, two), "a@1 ab@2 b@3") == ["1,2@2"]
+
+
+def test_b7_an_event_exactly_as_old_as_the_lateness_counts_and_an_older_one_is_late() -> None:
+    # Flink drops what equals its watermark; here only what is older than the lateness is late.
+    follower = Follower(Machine([sequence(A, B)]), lateness_ms=2_000, session_gap_ms=GAP_MS, max_delay_ms=86_400_000)
+    timeline = follower.new("s")
+    newest, exactly, older = stream("b@12 a@10 a@9.999")
+    assert follower.put(timeline, newest, log_time_ms=12_000).reason is None
+    assert [told(match) for match in follower.put(timeline, exactly, log_time_ms=12_000).matches] == ["2,1@12"]
+    assert follower.put(timeline, older, log_time_ms=12_000).reason is Reason.LATE
 
 
 def test_b8_the_oldest_start_wins_with_the_longest_loop() -> None:
@@ -101,6 +115,12 @@ def test_d1_correlated_steps_are_not_held_back() -> None:
 def test_d2_of_the_same_start_and_end_the_longest_wins_and_then_the_earliest() -> None:
     listener = sequence("step: a, action: a, times: {at_least: 1}", "action: b, optional: true", C)
     assert matches(listener, "a@1 a@2 b@3 b@4 c@5") == ["1,2,3,5@5"]
+    # One start and one end, with the loop or without it: the run with more events, not the shorter (1,4).
+    strict = sequence("action: c", "action: a, times: {at_least: 1}, next: true, optional: true", B)
+    assert matches(strict, "c@1 a@2 a@3 b@4") == ["1,2,3,4@4"]
+    # Of equally many the earliest events: the n at 2 and not the m at 3.
+    either = sequence(A, "action: m, optional: true", "action: n, optional: true", C)
+    assert matches(either, "a@1 n@2 m@3 c@4") == ["1,2,4@4"]
 
 
 def test_d3_a_not_wins_over_a_step_that_the_event_also_fits() -> None:
