@@ -1,0 +1,67 @@
+"""Every broken rule of arrival is found by the generated streams: the tests with a short lateness can fail."""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.properties import test_short_lateness as arrival
+
+from segma.flows import reapply
+
+MUTANTS: Final[dict[str, tuple[str, str]]] = {
+    "an event exactly as old as the lateness is late": (
+        "event.occurred_at_ms > self._lateness_ms",
+        "event.occurred_at_ms >= self._lateness_ms",
+    ),
+    "an event exactly as old as the delay is late": ("> self._max_delay_ms", ">= self._max_delay_ms"),
+    "an event still within the lateness is let go": ("occurred_at_ms < oldest_ms", "occurred_at_ms <= oldest_ms"),
+    "a deadline does not count as the newest time": (
+        "times = [match.matched_at_ms for match in fired]",
+        "times: list[int] = []",
+    ),
+    "a restart forgets the newest time": (
+        "timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms",
+        "timeline.clock_ms, timeline.newest_ms = stored.clock_ms, None",
+    ),
+    "a restart forgets what time alone has matched": (
+        "timeline.tail = tuple(map(from_stored, stored.tail))",
+        "timeline.tail = ()",
+    ),
+    "of equal times the last to come is first": (
+        "bisect_left(entries, place, key=lambda entry: entry.event.place)",
+        "bisect_left(entries, event.occurred_at_ms, key=lambda entry: entry.event.occurred_at_ms)",
+    ),
+    "ids do not part equal orders": (
+        "if not entries or place > entries[-1].event.place",
+        "if not entries or place[:2] >= entries[-1].event.place[:2]",
+    ),
+}
+
+
+def mutated(name: str, monkeypatch: pytest.MonkeyPatch) -> type[reapply.Follower]:
+    """The class with one rule broken. The text to break must stand in the source exactly once."""
+    source = Path(reapply.__file__).read_text(encoding="utf-8")
+    before, after = MUTANTS[name]
+    assert source.count(before) == 1, f"{name}: found {source.count(before)} times"
+    module = types.ModuleType("segma.flows.mutant_of_reapply")
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # msgspec resolves the fields' types there
+    exec(compile(source.replace(before, after), "mutant.py", "exec"), module.__dict__)
+    kind: type[reapply.Follower] = module.__dict__["Follower"]
+    return kind
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_streams_kill_the_mutant(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrival, "Follower", mutated(name, monkeypatch))
+    with pytest.raises((AssertionError, KeyError)):
+        _every_order_of_arrival()
+
+
+def _every_order_of_arrival() -> None:
+    arrival.test_what_is_late_is_left_out_and_the_rest_ends_with_the_ordered_answer()
+    arrival.test_of_equal_times_the_order_and_then_the_event_id_decide_whatever_comes_first()
