@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import secrets
 import sys
@@ -23,6 +24,9 @@ from segma.transport import open_log
 from segma.transport.config import load_installation, settings_of, wall_clock_ms
 from segma.transport.spool import Spool
 
+GC_THRESHOLD = 50_000
+"""Requests make no cycles that matter; looking for some after every 700 objects costs a tenth of the throughput."""
+
 
 class Worker(UvicornWorker):  # type: ignore[misc]
     """Uvicorn on uvloop and httptools; no access log: an address bar may hold a token."""
@@ -33,6 +37,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "lifespan": "on",
         "access_log": False,
         "server_header": False,
+        "date_header": False,
+        "proxy_headers": False,
     }
 
 
@@ -62,6 +68,7 @@ class Server(BaseApplication):
 
     def load(self) -> Any:
         """The application of one worker: everything that holds a thread or a file is opened behind the fork."""
+        gc.set_threshold(GC_THRESHOLD)
         settings = self._settings
         installation = load_installation(settings.config)
         sites = load_sites(installation, beside=settings.config)

@@ -6,10 +6,11 @@ table :data:`STATUS` says which answer that is. The events themselves stay bytes
 
 from __future__ import annotations
 
+import functools
 import hmac
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from segma.collector.sites import Place, Sites
@@ -62,8 +63,6 @@ class Arrival:
     token_problem: str = ""
     record: BeaconRecord | None = None
     key: bytes = b""
-    steps: list[str] = field(default_factory=list)
-    """Names of the steps that it has passed."""
 
     def at(self) -> Place:
         """The site; every step behind ``put_site`` has it."""
@@ -233,6 +232,7 @@ def put_server_record(arrival: Arrival, door: Door) -> None:
     )
 
 
+@functools.lru_cache(maxsize=4_096)
 def truncated(client: str) -> str:
     """A client's address as it may be kept: IPv4 to /24, IPv6 to /48; empty where it is none."""
     try:
@@ -273,7 +273,6 @@ def passed(arrival: Arrival, door: Door, steps: Sequence[Step]) -> BeaconRecord:
     """Take an arrival through the steps. Raises :class:`BadInput` at the step that refuses it."""
     for step in steps:
         step(arrival, door)
-        arrival.steps.append(step.__name__)
     if arrival.record is None:
         raise BadInput(Reason.NOT_JSON)
     return arrival.record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
@@ -21,7 +22,7 @@ class Place:
     server_key: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sites:
     """All sites; the workspaces' secrets (for ids); the keyring (for tokens)."""
 
@@ -31,7 +32,12 @@ class Sites:
 
     def allows_origin(self, origin: str) -> bool:
         """Whether any site's pages have this origin."""
-        return any(origin in place.origins for place in self.by_key.values())
+        return origin in self.origins
+
+    @functools.cached_property
+    def origins(self) -> frozenset[str]:
+        """Every site's origins."""
+        return frozenset().union(*(place.origins for place in self.by_key.values()))
 
     def leading_to(self, url: str, workspace: str | None) -> Place | None:
         """The site on whose allow-list a destination's host is; of this workspace, if it is known."""

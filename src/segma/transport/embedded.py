@@ -11,16 +11,15 @@ from segma.contracts.topics import Topic
 from segma.transport.config import Surroundings
 from segma.transport.reader import EmbeddedConsumer
 from segma.transport.store import Store
-from segma.transport.writer import Done, Writer
+from segma.transport.writer import Writer
 
 
 class EmbeddedPublisher:
     """The :class:`~segma.contracts.log.Publisher` of the embedded log; all publishers of a log share its writer."""
 
     def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        self._idle = threading.Condition()
-        self._under_way = 0
+        self.submit = writer.submit
+        """See :meth:`segma.contracts.log.Publisher.submit`."""
 
     def publish(self, records: Sequence[Outgoing]) -> list[PublishOutcome]:
         """See :meth:`segma.contracts.log.Publisher.publish`."""
@@ -35,25 +34,9 @@ class EmbeddedPublisher:
         stored.wait()
         return outcomes
 
-    def submit(self, records: Sequence[Outgoing], done: Done) -> None:
-        """See :meth:`segma.contracts.log.Publisher.submit`."""
-        with self._idle:
-            self._under_way += 1
-
-        def finished(result: list[PublishOutcome]) -> None:
-            try:
-                done(result)
-            finally:
-                with self._idle:
-                    self._under_way -= 1
-                    self._idle.notify_all()
-
-        self._writer.submit(records, finished)
-
     def close(self) -> None:
-        """See :meth:`segma.contracts.log.Publisher.close`."""
-        with self._idle:
-            self._idle.wait_for(lambda: self._under_way == 0)
+        """See :meth:`segma.contracts.log.Publisher.close`. The writer keeps the order: what comes last is done last."""
+        self.publish(())
 
 
 class EmbeddedLog:

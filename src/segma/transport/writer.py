@@ -67,19 +67,14 @@ class Writer:
             store.close()
 
     def _write(self, requests: list[_Request]) -> None:
-        outcomes: list[list[PublishOutcome]] = [[] for _ in requests]
-        groups: dict[str, tuple[list[Outgoing], list[tuple[int, int]]]] = {}
-        for number, request in enumerate(requests):
-            outcomes[number] = [_PENDING] * len(request.records)
-            for index, record in enumerate(request.records):
-                records, places = groups.setdefault(record.topic, ([], []))
-                records.append(record)
-                places.append((number, index))
-        for topic, (records, places) in groups.items():
-            for (number, index), outcome in zip(places, self._append(topic, records), strict=True):
-                outcomes[number][index] = outcome
-        for request, result in zip(requests, outcomes, strict=True):
-            request.done(result)
+        """Store a group, then answer each request: its outcomes lie behind one another in their topics' outcomes."""
+        groups: dict[str, list[Outgoing]] = {}
+        for request in requests:
+            for record in request.records:
+                groups.setdefault(record.topic, []).append(record)
+        outcomes = {topic: iter(self._append(topic, records)) for topic, records in groups.items()}
+        for request in requests:
+            request.done([next(outcomes[record.topic]) for record in request.records])
 
     def _append(self, topic: str, records: list[Outgoing]) -> Sequence[PublishOutcome]:
         try:
@@ -108,9 +103,6 @@ class Writer:
             more = True  # what was asked is stored; old records wait for the next time
         if not more:
             self._retained_ms[store.topic.name] = now_ms
-
-
-_PENDING: Final = LogUnavailable("not written")
 
 
 def _row(record: Outgoing, partitions: int) -> Row:
