@@ -95,8 +95,10 @@ class Store:
                     ("retention_ms", str(topic.retention_ms)),
                 ],
             )
+            # A file that is there already keeps its own number, whatever was asked for.
+            (partitions,) = connection.execute("SELECT value FROM meta WHERE name = 'partitions'").fetchone()
             connection.executemany(
-                "INSERT OR IGNORE INTO heads VALUES (?, 0, 0, 0)", [(number,) for number in range(topic.partitions)]
+                "INSERT OR IGNORE INTO heads VALUES (?, 0, 0, 0)", [(number,) for number in range(int(partitions))]
             )
             connection.execute("COMMIT")
         except sqlite3.Error as error:

@@ -1,0 +1,135 @@
+"""The collector's spool: what was acknowledged survives a crash at any byte, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segma.contracts.errors import LogUnavailable, SpoolFull
+from segma.contracts.log import Outgoing, PublishOutcome, Stored
+from segma.transport.spool import Spool
+
+
+class Publisher:
+    """Takes so many records, then is away."""
+
+    def __init__(self, takes: int = 10**9) -> None:
+        self.takes, self.taken = takes, list[Outgoing]()
+
+    def publish(self, records: Sequence[Outgoing]) -> list[PublishOutcome]:
+        outcomes: list[PublishOutcome] = []
+        for record in records:
+            if len(self.taken) < self.takes:
+                self.taken.append(record)
+                outcomes.append(Stored(0, len(self.taken), 0))
+            else:
+                outcomes.append(LogUnavailable("away"))
+        return outcomes
+
+    def submit(self, records: Sequence[Outgoing], done: Any) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+def record(number: int) -> Outgoing:
+    return Outgoing("t", b"k", b"v%d" % number)
+
+
+def drained(path: Path) -> list[Outgoing]:
+    spool, publisher = Spool(path, 1_000_000), Publisher()
+    spool.drain(publisher)
+    assert spool.is_empty
+    spool.close()
+    return publisher.taken
+
+
+def test_what_is_appended_comes_out_in_order_after_a_restart(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s", 1_000_000)
+    for number in range(10):
+        spool.append([record(number), Outgoing("t", b"", None, 3)])
+    assert spool.pending_bytes > 0
+    spool.close()
+    expected = [each for number in range(10) for each in (record(number), Outgoing("t", b"", None, 3))]
+    assert drained(tmp_path / "s") == expected
+    assert drained(tmp_path / "s") == []
+
+
+def test_a_crash_at_every_byte_keeps_what_was_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    spool, ends = Spool(path, 1_000_000), [0]
+    for number in range(4):
+        spool.append([record(number)])
+        ends.append(path.stat().st_size)
+    spool.close()
+    data = path.read_bytes()
+    for cut in range(len(data) + 1):
+        torn = tmp_path / f"cut{cut}"
+        torn.write_bytes(data[:cut])
+        whole = sum(end <= cut for end in ends[1:])
+        assert drained(torn) == [record(number) for number in range(whole)]
+
+
+def test_a_changed_byte_ends_what_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    spool = Spool(path, 1_000_000)
+    spool.append([record(0)])
+    first = path.stat().st_size
+    spool.append([record(1)])
+    spool.close()
+    data = bytearray(path.read_bytes())
+    data[first + 10] ^= 1
+    path.write_bytes(bytes(data))
+    assert drained(path) == [record(0)]
+
+
+def test_a_full_spool_takes_nothing_of_what_does_not_fit(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s", 100)
+    spool.append([record(0)])
+    with pytest.raises(SpoolFull):
+        spool.append([record(1), Outgoing("t", b"k", b"x" * 200)])
+    publisher = Publisher()
+    assert spool.drain(publisher) == 1
+    assert publisher.taken == [record(0)]
+    spool.append([record(2)])  # there is room again
+    spool.close()
+
+
+@pytest.mark.parametrize("takes", range(8))
+def test_draining_stops_where_the_log_is_away_and_goes_on_there(tmp_path: Path, takes: int) -> None:
+    path = tmp_path / "s"
+    spool = Spool(path, 1_000_000)
+    spool.append([record(number) for number in range(7)])
+    first = Publisher(takes)
+    assert spool.drain(first, batch=2) == takes
+    spool.append([record(7)])
+    spool.close()
+    assert first.taken + drained(path) == [record(number) for number in range(8)]
+
+
+def test_a_lost_position_repeats_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    spool = Spool(path, 1_000_000)
+    spool.append([record(number) for number in range(4)])
+    spool.drain(Publisher(2))
+    spool.close()
+    (tmp_path / "s.drained").unlink()
+    assert drained(path) == [record(number) for number in range(4)]
+
+
+def test_a_position_of_a_file_that_was_emptied_hides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    spool = Spool(path, 1_000_000)
+    spool.append([record(0)])
+    spool.close()
+    # A crash between emptying the file and writing the position leaves an old position behind.
+    (tmp_path / "s.drained").write_bytes(b"%d" % path.stat().st_size)
+    path.write_bytes(b"")
+    spool = Spool(path, 1_000_000)
+    spool.append([record(1)])
+    spool.close()
+    assert drained(path) == [record(1)]
