@@ -147,7 +147,7 @@ class Delivery:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda answer: isinstance(answer, Trouble) and not answer.lasting),
             stop=lambda state: state.attempt_number >= ATTEMPTS or self._stopping(),
-            wait=_longer_of_asked(tenacity.wait_exponential_jitter(FIRST_WAIT_S, LONGEST_WAIT_S)),
+            wait=_longer_of_asked(tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)),
             sleep=self._pause,
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )

@@ -1,0 +1,55 @@
+"""A sink in memory, for the loop's tests: it can be told to have trouble, and it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from segma.contracts.errors import ConfigError, Problem
+from segma.contracts.reasons import Reason
+from segma.sinks.base import Answer, Change, Done, Member, Trouble
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class MemorySink:
+    """Lists as sets. ``trouble``: answers to give first. ``crash_at``: die before (even) or after (odd) a call."""
+
+    def __init__(self, lists: dict[str, set[str]] | None = None) -> None:
+        self.lists = lists if lists is not None else {}
+        self.trouble: list[Trouble] = []
+        self.calls: list[Change] = []
+        self.crash_at = -1
+
+    def apply(self, changes: Sequence[Change]) -> list[Answer]:
+        return [self._apply(change) for change in changes]
+
+    def _apply(self, change: Change) -> Answer:
+        if self.crash_at == 2 * len(self.calls):
+            raise Crash
+        self.calls.append(change)
+        if self.trouble:
+            return self.trouble.pop(0)
+        if change.only_if_in and change.address not in self.lists.get(change.only_if_in, set()):
+            return Trouble(Reason.UNSUBSCRIBED, lasting=True)
+        changed = []
+        for name in change.add:
+            if change.address not in self.lists.setdefault(name, set()):
+                self.lists[name].add(change.address)
+                changed.append(f"+{name}")
+        for name in change.remove:
+            if change.address in self.lists.get(name, set()):
+                self.lists[name].remove(change.address)
+                changed.append(f"-{name}")
+        if self.crash_at == 2 * len(self.calls) - 1:
+            raise Crash
+        return Done(tuple(changed))
+
+    def members(self, list_name: str) -> Iterator[Member]:
+        if list_name not in self.lists:
+            raise ConfigError([Problem("lists", list_name, "no such list", "one that is there")])
+        yield from (Member(address) for address in sorted(self.lists[list_name]))
+
+    def close(self) -> None:
+        pass
