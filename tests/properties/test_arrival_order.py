@@ -105,3 +105,21 @@ def test_an_event_older_than_the_lateness_is_late_and_one_exactly_that_old_count
     assert at(10_000, "a") is Reason.DUPLICATE
     assert at(10_000, "d", log_ms=15_001) is Reason.LATE
     assert at(10_000, "e", log_ms=15_000) is None
+
+
+def test_an_id_that_was_let_go_is_known_though_its_time_has_moved() -> None:
+    case = next(cases(24, 1))
+    follower = Follower(Machine([]), lateness_ms=3_000, session_gap_ms=GAP_MS, max_delay_ms=60_000, max_events=3)
+    timeline = follower.new("s")
+
+    def at(ms: int, event_id: str) -> Reason | None:
+        nonlocal timeline
+        timeline = follower.decode(follower.encode(timeline))
+        event = replaced(case.events[0], event_id=event_id, occurred_at_ms=ms, provisional=False)
+        return follower.put(timeline, event, log_time_ms=0).reason
+
+    assert at(1_000, "a") is None
+    assert at(20_000, "b") is None
+    assert at(19_000, "a") is Reason.DUPLICATE
+    assert [at(20_000 + 4_000 * number, f"c{number}") for number in range(1, 6)] == [None] * 5
+    assert at(40_000, "a") is None, "of the ids that were let go only so many are remembered"

@@ -49,13 +49,30 @@ class _Entry(NamedTuple):
 class Timeline:
     """One subscriber's recent past. Belongs to the :class:`Follower` that made it."""
 
-    __slots__ = ("advanced", "clock_ms", "entries", "floor", "newest_ms", "overflowed", "session", "state", "tail")
+    __slots__ = (
+        "advanced",
+        "clock_ms",
+        "entries",
+        "floor",
+        "gone",
+        "known",
+        "newest_ms",
+        "overflowed",
+        "session",
+        "state",
+        "tail",
+    )
 
     def __init__(self, state: State) -> None:
         self.state = state
         """After the last event, no time passed since."""
         self.session: Session | None = None
         self.entries: list[_Entry] = []
+        self.known: set[str] = set()
+        """The ids of :attr:`entries`."""
+        self.gone: dict[str, int] = {}
+        """Ids that were let go, oldest first, with their times: a beacon that is sent again late comes with the same
+        ids and another skew, so its time alone does not tell that it is a repetition."""
         self.clock_ms: int | None = None
         """Up to where the log time has fired deadlines."""
         self.advanced = state
@@ -86,6 +103,7 @@ class _StoredTimeline(Value, frozen=True):
     newest_ms: int | None
     floor: tuple[int, int, str] | None
     overflowed: int
+    gone: tuple[tuple[str, int], ...] = ()
     schema: int = written(1)
 
 
@@ -120,8 +138,10 @@ class Follower:
         An event whose id is known is a duplicate, unless it brings the verdict on a click that was provisional.
         """
         entries = timeline.entries
-        known = next((index for index, entry in enumerate(entries) if entry.event.event_id == event.event_id), None)
-        if known is not None:
+        if event.event_id in timeline.gone:
+            return Applied(Reason.DUPLICATE)
+        if event.event_id in timeline.known:
+            known = next(index for index, entry in enumerate(entries) if entry.event.event_id == event.event_id)
             if event.provisional or not entries[known].event.provisional:
                 return Applied(Reason.DUPLICATE)
             return self._reapplied(timeline, known, known + 1, _judged(entries[known].event, event))
@@ -164,6 +184,7 @@ class Follower:
                 timeline.newest_ms,
                 timeline.floor,
                 timeline.overflowed,
+                tuple(timeline.gone.items()),
             )
         )
 
@@ -177,6 +198,8 @@ class Follower:
             _Entry(entry.event, machine.decode(entry.state), entry.session, tuple(map(from_stored, entry.made)))
             for entry in stored.entries
         ]
+        timeline.known = {entry.event.event_id for entry in timeline.entries}
+        timeline.gone = dict(stored.gone)
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
         timeline.tail = tuple(map(from_stored, stored.tail))
         timeline.floor, timeline.overflowed = stored.floor, stored.overflowed
@@ -202,6 +225,7 @@ class Follower:
             state, session = timeline.state, timeline.session
         again = [event, *(entry.event for entry in entries[rest:])]
         del entries[first:]
+        timeline.known.add(event.event_id)
         own: Session | None = None
         for each in again:
             into = extended(session, each, gap_ms=self._session_gap_ms)
@@ -238,7 +262,20 @@ class Follower:
             gone += over
         if gone:
             timeline.floor = entries[gone - 1].event.place
+            self._remember(timeline, [entry.event for entry in entries[:gone]])
             del entries[:gone]
+
+    def _remember(self, timeline: Timeline, events: Sequence[Event]) -> None:
+        """Keep the ids of events that are let go for as long as a repetition could still count."""
+        newest_ms = timeline.newest_ms or 0
+        for event in events:
+            timeline.known.discard(event.event_id)
+            timeline.gone[event.event_id] = event.occurred_at_ms
+        while timeline.gone:
+            oldest, at_ms = next(iter(timeline.gone.items()))
+            if len(timeline.gone) <= self._max_events and newest_ms - at_ms <= self._max_delay_ms:
+                return
+            del timeline.gone[oldest]
 
 
 def _judged(before: Event, verdict: Event) -> Event:

@@ -1,0 +1,135 @@
+"""``segma import``, ``link`` and ``tokens``: people in, links out, addresses nowhere else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from click.testing import CliRunner, Result
+
+from segma.cli.__main__ import cli
+from segma.contracts.topics import ROWS, SUBSCRIBERS
+from segma.transport import open_log
+from segma.transport.config import Settings
+
+CONFIG = """
+token_keys: {file: keys}
+workspaces:
+  demo:
+    secret: {file: secret}
+    sites: {shop: {key: shop-key, token_param: t, campaign_param: c}}
+    accounts: {mailbox: {sink: file}}
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "segma.yaml").write_text(CONFIG)
+    (tmp_path / "secret").write_text("s" * 40)
+    (tmp_path / "keys").write_text(f"k1 {'ab' * 64}\n")
+    lists = tmp_path / "data" / "lists" / "demo" / "mailbox"
+    lists.mkdir(parents=True)
+    (lists / "newsletter.txt").write_text("Anna@Example.org\nben@example.org\n")
+    return tmp_path
+
+
+def segma(home: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, [*words, "--home", str(home)])
+
+
+def said(result: Result) -> dict[str, object]:
+    assert result.exit_code == 0, result.output
+    found: dict[str, object] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+def test_importing_twice_changes_nothing(home: Path) -> None:
+    first = said(segma(home, "import", "demo/mailbox", "newsletter", "--json"))
+    assert (first["people"], first["new"]) == (2, 2)
+    tokens = segma(home, "tokens", "demo").stdout
+    again = said(segma(home, "import", "demo/mailbox", "newsletter", "--json"))
+    assert (again["people"], again["new"]) == (2, 0)
+    assert segma(home, "tokens", "demo").stdout == tokens
+
+
+def test_no_address_stands_in_a_record_but_the_directorys(home: Path) -> None:
+    segma(home, "import", "demo/mailbox", "newsletter")
+    log = open_log(Settings(data=home / "data"))
+    for topic in log.topics():
+        text = b"".join(record.key + (record.value or b"") for record in log.reader(topic.name).poll(1_000))
+        assert (b"example.org" in text.lower()) == (topic.name == SUBSCRIBERS), topic.name
+    assert len(log.reader(ROWS).poll(1_000)) == 2
+    log.close()
+
+
+def test_a_csv_is_read_and_its_mistakes_are_named_by_line(home: Path, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text("address,name\ncleo@example.org,Cleo\n")
+    assert said(segma(home, "import", "demo/mailbox", "newsletter", "--csv", str(table), "--json"))["new"] == 1
+    table.write_text("address,name\nno address,X\nok@example.org,Y\n,Z\n")
+    wrong = segma(home, "import", "demo/mailbox", "newsletter", "--csv", str(table))
+    assert wrong.exit_code == 2
+    assert f"{table}:2" in wrong.stderr
+    assert f"{table}:4" in wrong.stderr
+    table.write_text("mail\nx@example.org\n")
+    assert segma(home, "import", "demo/mailbox", "newsletter", "--csv", str(table)).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("import", "demo/nobody", "newsletter"),
+        ("import", "demo/mailbox", "nolist"),
+        ("link", "nowhere", "a@b.example", "--url", "https://shop.example/"),
+        ("tokens", "nowhere"),
+    ],
+)
+def test_what_is_not_there_is_told(home: Path, words: tuple[str, ...]) -> None:
+    result = segma(home, *words)
+    assert result.exit_code == 2
+    assert "problem" in result.stderr
+
+
+def test_a_link_carries_the_persons_token(home: Path) -> None:
+    segma(home, "import", "demo/mailbox", "newsletter")
+    words = (
+        "link",
+        "demo",
+        "anna@example.org",
+        "--url",
+        "https://shop.example/a?x=1",
+        "--campaign",
+        "spring",
+        "--json",
+    )
+    told = said(segma(home, *words))
+    query = parse_qs(urlsplit(str(told["link"])).query)
+    assert query == {"x": ["1"], "t": [told["token"]], "c": ["spring"]}
+    same = said(segma(home, "link", "demo", str(told["subscriber"]), "--url", "https://shop.example/", "--json"))
+    assert same["token"] == told["token"]
+    assert "example.org" not in str(told)
+
+
+def test_a_redirect_link_leads_through_the_collector(home: Path) -> None:
+    segma(home, "import", "demo/mailbox", "newsletter")
+    words = ("link", "demo", "ben@example.org", "--url", "https://shop.example/a", "--redirect", "https://c.example")
+    link = segma(home, *words).stdout.strip()
+    assert link.startswith("https://c.example/r/k1.")
+    assert parse_qs(urlsplit(link).query) == {"u": ["https://shop.example/a"]}
+
+
+def test_an_unknown_person_has_no_link(home: Path) -> None:
+    result = segma(home, "link", "demo", "nobody@example.org", "--url", "https://shop.example/")
+    assert result.exit_code == 1
+    assert "nobody" not in result.stderr
+
+
+def test_the_file_for_an_upload_is_its_owners_alone(home: Path, tmp_path: Path) -> None:
+    segma(home, "import", "demo/mailbox", "newsletter")
+    target = tmp_path / "upload.csv"
+    assert segma(home, "tokens", "demo", "--out", str(target)).exit_code == 0
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert target.read_text().splitlines()[0] == "address,token"
+    assert "anna@example.org" in target.read_text()
