@@ -10,8 +10,9 @@ from typing import Any
 
 import falcon.testing
 
-from segma.collector.app import Core, Outside, create_app
+from segma.collector.app import create_app
 from segma.collector.config import Bundle, load_sites
+from segma.collector.core import Core, Outside
 from segma.collector.intake import Intake
 from segma.contracts.beacons import BeaconRecord
 from segma.contracts.codec import msgpack_reader

@@ -15,8 +15,9 @@ import structlog
 from gunicorn.app.base import BaseApplication
 from uvicorn_worker import UvicornWorker
 
-from segma.collector.app import Core, Outside, create_app
+from segma.collector.app import create_app
 from segma.collector.config import CollectorSettings, load_bundle, load_sites
+from segma.collector.core import Core, Outside
 from segma.collector.intake import Intake
 from segma.contracts.errors import SegmaError
 from segma.contracts.topics import fixed_topics

@@ -148,6 +148,8 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, Saved]):
             for record, log_time_ms in batch.records:
                 self._take(record, log_time_ms, out)
             for key in self._people.due(batch.log_time_ms):
+                if key.partition("/")[0] not in self._shared.following:
+                    continue  # the workspace was taken out of the installation: nobody is moved for it
                 person = self._people.get(key)
                 followed = self._of(key).pass_time(person, batch.log_time_ms)
                 self._people.put(key, person)

@@ -1,0 +1,134 @@
+"""What the collector's resources share: the sites, the way to the log, the meters, the shares of its clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import falcon
+import falcon.asgi
+import limits
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from segma.collector.config import Bundle
+from segma.collector.intake import Intake
+from segma.collector.pipeline import STATUS, Arrival, Door
+from segma.collector.sites import Place, Sites
+from segma.contracts.codec import to_json, to_msgpack
+from segma.contracts.errors import BadInput, SpoolFull
+from segma.contracts.log import Outgoing
+from segma.contracts.rows import DeadLetter
+from segma.contracts.topics import DEAD_LETTERS
+
+RETRY_AFTER_S: Final = 5
+HANDFUL: Final = 16
+MAX_CLIENTS: Final = 10_000
+"""Clients whose handful is remembered; what was paid for is forgotten with them."""
+LETTERS_PER_S: Final = 20
+"""Refused bodies kept a second: enough to see what is wrong, too few to fill a disk from outside."""
+log_line = structlog.get_logger("collector")
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the application takes from outside: the clock and chance."""
+
+    now_ms: Callable[[], int]
+    unique: Callable[[], str]
+
+
+class Meters:
+    """The metrics. Labels are closed sets."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.stored = Counter("segma_beacons_stored_total", "Stored, by door.", ["door"], registry=self.registry)
+        self.refused = Counter("segma_beacons_refused_total", "Refused.", ["reason"], registry=self.registry)
+        self.lost = Counter("segma_clicks_lost_total", "Redirects and pixels not stored.", registry=self.registry)
+        self.spooled = Gauge("segma_spool_bytes", "Waiting for the log.", registry=self.registry)
+        self.seconds = Histogram("segma_beacon_seconds", "From body to stored.", registry=self.registry)
+
+
+class Core:
+    """What all resources share."""
+
+    def __init__(self, sites: Sites, bundle: Bundle, outside: Outside, open_intake: Callable[[], Intake]) -> None:
+        self.sites, self.bundle, self.outside = sites, bundle, outside
+        self.meters = Meters()
+        self._open_intake = open_intake
+        self._intake: Intake | None = None
+        self._paid: dict[tuple[str, str], int] = {}
+        self._limiter = limits.strategies.FixedWindowRateLimiter(limits.storage.MemoryStorage())
+        self._letters = limits.RateLimitItemPerSecond(LETTERS_PER_S)
+        self._shares = {key: share_of(place) for key, place in sites.by_key.items()}
+        self.door = Door(sites, self.admits)
+
+    @property
+    def intake(self) -> Intake:
+        """The way to the log, opened with the event loop."""
+        if self._intake is None:
+            self._intake = self._open_intake()
+        return self._intake
+
+    def admits(self, place: Place, client: str) -> bool:
+        """Take one of a client's share; False if there is none left."""
+        # PERF: the limiter costs more than all other steps, so a client's share is taken a handful at a time.
+        whose = (place.site.key, client)
+        left = self._paid.get(whose, 0)
+        if not left:
+            share = self._shares[place.site.key]
+            handful = max(min(HANDFUL, share.amount // 8), 1)
+            if self._limiter.hit(share, *whose, cost=handful):
+                left = handful
+            elif not self._limiter.hit(share, *whose):
+                return False
+            else:
+                left = 1
+        if len(self._paid) > MAX_CLIENTS:
+            self._paid.clear()
+        self._paid[whose] = left - 1
+        return True
+
+    async def refuse(self, resp: falcon.asgi.Response, arrival: Arrival, error: BadInput, *, keep: bool) -> None:
+        """Answer with the reason, and keep the body as a dead letter (never a server's: it may hold an address)."""
+        self.meters.refused.labels(str(error.reason)).inc()
+        resp.status = STATUS[error.reason]
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = to_json({"reason": str(error.reason), "detail": error.detail})
+        if STATUS[error.reason] in {429, 503}:
+            resp.set_header("Retry-After", str(RETRY_AFTER_S))
+        elif self._limiter.hit(self._letters, "letters"):
+            letter = self._letter(arrival, error, keep=keep)
+            try:
+                await self.intake.store([Outgoing(DEAD_LETTERS, b"http", to_msgpack(letter))])
+            except SpoolFull:
+                log_line.warning("refusal_not_kept", reason=str(error.reason))
+
+    def _letter(self, arrival: Arrival, error: BadInput, *, keep: bool) -> DeadLetter:
+        place = arrival.place
+        return DeadLetter(
+            reason=str(error.reason),
+            topic="http",
+            partition=-1,
+            offset=-1,
+            at_ms=arrival.received_at_ms,
+            detail=error.detail,
+            workspace=place.workspace if place is not None else "",
+            site=place.name if place is not None else "",
+            value=arrival.body[: DeadLetter.MAX_SAMPLE_BYTES] if keep else b"",
+            size=len(arrival.body),
+        )
+
+    async def close(self) -> None:
+        """Release the log."""
+        if self._intake is not None:
+            await self._intake.close()
+            self._intake = None
+
+
+def share_of(place: Place) -> limits.RateLimitItem:
+    """A client's share: ``rate_burst`` beacons in as many seconds as ``rate_per_s`` fills it."""
+    seconds = max(round(place.site.rate_burst / place.site.rate_per_s), 1)
+    return limits.RateLimitItemPerSecond(place.site.rate_burst, seconds)

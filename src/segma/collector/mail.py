@@ -1,0 +1,120 @@
+"""Links and pictures in mails: the click redirect and the open pixel."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import falcon
+import falcon.asgi
+
+from segma.collector.core import Core
+from segma.collector.pipeline import Arrival, truncated
+from segma.collector.scanners import is_proxy, scanner_sign
+from segma.collector.sites import destination, with_parameters
+from segma.contracts.beacons import BeaconRecord, Source
+from segma.contracts.codec import to_msgpack
+from segma.contracts.errors import BadInput, BadToken
+from segma.contracts.log import Outgoing
+from segma.contracts.reasons import Reason
+from segma.contracts.tokens import Claims
+from segma.contracts.topics import BEACONS
+
+REDIRECT_WAIT_S: Final = 0.3
+"""How long a redirect waits for its record: a customer's mail must never hang on our log."""
+PIXEL: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+
+
+class Mail:
+    """Links and pictures in mails. They always answer, whatever becomes of their record."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def store(self, req: falcon.asgi.Request, claims: Claims, site: str, record: dict[str, Any]) -> None:
+        """Store a click or an open, waiting for a moment only."""
+        core = self._core
+        value = BeaconRecord(
+            workspace=claims.workspace,
+            site=site,
+            received_at_ms=core.outside.now_ms(),
+            body=b"",
+            subscriber=claims.subscriber,
+            token_issued_at_s=claims.issued_at_s,
+            ip=truncated(req.remote_addr),
+            user_agent=(req.user_agent or "")[:256],
+            **record,
+        )
+        key = f"{claims.workspace}/{claims.subscriber}".encode()
+        storing = asyncio.ensure_future(core.intake.store([Outgoing(BEACONS, key, to_msgpack(value))]))
+        storing.add_done_callback(self._counted)
+        await asyncio.wait([storing], timeout=REDIRECT_WAIT_S)
+
+    def _counted(self, storing: asyncio.Future[None]) -> None:
+        if storing.cancelled() or storing.exception() is not None:
+            self._core.meters.lost.inc()
+        else:
+            self._core.meters.stored.labels("mail").inc()
+
+    def claims(self, token: str) -> Claims | None:
+        """What a token says; None if it is not believed."""
+        now_s = self._core.outside.now_ms() // 1_000
+        try:
+            return self._core.sites.keyring.open(token, workspace=None, now_s=now_s)
+        except BadToken as error:
+            self._core.meters.refused.labels(str(error.reason)).inc()
+            return None
+
+
+class Redirect(Mail):
+    """``GET /r/{token}``: to the token's destination, or to one on the site's allow-list."""
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str) -> None:
+        """302, with the person's token and this click's id as parameters."""
+        core = self._core
+        claims = self.claims(token)
+        sealed = claims.destination if claims is not None else ""
+        url = sealed or req.get_param("u") or ""
+        place = core.sites.leading_to(url, claims.workspace if claims is not None else None)
+        if place is None and sealed and claims is not None:
+            place = core.sites.first_of(claims.workspace)
+        parts = destination(url)
+        if parts is None or place is None:
+            arrival = Arrival(b"", core.outside.now_ms())
+            await core.refuse(resp, arrival, BadInput(Reason.BAD_DESTINATION), keep=False)
+            return
+        site = place.site
+        campaign = req.get_param(site.campaign_param) or ""
+        parameters = {site.campaign_param: campaign[:200]}
+        if claims is not None:
+            click = core.outside.unique()
+            parameters |= {site.token_param: token, site.click_param: click}
+            properties = {"campaign": campaign[:200], "destination": f"{parts.netloc}{parts.path}"[:500]}
+            if sign := scanner_sign(req.method, req.user_agent or ""):
+                properties["scanner"] = sign
+            await self.store(
+                req, claims, place.name, {"source": Source.REDIRECT, "click": click, "properties": properties}
+            )
+        resp.set_header("Cache-Control", "no-store")
+        resp.set_header("Referrer-Policy", "no-referrer")
+        resp.location = with_parameters(parts, parameters)
+        resp.status = 302
+
+    async def on_head(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str) -> None:
+        """A scanner's look: the same answer, noted as such."""
+        await self.on_get(req, resp, token)
+
+
+class Pixel(Mail):
+    """``GET /o/{token}.gif``: a picture, always."""
+
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str) -> None:
+        """200 with one transparent point."""
+        claims = self.claims(token.removesuffix(".gif"))
+        if claims is not None:
+            campaign = (req.get_param("utm_campaign") or "")[:200]
+            properties = {"campaign": campaign} | ({"machine": "true"} if is_proxy(req.user_agent or "") else {})
+            await self.store(req, claims, "", {"source": Source.PIXEL, "properties": properties})
+        resp.content_type = "image/gif"
+        resp.set_header("Cache-Control", "no-store, private")
+        resp.data = PIXEL
