@@ -14,7 +14,7 @@ import yaml
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from segma.collector.config import Bundle
-from segma.collector.core import Core
+from segma.collector.core import Core, client_of
 from segma.collector.mail import Pixel, Redirect
 from segma.collector.pipeline import (
     MAX_BODY_BYTES,
@@ -52,7 +52,7 @@ class Beacons:
             core.outside.now_ms(),
             origin,
             "" if self._cross_origin else req.get_header("Authorization") or "",
-            req.remote_addr,
+            client_of(req),
             req.user_agent or "",
         )
         try:

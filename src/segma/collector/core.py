@@ -132,3 +132,12 @@ def share_of(place: Place) -> limits.RateLimitItem:
     """A client's share: ``rate_burst`` beacons in as many seconds as ``rate_per_s`` fills it."""
     seconds = max(round(place.site.rate_burst / place.site.rate_per_s), 1)
     return limits.RateLimitItemPerSecond(place.site.rate_burst, seconds)
+
+
+def client_of(req: falcon.asgi.Request) -> str:
+    """The address that the connection came from; empty where the server does not know it.
+
+    Forwarded headers are not believed: anybody may send them.
+    """
+    client = req.scope.get("client")
+    return str(client[0]) if client else ""

@@ -7,7 +7,7 @@ comes queues behind it, so a device's order holds.
 from __future__ import annotations
 
 import asyncio
-import threading
+import collections
 from collections.abc import Sequence
 from typing import Final
 
@@ -30,8 +30,8 @@ class Intake:
         self._publisher = log.publisher()
         self._spool = spool
         self._loop = asyncio.get_running_loop()
-        self._lock = threading.Lock()
-        self._answers: list[_Answer] = []
+        self._answers: collections.deque[_Answer] = collections.deque()
+        self._called = False
         self._drainer = self._loop.create_task(self._drain())
 
     @property
@@ -50,17 +50,17 @@ class Intake:
 
     def _answered(self, stored: asyncio.Future[bool], outcomes: list[PublishOutcome]) -> None:
         """On the writer's thread: one call into the loop answers many requests."""
-        # PERF: `call_soon_threadsafe` wakes the loop through a socket; once a group commit, not once a beacon.
-        with self._lock:
-            self._answers.append((stored, outcomes))
-            first = len(self._answers) == 1
-        if first:
+        # PERF: `call_soon_threadsafe` wakes the loop through a socket; once for many answers, not once a beacon.
+        self._answers.append((stored, outcomes))
+        if not self._called:
+            self._called = True
             self._loop.call_soon_threadsafe(self._answer_all)
 
     def _answer_all(self) -> None:
-        with self._lock:
-            answers, self._answers = self._answers, []
-        for stored, outcomes in answers:
+        # In this order: what comes after the flag is down calls again.
+        self._called = False
+        while self._answers:
+            stored, outcomes = self._answers.popleft()
             if not stored.done():
                 stored.set_result(not any(isinstance(outcome, LogError) for outcome in outcomes))
 

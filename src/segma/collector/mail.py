@@ -8,7 +8,7 @@ from typing import Any, Final
 import falcon
 import falcon.asgi
 
-from segma.collector.core import Core
+from segma.collector.core import Core, client_of
 from segma.collector.pipeline import Arrival, truncated
 from segma.collector.scanners import is_proxy, scanner_sign
 from segma.collector.sites import destination, with_parameters
@@ -41,7 +41,7 @@ class Mail:
             body=b"",
             subscriber=claims.subscriber,
             token_issued_at_s=claims.issued_at_s,
-            ip=truncated(req.remote_addr),
+            ip=truncated(client_of(req)),
             user_agent=(req.user_agent or "")[:256],
             **record,
         )
