@@ -234,6 +234,8 @@ class People(threading.Thread):
         self.open = False
         self.failure: BaseException | None = None
         self.repeated = 0
+        self.walked = 0
+        """Rounds that were answered whole."""
 
     def run(self) -> None:
         """Walk until there is nothing more to walk."""
@@ -242,6 +244,7 @@ class People(threading.Thread):
                 while (number := self.rounds.get()) is not None:
                     for events in script(self.person, number):
                         self._send(session, events)
+                    self.walked += 1
         except BaseException as error:
             self.failure = error
             raise
