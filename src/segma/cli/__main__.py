@@ -13,6 +13,7 @@ from segma.contracts.errors import SegmaError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("segma.cli.demo", "The whole trip on this machine: inbox, shop, lists that change within a second."),
+    "init": ("segma.cli.init", "Write the files of a new installation."),
     "up": ("segma.cli.up", "Start collector, flow, delivery and console, and keep them running."),
     "down": ("segma.cli.up", "Stop what runs in a home."),
     "test": ("segma.cli.check", "Run the project's own tests."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Final
 import click
 import yaml
 
+from segma.cli.init import write_secrets
 from segma.cli.output import Exit, err, fail
 from segma.cli.people import import_people
 from segma.cli.supervise import running, supervise
@@ -25,7 +25,6 @@ from segma.cli.up import (
     sdk_bundle,
     wait_for_stop,
 )
-from segma.contracts.tokens import KEY_BYTES
 from segma.sinks.base import Member
 from segma.transport.config import load_installation
 
@@ -42,8 +41,7 @@ LIST: Final = "newsletter"
 def write_demo(home: Path, addresses: Addresses) -> None:
     """Write ``segma.yaml`` for these addresses; secrets, listeners and the list's file where they are not there yet."""
     home.mkdir(parents=True, exist_ok=True)
-    _write_once(home / "secrets" / "demo", secrets.token_hex(32))
-    _write_once(home / "secrets" / "token-keys", f"k1 {secrets.token_hex(KEY_BYTES)}")
+    write_secrets(home, "demo")
     (home / "segma.yaml").write_text(yaml.safe_dump(_installation(addresses), sort_keys=False), encoding="utf-8")
     (home / "listeners").mkdir(exist_ok=True)
     for name in LISTENERS:
@@ -54,14 +52,6 @@ def write_demo(home: Path, addresses: Addresses) -> None:
     if not newsletter.exists():
         newsletter.parent.mkdir(parents=True, exist_ok=True)
         newsletter.write_text("".join(f"{person.address}\n" for person in PEOPLE), encoding="utf-8")
-
-
-def _write_once(path: Path, secret: str) -> None:
-    if path.exists():
-        return
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(f"{secret}\n", encoding="ascii")
 
 
 def _examples() -> Path:

@@ -1,0 +1,55 @@
+"""``segma init``: what it writes is an installation; what is there stays."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from segma.cli.__main__ import cli
+from segma.flows.config import load_shared
+from segma.transport.config import load_installation, load_keyring
+
+
+def init(home: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["init", "--home", str(home), "--origin", "https://shop.example", *words])
+
+
+def test_what_it_writes_every_room_can_read(tmp_path: Path) -> None:
+    result = init(tmp_path, "--workspace", "acme", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["account"] == "acme/mailbox"
+    config = tmp_path / "segma.yaml"
+    installation = load_installation(config)
+    load_keyring(installation, beside=config)
+    assert installation.workspaces["acme"].sites["site"].origins == ("https://shop.example",)
+    assert set(load_shared(installation, beside=config).following) == {"acme"}
+    assert (tmp_path / "listeners" / "looked-twice.yaml").exists()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in sorted((tmp_path / "secrets").iterdir())] == [0o600, 0o600]
+    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+
+
+def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
+    assert init(tmp_path).exit_code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    again = init(tmp_path, "--workspace", "other")
+    assert again.exit_code == 2
+    assert "is there already" in again.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("origin", ["shop.example", "ftp://shop.example", "https://shop.example/path", "https://"])
+def test_an_origin_is_scheme_and_host(tmp_path: Path, origin: str) -> None:
+    result = CliRunner().invoke(cli, ["init", "--home", str(tmp_path), "--origin", origin])
+    assert result.exit_code == 2
+    assert "https://shop.example" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_name_writes_nothing(tmp_path: Path) -> None:
+    result = init(tmp_path, "--workspace", "Not A Name")
+    assert result.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
