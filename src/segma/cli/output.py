@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import IntEnum
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from rich.console import Console
 
@@ -25,7 +25,10 @@ class Exit(IntEnum):
     ALREADY_RUNNING = 4
 
 
-out = Console(soft_wrap=True, highlight=False)
+WIDTH_IN_A_FILE: Final = 160
+"""Columns where there is no terminal: a table that is read later in a log or a file is not cut to 80."""
+
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
