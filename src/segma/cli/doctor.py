@@ -82,7 +82,7 @@ def installation(home: Path) -> list[Finding]:
     """The settings, the secrets, the listeners, and what runs."""
     config = home / "segma.yaml"
     if not config.exists():
-        return [Finding("segma.yaml", None, f"none in {home}", "`segma demo` writes one to start from")]
+        return [Finding("segma.yaml", None, f"none in {home}", "`segma init` writes one")]
     findings = [_looked("segma.yaml", lambda: f"{len(load_installation(config).workspaces)} workspace(s)")]
     if findings[0].ok:
         loaded = load_installation(config)
