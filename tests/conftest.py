@@ -1,10 +1,12 @@
-"""Rules for the whole suite: on CI a skipped test is a failed run."""
+"""Rules for the whole suite, and the one Kafka broker that its tests share."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from tests.broker import Broker, missing
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -16,3 +18,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if skipped and os.environ.get("CI") and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter.write_line(f"{skipped} test(s) skipped: CI must run them all", red=True)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A running broker: nobody kills this one. Installations on it are kept apart by their prefixes."""
+    if lacking := missing():
+        pytest.skip(f"a real Kafka needs {lacking}: install them (Debian: default-jre-headless, maven)")
+    made = Broker(tmp_path_factory.mktemp("kafka"))
+    made.start()
+    yield made
+    made.stop()

@@ -10,5 +10,11 @@ from segma.transport.embedded import EmbeddedLog
 
 
 def open_log(settings: Settings, *, clock: Callable[[], int] = wall_clock_ms) -> Log:
-    """The log that the settings choose. ``clock``: milliseconds since the epoch, to stamp records with."""
+    """The log that the settings choose. ``clock``: milliseconds since the epoch, to stamp records with (Kafka's broker
+    has its own).
+    """
+    if settings.log == "kafka":
+        from segma.transport.kafka import KafkaLog  # noqa: PLC0415 - librdkafka is loaded by those who use it
+
+        return KafkaLog(settings, Surroundings(now_ms=clock))
     return EmbeddedLog(settings.data / "log", Surroundings(now_ms=clock))

@@ -11,10 +11,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from segma.contracts.errors import ConfigError, Problem
@@ -50,8 +50,34 @@ class Settings(BaseSettings):
     """The installation's file."""
     data: Path = Path(".segma/data")
     """The directory of everything that is written: log, spools, recovery stores, lists of the file sink."""
-    log: Literal["embedded"] = "embedded"
+    log: Literal["embedded", "kafka"] = "embedded"
     """Which log."""
+    kafka_servers: str = "127.0.0.1:9092"
+    """``host:port``, several with commas."""
+    kafka_prefix: str = Field(default="segma.", pattern=r"^[a-zA-Z0-9._-]{0,60}$")
+    """In front of the names of topics and groups: installations that share a cluster never meet."""
+    kafka_replication: int = Field(default=-1, ge=-1, le=10)
+    """Copies of a topic made anew; -1: as the cluster's default says. From 3 on, two of them confirm."""
+    kafka_timeout_ms: int = Field(default=5_000, ge=500, le=300_000)
+    """How long a record may wait for its confirmation before the log counts as away."""
+    kafka_go_on: bool = False
+    """Where retention took what was not read yet: go on from the oldest record kept, counted, instead of stopping."""
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password_file: Path | None = None
+    """The password's file: a secret has no place in an environment that child processes inherit."""
+    kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kafka_security.startswith("sasl") and not (self.kafka_username and self.kafka_password_file):
+            raise ValueError("SASL needs SEGMA_KAFKA_USERNAME and SEGMA_KAFKA_PASSWORD_FILE")
+        if (self.kafka_certificate_file is None) != (self.kafka_key_file is None):
+            raise ValueError("give both SEGMA_KAFKA_CERTIFICATE_FILE and SEGMA_KAFKA_KEY_FILE, or neither")
+        return self
 
 
 def settings_of(kind: type[S]) -> S:

@@ -1,0 +1,131 @@
+"""Who reads a partition, and how far: leases in a compacted topic of their own, decided by the log's own order.
+
+A claim is a record; its offset is the claim's *generation*, so the newest claim on a partition outranks the others
+without anybody having to count. A position is a record with the generation of its writer: it counts where that
+generation is the newest at that place of the log. Who commits reads the topic up to its own record and so learns
+whether it still holds the lease. Nothing times out, and a killed holder leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from segma.contracts.errors import LogError, LogUnavailable, StaleConsumer
+from segma.contracts.log import Outgoing, Stored
+from segma.contracts.topics import Topic
+from segma.transport.kafka_client import mapped
+from segma.transport.kafka_topics import KafkaTopics
+from segma.transport.kafka_writer import KafkaPublisher
+
+LEASES: Final = Topic("leases", 1, compacted=True, retention_ms=0)
+PATIENCE_S: Final = 15.0
+
+Lease = tuple[str, str, int]
+"""Consumer's name, topic, partition."""
+
+
+class LeaseBook:
+    """The leases, as far as they were read. Safe to share between threads."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        publisher: KafkaPublisher,
+        topics: KafkaTopics,
+        prefix: str,
+        elapsed_s: Callable[[], float],
+    ) -> None:
+        topics.ensure([LEASES])
+        self._consumer, self._publisher, self._elapsed = consumer, publisher, elapsed_s
+        self._next = topics.offsets(LEASES.name, [0], end=False)[0]
+        consumer.assign([TopicPartition(prefix + LEASES.name, 0, self._next)])
+        self._lock = threading.Lock()
+        self._holders: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
+
+    def take(self, name: str, topic: str, partitions: Sequence[int]) -> dict[int, tuple[int, int | None]]:
+        """Claim partitions: the generation and the committed position of each."""
+        keys = {partition: _key(name, topic, partition) for partition in partitions}
+        offsets = self._write([(f"c|{key}", b"1") for key in keys.values()])
+        generations = dict(zip(partitions, offsets, strict=True))
+        with self._lock:
+            self._read_to(max(offsets))
+            committed = {partition: self._positions.get(key) for partition, key in keys.items()}
+        # Carried over under the new generation: so compaction never has to keep what an older one wrote.
+        carried = [
+            (f"p|{keys[partition]}|{generations[partition]}", b"%d" % position)
+            for partition, position in committed.items()
+            if position is not None
+        ]
+        if carried:
+            self._write(carried)
+        return {partition: (generations[partition], committed[partition]) for partition in partitions}
+
+    def commit(self, name: str, topic: str, positions: Mapping[int, int], generations: Mapping[int, int]) -> None:
+        """Remember positions. Raises :class:`StaleConsumer` where a lease is another's; then that one is not moved."""
+        records = [
+            (f"p|{_key(name, topic, partition)}|{generations[partition]}", b"%d" % position)
+            for partition, position in positions.items()
+        ]
+        if not records:
+            return
+        offsets = self._write(records)
+        with self._lock:
+            self._read_to(max(offsets))
+        self._check(name, topic, {partition: generations[partition] for partition in positions})
+
+    def check(self, name: str, topic: str, generations: Mapping[int, int]) -> None:
+        """Raise :class:`StaleConsumer` where a lease is another's, as far as has been heard; it costs no waiting."""
+        with self._lock:
+            while self._take_in(self._consumer.consume(1_000, 0)):
+                pass
+        self._check(name, topic, generations)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()
+
+    def _check(self, name: str, topic: str, generations: Mapping[int, int]) -> None:
+        for partition, generation in generations.items():
+            if self._holders.get(_key(name, topic, partition), generation) > generation:
+                raise StaleConsumer(f"{name} on {topic}/{partition}: somebody else holds the lease")
+
+    def _write(self, records: Sequence[tuple[str, bytes]]) -> list[int]:
+        outcomes = self._publisher.publish([Outgoing(LEASES.name, key.encode(), value, 0) for key, value in records])
+        for outcome in outcomes:
+            if isinstance(outcome, LogError):
+                raise outcome
+        return [outcome.offset for outcome in outcomes if isinstance(outcome, Stored)]
+
+    def _read_to(self, offset: int) -> None:
+        until = self._elapsed() + PATIENCE_S
+        while self._next <= offset:
+            # NOTE: `consume(n, t)` waits all of t for all of n.
+            self._take_in(self._consumer.consume(1_000, 0) or self._consumer.consume(1, 0.1))
+            if self._elapsed() > until:
+                raise LogUnavailable("the leases cannot be read now")
+
+    def _take_in(self, messages: Sequence[Any]) -> bool:
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                if error.code() != KafkaError._PARTITION_EOF:
+                    raise mapped(error, LEASES.name)
+                continue
+            self._next = message.offset() + 1
+            kind, _, rest = message.key().decode().partition("|")
+            if kind == "c":
+                self._holders[rest] = message.offset()
+            else:
+                key, _, generation = rest.rpartition("|")
+                if self._holders.get(key) == int(generation):
+                    self._positions[key] = int(message.value())
+        return any(message.error() is None for message in messages)
+
+
+def _key(name: str, topic: str, partition: int) -> str:
+    return f"{name}|{topic}|{partition}"

@@ -1,0 +1,181 @@
+"""Kafka's topics: made, looked at, and held against what they should be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from segma.contracts.errors import LogUnavailable, UnknownTopic
+from segma.contracts.topics import Topic
+from segma.transport.config import Settings
+from segma.transport.kafka_client import MAX_RECORD_BYTES, base_config, mapped
+
+REQUEST_S: Final = 10.0
+BOOT_S: Final = 30.0
+"""How long the first question waits for the cluster: what starts together with its broker finds it."""
+VISIBLE_S: Final = 20.0
+"""How long a topic made anew may take to be known, with a leader for every partition."""
+MIN_COPIES: Final = 3
+"""From so many copies on, two must confirm: one broker may be away and nothing confirmed is lost."""
+
+
+class KafkaTopics:
+    """The topics under our prefix. Safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._prefix = settings, settings.kafka_prefix
+        self._admin = AdminClient(base_config(settings))
+        self._counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def ensure(self, topics: Sequence[Topic]) -> None:
+        """Make the absent ones; raise :class:`UnknownTopic` where one has another shape, or stamps by another clock."""
+        known = self._partitions(BOOT_S)
+        absent = [topic for topic in topics if topic.name not in known]
+        if absent:
+            futures = self._admin.create_topics([self._new(topic) for topic in absent], request_timeout=REQUEST_S)
+            for name, future in futures.items():
+                self._made(name, future)
+            self._await_visible({topic.name for topic in absent})
+        found = {topic.name: (topic, stamp) for topic, stamp in self._described([topic.name for topic in topics])}
+        for topic in topics:
+            shape, stamp = found[topic.name]
+            if (shape.partitions, shape.compacted) != (topic.partitions, topic.compacted):
+                raise UnknownTopic(
+                    f"topic {topic.name} has {shape.partitions} partition(s)"
+                    f"{' and is compacted' if shape.compacted else ''}, not {topic.partitions}"
+                    f"{' and compacted' if topic.compacted else ''}: they are frozen"
+                )
+            if stamp != "LogAppendTime":
+                raise UnknownTopic(f"topic {topic.name} is stamped with {stamp}: it must be LogAppendTime")
+
+    def shapes(self, names: Sequence[str]) -> dict[str, tuple[Topic, str]]:
+        """The shape of each of these that exists, and who stamps it."""
+        known = self._partitions()
+        return {
+            topic.name: (topic, stamp) for topic, stamp in self._described([name for name in names if name in known])
+        }
+
+    def all(self) -> list[Topic]:
+        """Every topic under the prefix, by name."""
+        return [topic for topic, _ in self._described(sorted(self._partitions()))]
+
+    def count(self, name: str) -> int:
+        """A topic's partitions. Raises :class:`UnknownTopic`."""
+        found = self._counts.get(name)
+        if found is None:
+            with self._lock:
+                self._partitions()
+            found = self._counts.get(name)
+        if found is None:
+            raise UnknownTopic(f"no topic {self._prefix}{name}")
+        return found
+
+    def identity(self, name: str) -> str:
+        """Kafka's own id of a topic: one made anew has another."""
+        self.count(name)
+        full = self._prefix + name
+        return str(self._answer(self._admin.describe_topics(TopicCollection([full]))[full], name).topic_id)
+
+    def offsets(self, name: str, partitions: Sequence[int], *, end: bool) -> dict[int, int]:
+        """The first offset kept of each partition, or the one that the next record will get."""
+        spec = OffsetSpec.latest() if end else OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        wanted = {TopicPartition(self._prefix + name, number): spec for number in partitions}
+        futures = self._admin.list_offsets(wanted, request_timeout=REQUEST_S) if wanted else {}
+        return {place.partition: int(self._answer(future, name).offset) for place, future in futures.items()}
+
+    def set_retention(self, topic: Topic) -> None:
+        """Give a topic its retention."""
+        resource = ConfigResource(ResourceType.TOPIC, self._prefix + topic.name, set_config=self._new(topic).config)
+        for future in self._admin.alter_configs([resource]).values():
+            self._answer(future, topic.name)
+
+    def _new(self, topic: Topic) -> NewTopic:
+        config = {
+            "message.timestamp.type": "LogAppendTime",
+            "cleanup.policy": "compact" if topic.compacted else "delete",
+            "max.message.bytes": str(MAX_RECORD_BYTES),
+        }
+        if topic.compacted:
+            # Small segments, cleaned soon: whoever starts reads such a topic whole.
+            config |= {
+                "segment.bytes": str(16 * 1024 * 1024),
+                "segment.ms": "600000",
+                "min.cleanable.dirty.ratio": "0.1",
+            }
+        else:
+            config["retention.ms"] = str(topic.retention_ms or -1)
+        if self._settings.kafka_replication >= MIN_COPIES:
+            config["min.insync.replicas"] = "2"
+        return NewTopic(self._prefix + topic.name, topic.partitions, self._settings.kafka_replication, config=config)
+
+    def _made(self, name: str, future: Future[Any]) -> None:
+        try:
+            future.result(REQUEST_S)
+        except KafkaException as exception:
+            error = exception.args[0]
+            if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was quicker
+                raise mapped(error, f"topic {name} cannot be made") from None
+
+    def _await_visible(self, names: set[str]) -> None:
+        pause = threading.Event()
+        for _ in range(int(VISIBLE_S / 0.05)):
+            if names <= set(self._partitions()):
+                return
+            pause.wait(0.05)
+        raise LogUnavailable(f"{', '.join(sorted(names))} made, but not known to the brokers yet")
+
+    def _partitions(self, timeout_s: float = REQUEST_S) -> dict[str, int]:
+        """Topic → partitions, of those under the prefix whose every partition has a leader."""
+        try:
+            metadata = self._admin.list_topics(timeout=timeout_s)
+        except KafkaException as exception:
+            raise mapped(exception.args[0], f"Kafka at {self._settings.kafka_servers}") from None
+        found = {
+            full.removeprefix(self._prefix): len(topic.partitions)
+            for full, topic in metadata.topics.items()
+            if full.startswith(self._prefix) and topic.error is None
+            if all(each.leader >= 0 for each in topic.partitions.values())
+        }
+        self._counts.update(found)
+        return found
+
+    def _described(self, names: Sequence[str]) -> list[tuple[Topic, str]]:
+        if not names:
+            return []
+        resources = [ConfigResource(ResourceType.TOPIC, self._prefix + name) for name in names]
+        futures = self._admin.describe_configs(resources, request_timeout=REQUEST_S)
+        settings: dict[str, Mapping[str, Any]] = {
+            resource.name.removeprefix(self._prefix): self._answer(future, resource.name)
+            for resource, future in futures.items()
+        }
+        return [_shape(name, self._counts[name], settings[name]) for name in names]
+
+    def _answer(self, future: Future[Any], what: str) -> Any:
+        try:
+            return future.result(2 * REQUEST_S)
+        except KafkaException as exception:
+            raise mapped(exception.args[0], what) from None
+        except TimeoutError:
+            raise LogUnavailable(f"{what}: no answer") from None
+
+
+def _shape(name: str, partitions: int, config: Mapping[str, Any]) -> tuple[Topic, str]:
+    compacted = "compact" in config["cleanup.policy"].value
+    retention_ms = 0 if compacted else max(int(config["retention.ms"].value), 0)
+    return Topic(name, partitions, retention_ms, compacted), config["message.timestamp.type"].value
+
+
+Counts = Callable[[str], int]
+"""A topic's partitions."""

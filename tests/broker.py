@@ -1,0 +1,89 @@
+"""A real Kafka broker for the tests: the project's own script, a folder, two ports. It can be killed and restarted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import uuid
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient
+
+from segma.transport.config import Settings
+
+SCRIPT = Path(__file__).resolve().parents[1] / "infra" / "kafka" / "kafka"
+START_S = 120.0
+
+
+def missing() -> str:
+    """Which program a broker would need and this machine lacks; empty where there is all."""
+    return ", ".join(name for name in ("java", "mvn") if shutil.which(name) is None)
+
+
+class Broker:
+    """One node."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self.home, self.port = home, _free_pair()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def servers(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and return when it answers."""
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Start it without waiting."""
+        with (self.home / "broker.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(SCRIPT), "run", str(self.home), str(self.port)],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def await_ready(self) -> None:
+        """Return when it answers."""
+        try:
+            AdminClient({"bootstrap.servers": self.servers, "log_level": 0}).list_topics(timeout=START_S)
+        except Exception as error:
+            said = (self.home / "broker.log").read_text()[-3_000:]
+            raise AssertionError(f"the broker did not start: {error}\n{said}") from error
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """Nothing of it is needed any more."""
+        self.kill()
+        shutil.rmtree(self.home / "data", ignore_errors=True)
+
+    def settings(self, data: Path) -> Settings:
+        """Settings of an installation of its own on this broker."""
+        prefix = f"t{uuid.uuid4().hex[:10]}."
+        return Settings(data=data, log="kafka", kafka_servers=self.servers, kafka_prefix=prefix)
+
+
+def _free_pair() -> int:
+    """A port whose successor is free as well: the broker's and the controller's."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
