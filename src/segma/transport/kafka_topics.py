@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
+import tenacity
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
@@ -86,20 +87,21 @@ class KafkaTopics:
         """Kafka's own id of a topic: one made anew has another."""
         self.count(name)
         full = self._prefix + name
-        return str(self._answer(self._admin.describe_topics(TopicCollection([full]))[full], name).topic_id)
+        return str(self._asked(lambda: self._admin.describe_topics(TopicCollection([full])), name)[full].topic_id)
 
     def offsets(self, name: str, partitions: Sequence[int], *, end: bool) -> dict[int, int]:
         """The first offset kept of each partition, or the one that the next record will get."""
         spec = OffsetSpec.latest() if end else OffsetSpec.earliest()  # type: ignore[no-untyped-call]
         wanted = {TopicPartition(self._prefix + name, number): spec for number in partitions}
-        futures = self._admin.list_offsets(wanted, request_timeout=REQUEST_S) if wanted else {}
-        return {place.partition: int(self._answer(future, name).offset) for place, future in futures.items()}
+        if not wanted:
+            return {}
+        found = self._asked(lambda: self._admin.list_offsets(wanted, request_timeout=REQUEST_S), name)
+        return {place.partition: int(answer.offset) for place, answer in found.items()}
 
     def set_retention(self, topic: Topic) -> None:
         """Give a topic its retention."""
         resource = ConfigResource(ResourceType.TOPIC, self._prefix + topic.name, set_config=self._new(topic).config)
-        for future in self._admin.alter_configs([resource]).values():
-            self._answer(future, topic.name)
+        self._asked(lambda: self._admin.alter_configs([resource]), topic.name)
 
     def _new(self, topic: Topic) -> NewTopic:
         config = {
@@ -155,27 +157,37 @@ class KafkaTopics:
         if not names:
             return []
         resources = [ConfigResource(ResourceType.TOPIC, self._prefix + name) for name in names]
-        futures = self._admin.describe_configs(resources, request_timeout=REQUEST_S)
-        settings: dict[str, Mapping[str, Any]] = {
-            resource.name.removeprefix(self._prefix): self._answer(future, resource.name)
-            for resource, future in futures.items()
-        }
+        found = self._asked(
+            lambda: self._admin.describe_configs(resources, request_timeout=REQUEST_S), f"{len(names)} topics"
+        )
+        settings = {resource.name.removeprefix(self._prefix): config for resource, config in found.items()}
         return [_shape(name, self._counts[name], settings[name]) for name in names]
 
-    def _answer(self, future: Future[Any], what: str) -> Any:
+    def _asked(self, ask: Callable[[], Mapping[Any, Future[Any]]], what: str) -> dict[Any, Any]:
+        """The answers to a question, asked again where the brokers say "not yet" (a leader is being chosen)."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_passing),
+            stop=tenacity.stop_after_delay(REQUEST_S),
+            wait=tenacity.wait_fixed(0.1),
+            reraise=True,
+        )
         try:
-            return future.result(2 * REQUEST_S)
+            return retrying(lambda: {key: future.result(2 * REQUEST_S) for key, future in ask().items()})
         except KafkaException as exception:
             raise mapped(exception.args[0], what) from None
         except TimeoutError:
             raise LogUnavailable(f"{what}: no answer") from None
 
 
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+
+
 def _shape(name: str, partitions: int, config: Mapping[str, Any]) -> tuple[Topic, str]:
     compacted = "compact" in config["cleanup.policy"].value
     retention_ms = 0 if compacted else max(int(config["retention.ms"].value), 0)
     return Topic(name, partitions, retention_ms, compacted), config["message.timestamp.type"].value
-
-
-Counts = Callable[[str], int]
-"""A topic's partitions."""
