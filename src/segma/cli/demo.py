@@ -12,6 +12,7 @@ import click
 import yaml
 
 from segma.cli.init import write_secrets
+from segma.cli.local_kafka import choose_kafka
 from segma.cli.output import Exit, err, fail
 from segma.cli.people import import_people
 from segma.cli.supervise import running, supervise
@@ -19,6 +20,7 @@ from segma.cli.up import (
     Addresses,
     check_ports,
     json_option,
+    kafka_option,
     ports_option,
     print_addresses,
     programs_of,
@@ -94,9 +96,10 @@ def import_once(home: Path) -> None:
     help="Where the demo's installation and data are kept.",
 )
 @ports_option
+@kafka_option
 @click.option("--drive", is_flag=True, help="Let a headless Chromium make the trip, print the ledger, and end.")
 @json_option
-def demo_command(home: Path, port_base: int, drive: bool, as_json: bool) -> None:
+def demo_command(home: Path, port_base: int, kafka: bool, drive: bool, as_json: bool) -> None:
     """The whole trip on this machine: open a mail, walk through a shop, watch the lists. Ctrl-C stops everything."""
     addresses = Addresses.at(port_base, shop=True)
     if drive:
@@ -105,11 +108,14 @@ def demo_command(home: Path, port_base: int, drive: bool, as_json: bool) -> None
     if not (_examples() / f"{LISTENERS[0]}.yaml").exists():
         fail("the demo needs the project's checkout: run ./segma demo there", Exit.USAGE)
     if running(home) is None:
-        check_ports(addresses)
+        local = choose_kafka(home, port_base, wanted=kafka)
+        check_ports(addresses, local)
         write_demo(home, addresses)
-        import_once(home)
+        if local is None:
+            import_once(home)
     programs = programs_of(home, load_installation(home / "segma.yaml"), addresses)
     with supervise(home, programs, say=err.print) as supervised:
+        import_once(home)  # into a log that had to be started first
         if drive:
             from segma.cli.drive import drive_demo  # noqa: PLC0415 - the driver is installed for --drive alone
 

@@ -25,7 +25,7 @@ from segma.contracts.log import Log
 from segma.contracts.rows import CommandRow, DirectoryEntry, EventRow
 from segma.contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
 from segma.transport import open_log
-from segma.transport.config import Settings
+from segma.transport.config import settings_at
 
 PATIENCE_S: Final = 75.0
 """Above the longest wait of the demo's listeners (15 s and the grace) with room for a slow machine."""
@@ -113,7 +113,7 @@ def drive_demo(home: Path, addresses: Addresses, *, as_json: bool) -> None:
     executable = find_browser()
     if executable is None:
         fail(f"no browser found: {HOW_TO_GET_A_BROWSER}", Exit.UNAVAILABLE)
-    log = open_log(Settings(config=home / "segma.yaml", data=home / "data"))
+    log = open_log(settings_at(home))
     started = time.monotonic()
     try:
         ledger = Ledger(_names(log))

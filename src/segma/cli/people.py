@@ -24,7 +24,7 @@ from segma.sinks.base import Member
 from segma.sinks.directory import Directory
 from segma.sinks.registry import account_of, sink_of
 from segma.transport import open_log
-from segma.transport.config import Settings, load_installation, load_keyring, read_secret, wall_clock_ms
+from segma.transport.config import load_installation, load_keyring, read_secret, settings_at, wall_clock_ms
 
 BATCH = 1_000
 
@@ -33,7 +33,7 @@ def open_home(home: Path) -> tuple[Path, Installation, Log]:
     """The installation's file, its values, and the log with every topic."""
     config = home / "segma.yaml"
     installation = load_installation(config)
-    log = open_log(Settings(config=config, data=home / "data"))
+    log = open_log(settings_at(home))
     topics = fixed_topics(installation.partitions)
     topics += [
         account_topic(name, account) for name, each in installation.workspaces.items() for account in each.accounts

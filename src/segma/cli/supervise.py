@@ -42,11 +42,11 @@ class NotReady(SegmaError):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One process to keep running. ``ready`` is a URL that answers 200, or None: running is enough."""
+    """One process to keep running. ``ready``: a URL that answers 200, a question, or None: running is enough."""
 
     name: str
     command: Sequence[str]
-    ready: str | None = None
+    ready: str | Callable[[], bool] | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -195,6 +195,8 @@ def _is_ready(program: Program, state: ProcessState | None) -> bool:
         return False
     if program.ready is None:
         return state.state == "running"
+    if not isinstance(program.ready, str):
+        return program.ready()
     try:
         return bool(requests.get(program.ready, timeout=1).ok)
     except requests.RequestException:

@@ -19,7 +19,7 @@ from segma.contracts.log import Consumer, Log
 from segma.contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, SessionRow
 from segma.contracts.topics import OUTCOMES, ROWS
 from segma.transport import open_log
-from segma.transport.config import Settings
+from segma.transport.config import settings_at
 
 read_row = json_reader(Row)
 read_outcome = json_reader(Outcome)
@@ -94,7 +94,7 @@ def kind_of(item: Row | Outcome) -> str:
 @json_option
 def tail_command(home: Path, from_start: bool, only: tuple[str, ...], count: int | None, as_json: bool) -> None:
     """Follow live events, sessions, matches, moves and outcomes. Ctrl-C ends it."""
-    log = open_log(Settings(config=home / "segma.yaml", data=home / "data"))
+    log = open_log(settings_at(home))
     shown = 0
     try:
         for item in lines(log, from_start=from_start):

@@ -13,11 +13,12 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from segma.cli.local_kafka import choose_kafka, kafka_program
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.supervise import Program, Supervised, running, supervise
 from segma.contracts.errors import ConfigError, Problem
 from segma.contracts.installation import Installation
-from segma.transport.config import load_installation
+from segma.transport.config import environment_of, load_installation, settings_at
 
 DEFAULT_PORT_BASE = 8400
 
@@ -42,10 +43,11 @@ def sdk_bundle() -> Path:
     return Path(os.environ.get("SEGMA_ROOT", ".")).resolve() / "js-sdk" / "dist" / "segma.js"
 
 
-def programs_of(home: Path, installation: Installation, addresses: Addresses) -> list[Program]:
-    """The processes of an installation: collector, flow, one delivery loop an account, console."""
+def programs_of(home: Path, installation: Installation, addresses: Addresses, flows: int = 1) -> list[Program]:
+    """The processes of an installation: a local Kafka where the home has one, collector, flows, delivery, console."""
     python = sys.executable
     common = {
+        **environment_of(settings_at(home)),
         "SEGMA_CONFIG": str(home.resolve() / "segma.yaml"),
         "SEGMA_DATA": str(home.resolve() / "data"),
         "SEGMA_SDK": str(sdk_bundle()),
@@ -61,8 +63,17 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses) ->
         f"{workspace}/{account}" for workspace, each in installation.workspaces.items() for account in each.accounts
     ]
     return [
+        *kafka_program(home),
         Program("collector", [python, "-m", "segma.collector"], f"{addresses.collector}/ready", common),
-        Program("flow", [python, "-m", "segma.flows"], None, common),
+        *(
+            Program(
+                "flow" if flows == 1 else f"flow-{index}",
+                [python, "-m", "segma.flows"],
+                None,
+                common | {"SEGMA_FLOW_INDEX": str(index), "SEGMA_FLOW_OF": str(flows)},
+            )
+            for index in range(flows)
+        ),
         *(
             Program(
                 f"deliver-{account.replace('/', '-')}",
@@ -76,14 +87,14 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses) ->
     ]
 
 
-def check_ports(addresses: Addresses) -> None:
-    """Raise :class:`ConfigError` where a port is taken by somebody else."""
+def check_ports(addresses: Addresses, kafka: int | None = None) -> None:
+    """Raise :class:`ConfigError` where a port is taken by somebody else. ``kafka``: the port of a local one."""
     problems = []
-    for name in ("collector", "console", "shop"):
-        url = getattr(addresses, name)
-        if url is None:
-            continue
-        port = int(url.rpartition(":")[2])
+    urls = {name: getattr(addresses, name) for name in ("collector", "console", "shop")}
+    ports = {name: int(url.rpartition(":")[2]) for name, url in urls.items() if url is not None}
+    if kafka is not None:
+        ports |= {"kafka": kafka, "kafka's controller": kafka + 1}
+    for name, port in ports.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -131,17 +142,31 @@ ports_option = click.option(
 )
 
 
+kafka_option = click.option(
+    "--kafka", is_flag=True, help="Run a local Kafka as the log (needs Java, and Maven once). The home stays with it."
+)
+
+
 @click.command()
 @home_option
 @ports_option
+@kafka_option
+@click.option(
+    "--flows",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Flow processes; each owns its partitions.",
+)
 @json_option
-def up_command(home: Path, port_base: int, as_json: bool) -> None:
+def up_command(home: Path, port_base: int, kafka: bool, flows: int, as_json: bool) -> None:
     """Start collector, flow, delivery and console, and keep them running until Ctrl-C."""
     installation = load_installation(home / "segma.yaml")
     addresses = Addresses.at(port_base, shop=False)
     if running(home) is None:
-        check_ports(addresses)
-    with supervise(home, programs_of(home, installation, addresses), say=err.print) as supervised:
+        local = choose_kafka(home, port_base, wanted=kafka)
+        check_ports(addresses, local)
+    with supervise(home, programs_of(home, installation, addresses, flows), say=err.print) as supervised:
         print_addresses(supervised, addresses, as_json=as_json)
         err.print("Ctrl-C stops everything.")
         wait_for_stop()

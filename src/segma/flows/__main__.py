@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import fcntl
+import os
 import signal
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import click
 import structlog
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
+from prometheus_client import start_http_server
 
-from segma.contracts.codec import to_json
-from segma.contracts.errors import AlreadyRunning, ConfigError, Problem, SegmaError
-from segma.contracts.topics import account_topic, fixed_topics
+from segma.contracts.errors import LogUnavailable, SegmaError
+from segma.contracts.installation import Installation
+from segma.contracts.log import Log
+from segma.contracts.topics import BEACONS, EVENTS, account_topic, fixed_topics
 from segma.flows.config import FlowSettings, load_shared
 from segma.flows.dataflow import build
 from segma.flows.source import Outside
+from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
 from segma.transport import open_log
-from segma.transport.config import load_installation, settings_of
+from segma.transport.config import load_installation, read_secret, settings_of
+
+STOP_S = 9.0
+"""How long a stop may take: below the ten seconds after which a supervisor kills."""
+log_line = structlog.get_logger("flows")
 
 
 def main() -> None:
     """Run the flow."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: _ask_to_stop(stop))
     structlog.configure(
         processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -40,50 +46,65 @@ def main() -> None:
         sys.exit(1)
 
 
+def _ask_to_stop(stop: threading.Event) -> None:
+    """Let the flow drain; where it cannot (the log is away), end all the same: the last snapshot stands."""
+    if not stop.is_set():
+        stop.set()
+        timer = threading.Timer(STOP_S, _give_up)
+        timer.daemon = True
+        timer.start()
+
+
+def _give_up() -> None:
+    log_line.error("not_drained", after_s=STOP_S, detail="what came since the last snapshot is read again")
+    # NOTE: Bytewax cannot be interrupted from outside; what it holds beyond the snapshot is in the log.
+    os._exit(1)
+
+
 def run(settings: FlowSettings, stop: threading.Event) -> None:
     """Run until ``stop`` is set. A drained flow has saved everything: nothing repeats at the next start."""
     installation = load_installation(settings.config)
     shared = load_shared(installation, beside=settings.config)
-    store = settings.data / "recovery"
-    store.mkdir(parents=True, exist_ok=True)
-    lock = (store / "lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise AlreadyRunning(f"another flow uses {store}") from None
-    check_shape(store, installation.partitions, settings.groups)
-    if not list(store.glob("part-*.sqlite3")):
-        init_db_dir(store, 1)  # type: ignore[no-untyped-call]
-    log = open_log(settings)
-    accounts = [account_topic(name, own) for name, each in installation.workspaces.items() for own in each.accounts]
-    log.ensure([*fixed_topics(installation.partitions), *accounts])
+    with locked(directory_of(settings.data, settings.flow_index, settings.flow_of)) as store:
+        log = open_log(settings)
+        accounts = [account_topic(name, own) for name, each in installation.workspaces.items() for own in each.accounts]
+        log.ensure([*fixed_topics(installation.partitions), *accounts])
+        check_store(store, shape_of(log, installation, settings))
+        if not list(store.glob("part-*.sqlite3")):
+            init_db_dir(store, 1)  # type: ignore[no-untyped-call]
 
-    def pause(seconds: float) -> None:
-        threading.Event().wait(seconds)
+        def pause(seconds: float) -> None:
+            if stop.wait(seconds):
+                raise LogUnavailable("the log is away, so this stop could not drain; the last snapshot stands")
 
-    outside = Outside(stop.is_set, lambda: datetime.now(UTC), pause)
-    flow = build(log, shared, groups=settings.groups, outside=outside)
-    try:
-        cli_main(  # type: ignore[no-untyped-call]
-            flow,
-            epoch_interval=timedelta(milliseconds=settings.epoch_ms),
-            recovery_config=RecoveryConfig(str(store)),  # type: ignore[no-untyped-call]
+        outside = Outside(
+            stop.is_set,
+            lambda: datetime.now(UTC),
+            pause,
+            (settings.flow_index, settings.flow_of),
+            settings.flow_settle_ms,
         )
-    finally:
-        log.close()
+        flow = build(log, shared, groups=settings.groups, outside=outside)
+        if settings.flow_metrics_port:
+            start_http_server(settings.flow_metrics_port, "127.0.0.1")
+        try:
+            cli_main(  # type: ignore[no-untyped-call]
+                flow,
+                epoch_interval=timedelta(milliseconds=settings.epoch_ms),
+                recovery_config=RecoveryConfig(str(store)),  # type: ignore[no-untyped-call]
+            )
+        finally:
+            log.close()
 
 
-def check_shape(store: Path, partitions: int, groups: int) -> None:
-    """Partitions and groups are frozen for the life of a recovery store. Raises :class:`ConfigError`."""
-    path = store / "shape.json"
-    shape = to_json({"groups": groups, "partitions": partitions})
-    if not path.exists():
-        path.write_bytes(shape)
-    found = path.read_bytes()
-    if found != shape:
-        raise ConfigError(
-            [Problem(str(path), "", f"the store was made for {found.decode()}", f"not {shape.decode()}: set it back")]
-        )
+def shape_of(log: Log, installation: Installation, settings: FlowSettings) -> Shape:
+    """What a recovery store must have been made for."""
+    secrets = {
+        name: fingerprint(read_secret(each.secret, beside=settings.config, field=f"workspaces.{name}.secret"))
+        for name, each in installation.workspaces.items()
+    }
+    topics = {name: log.topic_id(name) for name in (BEACONS, EVENTS)}
+    return Shape(installation.partitions, settings.groups, settings.flow_index, settings.flow_of, topics, secrets)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segma.contracts.actions import known_actions
 from segma.contracts.errors import ConfigError, ListenerError, Problem
@@ -24,6 +25,20 @@ class FlowSettings(Settings):
     """Key groups of each partition: frozen with the recovery store."""
     epoch_ms: int = Field(default=1_000, ge=50, le=60_000)
     """How often the state is saved: what a crash repeats at most."""
+    flow_index: int = Field(default=0, ge=0)
+    """Which of the processes this is, from 0."""
+    flow_of: int = Field(default=1, ge=1, le=1_024)
+    """How many processes share the partitions."""
+    flow_settle_ms: int = Field(default=10_000, ge=0, le=3_600_000)
+    """How long what an outage may have kept back is awaited before an absence is believed."""
+    flow_metrics_port: int = Field(default=0, ge=0, le=65_535)
+    """Where its metrics are served; 0: nowhere."""
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.flow_index >= self.flow_of:
+            raise ValueError("SEGMA_FLOW_INDEX counts from 0 and is less than SEGMA_FLOW_OF")
+        return self
 
 
 def load_shared(installation: Installation, *, beside: Path) -> Shared:

@@ -14,6 +14,8 @@ from segma.contracts.events import LogTime
 from segma.contracts.log import Consumer, Log, Record
 from segma.contracts.topics import BEACONS, EVENTS, group_of
 from segma.flows.logic import FollowBatch
+from segma.flows.meters import watch_lag
+from segma.flows.settling import Clock
 
 BATCH: Final = 2_000
 LOOK_AGAIN: Final = timedelta(milliseconds=5)
@@ -25,19 +27,30 @@ _read_log_time: Final[Callable[[bytes], LogTime]] = json_reader(LogTime)
 
 
 class Outside(NamedTuple):
-    """What comes from outside the flow: ``stopping`` asks for a clean end, ``now`` wakes sources, ``pause`` waits."""
+    """What comes from outside the flow: ``stopping`` asks for a clean end, ``now`` wakes sources, ``pause`` waits.
+
+    ``share``: this process is the first of ``(0, n)``, the second, … of ``n`` that own the partitions in turn.
+    ``settle_ms``: how long what a gap in log time may have kept back is awaited.
+    """
 
     stopping: Callable[[], bool]
     now: Callable[[], datetime]
     pause: Callable[[float], None]
+    share: tuple[int, int] = (0, 1)
+    settle_ms: int = 10_000
+
+    def owned(self, partitions: int) -> list[str]:
+        """The partitions that belong to this process, as Bytewax names them."""
+        index, of = self.share
+        return [str(number) for number in range(partitions) if number % of == index]
 
 
 class Position(NamedTuple):
-    """Where a source stands. ``log_times``: of ``events``, what each partition of ``beacons`` said last."""
+    """Where a source stands, and the clocks of the partitions of ``beacons`` (of ``beacons`` itself: its own)."""
 
     topic_id: str
     offset: int
-    log_times: tuple[tuple[int, int], ...] = ()
+    clocks: tuple[tuple[int, Clock], ...] = ()
 
 
 class _Partition:
@@ -55,6 +68,7 @@ class _Partition:
         self._partition = partition
         self._outside = outside
         self._empty = False
+        self._clocks = dict(resumed.clocks) if resumed is not None else {}
 
     def _poll(self) -> list[Record]:
         if self._outside.stopping():
@@ -66,8 +80,10 @@ class _Partition:
     def _awake(self) -> datetime | None:
         return self._outside.now() + LOOK_AGAIN if self._empty else None
 
-    def _offset(self) -> int:
-        return self._consumer.positions()[self._partition]
+    def snapshot(self) -> Position:
+        """The next record to read, and the time it is."""
+        offset = self._consumer.positions()[self._partition]
+        return Position(self._topic_id, offset, tuple(sorted(self._clocks.items())))
 
 
 class BeaconsPartition(_Partition, StatefulSourcePartition[tuple[str, list[Record]], Position]):
@@ -76,15 +92,21 @@ class BeaconsPartition(_Partition, StatefulSourcePartition[tuple[str, list[Recor
     def next_batch(self) -> list[tuple[str, list[Record]]]:
         """The next records."""
         records = self._poll()
-        return [(str(self._partition), records)] if records else []
+        if not records:
+            return []
+        # NOTE: of one partition time never goes back, whatever a broker's clock does, nor over a restart.
+        newest_ms = self._clocks.get(self._partition, Clock()).heard_ms
+        for number, record in enumerate(records):
+            if record.log_time_ms < newest_ms:
+                records[number] = record._replace(log_time_ms=newest_ms)
+            else:
+                newest_ms = record.log_time_ms
+        self._clocks[self._partition] = Clock(newest_ms)
+        return [(str(self._partition), records)]
 
     def next_awake(self) -> datetime | None:
         """Soon, where there was nothing."""
         return self._awake()
-
-    def snapshot(self) -> Position:
-        """The next record to read."""
-        return Position(self._topic_id, self._offset())
 
     def close(self) -> None:
         """Let the consumer go."""
@@ -94,7 +116,8 @@ class BeaconsPartition(_Partition, StatefulSourcePartition[tuple[str, list[Recor
 class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch], Position]):
     """One partition of ``events``: each batch is regrouped to one item a key group.
 
-    Its log time is the least that the partitions of ``beacons`` have said; before each has said something it is 0.
+    Its log time is the least that is believed of the partitions of ``beacons`` (:mod:`segma.flows.settling`); before
+    each has said something it is 0.
     """
 
     def __init__(  # noqa: PLR0917
@@ -108,18 +131,23 @@ class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch
     ) -> None:
         super().__init__(log, EVENTS, "follow", partition, resumed, outside)
         self._partitions, self._groups = partitions, groups
-        self._times = dict.fromkeys(range(partitions), 0) | dict(resumed.log_times if resumed is not None else ())
+        self._clocks = dict.fromkeys(range(partitions), Clock()) | self._clocks
+        self._now_ms = self._believed_ms()
         self._spread_ms = 0
+        watch_lag(partition, lambda: outside.now().timestamp() - self._now_ms / 1_000)
+
+    def _believed_ms(self) -> int:
+        return min(clock.believed_ms for clock in self._clocks.values())
 
     def next_batch(self) -> list[tuple[str, FollowBatch]]:
         """The next records, by group; every group hears of the log time now and then."""
         found: dict[int, list[tuple[Record, int]]] = {}
-        now_ms = min(self._times.values())
         for record in self._poll():
             if not record.key:
-                now_ms = self._heard(record, now_ms)
+                self._hear(record)
                 continue
-            found.setdefault(group_of(record.key, self._partitions, self._groups), []).append((record, now_ms))
+            found.setdefault(group_of(record.key, self._partitions, self._groups), []).append((record, self._now_ms))
+        now_ms = self._now_ms
         items = {group: FollowBatch(tuple(records), now_ms) for group, records in found.items()}
         if now_ms - self._spread_ms >= SPREAD_MS:
             self._spread_ms = now_ms
@@ -127,25 +155,22 @@ class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch
                 items.setdefault(group, FollowBatch((), now_ms))
         return [(f"{self._partition}-{group}", batch) for group, batch in items.items()]
 
-    def _heard(self, record: Record, now_ms: int) -> int:
+    def _hear(self, record: Record) -> None:
+        """Take in what ``recognise`` says of the time."""
         if record.value is None:
-            return now_ms
+            return
         try:
             said = _read_log_time(record.value)
         except BadRecord:
-            return now_ms  # not written by recognise: it tells no time
-        if said.source in self._times:
-            # A repetition after a crash may say an older time again: time never goes back.
-            self._times[said.source] = max(self._times[said.source], said.log_time_ms)
-        return min(self._times.values())
+            return  # not written by recognise: it tells no time
+        clock = self._clocks.get(said.source)
+        if clock is not None:
+            self._clocks[said.source] = clock.hear(said.log_time_ms, self._outside.settle_ms)
+            self._now_ms = self._believed_ms()
 
     def next_awake(self) -> datetime | None:
         """Soon, where there was nothing."""
         return self._awake()
-
-    def snapshot(self) -> Position:
-        """The next record to read, and the time it is."""
-        return Position(self._topic_id, self._offset(), tuple(sorted(self._times.items())))
 
     def close(self) -> None:
         """Let the consumer go."""
@@ -153,14 +178,14 @@ class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch
 
 
 class BeaconsSource(FixedPartitionedSource[tuple[str, list[Record]], Position]):
-    """All partitions of ``beacons``."""
+    """The partitions of ``beacons`` that belong to this process."""
 
     def __init__(self, log: Log, partitions: int, outside: Outside) -> None:
         self._log, self._partitions, self._outside = log, partitions, outside
 
     def list_parts(self) -> list[str]:
-        """The partitions, by number."""
-        return [str(number) for number in range(self._partitions)]
+        """Those of this process, by number."""
+        return self._outside.owned(self._partitions)
 
     def build_part(self, step_id: str, for_part: str, resume_state: Position | None) -> BeaconsPartition:
         """Read one on from where it stood."""
@@ -168,14 +193,14 @@ class BeaconsSource(FixedPartitionedSource[tuple[str, list[Record]], Position]):
 
 
 class EventsSource(FixedPartitionedSource[tuple[str, FollowBatch], Position]):
-    """All partitions of ``events``."""
+    """The partitions of ``events`` that belong to this process."""
 
     def __init__(self, log: Log, partitions: int, groups: int, outside: Outside) -> None:
         self._log, self._partitions, self._groups, self._outside = log, partitions, groups, outside
 
     def list_parts(self) -> list[str]:
-        """The partitions, by number."""
-        return [str(number) for number in range(self._partitions)]
+        """Those of this process, by number."""
+        return self._outside.owned(self._partitions)
 
     def build_part(self, step_id: str, for_part: str, resume_state: Position | None) -> EventsPartition:
         """Read one on from where it stood."""

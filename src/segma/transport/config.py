@@ -80,6 +80,24 @@ class Settings(BaseSettings):
         return self
 
 
+def settings_at(home: Path) -> Settings:
+    """The settings of a command that is given a home: ``segma.env`` beside ``segma.yaml`` says which log it has.
+
+    The environment outranks the file. Raises :class:`ConfigError`.
+    """
+
+    class AtHome(Settings):
+        model_config = SettingsConfigDict(env_file=home / "segma.env", env_file_encoding="utf-8")
+
+    return settings_of(AtHome).model_copy(update={"config": home / "segma.yaml", "data": home / "data"})
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables from which another process reads these settings."""
+    given = {name: getattr(settings, name) for name in sorted(settings.model_fields_set)}
+    return {f"SEGMA_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+
+
 def settings_of(kind: type[S]) -> S:
     """Read settings, or :class:`ConfigError` with every problem, named by their environment variables."""
     try:

@@ -68,9 +68,13 @@ class KafkaTopics:
             topic.name: (topic, stamp) for topic, stamp in self._described([name for name in names if name in known])
         }
 
+    def names(self, timeout_s: float = REQUEST_S) -> list[str]:
+        """The topics under the prefix, by name. Raises :class:`LogUnavailable`."""
+        return sorted(self._partitions(timeout_s))
+
     def all(self) -> list[Topic]:
         """Every topic under the prefix, by name."""
-        return [topic for topic, _ in self._described(sorted(self._partitions()))]
+        return [topic for topic, _ in self._described(self.names())]
 
     def count(self, name: str) -> int:
         """A topic's partitions. Raises :class:`UnknownTopic`."""

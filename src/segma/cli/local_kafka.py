@@ -1,0 +1,64 @@
+"""A local Kafka for ``segma up --kafka`` and ``segma demo --kafka``: one node, by the project's own script."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from segma.cli.output import Exit, fail
+from segma.cli.supervise import Program
+from segma.contracts.errors import ConfigError, LogError, Problem
+from segma.transport.config import Settings, settings_at
+from segma.transport.kafka_topics import KafkaTopics
+
+PORT_OFFSET: Final = 10
+"""Behind the ports of collector, console and shop; the controller's is the next."""
+
+
+def script() -> Path:
+    """``infra/kafka/kafka`` of the checkout that ``./segma`` runs from."""
+    return Path(os.environ.get("SEGMA_ROOT", ".")).resolve() / "infra" / "kafka" / "kafka"
+
+
+def choose_kafka(home: Path, port_base: int, *, wanted: bool) -> int | None:
+    """Write into ``segma.env`` where this home's own Kafka is; its port, or None where the home has none.
+
+    A home that has data in a local Kafka keeps it. Raises :class:`ConfigError` where the home has another log already.
+    """
+    node = home / "data" / "kafka"
+    if not wanted and not node.is_dir():
+        return None
+    if (home / "data" / "log").is_dir():
+        raise ConfigError(
+            [Problem(str(home), "--kafka", "this home has its data in the embedded log", "begin in another home")]
+        )
+    lacking = [name for name in ("java", "mvn") if shutil.which(name) is None]
+    if lacking or not script().is_file():
+        missing = " and ".join(lacking) or f"the script {script()}"
+        fail(f"a local Kafka needs {missing} (Debian: default-jre-headless, maven)", Exit.USAGE)
+    node.mkdir(parents=True, exist_ok=True)
+    port = port_base + PORT_OFFSET
+    lines = "# Written by `segma up --kafka`: the log of this home is its own Kafka.\n"
+    (home / "segma.env").write_text(f"{lines}SEGMA_LOG=kafka\nSEGMA_KAFKA_SERVERS=127.0.0.1:{port}\n", encoding="utf-8")
+    return port
+
+
+def kafka_program(home: Path) -> list[Program]:
+    """The node of a home that has one."""
+    node = (home / "data" / "kafka").resolve()
+    if not node.is_dir():
+        return []
+    settings = settings_at(home)
+    command = [str(script()), "run", str(node), settings.kafka_servers.rpartition(":")[2]]
+    return [Program("kafka", command, partial(_answers, settings))]
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        KafkaTopics(settings).names(timeout_s=2.0)
+    except LogError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+"""The recovery store of one flow process: its directory, its lock, and whether it fits what is to run on it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, Final
+
+from segma.contracts.codec import Value, json_reader, replaced, to_json, written
+from segma.contracts.errors import AlreadyRunning, BadRecord, ConfigError, Problem
+from segma.contracts.reasons import Reason
+
+START_ANEW: Final = (
+    "put it back, or remove the store: the flow then starts from the log, and the ledger skips what was done"
+)
+
+
+class Shape(Value, frozen=True):
+    """What a store was made for: frozen for its life, but for workspaces that join later.
+
+    ``topics``: topic → the log's own id of it. ``workspaces``: name → a fingerprint of its secret.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    partitions: int
+    groups: int
+    index: int
+    of: int
+    topics: dict[str, str]
+    workspaces: dict[str, str]
+    schema: int = written(1)
+
+
+_read: Final[Callable[[bytes], Shape]] = json_reader(Shape)
+
+
+def fingerprint(secret: bytes) -> str:
+    """Sixteen hexadecimal digits that tell one workspace's secret from another's, and nothing of it."""
+    return hmac.new(secret, b"segma recovery store", hashlib.sha256).hexdigest()[:16]
+
+
+def directory_of(data: Path, index: int, of: int) -> Path:
+    """Where the store of a process lies."""
+    return data / "recovery" / f"{index}-of-{of}"
+
+
+@contextlib.contextmanager
+def locked(store: Path) -> Iterator[Path]:
+    """Own a store, alone. Raises :class:`AlreadyRunning`: Bytewax itself would start a second flow without a word."""
+    store.mkdir(parents=True, exist_ok=True)
+    with (store / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunning(f"another flow uses {store}") from None
+        yield store
+
+
+def check_store(store: Path, wanted: Shape) -> None:
+    """Hold a store against what is to run on it, and note what it is for. Raises :class:`ConfigError`, a line each."""
+    path = store / "shape.json"
+    found = _shape_of(path)
+    if found is None:
+        _check_neighbours(store)
+        found = wanted
+    problems = [Problem(str(store), "", text, START_ANEW) for text in _differences(found, wanted)]
+    if problems:
+        raise ConfigError(problems)
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(to_json(replaced(wanted, workspaces={**found.workspaces, **wanted.workspaces})))
+    temporary.replace(path)
+
+
+def _shape_of(path: Path) -> Shape | None:
+    try:
+        return _read(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except BadRecord as error:
+        newer = error.reason is Reason.NEWER_SCHEMA
+        text = f"was written by a newer release ({error.detail})" if newer else "its shape.json cannot be read"
+        raise ConfigError([Problem(str(path.parent), "", text, START_ANEW)]) from None
+
+
+def _check_neighbours(store: Path) -> None:
+    """A new store beside one for another number of processes would begin at the log's start: say so first."""
+    of = store.name.rpartition("-")[2]
+    others = [each.parent.name for each in store.parent.glob("*-of-*/shape.json")]
+    strange = sorted(name for name in others if name.rpartition("-")[2] != of)
+    if strange:
+        text = f"the state lies in {', '.join(strange)}: it was made for another number of processes"
+        raise ConfigError([Problem(str(store.parent), "", text, START_ANEW)])
+
+
+def _differences(found: Shape, wanted: Shape) -> Iterator[str]:
+    for name in ("partitions", "groups", "index", "of"):
+        was, now = getattr(found, name), getattr(wanted, name)
+        if was != now:
+            yield f"was made for `{name}` {was}, not {now}"
+    strange = [name for name, topic_id in wanted.topics.items() if found.topics.get(name, topic_id) != topic_id]
+    if strange:
+        yield f"belongs to another log: {' and '.join(strange)} there is another topic, or was made anew"
+    yield from _foreign(found.workspaces, wanted.workspaces)
+
+
+def _foreign(found: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[str]:
+    changed = sorted(name for name in found.keys() & wanted.keys() if found[name] != wanted[name])
+    if changed:
+        yield f"holds another workspace: the secret of {', '.join(changed)} is not the one it was made with"
+    elif found and not found.keys() & wanted.keys():
+        yield f"holds another workspace: it was made for {', '.join(sorted(found))}"
