@@ -17,6 +17,7 @@ from bytewax.run import cli_main
 from segma.contracts.codec import to_json
 from segma.contracts.errors import AlreadyRunning, ConfigError, Problem, SegmaError
 from segma.contracts.topics import account_topic, fixed_topics
+from segma.flows.changelog import Changelog
 from segma.flows.config import FlowSettings, load_shared
 from segma.flows.dataflow import build
 from segma.flows.source import Outside
@@ -62,7 +63,8 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
         threading.Event().wait(seconds)
 
     outside = Outside(stop.is_set, lambda: datetime.now(UTC), pause)
-    flow = build(log, shared, groups=settings.groups, outside=outside)
+    changelog = Changelog(store / "states")
+    flow = build(log, shared, groups=settings.groups, outside=outside, changelog=changelog)
     try:
         cli_main(  # type: ignore[no-untyped-call]
             flow,
@@ -70,6 +72,7 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
             recovery_config=RecoveryConfig(str(store)),  # type: ignore[no-untyped-call]
         )
     finally:
+        changelog.close()
         log.close()
 
 
