@@ -16,7 +16,7 @@ from segma.contracts.codec import Value, msgpack_reader, replaced, to_msgpack, w
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
 from segma.flows.matcher import Machine, Match, State, StoredMatch, from_stored, to_stored
-from segma.flows.sessions import Session, extended
+from segma.flows.sessions import Session, SessionChange, changes, extended
 
 DEFAULT_MAX_EVENTS: Final = 2_000
 """Events kept per subscriber for re-application; past it the oldest are final and ``overflowed`` counts them."""
@@ -28,6 +28,7 @@ class Applied(NamedTuple):
     ``reason``: ``late`` or ``duplicate`` where the event was not matched, else None. ``session``: the one that the
     event fell into, None where it was not matched. Retractions come before matches.
     ``amended``: matches that stand (the same events, so the same id) with another share of the events to the steps.
+    ``sessions``: those that began or that a late event changed; not the one that an event in order only extended.
     """
 
     reason: Reason | None = None
@@ -35,6 +36,7 @@ class Applied(NamedTuple):
     retractions: tuple[Match, ...] = ()
     matches: tuple[Match, ...] = ()
     amended: tuple[Match, ...] = ()
+    sessions: tuple[SessionChange, ...] = ()
 
 
 class _Entry(NamedTuple):
@@ -135,14 +137,15 @@ class Follower:
     def put(self, timeline: Timeline, event: Event, *, log_time_ms: int) -> Applied:
         """Put an event in its place. ``log_time_ms``: when the log took it.
 
-        An event whose id is known is a duplicate, unless it brings the verdict on a click that was provisional.
+        An event whose id is known is a duplicate, unless it brings the verdict on a click that was provisional, or
+        that a click which counted was a machine's.
         """
         entries = timeline.entries
         if event.event_id in timeline.gone:
             return Applied(Reason.DUPLICATE)
         if event.event_id in timeline.known:
             known = next(index for index, entry in enumerate(entries) if entry.event.event_id == event.event_id)
-            if event.provisional or not entries[known].event.provisional:
+            if not _is_news(entries[known].event, event):
                 return Applied(Reason.DUPLICATE)
             return self._reapplied(timeline, known, known + 1, _judged(entries[known].event, event))
         if self._is_late(timeline, event, log_time_ms):
@@ -224,6 +227,8 @@ class Follower:
         else:
             state, session = timeline.state, timeline.session
         again = [event, *(entry.event for entry in entries[rest:])]
+        prior, in_order = session, first == len(entries)
+        sessions = () if in_order else _sessions(timeline, first)
         del entries[first:]
         timeline.known.add(event.event_id)
         own: Session | None = None
@@ -238,8 +243,13 @@ class Follower:
         if timeline.clock_ms is not None:
             timeline.advanced, timeline.tail = self._machine.advance(state, timeline.clock_ms)
         now = [match for entry in entries[first:] for match in entry.made] + list(timeline.tail)
+        changed: tuple[SessionChange, ...] = ()
+        if not in_order:
+            changed = changes((prior, *sessions), (prior, *_sessions(timeline, first)))
+        elif own is not None and (prior is None or own.session_id != prior.session_id):
+            changed = (SessionChange(own),)
         self._grow_old(timeline, timeline.tail)
-        return Applied(None, own, _missing(before, now), _missing(now, before), _changed(before, now))
+        return Applied(None, own, _missing(before, now), _missing(now, before), _changed(before, now), changed)
 
     def _grow_old(self, timeline: Timeline, fired: Sequence[Match]) -> None:
         """Move the newest time on, and let go of what is older than the lateness, or more than is kept."""
@@ -276,6 +286,18 @@ class Follower:
             if len(timeline.gone) <= self._max_events and newest_ms - at_ms <= self._max_delay_ms:
                 return
             del timeline.gone[oldest]
+
+
+def _sessions(timeline: Timeline, first: int) -> tuple[Session | None, ...]:
+    """The session after each entry from ``first`` on."""
+    return (*(entry.session for entry in timeline.entries[first + 1 :]), timeline.session)
+
+
+def _is_news(known: Event, event: Event) -> bool:
+    """Whether an event that comes again brings a verdict that changes something."""
+    if event.provisional:
+        return False
+    return known.provisional or (event.verdict.startswith("machine") and not known.verdict.startswith("machine"))
 
 
 def _judged(before: Event, verdict: Event) -> Event:
