@@ -9,13 +9,13 @@ the same thing: the event comes again under its id, in its place.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar, Final, NamedTuple
 
 from segma.contracts.codec import Value, msgpack_reader, replaced, to_msgpack, written
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
-from segma.flows.matcher import Machine, Match, State, StoredMatch, from_stored, to_stored
+from segma.flows.matcher import Machine, Match, State, StoredMatch, Version, from_stored, to_stored
 from segma.flows.sessions import Session, SessionChange, changes, extended
 
 DEFAULT_MAX_EVENTS: Final = 2_000
@@ -191,25 +191,56 @@ class Follower:
             )
         )
 
-    def decode(self, data: bytes) -> Timeline:
-        """The timeline of these bytes. Raises ``BadRecord``."""
+    def decode(self, data: bytes, *, promoted: Collection[Version] = ()) -> Timeline:
+        """The timeline of these bytes; matches of versions that are gone can no longer be taken back.
+
+        ``promoted``: versions whose matches so far were a shadow's. Raises ``BadRecord``.
+        """
         stored: _StoredTimeline = _read_timeline(data)
         machine = self._machine
-        timeline = Timeline(machine.decode(stored.state))
+        timeline = Timeline(machine.decode(stored.state, promoted=promoted))
         timeline.session = stored.session
         timeline.entries = [
-            _Entry(entry.event, machine.decode(entry.state), entry.session, tuple(map(from_stored, entry.made)))
+            _Entry(
+                entry.event, machine.decode(entry.state, promoted=promoted), entry.session, self._still_here(entry.made)
+            )
             for entry in stored.entries
         ]
         timeline.known = {entry.event.event_id for entry in timeline.entries}
         timeline.gone = dict(stored.gone)
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
-        timeline.tail = tuple(map(from_stored, stored.tail))
+        timeline.tail = self._still_here(stored.tail)
         timeline.floor, timeline.overflowed = stored.floor, stored.overflowed
         timeline.advanced = timeline.state
         if timeline.clock_ms is not None:
             timeline.advanced, _ = machine.advance(timeline.state, timeline.clock_ms)
         return timeline
+
+    def expires_ms(self, timeline: Timeline) -> int | None:
+        """The log time after which :meth:`let_go` has something to do."""
+        if timeline.entries:
+            return timeline.entries[-1].event.occurred_at_ms + self._max_delay_ms
+        if timeline.gone:
+            return max(timeline.gone.values()) + 2 * self._max_delay_ms
+        return None
+
+    def let_go(self, timeline: Timeline, log_time_ms: int) -> None:
+        """Let go of events before which nothing can be put any more: whatever came there would be late in any case.
+
+        Their ids are kept as long again, for what is sent again under another time.
+        """
+        entries = timeline.entries
+        if entries and log_time_ms - entries[-1].event.occurred_at_ms > self._max_delay_ms:
+            timeline.floor = entries[-1].event.place
+            self._remember(timeline, [entry.event for entry in entries])
+            timeline.entries = []
+        if not timeline.entries and all(
+            log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.gone.values()
+        ):
+            timeline.gone = {}
+
+    def _still_here(self, matches: Iterable[StoredMatch]) -> tuple[Match, ...]:
+        return tuple(match for match in map(from_stored, matches) if self._machine.knows(match))
 
     def _is_late(self, timeline: Timeline, event: Event, log_time_ms: int) -> bool:
         if log_time_ms - event.occurred_at_ms > self._max_delay_ms:
