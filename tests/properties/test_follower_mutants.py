@@ -17,7 +17,10 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
         "event.occurred_at_ms > self._lateness_ms",
         "event.occurred_at_ms >= self._lateness_ms",
     ),
-    "an event exactly as old as the delay is late": ("> self._max_delay_ms", ">= self._max_delay_ms"),
+    "an event exactly as old as the delay is late": (
+        "if log_time_ms - event.occurred_at_ms > self._max_delay_ms",
+        "if log_time_ms - event.occurred_at_ms >= self._max_delay_ms",
+    ),
     "an event still within the lateness is let go": ("occurred_at_ms < oldest_ms", "occurred_at_ms <= oldest_ms"),
     "a deadline does not count as the newest time": (
         "times = [match.matched_at_ms for match in fired]",
@@ -28,7 +31,7 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
         "timeline.clock_ms, timeline.newest_ms = stored.clock_ms, None",
     ),
     "a restart forgets what time alone has matched": (
-        "timeline.tail = tuple(map(from_stored, stored.tail))",
+        "timeline.tail = self._still_here(stored.tail)",
         "timeline.tail = ()",
     ),
     "of equal times the last to come is first": (

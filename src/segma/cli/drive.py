@@ -139,7 +139,7 @@ def _walk(browser: Browser, addresses: Addresses, name: str, steps: Sequence[tup
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{addresses.console}/inbox")
-    # NOTE: the landing's own beacon says that the SDK runs; to ask the page would need `eval`, which its policy forbids.
+    # NOTE: the landing's beacon says that the SDK runs; to ask the page would need `eval`, and its policy forbids that.
     with page.expect_response("**/v1/beacons"):
         page.click(f"a[data-person={name}]")
     for verb, target in steps:

@@ -18,6 +18,7 @@ from segma.contracts.errors import LogUnavailable, SegmaError
 from segma.contracts.installation import Installation
 from segma.contracts.log import Log
 from segma.contracts.topics import BEACONS, EVENTS, account_topic, fixed_topics
+from segma.flows.changelog import Changelog
 from segma.flows.config import FlowSettings, load_shared
 from segma.flows.dataflow import build
 from segma.flows.source import Outside
@@ -84,7 +85,8 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
             (settings.flow_index, settings.flow_of),
             settings.flow_settle_ms,
         )
-        flow = build(log, shared, groups=settings.groups, outside=outside)
+        changelog = Changelog(store / "states")
+        flow = build(log, shared, groups=settings.groups, outside=outside, changelog=changelog)
         if settings.flow_metrics_port:
             start_http_server(settings.flow_metrics_port, "127.0.0.1")
         try:
@@ -94,6 +96,7 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
                 recovery_config=RecoveryConfig(str(store)),  # type: ignore[no-untyped-call]
             )
         finally:
+            changelog.close()
             log.close()
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import structlog
 from bytewax.operators import StatefulBatchLogic
 
 from segma.contracts.beacons import BeaconRecord
-from segma.contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
+from segma.contracts.codec import Value, json_reader, msgpack_reader, to_json, to_msgpack, written
 from segma.contracts.errors import BadRecord
 from segma.contracts.events import Event, LogTime
 from segma.contracts.log import Outgoing, Record
 from segma.contracts.reasons import Reason
 from segma.contracts.rows import DeadLetter
 from segma.contracts.topics import BEACONS, DEAD_LETTERS, EVENTS, ROWS, moves_topic, subscriber_key
+from segma.flows.changelog import Changelog, Position
 from segma.flows.follow import Followed, Following, Person
-from segma.flows.keeper import Keeper, Saved
+from segma.flows.keeper import Keeper
 from segma.flows.recognise import Device, Rules, recognise, released
 
 LOG_TIME_EVERY_MS: Final = 100
@@ -32,11 +33,17 @@ log_line = structlog.get_logger("flows")
 Item = tuple[str, Any]
 
 
-class RecogniseState(NamedTuple):
-    """The snapshot of one partition of ``beacons``."""
+class Snapshot(Value, frozen=True):
+    """What Bytewax keeps of a group, as MessagePack. ``passed_on_ms``: what ``recognise`` last said of the log time."""
 
-    devices: Saved
-    passed_on_ms: int
+    SCHEMA: ClassVar[int] = 1
+
+    position: Position
+    passed_on_ms: int = 0
+    schema: int = written(1)
+
+
+_read_snapshot: Final[Callable[[bytes], Snapshot]] = msgpack_reader(Snapshot)
 
 
 class FollowBatch(NamedTuple):
@@ -55,15 +62,16 @@ class Shared:
     partitions: int
 
 
-class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, RecogniseState]):
+class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
     """``recognise`` for one partition of ``beacons``: its records in order, then how far the log time has come."""
 
-    def __init__(self, shared: Shared, resumed: RecogniseState | None) -> None:
+    def __init__(self, shared: Shared, changelog: Changelog, resumed: bytes | None) -> None:
         self._shared = shared
-        state = resumed or RecogniseState({}, 0)
-        self._passed_on_ms = state.passed_on_ms
+        snapshot = None if resumed is None else _read_snapshot(resumed)
+        self._passed_on_ms = 0 if snapshot is None else snapshot.passed_on_ms
         self._devices: Keeper[Device] = Keeper(
-            state.devices,
+            changelog,
+            None if snapshot is None else snapshot.position,
             new=lambda key: Device(),
             encode=lambda key, device: to_msgpack(device),
             decode=lambda key, data: _read_device(data),
@@ -120,18 +128,20 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, RecogniseState])
         """The state stays."""
         return (), False
 
-    def snapshot(self) -> RecogniseState:
-        """A value that is never changed afterwards."""
-        return RecogniseState(self._devices.snapshot(), self._passed_on_ms)
+    def snapshot(self) -> bytes:
+        """Where its states are found again: on the disk when this returns."""
+        return to_msgpack(Snapshot(self._devices.snapshot(), self._passed_on_ms))
 
 
-class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, Saved]):
+class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
     """``follow`` for one key group: its subscribers' events in order, and the deadlines that log time brings."""
 
-    def __init__(self, shared: Shared, resumed: Saved | None) -> None:
+    def __init__(self, shared: Shared, changelog: Changelog, resumed: bytes | None) -> None:
         self._shared = shared
+        snapshot = None if resumed is None else _read_snapshot(resumed)
         self._people: Keeper[Person] = Keeper(
-            resumed or {},
+            changelog,
+            None if snapshot is None else snapshot.position,
             new=lambda key: self._of(key).new(key.partition("/")[2]),
             encode=lambda key, person: self._of(key).encode(person),
             decode=lambda key, data: self._of(key).decode(data),
@@ -191,9 +201,9 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, Saved]):
         """The state stays."""
         return (), False
 
-    def snapshot(self) -> Saved:
-        """A value that is never changed afterwards."""
-        return self._people.snapshot()
+    def snapshot(self) -> bytes:
+        """Where its states are found again: on the disk when this returns."""
+        return to_msgpack(Snapshot(self._people.snapshot()))
 
 
 def event_record(event: Event) -> Outgoing:

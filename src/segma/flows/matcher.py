@@ -8,7 +8,7 @@ listeners an event can touch, the order of simultaneous matches, the identity of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final, NamedTuple
 
 from segma.contracts.codec import Value, msgpack_reader, to_json, to_msgpack, written
@@ -95,20 +95,35 @@ class _Stored(Value, frozen=True):
 _read_stored = msgpack_reader(_Stored)
 
 
+Version = tuple[str, int]
+"""A listener's name and its version."""
+_ALWAYS: Final[dict[Version, int]] = {}
+
+
 class Machine:
     """All listeners, compiled and indexed. Immutable after construction; share it freely."""
 
     def __init__(
-        self, listeners: Iterable[Listener], *, max_runs: int = DEFAULT_MAX_RUNS, tell: Tell = tell_nothing
+        self,
+        listeners: Iterable[Listener],
+        *,
+        max_runs: int = DEFAULT_MAX_RUNS,
+        tell: Tell = tell_nothing,
+        live_from: Mapping[Version, int] = _ALWAYS,
     ) -> None:
-        """``listeners``: one version of each name, in any order."""
+        """``listeners``: in any order. ``live_from``: the log time from which a version hears events, if not always."""
         # Simultaneous matches come in order of the listeners' names: their numbers are that order.
-        ordered = sorted(listeners, key=lambda listener: listener.name)
+        ordered = sorted(listeners, key=lambda listener: (listener.name, listener.version))
         tests = Tests()
         self._programs = tuple(Program(listener, tests, max_runs=max_runs, tell=tell) for listener in ordered)
-        self._numbers = {listener.name: number for number, listener in enumerate(ordered)}
+        self._numbers = {(listener.name, listener.version): number for number, listener in enumerate(ordered)}
         if len(self._numbers) != len(ordered):
-            raise ValueError("two versions of one listener in one machine")
+            raise ValueError("one version of a listener twice in one machine")
+        self._versions: dict[str, list[Version]] = {}
+        for version in self._numbers:
+            self._versions.setdefault(version[0], []).append(version)
+        self._live_from = tuple(live_from.get(version, 0) for version in self._numbers)
+        self._all_live_from = max(self._live_from, default=0)
         self._starts = _Index([program.starts for program in self._programs])
         self._hears = _Index([program.tests for program in self._programs])
 
@@ -131,6 +146,8 @@ class Machine:
         touched = self._starts.of(event)
         if standings:
             self._hears.among(event, standings, touched)
+        if event.log_time_ms < self._all_live_from:
+            touched = {number for number in touched if self._live_from[number] <= event.log_time_ms}
         if not touched:
             return state, matches
         found: list[Match] = []
@@ -183,22 +200,28 @@ class Machine:
         )
         return to_msgpack(_Stored(state.subscriber, rows))
 
-    def decode(self, data: bytes) -> State:
+    def knows(self, match: Match) -> bool:
+        """Whether the match is of a version that is at work here."""
+        return (match.listener, match.version) in self._numbers
+
+    def decode(self, data: bytes, *, promoted: Collection[Version] = ()) -> State:
         """The state of these bytes.
 
-        What :meth:`encode` wrote, also of a machine with other listeners: the runs of a listener that is gone, or of
-        another version, are dropped; ``repeat`` counts across versions (SEMANTICS 6 and 8). Raises ``BadRecord``.
+        What :meth:`encode` wrote, also of a machine with other listeners: the runs of a version that is gone are
+        dropped; ``repeat`` counts across versions (SEMANTICS 6 and 8), but for what versions in ``promoted`` matched
+        while they were shadows. Raises ``BadRecord``.
         """
         stored: _Stored = _read_stored(data)
+        found = {(name, version): standing for name, version, standing in stored.standings}
+        for version in promoted:
+            if version in found:
+                found[version] = found[version]._replace(last_ms=None)
         standings: dict[int, Standing] = {}
-        for name, version, standing in stored.standings:
-            number = self._numbers.get(name)
-            if number is None:
-                continue
-            same_version = self._programs[number].listener.version == version
-            kept = standing if same_version else Standing((), standing.last_ms, standing.dropped)
-            if kept != _FRESH:
-                standings[number] = kept
+        for name in dict.fromkeys(name for name, _ in found):
+            for version in self._versions.get(name, ()):
+                kept = _inherited(version, {each: found[each] for each in found if each[0] == name}, self._numbers)
+                if kept != _FRESH:
+                    standings[self._numbers[version]] = kept
         return self._changed(State(stored.subscriber), standings)
 
     def _changed(self, state: State, changed: Mapping[int, Standing]) -> State:
@@ -223,6 +246,18 @@ class Machine:
 
 
 _FRESH: Final = Standing()
+
+
+def _inherited(version: Version, found: Mapping[Version, Standing], here: Collection[Version]) -> Standing:
+    """A version's standing, of those of all versions of its listener: what it has, and when those gone last matched."""
+    own = found.get(version)
+    if own is not None and len(found) == 1:
+        return own
+    others = [standing for other, standing in found.items() if own is None or other not in here]
+    if own is None:
+        own = Standing((), None, sum(each.dropped for each in others))
+    lasts = [each.last_ms for each in (own, *others) if each.last_ms is not None]
+    return own._replace(last_ms=max(lasts, default=None))
 
 
 class _Index:

@@ -9,14 +9,14 @@ the same thing: the event comes again under its id, in its place.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar, Final, NamedTuple
 
 from segma.contracts.codec import Value, msgpack_reader, replaced, to_msgpack, written
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
-from segma.flows.matcher import Machine, Match, State, StoredMatch, from_stored, to_stored
-from segma.flows.sessions import Session, extended
+from segma.flows.matcher import Machine, Match, State, StoredMatch, Version, from_stored, to_stored
+from segma.flows.sessions import Session, SessionChange, changes, extended
 
 DEFAULT_MAX_EVENTS: Final = 2_000
 """Events kept per subscriber for re-application; past it the oldest are final and ``overflowed`` counts them."""
@@ -28,6 +28,7 @@ class Applied(NamedTuple):
     ``reason``: ``late`` or ``duplicate`` where the event was not matched, else None. ``session``: the one that the
     event fell into, None where it was not matched. Retractions come before matches.
     ``amended``: matches that stand (the same events, so the same id) with another share of the events to the steps.
+    ``sessions``: those that began or that a late event changed; not the one that an event in order only extended.
     """
 
     reason: Reason | None = None
@@ -35,6 +36,7 @@ class Applied(NamedTuple):
     retractions: tuple[Match, ...] = ()
     matches: tuple[Match, ...] = ()
     amended: tuple[Match, ...] = ()
+    sessions: tuple[SessionChange, ...] = ()
 
 
 class _Entry(NamedTuple):
@@ -135,14 +137,15 @@ class Follower:
     def put(self, timeline: Timeline, event: Event, *, log_time_ms: int) -> Applied:
         """Put an event in its place. ``log_time_ms``: when the log took it.
 
-        An event whose id is known is a duplicate, unless it brings the verdict on a click that was provisional.
+        An event whose id is known is a duplicate, unless it brings the verdict on a click that was provisional, or
+        that a click which counted was a machine's.
         """
         entries = timeline.entries
         if event.event_id in timeline.gone:
             return Applied(Reason.DUPLICATE)
         if event.event_id in timeline.known:
             known = next(index for index, entry in enumerate(entries) if entry.event.event_id == event.event_id)
-            if event.provisional or not entries[known].event.provisional:
+            if not _is_news(entries[known].event, event):
                 return Applied(Reason.DUPLICATE)
             return self._reapplied(timeline, known, known + 1, _judged(entries[known].event, event))
         if self._is_late(timeline, event, log_time_ms):
@@ -188,25 +191,56 @@ class Follower:
             )
         )
 
-    def decode(self, data: bytes) -> Timeline:
-        """The timeline of these bytes. Raises ``BadRecord``."""
+    def decode(self, data: bytes, *, promoted: Collection[Version] = ()) -> Timeline:
+        """The timeline of these bytes; matches of versions that are gone can no longer be taken back.
+
+        ``promoted``: versions whose matches so far were a shadow's. Raises ``BadRecord``.
+        """
         stored: _StoredTimeline = _read_timeline(data)
         machine = self._machine
-        timeline = Timeline(machine.decode(stored.state))
+        timeline = Timeline(machine.decode(stored.state, promoted=promoted))
         timeline.session = stored.session
         timeline.entries = [
-            _Entry(entry.event, machine.decode(entry.state), entry.session, tuple(map(from_stored, entry.made)))
+            _Entry(
+                entry.event, machine.decode(entry.state, promoted=promoted), entry.session, self._still_here(entry.made)
+            )
             for entry in stored.entries
         ]
         timeline.known = {entry.event.event_id for entry in timeline.entries}
         timeline.gone = dict(stored.gone)
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
-        timeline.tail = tuple(map(from_stored, stored.tail))
+        timeline.tail = self._still_here(stored.tail)
         timeline.floor, timeline.overflowed = stored.floor, stored.overflowed
         timeline.advanced = timeline.state
         if timeline.clock_ms is not None:
             timeline.advanced, _ = machine.advance(timeline.state, timeline.clock_ms)
         return timeline
+
+    def expires_ms(self, timeline: Timeline) -> int | None:
+        """The log time after which :meth:`let_go` has something to do."""
+        if timeline.entries:
+            return timeline.entries[-1].event.occurred_at_ms + self._max_delay_ms
+        if timeline.gone:
+            return max(timeline.gone.values()) + 2 * self._max_delay_ms
+        return None
+
+    def let_go(self, timeline: Timeline, log_time_ms: int) -> None:
+        """Let go of events before which nothing can be put any more: whatever came there would be late in any case.
+
+        Their ids are kept as long again, for what is sent again under another time.
+        """
+        entries = timeline.entries
+        if entries and log_time_ms - entries[-1].event.occurred_at_ms > self._max_delay_ms:
+            timeline.floor = entries[-1].event.place
+            self._remember(timeline, [entry.event for entry in entries])
+            timeline.entries = []
+        if not timeline.entries and all(
+            log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.gone.values()
+        ):
+            timeline.gone = {}
+
+    def _still_here(self, matches: Iterable[StoredMatch]) -> tuple[Match, ...]:
+        return tuple(match for match in map(from_stored, matches) if self._machine.knows(match))
 
     def _is_late(self, timeline: Timeline, event: Event, log_time_ms: int) -> bool:
         if log_time_ms - event.occurred_at_ms > self._max_delay_ms:
@@ -224,6 +258,8 @@ class Follower:
         else:
             state, session = timeline.state, timeline.session
         again = [event, *(entry.event for entry in entries[rest:])]
+        prior, in_order = session, first == len(entries)
+        sessions = () if in_order else _sessions(timeline, first)
         del entries[first:]
         timeline.known.add(event.event_id)
         own: Session | None = None
@@ -238,8 +274,13 @@ class Follower:
         if timeline.clock_ms is not None:
             timeline.advanced, timeline.tail = self._machine.advance(state, timeline.clock_ms)
         now = [match for entry in entries[first:] for match in entry.made] + list(timeline.tail)
+        changed: tuple[SessionChange, ...] = ()
+        if not in_order:
+            changed = changes((prior, *sessions), (prior, *_sessions(timeline, first)))
+        elif own is not None and (prior is None or own.session_id != prior.session_id):
+            changed = (SessionChange(own),)
         self._grow_old(timeline, timeline.tail)
-        return Applied(None, own, _missing(before, now), _missing(now, before), _changed(before, now))
+        return Applied(None, own, _missing(before, now), _missing(now, before), _changed(before, now), changed)
 
     def _grow_old(self, timeline: Timeline, fired: Sequence[Match]) -> None:
         """Move the newest time on, and let go of what is older than the lateness, or more than is kept."""
@@ -276,6 +317,18 @@ class Follower:
             if len(timeline.gone) <= self._max_events and newest_ms - at_ms <= self._max_delay_ms:
                 return
             del timeline.gone[oldest]
+
+
+def _sessions(timeline: Timeline, first: int) -> tuple[Session | None, ...]:
+    """The session after each entry from ``first`` on."""
+    return (*(entry.session for entry in timeline.entries[first + 1 :]), timeline.session)
+
+
+def _is_news(known: Event, event: Event) -> bool:
+    """Whether an event that comes again brings a verdict that changes something."""
+    if event.provisional:
+        return False
+    return known.provisional or (event.verdict.startswith("machine") and not known.verdict.startswith("machine"))
 
 
 def _judged(before: Event, verdict: Event) -> Event:

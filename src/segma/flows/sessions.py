@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from segma.contracts.events import Event
@@ -21,6 +22,10 @@ class Session(NamedTuple):
     started_at_ms: int
     last_at_ms: int
     events: int
+    landing_path: str = ""
+    """Of the first page viewed in it."""
+    campaign: str = ""
+    """The first one that an event of it names."""
 
     @property
     def duration_ms(self) -> int:
@@ -35,6 +40,48 @@ def extended(session: Session | None, event: Event, *, gap_ms: int) -> Session:
     """
     at = event.occurred_at_ms
     if session is not None and at - session.last_at_ms <= gap_ms:
-        return Session(session.session_id, session.started_at_ms, at, session.events + 1)
+        landing = session.landing_path or _landing(event)
+        campaign = session.campaign or _campaign(event)
+        return Session(session.session_id, session.started_at_ms, at, session.events + 1, landing, campaign)
     digest = hashlib.sha256(f"{event.subscriber}/{event.event_id}".encode()).hexdigest()
-    return Session(digest[:32], at, at, 1)
+    return Session(digest[:32], at, at, 1, _landing(event), _campaign(event))
+
+
+def _landing(event: Event) -> str:
+    path = event.properties.get("path") if event.action == "page_viewed" else None
+    return path if isinstance(path, str) else ""
+
+
+def _campaign(event: Event) -> str:
+    campaign = event.properties.get("campaign")
+    return campaign if isinstance(campaign, str) else ""
+
+
+class SessionChange(NamedTuple):
+    """A session as it stands now, and the ids of sessions that it took in (or that it was called before)."""
+
+    session: Session
+    joined: tuple[str, ...] = ()
+
+
+def changes(before: Iterable[Session | None], now: Iterable[Session | None]) -> tuple[SessionChange, ...]:
+    """What became of sessions when events were put among them, in order.
+
+    ``before`` and ``now``: the session after each event of the stretch that was applied again.
+    """
+    then, found = _by_id(before), _by_id(now)
+    gone = [session for name, session in then.items() if name not in found]
+    return tuple(
+        SessionChange(
+            session,
+            tuple(
+                each.session_id for each in gone if session.started_at_ms <= each.started_at_ms <= session.last_at_ms
+            ),
+        )
+        for name, session in found.items()
+        if then.get(name) != session
+    )
+
+
+def _by_id(sessions: Iterable[Session | None]) -> dict[str, Session]:
+    return {session.session_id: session for session in sessions if session is not None}

@@ -1,0 +1,200 @@
+"""The state store: whatever was torn, lost or never committed, a position gives the states as they were there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from segma.contracts.codec import json_reader, to_json
+from segma.flows.changelog import EPOCHS_KEPT, Changelog, Position, StateDamaged
+from segma.flows.keeper import Keeper
+
+States = dict[str, list[int]]
+read_position: Callable[[bytes], Position] = json_reader(Position)
+_read: Callable[[bytes], list[int]] = json_reader(list[int])
+
+
+def keeper(changelog: Changelog, resumed: Position | None = None) -> Keeper[list[int]]:
+    """Lists of numbers; the last number is when something is due."""
+    return Keeper(
+        changelog,
+        resumed,
+        new=lambda key: [],
+        encode=lambda key, state: to_json(state),
+        decode=lambda key, data: _read(data),
+        due_ms=lambda key, state: state[-1] if state else None,
+    )
+
+
+def all_of(found: Keeper[list[int]], keys: int = 12) -> States:
+    return {key: state for number in range(keys) if (state := found.get(key := f"k{number}"))}
+
+
+class Process:
+    """Three groups in one store, changed at random, and what a model says of each at every position."""
+
+    def __init__(
+        self, directory: Path, resumed: list[tuple[Position, States]] | None = None, *, segment_bytes: int = 700
+    ) -> None:
+        self.changelog = Changelog(directory, segment_bytes=segment_bytes, slack_bytes=0)
+        self.keepers = [keeper(self.changelog, None if resumed is None else resumed[n][0]) for n in range(3)]
+        self.models: list[States] = [{} if resumed is None else dict(resumed[n][1]) for n in range(3)]
+
+    def epoch(self, chance: Random) -> list[tuple[Position, States]]:
+        """Change some states, let some go, and take every group's snapshot."""
+        for _ in range(chance.randrange(12)):
+            number, key = chance.randrange(3), f"k{chance.randrange(12)}"
+            found, model = self.keepers[number], self.models[number]
+            if key in model and chance.random() < 0.2:
+                found.let_go(key)
+                del model[key]
+            else:
+                state = [*found.get(key), chance.randrange(100)][-5:]
+                found.put(key, state)
+                model[key] = state
+        return [(each.snapshot(), dict(model)) for each, model in zip(self.keepers, self.models, strict=True)]
+
+
+def test_every_start_finds_what_was_committed_whatever_was_written_after_it(tmp_path: Path) -> None:
+    chance = Random(3)
+    committed: list[tuple[Position, States]] | None = None
+    for _ in range(60):
+        process = Process(tmp_path, committed)
+        for each, model in zip(process.keepers, process.models, strict=True):
+            assert all_of(each) == model
+        for _ in range(chance.randrange(25)):
+            committed = process.epoch(chance)
+        if chance.random() < 0.5:
+            process.epoch(chance)  # written, never committed
+        process.changelog.close()
+    assert committed is not None
+    assert len(list(tmp_path.glob("*.log"))) < 60, "files that nobody needs are removed"
+
+
+def history(directory: Path) -> tuple[list[tuple[Position, States]], dict[str, bytes]]:
+    """A store of two starts: what it held at a committed epoch, and the files as a crash a little later left them."""
+    chance = Random(5)
+    process = Process(directory, segment_bytes=2_000)
+    for _ in range(4):
+        committed = process.epoch(chance)
+    process.changelog.close()
+    process = Process(directory, committed, segment_bytes=2_000)
+    for _ in range(3):
+        committed = process.epoch(chance)
+    for _ in range(2):
+        process.epoch(chance)
+    process.changelog.close()
+    return committed, {path.name: path.read_bytes() for path in directory.glob("*.log")}
+
+
+def resumes(directory: Path, committed: list[tuple[Position, States]]) -> bool:
+    """Whether the store resumes as it must; False where it says that it is damaged. A wrong state fails the test."""
+    try:
+        process = Process(directory, committed)
+    except StateDamaged:
+        return False
+    for each, (_, model) in zip(process.keepers, committed, strict=True):
+        assert all_of(each) == model
+    process.epoch(Random(1))
+    process.changelog.close()
+    return True
+
+
+def test_a_crash_at_every_byte_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    committed, files = history(tmp_path / "made")
+    last = max(files)
+    needed = max(position.end for position, _ in committed if int(last[:10]) == position.segment)
+    assert needed < len(files[last]), "something was written after the commit"
+    for length in range(len(files[last]) + 1):
+        copy = tmp_path / "torn"
+        shutil.rmtree(copy, ignore_errors=True)
+        copy.mkdir()
+        for name, data in files.items():
+            (copy / name).write_bytes(data[:length] if name == last else data)
+        assert resumes(copy, committed) is (length >= needed), length
+
+
+@pytest.mark.parametrize("flip", [0x01, 0xFF])
+def test_a_changed_byte_is_found_wherever_it_matters(tmp_path: Path, flip: int) -> None:
+    committed, files = history(tmp_path / "made")
+    refused = 0
+    for name, data in files.items():
+        for index in range(len(data)):
+            copy = tmp_path / "changed"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(tmp_path / "made", copy)
+            (copy / name).write_bytes(data[:index] + bytes([data[index] ^ flip]) + data[index + 1 :])
+            refused += not resumes(copy, committed)
+    assert refused > 100
+
+
+def test_a_tail_of_zeros_is_a_torn_tail(tmp_path: Path) -> None:
+    committed, files = history(tmp_path)
+    last = max(files)
+    needed = max(position.end for position, _ in committed if int(last[:10]) == position.segment)
+    (tmp_path / last).write_bytes(files[last][:needed] + b"\0" * 5_000)
+    assert resumes(tmp_path, committed)
+
+
+def test_an_epoch_writes_only_who_was_touched(tmp_path: Path) -> None:
+    changelog = Changelog(tmp_path)
+    found = keeper(changelog)
+    for number in range(5_000):
+        found.put(f"k{number}", [number])
+    found.snapshot()
+    before = changelog.total_bytes
+    found.put("k7", [8])
+    found.snapshot()
+    assert changelog.total_bytes - before < 100
+    before = changelog.total_bytes
+    found.snapshot()
+    assert changelog.total_bytes == before
+
+
+def test_files_stay_below_a_multiple_of_what_lives(tmp_path: Path) -> None:
+    changelog = Changelog(tmp_path, segment_bytes=10_000, slack_bytes=5_000)
+    groups = [keeper(changelog) for _ in range(4)]
+    worst = 0.0
+    for epoch in range(400):
+        for each in groups:
+            for number in range(10):
+                each.put(f"k{number}", [epoch] * 20)
+            position = each.snapshot()
+        worst = max(worst, (changelog.total_bytes - 5_000) / changelog.live_bytes if epoch > 50 else 0)
+    # Twice what lives, a round of bases, and what comes until the removed files may go.
+    assert worst < 2 + 2 * (EPOCHS_KEPT + len(groups)), worst
+    changelog.close()
+    assert all_of(keeper(Changelog(tmp_path), position)) == {f"k{number}": [399] * 20 for number in range(10)}
+
+
+def test_newer_state_refuses_to_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segma.flows.changelog.SCHEMA", 2)
+    found = keeper(Changelog(tmp_path))
+    found.put("k", [1])
+    found.snapshot()
+    monkeypatch.undo()
+    with pytest.raises(StateDamaged, match="newer release"):
+        Changelog(tmp_path)
+
+
+def test_what_is_due_is_known_again_after_a_start(tmp_path: Path) -> None:
+    found = keeper(Changelog(tmp_path))
+    for key, due in (("a", 30), ("b", 10), ("c", 20)):
+        found.put(key, [due])
+    found.put("a", [5])
+    position = found.snapshot()
+    again = keeper(Changelog(tmp_path), position)
+    assert list(again.due(10)) == ["a", "b"]
+    assert list(again.due(100)) == ["c"]
+
+
+def test_the_bytes_of_the_first_release_decode(tmp_path: Path) -> None:
+    # Written by release 0.1.0: k1 was put, k2 put and let go, k3 put in a second epoch.
+    golden = Path(__file__).parent / "golden" / "states-0.1.0"
+    (tmp_path / "0000000001.log").write_bytes((golden / "0000000001.log").read_bytes())
+    position = read_position((golden / "position.json").read_bytes())
+    assert all_of(keeper(Changelog(tmp_path), position)) == {"k1": [1, 2], "k3": [3]}
