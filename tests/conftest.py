@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.broker import Broker, missing
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start find the source, as pytest itself does by its settings."""
+    before = os.environ.get("PYTHONPATH", "")
+    if str(SOURCE) not in before.split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCE), before] if before else [str(SOURCE)])
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
