@@ -120,7 +120,7 @@ def test_a_redirects_click_is_on_trial_until_the_quarantine_is_over() -> None:
     assert released(device, NOW_MS + 59_999) == (device, [])
     device, (verdict,) = released(device, NOW_MS + 60_000)
     assert (verdict.event_id, verdict.provisional, verdict.verdict) == ("c-c1", False, "confirmed:quarantine")
-    assert device.due_ms is None
+    assert device.is_nobody
 
 
 def test_a_scanners_click_is_a_machines() -> None:

@@ -280,7 +280,7 @@ class People(threading.Thread):
 def expected_commands(world: World, rounds: int) -> dict[str, str]:
     """Command id → listener, of a run without any trouble: what the pure machine says of the scripts."""
     listeners = load_listeners(world.home / "listeners", world.home / "actions.yaml")
-    by_name, machine = {listener.name: listener for listener in listeners}, Machine(listeners)
+    versions, machine = {(each.name, each.version): each for each in listeners}, Machine(listeners)
     assert {step.condition.action for each in listeners for step in each.sequence if step.condition} <= VOCABULARY
     found: dict[str, str] = {}
     for person, subscriber in enumerate(world.subscribers):
@@ -302,6 +302,6 @@ def expected_commands(world: World, rounds: int) -> dict[str, str]:
                 state, made = machine.apply(state, event, session)
                 matches.extend(made)
         matches.extend(machine.advance(state, at_ms + 10_000)[1])
-        decision = decide(by_name, (), matches, {}, Moment("demo", 0, 0))
+        decision = decide(versions, (), matches, {}, Moment("demo", 0, 0))
         found |= {command.command_id: command.listener for command in decision.commands}
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from segma.contracts.codec import to_json
@@ -17,7 +17,7 @@ from segma.contracts.reasons import Reason
 from segma.contracts.rows import MatchRow
 from segma.contracts.tokens import is_anonymous
 from segma.flows.language.model import Listener, Reference, Response, Template
-from segma.flows.matcher import Match
+from segma.flows.matcher import Match, Version
 
 MAX_PART: Final = 60
 """Characters that one value may bring into a list's name."""
@@ -57,19 +57,24 @@ class _Wanted(NamedTuple):
 
 
 def decide(
-    listeners: Mapping[str, Listener],
+    listeners: Mapping[Version, Listener],
     retractions: Sequence[Match],
     matches: Sequence[Match],
     origins: Mapping[str, str],
     moment: Moment,
+    *,
+    shadows: Collection[Version] = (),
 ) -> Decision:
-    """The rows and commands of one event's retractions and matches, retractions first."""
+    """The rows and commands of one event's retractions and matches, retractions first.
+
+    ``shadows``: versions whose matches are rows and nothing else.
+    """
     decision = Decision([], [], [], dict(origins))
     amended: dict[str, Match] = {}
     for gone in retractions:
         heir = _heir(listeners, gone, [match for match in matches if match.match_id not in amended])
         if heir is None:
-            _take_back(listeners[gone.listener], gone, decision, moment)
+            _take_back(listeners[_version(gone)], gone, decision, moment, shadow=_version(gone) in shadows)
         else:
             amended[heir.match_id] = gone
     for match in matches:
@@ -78,21 +83,28 @@ def decide(
             decision.origins[match.match_id] = decision.origins.pop(replaced.match_id, replaced.match_id)
             decision.rows.append(_row("amendment", match, moment, replaces=replaced.match_id))
         else:
-            _fulfil(listeners[match.listener], match, decision, moment)
+            _fulfil(listeners[_version(match)], match, decision, moment, shadow=_version(match) in shadows)
     return decision
 
 
-def _heir(listeners: Mapping[str, Listener], gone: Match, candidates: Sequence[Match]) -> Match | None:
+def _version(match: Match) -> Version:
+    return match.listener, match.version
+
+
+def _heir(listeners: Mapping[Version, Listener], gone: Match, candidates: Sequence[Match]) -> Match | None:
     """The new match of the same listener that wants the same, if there is one."""
-    listener = listeners[gone.listener]
+    listener = listeners[_version(gone)]
     wanted = [each.what for each in _wanted(listener, gone)[0]]
     for match in candidates:
-        if match.listener == gone.listener and [each.what for each in _wanted(listener, match)[0]] == wanted:
+        if _version(match) == _version(gone) and [each.what for each in _wanted(listener, match)[0]] == wanted:
             return match
     return None
 
 
-def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Moment) -> None:
+def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Moment, *, shadow: bool) -> None:
+    if shadow:
+        decision.rows.append(_row("match", match, moment, reason=str(Reason.SHADOWED)))
+        return
     if is_anonymous(match.subscriber):
         decision.rows.append(_row("match", match, moment, reason=str(Reason.NO_IDENTITY)))
         return
@@ -102,10 +114,10 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Moment
     decision.commands.extend(_command(listener, match, each, match.match_id, moment) for each in wanted)
 
 
-def _take_back(listener: Listener, match: Match, decision: Decision, moment: Moment) -> None:
+def _take_back(listener: Listener, match: Match, decision: Decision, moment: Moment, *, shadow: bool) -> None:
     decision.rows.append(_row("retraction", match, moment))
     origin = decision.origins.pop(match.match_id, match.match_id)
-    if listener.undo and not is_anonymous(match.subscriber):
+    if listener.undo and not shadow and not is_anonymous(match.subscriber):
         wanted = _wanted(listener, match)[0]
         decision.commands.extend(_command(listener, match, each, origin, moment, undo=True) for each in wanted)
 

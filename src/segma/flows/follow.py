@@ -1,4 +1,4 @@
-"""One subscriber's events to rows and commands: the timeline, then what its matches want. Pure but for the timeline."""
+"""One subscriber's events to rows and commands: the timeline, then what its matches want. Pure but for the person."""
 
 from __future__ import annotations
 
@@ -9,31 +9,56 @@ from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
 from segma.contracts.commands import Command
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
-from segma.contracts.rows import CommandRow, EventRow, MatchRow, Row
+from segma.contracts.rows import CommandRow, EventRow, MatchRow, Row, SessionRow
+from segma.contracts.tokens import is_anonymous
+from segma.flows.bounds import Bound, Bounds
 from segma.flows.decide import Moment, decide
+from segma.flows.evidence import Evidence, is_late_verdict, noted, revoked
+from segma.flows.generations import Deployed, Generation, Generations
 from segma.flows.language.model import Listener
-from segma.flows.matcher import Machine, Match
+from segma.flows.matcher import Machine, Match, StoredMatch, from_stored, to_stored
+from segma.flows.purchases import BOUGHT, Purchase, bought
 from segma.flows.reapply import Applied, Follower, Timeline
+from segma.flows.sessions import Session, SessionChange
 
 KEPT_ORIGINS: Final = 200
 """Amended matches whose first match is remembered per subscriber; a match that old is final."""
+DAY_MS: Final = 86_400_000
+PERSON_KEPT_MS: Final = 400 * DAY_MS
+ANONYMOUS_KEPT_MS: Final = 30 * DAY_MS
+"""How long after the last event somebody is remembered: as long as a token is believed; a device that is nobody's less
+(DESIGN 5 hands over 24 hours of it, its open runs may still become rows)."""
 
 
 class Person:
-    """What is known of one subscriber: the timeline, and the matches that stand for others (amendments)."""
+    """What is known of one subscriber."""
 
-    __slots__ = ("origins", "timeline")
+    __slots__ = ("dropped", "evidence", "generation", "origins", "purchases", "timeline", "told")
 
-    def __init__(self, timeline: Timeline, origins: dict[str, str]) -> None:
+    def __init__(self, timeline: Timeline, generation: Generation) -> None:
         self.timeline = timeline
-        self.origins = origins
+        self.generation = generation
+        """The listeners that the timeline belongs to."""
+        self.origins: dict[str, str] = {}
+        """Amended matches → the match whose commands stand for them."""
+        self.told = 0
+        """How many events the newest session had when it was last told."""
+        self.dropped = 0
+        """Runs dropped over the bound, as far as counted."""
+        self.evidence = Evidence()
+        self.purchases: tuple[Purchase, ...] = ()
 
 
 class _Stored(Value, frozen=True):
     SCHEMA: ClassVar[int] = 1
 
     timeline: bytes
-    origins: dict[str, str]
+    origins: tuple[tuple[str, str], ...] = ()
+    from_ms: int = 0
+    told: int = 0
+    matches: tuple[StoredMatch, ...] = ()
+    revoked: tuple[str, ...] = ()
+    purchases: tuple[Purchase, ...] = ()
     schema: int = written(1)
 
 
@@ -54,85 +79,249 @@ class Following:
     def __init__(
         self,
         workspace: str,
-        listeners: Iterable[Listener],
+        listeners: Iterable[Listener] = (),
         *,
         lateness_ms: int,
         session_gap_ms: int,
         max_delay_ms: int,
         grace_ms: int,
     ) -> None:
+        """``listeners``: live from the beginning; :meth:`deploy` tells of others."""
         self._workspace = workspace
-        self._listeners = {listener.name: listener for listener in listeners}
-        self._grace_ms = grace_ms
-        self._follower = Follower(
-            Machine(self._listeners.values()),
-            lateness_ms=lateness_ms,
-            session_gap_ms=session_gap_ms,
-            max_delay_ms=max_delay_ms,
+        self._lateness_ms, self._session_gap_ms = lateness_ms, session_gap_ms
+        self._max_delay_ms, self._grace_ms = max_delay_ms, grace_ms
+        self._generations = Generations(self._follower)
+        self._newest_ms = 0
+        self.bounds = Bounds()
+        self.deploy([Deployed(listener) for listener in listeners])
+
+    def deploy(self, deployed: Iterable[Deployed]) -> None:
+        """These are all versions that there ever were in this workspace."""
+        self._generations.deploy(deployed)
+
+    def _follower(self, machine: Machine) -> Follower:
+        return Follower(
+            machine,
+            lateness_ms=self._lateness_ms,
+            session_gap_ms=self._session_gap_ms,
+            max_delay_ms=self._max_delay_ms,
         )
 
     def new(self, subscriber: str) -> Person:
         """Somebody of whom nothing is known."""
-        return Person(self._follower.new(subscriber), {})
+        generation = self._generations.at(self._newest_ms)
+        return Person(generation.follower.new(subscriber), generation)
 
     def take(self, person: Person, event: Event, log_time_ms: int) -> Followed:
         """One event. Deadlines at or before ``log_time_ms`` minus the grace fire first (DESIGN 6)."""
-        followed = self.pass_time(person, log_time_ms)
-        applied = self._follower.put(person.timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms))
-        reason = str(applied.reason) if applied.reason is not None else ""
-        session = applied.session.session_id if applied.session is not None else ""
-        followed.rows.append(EventRow(event, session, reason))
-        self._decide(person, applied, followed, log_time_ms, event.received_at_ms)
+        followed = self.pass_time(person, max(log_time_ms, event.log_time_ms), believed_ms=log_time_ms)
+        applied = self._put(person, event, followed, log_time_ms)
+        if applied.reason is not None and is_late_verdict(event):
+            self._revoke(person, event, followed, log_time_ms)
+        if event.action == BOUGHT and applied.reason is None:
+            person.purchases, similar = bought(person.purchases, event, self._lateness_ms)
+            for each in similar:
+                self._put(person, each, followed, log_time_ms)
         return followed
 
-    def pass_time(self, person: Person, log_time_ms: int) -> Followed:
-        """Let log time pass."""
+    def pass_time(self, person: Person, log_time_ms: int, *, believed_ms: int | None = None) -> Followed:
+        """Let log time pass. ``believed_ms``: up to where absences are believed, where that is not all of it."""
         followed = Followed([], [], [])
-        due_ms = self._follower.next_deadline(person.timeline)
-        if due_ms is not None and due_ms <= log_time_ms - self._grace_ms:
-            applied = self._follower.advance(person.timeline, log_time_ms - self._grace_ms)
-            self._decide(person, applied, followed, log_time_ms, 0)
+        self._newest_ms = max(self._newest_ms, log_time_ms)
+        passed_ms = log_time_ms if believed_ms is None else believed_ms
+        if self._generations.at(log_time_ms) is not person.generation:
+            for generation in self._generations.between(person.generation, log_time_ms):
+                self._fire(person, min(generation.from_ms, passed_ms), followed)
+                _move(person, generation)
+        self._fire(person, passed_ms, followed)
         return followed
 
-    def due_ms(self, person: Person) -> int | None:
-        """The log time at which :meth:`pass_time` has something to do."""
-        due_ms = self._follower.next_deadline(person.timeline)
-        return None if due_ms is None else due_ms + self._grace_ms
+    def due_ms(self, person: Person) -> int:
+        """The log time at which :meth:`pass_time` or :meth:`is_forgotten` has something to do."""
+        timeline, follower = person.timeline, person.generation.follower
+        dues = []
+        deadline_ms = follower.next_deadline(timeline)
+        if deadline_ms is not None:
+            dues.append(deadline_ms + self._grace_ms)
+        session = timeline.session
+        if session is not None and person.told != session.events:
+            dues.append(self._ends_ms(session))
+        expires_ms = follower.expires_ms(timeline)
+        if expires_ms is not None:
+            dues.append(expires_ms + 1)
+        elif deadline_ms is None:
+            dues.append(self._forgotten_ms(person))
+        return min(dues)
+
+    def is_forgotten(self, person: Person, log_time_ms: int) -> bool:
+        """Whether nothing need be kept of somebody any more."""
+        if person.timeline.newest_ms is None:
+            return True
+        waits = person.timeline.entries or person.generation.follower.next_deadline(person.timeline) is not None
+        return not waits and self._forgotten_ms(person) <= log_time_ms
 
     def encode(self, person: Person) -> bytes:
         """Somebody as bytes."""
-        return to_msgpack(_Stored(self._follower.encode(person.timeline), person.origins))
+        dropped = person.generation.follower.dropped(person.timeline)
+        if dropped > person.dropped:
+            self.bounds.bit(Bound.RUNS, dropped - person.dropped)
+            person.dropped = dropped
+        return to_msgpack(
+            _Stored(
+                person.generation.follower.encode(person.timeline),
+                tuple(person.origins.items()),
+                person.generation.from_ms,
+                person.told,
+                tuple(map(to_stored, person.evidence.matches.values())),
+                person.evidence.revoked,
+                person.purchases,
+            )
+        )
 
     def decode(self, data: bytes) -> Person:
         """Somebody of these bytes. Raises ``BadRecord``."""
         stored = _read(data)
-        return Person(self._follower.decode(stored.timeline), dict(stored.origins))
+        generation = self._generations.at(stored.from_ms)
+        person = Person(generation.follower.decode(stored.timeline), generation)
+        person.origins, person.told = dict(stored.origins), stored.told
+        person.dropped = generation.follower.dropped(person.timeline)
+        matches = {match.match_id: match for match in map(from_stored, stored.matches)}
+        person.evidence, person.purchases = Evidence(matches, stored.revoked), stored.purchases
+        return person
+
+    def _forgotten_ms(self, person: Person) -> int:
+        kept_ms = ANONYMOUS_KEPT_MS if is_anonymous(person.timeline.state.subscriber) else PERSON_KEPT_MS
+        return (person.timeline.newest_ms or 0) + kept_ms
+
+    def _ends_ms(self, session: Session) -> int:
+        """The log time at which nothing can extend a session any more but what comes late."""
+        return session.last_at_ms + self._session_gap_ms + 1 + self._grace_ms
+
+    def _fire(self, person: Person, log_time_ms: int, followed: Followed) -> None:
+        """What is due at a log time, under the listeners that somebody is followed by."""
+        follower, timeline = person.generation.follower, person.timeline
+        due_ms = follower.next_deadline(timeline)
+        if due_ms is not None and due_ms <= log_time_ms - self._grace_ms:
+            self._decide(person, follower.advance(timeline, log_time_ms - self._grace_ms), followed, log_time_ms, 0)
+        session = timeline.session
+        if session is not None and person.told != session.events and self._ends_ms(session) <= log_time_ms:
+            self._tell(person, SessionChange(session), followed)
+        expires_ms = follower.expires_ms(timeline)
+        if expires_ms is not None and expires_ms < log_time_ms:
+            follower.let_go(timeline, log_time_ms)
+
+    def _put(self, person: Person, event: Event, followed: Followed, log_time_ms: int) -> Applied:
+        timeline = person.timeline
+        newest, overflowed = timeline.session, timeline.overflowed
+        applied = person.generation.follower.put(timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms))
+        if timeline.overflowed != overflowed:
+            self.bounds.bit(Bound.UNDO_LOG, timeline.overflowed - overflowed)
+        reason = str(applied.reason) if applied.reason is not None else ""
+        session = applied.session.session_id if applied.session is not None else ""
+        followed.rows.append(EventRow(event, session, reason))
+        if applied.sessions:
+            self._tell_changes(person, newest, applied.sessions, followed)
+        self._decide(person, applied, followed, log_time_ms, event.received_at_ms)
+        return applied
+
+    def _tell_changes(
+        self, person: Person, before: Session | None, found: Iterable[SessionChange], followed: Followed
+    ) -> None:
+        """The rows of sessions that began, that ended by that, or that a late event changed.
+
+        The newest session is told when it begins and when it ends: what extends it in between is no news.
+        """
+        newest = person.timeline.session
+        was_told = before is not None and person.told == before.events
+        for change in found:
+            session = change.session
+            if session is not newest:
+                self._tell(person, change, followed)
+            elif before is None or session.session_id != before.session_id:
+                if before is not None and before.last_at_ms < session.started_at_ms and not was_told:
+                    self._tell(person, SessionChange(before), followed)
+                self._tell(person, change, followed)
+            elif change.joined or was_told:
+                self._tell(person, change, followed)
+
+    def _tell(self, person: Person, change: SessionChange, followed: Followed) -> None:
+        session = change.session
+        followed.rows.append(
+            SessionRow(
+                workspace=self._workspace,
+                subscriber=person.timeline.state.subscriber,
+                session=session.session_id,
+                started_at_ms=session.started_at_ms,
+                ended_at_ms=session.last_at_ms,
+                events=session.events,
+                landing_path=session.landing_path,
+                campaign=session.campaign,
+                joined=change.joined,
+            )
+        )
+        if session is person.timeline.session:
+            person.told = session.events
+
+    def _revoke(self, person: Person, click: Event, followed: Followed, log_time_ms: int) -> None:
+        """A verdict that came after the lateness: what rests on the click is taken back, nothing is matched anew."""
+        person.evidence, victims = revoked(person.evidence, click.event_id)
+        if victims:
+            self._say(person, victims, (), followed, Moment(self._workspace, log_time_ms, click.received_at_ms))
 
     def _decide(
         self, person: Person, applied: Applied, followed: Followed, log_time_ms: int, received_at_ms: int
     ) -> None:
         if not (applied.retractions or applied.matches or applied.amended):
             return
+        gone, made, amended = (
+            [match for match in matches if match.match_id not in person.evidence.revoked]
+            for matches in (applied.retractions, applied.matches, applied.amended)
+        )
+        person.evidence, over = noted(person.evidence, gone, (*made, *amended), log_time_ms)
+        if over:
+            self.bounds.bit(Bound.EVIDENCE, over)
         moment = Moment(self._workspace, log_time_ms, received_at_ms)
-        decision = decide(self._listeners, applied.retractions, applied.matches, person.origins, moment)
+        self._say(person, gone, made, followed, moment)
+        followed.rows.extend(_amendment(match, moment) for match in amended)
+
+    def _say(
+        self,
+        person: Person,
+        gone: Iterable[Match],
+        made: Iterable[Match],
+        followed: Followed,
+        moment: Moment,
+    ) -> None:
+        listeners, shadows = self._generations.listeners, person.generation.shadows
+        decision = decide(listeners, tuple(gone), tuple(made), person.origins, moment, shadows=shadows)
+        if len(decision.origins) > KEPT_ORIGINS:
+            self.bounds.bit(Bound.ORIGINS, len(decision.origins) - KEPT_ORIGINS)
         person.origins = dict(list(decision.origins.items())[-KEPT_ORIGINS:])
         followed.rows.extend(decision.rows)
-        followed.rows.extend(self._amendments(applied.amended, log_time_ms))
         followed.rows.extend(CommandRow(command) for command in decision.commands)
         followed.commands.extend(decision.commands)
         followed.refused.extend(decision.refused)
 
-    def _amendments(self, matches: Iterable[Match], log_time_ms: int) -> Iterable[MatchRow]:
-        for match in matches:
-            yield MatchRow(
-                kind="amendment",
-                workspace=self._workspace,
-                subscriber=match.subscriber,
-                listener=match.listener,
-                version=match.version,
-                match_id=match.match_id,
-                matched_at_ms=match.matched_at_ms,
-                evidence=dict(match.steps),
-                replaces=match.match_id,
-                log_time_ms=log_time_ms,
-            )
+
+def _move(person: Person, generation: Generation) -> None:
+    """Let somebody be followed by other listeners: runs of versions that are gone are dropped."""
+    before = person.generation
+    promoted = before.shadows - generation.shadows
+    data = before.follower.encode(person.timeline)
+    person.timeline = generation.follower.decode(data, promoted=promoted)
+    person.generation = generation
+
+
+def _amendment(match: Match, moment: Moment) -> MatchRow:
+    return MatchRow(
+        kind="amendment",
+        workspace=moment.workspace,
+        subscriber=match.subscriber,
+        listener=match.listener,
+        version=match.version,
+        match_id=match.match_id,
+        matched_at_ms=match.matched_at_ms,
+        evidence=dict(match.steps),
+        replaces=match.match_id,
+        log_time_ms=moment.log_time_ms,
+    )

@@ -6,7 +6,7 @@ Deadlines are kept beside the bytes: after a resume nobody is decoded until an e
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
@@ -19,6 +19,8 @@ MAX_PENDING: Final = 8_192
 that the pause at an epoch's end has a bound."""
 MAX_DECODED: Final = 32_768
 """States of all groups kept decoded beside those that wait to be written."""
+MAX_ANONYMOUS: Final = 500_000
+"""Devices that are nobody's, of all groups: anybody may invent one, so their number is bounded beside their time."""
 
 
 class Keeper(Generic[S]):
@@ -52,6 +54,10 @@ class Keeper(Generic[S]):
         """How many keys have a state."""
         return len(self._saved) + sum(1 for key in self._touched if key in self._live and key not in self._saved)
 
+    def known(self) -> list[str]:
+        """The keys with a state at the start, in the order in which they were written."""
+        return list(self._saved)
+
     def get(self, key: str) -> S:
         """The state of a key. Say :meth:`put` after changing it."""
         state = self._live.get(key)
@@ -64,14 +70,17 @@ class Keeper(Generic[S]):
         """The state of a key is this now."""
         self._live[key] = state
         self._touched.add(key)
-        due = self._due_ms(key, state)
-        if due is None:
-            self._dues.pop(key, None)
-        elif self._dues.get(key) != due:
-            self._dues[key] = due
-            heapq.heappush(self._heap, (due, key))
+        self._schedule(key, self._due_ms(key, state))
         if len(self._touched) > self._changelog.share(MAX_PENDING):
             self._group.write(self._pending())
+
+    def _schedule(self, key: str, due_ms: int | None) -> None:
+        # PERF: what is due later than it was is asked again when its time comes, so that a key waits in the heap once,
+        # however often its due time moves on.
+        scheduled = self._dues.get(key)
+        if due_ms is not None and (scheduled is None or due_ms < scheduled):
+            self._dues[key] = due_ms
+            heapq.heappush(self._heap, (due_ms, key))
 
     def let_go(self, key: str) -> None:
         """Nothing is known of this key any more."""
@@ -79,13 +88,24 @@ class Keeper(Generic[S]):
         self._dues.pop(key, None)
         self._touched.add(key)
 
-    def due(self, log_time_ms: int) -> Iterator[str]:
-        """The keys with something due at or before a log time, earliest first; each must be put again or let go."""
+    def due(self, log_time_ms: int, wanted: Callable[[str], bool] = lambda key: True) -> Iterator[str]:
+        """The keys with something due at or before a log time, earliest first; each must be put again or let go.
+
+        ``wanted``: keys of which this is not true are passed over.
+        """
         while self._heap and self._heap[0][0] <= log_time_ms:
-            due, key = heapq.heappop(self._heap)
-            if self._dues.get(key) == due:
+            ready = []
+            while self._heap and self._heap[0][0] <= log_time_ms:
+                scheduled, key = heapq.heappop(self._heap)
+                if self._dues.get(key) != scheduled:
+                    continue
                 del self._dues[key]
-                yield key
+                due_ms = self._due_ms(key, self.get(key)) if wanted(key) else None
+                if due_ms is not None and due_ms <= log_time_ms:
+                    ready.append((due_ms, key))
+                else:
+                    self._schedule(key, due_ms)
+            yield from (key for _, key in sorted(ready))
 
     def snapshot(self) -> Position:
         """The position at which :class:`Keeper` finds all states again: it is on the disk."""
@@ -104,7 +124,7 @@ class Keeper(Generic[S]):
                 continue
             data = self._saved[key] = self._encode(key, state)
             self._bytes += len(key) + len(data)
-            rows.append(Row(key, data, self._dues.get(key)))
+            rows.append(Row(key, data, self._due_ms(key, state)))
         self._touched.clear()
         over = len(self._live) - self._changelog.share(MAX_DECODED)
         if over > 0:
@@ -115,3 +135,26 @@ class Keeper(Generic[S]):
     def _everything(self) -> list[Row]:
         """All rows; call :meth:`_pending` before."""
         return [Row(key, data, self._dues.get(key)) for key, data in self._saved.items()]
+
+
+class Fleeting:
+    """Keys of which at most so many are kept, those used longest ago go first."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._keys = dict.fromkeys(keys)
+
+    def use(self, key: str) -> None:
+        """This key is used now."""
+        self._keys.pop(key, None)
+        self._keys[key] = None
+
+    def forget(self, key: str) -> None:
+        """This key is kept for good, or gone."""
+        self._keys.pop(key, None)
+
+    def over(self, most: int) -> list[str]:
+        """The keys that must go; they are forgotten."""
+        gone = list(islice(self._keys, max(len(self._keys) - most, 0)))
+        for key in gone:
+            del self._keys[key]
+        return gone

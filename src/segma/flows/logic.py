@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, NamedTuple
 
 import structlog
@@ -16,10 +16,12 @@ from segma.contracts.events import Event, LogTime
 from segma.contracts.log import Outgoing, Record
 from segma.contracts.reasons import Reason
 from segma.contracts.rows import DeadLetter
+from segma.contracts.tokens import is_anonymous
 from segma.contracts.topics import BEACONS, DEAD_LETTERS, EVENTS, ROWS, moves_topic, subscriber_key
+from segma.flows.bounds import Bound, Bounds
 from segma.flows.changelog import Changelog, Position
 from segma.flows.follow import Followed, Following, Person
-from segma.flows.keeper import Keeper
+from segma.flows.keeper import MAX_ANONYMOUS, Fleeting, Keeper
 from segma.flows.recognise import Device, Rules, recognise, released
 
 LOG_TIME_EVERY_MS: Final = 100
@@ -60,6 +62,7 @@ class Shared:
     rules: Mapping[str, Rules]
     following: Mapping[str, Following]
     partitions: int
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
@@ -77,6 +80,8 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             decode=lambda key, data: _read_device(data),
             due_ms=lambda key, device: device.due_ms,
         )
+        self._changelog = changelog
+        self._nobodys = Fleeting(())
 
     def on_batch(self, values: list[list[Record]]) -> tuple[Iterable[Outgoing], bool]:
         """Each value is a batch of records."""
@@ -104,14 +109,29 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             log_line.error("processing_failed", topic=record.topic, partition=record.partition, offset=record.offset)
             out.append(dead_letter(record, Reason.PROCESSING_FAILED, type(error).__name__))
             return
-        self._devices.put(key, device)
+        self._keep(key, device, record.log_time_ms)
         out.extend(map(event_record, events))
         out.extend(dead_letter(record, each.reason, each.detail, each.data, beacon) for each in refused)
+
+    def _keep(self, key: str, device: Device, log_time_ms: int) -> None:
+        """Keep a device, if anything of it is worth keeping; of those that are nobody's only so many."""
+        if device.is_nobody or device.expires_ms <= log_time_ms:
+            self._devices.let_go(key)
+            self._nobodys.forget(key)
+            return
+        self._devices.put(key, device)
+        if device.person:
+            self._nobodys.forget(key)
+            return
+        self._nobodys.use(key)
+        for gone in self._nobodys.over(self._changelog.share(MAX_ANONYMOUS)):
+            self._devices.let_go(gone)
+            self._shared.bounds.bit(Bound.ANONYMOUS)
 
     def _release(self, log_time_ms: int, out: list[Outgoing]) -> None:
         for key in self._devices.due(log_time_ms):
             device, events = released(self._devices.get(key), log_time_ms)
-            self._devices.put(key, device)
+            self._keep(key, device, log_time_ms)
             out.extend(map(event_record, events))
 
     def _pass_on(self, record: Record, out: list[Outgoing]) -> None:
@@ -147,6 +167,8 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
             decode=lambda key, data: self._of(key).decode(data),
             due_ms=lambda key, person: self._of(key).due_ms(person),
         )
+        self._changelog = changelog
+        self._nobodys = Fleeting(key for key in self._people.known() if is_anonymous(key.partition("/")[2]))
 
     def _of(self, key: str) -> Following:
         return self._shared.following[key.partition("/")[0]]
@@ -157,14 +179,26 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
         for batch in values:
             for record, log_time_ms in batch.records:
                 self._take(record, log_time_ms, out)
-            for key in self._people.due(batch.log_time_ms):
-                if key.partition("/")[0] not in self._shared.following:
-                    continue  # the workspace was taken out of the installation: nobody is moved for it
+            # NOTE: of a workspace that was taken out of the installation nobody is moved.
+            for key in self._people.due(batch.log_time_ms, lambda key: key.partition("/")[0] in self._shared.following):
                 person = self._people.get(key)
                 followed = self._of(key).pass_time(person, batch.log_time_ms)
-                self._people.put(key, person)
+                self._keep(key, person, batch.log_time_ms)
                 self._say(key, followed, out)
         return out, False
+
+    def _keep(self, key: str, person: Person, log_time_ms: int) -> None:
+        """Keep somebody for as long as anything of them counts; of those that are nobody only so many."""
+        if self._of(key).is_forgotten(person, log_time_ms):
+            self._people.let_go(key)
+            self._nobodys.forget(key)
+            return
+        self._people.put(key, person)
+        if is_anonymous(key.partition("/")[2]):
+            self._nobodys.use(key)
+            for gone in self._nobodys.over(self._changelog.share(MAX_ANONYMOUS)):
+                self._people.let_go(gone)
+                self._shared.bounds.bit(Bound.ANONYMOUS)
 
     def _take(self, record: Record, log_time_ms: int, out: list[Outgoing]) -> None:
         try:
@@ -181,7 +215,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
             log_line.error("processing_failed", topic=record.topic, partition=record.partition, offset=record.offset)
             out.append(dead_letter(record, Reason.PROCESSING_FAILED, type(error).__name__))
             return
-        self._people.put(key, person)
+        self._keep(key, person, log_time_ms)
         self._say(key, followed, out)
 
     def _say(self, key: str, followed: Followed, out: list[Outgoing]) -> None:

@@ -170,6 +170,10 @@ class Follower:
         """When :meth:`advance` has something to do, in ms of log time."""
         return self._machine.next_deadline(timeline.advanced)
 
+    def dropped(self, timeline: Timeline) -> int:
+        """How many runs were dropped over the bound, so far."""
+        return self._machine.dropped(timeline.state)
+
     def encode(self, timeline: Timeline) -> bytes:
         """The timeline as bytes."""
         machine = self._machine

@@ -17,6 +17,8 @@ from segma.contracts.tokens import anonymous_id
 HISTORY_EVENTS: Final = 200
 HISTORY_MS: Final = 86_400_000
 """DESIGN 5: the last 200 events within 24 hours of a device that is nobody's are kept, to be handed over."""
+BINDING_MS: Final = 400 * 86_400_000
+"""How long after its last beacon a device is still known as somebody's: as long as browsers keep storage at most."""
 
 _read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
 _read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
@@ -41,12 +43,24 @@ class Device(Value, frozen=True):
     person: str = ""
     history: tuple[Event, ...] = ()
     clicks: tuple[Click, ...] = ()
+    seen_ms: int = 0
+    """Log time of its last record."""
     schema: int = written(1)
 
     @property
-    def due_ms(self) -> int | None:
-        """When the next quarantine is over, in log time."""
-        return min((click.due_ms for click in self.clicks), default=None)
+    def is_nobody(self) -> bool:
+        """Whether nothing is known of it."""
+        return not (self.person or self.history or self.clicks)
+
+    @property
+    def expires_ms(self) -> int:
+        """When nothing of it is worth keeping any more, in log time."""
+        return self.seen_ms + (BINDING_MS if self.person else HISTORY_MS) + 1
+
+    @property
+    def due_ms(self) -> int:
+        """When the next quarantine is over, or all of it expires, in log time."""
+        return min((click.due_ms for click in self.clicks), default=self.expires_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,7 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
         return _from_mail(device, beacon, record, rules)
     token_landed = beacon.source is Source.SDK and bool(beacon.subscriber)
     trust = {Source.SERVER: Trust.SERVER}.get(beacon.source, Trust.TOKEN if token_landed else Trust.BROWSER)
+    before = device
     device, new_device, handed_over = _identified(device, beacon)
     person = device.person or anonymous_id(beacon.workspace, beacon.device)
     events, refused = [], []
@@ -88,9 +103,11 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
             refused.append(Refused(error.reason, error.detail, raw))
             continue
         events.append(_event(sent, beacon, record, person, trust, new_device=new_device))
+    if beacon.source is Source.SERVER:
+        return before, events, refused  # the server names the person each time: nothing is worth keeping
     if not device.person:
         device = replaced(device, history=_recent((*device.history, *events)))
-    return device, [*handed_over, *events], refused
+    return replaced(device, seen_ms=record.log_time_ms), [*handed_over, *events], refused
 
 
 def _identified(device: Device, beacon: BeaconRecord) -> tuple[Device, bool, list[Event]]:
@@ -134,7 +151,10 @@ def _sent(raw: bytes, rules: Rules) -> SentEvent:
 def _event(
     sent: SentEvent, beacon: BeaconRecord, record: Record, person: str, trust: Trust, *, new_device: bool
 ) -> Event:
-    confirmed = sent.action == "email_clicked" and bool(beacon.click) and sent.event_id == f"c-{beacon.click}"
+    clicked = sent.action == "email_clicked"
+    # The SDK ran for the redirect's click: a real browser landed. A server may know better, whenever it finds out.
+    landed = clicked and bool(beacon.click) and sent.event_id == f"c-{beacon.click}"
+    reported = clicked and beacon.source is Source.SERVER and sent.properties.get("machine") is True
     return Event(
         workspace=beacon.workspace,
         subscriber=person,
@@ -144,8 +164,7 @@ def _event(
         order=sent.order,
         properties=sent.properties,
         trust=trust,
-        # The SDK ran for the redirect's click: a real browser landed.
-        verdict="confirmed:landed" if confirmed else "",
+        verdict="confirmed:landed" if landed else "machine:reported" if reported else "",
         new_device=new_device,
         site=beacon.site,
         device=beacon.device,
@@ -182,7 +201,7 @@ def _from_mail(device: Device, beacon: BeaconRecord, record: Record, rules: Rule
     if is_click:
         due_ms = record.log_time_ms + rules.quarantine_ms
         click = Click(event, due_ms, beacon.properties.get("scanner", ""))
-        device = replaced(device, clicks=(*device.clicks, click))
+        device = replaced(device, clicks=(*device.clicks, click), seen_ms=record.log_time_ms)
     return device, [event], []
 
 

@@ -1,0 +1,32 @@
+"""What bounds the state, and how often a bound bit: dropped, and counted, never silently (DESIGN 6)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+
+
+class Bound(StrEnum):
+    """A bound on what is kept of somebody. The value is a metric's label."""
+
+    UNDO_LOG = "undo_log"
+    """Events kept for re-application."""
+    RUNS = "runs"
+    """Runs of one listener."""
+    EVIDENCE = "evidence"
+    """Matches that a late verdict may still take back."""
+    ORIGINS = "origins"
+    """Amended matches whose first match is remembered."""
+    ANONYMOUS = "anonymous"
+    """Devices that are nobody's."""
+
+
+class Bounds:
+    """How often each bound bit since the start of the process: a gauge of pressure, not a part of the state."""
+
+    def __init__(self) -> None:
+        self.total: Counter[Bound] = Counter()
+
+    def bit(self, bound: Bound, times: int = 1) -> None:
+        """A bound bit."""
+        self.total[bound] += times

@@ -1,0 +1,95 @@
+"""Which versions of which listeners are at work at a log time (SEMANTICS 6; DESIGN 6).
+
+A version is a shadow from one log time, live from another, and ends at a third. Between two such instants lies a
+*generation*: the same versions for everybody. Whether a version hears an event depends on the event's place in the log
+alone, so it is the same in the live flow, in catch-up and in a replay.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+from segma.flows.language.model import Listener
+from segma.flows.matcher import Machine, Version
+from segma.flows.reapply import Follower
+
+
+class Deployed(NamedTuple):
+    """A version of a listener, with log times. ``live_from_ms`` None: still a shadow; ``until_ms`` None: no end yet."""
+
+    listener: Listener
+    shadow_from_ms: int = 0
+    live_from_ms: int | None = 0
+    until_ms: int | None = None
+
+    @property
+    def version(self) -> Version:
+        """Its name and number."""
+        return self.listener.name, self.listener.version
+
+    def at_work(self, log_time_ms: int) -> bool:
+        """Whether it hears anything."""
+        return self.shadow_from_ms <= log_time_ms and (self.until_ms is None or log_time_ms < self.until_ms)
+
+    def live(self, log_time_ms: int) -> bool:
+        """Whether its matches are more than rows."""
+        return self.at_work(log_time_ms) and self.live_from_ms is not None and self.live_from_ms <= log_time_ms
+
+
+class Generation:
+    """The versions from one log time on. What they need is compiled when somebody is first followed by them."""
+
+    def __init__(self, from_ms: int, deployed: Iterable[Deployed], make: Callable[[Machine], Follower]) -> None:
+        self.from_ms = from_ms
+        self._deployed = {each.version: each for each in deployed}
+        self.shadows = frozenset(version for version, each in self._deployed.items() if not each.live(from_ms))
+        self._make = make
+
+    @cached_property
+    def follower(self) -> Follower:
+        """Applies events to somebody's timeline."""
+        live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
+        return self._make(Machine([each.listener for each in self._deployed.values()], live_from=live_from))
+
+    @property
+    def content(self) -> tuple[int, frozenset[tuple[Version, int]], frozenset[Version]]:
+        """What makes it what it is."""
+        versions = frozenset((version, each.shadow_from_ms) for version, each in self._deployed.items())
+        return self.from_ms, versions, self.shadows
+
+
+class Generations:
+    """All generations of a workspace, and the listeners of every version ever known (retractions name old ones)."""
+
+    def __init__(self, make: Callable[[Machine], Follower]) -> None:
+        self._make = make
+        self._all = [Generation(0, (), make)]
+        self._from = [0]
+        self.listeners: Mapping[Version, Listener] = {}
+
+    def deploy(self, deployed: Iterable[Deployed]) -> None:
+        """These are all versions that there ever were. Generations that stay the same stay the same objects."""
+        each_version = list(deployed)
+        known = {generation.content: generation for generation in self._all}
+        instants = {0, *(at for each in each_version for at in each[1:] if at is not None)}
+        found = []
+        for at_ms in sorted(instants):
+            made = Generation(at_ms, [each for each in each_version if each.at_work(at_ms)], self._make)
+            found.append(known.get(made.content, made))
+        self._all, self._from = found, [generation.from_ms for generation in found]
+        self.listeners = {each.version: each.listener for each in each_version}
+
+    def at(self, log_time_ms: int) -> Generation:
+        """The generation of a log time."""
+        newest = self._all[-1]
+        return newest if newest.from_ms <= log_time_ms else self._all[bisect_right(self._from, log_time_ms) - 1]
+
+    def between(self, after: Generation, log_time_ms: int) -> list[Generation]:
+        """The generations that somebody who was followed by ``after`` goes through up to a log time."""
+        found = [each for each in self._all if after.from_ms < each.from_ms <= log_time_ms]
+        own = self.at(after.from_ms)
+        # What was told too late for its instant: the versions of that instant are others than were believed.
+        return found if own is after or found else [own]
