@@ -59,7 +59,8 @@ def test_once_counts_across_versions_but_not_what_a_shadow_matched() -> None:
     )
     pair = [event(3, "email_clicked"), event(4, "page_viewed")]
     matched, _ = feed(old, old.start("s"), event(1, "email_clicked"), event(2, "product_added"))
-    assert feed(both, both.decode(old.encode(matched)), *pair)[1] == []
+    assert feed(both, both.decode(old.encode(matched)), *pair)[1] == [(2, "e4")], "a shadow counts for itself"
+    assert feed(new, new.decode(old.encode(matched)), *pair)[1] == []
     shadowed, found = feed(both, both.start("s"), *pair)
     assert found == [(2, "e4")]
     again = [event(5, "email_clicked"), event(6, "page_viewed")]

@@ -1,4 +1,4 @@
-"""``segma listeners``: check, describe, lint, test, and the language's JSON Schema."""
+"""``segma listeners``: check, describe, lint, test, the language's JSON Schema, and the versions at work."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from segma.cli.deploy import apply_command, promote_command, remove_command, versions_command
 from segma.cli.output import Exit, err, out, print_json
 from segma.contracts.actions import known_actions
 from segma.contracts.errors import ListenerError, Problem
@@ -34,7 +35,7 @@ _JSON: Final = click.option("--json", "as_json", is_flag=True, help="A line of J
 
 @click.group()
 def listeners_command() -> None:
-    """Check, describe, lint and test listeners.
+    """Check, describe, lint and test listeners; bring them to work.
 
     PLACE is the directory of the listeners, or one file of it; without it, `listeners`. Exit codes: 0 well, 1 something
     is wrong with a listener, 2 usage.
@@ -152,3 +153,7 @@ def _tell_example(file: str, example: Example, said: Sequence[str], *, as_json: 
 def schema_command() -> None:
     """Print the JSON Schema of the language, for editors."""
     sys.stdout.write(schema_text())
+
+
+for command in (apply_command, promote_command, remove_command, versions_command):
+    listeners_command.add_command(command)

@@ -19,12 +19,12 @@ from segma.contracts.installation import Installation
 from segma.contracts.log import Log
 from segma.contracts.topics import BEACONS, EVENTS, account_topic, fixed_topics
 from segma.flows.changelog import Changelog
-from segma.flows.config import FlowSettings, load_shared
+from segma.flows.config import FlowSettings, load_shared, with_listeners_of
 from segma.flows.dataflow import build
 from segma.flows.source import Outside
 from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
 from segma.transport import open_log
-from segma.transport.config import load_installation, read_secret, settings_of
+from segma.transport.config import load_installation, read_secret, settings_of, wall_clock_ms
 
 STOP_S = 9.0
 """How long a stop may take: below the ten seconds after which a supervisor kills."""
@@ -71,6 +71,9 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
         accounts = [account_topic(name, own) for name, each in installation.workspaces.items() for own in each.accounts]
         log.ensure([*fixed_topics(installation.partitions), *accounts])
         check_store(store, shape_of(log, installation, settings))
+        shared = with_listeners_of(
+            log, shared, installation, beside=settings.config, now_ms=wall_clock_ms(), first=settings.flow_index == 0
+        )
         if not list(store.glob("part-*.sqlite3")):
             init_db_dir(store, 1)  # type: ignore[no-untyped-call]
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+import structlog
 from pydantic import Field, model_validator
 
 from segma.contracts.actions import known_actions
 from segma.contracts.errors import ConfigError, ListenerError, Problem
 from segma.contracts.installation import Installation
+from segma.contracts.log import Log
+from segma.contracts.versions import NOTICE_MS
+from segma.flows.deployment import Deployments, Versions, first_applied, to_apply, versions_in
 from segma.flows.follow import Following
 from segma.flows.language.files import load_actions, load_listeners
 from segma.flows.language.model import Listener
 from segma.flows.logic import Shared
 from segma.flows.recognise import Rules
 from segma.transport.config import Settings
+
+log_line = structlog.get_logger("flows")
 
 
 class FlowSettings(Settings):
@@ -64,13 +71,37 @@ def load_shared(installation: Installation, *, beside: Path) -> Shared:
             max_delay_ms=workspace.max_delay,
             grace_ms=workspace.grace,
         )
-        problems.extend(_unknown_accounts(listeners, set(workspace.accounts), directory))
+        problems.extend(unknown_accounts(listeners, set(workspace.accounts), directory))
     if problems:
         raise ListenerError(problems)
     return Shared(rules, following, installation.partitions)
 
 
-def _unknown_accounts(listeners: list[Listener], accounts: set[str], directory: Path) -> list[Problem]:
+def with_listeners_of(
+    log: Log, shared: Shared, installation: Installation, *, beside: Path, now_ms: int, first: bool = True
+) -> Shared:
+    """The same with the listeners that the log holds; what stands in the files and was never applied is applied first.
+
+    ``first``: of several processes one brings new versions; all bring those of a workspace that never had any (they
+    write the same). A file that would change a version is not taken; the log of the process says so.
+    """
+    versions = Versions(log)
+    actions: dict[str, frozenset[str]] = {}
+    for name, workspace in installation.workspaces.items():
+        actions_file, directory = beside.parent / workspace.actions, beside.parent / workspace.listeners
+        actions[name] = load_actions(actions_file)
+        known = [each for each in versions.known if each.workspace == name]
+        if (known and not first) or not directory.exists():
+            continue
+        new, problems = to_apply(known, versions_in(directory, actions_file, name), actions[name])
+        for problem in problems:
+            log_line.error("listener_not_applied", workspace=name, detail=str(problem))
+        versions.write(first_applied(known, new, now_ms + NOTICE_MS))
+    return replace(shared, refresh=Deployments(versions, shared.following, actions).refresh)
+
+
+def unknown_accounts(listeners: list[Listener], accounts: set[str], directory: Path) -> list[Problem]:
+    """What listeners move people at, of which the workspace has no account."""
     return [
         Problem(
             str(directory / listener.name),

@@ -16,7 +16,7 @@ from segma.flows.decide import Moment, decide
 from segma.flows.evidence import Evidence, is_late_verdict, noted, revoked
 from segma.flows.generations import Deployed, Generation, Generations
 from segma.flows.language.model import Listener
-from segma.flows.matcher import Machine, Match, StoredMatch, from_stored, to_stored
+from segma.flows.matcher import Machine, Match, StoredMatch, Version, from_stored, to_stored
 from segma.flows.purchases import BOUGHT, Purchase, bought
 from segma.flows.reapply import Applied, Follower, Timeline
 from segma.flows.sessions import Session, SessionChange
@@ -98,6 +98,10 @@ class Following:
     def deploy(self, deployed: Iterable[Deployed]) -> None:
         """These are all versions that there ever were in this workspace."""
         self._generations.deploy(deployed)
+
+    def at_work(self, log_time_ms: int) -> list[Version]:
+        """The versions that hear events at a log time."""
+        return self._generations.at(log_time_ms).versions
 
     def _follower(self, machine: Machine) -> Follower:
         return Follower(

@@ -55,6 +55,11 @@ class Generation:
         return self._make(Machine([each.listener for each in self._deployed.values()], live_from=live_from))
 
     @property
+    def versions(self) -> list[Version]:
+        """In order."""
+        return sorted(self._deployed)
+
+    @property
     def content(self) -> tuple[int, frozenset[tuple[Version, int]], frozenset[Version]]:
         """What makes it what it is."""
         versions = frozenset((version, each.shadow_from_ms) for version, each in self._deployed.items())

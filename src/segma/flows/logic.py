@@ -63,6 +63,8 @@ class Shared:
     following: Mapping[str, Following]
     partitions: int
     bounds: Bounds = field(default_factory=Bounds)
+    refresh: Callable[[int], None] = lambda log_time_ms: None
+    """Takes over listeners that were applied since; whoever follows events calls it with a batch's log time before."""
 
 
 class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
@@ -177,6 +179,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
         """Each value is a batch of records and the log time after it."""
         out: list[Outgoing] = []
         for batch in values:
+            self._shared.refresh(batch.log_time_ms)
             for record, log_time_ms in batch.records:
                 self._take(record, log_time_ms, out)
             # NOTE: of a workspace that was taken out of the installation nobody is moved.

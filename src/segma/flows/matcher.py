@@ -249,15 +249,14 @@ _FRESH: Final = Standing()
 
 
 def _inherited(version: Version, found: Mapping[Version, Standing], here: Collection[Version]) -> Standing:
-    """A version's standing, of those of all versions of its listener: what it has, and when those gone last matched."""
-    own = found.get(version)
-    if own is not None and len(found) == 1:
+    """A version's standing: its own, and when versions of its listener that are gone last matched."""
+    own = found.get(version, _FRESH)
+    gone = [standing for other, standing in found.items() if other not in here]
+    if not gone:
         return own
-    others = [standing for other, standing in found.items() if own is None or other not in here]
-    if own is None:
-        own = Standing((), None, sum(each.dropped for each in others))
-    lasts = [each.last_ms for each in (own, *others) if each.last_ms is not None]
-    return own._replace(last_ms=max(lasts, default=None))
+    lasts = [each.last_ms for each in (own, *gone) if each.last_ms is not None]
+    dropped = own.dropped + sum(each.dropped for each in gone)
+    return own._replace(last_ms=max(lasts, default=None), dropped=dropped)
 
 
 class _Index:

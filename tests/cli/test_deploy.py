@@ -1,0 +1,176 @@
+"""``segma listeners apply``, ``promote``, ``remove``, ``versions``, and what a start applies by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from segma.cli.__main__ import cli
+from segma.contracts.topics import fixed_topics
+from segma.contracts.versions import NOTICE_MS, ListenerVersion
+from segma.flows.config import load_shared, with_listeners_of
+from segma.flows.deployment import Versions
+from segma.flows.logic import Shared
+from segma.transport import open_log
+from segma.transport.config import Settings, load_installation
+
+NOW_MS = 1_800_000_000_000
+LISTENER = """listener: looked
+version: {version}
+sequence: [{{action: page_viewed}}, {{action: {action}}}]
+then: [{{add: {{to: x, at: {account}}}}}]
+"""
+
+
+def write(home: Path, version: int = 1, *, action: str = "product_added", account: str = "mailbox") -> None:
+    (home / "listeners").mkdir(exist_ok=True)
+    text = LISTENER.format(version=version, action=action, account=account)
+    (home / "listeners" / "looked.yaml").write_text(text)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "secret").write_text("s" * 40)
+    (tmp_path / "keys").write_text(f"k1 {'ab' * 64}\n")
+    (tmp_path / "segma.yaml").write_text(
+        "token_keys: {file: keys}\nworkspaces:\n  demo:\n    secret: {file: secret}\n"
+        "    sites: {shop: {key: shop-key}}\n    accounts: {mailbox: {sink: file}}\n"
+    )
+    write(tmp_path)
+    return tmp_path
+
+
+def run(home: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["listeners", *words, "--home", str(home)])
+
+
+def states(home: Path) -> list[tuple[int, str]]:
+    result = run(home, "versions", "--json")
+    assert result.exit_code == 0, result.output
+    found: list[dict[str, Any]] = [json.loads(line) for line in result.stdout.splitlines()]
+    return [(each["version"], each["state"]) for each in found]
+
+
+@contextmanager
+def versions(home: Path) -> Iterator[Versions]:
+    log = open_log(Settings(config=home / "segma.yaml", data=home / "data"))
+    log.ensure(fixed_topics(4))
+    found = Versions(log)
+    yield found
+    found.close()
+    log.close()
+
+
+@contextmanager
+def started(home: Path, now_ms: int = NOW_MS, *, first: bool = True) -> Iterator[Shared]:
+    """What a flow makes of the home at its start."""
+    config = home / "segma.yaml"
+    installation = load_installation(config)
+    log = open_log(Settings(config=config, data=home / "data"))
+    log.ensure(fixed_topics(installation.partitions))
+    shared = load_shared(installation, beside=config)
+    yield with_listeners_of(log, shared, installation, beside=config, now_ms=now_ms, first=first)
+    log.close()
+
+
+def known(home: Path) -> list[ListenerVersion]:
+    with versions(home) as found:
+        return found.known
+
+
+def test_what_is_applied_is_a_shadow_until_it_is_promoted(home: Path) -> None:
+    assert run(home, "apply", str(home / "listeners")).exit_code == 0
+    assert states(home) == [(1, "coming")]
+    (one,) = known(home)
+    assert one.state(one.shadow_from_ms) == "shadow"
+    result = run(home, "promote", "looked", "1")
+    assert result.exit_code == 0
+    (one,) = known(home)
+    assert one.live_from_ms is not None
+    assert one.state(one.live_from_ms) == "live"
+    write(home, 2)
+    assert run(home, "apply", str(home / "listeners"), "--promote").exit_code == 0
+    first, second = known(home)
+    assert first.until_ms == second.live_from_ms == second.shadow_from_ms
+    again = run(home, "apply", str(home / "listeners"))
+    assert (again.exit_code, "nothing new" in again.stdout) == (0, True)
+
+
+def test_a_version_never_changes_but_its_comments_may(home: Path) -> None:
+    assert run(home, "apply", str(home / "listeners")).exit_code == 0
+    path = home / "listeners" / "looked.yaml"
+    path.write_text("# better said\n" + path.read_text())
+    assert run(home, "apply", str(home / "listeners")).exit_code == 0
+    write(home, action="product_bought")
+    result = run(home, "apply", str(home / "listeners"))
+    assert (result.exit_code, "a version never changes" in result.stderr) == (1, True)
+    assert len(known(home)) == 1
+
+
+def test_an_unknown_account_is_refused(home: Path) -> None:
+    write(home, account="nowhere")
+    result = run(home, "apply", str(home / "listeners"))
+    assert (result.exit_code, "nowhere" in result.stderr) == (1, True)
+    assert known(home) == []
+
+
+def test_removing_ends_all_and_what_has_ended_stays_so(home: Path) -> None:
+    run(home, "apply", str(home / "listeners"), "--promote")
+    assert run(home, "remove", "looked").exit_code == 0
+    (one,) = known(home)
+    assert one.until_ms is not None
+    assert run(home, "remove", "looked").exit_code == 1
+    result = run(home, "promote", "looked", "1")
+    assert (result.exit_code, "has ended" in result.stderr) == (1, True)
+    assert run(home, "promote", "looked", "9").exit_code == 1
+
+
+def test_a_first_start_makes_the_files_live_for_all_that_the_log_holds(home: Path) -> None:
+    with started(home) as shared:
+        (one,) = known(home)
+        assert (one.shadow_from_ms, one.live_from_ms, one.until_ms) == (0, 0, None)
+        assert set(shared.following) == {"demo"}
+    with started(home):
+        assert known(home) == [one]
+
+
+def test_a_later_start_brings_a_new_version_from_then_on(home: Path) -> None:
+    with started(home):
+        write(home, 2)
+    with started(home, NOW_MS):
+        first, second = known(home)
+        assert (first.live_from_ms, first.until_ms) == (0, NOW_MS + NOTICE_MS)
+        assert (second.shadow_from_ms, second.live_from_ms) == (NOW_MS + NOTICE_MS, NOW_MS + NOTICE_MS)
+    write(home, 3)
+    with started(home, NOW_MS, first=False):
+        assert known(home) == [first, second], "another process brings new versions"
+    write(home, 1)
+    with started(home, NOW_MS):
+        assert known(home) == [first, second], "an older file brings nothing back"
+
+
+def test_a_start_with_a_changed_version_keeps_what_was_applied_and_says_so(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with started(home):
+        (one,) = known(home)
+    write(home, action="product_bought")
+    with started(home):
+        assert known(home) == [one]
+    assert "a version never changes" in capsys.readouterr().out
+
+
+def test_a_running_flow_takes_over_what_is_applied(home: Path) -> None:
+    with started(home) as shared:
+        following = shared.following["demo"]
+        before = following.at_work(NOW_MS)
+        write(home, 2)
+        assert run(home, "apply", str(home / "listeners"), "--promote").exit_code == 0
+        shared.refresh(NOW_MS)
+        assert (before, following.at_work(10 * NOW_MS)) == ([("looked", 1)], [("looked", 2)])

@@ -1,0 +1,191 @@
+"""Versions over time: shadows write rows, promotion moves people, what is live depends on the place in the log."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from tests.flows.test_decide_and_follow import MINUTE_MS, kinds
+
+from segma.contracts.actions import VOCABULARY
+from segma.contracts.events import Event
+from segma.contracts.rows import MatchRow
+from segma.contracts.versions import ListenerVersion, ended, promoted
+from segma.flows.follow import Followed, Following, Person
+from segma.flows.generations import Deployed
+from segma.flows.language.model import Listener
+from segma.flows.language.parse import parse_listeners
+
+SECOND_MS = 1_000
+
+
+def listener(version: int, *, action: str = "page_viewed", more: str = "") -> Listener:
+    text = (
+        f"listener: l\nversion: {version}\n{more}sequence: [{{action: email_clicked}}, {{action: {action}}}]\n"
+        f"then: [{{add: {{to: list-{version}, at: a}}}}]\n"
+    )
+    (found,) = parse_listeners([("l.yaml", text.encode())], known_actions=VOCABULARY)
+    return found
+
+
+def empty() -> Following:
+    return Following(
+        "w",
+        lateness_ms=10 * MINUTE_MS,
+        session_gap_ms=30 * MINUTE_MS,
+        max_delay_ms=1_440 * MINUTE_MS,
+        grace_ms=200,
+    )
+
+
+def event(second: int, action: str, log_second: int | None = None, event_id: str = "") -> Event:
+    log_ms = (second if log_second is None else log_second) * SECOND_MS
+    return Event("w", "s", event_id or f"e{second}", action, second * SECOND_MS, log_time_ms=log_ms)
+
+
+class Story:
+    """Events at the log times that they carry, through a restart before each."""
+
+    def __init__(self, flow: Following) -> None:
+        self.flow, self.person = flow, flow.new("s")
+
+    def take(self, each: Event) -> Followed:
+        self.person = self.flow.decode(self.flow.encode(self.person))
+        return self.flow.take(self.person, each, each.log_time_ms)
+
+
+def told(followed: Followed) -> list[tuple[str, int, str]]:
+    return [(row.kind, row.version, row.reason) for row in followed.rows if isinstance(row, MatchRow)]
+
+
+def lists(followed: Followed) -> list[str]:
+    return [command.to_list for command in followed.commands]
+
+
+SHADOWED = [Deployed(listener(1), until_ms=30_000), Deployed(listener(2), 10_000, 30_000)]
+"""Version 2 is a shadow from second 10 and live from second 30, when version 1 ends."""
+
+
+def test_a_shadow_writes_rows_and_moves_nobody_until_it_is_promoted() -> None:
+    flow = empty()
+    flow.deploy(SHADOWED)
+    story = Story(flow)
+    story.take(event(1, "email_clicked"))
+    followed = story.take(event(2, "page_viewed"))
+    assert (told(followed), lists(followed)) == ([("match", 1, "")], ["list-1"])
+    story.take(event(11, "email_clicked"))
+    followed = story.take(event(12, "page_viewed"))
+    assert told(followed) == [("match", 1, ""), ("match", 2, "shadowed")]
+    assert lists(followed) == ["list-1"]
+    story.take(event(29, "email_clicked"))
+    followed = story.take(event(31, "page_viewed"))
+    assert (told(followed), lists(followed)) == ([("match", 2, "")], ["list-2"])
+
+
+def test_an_event_that_the_log_took_before_a_version_is_none_of_its() -> None:
+    flow = empty()
+    flow.deploy(SHADOWED)
+    story = Story(flow)
+    story.take(event(9, "email_clicked"))
+    assert told(story.take(event(12, "page_viewed"))) == [("match", 1, "")]
+
+
+def test_a_late_event_after_a_promotion_takes_back_nothing_that_the_version_before_it_did() -> None:
+    flow = empty()
+    guarded = "sequence: [{action: email_clicked}, {not: button_clicked}, {action: page_viewed}]"
+    text = f"listener: l\n{guarded}\nthen: [{{add: {{to: x, at: a}}}}]"
+    first = parse_listeners([("l", text.encode())], known_actions=VOCABULARY)
+    flow.deploy([Deployed(first[0], until_ms=30_000), Deployed(listener(2), 30_000, 30_000)])
+    story = Story(flow)
+    story.take(event(1, "email_clicked"))
+    assert told(story.take(event(9, "page_viewed"))) == [("match", 1, "")]
+    followed = story.take(event(5, "button_clicked", log_second=31))
+    assert (told(followed), lists(followed)) == ([], [])
+
+
+def test_a_listener_that_is_gone_drops_its_runs_and_fires_no_deadline() -> None:
+    rule = "sequence: [{action: product_added}, {not: product_bought, for: 30s}]"
+    text = f"listener: l\n{rule}\nthen: [{{add: {{to: x, at: a}}}}]".encode()
+    (waits,) = parse_listeners([("l", text)], known_actions=VOCABULARY)
+    flow = empty()
+    flow.deploy([Deployed(waits, until_ms=20_000)])
+    story = Story(flow)
+    story.take(event(1, "product_added"))
+    assert kinds(flow.pass_time(story.person, 60_000)) == []
+    story = Story(flow)
+    flow.deploy([Deployed(waits, until_ms=40_000)])
+    story.take(event(1, "product_added"))
+    followed = flow.pass_time(story.person, 60_000)
+    assert kinds(followed) == ["match"], "what was due before its end is due, however late it is looked at"
+
+
+def test_what_was_heard_of_while_somebody_was_followed_is_taken_over() -> None:
+    flow = empty()
+    flow.deploy([Deployed(listener(1))])
+    person = flow.new("s")
+    flow.take(person, event(1, "email_clicked"), 1_000)
+    flow.deploy([Deployed(listener(1), until_ms=5_000), Deployed(listener(2), 5_000, 5_000)])
+    flow.take(person, event(6, "email_clicked"), 6_000)
+    assert lists(flow.take(person, event(7, "page_viewed"), 7_000)) == ["list-2"]
+
+
+def test_news_that_come_too_late_for_their_instant_are_taken_over_all_the_same() -> None:
+    flow = empty()
+    flow.deploy([Deployed(listener(1))])
+    person = flow.new("s")
+    flow.take(person, event(1, "email_clicked"), 1_000)
+    flow.deploy([])
+    assert told(flow.take(person, event(2, "page_viewed"), 2_000)) == []
+    assert isinstance(person, Person)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whenever_a_worker_hears_of_a_version_the_answer_is_the_replays(seed: int) -> None:
+    chance = Random(seed)
+    actions = ("email_clicked", "page_viewed", "product_added")
+    seconds = sorted(chance.sample(range(1, 60), k=25))
+    events = [
+        event(max(second - chance.choice((0, 0, 5)), 0), chance.choice(actions), second, f"e{second}")
+        for second in seconds
+    ]
+    versions = [
+        Deployed(listener(1), until_ms=30_000),
+        Deployed(listener(2, action="product_added"), 12_000, 30_000, 45_000),
+        Deployed(listener(3, more="repeat: once\n"), 33_000, 45_000),
+    ]
+    replayed, live = empty(), empty()
+    replayed.deploy(versions)
+    whole, person = [], replayed.new("s")
+    for each in events:
+        whole.append(replayed.take(person, each, each.log_time_ms))
+    heard, story, said = versions[:1], Story(live), []
+    live.deploy(heard)
+    for each in events:
+        now = [one for one in versions if one.shadow_from_ms <= each.log_time_ms + 2_000]
+        if len(now) != len(heard):
+            heard = now
+            live.deploy(heard)
+        said.append(story.take(each))
+    assert [(row.rows, row.commands) for row in said] == [(row.rows, row.commands) for row in whole]
+
+
+def version(number: int, **times: int | None) -> ListenerVersion:
+    return ListenerVersion("w", "l", number, "text", **{"shadow_from_ms": 0, **times})  # type: ignore[arg-type]
+
+
+def test_promotion_ends_what_was_live_and_older_shadows() -> None:
+    known = [version(1, live_from_ms=0), version(2, shadow_from_ms=5), version(3, shadow_from_ms=6), version(4)]
+    changed = {each.version: each for each in promoted(known, known[2], 9)}
+    assert {number: (each.live_from_ms, each.until_ms) for number, each in changed.items()} == {
+        1: (0, 9),
+        2: (None, 9),
+        3: (9, None),
+    }
+    assert [each.state(8) for each in changed.values()] == ["live", "shadow", "shadow"]
+    assert [each.state(9) for each in changed.values()] == ["ended", "ended", "live"]
+
+
+def test_an_end_ends_every_version_that_is_at_work_or_coming() -> None:
+    known = [version(1, live_from_ms=0, until_ms=3), version(2, live_from_ms=3), version(3, shadow_from_ms=20)]
+    assert [(each.version, each.until_ms) for each in ended(known, "w", "l", 9)] == [(2, 9), (3, 20)]
+    assert ended(known, "w", "other", 9) == []
