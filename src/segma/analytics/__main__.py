@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import signal
 import sys
@@ -12,8 +13,11 @@ import click
 import structlog
 import uvicorn
 
-from segma.analytics.config import AnalyticsSettings, embedded_passwords
-from segma.contracts.errors import SegmaError
+from segma.analytics.config import AnalyticsSettings, connect, embedded_passwords
+from segma.analytics.loader import Loader
+from segma.analytics.migrate import migrate_patiently
+from segma.contracts.errors import AlreadyRunning, SegmaError
+from segma.contracts.topics import fixed_topics
 from segma.transport import open_log
 from segma.transport.config import load_installation, settings_of, wall_clock_ms
 
@@ -63,6 +67,44 @@ def server_command() -> None:
         server_header=False,
     )
     engine.close()
+
+
+@main.command("loader")
+def loader_command() -> None:
+    """Load the log's rows into ClickHouse; the database is brought up to date first."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = settings_of(AnalyticsSettings)
+        _load(settings, stop)
+    except SegmaError as error:
+        click.echo(f"segma.analytics: {error}", err=True)
+        sys.exit(1)
+
+
+def _load(settings: AnalyticsSettings, stop: threading.Event) -> None:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    lock = (settings.data / "history.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise AlreadyRunning("another process loads the history of this installation") from None
+
+    def pause(seconds: float) -> None:
+        stop.wait(seconds)
+
+    clickhouse = connect(settings)
+    if not migrate_patiently(clickhouse, settings, pause=pause, stopping=stop.is_set):
+        return
+    log = open_log(settings)
+    log.ensure(fixed_topics(load_installation(settings.config).partitions))
+    loader = Loader(log, clickhouse, now_ms=wall_clock_ms, pause=pause, stopping=stop.is_set)
+    try:
+        loader.run()
+    finally:
+        loader.close()
+        log.close()
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from segma.analytics.config import ANALYST
 from segma.analytics.engine import engine_error
 from segma.analytics.guard import check_setting
 
-OWNER: Final = "segma"
-ANALYST: Final = "analyst"
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 TRANSPORT: Final = frozenset(

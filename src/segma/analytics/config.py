@@ -8,11 +8,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from segma.analytics.asking import ANALYST, OWNER
+from segma.analytics.clickhouse import ClickHouse
 from segma.contracts.errors import ConfigError, Problem
 from segma.transport.config import Settings
 
 DEFAULT_PORT = 8403
+OWNER = "segma"
+ANALYST = "analyst"
 
 
 class AnalyticsSettings(Settings):
@@ -69,8 +71,15 @@ def embedded_passwords(settings: AnalyticsSettings) -> dict[str, str]:
 def password_of(settings: AnalyticsSettings) -> str:
     """The password of the configured user. Raises :class:`ConfigError`."""
     path = settings.clickhouse_password_file or password_file(settings, settings.clickhouse_user)
+    if not settings.clickhouse_url and settings.data.is_dir():
+        embedded_passwords(settings)
     try:
         return path.read_text("utf-8").strip()
     except OSError as error:
         wanted = "start `segma up` or `segma demo` once, or set SEGMA_CLICKHOUSE_PASSWORD_FILE"
         raise ConfigError([Problem(str(path), "", f"no password ({error.strerror})", wanted)]) from None
+
+
+def connect(settings: AnalyticsSettings) -> ClickHouse:
+    """A client of the configured ClickHouse; nothing is sent yet. Raises :class:`ConfigError`."""
+    return ClickHouse(settings.url, settings.clickhouse_user, password_of(settings), settings.clickhouse_database)

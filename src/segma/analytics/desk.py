@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from segma.analytics.asking import ANALYST, Asked
+from segma.analytics.asking import Asked
+from segma.analytics.config import ANALYST
 from segma.analytics.engine import Connection, Engine, EngineError, Statement, engine_error
 from segma.analytics.guard import check_question
 
@@ -96,7 +97,9 @@ class Desk:
                     raise engine_error(202, "Too many sessions", "TOO_MANY_SIMULTANEOUS_QUERIES")
                 session = self._sessions[key] = _Session(self._engine.connect())
             if not session.busy.acquire(blocking=False):
-                raise engine_error(373, f"Session {asked.session} is locked by a concurrent client", "SESSION_IS_LOCKED")
+                raise engine_error(
+                    373, f"Session {asked.session} is locked by a concurrent client", "SESSION_IS_LOCKED"
+                )
         try:
             yield session.connection
         finally:

@@ -71,7 +71,8 @@ class Connection:
 
     def query(self, sql: str, fmt: str = "TSV", params: Mapping[str, str] | None = None) -> tuple[bytes, Progress]:
         """The whole answer, and what it read. Raises :class:`EngineError`."""
-        return _told(lambda: _whole(self._chdb.query(sql, fmt, params=dict(params or {}))))
+        whole, read = _told(lambda: _whole(self._chdb.query(sql, fmt, params=dict(params or {}))))
+        return whole, read
 
     def stream(self, sql: str, fmt: str, params: Mapping[str, str] | None = None) -> Generator[bytes]:
         """The answer block by block (:data:`STREAMABLE` formats). Closing the iterator cancels the query."""
@@ -89,7 +90,9 @@ class Connection:
     def set(self, name: str, value: str) -> None:
         """A setting, from here on. Raises :class:`EngineError` where there is none of that name."""
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise engine_error(115, f"Setting {name!r} is neither a builtin setting nor a custom one", "UNKNOWN_SETTING")
+            raise engine_error(
+                115, f"Setting {name!r} is neither a builtin setting nor a custom one", "UNKNOWN_SETTING"
+            )
         self.query(f"SET {name} = {quoted(value)}")
 
     def setting(self, name: str) -> str | None:
@@ -144,8 +147,8 @@ class Engine:
             owner = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._lock)
             raise AlreadyRunning(
-                f"the embedded ClickHouse in {path} is open in another process (pid {owner}); connect to its HTTP port, "
-                "or stop it first"
+                f"the embedded ClickHouse in {path} is open in another process (pid {owner}); connect to its HTTP "
+                "port, or stop it first"
             ) from None
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)

@@ -1,7 +1,7 @@
 """Migrations: the numbered SQL of ``infra/clickhouse``, applied once each and in order, data kept.
 
-A file is applied statement by statement, and noted when all of it has been. After a crash its statements are done again:
-so each must bear that (``IF NOT EXISTS``, ``CREATE OR REPLACE VIEW``), which a test holds.
+A file is applied statement by statement, and noted when all of it has been. After a crash its statements are done
+again: so each must bear that (``IF NOT EXISTS``, ``CREATE OR REPLACE VIEW``), which a test holds.
 """
 
 from __future__ import annotations
@@ -13,9 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from segma.analytics.clickhouse import ClickHouse
+import structlog
+
+from segma.analytics.clickhouse import ClickHouse, HistoryUnavailable
+from segma.analytics.config import AnalyticsSettings
 from segma.contracts.codec import to_json
 from segma.contracts.errors import ConfigError, Problem
+
+log_line = structlog.get_logger("migrate")
 
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -84,6 +89,26 @@ def migrate(
         note = {"number": each.number, "name": each.name, "digest": each.digest}
         clickhouse.insert("migrations", [to_json(note)])
     return waiting
+
+
+def migrate_patiently(
+    clickhouse: ClickHouse,
+    settings: AnalyticsSettings,
+    *,
+    pause: Callable[[float], None],
+    stopping: Callable[[], bool],
+) -> bool:
+    """:func:`migrate`, waiting while ClickHouse is away; False where told to stop before."""
+    migrations = read_migrations(settings.migrations)
+    while not stopping():
+        try:
+            migrate(clickhouse, settings.clickhouse_database, migrations)
+        except HistoryUnavailable as error:
+            log_line.warning("clickhouse_unavailable", detail=str(error)[:300])
+            pause(0.5)
+            continue
+        return True
+    return False
 
 
 def _check(applied: dict[int, str], migrations: list[Migration], database: str) -> None:

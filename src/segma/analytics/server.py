@@ -1,5 +1,5 @@
-"""ClickHouse's HTTP interface over the embedded engine, on loopback: clickhouse-connect and BI tools speak to it as to a
-server. What works and what does not stands in ``docs/analytics.md``, each line with its test.
+"""ClickHouse's HTTP interface over the embedded engine, on loopback: clickhouse-connect and BI tools speak to it as to
+a server. What works and what does not stands in ``docs/analytics.md``, each line with its test.
 
 SQL goes to the engine as it came; where something must be known about it, the engine's own parser is asked.
 """
@@ -21,7 +21,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from segma.analytics.asking import ANALYST, Asked, asked_of, check_host, externals_of, user_of
+from segma.analytics.asking import Asked, asked_of, check_host, externals_of, user_of
+from segma.analytics.config import ANALYST
 from segma.analytics.desk import HEAD_BYTES, Desk, read_statement
 from segma.analytics.encodings import Decompressor, chosen, compressor, decompressor
 from segma.analytics.engine import STREAMABLE, Connection, EngineError, Progress, Statement, engine_error
@@ -36,6 +37,17 @@ IN_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """An answer awaited whole (``wait_end_of_query``) goes to a temporary file beyond this."""
 PIECE: Final = 1024 * 1024
 
+SUMMARY: Final = (
+    "read_rows",
+    "read_bytes",
+    "written_rows",
+    "written_bytes",
+    "total_rows_to_read",
+    "result_rows",
+    "result_bytes",
+    "elapsed_ns",
+)
+
 STATUS: Final[Mapping[int, int]] = {
     516: 403,
     497: 403,
@@ -49,7 +61,7 @@ STATUS: Final[Mapping[int, int]] = {
     159: 408,
     48: 501,
 }
-"""HTTP statuses of ClickHouse's codes; every other one is 400 where the statement is at fault, as here nearly all are."""
+"""HTTP statuses of ClickHouse's codes; every other is 400: nearly always the statement is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +169,7 @@ class Answering:
             connection.watch(lambda progress: seen.append(dict(progress)))
             stack.callback(connection.watch, None)
         blocks = connection.stream(sql, headers["X-ClickHouse-Format"], asked.params)
-        stack.callback(lambda: _quietly(blocks.close))  # type: ignore[attr-defined]
+        stack.callback(lambda: _quietly(blocks.close))
         headers["X-ClickHouse-Exception-Tag"] = tag
         try:
             if asked.wait_end:
@@ -166,7 +178,9 @@ class Answering:
         except BaseException:
             await self._give_back(stack)
             raise
-        return _with_progress(StreamingResponse(self._pieces(stack, first, blocks, headers), headers=headers), asked, seen)
+        return _with_progress(
+            StreamingResponse(self._pieces(stack, first, blocks, headers), headers=headers), asked, seen
+        )
 
     async def _pieces(
         self, stack: AsyncExitStack, first: bytes, blocks: Iterator[bytes], headers: Mapping[str, str]
@@ -297,9 +311,7 @@ async def _unpacked(request: Request, unpack: Decompressor) -> AsyncIterator[byt
 
 def summary(progress: Progress) -> str:
     """``X-ClickHouse-Summary``: the numbers as strings, as ClickHouse writes them."""
-    names = ("read_rows", "read_bytes", "written_rows", "written_bytes", "total_rows_to_read", "result_rows")
-    names += ("result_bytes", "elapsed_ns")
-    return to_json({name: str(progress.get(name, 0)) for name in names}).decode()
+    return to_json({name: str(progress.get(name, 0)) for name in SUMMARY}).decode()
 
 
 def _with_progress(response: Response, asked: Asked, seen: list[Progress]) -> Response:
