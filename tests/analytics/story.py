@@ -55,7 +55,9 @@ def moved(
     person: str, steps: Sequence[EventRow], *, answered_ms: int, from_list: str = "newsletter", to_list: str = "hot"
 ) -> list[Written]:
     """A match of the listener ``keen``, its command and its outcome."""
-    evidence = {f"step{number}": (ref(row),) for number, row in enumerate(steps, start=1)}
+    evidence: dict[str, tuple[EventRef, ...]] = {
+        f"step{number}": (ref(row),) for number, row in enumerate(steps, start=1)
+    }
     last = steps[-1].event
     match = MatchRow(
         kind="match",

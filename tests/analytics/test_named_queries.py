@@ -123,8 +123,7 @@ def test_overlap_counts_who_is_in_both(told: ClickHouse) -> None:
 
 
 def test_sizes_day_by_day(told: ClickHouse) -> None:
-    given = {"since": "2026-10-22", "until": "2026-10-25T23:00:00"}
-    assert ask(told, "sizes", **given) == [
+    assert ask(told, "sizes", since="2026-10-22", until="2026-10-25T23:00:00") == [
         (date(2026, 10, 22), "hot", 0),
         (date(2026, 10, 22), "newsletter", 0),
         (date(2026, 10, 23), "hot", 0),
@@ -137,9 +136,9 @@ def test_sizes_day_by_day(told: ClickHouse) -> None:
 
 
 def test_conversion_against_people_active_on_the_same_days(told: ClickHouse) -> None:
-    # Entered hot: Ann (day 0, buys on day 2), Ben (day 1, buys nothing). Never in it and active on those days: Cleo on day
-    # 0 and 1, Dan on day 0 (buys on day 3). So of the entered 1 of 2; on day 0 one of two others, on day 1 none of one:
-    # weighted by the entered of each day (1 and 1) that is 0.25.
+    # Entered hot: Ann (day 0, buys on day 2), Ben (day 1, buys nothing). Never in it and active on those days: Cleo on
+    # day 0 and 1, Dan on day 0 (buys on day 3). So of the entered 1 of 2; on day 0 one of two others, on day 1 none of
+    # one: weighted by the entered of each day (1 and 1) that is 0.25.
     assert ask(told, "conversion", list="hot", action="product_bought") == [(2, 1, 0.5, 3, 1, 0.25, 0.25)]
     # Within one day nobody converted.
     assert ask(told, "conversion", list="hot", action="product_bought", days="1") == [(2, 0, 0.0, 3, 0, 0.0, 0.0)]

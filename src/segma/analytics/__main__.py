@@ -13,7 +13,7 @@ import click
 import structlog
 import uvicorn
 
-from segma.analytics.config import AnalyticsSettings, connect, embedded_passwords
+from segma.analytics.config import AnalyticsSettings, connect, embedded_passwords, port_file
 from segma.analytics.loader import Loader
 from segma.analytics.migrate import migrate_patiently
 from segma.contracts.errors import AlreadyRunning, SegmaError
@@ -42,6 +42,7 @@ def server_command() -> None:
         settings = settings_of(AnalyticsSettings)
         passwords = embedded_passwords(settings)
         engine = Engine(settings.embedded)
+        port_file(settings).write_text(f"{settings.clickhouse_port}\n", "ascii")
     except SegmaError as error:
         click.echo(f"segma.analytics: {error}", err=True)
         sys.exit(1)

@@ -7,10 +7,11 @@ import secrets
 from pathlib import Path
 
 from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from segma.analytics.clickhouse import ClickHouse
 from segma.contracts.errors import ConfigError, Problem
-from segma.transport.config import Settings
+from segma.transport.config import Settings, settings_of
 
 DEFAULT_PORT = 8403
 OWNER = "segma"
@@ -44,6 +45,27 @@ class AnalyticsSettings(Settings):
     def url(self) -> str:
         """Where ClickHouse answers."""
         return self.clickhouse_url or f"http://127.0.0.1:{self.clickhouse_port}"
+
+
+def analytics_settings_at(home: Path) -> AnalyticsSettings:
+    """The settings of a command that is given a home: as :func:`~segma.transport.config.settings_at`, and the port on
+    which the home's embedded server was started last.
+    """
+
+    class AtHome(AnalyticsSettings):
+        model_config = SettingsConfigDict(env_file=home / "segma.env", env_file_encoding="utf-8")
+
+    found = settings_of(AtHome).model_copy(update={"config": home / "segma.yaml", "data": home / "data"})
+    try:
+        port = int(port_file(found).read_text("ascii"))
+    except (OSError, ValueError):
+        return found
+    return found.model_copy(update={"clickhouse_port": port})
+
+
+def port_file(settings: AnalyticsSettings) -> Path:
+    """Where the embedded server notes its port."""
+    return settings.data / "clickhouse.port"
 
 
 def password_file(settings: AnalyticsSettings, user: str) -> Path:
