@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from segma.analytics.config import AnalyticsSettings
 from segma.cli.__main__ import COMMANDS
 from segma.collector.config import CollectorSettings
 from segma.console.config import ConsoleSettings
@@ -37,7 +38,9 @@ def test_every_field_of_the_installation_is_documented(model: type[Installation]
     assert [name for name in model.model_fields if f"`{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("settings", [CollectorSettings, FlowSettings, SinkSettings, ConsoleSettings])
+@pytest.mark.parametrize(
+    "settings", [CollectorSettings, FlowSettings, SinkSettings, ConsoleSettings, AnalyticsSettings]
+)
 def test_every_setting_of_a_process_is_documented(settings: type[Settings]) -> None:
     text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     assert [name for name in settings.model_fields if f"`SEGMA_{name.upper()}`" not in text] == []
@@ -47,7 +50,7 @@ def test_every_documented_variable_is_a_setting() -> None:
     text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     known = {
         f"SEGMA_{name.upper()}"
-        for settings in (CollectorSettings, FlowSettings, SinkSettings, ConsoleSettings)
+        for settings in (CollectorSettings, FlowSettings, SinkSettings, ConsoleSettings, AnalyticsSettings)
         for name in settings.model_fields
     }
     assert set(re.findall(r"^\| `(SEGMA_\w+)`", text, re.MULTILINE)) == known

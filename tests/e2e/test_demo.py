@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_base() -> int:
-    """A port whose two successors are free as well."""
+    """A port whose three successors are free as well."""
     while True:
         with socket.socket() as first:
             first.bind(("127.0.0.1", 0))
@@ -25,7 +25,7 @@ def free_base() -> int:
             if base > 64_000:
                 continue
             try:
-                for port in (base + 1, base + 2):
+                for port in (base + 1, base + 2, base + 3):
                     with socket.socket() as other:
                         other.bind(("127.0.0.1", port))
             except OSError:

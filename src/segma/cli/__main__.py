@@ -25,6 +25,12 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "listeners": ("segma.cli.listeners", "Check, describe, lint and test listeners."),
     "match": ("segma.cli.match", "Run listeners over a file of events."),
     "explain": ("segma.cli.explain", "Say why a listener matched somebody, or why not."),
+    "query": ("segma.cli.history", "Ask the history: a named query, or SQL."),
+    "why": ("segma.cli.history", "Say why somebody is in a list: the evidence, and the platform's answer."),
+    "timeline": ("segma.cli.history", "What somebody did and what came of it, in order."),
+    "export": ("segma.cli.forget", "Everything that is known of a person, as JSON."),
+    "forget": ("segma.cli.forget", "Erase a person: their entry in the directory and their rows."),
+    "migrate": ("segma.cli.history", "Bring the history's database up to date."),
     "actions": ("segma.cli.actions", "Every action, with markup, a sample event and a sample listener."),
 }
 """Command → (module, one line of help). The module offers a Click command (or group) named ``<command>_command``."""

@@ -30,12 +30,20 @@ class Addresses:
     collector: str
     console: str
     shop: str | None
+    clickhouse: str | None = None
+    """The embedded ClickHouse; None where the history goes to a server."""
 
     @classmethod
     def at(cls, port_base: int, *, shop: bool) -> Addresses:
-        """Collector, console and shop on three ports in a row, on loopback."""
+        """Collector, console, shop and the embedded ClickHouse on four ports in a row, on loopback."""
         host = "http://127.0.0.1"
-        return cls(f"{host}:{port_base}", f"{host}:{port_base + 1}", f"{host}:{port_base + 2}" if shop else None)
+        embedded = not os.environ.get("SEGMA_CLICKHOUSE_URL")
+        return cls(
+            f"{host}:{port_base}",
+            f"{host}:{port_base + 1}",
+            f"{host}:{port_base + 2}" if shop else None,
+            f"{host}:{port_base + 3}" if embedded else None,
+        )
 
 
 def sdk_bundle() -> Path:
@@ -59,6 +67,8 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
     }
     if addresses.shop:
         common["SEGMA_CONSOLE_SHOP_PORT"] = addresses.shop.rpartition(":")[2]
+    if addresses.clickhouse:
+        common["SEGMA_CLICKHOUSE_PORT"] = addresses.clickhouse.rpartition(":")[2]
     accounts = [
         f"{workspace}/{account}" for workspace, each in installation.workspaces.items() for account in each.accounts
     ]
@@ -84,13 +94,21 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
             for account in accounts
         ),
         Program("console", [python, "-m", "segma.console"], f"{addresses.console}/health", common),
+        *history_programs(addresses, common),
     ]
+
+
+def history_programs(addresses: Addresses, common: dict[str, str]) -> list[Program]:
+    """The embedded ClickHouse, where the history has no server, and the loader."""
+    module = [sys.executable, "-m", "segma.analytics"]
+    server = [Program("clickhouse", [*module, "server"], f"{addresses.clickhouse}/ping", common)]
+    return [*(server if addresses.clickhouse else []), Program("loader", [*module, "loader"], None, common)]
 
 
 def check_ports(addresses: Addresses, kafka: int | None = None) -> None:
     """Raise :class:`ConfigError` where a port is taken by somebody else. ``kafka``: the port of a local one."""
     problems = []
-    urls = {name: getattr(addresses, name) for name in ("collector", "console", "shop")}
+    urls = {name: getattr(addresses, name) for name in ("collector", "console", "shop", "clickhouse")}
     ports = {name: int(url.rpartition(":")[2]) for name, url in urls.items() if url is not None}
     if kafka is not None:
         ports |= {"kafka": kafka, "kafka's controller": kafka + 1}
@@ -119,6 +137,10 @@ def print_addresses(supervised: Supervised, addresses: Addresses, *, as_json: bo
     out.print(f"console    {addresses.console}")
     if addresses.shop:
         out.print(f"shop       {addresses.shop}")
+    if addresses.clickhouse:
+        out.print(
+            f"clickhouse {addresses.clickhouse}  (users segma and analyst, passwords in data/clickhouse-*.password)"
+        )
 
 
 def wait_for_stop() -> None:
@@ -160,7 +182,7 @@ kafka_option = click.option(
 )
 @json_option
 def up_command(home: Path, port_base: int, kafka: bool, flows: int, as_json: bool) -> None:
-    """Start collector, flow, delivery and console, and keep them running until Ctrl-C."""
+    """Start collector, flow, delivery, console and history, and keep them running until Ctrl-C."""
     installation = load_installation(home / "segma.yaml")
     addresses = Addresses.at(port_base, shop=False)
     if running(home) is None:

@@ -66,6 +66,9 @@ class Reason(StrEnum):
     UNSUBSCRIBED = "unsubscribed", "The person left; nobody is added back against their will."
     SUPERSEDED = "superseded", "A later command for the same person and list made this one pointless."
 
+    # In the history.
+    REFUSED_BY_HISTORY = "refused_by_history", "ClickHouse refused the row; its record is still in the log."
+
 
 def reason_of(value: str) -> Reason:
     """The reason that is written so. Raises ``ValueError`` for a text that is none."""

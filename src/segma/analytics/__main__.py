@@ -1,0 +1,112 @@
+"""``python -m segma.analytics server``: the embedded ClickHouse; ``… loader``: rows into ClickHouse, until SIGTERM."""
+
+from __future__ import annotations
+
+import fcntl
+import secrets
+import signal
+import sys
+import threading
+import time
+
+import click
+import structlog
+import uvicorn
+
+from segma.analytics.config import AnalyticsSettings, connect, embedded_passwords, port_file
+from segma.analytics.loader import Loader
+from segma.analytics.migrate import migrate_patiently
+from segma.contracts.errors import AlreadyRunning, SegmaError
+from segma.contracts.topics import fixed_topics
+from segma.transport import open_log
+from segma.transport.config import load_installation, settings_of, wall_clock_ms
+
+
+@click.group()
+def main() -> None:
+    """The history's processes."""
+    structlog.configure(
+        processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+@main.command("server")
+def server_command() -> None:
+    """Serve the embedded ClickHouse on loopback."""
+    from segma.analytics.desk import Desk  # noqa: PLC0415 - the engine is half a gigabyte: only where it is needed
+    from segma.analytics.engine import Engine  # noqa: PLC0415
+    from segma.analytics.server import Outside, clickhouse_app  # noqa: PLC0415
+
+    try:
+        settings = settings_of(AnalyticsSettings)
+        passwords = embedded_passwords(settings)
+        engine = Engine(settings.embedded)
+        port_file(settings).write_text(f"{settings.clickhouse_port}\n", "ascii")
+    except SegmaError as error:
+        click.echo(f"segma.analytics: {error}", err=True)
+        sys.exit(1)
+    connection = engine.connect()
+    version, timezone = connection.query("SELECT version(), timezone()")[0].decode().split()
+    connection.close()
+    desk = Desk(
+        engine,
+        elapsed_s=time.monotonic,
+        memory_bytes=settings.clickhouse_memory_bytes,
+        query_s=settings.clickhouse_query_s,
+    )
+    outside = Outside(passwords, settings.clickhouse_port, lambda: secrets.token_hex(16))
+    app = clickhouse_app(desk, outside, version=version, timezone=timezone)
+    # NOTE: no access log: a query's text can hold what somebody looks for.
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=settings.clickhouse_port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    engine.close()
+
+
+@main.command("loader")
+def loader_command() -> None:
+    """Load the log's rows into ClickHouse; the database is brought up to date first."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = settings_of(AnalyticsSettings)
+        _load(settings, stop)
+    except SegmaError as error:
+        click.echo(f"segma.analytics: {error}", err=True)
+        sys.exit(1)
+
+
+def _load(settings: AnalyticsSettings, stop: threading.Event) -> None:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    lock = (settings.data / "history.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise AlreadyRunning("another process loads the history of this installation") from None
+
+    def pause(seconds: float) -> None:
+        stop.wait(seconds)
+
+    clickhouse = connect(settings)
+    if not migrate_patiently(clickhouse, settings, pause=pause, stopping=stop.is_set):
+        return
+    log = open_log(settings)
+    log.ensure(fixed_topics(load_installation(settings.config).partitions))
+    loader = Loader(log, clickhouse, now_ms=wall_clock_ms, pause=pause, stopping=stop.is_set)
+    try:
+        loader.run()
+    finally:
+        loader.close()
+        log.close()
+
+
+if __name__ == "__main__":
+    main()

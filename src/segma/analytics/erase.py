@@ -1,0 +1,120 @@
+"""Erasure: who is to be forgotten, how their rows are removed, and how a replay is kept from bringing them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from segma.analytics.clickhouse import ClickHouse
+from segma.analytics.tables import DEAD_LETTERS, OF_A_PERSON, instant
+from segma.contracts.codec import to_json
+from segma.contracts.tokens import anonymous_id
+from segma.contracts.topics import DAY_MS
+
+KEPT_FOR_MS: Final = 90 * DAY_MS
+"""The longest retention of a topic that the loader reads: until then a replay could bring rows back."""
+
+Person = tuple[str, str]
+"""Workspace and subscriber."""
+
+
+class Erasure(NamedTuple):
+    """What ``erasures`` says of one person."""
+
+    workspace: str
+    subscriber: str
+    erased_at_ms: int
+    until_ms: int
+
+
+class Erasures:
+    """Whom the loader skips. Followed by the loader: the table is small, and read whole."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+        self._known: dict[Person, Erasure] = {}
+        self._back: dict[Person, int] = {}
+
+    def follow(self) -> None:
+        """Take in who has been erased; lift it for those who have been imported since."""
+        self._known = _read(self._clickhouse)
+        for person, at_ms in list(self._back.items()):
+            known = self._known.get(person)
+            if known is not None and known.erased_at_ms < at_ms and known.until_ms > known.erased_at_ms:
+                lifted = known._replace(until_ms=known.erased_at_ms)
+                _note(self._clickhouse, lifted, {}, version=at_ms)
+                self._known[person] = lifted
+        self._back.clear()
+
+    def imported(self, workspace: str, subscriber: str, at_ms: int) -> None:
+        """Somebody is on a list (again): from then on their rows count."""
+        self._back[workspace, subscriber] = at_ms
+
+    def skip(self, person: Person, log_time_ms: int) -> bool:
+        """Whether a row that the log took at that time is kept out."""
+        known = self._known.get(person)
+        return known is not None and log_time_ms <= known.until_ms
+
+    def repeat(self) -> None:
+        """Remove the rows of who was erased since :meth:`follow`."""
+        for person, erasure in _read(self._clickhouse).items():
+            if person not in self._known or self._known[person].erased_at_ms < erasure.erased_at_ms:
+                remove_rows(self._clickhouse, [person])
+
+
+def erase(clickhouse: ClickHouse, person: Person, now_ms: int) -> dict[str, int]:
+    """Forget a person: skip them from now on, then remove their rows, and those of devices that were theirs before they
+    were known. The rows of each table that went; noted in ``erasures``, which is the proof.
+    """
+    people = [person, *_anonymous_of(clickhouse, person)]
+    for each in people:
+        _note(clickhouse, Erasure(*each, now_ms, now_ms + KEPT_FOR_MS), {}, version=now_ms)
+    removed = remove_rows(clickhouse, people)
+    _note(clickhouse, Erasure(*person, now_ms, now_ms + KEPT_FOR_MS), removed, version=now_ms + 1)
+    return removed
+
+
+def remove_rows(clickhouse: ClickHouse, people: Iterable[Person]) -> dict[str, int]:
+    """Remove all rows of these people, and wait until that is done; how many of each table."""
+    removed = {}
+    params: dict[str, Any] = {"people": [f"{workspace}/{subscriber}" for workspace, subscriber in people]}
+    theirs = dict.fromkeys(OF_A_PERSON, "concat(workspace, '/', subscriber) IN {people:Array(String)}")
+    theirs[DEAD_LETTERS] = (
+        "key IN {people:Array(String)} OR arrayExists(p -> position(sample, splitByChar('/', p)[2]) > 0 "
+        "AND workspace = splitByChar('/', p)[1], {people:Array(String)})"
+    )
+    for table, where in theirs.items():
+        removed[table] = int(clickhouse.rows(f"SELECT count() FROM {table} WHERE {where}", params)[0][0])  # noqa: S608
+        if removed[table]:
+            clickhouse.command(f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2", params)
+    return removed
+
+
+def _anonymous_of(clickhouse: ClickHouse, person: Person) -> list[Person]:
+    """The ids under which this person's devices went before they were known."""
+    sql = (
+        "SELECT DISTINCT device FROM event_rows WHERE workspace = {workspace:String} "
+        "AND subscriber = {subscriber:String} AND device != ''"
+    )
+    rows = clickhouse.rows(sql, {"workspace": person[0], "subscriber": person[1]})
+    return [(person[0], anonymous_id(person[0], str(device))) for (device,) in rows]
+
+
+def _read(clickhouse: ClickHouse) -> dict[Person, Erasure]:
+    sql = (
+        "SELECT workspace, subscriber, toUnixTimestamp64Milli(erased_at), toUnixTimestamp64Milli(until) "
+        "FROM erasures FINAL"
+    )
+    return {(str(row[0]), str(row[1])): Erasure(*row) for row in clickhouse.rows(sql)}
+
+
+def _note(clickhouse: ClickHouse, erasure: Erasure, removed: dict[str, int], *, version: int) -> None:
+    fields = {
+        "workspace": erasure.workspace,
+        "subscriber": erasure.subscriber,
+        "erased_at": instant(erasure.erased_at_ms),
+        "until": instant(erasure.until_ms),
+        "removed": removed,
+        "version": version,
+    }
+    clickhouse.insert("erasures", [to_json(fields)])

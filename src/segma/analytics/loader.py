@@ -1,0 +1,197 @@
+"""The loader: topics ``rows``, ``outcomes`` and ``dead_letters`` into ClickHouse, effectively once.
+
+A position is committed after its rows are in ClickHouse, so after a crash some rows come again. They change nothing: a
+table keeps one row a key, the keys are deterministic, and the insert's token lets ClickHouse drop the whole of it where
+the same batch comes again. While ClickHouse is away the loader waits and reads nothing: the log keeps what comes, and
+nobody else waits for it. A row that ClickHouse refuses is found by halving its batch, and set aside as a dead letter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import structlog
+import tenacity
+
+from segma.analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
+from segma.analytics.erase import Erasures
+from segma.analytics.tables import Line, line_of
+from segma.contracts.codec import json_reader, msgpack_reader, to_msgpack
+from segma.contracts.commands import Outcome
+from segma.contracts.errors import BadRecord, LogError
+from segma.contracts.log import Consumer, Log, Outgoing, Record
+from segma.contracts.reasons import Reason
+from segma.contracts.rows import DeadLetter, MembershipRow, Row
+from segma.contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
+
+NAME: Final = "history"
+MOST: Final = 20_000
+"""Records of one insert: some megabytes, and under 200 parts a minute at full speed."""
+FIRST_WAIT_S: Final = 0.2
+LONGEST_WAIT_S: Final = 15.0
+
+log_line = structlog.get_logger("loader")
+
+_READERS: Final[dict[str, Callable[[bytes], Any]]] = {
+    ROWS: json_reader(Row),
+    OUTCOMES: json_reader(Outcome),
+    DEAD_LETTERS: msgpack_reader(DeadLetter),
+}
+
+
+class Loader:
+    """The loop. ``now_ms`` stamps dead letters; ``pause`` waits; ``stopping`` is asked between batches and attempts."""
+
+    def __init__(
+        self,
+        log: Log,
+        clickhouse: ClickHouse,
+        *,
+        now_ms: Callable[[], int],
+        pause: Callable[[float], None],
+        stopping: Callable[[], bool],
+        most: int = MOST,
+    ) -> None:
+        self._clickhouse, self._now_ms, self._pause, self._stopping = clickhouse, now_ms, pause, stopping
+        self._most = most
+        self._publisher = log.publisher()
+        self._consumers: list[Consumer] = [log.consumer(NAME, topic) for topic in _READERS]
+        self._topic_ids = {topic: log.topic_id(topic) for topic in _READERS}
+        self._erasures = Erasures(clickhouse)
+
+    def run(self) -> None:
+        """Load until told to stop. A batch gathers for a quarter of a second, so that inserts are few and big."""
+        while not self._stopping():
+            if self.round() < self._most // 2:
+                self._pause(0.25)
+
+    def round(self, timeout_s: float = 0.0) -> int:
+        """One batch: read, insert, commit. How many records it took."""
+        batches = [(consumer, consumer.poll(self._most, timeout_s)) for consumer in self._consumers]
+        records = [record for _, batch in batches for record in batch]
+        if not records:
+            return 0
+        letters: list[DeadLetter] = []
+        lines = self._lines(records, letters)
+        if not self._stored(lines, records, letters):
+            return 0
+        self._publish(letters)
+        for consumer, batch in batches:
+            if batch:
+                consumer.commit({record.partition: record.offset + 1 for record in batch})
+        return len(records)
+
+    def close(self) -> None:
+        """Release everything."""
+        for consumer in self._consumers:
+            consumer.close()
+        self._publisher.close()
+        self._clickhouse.close()
+
+    def _lines(self, records: Iterable[Record], letters: list[DeadLetter]) -> list[tuple[Line, Record]]:
+        found = []
+        for record in records:
+            if record.value is None:
+                continue
+            try:
+                row = _READERS[record.topic](record.value)
+            except BadRecord as error:
+                letters.append(self._letter(record, error.reason, error.detail))
+                continue
+            if isinstance(row, MembershipRow) and row.member:
+                self._erasures.imported(row.workspace, row.subscriber, row.at_ms)
+            found.append((line_of(row, record), record))
+        return found
+
+    def _stored(
+        self, lines: Sequence[tuple[Line, Record]], records: Sequence[Record], letters: list[DeadLetter]
+    ) -> bool:
+        """Insert for as long as it takes; False where told to stop before."""
+
+        def attempt() -> bool:
+            self._erasures.follow()
+            kept = [each for each in lines if not self._erasures.skip(each[0].person, each[1].log_time_ms)]
+            for table, some in _by_table(kept).items():
+                self._insert(table, some, f"{self._ranges(records)}:{table}:{len(some)}", letters)
+            # Whoever was erased between the look and the insert is erased again.
+            self._erasures.repeat()
+            return True
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(HistoryError),
+            stop=lambda _: self._stopping(),
+            wait=tenacity.wait_exponential_jitter(initial=FIRST_WAIT_S, max=LONGEST_WAIT_S),
+            sleep=self._pause,
+            before_sleep=_say,
+            retry_error_callback=lambda _: False,
+        )
+        return bool(retrying(attempt))
+
+    def _insert(self, table: str, lines: Sequence[tuple[Line, Record]], token: str, letters: list[DeadLetter]) -> None:
+        """Insert; where a row is at fault, find it by halving and set it aside."""
+        try:
+            self._clickhouse.insert(table, [line.data for line, _ in lines], _token(token))
+        except HistoryError as error:
+            if error.code not in DATA_FAULTS:
+                raise
+            if len(lines) == 1:
+                record = lines[0][1]
+                log_line.warning("row_refused", topic=record.topic, offset=record.offset, code=error.code)
+                # NOTE: a letter about a letter could go round for ever.
+                if record.topic != DEAD_LETTERS:
+                    letters.append(self._letter(record, Reason.REFUSED_BY_HISTORY, str(error)[:500]))
+                return
+            half = len(lines) // 2
+            self._insert(table, lines[:half], f"{token}<", letters)
+            self._insert(table, lines[half:], f"{token}>", letters)
+
+    def _ranges(self, records: Sequence[Record]) -> str:
+        """What exactly the batch holds: topic, partition, first and last offset of each."""
+        ends: dict[tuple[str, int], tuple[int, int]] = {}
+        for record in records:
+            key = (record.topic, record.partition)
+            ends[key] = (ends.get(key, (record.offset, 0))[0], record.offset)
+        return ",".join(f"{self._topic_ids[topic]}/{part}/{a}-{b}" for (topic, part), (a, b) in sorted(ends.items()))
+
+    def _letter(self, record: Record, reason: Reason, detail: str) -> DeadLetter:
+        value = record.value or b""
+        return DeadLetter(
+            reason=reason,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            at_ms=self._now_ms(),
+            detail=detail,
+            key=record.key,
+            value=value[: DeadLetter.MAX_SAMPLE_BYTES],
+            size=len(value),
+        )
+
+    def _publish(self, letters: Sequence[DeadLetter]) -> None:
+        """Publish, for as long as it takes."""
+        waiting = [Outgoing(DEAD_LETTERS, letter.topic.encode(), to_msgpack(letter)) for letter in letters]
+        while waiting:
+            results = self._publisher.publish(waiting)
+            waiting = [record for record, result in zip(waiting, results, strict=True) if isinstance(result, LogError)]
+            if waiting:
+                log_line.warning("log_unavailable", waiting=len(waiting))
+                self._pause(FIRST_WAIT_S)
+
+
+def _by_table(lines: Iterable[tuple[Line, Record]]) -> dict[str, list[tuple[Line, Record]]]:
+    found: dict[str, list[tuple[Line, Record]]] = defaultdict(list)
+    for line, record in lines:
+        found[line.table].append((line, record))
+    return found
+
+
+def _token(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _say(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log_line.warning("clickhouse_unavailable", attempt=state.attempt_number, detail=str(error)[:300])

@@ -1,0 +1,37 @@
+-- A listener's steps: who did such a thing at all, who got there in a match that stands, seconds since the step before.
+-- listener String: its name
+-- since DateTime64(3, 'UTC') = 1970-01-01: matches from then on
+-- until DateTime64(3, 'UTC') = now: up to then
+WITH
+    reached AS
+    (
+        SELECT match_id, subscriber, step, any(action) AS action, min(at) AS at
+        FROM matches
+        ARRAY JOIN evidence_step AS step, evidence_action AS action, evidence_at AS at
+        WHERE workspace = {workspace:String} AND listener = {listener:String} AND state = 'stands'
+            AND matched_at >= {since:DateTime64(3, 'UTC')} AND matched_at <= {until:DateTime64(3, 'UTC')}
+        GROUP BY match_id, subscriber, step
+    ),
+    timed AS
+    (
+        SELECT match_id, subscriber, step, action,
+            row_number() OVER steps AS place,
+            dateDiff('millisecond', lagInFrame(at, 1, at) OVER steps, at) / 1000 AS waited_s
+        FROM reached
+        WINDOW steps AS
+            (PARTITION BY match_id ORDER BY at, step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+    ),
+    did AS
+    (
+        SELECT action, uniqExact(subscriber) AS people
+        FROM events
+        WHERE workspace = {workspace:String} AND action IN (SELECT action FROM reached)
+            AND occurred_at >= {since:DateTime64(3, 'UTC')} AND occurred_at <= {until:DateTime64(3, 'UTC')}
+        GROUP BY action
+    )
+SELECT t.step AS step, any(t.action) AS action, any(d.people) AS did_it, uniqExact(t.subscriber) AS people,
+    count() AS matches, quantileExact(0.5)(t.waited_s) AS p50_s, quantileExact(0.95)(t.waited_s) AS p95_s
+FROM timed AS t
+LEFT JOIN did AS d ON t.action = d.action
+GROUP BY step
+ORDER BY avg(t.place), step

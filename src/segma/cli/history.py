@@ -1,0 +1,238 @@
+"""``segma query``, ``why``, ``timeline``, ``migrate``: the history, asked by name, by person, or in SQL."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from segma.analytics.clickhouse import ClickHouse, HistoryUnavailable
+from segma.analytics.config import AnalyticsSettings, analytics_settings_at, connect
+from segma.analytics.migrate import migrate, read_migrations
+from segma.analytics.named import NamedQuery, named_queries
+from segma.cli.output import Exit, err, fail, out, print_json
+from segma.cli.up import home_option, json_option
+from segma.contracts.errors import ConfigError, Problem
+from segma.contracts.installation import Installation
+from segma.contracts.tokens import subscriber_id
+from segma.transport.config import load_installation, read_secret, wall_clock_ms
+
+workspace_option = click.option("--workspace", help="Which workspace [default: the only one].")
+
+
+class Asking:
+    """A home's history: whom to ask, and in which workspace."""
+
+    def __init__(self, home: Path, workspace: str | None) -> None:
+        self.settings: AnalyticsSettings = analytics_settings_at(home)
+        self._installation: Installation = load_installation(self.settings.config)
+        self.workspace = workspace or self._only()
+        if self.workspace not in self._installation.workspaces:
+            known = ", ".join(self._installation.workspaces)
+            raise ConfigError([Problem("--workspace", self.workspace, "no such workspace", f"known: {known}")])
+        self.clickhouse: ClickHouse = connect(self.settings)
+
+    def _only(self) -> str:
+        names = list(self._installation.workspaces)
+        if len(names) != 1:
+            raise ConfigError([Problem("--workspace", "", "there are several", f"one of {', '.join(names)}")])
+        return names[0]
+
+    def person(self, text: str) -> str:
+        """A subscriber id; of an address the one that belongs to it."""
+        if "@" not in text:
+            return text
+        secret = self._installation.workspaces[self.workspace].secret
+        return subscriber_id(read_secret(secret, beside=self.settings.config, field="secret"), text)
+
+    def named(self, query: NamedQuery, given: dict[str, str]) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The answer of a named query: columns and rows."""
+        if "person" in given:
+            given = given | {"person": self.person(given["person"])}
+        return self.table(query.sql, query.bound(given, workspace=self.workspace, now_ms=wall_clock_ms()))
+
+    def table(self, sql: str, params: dict[str, Any] | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The answer of some SQL."""
+        try:
+            return self.clickhouse.table(sql, params)
+        except HistoryUnavailable as error:
+            fail(f"{self.settings.url}: {error}. Does `segma up` or `segma demo` run there?", Exit.UNAVAILABLE)
+
+
+@click.command("query")
+@click.argument("query", required=False)
+@click.argument("given", nargs=-1, metavar="[NAME=VALUE]...")
+@workspace_option
+@click.option("--csv", "as_csv", is_flag=True, help="Comma-separated values with a header.")
+@home_option
+@json_option
+def query_command(  # noqa: PLR0917
+    query: str | None, given: tuple[str, ...], workspace: str | None, as_csv: bool, home: Path, as_json: bool
+) -> None:
+    """Ask the history: QUERY is a named query with its parameters (NAME=VALUE), or SQL. Without one: all the names.
+
+    Instants are ISO 8601 (UTC), `now`, or `-7d`. `person` may be an address.
+    """
+    if query is None:
+        _print_names(as_json=as_json)
+        return
+    asking = Asking(home, workspace)
+    found = named_queries().get(query)
+    if found is not None:
+        columns, rows = asking.named(found, _given(given))
+    elif any(mark.isspace() for mark in query):
+        columns, rows = asking.table(query, {"workspace": asking.workspace, **_given(given)})
+    else:
+        known = ", ".join(named_queries())
+        raise ConfigError([Problem("query", query, "no named query and no SQL", f"known: {known}")])
+    _print_rows(columns, rows, as_json=as_json, as_csv=as_csv)
+
+
+@click.command("timeline")
+@click.argument("person")
+@click.option("--since", default="1970-01-01", help="From then on: ISO 8601 (UTC), or `-7d`.")
+@workspace_option
+@home_option
+@json_option
+def timeline_command(person: str, since: str, workspace: str | None, home: Path, as_json: bool) -> None:
+    """What PERSON (an address, or a subscriber id) did and what came of it, in order."""
+    asking = Asking(home, workspace)
+    columns, rows = asking.named(named_queries()["timeline"], {"person": person, "since": since})
+    if as_json:
+        _print_rows(columns, rows, as_json=True)
+        return
+    if not rows:
+        fail("nothing is known of this person", Exit.PROBLEMS)
+    for at, what, detail, _ in rows:
+        out.print(f"{moment(at)}  {what:<8} {detail}", markup=False)
+
+
+@click.command("why")
+@click.argument("person")
+@click.argument("list_name", metavar="LIST")
+@workspace_option
+@home_option
+@json_option
+def why_command(person: str, list_name: str, workspace: str | None, home: Path, as_json: bool) -> None:
+    """Say why PERSON (an address, or a subscriber id) is, was, or is not in LIST."""
+    asking = Asking(home, workspace)
+    given = {"person": person, "list": list_name}
+    stays = _dicts(asking.named(named_queries()["why"], given))
+    attempts = _dicts(asking.named(named_queries()["attempts"], given))
+    if as_json:
+        print_json({"list": list_name, "stays": stays, "attempts": attempts})
+        return
+    for line in why_in_words(list_name, stays, attempts):
+        out.print(line, markup=False)
+    if not stays:
+        sys.exit(Exit.PROBLEMS)
+
+
+def why_in_words(list_name: str, stays: Sequence[dict[str, Any]], attempts: Sequence[dict[str, Any]]) -> list[str]:
+    """The newest stay as a sentence with its evidence; of nobody's stay, what was tried."""
+    lines = []
+    for stay in stays:
+        span = f"since {moment(stay['valid_from'])}"
+        if stay["valid_to"] is not None:
+            span = f"from {moment(stay['valid_from'])} until {moment(stay['valid_to'])}"
+        state = "In" if stay["valid_to"] is None else "Was in"
+        if stay["came_by"] == "import":
+            lines.append(f"{state} {list_name} {span}: an import of {stay['account']} saw them there.")
+            continue
+        origin = f", out of {stay['from_list']}" if stay["from_list"] and stay["from_list"] != list_name else ""
+        taken_back = " (an earlier move was taken back)" if stay["undoes"] else ""
+        lines.append(
+            f"{state} {list_name} {span}: {stay['listener']} version {stay['listener_version']} matched at "
+            f"{moment(stay['matched_at'])}{origin}{taken_back}."
+        )
+        lines += _evidence(stay["evidence"])
+        lines.append(
+            f"  {stay['account']} answered at {moment(stay['answered_at'])}: {stay['result']} {stay['answer']}"
+        )
+    if lines:
+        return lines
+    if not attempts:
+        return [f"Never in {list_name}: no import saw them there, and no listener asked for it."]
+    newest = attempts[0]
+    what = f"{newest['result']}{' (' + newest['reason'] + ')' if newest['reason'] else ''}"
+    asked = f"{newest['listener']} asked for `{newest['verb']}` at {moment(newest['matched_at'])}"
+    return [
+        f"Not in {list_name}: {asked}: {what}.",
+        *_evidence(newest["evidence"]),
+    ]
+
+
+@click.command("migrate")
+@home_option
+@json_option
+def migrate_command(home: Path, as_json: bool) -> None:
+    """Bring the history's database up to date, data kept. The loader does the same at its start."""
+    settings = analytics_settings_at(home)
+    clickhouse = connect(settings)
+    try:
+        done = migrate(clickhouse, settings.clickhouse_database, read_migrations(settings.migrations), told=err.print)
+    except HistoryUnavailable as error:
+        fail(f"{settings.url}: {error}", Exit.UNAVAILABLE)
+    if as_json:
+        print_json({"database": settings.clickhouse_database, "applied": [each.number for each in done]})
+    else:
+        out.print(f"{len(done)} migrations applied; {settings.clickhouse_database} is up to date.")
+
+
+def moment(at: datetime) -> str:
+    """An instant for a person: UTC, to the millisecond."""
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _evidence(evidence: Sequence[tuple[str, str, datetime, str]]) -> list[str]:
+    return [f"  {step}: {action} at {moment(at)} ({event_id})" for step, action, at, event_id in evidence]
+
+
+def _given(words: Sequence[str]) -> dict[str, str]:
+    wrong = [word for word in words if "=" not in word]
+    if wrong:
+        raise ConfigError([Problem("query", word, "is no parameter", "write name=value") for word in wrong])
+    return {name: value for name, _, value in (word.partition("=") for word in words)}
+
+
+def _dicts(answer: tuple[list[str], list[tuple[Any, ...]]]) -> list[dict[str, Any]]:
+    columns, rows = answer
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _print_names(*, as_json: bool) -> None:
+    if as_json:
+        print_json([{"name": each.name, "question": each.question} for each in named_queries().values()])
+        return
+    for each in named_queries().values():
+        words = " ".join(f"{one.name}=" if one.default is None else f"[{one.name}=]" for one in each.parameters)
+        out.print(f"{each.name} {words}\n    {each.question}", markup=False)
+
+
+def _print_rows(
+    columns: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_json: bool = False, as_csv: bool = False
+) -> None:
+    if as_json:
+        for row in rows:
+            print_json(dict(zip(columns, row, strict=True)))
+        return
+    if as_csv:
+        csv.writer(sys.stdout).writerows([columns, *rows])
+        return
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    out.print(table)
+    err.print(f"{len(rows)} rows")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return moment(value) if isinstance(value, datetime) else str(value).replace("[", "\\[")

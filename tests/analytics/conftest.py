@@ -1,0 +1,35 @@
+"""One embedded server for the room's tests; each test has a database of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.analytics.embedded import Embedded
+
+from segma.analytics.clickhouse import ClickHouse
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    server = Embedded(tmp_path_factory.mktemp("clickhouse"))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str:
+    return f"t_{abs(hash(request.node.nodeid)) % 10**12}"
+
+
+@pytest.fixture
+def history(embedded: Embedded, database: str) -> Iterator[ClickHouse]:
+    clickhouse = embedded.history(database)
+    try:
+        yield clickhouse
+    finally:
+        clickhouse.command(f"DROP DATABASE {database}", database=False)
+        clickhouse.close()

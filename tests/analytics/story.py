@@ -1,0 +1,162 @@
+"""A small history made by hand: three people, two lists, one listener, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from segma.analytics.clickhouse import ClickHouse
+from segma.analytics.named import named_queries
+from segma.analytics.tables import line_of
+from segma.contracts.commands import Command, EventRef, Outcome, Result, Verb
+from segma.contracts.events import Event, Trust
+from segma.contracts.log import Record
+from segma.contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, Row, SessionRow
+
+NOON = 1_792_843_200_000
+"""2026-10-24 12:00:00 UTC."""
+DAY = 86_400_000
+Written = Row | Outcome | DeadLetter
+
+
+def at(day: int, ms: int = 0) -> int:
+    """Noon of a day of the story, and some milliseconds."""
+    return NOON + day * DAY + ms
+
+
+def when(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1_000, UTC).replace(tzinfo=None)
+
+
+def event(person: str, number: int, action: str, at_ms: int, reason: str = "", **properties: Any) -> EventRow:
+    told = Event(
+        workspace="demo",
+        subscriber=person,
+        event_id=f"{person}{number}",
+        action=action,
+        occurred_at_ms=at_ms,
+        properties=properties,
+        trust=Trust.TOKEN,
+        site="shop",
+        device=f"d-{person}",
+        received_at_ms=at_ms + 20,
+        log_time_ms=at_ms + 25,
+        offset=number,
+    )
+    return EventRow(told, "" if reason else f"s-{person}", reason)
+
+
+def ref(row: EventRow) -> EventRef:
+    return EventRef(row.event.event_id, row.event.action, row.event.occurred_at_ms)
+
+
+def moved(
+    person: str, steps: Sequence[EventRow], *, answered_ms: int, from_list: str = "newsletter", to_list: str = "hot"
+) -> list[Written]:
+    """A match of the listener ``keen``, its command and its outcome."""
+    evidence: dict[str, tuple[EventRef, ...]] = {
+        f"step{number}": (ref(row),) for number, row in enumerate(steps, start=1)
+    }
+    last = steps[-1].event
+    match = MatchRow(
+        kind="match",
+        workspace="demo",
+        subscriber=person,
+        listener="keen",
+        version=2,
+        match_id=f"m-{person}",
+        matched_at_ms=last.occurred_at_ms,
+        evidence=evidence,
+        log_time_ms=last.occurred_at_ms + 30,
+    )
+    command = Command(
+        command_id=f"c-{person}",
+        workspace="demo",
+        account="mailbox",
+        subscriber=person,
+        verb=Verb.MOVE,
+        listener="keen",
+        version=2,
+        match_id=match.match_id,
+        position=0,
+        matched_at_ms=match.matched_at_ms,
+        to_list=to_list,
+        from_list=from_list,
+        evidence=evidence,
+        log_time_ms=match.log_time_ms,
+        received_at_ms=last.received_at_ms,
+    )
+    outcome = Outcome(
+        command_id=command.command_id,
+        workspace="demo",
+        account="mailbox",
+        subscriber=person,
+        result=Result.APPLIED,
+        at_ms=last.occurred_at_ms + answered_ms,
+        answer="200 moved",
+        changed=(f"+{to_list}", f"-{from_list}"),
+        listener="keen",
+        match_id=match.match_id,
+        verb="move",
+        to_list=to_list,
+        from_list=from_list,
+        received_at_ms=last.received_at_ms,
+        matched_at_ms=match.matched_at_ms,
+    )
+    return [match, CommandRow(command), outcome]
+
+
+def baseline(person: str, list_name: str, at_ms: int, *, member: bool = True) -> MembershipRow:
+    return MembershipRow("demo", "mailbox", list_name, person, member, at_ms)
+
+
+def session(person: str, at_ms: int, events: int, campaign: str, length_ms: int, **more: Any) -> SessionRow:
+    return SessionRow("demo", person, f"s-{person}", at_ms, at_ms + length_ms, events, "/", campaign, **more)
+
+
+def the_story() -> list[Written]:
+    """Ann and Ben click, look and are moved to ``hot``; Ann buys two days later. Cleo looks and buys nothing; she stays
+    in the newsletter. Dan is in no list, looks, and buys.
+    """
+    ann = [
+        event("ann", 1, "email_clicked", at(0), campaign="spring"),
+        event("ann", 2, "page_viewed", at(0, 10_000), path="/shoes", sku="runner", value=89.5),
+        event("ann", 3, "product_bought", at(2), sku="runner", value=89),
+        event("ann", 4, "page_viewed", at(0, 12_000), reason="late"),
+    ]
+    ben = [event("ben", 1, "email_clicked", at(1)), event("ben", 2, "page_viewed", at(1, 30_000))]
+    cleo = [event("cleo", 1, "page_viewed", at(0)), event("cleo", 2, "page_viewed", at(1))]
+    dan = [event("dan", 1, "page_viewed", at(0)), event("dan", 2, "product_bought", at(3))]
+    letters = [
+        DeadLetter("unknown_action", "beacons", 0, 7, at(1), "zapped", "demo", "shop", b"demo/x", b'{"a":1}', 7),
+        DeadLetter("unknown_action", "beacons", 1, 9, at(2), "zipped", "demo", "shop", b"demo/y", b"\xff\x00", 2),
+        DeadLetter("not_json", "http", -1, -1, at(2), "line 1", "demo", "shop", b"", b"{", 1),
+    ]
+    return [
+        *(baseline(person, "newsletter", at(-1)) for person in ("ann", "ben", "cleo")),
+        *(ann + ben + cleo + dan),
+        *moved("ann", ann[:2], answered_ms=200),
+        *moved("ben", ben, answered_ms=400),
+        session("ann", at(0), 2, "spring", 10_000),
+        session("ben", at(1), 2, "spring", 30_000),
+        session("cleo", at(0), 1, "", 0),
+        *letters,
+    ]
+
+
+def put(history: ClickHouse, rows: Iterable[Written], *, first_offset: int = 0) -> None:
+    """Write rows as the loader does, each as the record of a log."""
+    lines: dict[str, list[bytes]] = {}
+    for number, row in enumerate(rows, start=first_offset):
+        record = Record("rows", 0, number, NOON + number, b"k", b"")
+        line = line_of(row, record)
+        lines.setdefault(line.table, []).append(line.data)
+    for table, data in lines.items():
+        history.insert(table, data)
+
+
+def ask(history: ClickHouse, name: str, now_ms: int = at(30), **given: str) -> list[tuple[Any, ...]]:
+    """A named query's rows."""
+    query = named_queries()[name]
+    return history.rows(query.sql, query.bound(given, workspace="demo", now_ms=now_ms))

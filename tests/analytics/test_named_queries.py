@@ -1,0 +1,188 @@
+"""Every named query against answers worked out by hand from ``story.py``."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from tests.analytics.story import ask, at, baseline, put, the_story, when
+
+from segma.analytics.clickhouse import ClickHouse
+from segma.analytics.named import named_queries
+from segma.contracts.errors import ConfigError
+from segma.contracts.rows import SessionRow
+
+COVERED = {
+    "members",
+    "why",
+    "attempts",
+    "timeline",
+    "funnel",
+    "daily",
+    "overlap",
+    "sizes",
+    "conversion",
+    "latency",
+    "campaigns",
+    "letters",
+}
+
+
+@pytest.fixture
+def told(history: ClickHouse) -> ClickHouse:
+    put(history, the_story())
+    return history
+
+
+def test_every_named_query_has_a_worked_answer_here() -> None:
+    assert set(named_queries()) == COVERED
+
+
+def test_members_now_and_at_an_instant(told: ClickHouse) -> None:
+    assert ask(told, "members", list="hot") == [
+        ("ann", "mailbox", when(at(0, 10_200)), None),
+        ("ben", "mailbox", when(at(1, 30_400)), None),
+    ]
+    assert ask(told, "members", list="newsletter") == [("cleo", "mailbox", when(at(-1)), None)]
+    # One millisecond before Ann's platform answered, and at that very instant.
+    before, then = when(at(0, 10_199)).isoformat(), when(at(0, 10_200)).isoformat()
+    assert [row[0] for row in ask(told, "members", list="newsletter", at=before)] == ["ann", "ben", "cleo"]
+    assert [row[0] for row in ask(told, "members", list="newsletter", at=then)] == ["ben", "cleo"]
+    assert ask(told, "members", list="newsletter", at=before)[0][3] == when(at(0, 10_200))
+    assert ask(told, "members", list="newsletter", account="other") == []
+    assert ask(told, "members", list="newsletter", at=when(at(-1) - 1).isoformat()) == []
+
+
+def test_why_says_evidence_and_answer(told: ClickHouse) -> None:
+    (row,) = ask(told, "why", person="ann", list="hot")
+    evidence = [
+        ("step1", "email_clicked", when(at(0)), "ann1"),
+        ("step2", "page_viewed", when(at(0, 10_000)), "ann2"),
+    ]
+    assert row == (
+        *("mailbox", when(at(0, 10_200)), None, "move", "keen", 2, "m-ann", when(at(0, 10_000)), "newsletter", ""),
+        *(evidence, "applied", "200 moved", when(at(0, 10_200)), "c-ann"),
+    )
+    (imported,) = ask(told, "why", person="cleo", list="newsletter")
+    assert imported[3] == "import"
+    assert ask(told, "why", person="cleo", list="hot") == []
+
+
+def test_attempts_says_every_move_about_a_list(told: ClickHouse) -> None:
+    (row,) = ask(told, "attempts", person="ben", list="newsletter")
+    assert row[:8] == (when(at(1, 30_000)), "keen", 2, "move", "newsletter", "hot", "", "applied")
+
+
+def test_timeline_is_everything_in_order(told: ClickHouse) -> None:
+    assert ask(told, "timeline", person="ann") == [
+        (when(at(-1)), "import", "in newsletter", ""),
+        (when(at(0)), "session", "2 events in 10 s from spring", "s-ann"),
+        (when(at(0)), "event", "email_clicked", "ann1"),
+        (when(at(0, 10_000)), "event", "page_viewed", "ann2"),
+        (when(at(0, 10_000)), "match", "keen@2", "m-ann"),
+        (when(at(0, 10_000)), "move", "move newsletter → hot", "c-ann"),
+        (when(at(0, 10_200)), "answer", "applied: +hot -newsletter", "c-ann"),
+        (when(at(0, 12_000)), "event", "page_viewed [late]", "ann4"),
+        (when(at(2)), "event", "product_bought", "ann3"),
+    ]
+    assert len(ask(told, "timeline", person="ann", since=when(at(1)).isoformat())) == 1
+
+
+def test_funnel_counts_people_and_times_between_steps(told: ClickHouse) -> None:
+    # Clicked: Ann, Ben. Viewed at all: Ann, Ben, Cleo, Dan; in a match after 10 s and 30 s.
+    assert ask(told, "funnel", listener="keen") == [
+        ("step1", "email_clicked", 2, 2, 2, 0.0, 0.0),
+        ("step2", "page_viewed", 4, 2, 2, 30.0, 30.0),
+    ]
+    assert ask(told, "funnel", listener="keen", until=when(at(0, 20_000)).isoformat()) == [
+        ("step1", "email_clicked", 1, 1, 1, 0.0, 0.0),
+        ("step2", "page_viewed", 3, 1, 1, 10.0, 10.0),
+    ]
+
+
+def test_daily_entries_and_exits(told: ClickHouse) -> None:
+    assert ask(told, "daily") == [
+        (date(2026, 10, 23), "newsletter", 3, 0),
+        (date(2026, 10, 24), "hot", 1, 0),
+        (date(2026, 10, 24), "newsletter", 0, 1),
+        (date(2026, 10, 25), "hot", 1, 0),
+        (date(2026, 10, 25), "newsletter", 0, 1),
+    ]
+
+
+def test_overlap_counts_who_is_in_both(told: ClickHouse) -> None:
+    assert ask(told, "overlap") == []
+    put(
+        told,
+        [baseline("ann", "vip", at(1)), baseline("cleo", "vip", at(1)), baseline("dan", "vip", at(1))],
+        first_offset=900,
+    )
+    # hot: ann, ben. newsletter: cleo. vip: ann, cleo, dan. In all four people touch hot or vip.
+    assert ask(told, "overlap") == [("hot", "vip", 1, 2, 3, 0.25), ("newsletter", "vip", 1, 1, 3, 0.3333)]
+    assert ask(told, "overlap", at=when(at(0)).isoformat()) == []
+
+
+def test_sizes_day_by_day(told: ClickHouse) -> None:
+    assert ask(told, "sizes", since="2026-10-22", until="2026-10-25T23:00:00") == [
+        (date(2026, 10, 22), "hot", 0),
+        (date(2026, 10, 22), "newsletter", 0),
+        (date(2026, 10, 23), "hot", 0),
+        (date(2026, 10, 23), "newsletter", 3),
+        (date(2026, 10, 24), "hot", 1),
+        (date(2026, 10, 24), "newsletter", 2),
+        (date(2026, 10, 25), "hot", 2),
+        (date(2026, 10, 25), "newsletter", 1),
+    ]
+
+
+def test_conversion_against_people_active_on_the_same_days(told: ClickHouse) -> None:
+    # Entered hot: Ann (day 0, buys on day 2), Ben (day 1, buys nothing). Never in it and active on those days: Cleo on
+    # day 0 and 1, Dan on day 0 (buys on day 3). So of the entered 1 of 2; on day 0 one of two others, on day 1 none of
+    # one: weighted by the entered of each day (1 and 1) that is 0.25.
+    assert ask(told, "conversion", list="hot", action="product_bought") == [(2, 1, 0.5, 3, 1, 0.25, 0.25)]
+    # Within one day nobody converted.
+    assert ask(told, "conversion", list="hot", action="product_bought", days="1") == [(2, 0, 0.0, 3, 0, 0.0, 0.0)]
+
+
+def test_latency_of_each_hop(told: ClickHouse) -> None:
+    # Both events reached the collector after 20 ms and matched 10 ms later; the answers came 170 and 370 ms after that.
+    assert ask(told, "latency") == [
+        ("keen", "event to collector", 2, 20, 20, 20),
+        ("keen", "collector to match", 2, 10, 10, 10),
+        ("keen", "match to answer", 2, 370, 370, 370),
+        ("keen", "collector to answer", 2, 380, 380, 380),
+    ]
+    assert ask(told, "latency", until=when(at(0, 11_000)).isoformat())[2] == (
+        "keen",
+        "match to answer",
+        1,
+        170,
+        170,
+        170,
+    )
+
+
+def test_sessions_by_campaign(told: ClickHouse) -> None:
+    assert ask(told, "campaigns") == [("spring", 2, 2, 4, 2.0, 30), ("", 1, 1, 1, 1.0, 0)]
+
+
+def test_a_session_that_was_joined_is_not_counted(told: ClickHouse) -> None:
+    joined = SessionRow("demo", "cleo", "s-whole", at(0), at(0, 60_000), 5, "/", "spring", ("s-cleo",))
+    put(told, [joined], first_offset=900)
+    assert ask(told, "campaigns") == [("spring", 3, 3, 9, 3.0, 30)]
+
+
+def test_dead_letters_by_reason(told: ClickHouse) -> None:
+    assert ask(told, "letters") == [
+        ("unknown_action", "beacons", 2, when(at(1)), when(at(2)), "zipped"),
+        ("not_json", "http", 1, when(at(2)), when(at(2)), "line 1"),
+    ]
+    assert told.rows("SELECT sample FROM dead_letters WHERE offset = 9") == [("\\xff\x00",)]
+
+
+def test_a_missing_an_unknown_and_a_bad_parameter_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as told:
+        named_queries()["conversion"].bound(
+            {"list": "x", "days": "soon", "since": "later", "whom": "me"}, workspace="demo", now_ms=0
+        )
+    assert {problem.field for problem in told.value.problems} == {"whom", "action", "days", "since"}
