@@ -70,6 +70,15 @@ class Broker:
         self.kill()
         shutil.rmtree(self.home / "data", ignore_errors=True)
 
+    def __enter__(self) -> Broker:
+        """As a context: running, and ended however it goes."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
     def settings(self, data: Path) -> Settings:
         """Settings of an installation of its own on this broker."""
         prefix = f"t{uuid.uuid4().hex[:10]}."

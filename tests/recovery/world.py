@@ -5,6 +5,7 @@ Every event has a fixed id, so the matches and commands of a run with kills can 
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import socket
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ from segma.flows.language.files import load_listeners
 from segma.flows.matcher import Machine, Match
 from segma.flows.sessions import extended
 from segma.transport import open_log
-from segma.transport.config import Settings
+from segma.transport.config import Settings, environment_of, settings_at
 
 SECRET = b"recovery-secret-of-forty-bytes-or-more-00"
 TOKEN_SECRET = bytes(range(64))
@@ -65,7 +67,9 @@ def free_port() -> int:
 class World:
     """The installation, its processes, and readers of what came of it."""
 
-    def __init__(self, home: Path, *, delay_ms: int = 0) -> None:
+    def __init__(
+        self, home: Path, *, delay_ms: int = 0, log: Settings | None = None, flows: int = 1, **environment: str
+    ) -> None:
         self.home, self.port = home, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.addresses = [f"person{number}@example.org" for number in range(PEOPLE)]
@@ -73,16 +77,23 @@ class World:
         keyring = Keyring([TokenKey("k1", TOKEN_SECRET)], max_age_s=10**9)
         self.tokens = [keyring.seal(Claims("demo", each, int(time.time()))) for each in self.subscribers]
         self._write(delay_ms)
+        self._environment = environment
+        if log is not None:
+            lines = environment_of(log.model_copy(update={"data": home / "data"}))
+            (home / "segma.env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+            self._environment = lines | environment
         import_people(home, "demo/mailbox", "newsletter")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.log: Log = open_log(Settings(data=home / "data"))
+        self.log: Log = open_log(settings_at(home))
         self._rows = self.log.reader(ROWS)
         self._followed: set[str] = set()
+        self.flows = ["flow"] if flows == 1 else [f"flow-{index}" for index in range(flows)]
         self._commands = {
             "collector": [sys.executable, "-m", "segma.collector"],
-            "flow": [sys.executable, "-m", "segma.flows"],
+            **{name: [sys.executable, "-m", "segma.flows"] for name in self.flows},
             "delivery": [sys.executable, "-m", "segma.sinks", "--account", "demo/mailbox"],
         }
+        self.kills: Counter[str] = Counter()
 
     def _write(self, delay_ms: int) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -118,8 +129,13 @@ class World:
             "SEGMA_COLLECTOR_PORT": str(self.port),
             "SEGMA_GROUPS": "4",
             "SEGMA_EPOCH_MS": "300",
+            "SEGMA_FLOW_SETTLE_MS": "2000",
+            "SEGMA_FLOW_OF": str(len(self.flows)),
+            **self._environment,
         }
         for name in names:
+            if name in self.flows:
+                environment["SEGMA_FLOW_INDEX"] = str(self.flows.index(name))
             with (self.home / f"{name}.log").open("ab") as output:
                 self.processes[name] = subprocess.Popen(
                     self._commands[name], env=environment, stdout=output, stderr=output, start_new_session=True
@@ -142,6 +158,31 @@ class World:
         """Kill a process (the collector: its workers too) as a power cut would."""
         os.killpg(self.processes[name].pid, 9)
         self.processes[name].wait()
+        self.kills[name] += 1
+
+    def __enter__(self) -> World:
+        """As a context: ended however it goes."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop, or where something failed already, kill."""
+        if kind is None:
+            self.stop()
+            return
+        for name, process in self.processes.items():
+            if process.poll() is None:
+                self.kill(name)
+        self.log.close()
+
+    def ask_to_stop(self, name: str) -> int:
+        """Send a SIGTERM and wait for the end; the exit code."""
+        self.processes[name].terminate()
+        return self.processes[name].wait(SILENCE_S)
+
+    def rest(self) -> None:
+        """See that every process still runs: one that ended by itself would make a recovery of nothing."""
+        for name, process in self.processes.items():
+            assert process.poll() is None, f"{name} ended by itself: {self.said(name)}"
 
     def stop(self) -> None:
         """End everything; it must end by itself when asked."""
@@ -185,6 +226,12 @@ class World:
             rows = (_read_row(record.value) for record in records if record.value)
             self._followed |= {row.event.event_id for row in rows if isinstance(row, EventRow)}
         return len(self._followed)
+
+    def calls(self) -> list[tuple[str, str]]:
+        """The platform's own journal: the command of each call and whose it was, in order."""
+        path = self.home / "data" / "lists" / "demo" / "mailbox" / "calls.ndjson"
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return [(line["change_id"], line["subscriber"]) for line in lines]
 
     def lists(self) -> dict[str, list[str]]:
         """The lists of the account."""
@@ -234,6 +281,7 @@ class People(threading.Thread):
         self.open = False
         self.failure: BaseException | None = None
         self.repeated = 0
+        self.refused = 0
         self.walked = 0
         """Rounds that were answered whole."""
 
@@ -274,6 +322,8 @@ class People(threading.Thread):
             if answer.status_code == 204:
                 break
             assert answer.status_code == 503, (answer.status_code, answer.text)
+            self.refused += 1
+            threading.Event().wait(0.05)
         self.acknowledged += [event["event_id"] for event in events]
 
 

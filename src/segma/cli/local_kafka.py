@@ -53,7 +53,7 @@ def kafka_program(home: Path) -> list[Program]:
         return []
     settings = settings_at(home)
     command = [str(script()), "run", str(node), settings.kafka_servers.rpartition(":")[2]]
-    return [Program("kafka", command, partial(_answers, settings))]
+    return [Program("kafka", command, partial(_answers, settings), first=True)]
 
 
 def _answers(settings: Settings) -> bool:

@@ -29,8 +29,8 @@ from segma.contracts.errors import AlreadyRunning, SegmaError
 READY_TIMEOUT_S: Final = 60.0
 """A process that is not ready by then is said to have failed; on a slow machine a first start takes some seconds."""
 
-STOP_TIMEOUT_S: Final = 20.0
-"""Above the 10 s within which every process must drain."""
+STOP_TIMEOUT_S: Final = 30.0
+"""Above the 10 s within which every process must drain, and what a local Kafka takes after them."""
 
 MAX_SOCKET_PATH: Final = 100
 """Unix sockets' paths end at 104 bytes on macOS, 108 on Linux."""
@@ -42,12 +42,16 @@ class NotReady(SegmaError):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One process to keep running. ``ready``: a URL that answers 200, a question, or None: running is enough."""
+    """One process to keep running. ``ready``: a URL that answers 200, a question, or None: running is enough.
+
+    ``first``: the others need it; it is started before them and stopped after them.
+    """
 
     name: str
     command: Sequence[str]
     ready: str | Callable[[], bool] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +238,7 @@ def _configuration(home: Path, programs: Sequence[Program]) -> str:
             f"command={_quoted(' '.join(_shell_quoted(part) for part in program.command))}",
             f"directory={_quoted(str(home.resolve()))}",
             f"environment={environment}",
+            f"priority={1 if program.first else 999}",
             f"stdout_logfile={_quoted(str(logs / f'{program.name}.log'))}",
             "stdout_logfile_maxbytes=10MB",
             "stdout_logfile_backups=2",

@@ -9,7 +9,7 @@ each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 import tenacity
@@ -26,13 +26,16 @@ from segma.sinks.directory import Directory
 from segma.sinks.ledger import Ledger
 
 BATCH: Final = 50
-"""Commands of one round: their outcomes are published together, so a crash has at most so many in doubt."""
+"""Commands of one round: their position is committed together. Each outcome is published before the next call, so a
+crash leaves one call in doubt and no more; commands that come again with it are known by their outcomes."""
 ATTEMPTS: Final = 8
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 30.0
 
 _read_command: Final[Callable[[bytes], Command]] = json_reader(Command)
 log_line = structlog.get_logger("sinks")
+
+T = TypeVar("T")
 
 
 class Delivery:
@@ -67,17 +70,26 @@ class Delivery:
         records = self._consumer.poll(BATCH, timeout_s)
         if not records:
             return 0
-        self._ledger.follow()
-        letters: list[DeadLetter] = []
-        outcomes: list[Outcome] = []
+        self._patiently(self._ledger.follow)
         for record in records:
+            letters: list[DeadLetter] = []
             outcome = self._deliver(record, letters)
             if outcome is not None:
-                outcomes.append(outcome)
                 self._ledger.add(outcome)
-        self._publish(outcomes, letters)
-        self._consumer.commit({records[-1].partition: records[-1].offset + 1})
+            self._publish([outcome] if outcome is not None else [], letters)
+        self._patiently(lambda: self._consumer.commit({records[-1].partition: records[-1].offset + 1}))
         return len(records)
+
+    def _patiently(self, ask: Callable[[], T]) -> T:
+        """Ask the log until it answers: commands that were taken are not dropped because it is away."""
+        while True:
+            try:
+                return ask()
+            except LogUnavailable as error:
+                if self._stopping():
+                    raise
+                log_line.warning("log_unavailable", detail=str(error))
+                self._pause(FIRST_WAIT_S)
 
     def close(self) -> None:
         """Release everything; what was taken has its outcome."""
@@ -104,7 +116,7 @@ class Delivery:
         return outcome
 
     def _carry_out(self, command: Command) -> Outcome:
-        entry = self._directory.find(command.workspace, command.subscriber)
+        entry = self._patiently(lambda: self._directory.find(command.workspace, command.subscriber))
         if entry is None:
             return self._outcome(command, Trouble(Reason.UNKNOWN_SUBSCRIBER, lasting=True))
         change = self._change(command, entry.address)

@@ -109,4 +109,6 @@ def _password(path: Path | None) -> str:
 
 
 def _note(error: KafkaError) -> None:
+    if error.code() in {KafkaError._TRANSPORT, KafkaError._RESOLVE}:
+        return  # one connection of many; that all are down is told as well
     log_line.warning("kafka", error=error.name(), detail=error.str(), fatal=error.fatal())

@@ -73,7 +73,7 @@ class KafkaConsumer:
         self._at_end: set[int] = set()
         self._ticking: set[int] = set()
         self._looked_s = self._told_s = now_s
-        means.consumer.assign([TopicPartition(self._full, *place) for place in self._positions.items()])
+        self._assigned = False
 
     def poll(self, max_records: int, timeout_s: float = 0.0) -> list[Record]:
         """See :meth:`segma.contracts.log.Consumer.poll`."""
@@ -105,6 +105,11 @@ class KafkaConsumer:
         """Messages that are here; if none is, the first that comes in time and what came with it."""
         consume = self._means.consumer.consume
         try:
+            if not self._assigned:
+                # PERF: not before it is read, so that nothing is fetched ahead from where nobody will begin.
+                self._assigned = True
+                places = [TopicPartition(self._full, *place) for place in self._positions.items()]
+                self._means.consumer.assign(places)
             # NOTE: `consume(n, t)` waits all of t for all of n, so the waiting is done for one.
             messages = consume(max_records, 0)
             if not messages and timeout_s > 0:
@@ -199,7 +204,7 @@ class KafkaConsumer:
         self._positions[partition] = offset
         self._at_end.discard(partition)
         # NOTE: assigned anew, which drops what was fetched ahead; librdkafka's own seek fails before the first fetch.
-        self._means.consumer.assign([TopicPartition(self._full, *place) for place in self._positions.items()])
+        self._assigned = False
 
     def close(self) -> None:
         """See :meth:`segma.contracts.log.Consumer.close`. A lease needs no word: the next claim outranks it."""

@@ -1,0 +1,97 @@
+"""The faults: processes killed while they work, a broker killed, a broker away."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from tests.broker import Broker
+from tests.recovery.judge import MOVES
+from tests.recovery.world import PEOPLE, SILENCE_S, People, World
+
+from segma.contracts.topics import OUTCOMES
+
+Say = Callable[[str], None]
+
+
+def walked(world: World) -> list[People]:
+    """Everybody, ready to walk."""
+    people = [People(world, person) for person in range(PEOPLE)]
+    for each in people:
+        each.start()
+    return people
+
+
+def in_flight(world: World, target: str, people: list[People]) -> bool:
+    """Whether a kill now interrupts work: what has gone in has not all come out."""
+    if target == "collector":
+        return any(each.open for each in people)
+    if target in world.flows:
+        return sum(len(each.acknowledged) for each in people) > world.followed_events()
+    return world.count(MOVES) > world.count(OUTCOMES)
+
+
+def await_in_flight(world: World, target: str, people: list[People], sent: int) -> bool:
+    """Wait until work is in flight; False where ``sent`` rounds went through before it could be seen."""
+    until = time.monotonic() + SILENCE_S
+    while time.monotonic() < until:
+        if in_flight(world, target, people):
+            return True
+        if all(each.walked == sent for each in people) and not in_flight(world, world.flows[0], people):
+            return in_flight(world, target, people)
+        threading.Event().wait(0.001)
+    raise AssertionError(f"round {sent} neither went through nor was seen at work: {world.said(target)}")
+
+
+def kill_at_random(
+    world: World,
+    targets: Sequence[str],
+    people: list[People],
+    chance: random.Random,
+    *,
+    rest_s: float = 1.6,
+    say: Say = lambda _: None,
+) -> int:
+    """Kill one target after the other, a round of everybody's to each; how often that interrupted work in flight.
+
+    Three of four kills come as soon as work is seen in flight, so the share asked for does not hang on the machine's
+    speed; every fourth comes at any moment, also while the process is at rest or still reading its state.
+    """
+    interrupted = 0
+    for number, target in enumerate(targets):
+        for each in people:
+            each.rounds.put(number)
+        if number % 4:
+            interrupted += await_in_flight(world, target, people, number + 2)
+        else:
+            threading.Event().wait(chance.uniform(0.0, 0.08))
+            interrupted += in_flight(world, target, people)
+        world.kill(target)
+        world.start(target)
+        threading.Event().wait(chance.uniform(0.0, rest_s))
+        say(f"{number + 1} of {len(targets)} kills, {interrupted} of them of work in flight")
+    return interrupted
+
+
+def kill_broker(
+    world: World,
+    broker: Broker,
+    people: list[People],
+    chance: random.Random,
+    *,
+    times: int,
+    away_s: float,
+    say: Say = lambda _: None,
+) -> None:
+    """Kill the broker in the middle of everybody's round and start it again, so often; the last time it stays away."""
+    for number in range(times + 1):
+        for each in people:
+            each.rounds.put(number)
+        threading.Event().wait(chance.uniform(0.05, 0.3))
+        broker.kill()
+        threading.Event().wait(away_s if number == times else chance.uniform(0.0, 2.0))
+        broker.start()
+        world.rest()
+        say(f"the broker was killed {number + 1} times" if number < times else f"it was away for {away_s:.0f} s")

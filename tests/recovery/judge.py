@@ -1,0 +1,71 @@
+"""The judge (DESIGN 8): what came of a run with faults, against what the pure machine says of the same scripts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.recovery.world import SILENCE_S, People, World, expected_commands
+
+from segma.contracts.commands import Result
+from segma.contracts.topics import moves_topic
+
+MOVES = moves_topic("demo", "mailbox")
+
+
+def judge(world: World, people: list[People], rounds: int, patience_s: float = SILENCE_S) -> dict[str, int]:
+    """Let everybody finish, wait for the outcomes, and compare. The figures of what was compared."""
+    for each in people:
+        each.rounds.put(None)
+        each.join(patience_s)
+        assert each.failure is None
+        assert not each.is_alive()
+    expected = expected_commands(world, rounds)
+    outcomes = world.await_outcomes(set(expected))
+    world.rest()
+    assert {outcome.command_id for outcome in outcomes} == set(expected)
+    assert max(Counter(outcome.command_id for outcome in outcomes).values()) == 1
+    assert {outcome.result for outcome in outcomes} <= {Result.APPLIED, Result.ALREADY}
+    acknowledged = judge_rows(world, people)
+    repeated = judge_calls(world, expected)
+    judge_lists(world)
+    return {
+        "beacons_acknowledged": acknowledged,
+        "commands": len(expected),
+        "calls_repeated": repeated,
+        "commands_repeated_in_the_log": world.count(MOVES) - len(expected),
+    }
+
+
+def judge_rows(world: World, people: list[People]) -> int:
+    """Every acknowledged event is a row once: repetitions after a crash are the same bytes or marked as repetitions."""
+    acknowledged = Counter(event_id for each in people for event_id in each.acknowledged)
+    assert max(acknowledged.values()) == 1
+    rows = [row for row in world.event_rows() if not row.reason]
+    assert {row.event.event_id for row in rows} == set(acknowledged)
+    assert len({row.event.event_id for row in rows}) == len({repr(row) for row in rows})
+    return len(acknowledged)
+
+
+def judge_calls(world: World, expected: dict[str, str]) -> int:
+    """The platform was called once for each command, but for one call in doubt a kill; of one person, in order."""
+    calls = world.calls()
+    counted = Counter(command_id for command_id, _ in calls)
+    assert set(counted) == set(expected)
+    repeated = len(calls) - len(expected)
+    assert repeated <= world.kills["delivery"], f"{repeated} calls came again, {world.kills['delivery']} were in doubt"
+    # Deadlines fire when they fire; what events complete comes in the order of the events.
+    order = {command_id: place for place, command_id in enumerate(expected) if expected[command_id] != "abandoned"}
+    seen: dict[str, list[int]] = {}
+    for command_id in dict.fromkeys(command_id for command_id, _ in calls):
+        if command_id in order:
+            seen.setdefault(dict(calls)[command_id], []).append(order[command_id])
+    assert all(places == sorted(places) for places in seen.values()), "somebody's calls overtook each other"
+    return repeated
+
+
+def judge_lists(world: World) -> None:
+    """The lists are those of an undisturbed run."""
+    lists = world.lists()
+    assert sorted(lists["engaged"]) == sorted(world.addresses)
+    assert lists["newsletter"] == []
+    assert sorted(lists["abandoned"]) == sorted(world.addresses[0::2])
