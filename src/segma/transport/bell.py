@@ -29,14 +29,17 @@ class Bell:
         os.mkfifo(self._path)
         # NOTE: opened for both ends, so that it never reads as closed when the last writer is gone.
         self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+        # NOTE: `select` takes no descriptor above 1,023; a process with many topics, sockets and segments has such.
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for a ring, at most so long; True if it rang. All rings until now count as one."""
-        ready, _, _ = select.select([self._fd], [], [], timeout_s)
+        ready = bool(self._poll.poll(timeout_s * 1_000))
         if ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._fd, 65_536)
-        return bool(ready)
+        return ready
 
     def close(self) -> None:
         """Take the bell down."""
