@@ -118,8 +118,7 @@ def test_a_crash_at_every_byte_loses_nothing_that_was_committed(tmp_path: Path) 
         assert resumes(copy, committed) is (length >= needed), length
 
 
-@pytest.mark.parametrize("flip", [0x01, 0xFF])
-def test_a_changed_byte_is_found_wherever_it_matters(tmp_path: Path, flip: int) -> None:
+def test_a_changed_byte_is_found_wherever_it_matters(tmp_path: Path) -> None:
     committed, files = history(tmp_path / "made")
     refused = 0
     for name, data in files.items():
@@ -127,7 +126,7 @@ def test_a_changed_byte_is_found_wherever_it_matters(tmp_path: Path, flip: int) 
             copy = tmp_path / "changed"
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(tmp_path / "made", copy)
-            (copy / name).write_bytes(data[:index] + bytes([data[index] ^ flip]) + data[index + 1 :])
+            (copy / name).write_bytes(data[:index] + bytes([data[index] ^ (0xFF if index % 2 else 0x01)]) + data[index + 1 :])
             refused += not resumes(copy, committed)
     assert refused > 100
 

@@ -90,7 +90,7 @@ class _Block(NamedTuple):
 
 
 class Group:
-    """One key group's part of the changelog. ``pending`` and ``everything`` are given by who keeps the states."""
+    """One key group's part of the changelog. Who keeps the states gives ``pending``, ``everything`` and ``live``."""
 
     def __init__(self, changelog: Changelog, position: Position, base: int) -> None:
         self._changelog = changelog
@@ -102,7 +102,8 @@ class Group:
         self.epochs = 0
         self.pending: Callable[[], Sequence[Row]] = tuple
         self.everything: Callable[[], Sequence[Row]] = tuple
-        self.live_bytes: Callable[[], int] = int
+        self.live: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        """How many keys it has, and their bytes."""
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows now. They count with the next :meth:`snapshot`."""
@@ -145,12 +146,17 @@ class Changelog:
     @property
     def total_bytes(self) -> int:
         """What the files take."""
-        return sum(self.sizes.values())
+        return sum(list(self.sizes.values()))
 
     @property
     def live_bytes(self) -> int:
         """What of it lives."""
-        return sum(group.live_bytes() for group in self._groups.values())
+        return sum(group.live()[1] for group in list(self._groups.values()))
+
+    @property
+    def keys(self) -> int:
+        """How many keys have a state."""
+        return sum(group.live()[0] for group in list(self._groups.values()))
 
     def group(self, resumed: Position | None) -> tuple[Group, dict[str, Row]]:
         """A group where it stood (None: a new one), and its rows by key. Raises :class:`StateDamaged`."""
