@@ -122,6 +122,7 @@ class Changelog:
     def __init__(self, directory: Path, *, segment_bytes: int = SEGMENT_BYTES, slack_bytes: int = SLACK_BYTES) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
+        self._sync = sync
         self._segment_bytes, self._slack_bytes = segment_bytes, slack_bytes
         self._groups: dict[str, Group] = {}
         self._found: dict[str, list[_Block]] = {}
@@ -196,7 +197,7 @@ class Changelog:
             self.append(group, group.everything(), base=True)
             self._doomed.extend((number, group, group.epochs) for number in self.sizes if number < self._oldest())
         if self._unsynced:
-            os.fdatasync(self._file)
+            self._sync(self._file)
             self._unsynced = False
         self._clear(group)
 
@@ -236,14 +237,14 @@ class Changelog:
 
     def _roll(self) -> None:
         if self._file >= 0:
-            os.fdatasync(self._file)
+            self._sync(self._file)
             os.close(self._file)
         self._segment += 1
         self._file = os.open(self._path(self._segment), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         self.sizes[self._segment] = 0
         directory = os.open(self._directory, os.O_RDONLY)
         try:
-            os.fsync(directory)
+            self._sync(directory)
         finally:
             os.close(directory)
 
