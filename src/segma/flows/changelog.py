@@ -119,7 +119,15 @@ class Group:
 class Changelog:
     """The changelog of one process. Its directory belongs to it alone; one thread uses it."""
 
-    def __init__(self, directory: Path, *, segment_bytes: int = SEGMENT_BYTES, slack_bytes: int = SLACK_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        slack_bytes: int = SLACK_BYTES,
+        sync: Callable[[int], None] = os.fsync,
+    ) -> None:
+        """``sync``: makes what was written to a file's descriptor durable."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._sync = sync
