@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.flows.test_changelog import unsynced
 
 from segma.contracts.actions import VOCABULARY
 from segma.contracts.beacons import BeaconRecord, Source
@@ -96,7 +97,7 @@ class Disk:
         self._directory, self._stores = directory, 0
 
     def __call__(self) -> Changelog:
-        return Changelog(self._directory, segment_bytes=2_000, slack_bytes=0)
+        return Changelog(self._directory, segment_bytes=2_000, slack_bytes=0, sync=unsynced)
 
     def other(self) -> Disk:
         """Another directory."""

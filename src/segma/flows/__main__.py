@@ -21,6 +21,7 @@ from segma.contracts.topics import BEACONS, EVENTS, account_topic, fixed_topics
 from segma.flows.changelog import Changelog
 from segma.flows.config import FlowSettings, load_shared, with_listeners_of
 from segma.flows.dataflow import build
+from segma.flows.meters import watch_state
 from segma.flows.source import Outside
 from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
 from segma.transport import open_log
@@ -90,6 +91,7 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
         )
         changelog = Changelog(store / "states")
         flow = build(log, shared, groups=settings.groups, outside=outside, changelog=changelog)
+        watch_state(changelog, [shared.bounds, *(each.bounds for each in shared.following.values())])
         if settings.flow_metrics_port:
             start_http_server(settings.flow_metrics_port, "127.0.0.1")
         try:

@@ -90,7 +90,7 @@ class _Block(NamedTuple):
 
 
 class Group:
-    """One key group's part of the changelog. ``pending`` and ``everything`` are given by who keeps the states."""
+    """One key group's part of the changelog. Who keeps the states gives ``pending``, ``everything`` and ``live``."""
 
     def __init__(self, changelog: Changelog, position: Position, base: int) -> None:
         self._changelog = changelog
@@ -102,7 +102,8 @@ class Group:
         self.epochs = 0
         self.pending: Callable[[], Sequence[Row]] = tuple
         self.everything: Callable[[], Sequence[Row]] = tuple
-        self.live_bytes: Callable[[], int] = int
+        self.live: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        """How many keys it has, and their bytes."""
 
     def write(self, rows: Sequence[Row]) -> None:
         """Write rows now. They count with the next :meth:`snapshot`."""
@@ -118,9 +119,18 @@ class Group:
 class Changelog:
     """The changelog of one process. Its directory belongs to it alone; one thread uses it."""
 
-    def __init__(self, directory: Path, *, segment_bytes: int = SEGMENT_BYTES, slack_bytes: int = SLACK_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        slack_bytes: int = SLACK_BYTES,
+        sync: Callable[[int], None] = os.fsync,
+    ) -> None:
+        """``sync``: makes what was written to a file's descriptor durable."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
+        self._sync = sync
         self._segment_bytes, self._slack_bytes = segment_bytes, slack_bytes
         self._groups: dict[str, Group] = {}
         self._found: dict[str, list[_Block]] = {}
@@ -145,12 +155,17 @@ class Changelog:
     @property
     def total_bytes(self) -> int:
         """What the files take."""
-        return sum(self.sizes.values())
+        return sum(list(self.sizes.values()))
 
     @property
     def live_bytes(self) -> int:
         """What of it lives."""
-        return sum(group.live_bytes() for group in self._groups.values())
+        return sum(group.live()[1] for group in list(self._groups.values()))
+
+    @property
+    def keys(self) -> int:
+        """How many keys have a state."""
+        return sum(group.live()[0] for group in list(self._groups.values()))
 
     def group(self, resumed: Position | None) -> tuple[Group, dict[str, Row]]:
         """A group where it stood (None: a new one), and its rows by key. Raises :class:`StateDamaged`."""
@@ -190,7 +205,7 @@ class Changelog:
             self.append(group, group.everything(), base=True)
             self._doomed.extend((number, group, group.epochs) for number in self.sizes if number < self._oldest())
         if self._unsynced:
-            os.fdatasync(self._file)
+            self._sync(self._file)
             self._unsynced = False
         self._clear(group)
 
@@ -230,14 +245,14 @@ class Changelog:
 
     def _roll(self) -> None:
         if self._file >= 0:
-            os.fdatasync(self._file)
+            self._sync(self._file)
             os.close(self._file)
         self._segment += 1
         self._file = os.open(self._path(self._segment), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         self.sizes[self._segment] = 0
         directory = os.open(self._directory, os.O_RDONLY)
         try:
-            os.fsync(directory)
+            self._sync(directory)
         finally:
             os.close(directory)
 

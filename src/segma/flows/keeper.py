@@ -41,7 +41,7 @@ class Keeper(Generic[S]):
         self._group, rows = changelog.group(resumed)
         self._group.pending = self._pending
         self._group.everything = self._everything
-        self._group.live_bytes = lambda: self._bytes
+        self._group.live = lambda: (len(self._saved), self._bytes)
         self._saved = {key: row.data for key, row in rows.items() if row.data is not None}
         self._bytes = sum(len(key) + len(data) for key, data in self._saved.items())
         self._live: dict[str, S] = {}
@@ -49,10 +49,6 @@ class Keeper(Generic[S]):
         self._dues: dict[str, int] = {key: row.due_ms for key, row in rows.items() if row.due_ms is not None}
         self._heap = [(due, key) for key, due in self._dues.items()]
         heapq.heapify(self._heap)
-
-    def __len__(self) -> int:
-        """How many keys have a state."""
-        return len(self._saved) + sum(1 for key in self._touched if key in self._live and key not in self._saved)
 
     def known(self) -> list[str]:
         """The keys with a state at the start, in the order in which they were written."""

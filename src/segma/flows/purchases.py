@@ -10,6 +10,8 @@ from segma.contracts.events import Event
 
 BOUGHT: Final = "product_bought"
 SIMILAR: Final = "similar_product_bought"
+DERIVED: Final = "~similar"
+"""How the id of such an event ends, behind that of the purchase."""
 KEPT: Final = 50
 KEPT_MS: Final = 400 * 86_400_000
 """DESIGN 6 and the issue's bounds: the last 50 purchases of a person, and none older than 400 days."""
@@ -56,7 +58,7 @@ def bought(purchases: Sequence[Purchase], event: Event, lateness_ms: int) -> tup
 
 def derived(event: Event) -> Event:
     """The event that says so, right behind the purchase: its properties are the purchase's."""
-    return replaced(event, event_id=f"{event.event_id}~similar", action=SIMILAR)
+    return replaced(event, event_id=f"{event.event_id}{DERIVED}", action=SIMILAR)
 
 
 def _traits(event: Event) -> Iterator[str]:

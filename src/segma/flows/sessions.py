@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from segma.contracts.events import Event
+from segma.flows.purchases import DERIVED, SIMILAR
 
 DEFAULT_GAP_MS = 30 * 60_000
 
@@ -40,6 +41,8 @@ def extended(session: Session | None, event: Event, *, gap_ms: int) -> Session:
     """
     at = event.occurred_at_ms
     if session is not None and at - session.last_at_ms <= gap_ms:
+        if event.action == SIMILAR and event.event_id.endswith(DERIVED):
+            return session  # it says something of the purchase before it; nothing more has happened
         landing = session.landing_path or _landing(event)
         campaign = session.campaign or _campaign(event)
         return Session(session.session_id, session.started_at_ms, at, session.events + 1, landing, campaign)

@@ -1,0 +1,51 @@
+"""The state's metrics: what it holds, and every bound that bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prometheus_client.registry import CollectorRegistry
+from tests.flows.test_changelog import keeper
+from tests.flows.test_logic_crashes import beacon, shared
+
+from segma.contracts.log import Record
+from segma.contracts.topics import BEACONS
+from segma.flows.bounds import Bound
+from segma.flows.changelog import Changelog
+from segma.flows.logic import RecogniseLogic
+from segma.flows.meters import watch_state
+
+
+def test_every_bound_and_the_state_are_served(tmp_path: Path) -> None:
+    changelog, registry, common = Changelog(tmp_path), CollectorRegistry(), shared()
+    watch_state(changelog, [common.bounds, common.following["w"].bounds], registry)
+    found = keeper(changelog)
+    found.put("k1", [1, 2])
+    found.snapshot()
+    common.bounds.bit(Bound.ANONYMOUS, 3)
+    common.following["w"].bounds.bit(Bound.ANONYMOUS)
+    assert registry.get_sample_value("segma_state_bounds_total", {"bound": "anonymous"}) == 4
+    for bound in Bound:
+        assert registry.get_sample_value("segma_state_bounds_total", {"bound": bound.value}) is not None
+    assert registry.get_sample_value("segma_state_keys") == 1
+    assert registry.get_sample_value("segma_state_live_bytes") == len("k1") + len("[1,2]")
+    assert registry.get_sample_value("segma_state_file_bytes") == changelog.total_bytes
+
+
+def test_devices_that_are_nobodys_are_bounded_and_those_used_longest_ago_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segma.flows.logic.MAX_ANONYMOUS", 0)  # a group's share is sixteen at least
+    common = shared()
+    changelog = Changelog(tmp_path)
+    logic = RecogniseLogic(common, changelog, None)
+    devices = [f"d{number}" for number in range(20)]
+    for offset, device in enumerate([*devices[:16], "d0", *devices[16:]]):
+        record = Record(BEACONS, 0, offset, offset, f"w/{device}".encode(), beacon(device, "page_viewed", at_ms=offset))
+        logic.on_batch([[record]])
+    logic.snapshot()
+    assert (common.bounds.total[Bound.ANONYMOUS], changelog.keys) == (4, 16)
+    told = beacon("d0", "page_viewed", at_ms=30, subscriber="s_anna")
+    out, _ = logic.on_batch([[Record(BEACONS, 0, 30, 30, b"w/d0", told)]])
+    assert sum(b'"stitched":true' in (each.value or b"") for each in out) == 2, "d0 was used again in time"
