@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.analytics.embedded import Embedded
+from tests.analytics.story import put, the_story
 
 from segma.analytics.clickhouse import ClickHouse
 
@@ -18,6 +19,19 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def story(embedded: Embedded, request: pytest.FixtureRequest) -> Iterator[ClickHouse]:
+    """The story of ``story.py``, for tests that only read."""
+    name = f"story_{request.module.__name__.rpartition('.')[2]}"
+    clickhouse = embedded.history(name)
+    put(clickhouse, the_story())
+    try:
+        yield clickhouse
+    finally:
+        clickhouse.command(f"DROP DATABASE {name}", database=False)
+        clickhouse.close()
 
 
 @pytest.fixture

@@ -28,33 +28,27 @@ COVERED = {
 }
 
 
-@pytest.fixture
-def told(history: ClickHouse) -> ClickHouse:
-    put(history, the_story())
-    return history
-
-
 def test_every_named_query_has_a_worked_answer_here() -> None:
     assert set(named_queries()) == COVERED
 
 
-def test_members_now_and_at_an_instant(told: ClickHouse) -> None:
-    assert ask(told, "members", list="hot") == [
+def test_members_now_and_at_an_instant(story: ClickHouse) -> None:
+    assert ask(story, "members", list="hot") == [
         ("ann", "mailbox", when(at(0, 10_200)), None),
         ("ben", "mailbox", when(at(1, 30_400)), None),
     ]
-    assert ask(told, "members", list="newsletter") == [("cleo", "mailbox", when(at(-1)), None)]
+    assert ask(story, "members", list="newsletter") == [("cleo", "mailbox", when(at(-1)), None)]
     # One millisecond before Ann's platform answered, and at that very instant.
     before, then = when(at(0, 10_199)).isoformat(), when(at(0, 10_200)).isoformat()
-    assert [row[0] for row in ask(told, "members", list="newsletter", at=before)] == ["ann", "ben", "cleo"]
-    assert [row[0] for row in ask(told, "members", list="newsletter", at=then)] == ["ben", "cleo"]
-    assert ask(told, "members", list="newsletter", at=before)[0][3] == when(at(0, 10_200))
-    assert ask(told, "members", list="newsletter", account="other") == []
-    assert ask(told, "members", list="newsletter", at=when(at(-1) - 1).isoformat()) == []
+    assert [row[0] for row in ask(story, "members", list="newsletter", at=before)] == ["ann", "ben", "cleo"]
+    assert [row[0] for row in ask(story, "members", list="newsletter", at=then)] == ["ben", "cleo"]
+    assert ask(story, "members", list="newsletter", at=before)[0][3] == when(at(0, 10_200))
+    assert ask(story, "members", list="newsletter", account="other") == []
+    assert ask(story, "members", list="newsletter", at=when(at(-1) - 1).isoformat()) == []
 
 
-def test_why_says_evidence_and_answer(told: ClickHouse) -> None:
-    (row,) = ask(told, "why", person="ann", list="hot")
+def test_why_says_evidence_and_answer(story: ClickHouse) -> None:
+    (row,) = ask(story, "why", person="ann", list="hot")
     evidence = [
         ("step1", "email_clicked", when(at(0)), "ann1"),
         ("step2", "page_viewed", when(at(0, 10_000)), "ann2"),
@@ -63,18 +57,18 @@ def test_why_says_evidence_and_answer(told: ClickHouse) -> None:
         *("mailbox", when(at(0, 10_200)), None, "move", "keen", 2, "m-ann", when(at(0, 10_000)), "newsletter", ""),
         *(evidence, "applied", "200 moved", when(at(0, 10_200)), "c-ann"),
     )
-    (imported,) = ask(told, "why", person="cleo", list="newsletter")
+    (imported,) = ask(story, "why", person="cleo", list="newsletter")
     assert imported[3] == "import"
-    assert ask(told, "why", person="cleo", list="hot") == []
+    assert ask(story, "why", person="cleo", list="hot") == []
 
 
-def test_attempts_says_every_move_about_a_list(told: ClickHouse) -> None:
-    (row,) = ask(told, "attempts", person="ben", list="newsletter")
+def test_attempts_says_every_move_about_a_list(story: ClickHouse) -> None:
+    (row,) = ask(story, "attempts", person="ben", list="newsletter")
     assert row[:8] == (when(at(1, 30_000)), "keen", 2, "move", "newsletter", "hot", "", "applied")
 
 
-def test_timeline_is_everything_in_order(told: ClickHouse) -> None:
-    assert ask(told, "timeline", person="ann") == [
+def test_timeline_is_everything_in_order(story: ClickHouse) -> None:
+    assert ask(story, "timeline", person="ann") == [
         (when(at(-1)), "import", "in newsletter", ""),
         (when(at(0)), "session", "2 events in 10 s from spring", "s-ann"),
         (when(at(0)), "event", "email_clicked", "ann1"),
@@ -85,23 +79,23 @@ def test_timeline_is_everything_in_order(told: ClickHouse) -> None:
         (when(at(0, 12_000)), "event", "page_viewed [late]", "ann4"),
         (when(at(2)), "event", "product_bought", "ann3"),
     ]
-    assert len(ask(told, "timeline", person="ann", since=when(at(1)).isoformat())) == 1
+    assert len(ask(story, "timeline", person="ann", since=when(at(1)).isoformat())) == 1
 
 
-def test_funnel_counts_people_and_times_between_steps(told: ClickHouse) -> None:
+def test_funnel_counts_people_and_times_between_steps(story: ClickHouse) -> None:
     # Clicked: Ann, Ben. Viewed at all: Ann, Ben, Cleo, Dan; in a match after 10 s and 30 s.
-    assert ask(told, "funnel", listener="keen") == [
+    assert ask(story, "funnel", listener="keen") == [
         ("step1", "email_clicked", 2, 2, 2, 0.0, 0.0),
         ("step2", "page_viewed", 4, 2, 2, 30.0, 30.0),
     ]
-    assert ask(told, "funnel", listener="keen", until=when(at(0, 20_000)).isoformat()) == [
+    assert ask(story, "funnel", listener="keen", until=when(at(0, 20_000)).isoformat()) == [
         ("step1", "email_clicked", 1, 1, 1, 0.0, 0.0),
         ("step2", "page_viewed", 3, 1, 1, 10.0, 10.0),
     ]
 
 
-def test_daily_entries_and_exits(told: ClickHouse) -> None:
-    assert ask(told, "daily") == [
+def test_daily_entries_and_exits(story: ClickHouse) -> None:
+    assert ask(story, "daily") == [
         (date(2026, 10, 23), "newsletter", 3, 0),
         (date(2026, 10, 24), "hot", 1, 0),
         (date(2026, 10, 24), "newsletter", 0, 1),
@@ -110,20 +104,21 @@ def test_daily_entries_and_exits(told: ClickHouse) -> None:
     ]
 
 
-def test_overlap_counts_who_is_in_both(told: ClickHouse) -> None:
-    assert ask(told, "overlap") == []
+def test_overlap_counts_who_is_in_both(history: ClickHouse) -> None:
+    put(history, the_story())
+    assert ask(history, "overlap") == []
     put(
-        told,
+        history,
         [baseline("ann", "vip", at(1)), baseline("cleo", "vip", at(1)), baseline("dan", "vip", at(1))],
         first_offset=900,
     )
     # hot: ann, ben. newsletter: cleo. vip: ann, cleo, dan. In all four people touch hot or vip.
-    assert ask(told, "overlap") == [("hot", "vip", 1, 2, 3, 0.25), ("newsletter", "vip", 1, 1, 3, 0.3333)]
-    assert ask(told, "overlap", at=when(at(0)).isoformat()) == []
+    assert ask(history, "overlap") == [("hot", "vip", 1, 2, 3, 0.25), ("newsletter", "vip", 1, 1, 3, 0.3333)]
+    assert ask(history, "overlap", at=when(at(0)).isoformat()) == []
 
 
-def test_sizes_day_by_day(told: ClickHouse) -> None:
-    assert ask(told, "sizes", since="2026-10-22", until="2026-10-25T23:00:00") == [
+def test_sizes_day_by_day(story: ClickHouse) -> None:
+    assert ask(story, "sizes", since="2026-10-22", until="2026-10-25T23:00:00") == [
         (date(2026, 10, 22), "hot", 0),
         (date(2026, 10, 22), "newsletter", 0),
         (date(2026, 10, 23), "hot", 0),
@@ -135,24 +130,24 @@ def test_sizes_day_by_day(told: ClickHouse) -> None:
     ]
 
 
-def test_conversion_against_people_active_on_the_same_days(told: ClickHouse) -> None:
+def test_conversion_against_people_active_on_the_same_days(story: ClickHouse) -> None:
     # Entered hot: Ann (day 0, buys on day 2), Ben (day 1, buys nothing). Never in it and active on those days: Cleo on
     # day 0 and 1, Dan on day 0 (buys on day 3). So of the entered 1 of 2; on day 0 one of two others, on day 1 none of
     # one: weighted by the entered of each day (1 and 1) that is 0.25.
-    assert ask(told, "conversion", list="hot", action="product_bought") == [(2, 1, 0.5, 3, 1, 0.25, 0.25)]
+    assert ask(story, "conversion", list="hot", action="product_bought") == [(2, 1, 0.5, 3, 1, 0.25, 0.25)]
     # Within one day nobody converted.
-    assert ask(told, "conversion", list="hot", action="product_bought", days="1") == [(2, 0, 0.0, 3, 0, 0.0, 0.0)]
+    assert ask(story, "conversion", list="hot", action="product_bought", days="1") == [(2, 0, 0.0, 3, 0, 0.0, 0.0)]
 
 
-def test_latency_of_each_hop(told: ClickHouse) -> None:
+def test_latency_of_each_hop(story: ClickHouse) -> None:
     # Both events reached the collector after 20 ms and matched 10 ms later; the answers came 170 and 370 ms after that.
-    assert ask(told, "latency") == [
+    assert ask(story, "latency") == [
         ("keen", "event to collector", 2, 20, 20, 20),
         ("keen", "collector to match", 2, 10, 10, 10),
         ("keen", "match to answer", 2, 370, 370, 370),
         ("keen", "collector to answer", 2, 380, 380, 380),
     ]
-    assert ask(told, "latency", until=when(at(0, 11_000)).isoformat())[2] == (
+    assert ask(story, "latency", until=when(at(0, 11_000)).isoformat())[2] == (
         "keen",
         "match to answer",
         1,
@@ -162,22 +157,23 @@ def test_latency_of_each_hop(told: ClickHouse) -> None:
     )
 
 
-def test_sessions_by_campaign(told: ClickHouse) -> None:
-    assert ask(told, "campaigns") == [("spring", 2, 2, 4, 2.0, 30), ("", 1, 1, 1, 1.0, 0)]
+def test_sessions_by_campaign(story: ClickHouse) -> None:
+    assert ask(story, "campaigns") == [("spring", 2, 2, 4, 2.0, 30), ("", 1, 1, 1, 1.0, 0)]
 
 
-def test_a_session_that_was_joined_is_not_counted(told: ClickHouse) -> None:
+def test_a_session_that_was_joined_is_not_counted(history: ClickHouse) -> None:
+    put(history, the_story())
     joined = SessionRow("demo", "cleo", "s-whole", at(0), at(0, 60_000), 5, "/", "spring", ("s-cleo",))
-    put(told, [joined], first_offset=900)
-    assert ask(told, "campaigns") == [("spring", 3, 3, 9, 3.0, 30)]
+    put(history, [joined], first_offset=900)
+    assert ask(history, "campaigns") == [("spring", 3, 3, 9, 3.0, 30)]
 
 
-def test_dead_letters_by_reason(told: ClickHouse) -> None:
-    assert ask(told, "letters") == [
+def test_dead_letters_by_reason(story: ClickHouse) -> None:
+    assert ask(story, "letters") == [
         ("unknown_action", "beacons", 2, when(at(1)), when(at(2)), "zipped"),
         ("not_json", "http", 1, when(at(2)), when(at(2)), "line 1"),
     ]
-    assert told.rows("SELECT sample FROM dead_letters WHERE offset = 9") == [("\\xff\x00",)]
+    assert story.rows("SELECT sample FROM dead_letters WHERE offset = 9") == [("\\xff\x00",)]
 
 
 def test_a_missing_an_unknown_and_a_bad_parameter_are_told_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,6 +17,9 @@ from segma.contracts.errors import SegmaError
 
 DATA_FAULTS: Final = frozenset({6, 25, 26, 27, 33, 34, 38, 41, 53, 69, 70, 72, 117, 130, 131, 321, 349, 407, 467, 676})
 """ClickHouse's codes where a row is at fault, not the server: ``CANNOT_PARSE_…``, ``…_OVERFLOW`` and such."""
+
+# NOTE: its warnings repeat, with a traceback, what it raises.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 
 class HistoryError(SegmaError):

@@ -123,7 +123,7 @@ class Loader:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(HistoryError),
             stop=lambda _: self._stopping(),
-            wait=tenacity.wait_exponential_jitter(initial=FIRST_WAIT_S, max=LONGEST_WAIT_S),
+            wait=tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
             sleep=self._pause,
             before_sleep=_say,
             retry_error_callback=lambda _: False,

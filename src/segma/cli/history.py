@@ -223,7 +223,7 @@ def _print_rows(
             print_json(dict(zip(columns, row, strict=True)))
         return
     if as_csv:
-        csv.writer(sys.stdout).writerows([columns, *rows])
+        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
         return
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
