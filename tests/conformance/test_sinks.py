@@ -12,7 +12,7 @@ from tests.sinks.memory import MemorySink
 
 from segma.contracts.errors import ConfigError
 from segma.contracts.reasons import Reason
-from segma.sinks.base import Answer, Change, Done, Sink, Trouble
+from segma.sinks.base import Answer, Change, Done, Fate, Sink, Trouble
 from segma.sinks.file import FileSink
 
 ANNA = "anna@example.org"
@@ -33,7 +33,7 @@ def sink(request: pytest.FixtureRequest, tmp_path: Path) -> Sink:
 
 
 def asked(sink: Sink, *, add: str = "", remove: str = "", address: str = ANNA, only_if_in: str = "") -> Answer:
-    change = Change("c", "s_anna", address, tuple(add.split()), tuple(remove.split()), only_if_in)
+    change = Change("c", "s_anna", address, tuple(add.split()), tuple(remove.split()), tuple(only_if_in.split()))
     (answer,) = sink.apply([change])
     return answer
 
@@ -72,7 +72,7 @@ def test_nobody_who_left_is_added(sink: Sink) -> None:
     asked(sink, add="there", address="ben@example.org")
     answer = asked(sink, add="back", remove="there", only_if_in="there")
     assert isinstance(answer, Trouble)
-    assert (answer.reason, answer.lasting) == (Reason.UNSUBSCRIBED, True)
+    assert (answer.reason, answer.fate) == (Reason.UNSUBSCRIBED, Fate.LASTING)
     with pytest.raises(ConfigError):
         members(sink, "back")
 
