@@ -63,10 +63,11 @@ class ServedBed(Bed):
         self.name, self._options, self._directory = name, options, directory
         self.simulator = Simulator(dialect, window=0.9)
         self.dialect: Any = dialect
-        self.world: Any = dialect if isinstance(dialect, Mailman) else self.simulator.world
+        real = isinstance(self.dialect, Mailman)
+        self.world: Any = self.dialect if real else self.simulator.world
         self.tags = bool(self.dialect.sends_tags)
         self.leaves_everything = bool(self.dialect.leaves_everything)
-        self.remembers_leaving = not isinstance(dialect, Mailman)
+        self.remembers_leaving = not real
         self._sinks: list[Sink] = []
         self._numbers = itertools.count()
 

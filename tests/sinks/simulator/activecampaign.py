@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import Any
 
-from tests.sinks.simulator.server import KEY, Answer, Asked
+from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, MailingList, Person, World
 
 OPTIONS: dict[str, Any] = {"key": {"env": "KEY"}, "token_field_id": "7"}
@@ -19,7 +20,7 @@ class Activecampaign:
 
     name = "activecampaign"
     described = True
-    quotas = {"all": [(5, 1.0)]}
+    quotas: Quotas = MappingProxyType({"all": [(5, 1.0)]})
     sends_tags = True
 
     def __init__(self, *, as_tags: bool = True) -> None:

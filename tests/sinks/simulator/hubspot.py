@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import Any
 
-from tests.sinks.simulator.server import KEY, Answer, Asked
+from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, MailingList, Person, World
 
 OPTIONS: dict[str, Any] = {"key": {"env": "KEY"}}
@@ -16,7 +17,7 @@ BATCH = {"status": "COMPLETE", "startedAt": AT, "completedAt": AT}
 class Hubspot:
     name = "hubspot"
     described = True
-    quotas = {"all": [(100, 10.0)], "search": [(5, 1.0)]}
+    quotas: Quotas = MappingProxyType({"all": [(100, 10.0)], "search": [(5, 1.0)]})
     leaves_everything = True
     sends_tags = False
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from types import MappingProxyType
 from typing import Any
 
-from tests.sinks.simulator.server import KEY, Answer, Asked
+from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import LEFT, UNDELIVERABLE, MailingList, Person, World
 
 OPTIONS: dict[str, Any] = {"key": {"env": "KEY"}}
@@ -16,11 +17,13 @@ MEDIA = "application/vnd.api+json"
 class Klaviyo:
     name = "klaviyo"
     described = True
-    quotas = {
-        "memberships": [(10, 1.0), (150, 60.0)],
-        "profiles": [(75, 1.0), (700, 60.0)],
-        "lists": [(75, 1.0), (700, 60.0)],
-    }
+    quotas: Quotas = MappingProxyType(
+        {
+            "memberships": [(10, 1.0), (150, 60.0)],
+            "profiles": [(75, 1.0), (700, 60.0)],
+            "lists": [(75, 1.0), (700, 60.0)],
+        }
+    )
     leaves_everything = True
     sends_tags = True
 
@@ -87,8 +90,8 @@ class Klaviyo:
         person = world.enrol(attributes["email"], attributes.get("first_name") or "")
         person.fields |= attributes.get("properties") or {}
         patch = (data.get("meta") or {}).get("patch_properties") or {}
-        person.tags |= {each for each in (patch.get("append") or {}).values()}
-        person.tags -= {each for each in (patch.get("unappend") or {}).values()}
+        person.tags |= set((patch.get("append") or {}).values())
+        person.tags -= set((patch.get("unappend") or {}).values())
         return Answer(200 if known else 201, {"data": _profile(person, asked)}, media=MEDIA)
 
 

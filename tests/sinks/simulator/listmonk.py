@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import Any
 
-from tests.sinks.simulator.server import KEY, Answer, Asked
+from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, PENDING, MailingList, Person, World
 
 STATUS = {ACTIVE: "confirmed", LEFT: "unsubscribed", PENDING: "unconfirmed"}
@@ -15,7 +16,7 @@ OPTIONS: dict[str, Any] = {"user": "segma", "token": {"env": "KEY"}}
 class Listmonk:
     name = "listmonk"
     described = True
-    quotas: dict[str, list[tuple[int, float]]] = {}
+    quotas: Quotas = MappingProxyType({})
     leaves_everything = False
     sends_tags = False
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from types import MappingProxyType
 from typing import Any
 
-from tests.sinks.simulator.server import KEY, Answer, Asked
+from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, PENDING, UNDELIVERABLE, MailingList, Person, World
 
 OPTIONS: dict[str, Any] = {"key": {"env": "KEY"}, "audience": "aud1"}
@@ -23,7 +24,7 @@ PROBLEM = "application/problem+json"
 class Mailchimp:
     name = "mailchimp"
     described = True
-    quotas: dict[str, list[tuple[int, float]]] = {}
+    quotas: Quotas = MappingProxyType({})
     leaves_everything = True
     sends_tags = True
 

@@ -18,11 +18,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
-
-from tests.sinks.simulator.server import KEY, Answer, Asked
+from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import World
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,7 +94,7 @@ class Mailman:
 
     name = "mailman"
     described = False
-    quotas: dict[str, list[tuple[int, float]]] = {}
+    quotas: Quotas = MappingProxyType({})
     leaves_everything = False
     sends_tags = False
 

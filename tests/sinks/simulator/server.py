@@ -1,4 +1,4 @@
-"""A platform on loopback: it judges every request, keeps its quotas, has the faults that a test asks for, and notes all.
+"""A platform on loopback: it judges every request, keeps its quotas, has the faults that a test asks for, notes all.
 
 A dialect (one file a platform) says what its requests do and how its refusals look; everything else is here.
 """
@@ -20,6 +20,10 @@ from tests.sinks.simulator.spec import verdict
 from tests.sinks.simulator.world import World
 
 KEY = "simulator-key-that-may-stand-in-no-log"
+
+
+Quotas = Mapping[str, Sequence[tuple[int, float]]]
+"""Bucket → (calls, seconds)."""
 
 
 class Answer(NamedTuple):
@@ -48,8 +52,10 @@ class Dialect(Protocol):
     name: str
     described: bool
     """Whether there is a description to judge requests by."""
-    quotas: Mapping[str, Sequence[tuple[int, float]]]
-    """Bucket → (calls, seconds)."""
+    quotas: Quotas
+    sends_tags: bool
+    leaves_everything: bool
+    """Whether people leave the platform as a whole, and not one list of it."""
 
     def bucket(self, asked: Asked) -> str: ...
 
@@ -251,7 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.loads(raw) if raw else None
         except ValueError:
             body = None
-        asked = Asked(self.command, unquote(parts.path), query, self.headers, body, raw)
+        asked = Asked(self.command, unquote(parts.path), query, dict(self.headers), body, raw)
         reply = self.owner.answer(asked, self.path)
         if reply is None:
             self.close_connection = True
@@ -264,7 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
         self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if reply.status == 204 else data))
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
     def _trickle(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 -\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n")

@@ -90,7 +90,7 @@ def verdict(platform: str, method: str, target: str, headers: Mapping[str, str],
     try:
         with _judging, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            api.validate_request(_Request(method, target, headers, body))  # type: ignore[arg-type]
+            api.validate_request(_Request(method, target, headers, body))
     except Exception as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
