@@ -143,7 +143,7 @@ _beds = itertools.count()
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_sink_behaves_as_sets(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    @settings(max_examples=5 if name == "mailman" else 15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
     @given(moves=STATES)
     def behaves(moves: list[tuple[str, str, str]]) -> None:
         bed = bed_of(name, tmp_path_factory.mktemp("bed"))

@@ -246,8 +246,8 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     owner: Simulator
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+    def log_message(self, *_: object) -> None:
+        """The call log says it all."""
 
     def _serve(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))

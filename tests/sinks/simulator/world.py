@@ -1,4 +1,4 @@
-"""What an imitated platform holds: people, lists, who is in which and how; and every wrong done to somebody's consent."""
+"""What an imitated platform holds: people, lists, who is in which and how; every wrong done to somebody's consent."""
 
 from __future__ import annotations
 
