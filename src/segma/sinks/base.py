@@ -70,7 +70,8 @@ class Member(NamedTuple):
 class Change(NamedTuple):
     """One person's wanted state: in these lists, not in those; with these tags, without those; these fields' values.
 
-    ``change_id``: of the newest command in it, for the platform's idempotency keys and journals. ``only_if_in``: lists
+    ``change_id``: of the newest command in it, for the platform's idempotency keys; ``commands``: of all of them, the
+    oldest first, for journals. ``only_if_in``: lists
     in which Segma has put the person before; whoever is not there any more has left, and is added nowhere.
     ``taken_out``: those of ``add`` from which Segma itself took the person: where the platform cannot tell that from an
     unsubscription, this does. ``url``: of a ``webhook`` response, where to call; ``about``: what a webhook or a reader
@@ -90,6 +91,7 @@ class Change(NamedTuple):
     name: str = ""
     url: str = ""
     about: Mapping[str, object] = {}
+    commands: tuple[str, ...] = ()
 
 
 class Done(NamedTuple):

@@ -132,6 +132,9 @@ class FileSink:
             os.close(directory)
 
     def _note(self, change: Change, changed: Sequence[str]) -> None:
-        line = {"change_id": change.change_id, "subscriber": change.subscriber, "changed": list(changed)}
+        """A line a command; what commands that go together have changed stands with the newest."""
+        ids = change.commands or (change.change_id,)
+        lines = [{"change_id": each, "subscriber": change.subscriber, "changed": list[str]()} for each in ids]
+        lines[-1]["changed"] = list(changed)
         with (self._directory / "calls.ndjson").open("ab") as file:
-            file.write(to_json(line) + b"\n")
+            file.write(b"".join(to_json(line) + b"\n" for line in lines))

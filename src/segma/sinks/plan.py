@@ -75,6 +75,7 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, ledger: Ledger, fie
         name=entry.name,
         url=newest.url,
         about=about(newest),
+        commands=tuple(wish.command.command_id for wish in wishes),
     )
 
 

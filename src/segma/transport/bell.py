@@ -28,8 +28,8 @@ class Bell:
         # A bell of this name is left over from a process that had our id and was killed.
         hidden.unlink(missing_ok=True)
         os.mkfifo(hidden)
-        # NOTE: opened for both ends, so that it never reads as closed when the last writer is gone; and hung up where it
-        # can be seen only then: a ringer takes down a bell that nobody has open.
+        # NOTE: opened for both ends, so that it never reads as closed when the last writer is gone; and hung up where
+        # it can be seen only then: a ringer takes down a bell that nobody has open.
         self._fd = os.open(hidden, os.O_RDWR | os.O_NONBLOCK)
         hidden.replace(self._path)
 
