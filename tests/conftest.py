@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,10 @@ def pytest_configure() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End red on CI where anything was skipped: what is not run there is run nowhere."""
+    """End red on CI where anything was skipped: what is not run there is run nowhere. Stop what the session shared."""
+    mailman = sys.modules.get("tests.sinks.simulator.mailman")
+    if mailman is not None:
+        mailman.stop_real()
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from segma.contracts.errors import ConfigError, Problem
 from segma.contracts.reasons import Reason
-from segma.sinks.base import Answer, Change, Done, Member, Trouble
+from segma.sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
 
 
 class Crash(BaseException):
@@ -16,13 +15,16 @@ class Crash(BaseException):
 class MemorySink:
     """Lists as sets. ``trouble``: answers to give first. ``crash_at``: die before (even) or after (odd) a call."""
 
+    traits = Traits(batch=1)
+
     def __init__(self, lists: dict[str, set[str]] | None = None) -> None:
         self.lists = lists if lists is not None else {}
         self.trouble: list[Trouble] = []
         self.calls: list[Change] = []
         self.crash_at = -1
 
-    def apply(self, changes: Sequence[Change]) -> list[Answer]:
+    def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
+        tell({each.change_id: marks for each in changes if (marks := self._marks(each))})
         return [self._apply(change) for change in changes]
 
     def _apply(self, change: Change) -> Answer:
@@ -31,8 +33,9 @@ class MemorySink:
         self.calls.append(change)
         if self.trouble:
             return self.trouble.pop(0)
-        if change.only_if_in and change.address not in self.lists.get(change.only_if_in, set()):
-            return Trouble(Reason.UNSUBSCRIBED, lasting=True)
+        missing = [name for name in change.add if change.address not in self.lists.get(name, set())]
+        if missing and any(change.address not in self.lists.get(each, {change.address}) for each in change.only_if_in):
+            return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING)
         changed = []
         for name in change.add:
             if change.address not in self.lists.setdefault(name, set()):
@@ -46,9 +49,13 @@ class MemorySink:
             raise Crash
         return Done(tuple(changed))
 
+    def _marks(self, change: Change) -> tuple[str, ...]:
+        put = [f"+{name}" for name in change.add if change.address not in self.lists.get(name, set())]
+        return (*put, *(f"-{name}" for name in change.remove if change.address in self.lists.get(name, set())))
+
     def members(self, list_name: str) -> Iterator[Member]:
         if list_name not in self.lists:
-            raise ConfigError([Problem("lists", list_name, "no such list", "one that is there")])
+            raise NoSuchList(list_name, sorted(self.lists))
         yield from (Member(address) for address in sorted(self.lists[list_name]))
 
     def close(self) -> None:

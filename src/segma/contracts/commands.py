@@ -25,6 +25,8 @@ class Verb(StrEnum):
     TAG = "tag"
     UNTAG = "untag"
     WEBHOOK = "webhook"
+    TOKEN = "token"  # noqa: S105
+    """Write the person's link token into the platform's field."""
 
 
 class Command(Value, frozen=True):
@@ -77,7 +79,8 @@ class Result(StrEnum):
 class Outcome(Value, frozen=True):
     """A record of ``outcomes``: the ledger. One per command id, whatever happens.
 
-    ``changed`` says what the call changed, as ``+list`` and ``-list``: an undo reverts exactly that. ``answer`` is the
+    ``changed`` says what the command changed, as ``+list`` and ``-list`` (tags: ``t+tag``, ``t-tag``; a field:
+    ``=field``): an undo reverts exactly that. ``answer`` is the
     platform's answer in a few safe words. ``calls`` counts the attempts.
     """
 
@@ -100,4 +103,6 @@ class Outcome(Value, frozen=True):
     from_list: str = ""
     received_at_ms: int = 0
     matched_at_ms: int = 0
+    tag: str = ""
+    undoes: str = ""
     schema: int = written(1)

@@ -81,6 +81,11 @@ class Account(_Checked):
 
     sink: Name
     options: dict[str, Any] = {}
+    hook: SecretAt | None = None
+    """The secret of the platform's webhooks to Segma: what it signs with or, where it signs nothing, a part of the
+    path. Without it none are taken."""
+    max_moves: Annotated[int, Field(gt=0)] = 100_000
+    """Most moves of one listener in an hour; past it the account is paused and says so."""
 
 
 class Workspace(_Checked):

@@ -36,6 +36,10 @@ class Reason(StrEnum):
     LOG_UNAVAILABLE = "log_unavailable", "Neither the log nor the spool could store it; nothing was accepted."
     SPOOL_FULL = "spool_full", "The log is away and the collector's own disk space for waiting beacons is used up."
 
+    UNKNOWN_HOOK = "unknown_hook", "No account takes webhooks at this path."
+    BAD_SIGNATURE = "bad_signature", "The webhook's signature does not fit its body and time."
+    REPLAYED = "replayed", "The webhook is older than signed webhooks may be: somebody sent it again."
+
     # Tokens.
     TOKEN_MALFORMED = "token_malformed", "The token is cut off or not of a token's form."
     TOKEN_FORGED = "token_forged", "The token's seal does not fit: it was not made with our key or was changed."
@@ -62,7 +66,20 @@ class Reason(StrEnum):
     UNKNOWN_SUBSCRIBER = "unknown_subscriber", "The directory has no address for this subscriber."
     UNSUPPORTED = "unsupported", "The platform cannot do this kind of command."
     REFUSED_BY_PLATFORM = "refused_by_platform", "The platform refused it for good."
+    LIST_REFUSED = "list_refused", "The platform would not make a list, tag or field of this name."
     RETRIES_EXHAUSTED = "retries_exhausted", "The platform did not take it within the time that retries may last."
+    THROTTLED = "throttled", "The platform, or the account's quota, asks to wait."
+    UNREACHABLE = "unreachable", "The platform did not answer in time, or could not be reached."
+    WRONG_ANSWER = "wrong_answer", "The platform's answer is not of its documented form, too large, or leads elsewhere."
+    BAD_CREDENTIALS = (
+        "bad_credentials",
+        "The platform does not accept the account's key; the account waits for a person.",
+    )
+    TOO_MANY_MOVES = (
+        "too_many_moves",
+        "A listener asked for more moves in an hour than the account lets it; it is paused.",
+    )
+    PAUSED = "paused", "A person has paused the account."
     UNSUBSCRIBED = "unsubscribed", "The person left; nobody is added back against their will."
     SUPERSEDED = "superseded", "A later command for the same person and list made this one pointless."
 

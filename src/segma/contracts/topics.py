@@ -40,10 +40,24 @@ LISTENERS: Final = "listeners"
 DEAD_LETTERS: Final = "dead_letters"
 """Key: the topic it came from. Value: ``DeadLetter`` (MessagePack)."""
 
+ACCOUNTS: Final = "accounts"
+"""Compacted. Key: workspace/account. Value: ``AccountState`` (JSON): which accounts are stopped, and why."""
+VETOES: Final = "vetoes"
+"""Compacted. Key: workspace/account/subscriber/list. Value: ``Veto`` (JSON): who left, as platforms' webhooks told."""
+INTENTS: Final = "intents"
+"""Key: the account. Value: ``Intent`` (JSON): what a call is about to change."""
+WEBHOOKS: Final = "webhooks"
+"""The account that carries out ``webhook`` responses, which name none."""
+
 
 def moves_topic(workspace: str, account: str) -> str:
     """The commands of one account: one partition, one consumer."""
-    return f"moves.{workspace}.{account}"
+    return f"moves.{workspace}.{account or WEBHOOKS}"
+
+
+def backfill_topic(workspace: str, account: str) -> str:
+    """Commands that wait until no live one does: tokens to write, drift to mend, dead letters to replay."""
+    return f"backfill.{workspace}.{account or WEBHOOKS}"
 
 
 def fixed_topics(partitions: int = DEFAULT_PARTITIONS) -> list[Topic]:
@@ -56,12 +70,30 @@ def fixed_topics(partitions: int = DEFAULT_PARTITIONS) -> list[Topic]:
         Topic(SUBSCRIBERS, 1, compacted=True, retention_ms=0),
         Topic(LISTENERS, 1, compacted=True, retention_ms=0),
         Topic(DEAD_LETTERS, 1, retention_ms=90 * DAY_MS),
+        Topic(ACCOUNTS, 1, compacted=True, retention_ms=0),
+        Topic(VETOES, 1, compacted=True, retention_ms=0),
+        Topic(INTENTS, 1, retention_ms=7 * DAY_MS),
     ]
 
 
 def account_topic(workspace: str, account: str) -> Topic:
     """The topic of one account's commands."""
     return Topic(moves_topic(workspace, account), 1)
+
+
+def account_topics(workspace: str, account: str) -> list[Topic]:
+    """Both topics of one account: its live commands and its back-fill."""
+    return [account_topic(workspace, account), Topic(backfill_topic(workspace, account), 1)]
+
+
+def account_key(workspace: str, account: str) -> bytes:
+    """The log key of everything about one account."""
+    return f"{workspace}/{account}".encode()
+
+
+def veto_key(workspace: str, account: str, subscriber: str, list_name: str) -> bytes:
+    """The log key of one veto; the list's name comes last, for it may hold anything."""
+    return f"{workspace}/{account}/{subscriber}/{list_name}".encode()
 
 
 def subscriber_key(workspace: str, subscriber: str) -> bytes:

@@ -11,8 +11,8 @@ import click
 import structlog
 
 from segma.contracts.errors import AlreadyRunning, SegmaError
-from segma.contracts.topics import account_topic, fixed_topics
-from segma.sinks.config import SinkSettings
+from segma.contracts.topics import account_topics, fixed_topics
+from segma.sinks.config import SinkSettings, tokens_of
 from segma.sinks.deliver import Delivery
 from segma.sinks.registry import account_of, sink_of
 from segma.transport import open_log
@@ -40,7 +40,7 @@ def main(account: str) -> None:
 def _deliver(account: str, stop: threading.Event) -> None:
     settings = settings_of(SinkSettings)
     installation = load_installation(settings.config)
-    workspace, name, _ = account_of(installation, account)
+    workspace, name, own = account_of(installation, account)
     settings.data.mkdir(parents=True, exist_ok=True)
     lock = (settings.data / f"deliver.{workspace}.{name}.lock").open("w")
     try:
@@ -52,15 +52,18 @@ def _deliver(account: str, stop: threading.Event) -> None:
         stop.wait(seconds)
 
     log = open_log(settings)
-    log.ensure([*fixed_topics(installation.partitions), account_topic(workspace, name)])
+    log.ensure([*fixed_topics(installation.partitions), *account_topics(workspace, name)])
+    sink = sink_of(installation, account, data=settings.data, pause=pause, config=settings.config, log=log)
     delivery = Delivery(
         log,
-        sink_of(installation, account, data=settings.data, pause=pause),
+        sink,
         workspace=workspace,
         account=name,
         now_ms=wall_clock_ms,
         pause=pause,
         stopping=stop.is_set,
+        max_moves=own.max_moves,
+        token_of=tokens_of(installation, settings.config, own),
     )
     try:
         delivery.run()

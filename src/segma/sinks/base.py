@@ -1,35 +1,62 @@
 """What a sink is: three members and a page of promises.
 
-A sink is one login at one email platform. It carries out changes of membership and reads no meaning into them: which
-listener wanted them, what they undo and whether they were done before is the delivery loop's business
-(:mod:`segma.sinks.deliver`).
+A sink is one login at one email platform. It makes wanted states so, and reads no meaning into them: which listener
+wanted them, what they undo and whether they were done before is the delivery loop's business
+(:mod:`segma.sinks.deliver`). Most platforms are written against the smaller seam of :mod:`segma.sinks.desired`, which
+keeps promises 2 to 6 for them.
 
-*What the loop promises to a sink.* One thread, one call at a time. Of one person the changes come in their order, and a
-change that was refused for now (:class:`Trouble`, ``lasting`` False) comes again before any later one of that person.
-After a crash the call in doubt comes again, once: it may find its work done.
+*What the loop promises to a sink.* One thread; at most :attr:`Traits.batch` changes a call, each of another person. Of
+one person the changes come in their order: one that was not carried out comes again before any later one of that
+person. After a crash the call in doubt comes again, once: it may find its work done.
 
 *What a sink promises to the loop.*
 
-1. One answer per change, in the order given; never an exception for what one change met.
+1. One answer per change, in the order given; never an exception for what the platform or one change met.
 2. A change is a wanted state, not a step: add before remove, "already there" and "already gone" are success. Doing it
-   twice is doing it once.
-3. What it answers is what it did: ``changed`` names the lists that were different before, as ``+list`` and ``-list``.
-4. It adds nobody who left: where a change says ``only_if_in`` and the person is not in that list any more, nothing is
-   changed and the answer is :data:`~segma.contracts.reasons.Reason.UNSUBSCRIBED`.
-5. It makes a list that is missing, and never deletes one. It never unsubscribes a person globally.
-6. No address in an error's text, a log line or an answer.
+   twice is doing it once. A crash between two calls leaves a person in two lists, never in none.
+3. What it answers is what it did: ``changed`` names what was different before (:data:`Marks`), in a :class:`Trouble`
+   too. Before its first write it tells (:data:`Tell`) what it is about to change, so that a crash forgets nothing.
+4. It adds nobody who left. Who unsubscribed at the platform, or is not in a list of ``only_if_in`` any more (while the
+   list is there), is added nowhere; the answer is :data:`~segma.contracts.reasons.Reason.UNSUBSCRIBED`. Taking out is
+   always allowed.
+5. It makes a list, tag or field that is missing, and never deletes one. Taking out of a list is neutral: it never
+   unsubscribes a person globally, never suppresses, never deletes them, never clears an unsubscription.
+6. One person's fault is one person's answer: a bad address does not fail those who were asked for with it.
+7. No address and no credential in an error's text, a log line or an answer.
+8. Bounded: an answer of any size, one that never ends, a redirect to elsewhere, HTML where JSON was promised: each is
+   a :class:`Trouble`, within the time-outs and the memory that :mod:`segma.sinks.http` states.
 
-*Who may retry.* The loop, and only what is not ``lasting``. A sink that retries by itself would hide how often.
+*Who may retry.* The loop, by the :class:`Fate` of a trouble. A sink that retries by itself would hide how often. Who
+waits: the sink, for its account's pace (:mod:`segma.sinks.pace`), before a call and never after one.
 
-*Not promised.* That two sinks do their part at once; that a change is seen by readers of the platform at once.
+*Not promised.* That two changes are seen at once; that a reader of the platform sees a change at once; that a
+platform's own automation starts (docs/sinks.md says for each platform what starts one).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from segma.contracts.errors import ConfigError, Problem, SegmaError
 from segma.contracts.reasons import Reason
+
+Marks = tuple[str, ...]
+"""What was changed: ``+list`` put in, ``-list`` taken out, ``t+tag`` and ``t-tag`` set and taken away, ``=field``
+written."""
+
+
+class Standing(StrEnum):
+    """How a platform holds a person in a list."""
+
+    ACTIVE = "active"
+    PENDING = "pending"
+    """Has not confirmed yet."""
+    LEFT = "left"
+    """Unsubscribed by themselves, or complained: vetoes every adding."""
+    UNDELIVERABLE = "undeliverable"
+    """Bounced or cleaned: the platform sends nothing; no veto."""
 
 
 class Member(NamedTuple):
@@ -37,13 +64,18 @@ class Member(NamedTuple):
 
     address: str
     name: str = ""
+    standing: Standing = Standing.ACTIVE
 
 
 class Change(NamedTuple):
-    """One person's wanted memberships.
+    """One person's wanted state: in these lists, not in those; with these tags, without those; these fields' values.
 
-    ``change_id``: of the command, for the platform's idempotency keys and journals. ``only_if_in``: the list in which
-    the person must still be; empty asks nothing.
+    ``change_id``: of the newest command in it, for the platform's idempotency keys; ``commands``: of all of them, the
+    oldest first, for journals. ``only_if_in``: lists
+    in which Segma has put the person before; whoever is not there any more has left, and is added nowhere.
+    ``taken_out``: those of ``add`` from which Segma itself took the person: where the platform cannot tell that from an
+    unsubscription, this does. ``url``: of a ``webhook`` response, where to call; ``about``: what a webhook or a reader
+    of moves is told (no platform reads it).
     """
 
     change_id: str
@@ -51,36 +83,104 @@ class Change(NamedTuple):
     address: str
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
-    only_if_in: str = ""
+    only_if_in: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    untag: tuple[str, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
+    taken_out: tuple[str, ...] = ()
+    name: str = ""
+    url: str = ""
+    about: Mapping[str, object] = {}
+    commands: tuple[str, ...] = ()
 
 
 class Done(NamedTuple):
     """A change carried out. ``changed`` empty: it was so already. ``answer``: a few safe words of the platform."""
 
-    changed: tuple[str, ...] = ()
+    changed: Marks = ()
     answer: str = ""
+
+
+class Fate(StrEnum):
+    """What becomes of a change that was not carried out."""
+
+    LASTING = "lasting"
+    """Asking again would not help: an outcome and a dead letter. Of this person alone."""
+    PASSING = "passing"
+    """Not now, of this person alone: asked again some times, then a dead letter."""
+    AWAY = "away"
+    """Not now, of the account: throttled, unreachable, out of order. Asked again until it is back; none is given up."""
+    FATAL = "fatal"
+    """The account cannot go on without a person (bad credentials): it stops and tells; nothing is given up."""
 
 
 class Trouble(NamedTuple):
-    """A change not carried out. ``lasting``: asking again would not help. ``wait_s``: what the platform asked for."""
+    """A change not carried out, or not wholly. ``wait_s``: what the platform asked for. ``changed``: what was done."""
 
     reason: Reason
-    lasting: bool
+    fate: Fate
     answer: str = ""
     wait_s: float = 0.0
+    changed: Marks = ()
 
 
 Answer = Done | Trouble
+
+Tell = Callable[[Mapping[str, Marks]], None]
+"""Told once per call, before the first write: change id → what is about to be changed. May raise; then nothing is."""
+
+
+class Traits(NamedTuple):
+    """What a platform is like: data, no behaviour.
+
+    ``batch``: changes that one ``apply`` takes. ``tags``, ``fields``: whether there are such. ``lists`` False: nothing
+    can be read back (a webhook). ``token_link``: a link that carries the token, in the platform's template syntax.
+    """
+
+    batch: int = 50
+    tags: bool = False
+    fields: bool = False
+    lists: bool = True
+    token_link: str = ""
+
+
+class NoSuchList(ConfigError):
+    """A list that cannot be read because it is not there. ``known``: the names of those that are."""
+
+    def __init__(self, list_name: str, known: Sequence[str]) -> None:
+        self.known = tuple(known)
+        names = ", ".join(self.known[:20]) or "there is none"
+        super().__init__([Problem("the account", list_name[:100], "no such list", f"one of: {names}")])
+
+
+class PlatformError(SegmaError):
+    """A platform could not be read. ``trouble`` says why."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        self.trouble = trouble
+        super().__init__(f"{trouble.reason}: {trouble.answer or trouble.reason.explanation}")
+
+
+def nobody(marks: Mapping[str, Marks]) -> None:
+    """A :data:`Tell` for callers that need not know."""
 
 
 class Sink(Protocol):
     """One account at one platform."""
 
-    def apply(self, changes: Sequence[Change]) -> list[Answer]:
-        """Carry the changes out; one answer each, in order."""
+    @property
+    def traits(self) -> Traits:
+        """What the platform is like; the same for the sink's life."""
+
+    def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
+        """Make the wanted states so; one answer each, in order."""
 
     def members(self, list_name: str) -> Iterator[Member]:
-        """The people of a list, for an import. Raises ``ConfigError`` where there is no such list."""
+        """The people of a list, whatever their standing: for imports, reconciliation and vetoes.
+
+        Raises :class:`NoSuchList` (always for the empty name: the cheapest question whether an account answers) and
+        :class:`PlatformError`.
+        """
 
     def close(self) -> None:
         """Release everything."""

@@ -1,9 +1,30 @@
-"""Settings of a delivery process."""
+"""Settings of a delivery process, and what it reads of the installation's secrets."""
 
 from __future__ import annotations
 
-from segma.transport.config import Settings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from segma.contracts.installation import Account, Installation
+from segma.contracts.rows import DirectoryEntry
+from segma.contracts.tokens import Claims
+from segma.sinks.registry import SINKS
+from segma.transport.config import Settings, load_keyring
 
 
 class SinkSettings(Settings):
     """``SEGMA_CONFIG``, ``SEGMA_DATA``, ``SEGMA_LOG``: a delivery process needs nothing else."""
+
+
+def tokens_of(
+    installation: Installation, config: Path, account: Account
+) -> Callable[[DirectoryEntry], Mapping[str, str]]:
+    """What a ``token`` command writes for somebody: the account's token field and their token."""
+    keyring = load_keyring(installation, beside=config)
+    options = SINKS[account.sink].options.model_validate(account.options)
+    field = str(getattr(options, "token_field", "segma_token"))
+
+    def fields(entry: DirectoryEntry) -> Mapping[str, str]:
+        return {field: keyring.seal(Claims(entry.workspace, entry.subscriber, entry.imported_at_s))}
+
+    return fields

@@ -3,39 +3,72 @@
 Effectively once: the ledger (topic ``outcomes``, read at start) knows every command that has an outcome; those are
 passed over. A command's outcome is published before its position is committed, so after a crash only the call in doubt
 comes again, and a change is a wanted state. Of one account there is one loop, so one person's commands never overtake
-each other.
+each other. What the sink is about to change is published before it does (topic ``intents``).
+
+Live commands come before back-fill. What arrives while a call is under way goes together into the next one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple, TypeVar
 
 import structlog
-import tenacity
 
+from segma.contracts.accounts import Intent
 from segma.contracts.codec import json_reader, to_json, to_msgpack
 from segma.contracts.commands import Command, Outcome, Result, Verb
 from segma.contracts.errors import BadRecord, LogError, LogUnavailable
 from segma.contracts.log import Consumer, Log, Outgoing, Publisher, Record
 from segma.contracts.reasons import Reason, reason_of
-from segma.contracts.rows import DeadLetter
-from segma.contracts.topics import DEAD_LETTERS, OUTCOMES, moves_topic
-from segma.sinks.base import Answer, Change, Done, Sink, Trouble
+from segma.contracts.rows import DeadLetter, DirectoryEntry
+from segma.contracts.topics import (
+    DEAD_LETTERS,
+    INTENTS,
+    OUTCOMES,
+    account_key,
+    account_topics,
+    backfill_topic,
+    moves_topic,
+)
+from segma.sinks.base import Answer, Change, Done, Fate, Marks, Sink, Trouble
 from segma.sinks.directory import Directory
+from segma.sinks.gate import Gate
 from segma.sinks.ledger import Ledger
+from segma.sinks.outcomes import letter_of, outcome_of
+from segma.sinks.patience import FIRST_WAIT_S, patiently, with_earlier, worse_of
+from segma.sinks.plan import Wish, able_to, before, change_of, marks_of, waves, wish_of
 
-BATCH: Final = 50
-"""Commands of one round: their position is committed together. Each outcome is published before the next call, so a
-crash leaves one call in doubt and no more; commands that come again with it are known by their outcomes."""
 ATTEMPTS: Final = 8
-FIRST_WAIT_S: Final = 0.2
-LONGEST_WAIT_S: Final = 30.0
+"""Of one person's trouble that passes; an account's outage is waited for as long as it lasts."""
+POLL: Final = 50
+"""Commands that are read together at least. Each wave's outcomes are published before the next wave's call, so a crash
+leaves one call in doubt and no more; commands that come again with it are known by their outcomes."""
+SLICE_S: Final = 5.0
+"""A long wait is cut into such pieces: in between a person may have paused the account."""
 
 _read_command: Final[Callable[[bytes], Command]] = json_reader(Command)
 log_line = structlog.get_logger("sinks")
 
 T = TypeVar("T")
+TokenOf = Callable[[DirectoryEntry], Mapping[str, str]]
+"""The fields that a ``token`` command writes: name → value."""
+
+
+class _Item(NamedTuple):
+    """One record of a round; ``command`` None: none, or passed over."""
+
+    record: Record
+    command: Command | None
+    again: bool
+
+
+class _Group(NamedTuple):
+    """One person's commands that go together: their places in the round, what they wish, the change they come to."""
+
+    indexes: tuple[int, ...]
+    wishes: tuple[Wish, ...]
+    change: Change
 
 
 class Delivery:
@@ -51,14 +84,21 @@ class Delivery:
         now_ms: Callable[[], int],
         pause: Callable[[float], None],
         stopping: Callable[[], bool],
+        max_moves: int = 0,
+        token_of: TokenOf = lambda entry: {},
     ) -> None:
         self._sink, self._workspace, self._account = sink, workspace, account
         self._now_ms, self._pause, self._stopping = now_ms, pause, stopping
+        self._max_moves, self._token_of = max_moves, token_of
+        log.ensure(account_topics(workspace, account))
         self._publisher: Publisher = log.publisher()
         self._directory = Directory(log)
         self._ledger = Ledger(log, workspace, account)
+        self._gate = Gate(log, workspace, account, now_ms)
         name = f"deliver.{workspace}.{account}"
-        self._consumer: Consumer = log.consumer(name, moves_topic(workspace, account))
+        self._live: Consumer = log.consumer(name, moves_topic(workspace, account))
+        self._backfill: Consumer = log.consumer(name, backfill_topic(workspace, account))
+        self._most = min(max(sink.traits.batch, 1), 1_000)
 
     def run(self) -> None:
         """Deliver until told to stop."""
@@ -66,19 +106,228 @@ class Delivery:
             self.round(timeout_s=0.25)
 
     def round(self, timeout_s: float = 0.0) -> int:
-        """One round: poll, apply, publish the outcomes, commit. How many records it took."""
-        records = self._consumer.poll(BATCH, timeout_s)
-        if not records:
+        """One round: poll, apply, publish the outcomes, commit. How many records it is done with."""
+        self._gate.follow()
+        if self._gate.stopped:
+            self._pause(max(timeout_s, 0.05))
             return 0
+        for consumer, wait_s in ((self._live, 0.0), (self._backfill, 0.0), (self._live, timeout_s)):
+            records = consumer.poll(max(self._most, POLL), wait_s)
+            if records:
+                return self._take(consumer, records)
+        return 0
+
+    def close(self) -> None:
+        """Release everything; what was taken has its outcome."""
+        for each in (
+            self._live,
+            self._backfill,
+            self._directory,
+            self._ledger,
+            self._gate,
+            self._publisher,
+            self._sink,
+        ):
+            each.close()
+
+    def _take(self, consumer: Consumer, records: Sequence[Record]) -> int:
+        """Deliver records in waves; what has no outcome when the account stops is read again."""
         self._patiently(self._ledger.follow)
-        for record in records:
-            letters: list[DeadLetter] = []
-            outcome = self._deliver(record, letters)
-            if outcome is not None:
-                self._ledger.add(outcome)
-            self._publish([outcome] if outcome is not None else [], letters)
-        self._patiently(lambda: self._consumer.commit({records[-1].partition: records[-1].offset + 1}))
-        return len(records)
+        letters: dict[int, DeadLetter] = {}
+        items = [self._item(index, record, letters) for index, record in enumerate(records)]
+        todo = {index: item.command for index, item in enumerate(items) if item.command is not None}
+        apart = not self._sink.traits.lists
+        done, open_ = set(range(len(items))) - todo.keys(), True
+        for wave in waves(list(todo.items()), most=self._most, apart=apart):
+            outcomes = self._wave({index: todo[index] for index in wave}, items) if open_ else {}
+            for index, outcome in outcomes.items():
+                if outcome.result is Result.FAILED:
+                    letters[index] = self._letter(records[index], reason_of(outcome.reason), outcome.answer)
+            self._publish(list(outcomes.values()), [letters[index] for index in sorted(letters) if index in outcomes])
+            done |= outcomes.keys()
+            open_ = open_ and len(outcomes) == len(wave)
+        first = next((index for index in range(len(items)) if index not in done), len(items))
+        self._publish([], [letters[index] for index in letters if index < first and index not in todo])
+        return self._commit(consumer, records, first)
+
+    def _commit(self, consumer: Consumer, records: Sequence[Record], first: int) -> int:
+        """Everything before ``first`` is done; from there on it is read again."""
+        partition = records[0].partition
+        if first:
+            self._patiently(lambda: consumer.commit({partition: records[first - 1].offset + 1}))
+        if first < len(records):
+            consumer.seek(partition, records[first].offset)
+        return first
+
+    def _item(self, index: int, record: Record, letters: dict[int, DeadLetter]) -> _Item:
+        """Read a record: a command to deliver; or nothing to do (known already, or no command at all)."""
+        again = record.topic == backfill_topic(self._workspace, self._account)
+        if record.value is None:
+            return _Item(record, None, again)
+        try:
+            command = _read_command(record.value)
+        except BadRecord as error:
+            letters[index] = self._letter(record, error.reason, error.detail)
+            return _Item(record, None, again)
+        known = self._ledger.knows(command.command_id)
+        if known and not (again and self._ledger.failed(command.command_id)):
+            return _Item(record, None, again)
+        return _Item(record, command, again)
+
+    def _wave(self, commands: Mapping[int, Command], items: Sequence[_Item]) -> dict[int, Outcome]:
+        """The outcomes of these commands; those that have none yet are absent."""
+        outcomes: dict[int, Outcome] = {}
+        wishes: dict[str, list[tuple[int, Wish]]] = {}
+        seen: set[str] = set()
+        for index, command in commands.items():
+            if command.command_id in seen:
+                continue
+            if not self._allows(command):
+                break
+            seen.add(command.command_id)
+            wish = self._wish(command, again=items[index].again)
+            if isinstance(wish, Trouble):
+                outcomes[index] = self._outcome(command, wish)
+            else:
+                wishes.setdefault(command.subscriber, []).append((index, wish))
+        for group, answer, calls in self._carried_out([self._group(each) for each in wishes.values()]):
+            outcomes |= self._told(group, answer, calls)
+        for index, command in commands.items():
+            twin = next((each for each in outcomes.values() if each.command_id == command.command_id), None)
+            if twin is not None and index not in outcomes:
+                outcomes[index] = twin
+        for index in sorted(outcomes):
+            self._ledger.add(outcomes[index])
+        return outcomes
+
+    def _allows(self, command: Command) -> bool:
+        """The guard on a listener's moves: past it the account is paused, and says so."""
+        since_ms = self._gate.resumed_at_ms
+        if not self._max_moves or self._ledger.moves(command.listener, self._now_ms(), since_ms) < self._max_moves:
+            return True
+        detail = f"{command.listener}: more than {self._max_moves} moves in an hour"
+        self._stop(Reason.TOO_MANY_MOVES, detail)
+        return False
+
+    def _stop(self, reason: Reason, detail: str) -> None:
+        log_line.error("account_stopped", account=self._account, reason=str(reason), detail=detail)
+        self._send([self._gate.stop(reason, detail)])
+
+    def _wish(self, command: Command, *, again: bool) -> Wish | Trouble:
+        """What a command wants of the sink, or why there is nothing to do."""
+        if self._patiently(lambda: self._directory.find(command.workspace, command.subscriber)) is None:
+            return Trouble(Reason.UNKNOWN_SUBSCRIBER, Fate.LASTING)
+        if not able_to(self._sink.traits, command.verb):
+            return Trouble(Reason.UNSUPPORTED, Fate.LASTING)
+        if command.max_lists and command.to_list:
+            if not self._ledger.may_name(command.listener, command.to_list, command.max_lists):
+                return Trouble(Reason.TOO_MANY_LISTS, Fate.LASTING)
+            self._ledger.name(command.listener, command.to_list)
+        wish = wish_of(command, self._ledger)
+        late = (
+            again and wish is not None and self._ledger.overtaken(command.command_id, command.subscriber, wish.places)
+        )
+        if wish is None or late:
+            return Trouble(Reason.SUPERSEDED, Fate.LASTING)
+        if self._gate.vetoes(command.subscriber, [name[1:] for name, into in wish.places.items() if into]):
+            return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING)
+        return wish
+
+    def _group(self, wishes: Sequence[tuple[int, Wish]]) -> _Group:
+        indexes, wanted = tuple(index for index, _ in wishes), tuple(wish for _, wish in wishes)
+        newest = wanted[-1].command
+        entry = self._directory.find(newest.workspace, newest.subscriber)
+        if entry is None:  # NOTE: found a moment ago, on this thread
+            raise AssertionError(newest.subscriber)
+        writes = any(wish.command.verb is Verb.TOKEN for wish in wanted)
+        return _Group(indexes, wanted, change_of(wanted, entry, self._ledger, self._token_of(entry) if writes else {}))
+
+    def _carried_out(self, groups: Sequence[_Group]) -> list[tuple[_Group, Answer, int]]:
+        """Ask the sink until every group has its last answer, or the account stops. What was done before is kept."""
+        waiting = {group.change.change_id: group for group in groups}
+        calls = dict.fromkeys(waiting, 0)
+        passing = dict.fromkeys(waiting, 0)
+        before_now: dict[str, Marks] = {}
+        settled: list[tuple[_Group, Answer, int]] = []
+        probing = False
+
+        def ask() -> Trouble | None:
+            """One attempt at what is waiting; while the account is away, with one person alone."""
+            nonlocal probing
+            asked = list(waiting)[: 1 if probing else None]
+            worst: Trouble | None = None
+            answers = self._sink.apply(
+                [waiting[each].change for each in asked], lambda marks: self._intend(marks, waiting)
+            )
+            for each, given in zip(asked, answers, strict=True):
+                calls[each] += 1
+                answer = with_earlier(before_now.pop(each, ()), given)
+                if isinstance(answer, Trouble) and answer.fate is not Fate.LASTING:
+                    before_now[each] = answer.changed
+                    passing[each] += answer.fate is Fate.PASSING
+                    if answer.fate is not Fate.PASSING or passing[each] < ATTEMPTS:
+                        worst = worse_of(worst, answer)
+                        continue
+                settled.append((waiting.pop(each), answer, calls[each]))
+            probing = worst is not None and worst.fate is Fate.AWAY
+            if worst is not None and worst.fate is Fate.FATAL:
+                self._stop(worst.reason, worst.answer)
+            return worst
+
+        while waiting and not self._halted():
+            patiently(ask, halted=self._halted, wait=self._wait)
+        return settled
+
+    def _halted(self) -> bool:
+        self._gate.follow()
+        return self._gate.stopped or self._stopping()
+
+    def _wait(self, seconds: float) -> None:
+        """Wait in slices: a person may pause the account meanwhile."""
+        while seconds > 0 and not self._halted():
+            self._pause(min(seconds, SLICE_S))
+            seconds -= SLICE_S
+
+    def _intend(self, marks: Mapping[str, Marks], waiting: Mapping[str, _Group]) -> None:
+        """Publish what is about to be changed, before it is."""
+        groups = [waiting[each] for each in marks]
+        if not groups:
+            return
+        intent = Intent(
+            self._workspace,
+            self._account,
+            self._now_ms(),
+            {each.change.subscriber: tuple(wish.command.command_id for wish in each.wishes) for each in groups},
+            {group.change.subscriber: marks[group.change.change_id] for group in groups},
+        )
+        self._send([Outgoing(INTENTS, account_key(self._workspace, self._account), to_json(intent))])
+
+    def _told(self, group: _Group, answer: Answer, calls: int) -> dict[int, Outcome]:
+        """The outcome of each command of a group."""
+        doubt = self._ledger.doubt(group.change.subscriber)
+        if isinstance(answer, Done):
+            marks = marks_of(group.wishes, before(group.wishes, answer.changed, doubt))
+            fields = tuple(mark for mark in answer.changed if mark.startswith("="))
+            each: list[Answer] = [Done((*own, *fields), answer.answer) for own in marks]
+        else:
+            each = [*(answer._replace(changed=()) for _ in group.wishes[:-1]), answer]
+        return {
+            index: self._outcome(wish.command, own, calls)
+            for index, wish, own in zip(group.indexes, group.wishes, each, strict=True)
+        }
+
+    def _outcome(self, command: Command, answer: Answer, calls: int = 0) -> Outcome:
+        return outcome_of(command, answer, calls=calls, at_ms=self._now_ms())
+
+    def _letter(self, record: Record, reason: Reason, detail: str) -> DeadLetter:
+        return letter_of(record, reason, detail, workspace=self._workspace, at_ms=self._now_ms())
+
+    def _publish(self, outcomes: Sequence[Outcome], letters: Sequence[DeadLetter]) -> None:
+        key = account_key(self._workspace, self._account)
+        unique = {outcome.command_id: outcome for outcome in outcomes}
+        waiting = [Outgoing(OUTCOMES, key, to_json(outcome)) for outcome in unique.values()]
+        waiting += [Outgoing(DEAD_LETTERS, letter.topic.encode(), to_msgpack(letter)) for letter in letters]
+        self._send(waiting)
 
     def _patiently(self, ask: Callable[[], T]) -> T:
         """Ask the log until it answers: commands that were taken are not dropped because it is away."""
@@ -91,128 +340,8 @@ class Delivery:
                 log_line.warning("log_unavailable", detail=str(error))
                 self._pause(FIRST_WAIT_S)
 
-    def close(self) -> None:
-        """Release everything; what was taken has its outcome."""
-        self._consumer.close()
-        self._directory.close()
-        self._ledger.close()
-        self._publisher.close()
-        self._sink.close()
-
-    def _deliver(self, record: Record, letters: list[DeadLetter]) -> Outcome | None:
-        """One command; None where there is nothing to say (known already, or no command at all)."""
-        if record.value is None:
-            return None
-        try:
-            command = _read_command(record.value)
-        except BadRecord as error:
-            letters.append(self._letter(record, error.reason, error.detail))
-            return None
-        if self._ledger.knows(command.command_id):
-            return None
-        outcome = self._carry_out(command)
-        if outcome.result is Result.FAILED:
-            letters.append(self._letter(record, reason_of(outcome.reason), outcome.answer))
-        return outcome
-
-    def _carry_out(self, command: Command) -> Outcome:
-        entry = self._patiently(lambda: self._directory.find(command.workspace, command.subscriber))
-        if entry is None:
-            return self._outcome(command, Trouble(Reason.UNKNOWN_SUBSCRIBER, lasting=True))
-        change = self._change(command, entry.address)
-        if isinstance(change, Trouble):
-            return self._outcome(command, change)
-        answer, calls = self._asked(change)
-        return self._outcome(command, answer, calls)
-
-    def _change(self, command: Command, address: str) -> Change | Trouble:
-        """What the sink is to make so, or why there is nothing to do."""
-        if command.undoes:
-            return self._undo(command, address)
-        if command.verb not in {Verb.MOVE, Verb.ADD, Verb.REMOVE}:
-            return Trouble(Reason.UNSUPPORTED, lasting=True)
-        if command.max_lists and not self._ledger.may_name(command.listener, command.to_list, command.max_lists):
-            return Trouble(Reason.TOO_MANY_LISTS, lasting=True)
-        add = (command.to_list,) if command.to_list else ()
-        remove = (command.from_list,) if command.from_list else ()
-        return Change(command.command_id, command.subscriber, address, add, remove)
-
-    def _undo(self, command: Command, address: str) -> Change | Trouble:
-        """SEMANTICS 8: revert only what the ledger says was changed, only where no later command touched the list."""
-        changed = self._ledger.to_undo(command.undoes)
-        if not changed:
-            return Trouble(Reason.SUPERSEDED, lasting=True)
-        add = tuple(mark[1:] for mark in changed if mark.startswith("-"))
-        remove = tuple(mark[1:] for mark in changed if mark.startswith("+"))
-        # Whoever is no longer in the list that they were moved to has left by themselves, or was taken out by a person.
-        return Change(command.command_id, command.subscriber, address, add, remove, remove[0] if remove else "")
-
-    def _asked(self, change: Change) -> tuple[Answer, int]:
-        """Ask the sink, again while it says "not now"; the last answer and how often it was asked."""
-        calls = 0
-
-        def ask() -> Answer:
-            nonlocal calls
-            calls += 1
-            return self._sink.apply([change])[0]
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda answer: isinstance(answer, Trouble) and not answer.lasting),
-            stop=lambda state: state.attempt_number >= ATTEMPTS or self._stopping(),
-            wait=_longer_of_asked(tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)),
-            sleep=self._pause,
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
-        )
-        return retrying(ask), calls
-
-    def _outcome(self, command: Command, answer: Answer, calls: int = 0) -> Outcome:
-        if isinstance(answer, Done):
-            result, reason = (Result.APPLIED if answer.changed else Result.ALREADY), ""
-        elif answer.reason in {Reason.SUPERSEDED, Reason.UNSUBSCRIBED}:
-            result, reason = Result.SKIPPED, str(answer.reason)
-        else:
-            result, reason = Result.FAILED, str(answer.reason)
-        changed = answer.changed if isinstance(answer, Done) else ()
-        return Outcome(
-            command_id=command.command_id,
-            workspace=command.workspace,
-            account=command.account,
-            subscriber=command.subscriber,
-            result=result,
-            at_ms=self._now_ms(),
-            reason=reason,
-            answer=answer.answer,
-            changed=changed,
-            calls=calls,
-            listener=command.listener,
-            match_id=command.match_id,
-            verb=command.verb,
-            to_list=command.to_list,
-            from_list=command.from_list,
-            received_at_ms=command.received_at_ms,
-            matched_at_ms=command.matched_at_ms,
-        )
-
-    def _letter(self, record: Record, reason: Reason, detail: str) -> DeadLetter:
-        value = record.value or b""
-        return DeadLetter(
-            reason=reason,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            at_ms=self._now_ms(),
-            detail=detail,
-            workspace=self._workspace,
-            key=record.key,
-            value=value[: DeadLetter.MAX_SAMPLE_BYTES],
-            size=len(value),
-        )
-
-    def _publish(self, outcomes: Sequence[Outcome], letters: Sequence[DeadLetter]) -> None:
+    def _send(self, waiting: Sequence[Outgoing]) -> None:
         """Publish, for as long as it takes: nothing that was done may go without a word."""
-        key = f"{self._workspace}/{self._account}".encode()
-        waiting = [Outgoing(OUTCOMES, key, to_json(outcome)) for outcome in outcomes]
-        waiting += [Outgoing(DEAD_LETTERS, letter.topic.encode(), to_msgpack(letter)) for letter in letters]
         while waiting:
             results = self._publisher.publish(waiting)
             waiting = [record for record, result in zip(waiting, results, strict=True) if isinstance(result, LogError)]
@@ -222,14 +351,3 @@ class Delivery:
             if waiting:
                 log_line.warning("log_unavailable", waiting=len(waiting), detail=str(faults[0]))
                 self._pause(FIRST_WAIT_S)
-
-
-def _longer_of_asked(wait: tenacity.wait.wait_base) -> Callable[[tenacity.RetryCallState], float]:
-    """Our own wait, or the platform's where that is longer."""
-
-    def seconds(state: tenacity.RetryCallState) -> float:
-        answer = state.outcome.result() if state.outcome is not None else None
-        asked = answer.wait_s if isinstance(answer, Trouble) else 0.0
-        return max(wait(state), asked)
-
-    return seconds

@@ -15,10 +15,10 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from segma.contracts.codec import to_json
-from segma.contracts.errors import ConfigError, Problem
 from segma.contracts.reasons import Reason
 from segma.contracts.tokens import normalised_address
-from segma.sinks.base import Answer, Change, Done, Member, Trouble
+from segma.sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
+from segma.sinks.options import Around
 
 _LIST_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 """Names that are files everywhere: no separators, no leading dot."""
@@ -35,46 +35,64 @@ class FileOptions(BaseModel):
     """How long each change takes: to see what a slow platform does."""
 
 
+def make(options: FileOptions, around: Around) -> FileSink:
+    """The sink of an account."""
+    directory = Path(options.directory) if options.directory else around.data / "lists" / around.name
+    return FileSink(directory, delay_ms=options.delay_ms, pause=around.pause)
+
+
 class FileSink:
     """See the module."""
+
+    traits = Traits(batch=1)
 
     def __init__(self, directory: Path, *, delay_ms: int, pause: Callable[[float], None]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._delay_s, self._pause = directory, delay_ms / 1_000, pause
 
-    def apply(self, changes: Sequence[Change]) -> list[Answer]:
+    def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
         """See :meth:`segma.sinks.base.Sink.apply`."""
+        tell({each.change_id: marks for each in changes if (marks := self._marks(each))})
         return [self._apply(change) for change in changes]
 
     def members(self, list_name: str) -> Iterator[Member]:
         """See :meth:`segma.sinks.base.Sink.members`."""
         path = self._path(list_name)
         if path is None or not path.exists():
-            raise ConfigError(
-                [Problem(str(self._directory), list_name, "no such list", "the name of a .txt file there")]
-            )
+            raise NoSuchList(list_name, sorted(each.stem for each in self._directory.glob("*.txt")))
         for address in self._read(path):
             yield Member(address)
 
     def close(self) -> None:
         """Nothing is held."""
 
+    def _marks(self, change: Change) -> tuple[str, ...]:
+        """What would be changed, if all goes well."""
+        address = normalised_address(change.address)
+        put = [f"+{name}" for name in change.add if not self._has(name, address)]
+        return (*put, *(f"-{name}" for name in change.remove if self._has(name, address)))
+
     def _apply(self, change: Change) -> Answer:
         if self._delay_s:
             self._pause(self._delay_s)
-        wrong = [name for name in (*change.add, *change.remove) if self._path(name) is None]
-        if wrong:
-            return Trouble(Reason.BAD_LIST_NAME, lasting=True)
+        if any(self._path(name) is None for name in (*change.add, *change.remove)):
+            return Trouble(Reason.BAD_LIST_NAME, Fate.LASTING)
         address = normalised_address(change.address)
         try:
-            if change.only_if_in and not self._has(change.only_if_in, address):
-                return Trouble(Reason.UNSUBSCRIBED, lasting=True)
+            missing = [name for name in change.add if not self._has(name, address)]
+            if missing and any(self._left(name, address) for name in change.only_if_in):
+                return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING)
             changed = [f"+{name}" for name in change.add if self._put(name, address, member=True)]
             changed += [f"-{name}" for name in change.remove if self._put(name, address, member=False)]
             self._note(change, changed)
         except OSError as error:
-            return Trouble(Reason.RETRIES_EXHAUSTED, lasting=False, answer=error.strerror or "I/O error")
+            return Trouble(Reason.UNREACHABLE, Fate.AWAY, error.strerror or "I/O error")
         return Done(tuple(changed), "written" if changed else "already so")
+
+    def _left(self, name: str, address: str) -> bool:
+        """Whether the list is there, and the person is not in it."""
+        path = self._path(name)
+        return path is not None and path.exists() and not self._has(name, address)
 
     def _path(self, name: str) -> Path | None:
         return self._directory / f"{name}.txt" if _LIST_NAME.fullmatch(name) else None
@@ -114,6 +132,9 @@ class FileSink:
             os.close(directory)
 
     def _note(self, change: Change, changed: Sequence[str]) -> None:
-        line = {"change_id": change.change_id, "subscriber": change.subscriber, "changed": list(changed)}
+        """A line a command; what commands that go together have changed stands with the newest."""
+        ids = change.commands or (change.change_id,)
+        lines = [{"change_id": each, "subscriber": change.subscriber, "changed": list[str]()} for each in ids]
+        lines[-1]["changed"] = list(changed)
         with (self._directory / "calls.ndjson").open("ab") as file:
-            file.write(to_json(line) + b"\n")
+            file.write(b"".join(to_json(line) + b"\n" for line in lines))

@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import collections
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
 
+from segma.contracts.accounts import Intent
 from segma.contracts.codec import json_reader
 from segma.contracts.commands import Outcome, Result
 from segma.contracts.errors import BadRecord
 from segma.contracts.log import Log
-from segma.contracts.topics import OUTCOMES
+from segma.contracts.topics import INTENTS, OUTCOMES
+from segma.sinks.base import Marks
+
+HOUR_MS: Final = 3_600_000
 
 _read: Final[Callable[[bytes], Outcome]] = json_reader(Outcome)
+_read_intent: Final[Callable[[bytes], Intent]] = json_reader(Intent)
+
+
+class _Entry(NamedTuple):
+    subscriber: str
+    result: Result
+    changed: Marks
+
+
+def place(kind: str, name: str) -> str:
+    """How a list (kind empty) or a tag (kind ``t``) is named among a person's places."""
+    return f"{kind}:{name}"
+
+
+def places(changed: Marks) -> dict[str, bool]:
+    """The lists and tags of some marks; True: put in, False: taken out. Fields are none."""
+    found = {}
+    for mark in changed:
+        kind = "t" if mark[0] == "t" else ""
+        sign = mark[len(kind)]
+        if sign in "+-":
+            found[place(kind, mark[len(kind) + 1 :])] = sign == "+"
+    return found
 
 
 class Ledger:
-    """Command id → what it changed; (person, list) → the command that touched it last."""
+    """Command id → what it changed; (person, list or tag) → who touched it last, and whether they are in it by us."""
 
     def __init__(self, log: Log, workspace: str, account: str) -> None:
         self._key = f"{workspace}/{account}".encode()
         self._reader = log.reader(OUTCOMES)
-        self._changed: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._entries: dict[str, _Entry] = {}
         self._last: dict[tuple[str, str], str] = {}
+        self._inside: dict[tuple[str, str], bool] = {}
         self._named: dict[str, set[str]] = {}
+        self._recent: dict[str, collections.deque[int]] = {}
+        self._doubts: dict[str, dict[str, bool]] = {}
         self.follow()
+        self._read_intents(log)
 
     def follow(self) -> None:
         """Take in what has been published since."""
@@ -36,30 +68,107 @@ class Ledger:
                 except BadRecord:
                     continue  # not of ours: outcomes are written by the loop alone
 
+    def _read_intents(self, log: Log) -> None:
+        """What was about to be changed by calls whose outcomes nobody wrote down."""
+        reader = log.reader(INTENTS)
+        while records := reader.poll(5_000):
+            for record in records:
+                if record.key != self._key or record.value is None:
+                    continue
+                try:
+                    intent = _read_intent(record.value)
+                except BadRecord:
+                    continue
+                self._take_intent(intent)
+        reader.close()
+
+    def _take_intent(self, intent: Intent) -> None:
+        for subscriber, marks in intent.people.items():
+            if all(each in self._entries for each in intent.command_ids.get(subscriber, ())):
+                continue
+            # NOTE: the first word counts: a second intent saw what the first call had done already.
+            doubt = self._doubts.setdefault(subscriber, {})
+            for name, inside in places(marks).items():
+                doubt.setdefault(name, not inside)
+
     def add(self, outcome: Outcome) -> None:
-        """Note an outcome; a second one of the same command changes nothing."""
-        if outcome.command_id in self._changed:
+        """Note an outcome. A second one of the same command changes nothing, unless the first had failed."""
+        former = self._entries.get(outcome.command_id)
+        if former is not None and former.result is not Result.FAILED:
             return
-        self._changed[outcome.command_id] = (outcome.subscriber, outcome.changed)
-        if outcome.to_list and outcome.result in {Result.APPLIED, Result.ALREADY}:
-            self._named.setdefault(outcome.listener, set()).add(outcome.to_list)
-        for name in {mark[1:] for mark in outcome.changed} | {outcome.to_list, outcome.from_list} - {""}:
-            self._last[outcome.subscriber, name] = outcome.command_id
+        subscriber, changed = outcome.subscriber, places(outcome.changed)
+        self._entries[outcome.command_id] = _Entry(subscriber, outcome.result, outcome.changed)
+        self._doubts.pop(subscriber, None)
+        if outcome.listener:
+            self._recent.setdefault(outcome.listener, collections.deque()).append(outcome.at_ms)
+        touched = dict.fromkeys(_named_in(outcome))
+        if outcome.result in {Result.APPLIED, Result.ALREADY} and not outcome.undoes:
+            if outcome.to_list:
+                self.name(outcome.listener, outcome.to_list)
+                changed.setdefault(place("", outcome.to_list), True)
+            if outcome.from_list:
+                changed.setdefault(place("", outcome.from_list), False)
+        for name in (*touched, *changed):
+            self._last[subscriber, name] = outcome.command_id
+        for name, inside in changed.items():
+            self._inside[subscriber, name] = inside
+
+    def name(self, listener: str, list_name: str) -> None:
+        """Note that a listener has brought a list about."""
+        self._named.setdefault(listener, set()).add(list_name)
 
     def may_name(self, listener: str, list_name: str, most: int) -> bool:
         """Whether a listener may bring this list about, of at most so many different ones."""
         named = self._named.get(listener, set())
         return list_name in named or len(named) < most
 
+    def moves(self, listener: str, now_ms: int, since_ms: int) -> int:
+        """How many commands of a listener got their outcome within the hour, and since then."""
+        recent = self._recent.get(listener, collections.deque())
+        while recent and recent[0] <= now_ms - HOUR_MS:
+            recent.popleft()
+        return sum(at_ms > since_ms for at_ms in recent) if since_ms else len(recent)
+
     def knows(self, command_id: str) -> bool:
         """Whether the command has an outcome."""
-        return command_id in self._changed
+        return command_id in self._entries
 
-    def to_undo(self, command_id: str) -> tuple[str, ...]:
+    def failed(self, command_id: str) -> bool:
+        """Whether the command failed for good."""
+        entry = self._entries.get(command_id)
+        return entry is not None and entry.result is Result.FAILED
+
+    def overtaken(self, command_id: str, subscriber: str, names: Iterable[str]) -> bool:
+        """Whether a later command has touched one of these places of the person."""
+        return any(self._last.get((subscriber, name), command_id) != command_id for name in names)
+
+    def inside(self, subscriber: str, list_name: str) -> bool | None:
+        """Whether Segma put the person into the list (True) or took them out (False) last; None: neither."""
+        return self._inside.get((subscriber, place("", list_name)))
+
+    def wanted(self, list_name: str) -> dict[str, bool]:
+        """Everybody whom Segma has put into this list (True) or taken out of it (False), as of the newest outcome."""
+        name = place("", list_name)
+        return {subscriber: inside for (subscriber, each), inside in self._inside.items() if each == name}
+
+    def doubt(self, subscriber: str) -> dict[str, bool]:
+        """Where the person was before a call whose outcome was lost: place → whether they were in it."""
+        return self._doubts.get(subscriber, {})
+
+    def to_undo(self, command_id: str) -> Marks:
         """What the command changed and no later command of that person has touched since."""
-        subscriber, changed = self._changed.get(command_id, ("", ()))
-        return tuple(mark for mark in changed if self._last.get((subscriber, mark[1:])) == command_id)
+        entry = self._entries.get(command_id)
+        if entry is None:
+            return ()
+        untouched = {name for name in places(entry.changed) if self._last.get((entry.subscriber, name)) == command_id}
+        return tuple(mark for mark in entry.changed if places((mark,)).keys() & untouched)
 
     def close(self) -> None:
         """Stop following."""
         self._reader.close()
+
+
+def _named_in(outcome: Outcome) -> list[str]:
+    """The lists and the tag that an outcome's command named."""
+    found = [place("", name) for name in (outcome.to_list, outcome.from_list) if name]
+    return [*found, place("t", outcome.tag)] if outcome.tag else found

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from segma.contracts.errors import ConfigError, Problem
-from segma.contracts.installation import Account, Installation
+from segma.contracts.installation import Account, Installation, SecretAt
+from segma.contracts.log import Log
+from segma.sinks import activecampaign, file, hubspot, klaviyo, listmonk, mailchimp, mailman, webhook
 from segma.sinks.base import Sink
-from segma.sinks.file import FileOptions, FileSink
+from segma.sinks.options import Around
+from segma.transport.config import read_secret, wall_clock_ms
 
-SINKS: Final = ("file",)
+
+class Kind(NamedTuple):
+    """A kind of account: the model of its options, and how its sink is made."""
+
+    options: type[BaseModel]
+    make: Callable[[Any, Around], Sink]
+
+
+SINKS: Final[dict[str, Kind]] = {
+    "file": Kind(file.FileOptions, file.make),
+    "mailman": Kind(mailman.MailmanOptions, mailman.make),
+    "mailchimp": Kind(mailchimp.MailchimpOptions, mailchimp.make),
+    "klaviyo": Kind(klaviyo.KlaviyoOptions, klaviyo.make),
+    "activecampaign": Kind(activecampaign.ActivecampaignOptions, activecampaign.make),
+    "hubspot": Kind(hubspot.HubspotOptions, hubspot.make),
+    "listmonk": Kind(listmonk.ListmonkOptions, listmonk.make),
+    "webhook": Kind(webhook.WebhookOptions, webhook.make),
+}
 
 
 def account_of(installation: Installation, name: str) -> tuple[str, str, Account]:
@@ -26,14 +46,27 @@ def account_of(installation: Installation, name: str) -> tuple[str, str, Account
     return workspace, account, found.accounts[account]
 
 
-def sink_of(installation: Installation, name: str, *, data: Path, pause: Callable[[float], None]) -> Sink:
-    """The sink of an account. Raises :class:`ConfigError` with every problem of its options."""
+def sink_of(
+    installation: Installation,
+    name: str,
+    *,
+    data: Path,
+    pause: Callable[[float], None],
+    config: Path = Path("segma.yaml"),
+    log: Log | None = None,
+    now_ms: Callable[[], int] = wall_clock_ms,
+) -> Sink:
+    """The sink of an account. Raises :class:`ConfigError` with every problem of its options.
+
+    ``config``: the installation's file, beside which the secrets are. ``log``: for a sink that publishes.
+    """
     workspace, account, settings = account_of(installation, name)
     where = f"workspaces.{workspace}.accounts.{account}"
     if settings.sink not in SINKS:
         raise ConfigError([Problem(where, "sink", f"`{settings.sink}`", f"one of {', '.join(SINKS)}")])
+    kind = SINKS[settings.sink]
     try:
-        options = FileOptions.model_validate(settings.options)
+        options = kind.options.model_validate(settings.options)
     except ValidationError as error:
         raise ConfigError(
             [
@@ -41,5 +74,11 @@ def sink_of(installation: Installation, name: str, *, data: Path, pause: Callabl
                 for fault in error.errors(include_input=False)
             ]
         ) from None
-    directory = Path(options.directory) if options.directory else data / "lists" / workspace / account
-    return FileSink(directory, delay_ms=options.delay_ms, pause=pause)
+
+    def secret(at: SecretAt, field: str) -> str:
+        return read_secret(at, beside=config, field=f"{where}.options.{field}").decode("utf-8", "replace")
+
+    try:
+        return kind.make(options, Around(name, data, pause, now_ms, secret, log))
+    except ValueError as error:
+        raise ConfigError([Problem(where, "options", str(error), "see docs/sinks.md")]) from None

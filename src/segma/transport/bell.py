@@ -23,12 +23,15 @@ class Bell:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._path = directory / f"{os.getpid()}-{next(_numbers)}"
+        name = f"{os.getpid()}-{next(_numbers)}"
+        self._path, hidden = directory / name, directory / f".{name}"
         # A bell of this name is left over from a process that had our id and was killed.
-        self._path.unlink(missing_ok=True)
-        os.mkfifo(self._path)
-        # NOTE: opened for both ends, so that it never reads as closed when the last writer is gone.
-        self._fd = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+        hidden.unlink(missing_ok=True)
+        os.mkfifo(hidden)
+        # NOTE: opened for both ends, so that it never reads as closed when the last writer is gone; and hung up where
+        # it can be seen only then: a ringer takes down a bell that nobody has open.
+        self._fd = os.open(hidden, os.O_RDWR | os.O_NONBLOCK)
+        hidden.replace(self._path)
         # NOTE: `select` takes no descriptor above 1,023; a process with many topics, sockets and segments has such.
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLIN)
@@ -54,6 +57,8 @@ def ring(directory: Path) -> None:
     except FileNotFoundError:
         return
     for name in names:
+        if name.startswith("."):
+            continue
         path = directory / name
         try:
             fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK)

@@ -1,0 +1,244 @@
+"""HubSpot: contacts in manual lists, changed in bulk by their record ids.
+
+Kept apart here: a 200 with an id under ``recordIdsMissing`` did nothing for that person; 207 carries each one's own
+fate; only MANUAL and SNAPSHOT lists take members; 423 is a lock, not a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from segma.contracts.installation import SecretAt
+from segma.contracts.reasons import Reason
+from segma.contracts.tokens import normalised_address
+from segma.sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
+from segma.sinks.desired import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from segma.sinks.http import Http, Reply, refused, usual
+from segma.sinks.names import Names
+from segma.sinks.options import Around, Options, SafeUrl
+
+HUNDRED: Final = 100
+"""Inputs of one batch call."""
+CONTACTS: Final = "0-1"
+"""The object type of contacts."""
+QUOTAS: Final = {"all": [(100, 10_000)], "search": [(5, 1_000)]}
+"""Of the free tier; a paid one is named in the account's options. Trust the headers, not the table."""
+OPTED_OUT: Final = "hs_email_optout"
+
+
+class HubspotOptions(Options):
+    """``key``: a private app's token with the scopes of lists and contacts, read and write."""
+
+    key: SecretAt
+    url: SafeUrl = "https://api.hubapi.com"
+    token_field: str = "segma_token"  # noqa: S105
+
+
+def make(options: HubspotOptions, around: Around) -> ListSink:
+    """The sink of an account."""
+    headers = {"Authorization": f"Bearer {around.secret(options.key, 'key')}"}
+    http = around.http(options, options.url, headers, quotas=QUOTAS, connections=4, judge=judge)
+    return ListSink(Hubspot(http, options.token_field))
+
+
+def judge(reply: Reply) -> Trouble | None:
+    """423: too much at once on one object; it passes."""
+    if reply.status in {423, 477}:
+        return Trouble(Reason.THROTTLED, Fate.AWAY, f"{reply.status}", wait_s=2.0)
+    return usual(reply)
+
+
+class Hubspot:
+    """The calls."""
+
+    most = 1_000
+
+    def __init__(self, http: Http, token_field: str) -> None:
+        self._http, self._token_field = http, token_field
+        self.traits = Traits(batch=1_000, fields=True, token_link=f"{{{{ contact.{token_field} }}}}")
+        self._lists = Names(self._search, self._make_list)
+
+    def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
+        """Contacts by address, then their lists by record, a hundred at a time."""
+        found: dict[str, dict[str, Any]] = {}
+        names = sorted({"email", OPTED_OUT, self._token_field, *(name for each in changes for name, _ in each.fields)})
+        for each in self._http.together(lambda some: self._read(some, names), _hundreds(changes)):
+            found |= each
+        ids = [str(each["id"]) for each in found.values()]
+        memberships: dict[str, set[str]] = {}
+        if lists:
+            for part in self._http.together(self._memberships, _hundreds(ids)):
+                memberships |= part
+        numbers = {name: number for name in lists if (number := self._lists.find(name))}
+        seen: list[Seen | Trouble] = []
+        for change in changes:
+            contact = found.get(normalised_address(change.address))
+            inside = memberships.get(str(contact["id"]), set()) if contact else set()
+            seen.append(_seen(contact, {name for name, number in numbers.items() if number in inside}))
+        return seen
+
+    def _read(self, changes: Sequence[Change], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        body = {
+            "idProperty": "email",
+            "inputs": [{"id": each} for each in sorted({normalised_address(each.address) for each in changes})],
+            "properties": list(names),
+            "propertiesWithHistory": [],
+        }
+        reply = self._answer(self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body))
+        return {normalised_address(str(each["properties"].get("email"))): each for each in _results(reply)}
+
+    def _memberships(self, ids: Sequence[str]) -> dict[str, set[str]]:
+        body = {"inputs": [{"objectTypeId": CONTACTS, "recordId": each} for each in ids]}
+        reply = self._answer(self._http.ask("POST", "/crm/v3/lists/records/memberships/batch/read", body))
+        return {
+            str(each["recordId"]): {str(of["listId"]) for of in each["recordListMemberships"]}
+            for each in _results(reply)
+        }
+
+    def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
+        """Upserts, a hundred at a time; an invalid address refuses its whole hundred, which is then halved."""
+        found: list[str | Trouble] = []
+        for some in _hundreds(changes):
+            properties = [{"firstname": each.name} if each.name else {} for each in some]
+            found.extend(self._upsert([each.address for each in some], properties))
+        return found
+
+    def _upsert(self, addresses: Sequence[str], properties: Sequence[Mapping[str, str]]) -> list[str | Trouble]:
+        inputs = [
+            {"id": normalised_address(address), "idProperty": "email", "properties": dict(each)}
+            for address, each in zip(addresses, properties, strict=True)
+        ]
+        reply = self._http.ask("POST", "/crm/v3/objects/contacts/batch/upsert", {"inputs": inputs})
+        if not reply.ok:
+            if len(addresses) == 1:
+                return [refused(reply)]
+            half = len(addresses) // 2
+            first = self._upsert(addresses[:half], properties[:half])
+            return [*first, *self._upsert(addresses[half:], properties[half:])]
+        ids = {normalised_address(str(each["properties"].get("email"))): str(each["id"]) for each in _results(reply)}
+        lost = Trouble(Reason.REFUSED_BY_PLATFORM, Fate.LASTING, "207, not among the results")
+        return [ids.get(normalised_address(each)) or lost for each in addresses]
+
+    def exists(self, list_name: str) -> bool:
+        """Asked, not remembered."""
+        return bool(self._lists.fresh(list_name))
+
+    def forget(self, list_name: str) -> None:
+        """It vanished."""
+        self._lists.forget(list_name)
+
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """Who is in already is ignored by the platform."""
+        return self._change("add", list_name, self._lists.made(list_name), people)
+
+    def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """Who is not in is ignored by the platform."""
+        number = self._lists.find(list_name)
+        if not number:
+            raise ListGone
+        return self._change("remove", list_name, number, people)
+
+    def _change(self, verb: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[Fault]:
+        ids = [one.person for one in people]
+        reply = self._http.ask("PUT", f"/crm/v3/lists/{number}/memberships/{verb}", ids)
+        if reply.status == 404 and not self._lists.fresh(list_name):
+            raise ListGone
+        if not reply.ok:
+            raise BatchRefused(f"{reply.status}")
+        missing = set(map(str, reply.object().get("recordIdsMissing") or []))
+        # NOTE: a 200 that did nothing for these: they vanished since they were looked up, so they are looked up again.
+        vanished = Trouble(Reason.REFUSED_BY_PLATFORM, Fate.PASSING, "record missing")
+        return [vanished if one.person in missing and verb == "add" else None for one in people]
+
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+        """Contacts have no tags."""
+        return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
+
+    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+        """A property, which must have been made in HubSpot's settings."""
+        faults: list[Fault] = []
+        for some in _hundreds(people):
+            answers = self._upsert([one.change.address for one in some], [dict(one.change.fields) for one in some])
+            faults.extend(each if isinstance(each, Trouble) else None for each in answers)
+        return faults
+
+    def members(self, list_name: str) -> Iterator[Member]:
+        """Record ids page by page, then who they are."""
+        number = self._lists.fresh(list_name) if list_name else ""
+        if not number:
+            raise NoSuchList(list_name, self._lists.known())
+        after = ""
+        while True:
+            query = {"limit": str(HUNDRED), **({"after": after} if after else {})}
+            reply = self._answer(self._http.ask("GET", f"/crm/v3/lists/{number}/memberships", query=query))
+            ids = [str(each["recordId"]) for each in _results(reply)]
+            if ids:
+                body = {
+                    "inputs": [{"id": each} for each in ids],
+                    "properties": ["email", "firstname", OPTED_OUT],
+                    "propertiesWithHistory": [],
+                }
+                page = self._answer(self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body))
+                for each in _results(page):
+                    properties = each["properties"]
+                    yield Member(
+                        properties.get("email") or "", properties.get("firstname") or "", _standing(properties)
+                    )
+            after = str(((reply.object().get("paging") or {}).get("next") or {}).get("after") or "")
+            if not after:
+                return
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+    def _search(self, name: str) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        offset = 0
+        while True:
+            body: dict[str, Any] = {"processingTypes": ["MANUAL", "SNAPSHOT"], "count": HUNDRED, "offset": offset}
+            if name:
+                body["query"] = name
+            reply = self._answer(self._http.ask("POST", "/crm/v3/lists/search", body, bucket="search")).object()
+            found |= {str(each["name"]): str(each["listId"]) for each in reply["lists"]}
+            if not reply.get("hasMore") or name in found:
+                return found
+            offset = int(reply["offset"])
+
+    def _make_list(self, name: str) -> str:
+        body = {"name": name, "objectTypeId": CONTACTS, "processingType": "MANUAL"}
+        reply = self._http.ask("POST", "/crm/v3/lists", body)
+        if not reply.ok:
+            raise ListRefused(f"{reply.status}")
+        return str(reply.object()["list"]["listId"])
+
+    @staticmethod
+    def _answer(reply: Reply) -> Reply:
+        """A reading that was refused: nothing was done, and nobody is at fault."""
+        if not reply.ok:
+            raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{reply.status}"))
+        return reply
+
+
+def _hundreds(items: Sequence[Any]) -> list[Sequence[Any]]:
+    return [items[start : start + HUNDRED] for start in range(0, len(items), HUNDRED)]
+
+
+def _results(reply: Reply) -> list[dict[str, Any]]:
+    results = reply.object().get("results")
+    if not isinstance(results, list):
+        raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, "no results"))
+    return results
+
+
+def _standing(properties: Mapping[str, Any]) -> Standing:
+    return Standing.LEFT if properties.get(OPTED_OUT) == "true" else Standing.ACTIVE
+
+
+def _seen(contact: Mapping[str, Any] | None, lists: set[str]) -> Seen:
+    if contact is None:
+        return Seen()
+    properties = contact["properties"]
+    fields = {name: value for name, value in properties.items() if isinstance(value, str)}
+    return Seen(str(contact["id"]), _standing(properties), frozenset(lists), fields=fields)

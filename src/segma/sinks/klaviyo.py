@@ -1,0 +1,244 @@
+"""Klaviyo: profiles in lists, changed in bulk by their ids; the answer is 204 both ways.
+
+Kept apart here: the relationship calls change no consent, while the subscription jobs do (one un-subscribes globally
+who is not in the list, the other clears suppressions): none of those is ever sent.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from segma.contracts.installation import SecretAt
+from segma.contracts.reasons import Reason
+from segma.contracts.tokens import normalised_address
+from segma.sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
+from segma.sinks.desired import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from segma.sinks.http import Http, Reply, refused, usual, waits_s
+from segma.sinks.names import Names
+from segma.sinks.options import Around, Options, SafeUrl
+
+REVISION: Final = "2026-07-15"
+MEDIA: Final = "application/vnd.api+json"
+PAGE: Final = 100
+"""People of one search and of one page."""
+TAGS: Final = "segma_tags"
+"""Klaviyo has no tags on profiles: a list property, appended to and taken from by the platform itself."""
+QUOTAS: Final = {
+    "memberships": [(10, 1_000), (150, 60_000)],
+    "profiles": [(75, 1_000), (700, 60_000)],
+    "lists": [(75, 1_000), (700, 60_000)],
+}
+"""As published: burst and steady, of each call by itself."""
+GONE: Final = frozenset({404})
+
+
+class KlaviyoOptions(Options):
+    """``key``: a private key with ``lists`` and ``profiles``, read and write."""
+
+    key: SecretAt
+    url: SafeUrl = "https://a.klaviyo.com"
+    revision: str = REVISION
+    token_field: str = "segma_token"  # noqa: S105
+
+
+def make(options: KlaviyoOptions, around: Around) -> ListSink:
+    """The sink of an account."""
+    headers = {"Authorization": f"Klaviyo-API-Key {around.secret(options.key, 'key')}", "revision": options.revision}
+    http = around.http(options, options.url, headers, quotas=QUOTAS, connections=4, judge=judge)
+    return ListSink(Klaviyo(http, options.token_field))
+
+
+def judge(reply: Reply) -> Trouble | None:
+    """410: the revision was retired; 415: our media type was: both wait for a person."""
+    if reply.status in {410, 415}:
+        return Trouble(Reason.REFUSED_BY_PLATFORM, Fate.FATAL, f"{reply.status}, revision")
+    if reply.status == 429:
+        return Trouble(Reason.THROTTLED, Fate.AWAY, "429", wait_s=max(waits_s(reply), 1.0))
+    return usual(reply)
+
+
+class Klaviyo:
+    """The calls."""
+
+    most = 1_000
+
+    def __init__(self, http: Http, token_field: str) -> None:
+        self._http = http
+        self.traits = Traits(
+            batch=1_000, tags=True, fields=True, token_link=f"{{{{ person|lookup:'{token_field}'|default:'' }}}}"
+        )
+        self._lists = Names(self._read_lists, self._make_list)
+
+    def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
+        """Profiles by address, then who of them is in each list, a hundred at a time."""
+        addresses = [normalised_address(change.address) for change in changes]
+        hundreds = [addresses[start : start + PAGE] for start in range(0, len(addresses), PAGE)]
+        found: dict[str, dict[str, Any]] = {}
+        query = {"fields[profile]": "email,properties,subscriptions", "additional-fields[profile]": "subscriptions"}
+        find = functools.partial(self._find, "/api/profiles", "profiles", query)
+        for profiles in self._http.together(find, hundreds):
+            found |= profiles
+        inside: dict[str, set[str]] = {}
+        for name in sorted(lists):
+            number = self._lists.find(name)
+            if number:
+                of = {"fields[profile]": "email"}
+                find = functools.partial(self._find, f"/api/lists/{number}/profiles", "lists", of)
+                asked = self._http.together(find, hundreds)
+                inside[name] = {address for each in asked for address in each}
+        return [_seen(found.get(each), {name for name in inside if each in inside[name]}) for each in addresses]
+
+    def _find(
+        self, path: str, bucket: str, query: Mapping[str, str], addresses: Sequence[str]
+    ) -> dict[str, dict[str, Any]]:
+        filtered = {
+            **query,
+            "filter": f"any(email,{json.dumps(addresses, ensure_ascii=False)})",
+            "page[size]": str(PAGE),
+        }
+        reply = self._http.ask("GET", path, query=filtered, media=MEDIA, bucket=bucket)
+        if reply.status == 404:
+            return {}
+        return {normalised_address(str(each["attributes"].get("email"))): each for each in _data(reply)}
+
+    def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
+        """An upsert each: it subscribes nobody to anything."""
+        return self._http.together(self._enrol, changes)
+
+    def _enrol(self, change: Change) -> str | Trouble:
+        attributes = {"email": change.address, **({"first_name": change.name} if change.name else {})}
+        reply = self._import({"type": "profile", "attributes": attributes})
+        if reply.status == 409:
+            errors = reply.object().get("errors") or [{}]
+            return str(errors[0].get("meta", {}).get("duplicate_profile_id", "")) or refused(reply)
+        return str(reply.object()["data"]["id"]) if reply.ok else refused(reply)
+
+    def exists(self, list_name: str) -> bool:
+        """Asked, not remembered."""
+        return bool(self._lists.fresh(list_name))
+
+    def forget(self, list_name: str) -> None:
+        """It vanished."""
+        self._lists.forget(list_name)
+
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """Consent stays what it is."""
+        return self._change("POST", list_name, self._lists.made(list_name), people)
+
+    def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """Neutral: "will not impact consent", as the vendor says."""
+        number = self._lists.find(list_name)
+        if not number:
+            raise ListGone
+        return self._change("DELETE", list_name, number, people)
+
+    def _change(self, method: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[Fault]:
+        body = {"data": [{"type": "profile", "id": one.person} for one in people]}
+        path = f"/api/lists/{number}/relationships/profiles"
+        reply = self._http.ask(method, path, body, media=MEDIA, bucket="memberships")
+        if reply.ok:
+            return [None] * len(people)
+        if reply.status == 404 and not self._lists.fresh(list_name):
+            raise ListGone
+        if len(people) > 1:
+            raise BatchRefused(f"{reply.status}")
+        # NOTE: a 404 with the list still there is the profile's: it is looked for again.
+        return [refused(reply)._replace(fate=Fate.PASSING if reply.status == 404 else Fate.LASTING)]
+
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+        """Append to, or take from, the list property."""
+        patch = {"append" if on else "unappend": {TAGS: tag}}
+        return self._http.together(lambda one: self._write(one, {}, {"patch_properties": patch}), people)
+
+    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+        """Properties; a new one needs no declaration."""
+        return self._http.together(lambda one: self._write(one, dict(one.change.fields), None), people)
+
+    def _write(self, one: One, properties: Mapping[str, str], meta: Mapping[str, Any] | None) -> Fault:
+        data: dict[str, Any] = {"type": "profile", "attributes": {"email": one.change.address}}
+        if properties:
+            data["attributes"]["properties"] = dict(properties)
+        if meta:
+            data["meta"] = meta
+        reply = self._import(data)
+        return None if reply.ok else refused(reply)
+
+    def _import(self, data: Mapping[str, Any]) -> Reply:
+        return self._http.ask("POST", "/api/profile-import", {"data": data}, media=MEDIA, bucket="profiles")
+
+    def members(self, list_name: str) -> Iterator[Member]:
+        """Page by page, with what each consented to."""
+        number = self._lists.fresh(list_name) if list_name else ""
+        if not number:
+            raise NoSuchList(list_name, self._lists.known())
+        query = {
+            "page[size]": str(PAGE),
+            "fields[profile]": "email,first_name,subscriptions",
+            "additional-fields[profile]": "subscriptions",
+        }
+        for each in self._pages(f"/api/lists/{number}/profiles", query):
+            attributes = each["attributes"]
+            yield Member(attributes.get("email") or "", attributes.get("first_name") or "", _standing(attributes))
+
+    def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+        cursor = ""
+        while True:
+            asked = {**query, **({"page[cursor]": cursor} if cursor else {})}
+            reply = self._http.ask("GET", path, query=asked, media=MEDIA, bucket="lists")
+            yield from _data(reply)
+            # NOTE: of the link to the next page only the cursor is taken: a key goes to no address out of an answer.
+            link = (reply.object().get("links") or {}).get("next") or ""
+            cursor = parse_qs(urlsplit(str(link)).query).get("page[cursor]", [""])[0]
+            if not cursor:
+                return
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+    def _read_lists(self, name: str) -> Mapping[str, str]:
+        query = {"fields[list]": "name", "page[size]": "10"}
+        if name and not set(name) & set("\"'\\"):
+            query["filter"] = f'equals(name,"{name}")'
+        return {str(each["attributes"]["name"]): str(each["id"]) for each in self._pages("/api/lists", query)}
+
+    def _make_list(self, name: str) -> str:
+        body = {"data": {"type": "list", "attributes": {"name": name}}}
+        reply = self._http.ask("POST", "/api/lists", body, media=MEDIA, bucket="lists")
+        if not reply.ok:
+            raise ListRefused(f"{reply.status}")
+        return str(reply.object()["data"]["id"])
+
+
+def _data(reply: Reply) -> list[dict[str, Any]]:
+    data = reply.object().get("data") if reply.ok else None
+    if not isinstance(data, list):
+        raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{reply.status}, no data"))
+    return data
+
+
+def _standing(attributes: Mapping[str, Any]) -> Standing:
+    """What the email channel says; a suppression by the person themselves is a leaving too."""
+    email = ((attributes.get("subscriptions") or {}).get("email") or {}).get("marketing") or {}
+    reasons = {str(each.get("reason", "")) for each in email.get("suppression") or []}
+    if email.get("consent") == "UNSUBSCRIBED" or reasons & {"USER_SUPPRESSED", "UNSUBSCRIBE", "SPAM_COMPLAINT"}:
+        return Standing.LEFT
+    return Standing.UNDELIVERABLE if reasons else Standing.ACTIVE
+
+
+def _seen(profile: Mapping[str, Any] | None, lists: set[str]) -> Seen:
+    if profile is None:
+        return Seen()
+    attributes = profile["attributes"]
+    properties = attributes.get("properties") or {}
+    return Seen(
+        str(profile["id"]),
+        _standing(attributes),
+        frozenset(lists),
+        tags=frozenset(map(str, properties.get(TAGS) or [])),
+        fields={name: value for name, value in properties.items() if isinstance(value, str)},
+    )

@@ -1,0 +1,67 @@
+"""What an account's options have in common, and what a sink is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from segma.contracts.installation import DurationMs, SecretAt
+from segma.contracts.log import Log
+from segma.sinks.http import Http, Judge, Limits, usual
+from segma.sinks.pace import Pace, Quota
+
+
+def _safe_url(url: str) -> str:
+    """Only where a key cannot be read on the way: https, or this machine."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}):
+        raise ValueError("an https address (http only on this machine)")
+    if parts.username or parts.password or parts.query or parts.fragment or not parts.hostname:
+        raise ValueError("an address of host and path alone: keys stand in options of their own")
+    return url
+
+
+SafeUrl = Annotated[str, AfterValidator(_safe_url)]
+
+
+class Options(BaseModel):
+    """The options of every account reached over HTTP."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quotas: dict[str, list[tuple[Annotated[int, Field(gt=0)], DurationMs]]] = {}
+    """Instead of the platform's published quotas: bucket → so many calls in such a time, such as ``[100, 10s]``."""
+    timeout: DurationMs = 20_000
+    """How long the platform may be silent within a call; a whole call may take three times as long."""
+
+
+class Around(NamedTuple):
+    """What a sink is made from beside its options. ``name``: workspace/account; ``secret`` reads one, for a field."""
+
+    name: str
+    data: Path
+    pause: Callable[[float], None]
+    now_ms: Callable[[], int]
+    secret: Callable[[SecretAt, str], str]
+    log: Log | None = None
+
+    def http(
+        self,
+        options: Options,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        quotas: Mapping[str, Sequence[Quota]],
+        connections: int = 1,
+        judge: Judge = usual,
+    ) -> Http:
+        """The account's connections, with its pace kept under the data."""
+        path = self.data / f"pace.{self.name.replace('/', '.')}.db"
+        pace = Pace({**quotas, **options.quotas}, path=path, now_ms=self.now_ms, pause=self.pause)
+        silent_s = options.timeout / 1_000
+        limits = Limits(min(5.0, silent_s), silent_s, 3 * silent_s, connections)
+        return Http(url, headers, pace=pace, now_ms=self.now_ms, limits=limits, judge=judge)

@@ -1,0 +1,57 @@
+"""What a command's end is written as: its outcome, its dead letter. Pure."""
+
+from __future__ import annotations
+
+from segma.contracts.commands import Command, Outcome, Result
+from segma.contracts.log import Record
+from segma.contracts.reasons import Reason
+from segma.contracts.rows import DeadLetter
+from segma.sinks.base import Answer, Done
+
+
+def outcome_of(command: Command, answer: Answer, *, calls: int, at_ms: int) -> Outcome:
+    """The outcome of a command that has its last answer."""
+    if isinstance(answer, Done):
+        result, reason = (Result.APPLIED if answer.changed else Result.ALREADY), ""
+    elif answer.reason in {Reason.SUPERSEDED, Reason.UNSUBSCRIBED}:
+        result, reason = Result.SKIPPED, str(answer.reason)
+    else:
+        result, reason = Result.FAILED, str(answer.reason)
+    return Outcome(
+        command_id=command.command_id,
+        workspace=command.workspace,
+        account=command.account,
+        subscriber=command.subscriber,
+        result=result,
+        at_ms=at_ms,
+        reason=reason,
+        answer=answer.answer,
+        changed=answer.changed,
+        calls=calls,
+        listener=command.listener,
+        match_id=command.match_id,
+        verb=command.verb,
+        to_list=command.to_list,
+        from_list=command.from_list,
+        received_at_ms=command.received_at_ms,
+        matched_at_ms=command.matched_at_ms,
+        tag=command.tag,
+        undoes=command.undoes,
+    )
+
+
+def letter_of(record: Record, reason: Reason, detail: str, *, workspace: str, at_ms: int) -> DeadLetter:
+    """The dead letter of a record of an account's topic."""
+    value = record.value or b""
+    return DeadLetter(
+        reason=reason,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        at_ms=at_ms,
+        detail=detail,
+        workspace=workspace,
+        key=record.key,
+        value=value[: DeadLetter.MAX_SAMPLE_BYTES],
+        size=len(value),
+    )

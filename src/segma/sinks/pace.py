@@ -1,0 +1,86 @@
+"""An account's pace: no more calls in a window than the platform allows, over restarts too.
+
+The calls made are kept in a small database of the process (pyrate-limiter's bucket, written before each call), so a
+process that is killed and started again still knows them. Windows are a little longer than the platform's: its clock
+looks at a call when it arrives, ours when it leaves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from pyrate_limiter import Rate, RateItem, SQLiteBucket
+from pyrate_limiter.abstracts import Decision
+
+from segma.contracts.reasons import Reason
+from segma.sinks.base import Fate, Trouble
+from segma.sinks.desired import Halt
+
+SLACK: Final = 0.03
+"""By how much our windows are longer: what a call may be under way."""
+SLACK_MS: Final = 150
+LONGEST_WAIT_S: Final = 30.0
+"""A longer wait (a daily quota) is handed to the loop, which waits where it can be stopped and paused."""
+
+Quota = tuple[int, int]
+"""So many calls in so many milliseconds."""
+
+
+class Pace:
+    """The buckets of an account, by name. Safe to share between the threads of one process."""
+
+    def __init__(
+        self,
+        quotas: Mapping[str, Sequence[Quota]],
+        *,
+        path: Path,
+        now_ms: Callable[[], int],
+        pause: Callable[[float], None],
+    ) -> None:
+        self._now_ms, self._pause, self._lock = now_ms, pause, threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._buckets = {
+            name: SQLiteBucket.init_from_file(
+                [Rate(calls, _longer(window_ms)) for calls, window_ms in rates], table=f"pace_{name}", db_path=str(path)
+            )
+            for name, rates in quotas.items()
+            if rates
+        }
+        self._leaked_ms = 0
+
+    def take(self, bucket: str) -> None:
+        """Wait until one more call is allowed, and count it. Raises :class:`Halt` where that would take very long."""
+        limiter = self._buckets.get(bucket)
+        if limiter is None:
+            return
+        with self._lock:
+            while wait_ms := self._missing(limiter, bucket):
+                if wait_ms > LONGEST_WAIT_S * 1_000:
+                    raise Halt(Trouble(Reason.THROTTLED, Fate.AWAY, "the account's quota is used up", wait_ms / 1_000))
+                self._pause(wait_ms / 1_000)
+
+    def close(self) -> None:
+        """Release the database."""
+        for bucket in self._buckets.values():
+            bucket.close()  # type: ignore[no-untyped-call]
+
+    def _missing(self, limiter: SQLiteBucket, bucket: str) -> int:
+        """0: the call is counted. Else how many milliseconds are missing until it could be."""
+        now_ms = self._now_ms()
+        if now_ms - self._leaked_ms > 60_000:
+            self._leaked_ms = now_ms
+            for each in self._buckets.values():
+                each.leak(now_ms)
+        decision = limiter.put_decision(RateItem(bucket, now_ms))
+        if not isinstance(decision, Decision):  # NOTE: an awaitable, from buckets that are not this one
+            raise TypeError(type(decision).__name__)
+        if decision.allowed:
+            return 0
+        return max(int(decision.retry_after_ms or 0), 1)
+
+
+def _longer(window_ms: int) -> int:
+    return round(window_ms * (1 + SLACK)) + SLACK_MS
