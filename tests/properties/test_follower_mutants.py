@@ -21,7 +21,7 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
         "if log_time_ms - event.occurred_at_ms > self._max_delay_ms",
         "if log_time_ms - event.occurred_at_ms >= self._max_delay_ms",
     ),
-    "an event still within the lateness is let go": ("occurred_at_ms < oldest_ms", "occurred_at_ms <= oldest_ms"),
+    "an event still within the lateness is let go": ("at_ms < oldest_ms", "at_ms <= oldest_ms"),
     "a deadline does not count as the newest time": (
         "times = [match.matched_at_ms for match in fired]",
         "times: list[int] = []",
@@ -35,12 +35,12 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
         "timeline.tail = ()",
     ),
     "of equal times the last to come is first": (
-        "bisect_left(entries, place, key=lambda entry: entry.event.place)",
+        "bisect_left(entries, event.place, key=_place)",
         "bisect_left(entries, event.occurred_at_ms, key=lambda entry: entry.event.occurred_at_ms)",
     ),
     "ids do not part equal orders": (
-        "if not entries or place > entries[-1].event.place",
-        "if not entries or place[:2] >= entries[-1].event.place[:2]",
+        "or event.place > newest.place",
+        "or event.place[:2] >= newest.place[:2]",
     ),
 }
 

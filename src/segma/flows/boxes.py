@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from segma.contracts.codec import replaced
 from segma.contracts.events import Event
 from segma.flows.language.compile import Key
 from segma.flows.language.paths import frozen
@@ -59,7 +60,7 @@ def bounded(tables: Tables, boxes: Sequence[Box], max_runs: int) -> tuple[Sequen
     if not gone:
         return boxes, 0
     return [
-        box._replace(runs=tuple(run for run in box.runs if _pair(tables, run, box.key) not in gone)) for box in boxes
+        replaced(box, runs=tuple(run for run in box.runs if _pair(tables, run, box.key) not in gone)) for box in boxes
     ], len(gone)
 
 
@@ -77,4 +78,4 @@ def _order(pair: Pair) -> tuple[Any, ...]:
 
 
 def _keyed(box: Box, variable: int, value: str | None) -> Box:
-    return box._replace(key=(*box.key[:variable], value, *box.key[variable + 1 :]))
+    return replaced(box, key=(*box.key[:variable], value, *box.key[variable + 1 :]))

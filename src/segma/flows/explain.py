@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from segma.contracts.codec import replaced
 from segma.contracts.events import Event
 from segma.flows.language.model import Listener, Not, Step, Times
 from segma.flows.language.words import exact
@@ -37,7 +38,7 @@ def explain(listener: Listener, events: Iterable[Event], *, final_ms: int | None
     matches: list[Match] = []
     for event in events:
         session = extended(session, event, gap_ms=session_gap_ms)
-        state, found = machine.apply(state._replace(subscriber=event.subscriber), event, session)
+        state, found = machine.apply(replaced(state, subscriber=event.subscriber), event, session)
         matches.extend(found)
         seen.append(event)
     if final_ms is not None:

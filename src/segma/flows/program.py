@@ -9,13 +9,14 @@ import operator
 from collections.abc import Sequence
 from typing import Final
 
+from segma.contracts.codec import replaced
 from segma.contracts.events import Event
 from segma.flows.boxes import bounded, boxes_for, shown_values, without_idle
 from segma.flows.language.compile import Key
 from segma.flows.language.model import Listener, Not, Repeat
 from segma.flows.language.model import Scope as Sharing
 from segma.flows.language.paths import frozen, is_number
-from segma.flows.runs import Box, Finished, Run, Standing, Taken, best, thinned
+from segma.flows.runs import Box, Finished, Run, Standing, best, thinned
 from segma.flows.tables import Facts, Guards, Opening, Slot, Tables, Tests, marked_by, noted_by
 from segma.flows.trace import Tell, Told, Turn, tell_nothing
 
@@ -43,7 +44,7 @@ class Program(Tables):
         finished: list[Finished] = []
         for box in standing.boxes:
             runs, done = self._fired(box.runs, now_ms)
-            boxes.append(box._replace(runs=tuple(runs)))
+            boxes.append(replaced(box, runs=tuple(runs)))
             finished.extend(done)
         finished.sort(key=lambda each: (each.at_ms, each.run.preference))
         return self._settled(standing, boxes, finished)
@@ -244,7 +245,7 @@ class Program(Tables):
         for guard, test in self.spoilers[run.slot]:
             if facts.fits(test, run, key):
                 spoiled |= 1 << guard.number
-        return run if spoiled == run.spoiled else run._replace(spoiled=spoiled)
+        return run if spoiled == run.spoiled else replaced(run, spoiled=spoiled)
 
     def _described(self, facts: Facts) -> bool:
         return any(facts.plain(test) for test in self.tests)
@@ -284,7 +285,7 @@ class Program(Tables):
                 return
             slot, run = self.slots[index], self.empty_run
             if index or session:
-                run = run._replace(slot=index, session=session)
+                run = replaced(run, slot=index, session=session)
             if slot.until is not None and facts.fits(slot.until, run, key):
                 continue
             if fitting := self._fitting(slot, run, facts, key):
@@ -313,7 +314,7 @@ class Program(Tables):
     def _forked(self, run: Run, slot: Slot, member: int, facts: Facts) -> list[Run]:
         """The run with the event, once for the loop again and once for each slot reachable behind it."""
         event, step = facts.event, slot.step
-        events = (*run.events, Taken(event.occurred_at_ms, event.order, event.event_id, event.action, step.number))
+        events = (*run.events, facts.taken(step.number))
         noted = noted_by(run.noted, slot, event) if slot.notes else run.noted
         taken = run.taken | 1 << step.number
         repeats, total, filled = run.repeats + 1, run.total, run.filled

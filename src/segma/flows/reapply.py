@@ -10,42 +10,20 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
-from typing import ClassVar, Final, NamedTuple
+from typing import Final
 
-from segma.contracts.codec import Value, msgpack_reader, replaced, to_msgpack, written
+from segma.contracts.codec import replaced, to_json, to_msgpack
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
 from segma.flows.matcher import Machine, Match, State, StoredMatch, Version, from_stored, to_stored
+from segma.flows.runs import Place
 from segma.flows.sessions import Session, SessionChange, changes, extended
+from segma.flows.states import Applied, Entry, StoredEntry, StoredTimeline, read_timeline
+
+__all__ = ["Applied", "Follower", "Timeline"]
 
 DEFAULT_MAX_EVENTS: Final = 2_000
 """Events kept per subscriber for re-application; past it the oldest are final and ``overflowed`` counts them."""
-
-
-class Applied(NamedTuple):
-    """What an event, or the passing of time, changed.
-
-    ``reason``: ``late`` or ``duplicate`` where the event was not matched, else None. ``session``: the one that the
-    event fell into, None where it was not matched. Retractions come before matches.
-    ``amended``: matches that stand (the same events, so the same id) with another share of the events to the steps.
-    ``sessions``: those that began or that a late event changed; not the one that an event in order only extended.
-    """
-
-    reason: Reason | None = None
-    session: Session | None = None
-    retractions: tuple[Match, ...] = ()
-    matches: tuple[Match, ...] = ()
-    amended: tuple[Match, ...] = ()
-    sessions: tuple[SessionChange, ...] = ()
-
-
-class _Entry(NamedTuple):
-    """An event with the state and session before it, and the matches that applying it made."""
-
-    event: Event
-    state: State
-    session: Session | None
-    made: tuple[Match, ...]
 
 
 class Timeline:
@@ -60,6 +38,7 @@ class Timeline:
         "known",
         "newest_ms",
         "overflowed",
+        "recalled",
         "session",
         "state",
         "tail",
@@ -69,7 +48,7 @@ class Timeline:
         self.state = state
         """After the last event, no time passed since."""
         self.session: Session | None = None
-        self.entries: list[_Entry] = []
+        self.entries: list[Entry] = []
         self.known: set[str] = set()
         """The ids of :attr:`entries`."""
         self.gone: dict[str, int] = {}
@@ -82,34 +61,11 @@ class Timeline:
         self.tail: tuple[Match, ...] = ()
         """The matches that only the log time has made so far."""
         self.newest_ms: int | None = None
-        self.floor: tuple[int, int, str] | None = None
+        self.floor: Place | None = None
         """The place of the newest event that is no longer kept: nothing can be put before it."""
         self.overflowed = 0
-
-
-class _StoredEntry(Value, frozen=True):
-    event: Event
-    state: bytes
-    session: Session | None
-    made: tuple[StoredMatch, ...]
-
-
-class _StoredTimeline(Value, frozen=True):
-    SCHEMA: ClassVar[int] = 1
-
-    state: bytes
-    session: Session | None
-    entries: tuple[_StoredEntry, ...]
-    clock_ms: int | None
-    tail: tuple[StoredMatch, ...]
-    newest_ms: int | None
-    floor: tuple[int, int, str] | None
-    overflowed: int
-    gone: tuple[tuple[str, int], ...] = ()
-    schema: int = written(1)
-
-
-_read_timeline = msgpack_reader(_StoredTimeline)
+        self.recalled = True
+        """Whether the sessions in :attr:`entries` are known behind the first: after a restart they are not yet."""
 
 
 class Follower:
@@ -134,8 +90,10 @@ class Follower:
         """The timeline of somebody of whom nothing is known."""
         return Timeline(self._machine.start(subscriber))
 
-    def put(self, timeline: Timeline, event: Event, *, log_time_ms: int) -> Applied:
-        """Put an event in its place. ``log_time_ms``: when the log took it.
+    def put(
+        self, timeline: Timeline, event: Event, *, log_time_ms: int, source: bytes | Event | None = None
+    ) -> Applied:
+        """Put an event in its place. ``log_time_ms``: when the log took it; ``source``: the JSON that it came as.
 
         An event whose id is known is a duplicate, unless it brings the verdict on a click that was provisional, or
         that a click which counted was a machine's.
@@ -144,17 +102,20 @@ class Follower:
         if event.event_id in timeline.gone:
             return Applied(Reason.DUPLICATE)
         if event.event_id in timeline.known:
-            known = next(index for index, entry in enumerate(entries) if entry.event.event_id == event.event_id)
-            if not _is_news(entries[known].event, event):
+            known = next(index for index, entry in enumerate(entries) if entry.event_id == event.event_id)
+            before = entries[known].event
+            if not _is_news(before, event):
                 return Applied(Reason.DUPLICATE)
-            return self._reapplied(timeline, known, known + 1, _judged(entries[known].event, event))
+            judged = _judged(before, event)
+            return self._reapplied(timeline, known, known + 1, judged, judged)
         if self._is_late(timeline, event, log_time_ms):
             return Applied(Reason.LATE)
-        place = event.place
-        if not entries or place > entries[-1].event.place:
-            return self._reapplied(timeline, len(entries), len(entries), event)
-        index = bisect_left(entries, place, key=lambda entry: entry.event.place)
-        return self._reapplied(timeline, index, index, event)
+        newest = entries[-1] if entries else None
+        # PERF: most events come in order, and most of those with a later time: no place is made for them.
+        if newest is None or event.occurred_at_ms > newest.at_ms or event.place > newest.place:
+            return self._appended(timeline, event, source or event)
+        index = bisect_left(entries, event.place, key=_place)
+        return self._reapplied(timeline, index, index, event, source or event)
 
     def advance(self, timeline: Timeline, now_ms: int) -> Applied:
         """Let log time pass: fire the deadlines at or before ``now_ms``."""
@@ -176,18 +137,27 @@ class Follower:
 
     def encode(self, timeline: Timeline) -> bytes:
         """The timeline as bytes."""
-        machine = self._machine
-        entries = tuple(
-            _StoredEntry(entry.event, machine.encode(entry.state), entry.session, tuple(map(to_stored, entry.made)))
-            for entry in timeline.entries
-        )
+        # PERF: most events change no state, so neighbours share one, and it is written once.
+        states: list[State] = []
+        entries: list[StoredEntry] = []
+        for entry in timeline.entries:
+            if not states or entry.state is not states[-1]:
+                states.append(entry.state)
+            source = entry.source
+            if isinstance(source, Event):
+                source = to_json(source)
+            made = tuple([to_stored(match) for match in entry.made]) if entry.made else ()
+            entries.append(StoredEntry(source, entry.event_id, entry.at_ms, entry.order, len(states) - 1, made))
+        if not states or timeline.state is not states[-1]:
+            states.append(timeline.state)
         return to_msgpack(
-            _StoredTimeline(
-                machine.encode(timeline.state),
+            StoredTimeline(
+                tuple([self._machine.encode(state) for state in states]),
+                timeline.entries[0].session if timeline.entries else timeline.session,
                 timeline.session,
-                entries,
+                tuple(entries),
                 timeline.clock_ms,
-                tuple(map(to_stored, timeline.tail)),
+                tuple([to_stored(match) for match in timeline.tail]),
                 timeline.newest_ms,
                 timeline.floor,
                 timeline.overflowed,
@@ -200,17 +170,21 @@ class Follower:
 
         ``promoted``: versions whose matches so far were a shadow's. Raises ``BadRecord``.
         """
-        stored: _StoredTimeline = _read_timeline(data)
+        stored = read_timeline(data)
         machine = self._machine
-        timeline = Timeline(machine.decode(stored.state, promoted=promoted))
+        states = [machine.decode(state, promoted=promoted) for state in stored.states]
+        timeline = Timeline(states[-1])
         timeline.session = stored.session
-        timeline.entries = [
-            _Entry(
-                entry.event, machine.decode(entry.state, promoted=promoted), entry.session, self._still_here(entry.made)
+        session = stored.prior
+        for entry in stored.entries:
+            made = self._still_here(entry.made) if entry.made else ()
+            before = states[entry.state]
+            timeline.entries.append(
+                Entry(entry.source, entry.event_id, entry.at_ms, entry.order, before, session, made)
             )
-            for entry in stored.entries
-        ]
-        timeline.known = {entry.event.event_id for entry in timeline.entries}
+            session = None
+        timeline.recalled = len(timeline.entries) < 2
+        timeline.known = {entry.event_id for entry in timeline.entries}
         timeline.gone = dict(stored.gone)
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
         timeline.tail = self._still_here(stored.tail)
@@ -223,7 +197,7 @@ class Follower:
     def expires_ms(self, timeline: Timeline) -> int | None:
         """The log time after which :meth:`let_go` has something to do."""
         if timeline.entries:
-            return timeline.entries[-1].event.occurred_at_ms + self._max_delay_ms
+            return timeline.entries[-1].at_ms + self._max_delay_ms
         if timeline.gone:
             return max(timeline.gone.values()) + 2 * self._max_delay_ms
         return None
@@ -234,9 +208,9 @@ class Follower:
         Their ids are kept as long again, for what is sent again under another time.
         """
         entries = timeline.entries
-        if entries and log_time_ms - entries[-1].event.occurred_at_ms > self._max_delay_ms:
-            timeline.floor = entries[-1].event.place
-            self._remember(timeline, [entry.event for entry in entries])
+        if entries and log_time_ms - entries[-1].at_ms > self._max_delay_ms:
+            timeline.floor = entries[-1].place
+            self._remember(timeline, entries)
             timeline.entries = []
         if not timeline.entries and all(
             log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.gone.values()
@@ -253,74 +227,132 @@ class Follower:
             return True
         return timeline.newest_ms is not None and timeline.newest_ms - event.occurred_at_ms > self._lateness_ms
 
-    def _reapplied(self, timeline: Timeline, first: int, rest: int, event: Event) -> Applied:
-        """Apply ``event`` at index ``first``, then again the entries from ``rest`` on."""
-        entries = timeline.entries
-        before = [match for entry in entries[first:] for match in entry.made] + list(timeline.tail)
-        if first < len(entries):
-            state, session = entries[first].state, entries[first].session
-        else:
-            state, session = timeline.state, timeline.session
-        again = [event, *(entry.event for entry in entries[rest:])]
-        prior, in_order = session, first == len(entries)
-        sessions = () if in_order else _sessions(timeline, first)
-        del entries[first:]
+    def _appended(self, timeline: Timeline, event: Event, source: bytes | Event) -> Applied:
+        """Apply an event behind all others: once, to the newest state."""
+        before, state = timeline.session, timeline.state
+        own = extended(before, event, gap_ms=self._session_gap_ms)
+        after, made = self._machine.apply(state, event, own)
+        timeline.entries.append(_entry(event, source, state, before, made))
         timeline.known.add(event.event_id)
-        own: Session | None = None
-        for each in again:
-            into = extended(session, each, gap_ms=self._session_gap_ms)
-            after, made = self._machine.apply(state, each, into)
-            entries.append(_Entry(each, state, session, made))
-            state, session = after, into
-            own = own or into
-        timeline.state, timeline.session = state, session
-        timeline.advanced, timeline.tail = state, ()
+        timeline.session = own
+        sessions = _SAME if before is not None and own.session_id == before.session_id else (SessionChange(own),)
+        if timeline.tail or after.due_ms is not None:
+            told = timeline.tail
+            self._newest(timeline, after)
+            now = (*made, *timeline.tail)
+            self._grow_old(timeline, timeline.tail)
+            return Applied(None, own, _missing(told, now), _missing(now, told), _changed(told, now), sessions)
+        timeline.state = timeline.advanced = after
+        self._grow_old(timeline, ())
+        return Applied(None, own, (), made, (), sessions)
+
+    def _reapplied(self, timeline: Timeline, first: int, rest: int, event: Event, source: bytes | Event) -> Applied:
+        """Apply ``event`` at index ``first``, then again the entries from ``rest`` on.
+
+        Where applying again has come to the very state that was there, the answers from there on are those of before.
+        """
+        self._recall(timeline)
+        old, gap_ms = timeline.entries[first:], self._session_gap_ms
+        sessions, prior = _sessions(timeline, first), old[0].session
+        timeline.known.add(event.event_id)
+        own = extended(prior, event, gap_ms=gap_ms)
+        state, made = self._machine.apply(old[0].state, event, own)
+        again, session = [_entry(event, source, old[0].state, prior, made)], own
+        told = [match for entry in old[: rest - first] for match in entry.made]
+        now, settled = list(made), False
+        for each in old[rest - first :]:
+            settled = settled or (state is each.state and not self._machine.minds_sessions)
+            again_event = each.event
+            into = extended(session, again_event, gap_ms=gap_ms)
+            if settled:
+                again.append(_moved(each, each.state, session, each.made))
+            else:
+                after, made = self._machine.apply(state, again_event, into)
+                again.append(_moved(each, state, session, made))
+                told.extend(each.made)
+                now.extend(made)
+                state = after
+            session = into
+        timeline.entries[first:] = again
+        timeline.session = session
+        if not settled:
+            told.extend(timeline.tail)
+            self._newest(timeline, state)
+            now.extend(timeline.tail)
+        changed = changes((prior, *sessions), (prior, *_sessions(timeline, first)))
+        self._grow_old(timeline, timeline.tail)
+        return Applied(None, own, _missing(told, now), _missing(now, told), _changed(told, now), changed)
+
+    def _recall(self, timeline: Timeline) -> None:
+        """Find the sessions of the entries again: they follow from the first one's and the events."""
+        if timeline.recalled:
+            return
+        session, entries = timeline.entries[0].session, timeline.entries
+        for index, entry in enumerate(entries):
+            entries[index] = _moved(entry, entry.state, session, entry.made)
+            session = extended(session, entry.event, gap_ms=self._session_gap_ms)
+        timeline.recalled = True
+
+    def _newest(self, timeline: Timeline, state: State) -> None:
+        """This is the state after the last event; what log time does to it comes after."""
+        timeline.state = timeline.advanced = state
+        timeline.tail = ()
         if timeline.clock_ms is not None:
             timeline.advanced, timeline.tail = self._machine.advance(state, timeline.clock_ms)
-        now = [match for entry in entries[first:] for match in entry.made] + list(timeline.tail)
-        changed: tuple[SessionChange, ...] = ()
-        if not in_order:
-            changed = changes((prior, *sessions), (prior, *_sessions(timeline, first)))
-        elif own is not None and (prior is None or own.session_id != prior.session_id):
-            changed = (SessionChange(own),)
-        self._grow_old(timeline, timeline.tail)
-        return Applied(None, own, _missing(before, now), _missing(now, before), _changed(before, now), changed)
 
     def _grow_old(self, timeline: Timeline, fired: Sequence[Match]) -> None:
         """Move the newest time on, and let go of what is older than the lateness, or more than is kept."""
         entries = timeline.entries
         times = [match.matched_at_ms for match in fired]
         if entries:
-            times.append(entries[-1].event.occurred_at_ms)
+            times.append(entries[-1].at_ms)
         if timeline.newest_ms is not None:
             times.append(timeline.newest_ms)
         if not times:
             return
         timeline.newest_ms = max(times)
         oldest_ms = timeline.newest_ms - self._lateness_ms
-        gone = 0
-        while gone < len(entries) and entries[gone].event.occurred_at_ms < oldest_ms:
+        gone, count = 0, len(entries)
+        while gone < count and entries[gone].at_ms < oldest_ms:
             gone += 1
-        over = len(entries) - gone - self._max_events
+        over = count - gone - self._max_events
         if over > 0:
             timeline.overflowed += over
             gone += over
         if gone:
-            timeline.floor = entries[gone - 1].event.place
-            self._remember(timeline, [entry.event for entry in entries[:gone]])
+            self._recall(timeline)
+            timeline.floor = entries[gone - 1].place
+            self._remember(timeline, entries[:gone])
             del entries[:gone]
 
-    def _remember(self, timeline: Timeline, events: Sequence[Event]) -> None:
+    def _remember(self, timeline: Timeline, entries: Sequence[Entry]) -> None:
         """Keep the ids of events that are let go for as long as a repetition could still count."""
         newest_ms = timeline.newest_ms or 0
-        for event in events:
-            timeline.known.discard(event.event_id)
-            timeline.gone[event.event_id] = event.occurred_at_ms
+        for entry in entries:
+            timeline.known.discard(entry.event_id)
+            timeline.gone[entry.event_id] = entry.at_ms
         while timeline.gone:
             oldest, at_ms = next(iter(timeline.gone.items()))
             if len(timeline.gone) <= self._max_events and newest_ms - at_ms <= self._max_delay_ms:
                 return
             del timeline.gone[oldest]
+
+
+_SAME: Final[tuple[SessionChange, ...]] = ()
+
+
+def _place(entry: Entry) -> Place:
+    return entry.place
+
+
+def _entry(
+    event: Event, source: bytes | Event, state: State, session: Session | None, made: tuple[Match, ...]
+) -> Entry:
+    return Entry(source, event.event_id, event.occurred_at_ms, event.order, state, session, made)
+
+
+def _moved(entry: Entry, state: State, session: Session | None, made: tuple[Match, ...]) -> Entry:
+    return Entry(entry.source, entry.event_id, entry.at_ms, entry.order, state, session, made)
 
 
 def _sessions(timeline: Timeline, first: int) -> tuple[Session | None, ...]:
@@ -346,13 +378,17 @@ def _judged(before: Event, verdict: Event) -> Event:
     )
 
 
-def _missing(matches: Iterable[Match], others: Iterable[Match]) -> tuple[Match, ...]:
+def _missing(matches: Sequence[Match], others: Sequence[Match]) -> tuple[Match, ...]:
     """The matches whose ids the others lack."""
+    if not matches or not others:
+        return tuple(matches)
     ids = {match.match_id for match in others}
     return tuple(match for match in matches if match.match_id not in ids)
 
 
-def _changed(before: Iterable[Match], now: Iterable[Match]) -> tuple[Match, ...]:
+def _changed(before: Sequence[Match], now: Sequence[Match]) -> tuple[Match, ...]:
     """The matches that were there before with other evidence."""
+    if not before:
+        return ()
     steps = {match.match_id: match.steps for match in before}
     return tuple(match for match in now if steps.get(match.match_id, match.steps) != match.steps)

@@ -6,10 +6,13 @@ stands in it; what is the same for all stands in the listener (:mod:`segma.flows
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from segma.contracts.codec import Packed, replaced
 
 
-class Taken(NamedTuple):
+class Taken(Packed, frozen=True):
     """An event in a run: its place in the stream (the first three fields), its action, the number of its step."""
 
     at_ms: int
@@ -18,11 +21,18 @@ class Taken(NamedTuple):
     action: str
     step: int
 
+    @property
+    def place(self) -> Place:
+        """Its place in the stream."""
+        return (self.at_ms, self.order, self.event_id)
 
+
+Version = tuple[str, int]
+"""A listener's name and its version."""
 Place = tuple[int, int, str]
 
 
-class Run(NamedTuple):
+class Run(Packed, frozen=True):
     """One run. ``slot`` is the index of the pending step among the listener's steps; their number means that it waits
     for the deadline of the last ``not``.
     """
@@ -53,27 +63,27 @@ class Run(NamedTuple):
     @property
     def start(self) -> Place:
         """The place of the first event."""
-        return self.events[0][:3]
+        return self.events[0].place
 
     @property
     def last(self) -> Place:
         """The place of the last event."""
-        return self.events[-1][:3]
+        return self.events[-1].place
 
     @property
     def preference(self) -> tuple[Any, ...]:
         """The less, the better, of runs that are finished at once (SEMANTICS 3.4, and 5 where the events are the
         same): the oldest first event, the most events, the earliest events, the earliest steps.
         """
-        places = tuple(event[:3] for event in self.events)
+        places = tuple(event.place for event in self.events)
         return (places[0], -len(places), places, tuple(event.step for event in self.events))
 
     @property
     def future(self) -> tuple[Any, ...]:
         """All that what is still to come can depend on. Of two runs with an equal future one can never win."""
         return (
-            self.events[0][:3],
-            self.events[-1][:3],
+            self.events[0].place,
+            self.events[-1].place,
             self.anchor,
             self.slot,
             self.repeats,
@@ -92,10 +102,10 @@ class Run(NamedTuple):
         """The place that the pending step's ``within`` and ``after`` count from: of the event taken before it; in an
         ``all_of`` that has begun, of the event before its first member (or that member, where none was before).
         """
-        return self.events[max(len(self.events) - 1 - self.filled.bit_count(), 0)][:3]
+        return self.events[max(len(self.events) - 1 - self.filled.bit_count(), 0)].place
 
 
-class Box(NamedTuple):
+class Box(Packed, frozen=True):
     """The machine of one combination of correlated values (SEMANTICS 3, *Correlation by same_as is scope*).
 
     ``key``: per variable its value, frozen; None stands for every value not seen yet. ``seen``: per first ``not`` the
@@ -107,7 +117,7 @@ class Box(NamedTuple):
     seen: tuple[int | None, ...] = ()
 
 
-class Standing(NamedTuple):
+class Standing(Packed, frozen=True):
     """Where one listener stands with one subscriber. ``boxes`` empty: nothing but the empty box.
 
     ``last_ms``: when it last matched (for ``repeat``); ``dropped``: runs dropped over the bound.
@@ -118,7 +128,30 @@ class Standing(NamedTuple):
     dropped: int = 0
 
 
-class Finished(NamedTuple):
+class SharedRun(Packed, frozen=True):
+    """One run of several listeners that begin alike (:mod:`segma.flows.tree`).
+
+    ``who``: bit n is set for the tree's listener n. ``node``: the tree's node reached. ``noted``: what the node's steps
+    note, in order.
+    """
+
+    who: int
+    node: int
+    events: tuple[Taken, ...]
+    noted: tuple[Any, ...] = ()
+
+
+class SharedStanding(Packed, frozen=True):
+    """Where a tree stands with one subscriber. ``runs``: by their first event; of one first event the bits differ.
+
+    ``dropped``: pairs of a listener's bit and how many of its runs were dropped over the bound.
+    """
+
+    runs: tuple[SharedRun, ...] = ()
+    dropped: tuple[tuple[int, int], ...] = ()
+
+
+class Finished(Packed, frozen=True):
     """A completed run: at what time, and whether an event or a deadline completed it."""
 
     run: Run
@@ -146,3 +179,14 @@ def thinned(runs: list[Run]) -> list[Run]:
         if other is None or run.preference < other.preference:
             kept[future] = run
     return runs if len(kept) == len(runs) else list(kept.values())
+
+
+def inherited(version: Version, found: Mapping[Version, Standing], here: Collection[Version]) -> Standing:
+    """A version's standing: its own, and when versions of its listener that are gone last matched."""
+    own = found.get(version, Standing())
+    gone = [standing for other, standing in found.items() if other not in here]
+    if not gone:
+        return own
+    lasts = [each.last_ms for each in (own, *gone) if each.last_ms is not None]
+    dropped = own.dropped + sum(each.dropped for each in gone)
+    return replaced(own, last_ms=max(lasts, default=None), dropped=dropped)

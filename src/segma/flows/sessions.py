@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from segma.contracts.events import Event
 from segma.flows.purchases import DERIVED, SIMILAR
+from segma.flows.states import Session, SessionChange
+
+__all__ = ["Session", "SessionChange", "changes", "extended"]
 
 DEFAULT_GAP_MS = 30 * 60_000
-
-
-class Session(NamedTuple):
-    """A session up to and including the event that was put in last.
-
-    ``session_id``: 32 hexadecimal digits, made of the subscriber and the first event's id, so the same history always
-    names its sessions alike.
-    """
-
-    session_id: str
-    started_at_ms: int
-    last_at_ms: int
-    events: int
-    landing_path: str = ""
-    """Of the first page viewed in it."""
-    campaign: str = ""
-    """The first one that an event of it names."""
-
-    @property
-    def duration_ms(self) -> int:
-        """From the first event to the last so far."""
-        return self.last_at_ms - self.started_at_ms
 
 
 def extended(session: Session | None, event: Event, *, gap_ms: int) -> Session:
@@ -58,13 +38,6 @@ def _landing(event: Event) -> str:
 def _campaign(event: Event) -> str:
     campaign = event.properties.get("campaign")
     return campaign if isinstance(campaign, str) else ""
-
-
-class SessionChange(NamedTuple):
-    """A session as it stands now, and the ids of sessions that it took in (or that it was called before)."""
-
-    session: Session
-    joined: tuple[str, ...] = ()
 
 
 def changes(before: Iterable[Session | None], now: Iterable[Session | None]) -> tuple[SessionChange, ...]:

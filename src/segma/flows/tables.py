@@ -11,7 +11,7 @@ from segma.flows.language.compile import Key, Scope, Test, compile_condition
 from segma.flows.language.model import Condition, Listener, Not, Op, Reference, Step, Times
 from segma.flows.language.model import Scope as Sharing
 from segma.flows.language.paths import Values, frozen, values_at
-from segma.flows.runs import Box, Run, Standing
+from segma.flows.runs import Box, Run, Standing, Taken
 from segma.flows.sessions import Session
 
 Guards = tuple[tuple[Not, Test], ...]
@@ -55,7 +55,7 @@ class Slot:
 class Facts:
     """What one event is to all listeners: each condition's plain half is judged once."""
 
-    __slots__ = ("_known", "event", "opened", "session")
+    __slots__ = ("_known", "_taken", "event", "opened", "session")
 
     def __init__(self, event: Event, session: Session) -> None:
         self.event = event
@@ -63,6 +63,15 @@ class Facts:
         self.opened: dict[Opening, Standing] = {}
         """What opening a first run comes to, by the way in which listeners begin."""
         self._known: dict[int, bool] = {}
+        self._taken: Taken | None = None
+
+    def taken(self, step: int) -> Taken:
+        """The event as the one that a step took."""
+        taken = self._taken
+        if taken is None or taken.step != step:
+            event = self.event
+            taken = self._taken = Taken(event.occurred_at_ms, event.order, event.event_id, event.action, step)
+        return taken
 
     def plain(self, test: Test) -> bool:
         """Whether the event fits, its correlations aside."""
@@ -273,6 +282,20 @@ def _actions(tests: Iterable[Test]) -> frozenset[str] | None:
             return None
         found |= test.actions
     return frozenset(found)
+
+
+def minds_sessions(listener: Listener) -> bool:
+    """Whether a listener asks anything of sessions."""
+    asked = [
+        condition
+        for element in listener.sequence
+        for condition in (element.conditions() if isinstance(element, Step) else (element.condition,))
+    ]
+    return listener.scope is Sharing.SESSION or any(map(_minds_session, asked))
+
+
+def _minds_session(condition: Condition) -> bool:
+    return bool(condition.session) or any(map(_minds_session, condition.any_of))
 
 
 def scope_of(listener: Listener) -> Scope:

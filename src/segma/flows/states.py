@@ -1,0 +1,162 @@
+"""What is known of one subscriber, as values, and as it is stored. Nothing here decides anything.
+
+NOTE: these classes stay Python where the rules around them are compiled: msgspec reads their annotations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from segma.contracts.codec import Packed, Value, json_reader, msgpack_reader, written
+from segma.contracts.events import Event
+from segma.contracts.reasons import Reason
+from segma.flows.matches import Match, StoredMatch
+from segma.flows.runs import Place, SharedStanding, Standing, Taken
+
+
+class Session(Packed, frozen=True):
+    """A session up to and including the event that was put in last.
+
+    ``session_id``: 32 hexadecimal digits, made of the subscriber and the first event's id, so the same history always
+    names its sessions alike.
+    """
+
+    session_id: str
+    started_at_ms: int
+    last_at_ms: int
+    events: int
+    landing_path: str = ""
+    """Of the first page viewed in it."""
+    campaign: str = ""
+    """The first one that an event of it names."""
+
+    @property
+    def duration_ms(self) -> int:
+        """From the first event to the last so far."""
+        return self.last_at_ms - self.started_at_ms
+
+
+class SessionChange(Packed, frozen=True):
+    """A session as it stands now, and the ids of sessions that it took in (or that it was called before)."""
+
+    session: Session
+    joined: tuple[str, ...] = ()
+
+
+class State(Packed, frozen=True):
+    """One subscriber's state. ``standings``: by listener; one without runs or memory is absent.
+
+    ``due_ms``: the earliest deadline of all, None if nothing waits. ``shared``: by tree, of listeners that begin alike.
+    """
+
+    subscriber: str
+    standings: Mapping[int, Standing] = {}
+    due_ms: int | None = None
+    shared: Mapping[int, SharedStanding] = {}
+
+
+class StoredRun(Packed, frozen=True):
+    """``who``: bit n, the least first, for listener n of the state's ``together``. ``noted``: step, path, value."""
+
+    who: bytes
+    events: tuple[Taken, ...]
+    noted: tuple[tuple[int, str, Any], ...] = ()
+
+
+class StoredState(Value, frozen=True):
+    """The bytes of a state: per listener its name, version, earliest deadline and standing.
+
+    ``together``: the names and versions of the listeners that ``runs`` are of; ``dropped`` counts by their places.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    subscriber: str
+    standings: tuple[tuple[str, int, Standing], ...]
+    together: tuple[tuple[str, int], ...] = ()
+    runs: tuple[StoredRun, ...] = ()
+    dropped: tuple[tuple[int, int], ...] = ()
+    schema: int = written(1)
+
+
+read_state: Final[Callable[[bytes], StoredState]] = msgpack_reader(StoredState)
+
+
+class Applied(Packed, frozen=True):
+    """What an event, or the passing of time, changed.
+
+    ``reason``: ``late`` or ``duplicate`` where the event was not matched, else None. ``session``: the one that the
+    event fell into, None where it was not matched. Retractions come before matches.
+    ``amended``: matches that stand (the same events, so the same id) with another share of the events to the steps.
+    ``sessions``: those that began or that a late event changed; not the one that an event in order only extended.
+    """
+
+    reason: Reason | None = None
+    session: Session | None = None
+    retractions: tuple[Match, ...] = ()
+    matches: tuple[Match, ...] = ()
+    amended: tuple[Match, ...] = ()
+    sessions: tuple[SessionChange, ...] = ()
+
+
+class Entry(Packed, frozen=True):
+    """An event with the state and session before it, and the matches that applying it made.
+
+    ``source``: the event, or the JSON that it came as. PERF: the JSON takes a third of the memory, is stored as it is,
+    and is read again only where a late event comes before it.
+    """
+
+    source: bytes | Event
+    event_id: str
+    at_ms: int
+    order: int
+    state: State
+    session: Session | None
+    made: tuple[Match, ...]
+
+    @property
+    def event(self) -> Event:
+        """The event."""
+        source = self.source
+        return source if isinstance(source, Event) else read_event(source)
+
+    @property
+    def place(self) -> Place:
+        """The event's place in the subscriber's order."""
+        return (self.at_ms, self.order, self.event_id)
+
+
+read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
+
+
+class StoredEntry(Packed, frozen=True):
+    """``state``: the place of the state before it among the timeline's ``states``."""
+
+    source: bytes
+    event_id: str
+    at_ms: int
+    order: int
+    state: int
+    made: tuple[StoredMatch, ...] = ()
+
+
+class StoredTimeline(Value, frozen=True):
+    """``states``: each different one once, the newest last. ``prior``: the session before the first entry."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    states: tuple[bytes, ...]
+    prior: Session | None
+    session: Session | None
+    entries: tuple[StoredEntry, ...]
+    clock_ms: int | None
+    tail: tuple[StoredMatch, ...]
+    newest_ms: int | None
+    floor: Place | None
+    overflowed: int
+    gone: tuple[tuple[str, int], ...] = ()
+    schema: int = written(1)
+
+
+read_timeline: Final[Callable[[bytes], StoredTimeline]] = msgpack_reader(StoredTimeline)
