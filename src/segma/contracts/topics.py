@@ -6,6 +6,7 @@ import zlib
 from typing import Final
 
 from segma.contracts.codec import Value
+from segma.contracts.installation import Installation
 
 DAY_MS: Final = 86_400_000
 
@@ -46,12 +47,12 @@ def moves_topic(workspace: str, account: str) -> str:
     return f"moves.{workspace}.{account}"
 
 
-def fixed_topics(partitions: int = DEFAULT_PARTITIONS) -> list[Topic]:
+def fixed_topics(partitions: int = DEFAULT_PARTITIONS, retention_ms: int = 30 * DAY_MS) -> list[Topic]:
     """Every topic that does not depend on the accounts."""
     return [
-        Topic(BEACONS, partitions),
-        Topic(EVENTS, partitions),
-        Topic(ROWS, partitions),
+        Topic(BEACONS, partitions, retention_ms),
+        Topic(EVENTS, partitions, retention_ms),
+        Topic(ROWS, partitions, retention_ms),
         Topic(OUTCOMES, 1, retention_ms=90 * DAY_MS),
         Topic(SUBSCRIBERS, 1, compacted=True, retention_ms=0),
         Topic(LISTENERS, 1, compacted=True, retention_ms=0),
@@ -59,9 +60,18 @@ def fixed_topics(partitions: int = DEFAULT_PARTITIONS) -> list[Topic]:
     ]
 
 
-def account_topic(workspace: str, account: str) -> Topic:
+def account_topic(workspace: str, account: str, retention_ms: int = 30 * DAY_MS) -> Topic:
     """The topic of one account's commands."""
-    return Topic(moves_topic(workspace, account), 1)
+    return Topic(moves_topic(workspace, account), 1, retention_ms)
+
+
+def topics_of(installation: Installation) -> list[Topic]:
+    """Every topic of an installation."""
+    accounts = [(name, own) for name, each in installation.workspaces.items() for own in each.accounts]
+    return [
+        *fixed_topics(installation.partitions, installation.retention),
+        *(account_topic(name, own, installation.retention) for name, own in accounts),
+    ]
 
 
 def subscriber_key(workspace: str, subscriber: str) -> bytes:
