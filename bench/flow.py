@@ -24,7 +24,7 @@ from segma.cli.output import err
 from segma.contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
 from segma.contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
 from segma.contracts.log import Log, Outgoing
-from segma.contracts.topics import BEACONS, ROWS, account_topic, fixed_topics
+from segma.contracts.topics import BEACONS, ROWS, account_topics, fixed_topics
 from segma.transport import open_log
 from segma.transport.config import Settings
 
@@ -76,7 +76,7 @@ def prepare(home: Path, count: int) -> Log:
         "    sites: {shop: {key: shop-key}}\n    accounts: {mailbox: {sink: file}}\n"
     )
     log = open_log(Settings(data=home / "data"))
-    log.ensure([*fixed_topics(), account_topic("demo", "mailbox")])
+    log.ensure([*fixed_topics(), *account_topics("demo", "mailbox")])
     publisher, batch = log.publisher(), list[Outgoing]()
     with Progress(console=err, transient=True) as progress:
         task = progress.add_task("writing beacons", total=count)

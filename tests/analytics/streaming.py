@@ -109,7 +109,7 @@ class Killing:
         self.loader.wait(60)
 
     def run(self, seed: int, people: int, kills: int, told: Callable[[str], None] = lambda _: None) -> int:
-        """Stream, kill so many times (by turns the server and the loader), and stop the loader; how many rows were written."""
+        """Stream, kill so many times (by turns the server and the loader), and stop; how many rows were written."""
         written, done = [0], threading.Event()
 
         def write() -> None:

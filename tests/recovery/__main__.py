@@ -52,7 +52,7 @@ def _killed(home: Path, broker: Broker, targets: list[str], chance: random.Rando
             each.rounds.put(len(targets))
         interrupted = kill_at_random(world, targets, people, chance, rest_s=1.0, say=say)
         assert interrupted * 2 >= len(targets), f"only {interrupted} of {len(targets)} kills interrupted work"
-        return interrupted, judge(world, people, len(targets) + 1, patience_s=300)
+        return interrupted, judge(world, people, [len(targets), *range(len(targets))], patience_s=300)
 
 
 def _broker_killed(
@@ -63,7 +63,7 @@ def _broker_killed(
         world.start(*PROCESSES)
         people = walked(world)
         kill_broker(world, broker, people, chance, times=times, away_s=away_s, say=say)
-        figures = judge(world, people, times + 1, patience_s=300)
+        figures = judge(world, people, [times + 1, *range(times + 1)], patience_s=300)
         return sum(each.refused for each in people), figures
 
 

@@ -45,6 +45,16 @@ def await_in_flight(world: World, target: str, people: list[People], sent: int) 
     raise AssertionError(f"round {sent} neither went through nor was seen at work: {world.said(target)}")
 
 
+def await_followed(world: World, people: list[People], sent: int) -> None:
+    """Wait until ``sent`` rounds of everybody's have come out of the flow."""
+    until = time.monotonic() + SILENCE_S
+    while time.monotonic() < until:
+        if all(each.walked == sent for each in people) and not in_flight(world, world.flows[0], people):
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError(f"round {sent} did not come out of the flow: {world.said(world.flows[0])}")
+
+
 def kill_at_random(
     world: World,
     targets: Sequence[str],
@@ -85,7 +95,13 @@ def kill_broker(
     away_s: float,
     say: Say = lambda _: None,
 ) -> None:
-    """Kill the broker in the middle of everybody's round and start it again, so often; the last time it stays away."""
+    """Kill the broker in the middle of everybody's round and start it again, so often; the last time it stays away.
+
+    Everything is at work before: one round more than kills is walked first.
+    """
+    for each in people:
+        each.rounds.put(times + 1)
+    await_followed(world, people, 1)
     for number in range(times + 1):
         for each in people:
             each.rounds.put(number)

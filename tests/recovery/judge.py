@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from tests.recovery.world import SILENCE_S, People, World, expected_commands
 
@@ -12,8 +13,11 @@ from segma.contracts.topics import moves_topic
 MOVES = moves_topic("demo", "mailbox")
 
 
-def judge(world: World, people: list[People], rounds: int, patience_s: float = SILENCE_S) -> dict[str, int]:
-    """Let everybody finish, wait for the outcomes, and compare. The figures of what was compared."""
+def judge(world: World, people: list[People], rounds: Sequence[int], patience_s: float = SILENCE_S) -> dict[str, int]:
+    """Let everybody finish, wait for the outcomes, and compare. ``rounds``: in the order in which they were walked.
+
+    The figures of what was compared.
+    """
     for each in people:
         each.rounds.put(None)
         each.join(patience_s)
@@ -23,7 +27,8 @@ def judge(world: World, people: list[People], rounds: int, patience_s: float = S
     outcomes = world.await_outcomes(set(expected))
     world.rest()
     assert {outcome.command_id for outcome in outcomes} == set(expected)
-    assert max(Counter(outcome.command_id for outcome in outcomes).values()) == 1
+    # A record whose confirmation did not come may be in the log twice: then as the same.
+    assert len({repr(outcome) for outcome in outcomes}) == len(expected)
     assert {outcome.result for outcome in outcomes} <= {Result.APPLIED, Result.ALREADY}
     acknowledged = judge_rows(world, people)
     repeated = judge_calls(world, expected)

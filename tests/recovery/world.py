@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -327,8 +327,8 @@ class People(threading.Thread):
         self.acknowledged += [event["event_id"] for event in events]
 
 
-def expected_commands(world: World, rounds: int) -> dict[str, str]:
-    """Command id → listener, of a run without any trouble: what the pure machine says of the scripts."""
+def expected_commands(world: World, rounds: Sequence[int]) -> dict[str, str]:
+    """Command id → listener, of a run without any trouble: what the pure machine says of the scripts, in order."""
     listeners = load_listeners(world.home / "listeners", world.home / "actions.yaml")
     versions, machine = {(each.name, each.version): each for each in listeners}, Machine(listeners)
     assert {step.condition.action for each in listeners for step in each.sequence if step.condition} <= VOCABULARY
@@ -336,7 +336,7 @@ def expected_commands(world: World, rounds: int) -> dict[str, str]:
     for person, subscriber in enumerate(world.subscribers):
         state, session, at_ms = machine.start(subscriber), None, 0
         matches: list[Match] = []
-        for number in range(rounds):
+        for number in rounds:
             for sent in (event for beacon in script(person, number) for event in beacon):
                 at_ms += 10
                 event = Event(

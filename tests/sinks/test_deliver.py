@@ -20,7 +20,7 @@ from segma.contracts.topics import (
     DEAD_LETTERS,
     OUTCOMES,
     SUBSCRIBERS,
-    account_topic,
+    account_topics,
     fixed_topics,
     moves_topic,
     subscriber_key,
@@ -52,7 +52,7 @@ class Account:
 
     def open(self) -> Log:
         log = open_log(Settings(data=self.data))
-        log.ensure([*fixed_topics(1), account_topic("w", "mail")])
+        log.ensure([*fixed_topics(1), *account_topics("w", "mail")])
         return log
 
     def send(self, *values: Command | bytes) -> None:

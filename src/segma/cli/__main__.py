@@ -16,6 +16,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "init": ("segma.cli.init", "Write the files of a new installation."),
     "up": ("segma.cli.up", "Start collector, flow, delivery and console, and keep them running."),
     "down": ("segma.cli.up", "Stop what runs in a home."),
+    "flow": ("segma.cli.flow", "Run one of several flow processes in the foreground."),
+    "topics": ("segma.cli.topics", "Make and check the log's topics."),
     "test": ("segma.cli.check", "Run the project's own tests."),
     "doctor": ("segma.cli.doctor", "Say what this machine has, what runs, and what is wrong."),
     "import": ("segma.cli.people", "Read the people of a list (or a CSV) into the directory."),

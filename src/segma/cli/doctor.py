@@ -19,10 +19,15 @@ from rich.table import Table
 from segma.cli.output import Exit, out, print_json
 from segma.cli.supervise import running
 from segma.cli.up import home_option, json_option, sdk_bundle
-from segma.contracts.errors import ConfigError, SegmaError
+from segma.contracts.errors import ConfigError, LogError, SegmaError
+from segma.contracts.topics import EVENTS
+from segma.flows.lag import log_times
 from segma.flows.language.files import load_listeners
-from segma.transport.config import load_installation, load_keyring
+from segma.transport import open_log
+from segma.transport.config import load_installation, load_keyring, settings_at, wall_clock_ms
 
+MAX_LAG_S: Final = 15.0
+"""Above what a start, a snapshot or a pause of the machine makes."""
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 MAC_BROWSERS: Final = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -91,6 +96,8 @@ def installation(home: Path) -> list[Finding]:
             check = partial(_checked_listeners, home / workspace.listeners, home / workspace.actions)
             findings.append(_looked(f"listeners of {name}", check))
     supervised = running(home)
+    if findings[0].ok:
+        findings += log_findings(home, running=supervised is not None)
     for state in supervised.states() if supervised else []:
         findings.append(
             Finding(state.name, state.state == "running", f"{state.state}, pid {state.pid}, {state.for_s} s", state.log)
@@ -98,6 +105,28 @@ def installation(home: Path) -> list[Finding]:
     if supervised is None:
         findings.append(Finding("processes", None, "nothing runs here", "`segma up`"))
     return findings
+
+
+def log_findings(home: Path, *, running: bool) -> list[Finding]:
+    """The log, and how far its time is behind the clock: deadlines fire that much later."""
+    settings = settings_at(home)
+    if settings.log == "embedded" and not (settings.data / "log").is_dir():
+        return [Finding("log", None, "embedded, nothing in it yet")]
+    log = open_log(settings)
+    try:
+        names = {topic.name for topic in log.topics()}
+        times = log_times(log) if EVENTS in names else {}
+    except LogError as error:
+        return [Finding("log", False if running else None, f"{settings.log}, not reachable", str(error))]
+    finally:
+        log.close()
+    found = [Finding("log", True, f"{settings.log}, {len(names)} topics")]
+    if times:
+        lag_s = max(wall_clock_ms() - min(times.values()), 0) / 1_000
+        slowest = min(times, key=lambda source: times[source])
+        remedy = f"partition {slowest} of beacons is read slowly or by nobody: look at the flow's log"
+        found.append(Finding("log time", lag_s < MAX_LAG_S if running else None, f"{lag_s:.1f} s behind", remedy))
+    return found
 
 
 def _checked_listeners(directory: Path, actions: Path) -> str:

@@ -19,7 +19,7 @@ from segma.contracts.installation import Installation, Workspace
 from segma.contracts.log import Log, Outgoing
 from segma.contracts.rows import DirectoryEntry, MembershipRow
 from segma.contracts.tokens import Claims, normalised_address, subscriber_id
-from segma.contracts.topics import ROWS, SUBSCRIBERS, account_topic, fixed_topics, subscriber_key
+from segma.contracts.topics import ROWS, SUBSCRIBERS, subscriber_key, topics_of
 from segma.sinks.base import Member
 from segma.sinks.directory import Directory
 from segma.sinks.registry import account_of, sink_of
@@ -34,11 +34,7 @@ def open_home(home: Path) -> tuple[Path, Installation, Log]:
     config = home / "segma.yaml"
     installation = load_installation(config)
     log = open_log(settings_at(home))
-    topics = fixed_topics(installation.partitions)
-    topics += [
-        account_topic(name, account) for name, each in installation.workspaces.items() for account in each.accounts
-    ]
-    log.ensure(topics)
+    log.ensure(topics_of(installation))
     return config, installation, log
 
 

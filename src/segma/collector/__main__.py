@@ -20,7 +20,7 @@ from segma.collector.config import CollectorSettings, load_bundle, load_sites
 from segma.collector.core import Core, Outside
 from segma.collector.intake import Intake
 from segma.contracts.errors import SegmaError
-from segma.contracts.topics import fixed_topics
+from segma.contracts.topics import topics_of
 from segma.transport import open_log
 from segma.transport.config import load_installation, settings_of, wall_clock_ms
 from segma.transport.spool import Spool
@@ -116,7 +116,7 @@ def main() -> None:
         load_sites(installation, beside=settings.config)
         load_bundle(settings.sdk)
         log = open_log(settings)
-        log.ensure(fixed_topics(installation.partitions))
+        log.ensure(topics_of(installation))
         log.close()
     except SegmaError as error:
         click.echo(f"segma.collector: {error}", err=True)

@@ -17,7 +17,7 @@ from segma.console.watch import Watch
 from segma.contracts.installation import Installation
 from segma.contracts.rows import DirectoryEntry
 from segma.contracts.tokens import Claims
-from segma.contracts.topics import fixed_topics
+from segma.contracts.topics import topics_of
 from segma.transport import open_log
 from segma.transport.config import load_installation, load_keyring, settings_of
 
@@ -65,7 +65,7 @@ def main() -> None:
     shop_port = settings.console_shop_port
     shop_url = f"http://127.0.0.1:{shop_port}" if shop_port else None
     log = open_log(settings)
-    log.ensure(fixed_topics(installation.partitions))
+    log.ensure(topics_of(installation))
     watch = Watch(log, Picture())
     watch.start()
     apps: list[tuple[ASGIApp, int]] = [

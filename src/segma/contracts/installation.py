@@ -115,6 +115,8 @@ class Installation(_Checked):
     workspaces: dict[Name, Workspace]
     partitions: Annotated[int, Field(ge=1, le=1_024)] = 4
     """Of the keyed topics: frozen once the log holds them."""
+    retention: DurationMs = 30 * 86_400_000
+    """How long the log keeps beacons, events, rows and commands: longer than any listener looks back."""
 
     @model_validator(mode="after")
     def _site_keys_are_unique(self) -> Installation:

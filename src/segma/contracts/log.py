@@ -80,6 +80,8 @@ class Consumer(Protocol):
     def poll(self, max_records: int, timeout_s: float = 0.0) -> list[Record]:
         """The next records, at most ``max_records``; waits up to ``timeout_s`` for the first. Ticks are records too.
 
+        Nothing may mean that records are still on their way; of a strict reader it means that there were none.
+
         Raises :class:`PositionGone`, :class:`StaleConsumer`, :class:`LogUnavailable`.
         """
 
@@ -124,8 +126,12 @@ class Log(Protocol):
         is known it starts at the oldest record. ``ticks``: write ticks where it is quiet (DESIGN 6).
         """
 
-    def reader(self, topic: str, *, from_end: bool = False) -> Consumer:
-        """A consumer without name, lease and commit: for looking on (``segma tail``, the console, the directory)."""
+    def reader(self, topic: str, *, from_end: bool = False, strict: bool = True) -> Consumer:
+        """A consumer without name, lease and commit: for looking on (``segma tail``, the console, the directory).
+
+        ``strict``: it returns nothing only when it has returned all that was in the log when it was asked. On Kafka
+        that costs a question to the brokers (3 ms), so whoever asks often and can wait says False.
+        """
 
     def end(self, topic: str) -> dict[int, int]:
         """Per partition, the offset that the next record will get."""

@@ -6,6 +6,7 @@ import zlib
 from typing import Final
 
 from segma.contracts.codec import Value
+from segma.contracts.installation import Installation
 
 DAY_MS: Final = 86_400_000
 
@@ -60,12 +61,12 @@ def backfill_topic(workspace: str, account: str) -> str:
     return f"backfill.{workspace}.{account or WEBHOOKS}"
 
 
-def fixed_topics(partitions: int = DEFAULT_PARTITIONS) -> list[Topic]:
+def fixed_topics(partitions: int = DEFAULT_PARTITIONS, retention_ms: int = 30 * DAY_MS) -> list[Topic]:
     """Every topic that does not depend on the accounts."""
     return [
-        Topic(BEACONS, partitions),
-        Topic(EVENTS, partitions),
-        Topic(ROWS, partitions),
+        Topic(BEACONS, partitions, retention_ms),
+        Topic(EVENTS, partitions, retention_ms),
+        Topic(ROWS, partitions, retention_ms),
         Topic(OUTCOMES, 1, retention_ms=90 * DAY_MS),
         Topic(SUBSCRIBERS, 1, compacted=True, retention_ms=0),
         Topic(LISTENERS, 1, compacted=True, retention_ms=0),
@@ -76,14 +77,19 @@ def fixed_topics(partitions: int = DEFAULT_PARTITIONS) -> list[Topic]:
     ]
 
 
-def account_topic(workspace: str, account: str) -> Topic:
-    """The topic of one account's commands."""
-    return Topic(moves_topic(workspace, account), 1)
+def topics_of(installation: Installation) -> list[Topic]:
+    """Every topic of an installation."""
+    accounts = [(name, own) for name, each in installation.workspaces.items() for own in each.accounts]
+    return [
+        *fixed_topics(installation.partitions, installation.retention),
+        *(topic for name, own in accounts for topic in account_topics(name, own, installation.retention)),
+    ]
 
 
-def account_topics(workspace: str, account: str) -> list[Topic]:
+def account_topics(workspace: str, account: str, retention_ms: int = 30 * DAY_MS) -> list[Topic]:
     """Both topics of one account: its live commands and its back-fill."""
-    return [account_topic(workspace, account), Topic(backfill_topic(workspace, account), 1)]
+    names = moves_topic(workspace, account), backfill_topic(workspace, account)
+    return [Topic(name, 1, retention_ms) for name in names]
 
 
 def account_key(workspace: str, account: str) -> bytes:

@@ -17,11 +17,12 @@ from prometheus_client import start_http_server
 from segma.contracts.errors import LogUnavailable, SegmaError
 from segma.contracts.installation import Installation
 from segma.contracts.log import Log
-from segma.contracts.topics import BEACONS, EVENTS, account_topic, fixed_topics
+from segma.contracts.topics import BEACONS, EVENTS, topics_of
 from segma.flows.changelog import Changelog
 from segma.flows.config import FlowSettings, load_shared, with_listeners_of
 from segma.flows.dataflow import build
 from segma.flows.meters import watch_state
+from segma.flows.retention import check_retention
 from segma.flows.source import Outside
 from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
 from segma.transport import open_log
@@ -34,18 +35,23 @@ log_line = structlog.get_logger("flows")
 
 def main() -> None:
     """Run the flow."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _ask_to_stop(stop))
     structlog.configure(
         processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        run(settings_of(FlowSettings), stop)
+        serve(settings_of(FlowSettings))
     except SegmaError as error:
         click.echo(f"segma.flows: {error}", err=True)
         sys.exit(1)
+
+
+def serve(settings: FlowSettings) -> None:
+    """Run until SIGTERM or SIGINT. Raises what :func:`run` does."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: _ask_to_stop(stop))
+    run(settings, stop)
 
 
 def _ask_to_stop(stop: threading.Event) -> None:
@@ -69,8 +75,8 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
     shared = load_shared(installation, beside=settings.config)
     with locked(directory_of(settings.data, settings.flow_index, settings.flow_of)) as store:
         log = open_log(settings)
-        accounts = [account_topic(name, own) for name, each in installation.workspaces.items() for own in each.accounts]
-        log.ensure([*fixed_topics(installation.partitions), *accounts])
+        log.ensure(topics_of(installation))
+        check_retention(log, installation, beside=settings.config)
         check_store(store, shape_of(log, installation, settings))
         shared = with_listeners_of(
             log, shared, installation, beside=settings.config, now_ms=wall_clock_ms(), first=settings.flow_index == 0

@@ -37,7 +37,7 @@ class Versions:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._reader: Consumer = log.reader(LISTENERS)
+        self._reader: Consumer = log.reader(LISTENERS, strict=False)
         self._known: dict[bytes, ListenerVersion] = {}
         self._read_to_end()
 

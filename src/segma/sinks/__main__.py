@@ -11,7 +11,7 @@ import click
 import structlog
 
 from segma.contracts.errors import AlreadyRunning, SegmaError
-from segma.contracts.topics import account_topics, fixed_topics
+from segma.contracts.topics import topics_of
 from segma.sinks.config import SinkSettings, tokens_of
 from segma.sinks.deliver import Delivery
 from segma.sinks.registry import account_of, sink_of
@@ -52,7 +52,7 @@ def _deliver(account: str, stop: threading.Event) -> None:
         stop.wait(seconds)
 
     log = open_log(settings)
-    log.ensure([*fixed_topics(installation.partitions), *account_topics(workspace, name)])
+    log.ensure(topics_of(installation))
     sink = sink_of(installation, account, data=settings.data, pause=pause, config=settings.config, log=log)
     delivery = Delivery(
         log,

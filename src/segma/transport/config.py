@@ -81,15 +81,21 @@ class Settings(BaseSettings):
 
 
 def settings_at(home: Path) -> Settings:
-    """The settings of a command that is given a home: ``segma.env`` beside ``segma.yaml`` says which log it has.
+    """The settings of a command that is given a home. See :func:`settings_of_kind_at`."""
+    return settings_of_kind_at(home, Settings)
+
+
+def settings_of_kind_at(home: Path, kind: type[S]) -> S:
+    """The settings of one room for a home: ``segma.env`` beside ``segma.yaml`` says which log it has.
 
     The environment outranks the file. Raises :class:`ConfigError`.
     """
 
-    class AtHome(Settings):
+    class AtHome(kind):  # type: ignore[misc, valid-type]
         model_config = SettingsConfigDict(env_file=home / "segma.env", env_file_encoding="utf-8")
 
-    return settings_of(AtHome).model_copy(update={"config": home / "segma.yaml", "data": home / "data"})
+    found: S = settings_of(AtHome)
+    return found.model_copy(update={"config": home / "segma.yaml", "data": home / "data"})
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -89,7 +89,7 @@ class EmbeddedLog:
             ticks=ticks,
         )
 
-    def reader(self, topic: str, *, from_end: bool = False) -> EmbeddedConsumer:
+    def reader(self, topic: str, *, from_end: bool = False, strict: bool = True) -> EmbeddedConsumer:
         """See :meth:`segma.contracts.log.Log.reader`."""
         store = self._store(topic)
         bells = self._directory / "bells" / topic

@@ -62,10 +62,11 @@ class KafkaLog:
         chosen = range(count) if partitions is None else partitions
         return KafkaConsumer(means, name, topic, chosen, start=start or {}, ticks=ticks)
 
-    def reader(self, topic: str, *, from_end: bool = False) -> KafkaConsumer:
+    def reader(self, topic: str, *, from_end: bool = False, strict: bool = True) -> KafkaConsumer:
         """See :meth:`segma.contracts.log.Log.reader`."""
-        count = self.kafka_topics.count(topic)
-        return KafkaConsumer(self._means("reader", None), "", topic, range(count), start={}, from_end=from_end)
+        partitions = range(self.kafka_topics.count(topic))
+        means = self._means("reader", None)
+        return KafkaConsumer(means, "", topic, partitions, start={}, from_end=from_end, strict=strict)
 
     def end(self, topic: str) -> dict[int, int]:
         """See :meth:`segma.contracts.log.Log.end`."""

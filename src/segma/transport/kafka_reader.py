@@ -52,8 +52,10 @@ class KafkaConsumer:
         *,
         start: Mapping[int, int],
         from_end: bool = False,
+        strict: bool = False,
         ticks: bool = False,
     ) -> None:
+        self._strict = strict
         self._means, self._name, self._topic, self._ticks = means, name, topic, ticks
         self._full = means.prefix + topic
         self._generations: dict[int, int] = {}
@@ -79,7 +81,7 @@ class KafkaConsumer:
         """See :meth:`segma.contracts.log.Consumer.poll`."""
         found = self._consume(max_records, timeout_s)
         if self._means.book is None:
-            return found or self._what_is_there(max_records)
+            return found if found or not self._strict else self._what_is_there(max_records)
         now_s = self._means.elapsed_s()
         if now_s - self._looked_s >= LOOK_S:
             self._looked_s = now_s

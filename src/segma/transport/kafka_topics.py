@@ -61,12 +61,9 @@ class KafkaTopics:
             if stamp != "LogAppendTime":
                 raise UnknownTopic(f"topic {topic.name} is stamped with {stamp}: it must be LogAppendTime")
 
-    def shapes(self, names: Sequence[str]) -> dict[str, tuple[Topic, str]]:
-        """The shape of each of these that exists, and who stamps it."""
-        known = self._partitions()
-        return {
-            topic.name: (topic, stamp) for topic, stamp in self._described([name for name in names if name in known])
-        }
+    def stamps(self, names: Sequence[str]) -> dict[str, str]:
+        """Whose clock stamps the records of each of these."""
+        return {topic.name: stamp for topic, stamp in self._described(names)}
 
     def names(self, timeout_s: float = REQUEST_S) -> list[str]:
         """The topics under the prefix, by name. Raises :class:`LogUnavailable`."""

@@ -1,0 +1,122 @@
+"""``segma topics``: the log's topics as the installation wants them, made and checked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from segma.cli.output import Exit, err, fail, out, print_json
+from segma.cli.up import home_option, json_option
+from segma.contracts.topics import BEACONS, DAY_MS, EVENTS, Topic, topics_of
+from segma.flows.retention import Named, listeners_at_work, too_long
+from segma.transport import open_log
+from segma.transport.config import load_installation, settings_at
+from segma.transport.kafka import KafkaLog
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A topic as it is, and what is wrong with it."""
+
+    topic: str
+    partitions: int
+    kept: str
+    problems: tuple[str, ...]
+
+
+@click.group()
+def topics_command() -> None:
+    """Make the log's topics, or hold them against what the installation wants.
+
+    Partitions and compaction are frozen for a topic's life: choose `partitions` in segma.yaml well above the number of
+    flow processes that will ever share them (32 to 64 on Kafka).
+    """
+
+
+@topics_command.command("create")
+@home_option
+@json_option
+def create_command(home: Path, as_json: bool) -> None:
+    """Make the topics that are absent, and give those that are there the wanted retention."""
+    installation = load_installation(home / "segma.yaml")
+    log = open_log(settings_at(home))
+    try:
+        refused = too_long(listeners_at_work(log, installation, beside=home / "segma.yaml"), installation.retention)
+        if refused:
+            for text in refused:
+                err.print(f"  {text}", markup=False)
+            fail("`retention` in segma.yaml must be longer than any live listener looks back", Exit.USAGE)
+        before = {topic.name: topic for topic in log.topics()}
+        wanted = topics_of(installation)
+        log.ensure(wanted)
+        changed = [topic for topic in wanted if before.get(topic.name, topic).retention_ms != topic.retention_ms]
+        if isinstance(log, KafkaLog):
+            for topic in changed:
+                log.kafka_topics.set_retention(topic)
+    finally:
+        log.close()
+    made = [topic.name for topic in wanted if topic.name not in before]
+    if as_json:
+        print_json({"made": made, "retention_changed": [topic.name for topic in changed]})
+    else:
+        out.print(
+            f"{len(made)} topic(s) made, {len(wanted) - len(made)} were there: {', '.join(made) or 'nothing new'}"
+        )
+
+
+@topics_command.command("check")
+@home_option
+@json_option
+def check_command(home: Path, as_json: bool) -> None:
+    """Say of every topic how it is; exit 1 where one is not as it must be."""
+    installation = load_installation(home / "segma.yaml")
+    log = open_log(settings_at(home))
+    try:
+        found = {topic.name: topic for topic in log.topics()}
+        listeners = listeners_at_work(log, installation, beside=home / "segma.yaml")
+        stamps = log.kafka_topics.stamps(list(found)) if isinstance(log, KafkaLog) else {}
+    finally:
+        log.close()
+    states = [
+        _state(topic, found.get(topic.name), stamps.get(topic.name, ""), listeners) for topic in topics_of(installation)
+    ]
+    if as_json:
+        print_json(states)
+    else:
+        table = Table("", "topic", "partitions", "kept", "what is wrong", box=None, pad_edge=False)
+        for state in states:
+            mark = "[red]✗[/]" if state.problems else "[green]✓[/]"
+            table.add_row(mark, state.topic, str(state.partitions), state.kept, "; ".join(state.problems))
+        out.print(table)
+    sys.exit(Exit.PROBLEMS if any(state.problems for state in states) else Exit.OK)
+
+
+def _state(wanted: Topic, found: Topic | None, stamp: str, listeners: Named) -> State:
+    if found is None:
+        return State(wanted.name, 0, "", ("absent: `segma topics create`",))
+    kept = (
+        "newest of each key"
+        if found.compacted
+        else f"{found.retention_ms / DAY_MS:g} d"
+        if found.retention_ms
+        else "all"
+    )
+    return State(wanted.name, found.partitions, kept, tuple(_problems(wanted, found, stamp, listeners)))
+
+
+def _problems(wanted: Topic, found: Topic, stamp: str, listeners: Named) -> Iterator[str]:
+    if found.partitions != wanted.partitions:
+        yield f"{found.partitions} partitions, segma.yaml says {wanted.partitions}: they are frozen"
+    if found.compacted != wanted.compacted:
+        yield "compacted, and must not be" if found.compacted else "not compacted, and must be"
+    if stamp not in {"", "LogAppendTime"}:
+        yield f"stamped with {stamp}, must be LogAppendTime"
+    if not wanted.compacted and found.retention_ms and found.retention_ms < wanted.retention_ms:
+        yield f"kept for {found.retention_ms / DAY_MS:.4g} days, wanted {wanted.retention_ms / DAY_MS:.4g}"
+    if wanted.name in {BEACONS, EVENTS}:
+        yield from too_long(listeners, found.retention_ms)

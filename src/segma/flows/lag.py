@@ -1,0 +1,38 @@
+"""How far the log's time is behind the clock, read from the log itself: for ``segma doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from segma.contracts.codec import json_reader
+from segma.contracts.errors import BadRecord
+from segma.contracts.events import LogTime
+from segma.contracts.log import Log
+from segma.contracts.topics import EVENTS
+
+LOOKED_AT: Final = 2_000
+"""Records at the end of each partition of ``events`` in which every source is expected to have said its time."""
+
+_read: Final[Callable[[bytes], LogTime]] = json_reader(LogTime)
+
+
+def log_times(log: Log) -> dict[int, int]:
+    """Partition of ``beacons`` → the newest log time that ``recognise`` has passed on. Raises :class:`LogError`."""
+    reader = log.reader(EVENTS, from_end=True)
+    found: dict[int, int] = {}
+    try:
+        for partition, end in reader.positions().items():
+            reader.seek(partition, max(end - LOOKED_AT, 0))
+        while records := reader.poll(LOOKED_AT):
+            for record in records:
+                if record.key or record.value is None:
+                    continue
+                try:
+                    said = _read(record.value)
+                except BadRecord:
+                    continue
+                found[said.source] = max(said.log_time_ms, found.get(said.source, 0))
+    finally:
+        reader.close()
+    return found
