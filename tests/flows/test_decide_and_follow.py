@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from segma.contracts.actions import VOCABULARY
+from segma.contracts.codec import replaced
 from segma.contracts.commands import Verb
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
@@ -119,6 +120,23 @@ def test_a_late_event_takes_a_match_back_and_undoes_it() -> None:
     assert undo.undoes == done[0].command_id
     assert undo.command_id == command_id(done[0].match_id, 0, undo=True)
     assert undo.command_id != done[0].command_id
+
+
+def test_a_match_that_comes_again_is_done_again_under_another_id() -> None:
+    text = "sequence: [{action: product_added}, {not: email_clicked}, {action: page_viewed}]"
+    story = Story(following(f"listener: l\n{text}\nthen: [{{add: {{to: x, at: mailbox}}}}]\n"))
+    story.take(event("e1", "product_added", 1_000))
+    first = story.take(event("e3", "page_viewed", 3_000)).commands[0]
+    click = Event("w", "s_anna", "c-1", "email_clicked", 2_000, verdict="confirmed:quarantine")
+    undo = story.take(click).commands[0]
+    again = story.take(replaced(click, verdict="machine:reported")).commands[0]
+    assert undo.undoes == first.command_id
+    assert again.match_id == first.match_id
+    assert again.command_id not in {first.command_id, undo.command_id}
+    assert again.command_id == command_id(f"{first.match_id}#1", 0)
+    last = story.take(event("e2", "email_clicked", 2_500)).commands[0]
+    assert last.undoes == again.command_id
+    assert len({each.command_id for each in (first, undo, again, last)}) == 4
 
 
 def test_keep_leaves_the_move_and_writes_the_retraction() -> None:

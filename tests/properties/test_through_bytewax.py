@@ -109,7 +109,7 @@ def test_a_crash_and_an_end_at_every_index_say_the_same_again(tmp_path: Path, se
 def windows(events: Sequence[Event]) -> list[tuple[int, int, int]]:
     """Start, end and count of the sessions, as Bytewax's own windowing operators see them."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    clock: EventClock[Event, Any] = EventClock(
+    clock: EventClock[Event] = EventClock(
         lambda event: start + timedelta(milliseconds=event.occurred_at_ms), timedelta(days=1)
     )
     flow, out = Dataflow("windows"), list[tuple[str, tuple[int, list[int]]]]()

@@ -29,7 +29,7 @@ from segma.contracts.log import Log, Record
 from segma.contracts.rows import EventRow, Row
 from segma.contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
 from segma.contracts.topics import OUTCOMES, ROWS
-from segma.flows.decide import Moment, decide
+from segma.flows.decide import Moment, Past, decide
 from segma.flows.language.files import load_listeners
 from segma.flows.matcher import Machine, Match
 from segma.flows.sessions import extended
@@ -352,6 +352,6 @@ def expected_commands(world: World, rounds: Sequence[int]) -> dict[str, str]:
                 state, made = machine.apply(state, event, session)
                 matches.extend(made)
         matches.extend(machine.advance(state, at_ms + 10_000)[1])
-        decision = decide(versions, (), matches, {}, Moment("demo", 0, 0))
+        decision = decide(versions, (), matches, Past(), Moment("demo", 0, 0))
         found |= {command.command_id: command.listener for command in decision.commands}
     return found

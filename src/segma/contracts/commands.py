@@ -33,9 +33,11 @@ class Command(Value, frozen=True):
     """A record of ``moves.<workspace>.<account>``.
 
     ``command_id``: 32 hexadecimal digits of the SHA-256 of the JSON array ``[match_id, position]`` (an undo's:
-    ``[match_id, position, "undo"]``), so a repetition after a crash has the same id. ``to_list``/``from_list`` are list
-    names, resolved; ``tag`` and ``url`` belong to their verbs. ``undoes`` names the command that this one takes back:
-    the sink reverts only what its ledger says that command changed. ``evidence``: step name (or number) → its events.
+    ``[match_id, position, "undo"]``), so a repetition after a crash has the same id. Where late events took the match
+    back and brought it again, how often that happened stands behind the position: that is another command.
+    ``to_list``/``from_list`` are list names, resolved; ``tag`` and ``url`` belong to their verbs. ``undoes`` names the
+    command that this one takes back: the sink reverts only what its ledger says that command changed. ``evidence``:
+    step name (or number) → its events.
     """
 
     SCHEMA: ClassVar[int] = 1

@@ -31,6 +31,20 @@ class Moment(NamedTuple):
     received_at_ms: int
 
 
+class Past(NamedTuple):
+    """What earlier decisions about a subscriber left.
+
+    A match that was taken back, or gave its commands to another, may come again. What it then wants is a new command
+    under a new id: the ledger knows the old one as done.
+    """
+
+    origins: Mapping[str, str] = {}
+    """Match id → the *origin* of the commands that stand for it, where that is not its own id: the id of the match that
+    made them, and behind ``#`` how often that had made some before."""
+    spent: Mapping[str, int] = {}
+    """Match id → how often it has made commands that no longer are its own."""
+
+
 class Decision(NamedTuple):
     """``refused``: responses that could not be resolved, with the reason and what they wanted."""
 
@@ -38,7 +52,12 @@ class Decision(NamedTuple):
     commands: list[Command]
     refused: list[tuple[Reason, str, Match]]
     origins: dict[str, str]
-    """Of amended matches: match id → the match whose commands stand for it."""
+    spent: dict[str, int]
+
+    @property
+    def past(self) -> Past:
+        """What this decision leaves for the next one."""
+        return Past(self.origins, self.spent)
 
 
 class _Wanted(NamedTuple):
@@ -60,7 +79,7 @@ def decide(
     listeners: Mapping[Version, Listener],
     retractions: Sequence[Match],
     matches: Sequence[Match],
-    origins: Mapping[str, str],
+    past: Past,
     moment: Moment,
     *,
     shadows: Collection[Version] = (),
@@ -69,7 +88,7 @@ def decide(
 
     ``shadows``: versions whose matches are rows and nothing else.
     """
-    decision = Decision([], [], [], dict(origins))
+    decision = Decision([], [], [], dict(past.origins), dict(past.spent))
     amended: dict[str, Match] = {}
     for gone in retractions:
         heir = _heir(listeners, gone, [match for match in matches if match.match_id not in amended])
@@ -80,7 +99,7 @@ def decide(
     for match in matches:
         replaced = amended.get(match.match_id)
         if replaced is not None:
-            decision.origins[match.match_id] = decision.origins.pop(replaced.match_id, replaced.match_id)
+            decision.origins[match.match_id] = _spent(replaced, decision)
             decision.rows.append(_row("amendment", match, moment, replaces=replaced.match_id))
         else:
             _fulfil(listeners[_version(match)], match, decision, moment, shadow=_version(match) in shadows)
@@ -111,15 +130,27 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Moment
     decision.rows.append(_row("match", match, moment))
     wanted, unnamed = _wanted(listener, match)
     decision.refused.extend((Reason.BAD_LIST_NAME, text, match) for text in unnamed)
-    decision.commands.extend(_command(listener, match, each, match.match_id, moment) for each in wanted)
+    origin = match.match_id
+    if origin in decision.spent:
+        origin = decision.origins[match.match_id] = f"{origin}#{decision.spent[origin]}"
+    decision.commands.extend(_command(listener, match, each, origin, moment) for each in wanted)
 
 
 def _take_back(listener: Listener, match: Match, decision: Decision, moment: Moment, *, shadow: bool) -> None:
     decision.rows.append(_row("retraction", match, moment))
-    origin = decision.origins.pop(match.match_id, match.match_id)
+    origin = _spent(match, decision)
     if listener.undo and not shadow and not is_anonymous(match.subscriber):
         wanted = _wanted(listener, match)[0]
         decision.commands.extend(_command(listener, match, each, origin, moment, undo=True) for each in wanted)
+
+
+def _spent(match: Match, decision: Decision) -> str:
+    """The origin of the commands that stood for a match which is no more."""
+    origin = decision.origins.pop(match.match_id, match.match_id)
+    maker, _, times = origin.partition("#")
+    # Moved to the end: whoever bounds this lets go of the oldest.
+    decision.spent[maker] = max(decision.spent.pop(maker, 0), int(times or 0) + 1)
+    return origin
 
 
 def _wanted(listener: Listener, match: Match) -> tuple[list[_Wanted], list[str]]:
@@ -182,9 +213,14 @@ def _command(
     )
 
 
-def command_id(match_id: str, position: int, *, undo: bool = False) -> str:
-    """The first 32 hexadecimal digits of the SHA-256 of ``[match, position]``, an undo's of ``[…, "undo"]``."""
-    parts = [match_id, position, "undo"] if undo else [match_id, position]
+def command_id(origin: str, position: int, *, undo: bool = False) -> str:
+    """The first 32 hexadecimal digits of the SHA-256 of ``[match, position]``, an undo's of ``[…, "undo"]``.
+
+    ``origin``: the match's id; where it had made commands before, ``<id>#<how often>``, and the number stands behind
+    the position.
+    """
+    maker, _, times = origin.partition("#")
+    parts = [maker, position, *([int(times)] if times else []), *(["undo"] if undo else [])]
     return hashlib.sha256(to_json(parts)).hexdigest()[:32]
 
 

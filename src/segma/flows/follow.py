@@ -12,7 +12,7 @@ from segma.contracts.reasons import Reason
 from segma.contracts.rows import CommandRow, EventRow, MatchRow, Row, SessionRow
 from segma.contracts.tokens import is_anonymous
 from segma.flows.bounds import Bound, Bounds
-from segma.flows.decide import Moment, decide
+from segma.flows.decide import Moment, Past, decide
 from segma.flows.evidence import Evidence, is_late_verdict, noted, revoked
 from segma.flows.generations import Deployed, Generation, Generations
 from segma.flows.language.model import Listener
@@ -33,14 +33,13 @@ ANONYMOUS_KEPT_MS: Final = 30 * DAY_MS
 class Person:
     """What is known of one subscriber."""
 
-    __slots__ = ("dropped", "evidence", "generation", "origins", "purchases", "timeline", "told")
+    __slots__ = ("dropped", "evidence", "generation", "past", "purchases", "timeline", "told")
 
     def __init__(self, timeline: Timeline, generation: Generation) -> None:
         self.timeline = timeline
         self.generation = generation
         """The listeners that the timeline belongs to."""
-        self.origins: dict[str, str] = {}
-        """Amended matches → the match whose commands stand for them."""
+        self.past = Past()
         self.told = 0
         """How many events the newest session had when it was last told."""
         self.dropped = 0
@@ -54,6 +53,7 @@ class _Stored(Value, frozen=True):
 
     timeline: bytes
     origins: tuple[tuple[str, str], ...] = ()
+    spent: tuple[tuple[str, int], ...] = ()
     from_ms: int = 0
     told: int = 0
     matches: tuple[StoredMatch, ...] = ()
@@ -173,7 +173,8 @@ class Following:
         return to_msgpack(
             _Stored(
                 person.generation.follower.encode(person.timeline),
-                tuple(person.origins.items()),
+                tuple(person.past.origins.items()),
+                tuple(person.past.spent.items()),
                 person.generation.from_ms,
                 person.told,
                 tuple(map(to_stored, person.evidence.matches.values())),
@@ -187,7 +188,7 @@ class Following:
         stored = _read(data)
         generation = self._generations.at(stored.from_ms)
         person = Person(generation.follower.decode(stored.timeline), generation)
-        person.origins, person.told = dict(stored.origins), stored.told
+        person.past, person.told = Past(dict(stored.origins), dict(stored.spent)), stored.told
         person.dropped = generation.follower.dropped(person.timeline)
         matches = {match.match_id: match for match in map(from_stored, stored.matches)}
         person.evidence, person.purchases = Evidence(matches, stored.revoked), stored.purchases
@@ -297,14 +298,24 @@ class Following:
         moment: Moment,
     ) -> None:
         listeners, shadows = self._generations.listeners, person.generation.shadows
-        decision = decide(listeners, tuple(gone), tuple(made), person.origins, moment, shadows=shadows)
-        if len(decision.origins) > KEPT_ORIGINS:
-            self.bounds.bit(Bound.ORIGINS, len(decision.origins) - KEPT_ORIGINS)
-        person.origins = dict(list(decision.origins.items())[-KEPT_ORIGINS:])
+        decision = decide(listeners, tuple(gone), tuple(made), person.past, moment, shadows=shadows)
+        past, over = _bounded(decision.past)
+        person.past = past
+        if over:
+            self.bounds.bit(Bound.ORIGINS, over)
         followed.rows.extend(decision.rows)
         followed.rows.extend(CommandRow(command) for command in decision.commands)
         followed.commands.extend(decision.commands)
         followed.refused.extend(decision.refused)
+
+
+def _bounded(past: Past) -> tuple[Past, int]:
+    """At most so much of the past, and how much was let go."""
+    over = [max(len(each) - KEPT_ORIGINS, 0) for each in past]
+    if not any(over):
+        return past, 0
+    origins, spent = dict(list(past.origins.items())[over[0] :]), dict(list(past.spent.items())[over[1] :])
+    return Past(origins, spent), sum(over)
 
 
 def _move(person: Person, generation: Generation) -> None:
