@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -17,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from segma.contracts.errors import LogUnavailable, UnknownTopic
+from segma.contracts.errors import LogError, LogUnavailable, UnknownTopic
 from segma.contracts.topics import Topic
 from segma.transport.config import Settings
 from segma.transport.kafka_client import MAX_RECORD_BYTES, base_config, mapped
@@ -154,6 +155,10 @@ class KafkaTopics:
         self._counts.update(found)
         return found
 
+    def _refresh(self) -> None:
+        with contextlib.suppress(LogError):
+            self._partitions()
+
     def _described(self, names: Sequence[str]) -> list[tuple[Topic, str]]:
         if not names:
             return []
@@ -170,6 +175,8 @@ class KafkaTopics:
             retry=tenacity.retry_if_exception(_is_passing),
             stop=tenacity.stop_after_delay(REQUEST_S),
             wait=tenacity.wait_fixed(0.1),
+            # NOTE: after a restart the brokers refuse the old leader's epoch until the client has asked who leads now.
+            before_sleep=lambda _: self._refresh(),
             reraise=True,
         )
         try:
@@ -185,6 +192,9 @@ def _is_passing(error: BaseException) -> bool:
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
     }
 
 
