@@ -7,10 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import requests
 from tests.broker import Broker
 from tests.recovery.judge import MOVES
-from tests.recovery.world import PEOPLE, SILENCE_S, People, World
+from tests.recovery.world import ORIGIN, PEOPLE, SILENCE_S, People, World
 
+from segma.contracts.codec import to_json
+from segma.contracts.tokens import Claims
 from segma.contracts.topics import OUTCOMES
 
 Say = Callable[[str], None]
@@ -85,6 +88,48 @@ def kill_at_random(
     return interrupted
 
 
+class Buyer(threading.Thread):
+    """Somebody who fills a basket and buys it at once, with an outage between the two: no absence, whatever comes when.
+
+    They are nobody's: a command for them would be one too many.
+    """
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(daemon=True)
+        self.world, self.name = world, name
+        self.token = world.keyring.seal(Claims("demo", f"s_{name}", int(time.time())))
+        self.acknowledged: list[str] = []
+
+    def fill(self) -> None:
+        """Fill the basket."""
+        self.filled_ms = time.time_ns() // 1_000_000
+        self._send("product_added", self.filled_ms)
+
+    def run(self) -> None:
+        """Buy it, 300 ms later by the browser's clock; again until it is answered."""
+        self._send("product_bought", self.filled_ms + 300)
+
+    def _send(self, action: str, at_ms: int) -> None:
+        event = {"event_id": f"{self.name}.{action}", "action": action, "occurred_at_ms": at_ms, "order": at_ms % 10**9}
+        until = time.monotonic() + SILENCE_S
+        while time.monotonic() < until:
+            # As the SDK does: the time of sending is that of each try.
+            beacon = {
+                "site": "shop-key",
+                "device": f"d-{self.name}",
+                "sent_at_ms": time.time_ns() // 1_000_000,
+                "token": self.token,
+                "events": [event],
+            }
+            headers = {"Origin": ORIGIN}
+            answer = requests.post(f"{self.world.url}/v1/beacons", data=to_json(beacon), headers=headers, timeout=30)
+            if answer.status_code == 204:
+                self.acknowledged.append(str(event["event_id"]))
+                return
+            threading.Event().wait(0.05)
+        raise AssertionError(f"{self.name} was never answered")
+
+
 def kill_broker(
     world: World,
     broker: Broker,
@@ -97,7 +142,7 @@ def kill_broker(
 ) -> None:
     """Kill the broker in the middle of everybody's round and start it again, so often; the last time it stays away.
 
-    Everything is at work before: one round more than kills is walked first.
+    Everything is at work before: one round more than kills is walked first. Into each outage somebody's purchase falls.
     """
     for each in people:
         each.rounds.put(times + 1)
@@ -105,9 +150,14 @@ def kill_broker(
     for number in range(times + 1):
         for each in people:
             each.rounds.put(number)
+        buyer = Buyer(world, f"buyer{number}")
+        buyer.fill()
         threading.Event().wait(chance.uniform(0.05, 0.3))
         broker.kill()
+        buyer.start()
         threading.Event().wait(away_s if number == times else chance.uniform(0.0, 2.0))
         broker.start()
         world.rest()
+        buyer.join(SILENCE_S)
+        people[0].acknowledged += buyer.acknowledged
         say(f"the broker was killed {number + 1} times" if number < times else f"it was away for {away_s:.0f} s")

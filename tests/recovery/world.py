@@ -74,8 +74,8 @@ class World:
         self.url = f"http://127.0.0.1:{self.port}"
         self.addresses = [f"person{number}@example.org" for number in range(PEOPLE)]
         self.subscribers = [subscriber_id(SECRET, address) for address in self.addresses]
-        keyring = Keyring([TokenKey("k1", TOKEN_SECRET)], max_age_s=10**9)
-        self.tokens = [keyring.seal(Claims("demo", each, int(time.time()))) for each in self.subscribers]
+        self.keyring = Keyring([TokenKey("k1", TOKEN_SECRET)], max_age_s=10**9)
+        self.tokens = [self.keyring.seal(Claims("demo", each, int(time.time()))) for each in self.subscribers]
         self._write(delay_ms)
         self._environment = environment
         if log is not None:

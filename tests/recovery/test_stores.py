@@ -1,0 +1,159 @@
+"""Recovery stores: a graceful stop, a lost store, processes side by side, and stores that do not fit."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.broker import Broker
+from tests.recovery.faults import await_followed, walked
+from tests.recovery.judge import MOVES, judge, judge_lists
+from tests.recovery.world import World
+
+from segma.contracts.codec import json_reader, replaced, to_json
+from segma.contracts.commands import Command
+from segma.contracts.errors import AlreadyRunning, ConfigError
+from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
+
+STOP_S = 10.0
+SHAPE = Shape(4, 16, 0, 1, {"beacons": "b1", "events": "e1"}, {"demo": fingerprint(b"secret")})
+_read_command = json_reader(Command)
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
+    """Two flow processes."""
+    log = None
+    if request.param == "kafka":
+        broker: Broker = request.getfixturevalue("broker")
+        log = broker.settings(tmp_path)
+    with World(tmp_path / "home", log=log, flows=2) as made:
+        made.start("collector", *made.flows, "delivery")
+        yield made
+
+
+@pytest.mark.slow
+def test_a_rolling_restart_of_two_processes_loses_and_doubles_nothing(world: World) -> None:
+    people = walked(world)
+    for number in range(6):
+        for each in people:
+            each.rounds.put(number)
+        if not number:
+            await_followed(world, people, 1)  # a process that is still starting has nothing to drain
+        name = world.flows[number % 2]
+        asked = time.monotonic()
+        assert world.ask_to_stop(name) == 0, world.said(name)
+        assert time.monotonic() - asked < STOP_S
+        world.start(name)
+        await_followed(world, people, number + 1)
+    figures = judge(world, people, range(6))
+    assert figures["calls_repeated"] == 0
+    assert figures["commands_repeated_in_the_log"] == 0, "a drained flow repeats nothing"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["kafka"], indirect=True)
+def test_the_other_process_goes_on_while_one_is_down(world: World) -> None:
+    people = walked(world)
+    world.kill("flow-1")
+    for each in people:
+        each.rounds.put(0)
+    reader, seen = world.log.reader(MOVES), Counter[int]()
+    while not seen:
+        seen += Counter(1 for record in reader.poll(100, timeout_s=1) if record.value)
+    reader.close()
+    world.start("flow-1")
+    judge(world, people, [0])
+
+
+@pytest.mark.slow
+def test_a_lost_recovery_store_starts_from_the_log_and_the_ledger_skips_what_was_done(world: World) -> None:
+    people = walked(world)
+    for number in range(3):
+        for each in people:
+            each.rounds.put(number)
+    await_followed(world, people, 3)
+    for name in world.flows:
+        world.ask_to_stop(name)
+    shutil.rmtree(world.home / "data" / "recovery")
+    world.start(*world.flows)
+    for each in people:
+        each.rounds.put(3)
+    figures = judge(world, people, range(4))
+    assert figures["calls_repeated"] == 0
+    assert figures["commands_repeated_in_the_log"] > 0, "the flow did not start from the log"
+    repeated: dict[str, set[bytes]] = {}
+    for record in world.records(MOVES):
+        if record.value:
+            command = replaced(_read_command(record.value), log_time_ms=0)
+            repeated.setdefault(command.command_id, set()).add(to_json(command))
+    assert all(len(texts) == 1 for texts in repeated.values()), "a command came again as another"
+    judge_lists(world)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"partitions": 8}, "was made for `partitions` 4, not 8"),
+        ({"groups": 32}, "was made for `groups` 16, not 32"),
+        ({"topics": {"beacons": "b2", "events": "e1"}}, "belongs to another log: beacons there is another topic"),
+        ({"workspaces": {"demo": fingerprint(b"other")}}, "the secret of demo is not the one it was made with"),
+        ({"workspaces": {"other": fingerprint(b"secret")}}, "holds another workspace: it was made for demo"),
+    ],
+)
+def test_a_store_that_does_not_fit_is_refused_in_a_sentence(
+    changes: dict[str, object], text: str, tmp_path: Path
+) -> None:
+    store = directory_of(tmp_path, 0, 1)
+    with locked(store):
+        check_store(store, SHAPE)
+        check_store(store, SHAPE)
+        before = (store / "shape.json").read_bytes()
+        with pytest.raises(ConfigError, match=text) as caught:
+            check_store(store, replaced(SHAPE, **changes))
+    (problem,) = caught.value.problems
+    assert "remove the store" in problem.wanted
+    assert (store / "shape.json").read_bytes() == before
+
+
+def test_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    store = directory_of(tmp_path, 0, 1)
+    store.mkdir(parents=True)
+    (store / "shape.json").write_bytes(to_json(replaced(SHAPE, schema=2)))
+    with pytest.raises(ConfigError, match="written by a newer release"):
+        check_store(store, SHAPE)
+    (store / "shape.json").write_bytes(b"{")
+    with pytest.raises(ConfigError, match=r"shape\.json cannot be read"):
+        check_store(store, SHAPE)
+
+
+def test_a_workspace_may_join(tmp_path: Path) -> None:
+    store = directory_of(tmp_path, 0, 1)
+    store.mkdir(parents=True)
+    check_store(store, SHAPE)
+    both = replaced(SHAPE, workspaces={**SHAPE.workspaces, "second": fingerprint(b"2")})
+    check_store(store, both)
+    with pytest.raises(ConfigError, match="the secret of second"):
+        check_store(store, replaced(SHAPE, workspaces={**SHAPE.workspaces, "second": fingerprint(b"3")}))
+
+
+def test_another_number_of_processes_is_told_before_it_starts_from_nothing(tmp_path: Path) -> None:
+    one = directory_of(tmp_path, 0, 1)
+    one.mkdir(parents=True)
+    check_store(one, SHAPE)
+    two = directory_of(tmp_path, 1, 2)
+    two.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="the state lies in 0-of-1: it was made for another number of processes"):
+        check_store(two, replaced(SHAPE, index=1, of=2))
+
+
+def test_a_store_has_one_owner(tmp_path: Path) -> None:
+    store = directory_of(tmp_path, 0, 1)
+    with locked(store), pytest.raises(AlreadyRunning, match="another flow uses"), locked(store):
+        raise AssertionError("two flows on one store")
+    with locked(store):
+        pass
