@@ -64,8 +64,8 @@ def beacons(count: int) -> Iterator[Outgoing]:
         yield Outgoing(BEACONS, f"demo/d{person}".encode(), to_msgpack(record))
 
 
-def prepare(home: Path, count: int) -> Log:
-    """An installation with its beacons."""
+def write_installation(home: Path, partitions: int = 4) -> None:
+    """The files of an installation whose listeners are :data:`LISTENERS`."""
     (home / "secret").write_text("s" * 40)
     (home / "keys").write_text(f"k1 {'ab' * 64}\n")
     (home / "listeners").mkdir()
@@ -74,7 +74,13 @@ def prepare(home: Path, count: int) -> Log:
     (home / "segma.yaml").write_text(
         "token_keys: {file: keys}\nworkspaces:\n  demo:\n    secret: {file: secret}\n"
         "    sites: {shop: {key: shop-key}}\n    accounts: {mailbox: {sink: file}}\n"
+        f"partitions: {partitions}\n"
     )
+
+
+def prepare(home: Path, count: int) -> Log:
+    """An installation with its beacons."""
+    write_installation(home)
     log = open_log(Settings(data=home / "data"))
     log.ensure([*fixed_topics(), *account_topics("demo", "mailbox")])
     publisher, batch = log.publisher(), list[Outgoing]()

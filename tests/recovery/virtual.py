@@ -23,7 +23,7 @@ from segma.contracts.rows import DirectoryEntry
 from segma.contracts.topics import (
     BEACONS,
     SUBSCRIBERS,
-    account_topic,
+    account_topics,
     fixed_topics,
     moves_topic,
     subscriber_key,
@@ -124,7 +124,7 @@ class VirtualWorld:
         self.home, self.now_ms = home, T0_MS
         around = Surroundings(now_ms=lambda: self.now_ms, elapsed_s=lambda: self.now_ms / 1_000)
         self.log: Log = EmbeddedLog(home / "log", around)
-        self.log.ensure([*fixed_topics(PARTITIONS), account_topic("demo", "mailbox")])
+        self.log.ensure([*fixed_topics(PARTITIONS), *account_topics("demo", "mailbox")])
         listeners = parse_listeners([("listeners.yaml", LISTENERS)], known_actions=VOCABULARY)
         following = Following(
             "demo", listeners, lateness_ms=600_000, session_gap_ms=1_800_000, max_delay_ms=86_400_000, grace_ms=GRACE_MS

@@ -79,7 +79,8 @@ def fixed_topics(partitions: int = DEFAULT_PARTITIONS, retention_ms: int = 30 * 
 
 def topics_of(installation: Installation) -> list[Topic]:
     """Every topic of an installation."""
-    accounts = [(name, own) for name, each in installation.workspaces.items() for own in each.accounts]
+    # The webhooks' own account, which no file declares, is the one without a name.
+    accounts = [(name, own) for name, each in installation.workspaces.items() for own in (*each.accounts, "")]
     return [
         *fixed_topics(installation.partitions, installation.retention),
         *(topic for name, own in accounts for topic in account_topics(name, own, installation.retention)),

@@ -107,7 +107,7 @@ class Delivery:
 
     def round(self, timeout_s: float = 0.0) -> int:
         """One round: poll, apply, publish the outcomes, commit. How many records it is done with."""
-        self._gate.follow()
+        self._patiently(self._gate.follow)
         if self._gate.stopped:
             self._pause(max(timeout_s, 0.05))
             return 0
@@ -279,8 +279,10 @@ class Delivery:
         return settled
 
     def _halted(self) -> bool:
-        self._gate.follow()
-        return self._gate.stopped or self._stopping()
+        if self._stopping():
+            return True
+        self._patiently(self._gate.follow)
+        return self._gate.stopped
 
     def _wait(self, seconds: float) -> None:
         """Wait in slices: a person may pause the account meanwhile."""

@@ -1,0 +1,135 @@
+"""One flow process against two that share nothing but the log, on a Kafka topic that was filled before.
+
+``PYTHONPATH=src python -m bench.scale`` starts a broker by the project's script, fills ``beacons``, lets one process
+and then two work it off (rounds alternate, so that a slow moment meets both alike), prints events per second
+and their ratio, and draws them. Time is taken from the first row that comes out to the last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+from bench.flow import BATCH, RESULTS, ROOT, beacons, write_installation
+from matplotlib import pyplot
+from rich.progress import Progress
+from tests.broker import Broker
+
+from segma.cli.output import err
+from segma.contracts.installation import Installation
+from segma.contracts.log import Log, Outgoing
+from segma.contracts.topics import ROWS, topics_of
+from segma.transport import open_log
+from segma.transport.config import Settings, environment_of, load_installation
+
+PARTITIONS = 8
+QUIET_S = 5.0
+"""No row for so long: the topic is worked off."""
+
+
+def filled(settings: Settings, installation: Installation, count: int) -> Log:
+    """A log with so many beacons."""
+    log = open_log(settings)
+    log.ensure(topics_of(installation))
+    publisher, batch = log.publisher(), list[Outgoing]()
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("filling the topic", total=count)
+        for record in beacons(count):
+            batch.append(record)
+            if len(batch) == BATCH:
+                publisher.publish(batch)
+                progress.advance(task, BATCH)
+                batch = []
+        publisher.publish(batch)
+    return log
+
+
+def worked_off(home: Path, settings: Settings, log: Log, processes: int, epoch_ms: int) -> float:
+    """Seconds from the first row to the last."""
+    environment = {
+        **os.environ,
+        **environment_of(settings),
+        "PYTHONPATH": str(ROOT / "src"),
+        "SEGMA_CONFIG": str(home / "segma.yaml"),
+        "SEGMA_EPOCH_MS": str(epoch_ms),
+        "SEGMA_FLOW_OF": str(processes),
+    }
+    running = [
+        subprocess.Popen([sys.executable, "-m", "segma.flows"], env={**environment, "SEGMA_FLOW_INDEX": str(index)})
+        for index in range(processes)
+    ]
+    began = ended = 0.0
+    before = 0
+    try:
+        while not began or time.perf_counter() - ended < QUIET_S:
+            rows = sum(log.end(ROWS).values())
+            if rows > before:
+                before, ended = rows, time.perf_counter()
+                began = began or ended
+            time.sleep(0.05)
+            if any(process.poll() is not None for process in running):
+                raise RuntimeError("a flow process ended")
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait(60)
+    return ended - began
+
+
+def draw(figures: dict[str, float]) -> Path:
+    """Two bars."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    figure, axes = pyplot.subplots(figsize=(7, 2.4))
+    values = (figures["one_per_s"], figures["two_per_s"])
+    bars = axes.barh(("one process", "two processes"), values, color=["#888", "#2a7"])
+    axes.bar_label(bars, [f"{value:,.0f}/s" for value in values], padding=4)
+    axes.set_xlim(0, max(values) * 1.25)
+    axes.set_title(f"{figures['events']:,.0f} beacons from Kafka: {figures['ratio']:.2f} times")
+    axes.set_xlabel("events per second, recognise and follow, two cores with the broker on them")
+    figure.tight_layout()
+    path = RESULTS / "scale.png"
+    figure.savefig(path, dpi=120)
+    return path
+
+
+@click.command()
+@click.option("--events", "count", default=300_000, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+@click.option("--epoch-ms", default=10_000, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def main(count: int, rounds: int, epoch_ms: int, as_json: bool) -> None:
+    """Measure one process against two."""
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    with tempfile.TemporaryDirectory() as directory, Broker(Path(directory) / "broker") as broker:
+        for number in range(rounds):
+            for processes in (1, 2) if number % 2 == 0 else (2, 1):
+                home = Path(directory) / f"{number}-{processes}"
+                home.mkdir()
+                write_installation(home, PARTITIONS)
+                settings = broker.settings(home / "data")
+                log = filled(settings, load_installation(home / "segma.yaml"), count)
+                took = worked_off(home, settings, log, processes, epoch_ms)
+                log.close()
+                seconds[processes].append(took)
+                err.print(f"round {number + 1}, {processes} process(es): {count / took:,.0f} events/s")
+    one, two = (count / statistics.median(seconds[processes]) for processes in (1, 2))
+    figures = {"events": float(count), "one_per_s": round(one), "two_per_s": round(two), "ratio": round(two / one, 3)}
+    path = draw(figures)
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    click.echo(f"one process    {one:>9,.0f} events/s")
+    click.echo(f"two processes  {two:>9,.0f} events/s  {two / one:.2f} times (median of {rounds} rounds)")
+    click.echo(f"drawn in {path.relative_to(ROOT)}", err=True)
+
+
+if __name__ == "__main__":
+    main()
