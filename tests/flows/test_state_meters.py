@@ -29,7 +29,7 @@ def test_every_bound_and_the_state_are_served(tmp_path: Path) -> None:
     for bound in Bound:
         assert registry.get_sample_value("segma_state_bounds_total", {"bound": bound.value}) is not None
     assert registry.get_sample_value("segma_state_keys") == 1
-    assert registry.get_sample_value("segma_state_live_bytes") == len("k1") + len("[1,2]")
+    assert registry.get_sample_value("segma_state_live_bytes") == len("k1") + len("[1,2]") + 1
     assert registry.get_sample_value("segma_state_file_bytes") == changelog.total_bytes
 
 

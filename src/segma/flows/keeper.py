@@ -11,13 +11,14 @@ from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from segma.flows.changelog import Changelog, Position, Row
+from segma.flows.packing import packed, plain, unpacked
 
 S = TypeVar("S")
 
-MAX_PENDING: Final = 8_192
-"""States of all groups that may wait for the epoch's end to be encoded: past its share a group writes what it has, so
-that the pause at an epoch's end has a bound."""
-MAX_DECODED: Final = 32_768
+MAX_PENDING: Final = 4_096
+"""States of all groups that may wait for the epoch's end to be encoded: past its share a group writes half of its own,
+those touched longest ago, so that the pause at an epoch's end has a bound."""
+MAX_DECODED: Final = 65_536
 """States of all groups kept decoded beside those that wait to be written."""
 MAX_ANONYMOUS: Final = 500_000
 """Devices that are nobody's, of all groups: anybody may invent one, so their number is bounded beside their time."""
@@ -45,7 +46,7 @@ class Keeper(Generic[S]):
         self._saved = {key: row.data for key, row in rows.items() if row.data is not None}
         self._bytes = sum(len(key) + len(data) for key, data in self._saved.items())
         self._live: dict[str, S] = {}
-        self._touched: set[str] = set()
+        self._touched: dict[str, None] = {}
         self._dues: dict[str, int] = {key: row.due_ms for key, row in rows.items() if row.due_ms is not None}
         self._heap = [(due, key) for key, due in self._dues.items()]
         heapq.heapify(self._heap)
@@ -59,16 +60,23 @@ class Keeper(Generic[S]):
         state = self._live.get(key)
         if state is None:
             saved = None if key in self._touched else self._saved.get(key)
-            state = self._live[key] = self._new(key) if saved is None else self._decode(key, saved)
+            state = self._live[key] = self._new(key) if saved is None else self._decode(key, unpacked(saved))
         return state
 
     def put(self, key: str, state: S) -> None:
         """The state of a key is this now."""
         self._live[key] = state
-        self._touched.add(key)
+        self._touch(key)
         self._schedule(key, self._due_ms(key, state))
-        if len(self._touched) > self._changelog.share(MAX_PENDING):
-            self._group.write(self._pending())
+        most = self._changelog.share(MAX_PENDING)
+        if len(self._touched) > most:
+            self._group.write(self._encoded(list(islice(self._touched, most // 2))))
+            self._cool()
+
+    def _touch(self, key: str) -> None:
+        # PERF: whoever is touched again moves to the end, so that the busiest wait and are written once an epoch.
+        self._touched.pop(key, None)
+        self._touched[key] = None
 
     def _schedule(self, key: str, due_ms: int | None) -> None:
         # PERF: what is due later than it was is asked again when its time comes, so that a key waits in the heap once,
@@ -82,7 +90,7 @@ class Keeper(Generic[S]):
         """Nothing is known of this key any more."""
         self._live.pop(key, None)
         self._dues.pop(key, None)
-        self._touched.add(key)
+        self._touch(key)
 
     def due(self, log_time_ms: int, wanted: Callable[[str], bool] = lambda key: True) -> Iterator[str]:
         """The keys with something due at or before a log time, earliest first; each must be put again or let go.
@@ -108,25 +116,36 @@ class Keeper(Generic[S]):
         return self._group.snapshot()
 
     def _pending(self) -> list[Row]:
-        """The rows of whoever was touched; they count as written."""
+        """The rows of all who were touched; they count as written."""
+        rows = self._encoded(list(self._touched))
+        self._cool()
+        return rows
+
+    def _encoded(self, keys: list[str]) -> list[Row]:
         rows = []
-        # NOTE: sorted, because a set's order is another in every process, and equal histories are equal bytes.
-        for key in sorted(self._touched):
+        for key in keys:
+            del self._touched[key]
             before, state = self._saved.get(key), self._live.get(key)
             self._bytes -= 0 if before is None else len(key) + len(before)
             if state is None:
                 self._saved.pop(key, None)
                 rows.append(Row(key, None, None))
                 continue
-            data = self._saved[key] = self._encode(key, state)
+            data = self._saved[key] = plain(self._encode(key, state))
             self._bytes += len(key) + len(data)
             rows.append(Row(key, data, self._due_ms(key, state)))
-        self._touched.clear()
-        over = len(self._live) - self._changelog.share(MAX_DECODED)
-        if over > 0:
-            for key in list(islice(self._live, over)):
-                del self._live[key]
         return rows
+
+    def _cool(self) -> None:
+        """Keep as bytes, packed, who has been decoded longest and does not wait to be written."""
+        over = len(self._live) - len(self._touched) - self._changelog.share(MAX_DECODED)
+        if over <= 0:
+            return
+        for key in list(islice((key for key in self._live if key not in self._touched), over)):
+            del self._live[key]
+            before = self._saved[key]
+            after = self._saved[key] = packed(before)
+            self._bytes += len(after) - len(before)
 
     def _everything(self) -> list[Row]:
         """All rows; call :meth:`_pending` before."""

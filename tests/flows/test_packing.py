@@ -1,0 +1,40 @@
+"""Packed bytes come back as they were, also those of the first release."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segma.flows import packing
+from segma.flows.packing import packed, plain, unpacked
+
+STATE = b'{"type":"event","workspace":"demo","subscriber":"s_1","event_id":"e1","action":"page_viewed"}' * 3
+
+
+@given(st.binary(max_size=3_000))
+def test_whatever_is_packed_comes_back(data: bytes) -> None:
+    assert unpacked(plain(data)) == data
+    assert unpacked(packed(plain(data))) == data
+    assert packed(packed(plain(data))) == packed(plain(data))
+
+
+def test_a_state_takes_a_fraction_and_noise_no_more_than_it_is() -> None:
+    assert len(packed(plain(STATE))) < len(STATE) / 4
+    noise = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(30))
+    assert len(packed(plain(noise))) == len(noise) + 1
+
+
+def test_an_unknown_mark_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown way"):
+        unpacked(b"\x07abc")
+
+
+def test_the_dictionary_never_changes_and_bytes_of_the_first_release_unpack() -> None:
+    assert (
+        hashlib.sha256(packing._DICTIONARY).hexdigest()
+        == "499f53532fae325a442de8ed9b3d440e704fb3be99bda07e7f24672656f4640b"
+    )
+    assert unpacked(bytes.fromhex("01c31bbac0c4930f72376a081b028590823815c4c71ac8b500")) == STATE[:93]
