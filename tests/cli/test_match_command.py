@@ -177,6 +177,21 @@ def test_bad_lines_are_named_left_out_and_counted(home: Path) -> None:
         assert said in result.stderr
 
 
+def test_a_line_nested_too_deep_or_not_in_utf_8_is_named_and_left_out(home: Path) -> None:
+    lines: list[dict[str, Any] | str] = []
+    for depth in (30, 31, 600, 100_000):
+        nested = "[" * depth + "]" * depth
+        lines.append(json.dumps(event(str(depth), "page_viewed", 1_000))[:-1] + f', "properties": {{"a": {nested}}}}}')
+    result = invoke(home, lines)
+    assert result.exit_code == Exit.PROBLEMS
+    for said in ("line 2: nested deeper", "line 3: nested deeper", "line 4: nested deeper", "3 of 4 lines"):
+        assert said in result.stderr
+    path = home.parent / "latin.ndjson"
+    path.write_bytes('{"event_id": "ü"}\n'.encode("latin-1"))
+    result = CliRunner().invoke(match_command, ["--listeners", str(home), "--events", str(path)])
+    assert (result.exit_code, "line 1: text that is no UTF-8" in result.stderr) == (Exit.PROBLEMS, True)
+
+
 def test_listeners_with_problems_are_refused(home: Path) -> None:
     (home / "bad.yaml").write_text("listener: bad\nsequence: [{action: page_viewedd}]\n", encoding="utf-8")
     result = invoke(home, [])

@@ -55,6 +55,10 @@ ATTACKS = dict(
         bounded("steps", b"- action: page_viewed\n", HEAD),
         bounded("unknown fields of steps", b"- {a: page_viewed}\n", HEAD),
         bounded("a long pattern", b"(a*)*", HEAD + b"- {action: page_viewed, where: {a: {matches: '", b"'}}}\n"),
+        *(
+            (f"a number of {digits} digits", HEAD + b"- {action: page_viewed, where: {a: %s}}" % (b"9" * digits))
+            for digits in (309, 3_999)
+        ),
         bounded("anchors", b"&a [*a, *a]\n"),
         counted("patterns that are dear", LISTENER, 2_500),
         counted("many unknown names", "k%: 1\n", 24_000),
@@ -111,6 +115,13 @@ def test_no_file_takes_more_than_two_seconds_or_200_mb(tmp_path: Path) -> None:
     )
     last = child.stdout.split()[-1] if child.stdout else ""
     assert (last, child.returncode, child.stderr) == ("done", 0, ""), f"at {last}: {child.stderr[-2_000:]}"
+
+
+def test_a_number_larger_than_any_float_is_a_problem() -> None:
+    for line in (b"a: %s", b"a: {at_least: %s}", b"a: [-%s]", b"a: {between: [0, %s]}"):
+        found = parsed(HEAD + b"- {action: page_viewed, where: {" + line % (b"9" * 400) + b"}}\n")
+        assert isinstance(found, ListenerError)
+        assert "a number of at most" in str(found)
 
 
 def parsed(data: bytes) -> list[Listener] | ListenerError:

@@ -196,6 +196,18 @@ def test_a_loop_before_a_last_not_ends_where_its_wait_is_over() -> None:
     assert matches(sequence(LOOP_A, "not: n, for: 2s"), "a@1 a@2 a@9", until=99) == ["1,2@4", "3@11"]
 
 
+def test_a_last_not_without_for_restarts_nothing_and_the_earliest_events_win() -> None:
+    both = "all_of: [{action: b, where: {k: {not_equals: 1}}}, {action: b}], optional: true"
+    assert matches(sequence(A, both, "not: n", more="within: 8s"), 'a@1 b@2 b@3{"k":1} b@6', until=99) == ["1,2,3@9"]
+    assert matches(sequence(A, both, "not: n, for: 8s"), 'a@1 b@2 b@3{"k":1} b@6', until=99) == ["1,2,4@14"]
+    # Of the forks of a run the one with the most events wins, unless only that one is killed.
+    looped = sequence(A, "step: b, action: b, times: {at_least: 1}", "not: n", more="within: 8s")
+    assert matches(looped, "a@1 b@2 b@3 b@6", until=99) == ["1,2,3,4@9"]
+    killed = "not: {action: n, where: {k: {differs_from: b.k}}}"
+    looped = sequence(A, "step: b, action: b, times: {at_least: 1}", killed, more="within: 8s")
+    assert matches(looped, 'a@1 b@2{"k":1} b@3{"k":2} n@4{"k":1}', until=99) == ["1,2@9"]
+
+
 def test_after_leaves_an_event_that_comes_too_soon() -> None:
     listener = sequence(A, "action: b, after: 3s")
     assert matches(listener, "a@1 b@2 b@4") == ["1,3@4"]

@@ -113,7 +113,8 @@ class Simulation:
                 self.found.append((self.at(now), 1, min(done, key=rank)))
                 self.runs = []
             ends = [(self.core(run), run.taken[-1][0]) for run in self.runs if run.slot == self.end]
-            self.runs = [run for run in self.runs if run.slot < self.end
+            restarts = bool(self.tail) and self.tail[-1].for_ms is not None
+            self.runs = [run for run in self.runs if run.slot < self.end or not restarts
                          or all(last <= run.taken[-1][0] for core, last in ends if core == self.core(run))]  # fmt: skip
         self.fire(end_ms, len(self.stream) - 1) if end_ms is not None else None
         return self.found

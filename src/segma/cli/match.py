@@ -16,7 +16,7 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from segma.cli.output import Exit, err
-from segma.contracts.codec import Value, json_reader, to_json
+from segma.contracts.codec import MAX_DEPTH, Value, depth_exceeds, json_reader, to_json
 from segma.contracts.errors import BadRecord
 from segma.contracts.events import Event, Trust
 from segma.contracts.installation import duration_ms
@@ -70,6 +70,8 @@ class BadLine(Exception):
 
 def event_of(data: bytes, number: int) -> Event:
     """The event of a line. ``order`` is the line's number where the event has none. Raises :class:`BadLine`."""
+    if depth_exceeds(data):
+        raise BadLine(f"nested deeper than {MAX_DEPTH} levels")
     try:
         read = read_file_event(data)
         at_ms = read.occurred_at if isinstance(read.occurred_at, int) else _iso_ms(read.occurred_at)

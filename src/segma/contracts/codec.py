@@ -95,7 +95,9 @@ def _decoded(decoder: Any, data: Any) -> Any:
 
 def _safe(error: Exception) -> str:
     # NOTE: msgspec's messages name types and JSON paths, never the values found, so they are safe to log.
-    return str(error) if isinstance(error, msgspec.MsgspecError) else type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return "text that is no UTF-8"
+    return str(error) if isinstance(error, msgspec.MsgspecError) else "nested too deep"
 
 
 def depth_exceeds(data: bytes, limit: int = MAX_DEPTH) -> bool:

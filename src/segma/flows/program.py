@@ -16,7 +16,7 @@ from segma.flows.language.compile import Key
 from segma.flows.language.model import Listener, Not, Repeat
 from segma.flows.language.model import Scope as Sharing
 from segma.flows.language.paths import frozen, is_number
-from segma.flows.runs import Box, Finished, Run, Standing, best, thinned
+from segma.flows.runs import Box, Finished, Run, Standing, best, outlasting, thinned
 from segma.flows.tables import Facts, Guards, Opening, Slot, Tables, Tests, marked_by, noted_by
 from segma.flows.trace import Tell, Told, Turn, tell_nothing
 
@@ -350,6 +350,8 @@ class Program(Tables):
         """Of the forks of one run only the one with the newest event waits for the last ``not`` (SEMANTICS 3)."""
         if not self.tail:
             return runs
+        if self.tail[-1].for_ms is None:
+            return outlasting(runs, self.end)
         end, place = self.end, event.place
         newest = {run.events[: run.core] for run in runs if run.slot == end and run.last == place}
         return [run for run in runs if run.slot < end or run.last == place or run.events[: run.core] not in newest]

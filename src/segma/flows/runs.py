@@ -190,3 +190,20 @@ def inherited(version: Version, found: Mapping[Version, Standing], here: Collect
     lasts = [each.last_ms for each in (own, *gone) if each.last_ms is not None]
     dropped = own.dropped + sum(each.dropped for each in gone)
     return replaced(own, last_ms=max(lasts, default=None), dropped=dropped)
+
+
+def outlasting(runs: list[Run], end: int) -> list[Run]:
+    """The runs without those that wait at ``end`` for a last ``not`` without ``for`` and can never win. Order is kept.
+
+    There no wait restarts: all forks of a run have one deadline, and rule 4 says which of them is the match. Of those
+    that the same events can kill only the preferred one can win.
+    """
+    kept: dict[tuple[Any, ...], Run] = {}
+    for run in runs:
+        if run.slot == end:
+            alike = (run.start, run.events[-1].step, run.taken, tuple(map(repr, run.noted)))
+            other = kept.get(alike)
+            if other is None or run.preference < other.preference:
+                kept[alike] = run
+    waiting = set(map(id, kept.values()))
+    return [run for run in runs if run.slot < end or id(run) in waiting]

@@ -6,7 +6,6 @@ they cannot part.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,7 +88,8 @@ class Number:
             return BAD
         if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
             return reading.refuse(node, told(node), "a number" + (" above zero" if self.positive else ""))
-        if not math.isfinite(node.value) or abs(node.value) > MAX_EXACT:
+        # Compared as it is: a whole number may be larger than any float.
+        if not abs(node.value) <= MAX_EXACT:
             return reading.refuse(node, told(node), f"a number of at most {MAX_EXACT}")
         if self.positive and node.value <= 0:
             return reading.refuse(node, told(node), "a number above zero")
