@@ -5,15 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.analytics.embedded import Embedded
+from tests.analytics.embedded import PATIENCE_S, Embedded
 from tests.analytics.story import Written, at, baseline, event, moved, session
 
-from segma.analytics.clickhouse import ClickHouse
+from segma.analytics.clickhouse import ClickHouse, HistoryError
 from segma.analytics.loader import Loader
 from segma.contracts.codec import to_json, to_msgpack
 from segma.contracts.commands import Outcome
@@ -71,11 +73,11 @@ def outgoing(row: Written) -> Outgoing:
     return Outgoing(ROWS, subscriber_key("demo", subscriber), to_json(row))
 
 
-def stream(seed: int, people: int) -> Iterator[list[Outgoing]]:
-    """Everybody's rows, a few people at a time; now and then the flow says something again, as after its own crash."""
+def stream(seed: int) -> Iterator[list[Outgoing]]:
+    """People's rows without end, five people at a time; now and then the flow repeats some, as after its own crash."""
     random = Random(seed)
-    for first in range(0, people, 5):
-        rows = [row for number in range(first, min(first + 5, people)) for row in life(f"p{number}", random)]
+    for first in count(step=5):
+        rows = [row for number in range(first, first + 5) for row in life(f"p{number}", random)]
         records = [outgoing(row) for row in rows]
         if random.random() < 0.2:
             records += records[-7:]
@@ -108,33 +110,54 @@ class Killing:
         self.loader.terminate()
         self.loader.wait(60)
 
-    def run(self, seed: int, people: int, kills: int, told: Callable[[str], None] = lambda _: None) -> int:
-        """Stream, kill so many times (by turns the server and the loader), and stop; how many rows were written."""
-        written, done = [0], threading.Event()
+    def run(self, seed: int, kills: int, told: Callable[[str], None] = lambda _: None) -> int:
+        """Kill so many times, by turns the server and the loader, while rows stream; how many were written.
+
+        Before each kill some more rows have arrived, and after that it comes at any moment of the next half second.
+        """
+        written, done, random = [0], threading.Event(), Random(seed)
 
         def write() -> None:
             publisher = self.log.publisher()
-            for records in stream(seed, people):
+            for records in stream(seed):
                 written[0] += len(publisher.publish(records))
-                done.wait(0.02)
-            done.set()
+                if done.wait(0.05):
+                    return
 
-        random, thread = Random(seed), threading.Thread(target=write)
+        thread = threading.Thread(target=write)
         self.embedded.start()
         self.start_loader()
         thread.start()
+        arrived = 0
         for number in range(kills):
-            threading.Event().wait(random.uniform(0.05, 1.0))
-            told(f"kill {number + 1}")
+            arrived = self.await_more(arrived)
+            told(f"kill {number + 1}: {arrived} events have arrived")
+            threading.Event().wait(random.uniform(0.0, 0.5))
             if number % 2:
                 self.kill_loader()
                 self.start_loader()
             else:
                 self.embedded.kill()
                 self.embedded.start()
+        done.set()
         thread.join()
         self.stop_loader()
         return written[0]
+
+    def await_more(self, than: int) -> int:
+        """Wait until more event rows than so many are there; how many."""
+        until = time.monotonic() + PATIENCE_S
+        clickhouse = ClickHouse(self.embedded.url, "segma", self.embedded.passwords["segma"], "segma")
+        while True:
+            try:
+                arrived = int(clickhouse.rows("SELECT count() FROM events")[0][0])
+            except HistoryError:
+                arrived = 0
+            if arrived > than:
+                clickhouse.close()
+                return arrived
+            assert time.monotonic() < until, (self.embedded.home / "loader.log").read_text()[-2_000:]
+            threading.Event().wait(0.05)
 
 
 def load_in_peace(log: Log, clickhouse: ClickHouse, *, name_again: bool = False) -> None:

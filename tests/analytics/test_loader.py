@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def test_rows_of_every_kind_arrive(log: Log, history: ClickHouse) -> None:
 
 
 def test_overlapping_ranges_change_nothing(log: Log, history: ClickHouse) -> None:
-    for records in stream(7, 60):
+    for records in islice(stream(7), 12):
         log.publisher().publish(records)
     load_in_peace(log, history)
     before = contents(history)
@@ -197,9 +198,8 @@ def test_kills_of_loader_and_server_leave_exactly_what_peace_leaves(tmp_path: Pa
     log = write_home(tmp_path)
     world = Killing(Embedded(tmp_path), log)
     try:
-        written = world.run(seed=11, people=600, kills=8)
+        written = world.run(seed=11, kills=8)
         killed = world.embedded.history("segma")
-        already = killed.rows("SELECT count() FROM events")[0][0]
         load_in_peace(log, killed)
         after = contents(killed)
         killed.close()
@@ -208,8 +208,6 @@ def test_kills_of_loader_and_server_leave_exactly_what_peace_leaves(tmp_path: Pa
     peace = embedded.history("peace")
     load_in_peace(log, peace, name_again=True)
     assert contents(peace) == after
-    assert written > 2_000
-    assert already > 0
-    assert len(after["events"]) > 1_000
+    assert written >= sum(len(rows) for rows in after.values()) - len(after["memberships"]) > 500
     peace.command("DROP DATABASE peace", database=False)
     log.close()
