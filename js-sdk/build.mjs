@@ -1,26 +1,54 @@
-// `node build.mjs`: dist/segma.js, the one file that a page loads. `--tests`: build/*.test.js for node's test runner.
-import { readdirSync, rmSync } from "node:fs";
+// `node build.mjs`: everything that is shipped. `--tests`: build/*.test.js for node's test runner.
+//
+//   dist/segma.js          one file with every feature, for a script tag
+//   dist/segma.source.js   the same, to be read
+//   dist/sets/NAMES.js     the core and clicks with other features; NAMES in the alphabet's order, joined by `+`
+//                          (`clicks.js`: no other; `core.js`: no feature at all)
+//   dist/index.mjs         the module, with dist/types
+//   dist/loader.js         the snippet for a page's head
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
+import { FEATURES, INTERNAL } from "./parts.mjs";
 
-await build({
-  entryPoints: ["src/main.ts"],
-  bundle: true,
-  minify: true,
-  format: "iife",
-  target: "es2020",
-  outfile: "dist/segma.js",
-  logLevel: "warning",
-});
+const common = { bundle: true, target: "es2022", charset: "utf8", logLevel: "warning" };
+const mangleProps = new RegExp(`^(${INTERNAL.join("|")})$`);
 
-if (process.argv.includes("--tests")) {
+/** The script with these features, as text. */
+export async function scriptWith(features, options = {}) {
+  const imports = features.map((name) => `import { ${name} } from "./src/features/${name}";`).join("\n");
+  const contents = `import { boot } from "./src/script";\n${imports}\nboot([${features.join(", ")}]);`;
+  const stdin = { contents, resolveDir: "." };
+  const made = await build({ ...common, minify: true, mangleProps, format: "iife", write: false, stdin, ...options });
+  return made.outputFiles[0].text;
+}
+
+function subsets(names) {
+  return names.reduce((sets, name) => [...sets, ...sets.map((set) => [...set, name])], [[]]);
+}
+
+async function shipped() {
+  rmSync("dist/sets", { recursive: true, force: true });
+  mkdirSync("dist/sets", { recursive: true });
+  const [clicks, ...others] = FEATURES;
+  const sets = subsets(others).map((set) => [clicks, ...set]);
+  await Promise.all([
+    ...sets.map(async (set) => writeFileSync(`dist/sets/${set.slice(1).join("+") || clicks}.js`, await scriptWith(set))),
+    scriptWith([]).then((text) => writeFileSync("dist/sets/core.js", text)),
+    scriptWith(FEATURES).then((text) => writeFileSync("dist/segma.js", text)),
+    scriptWith(FEATURES, { minify: false, mangleProps: undefined }).then((text) => writeFileSync("dist/segma.source.js", text)),
+  ]);
+  await build({ ...common, entryPoints: ["src/index.ts"], format: "esm", outfile: "dist/index.mjs" });
+  const contents = 'import { load } from "./src/stub"; load("COLLECTOR/sdk/segma.js", { site: "KEY" });';
+  await build({ ...common, minify: true, format: "iife", outfile: "dist/loader.js", stdin: { contents, resolveDir: "." } });
+}
+
+async function tests() {
   rmSync("build", { recursive: true, force: true });
-  await build({
-    entryPoints: readdirSync("test").map((name) => `test/${name}`),
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    outdir: "build",
-    logLevel: "warning",
-  });
+  const entryPoints = readdirSync("test").map((name) => `test/${name}`);
+  await build({ ...common, entryPoints, platform: "node", format: "esm", target: "node20", outdir: "build" });
+}
+
+if (process.argv[1]?.endsWith("build.mjs")) {
+  await shipped();
+  if (process.argv.includes("--tests")) await tests();
 }

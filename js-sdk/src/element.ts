@@ -25,26 +25,71 @@ function classesOf(element: Looked): string {
   return names.slice(0, 2).map((name) => `.${name}`).join("");
 }
 
+/** The element that an event really happened on, inside open shadow roots too. */
+export function targetOf(event: Event): Element | undefined {
+  const target = event.composedPath()[0];
+  return target instanceof Element ? target : undefined;
+}
+
+/** As `closest`, through the borders of shadow roots. */
+export function up<E extends Element = HTMLElement>(element: Element | undefined, selector: string): E | undefined {
+  for (let here = element; here; here = (here.getRootNode() as Partial<ShadowRoot>).host) {
+    const found = here.closest<E>(selector);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** The first of these selectors that the element, or one around it, fits; a selector that is none fits nothing. */
+export function fitting(element: Element, selectors: readonly unknown[]): [Element, string] | undefined {
+  for (const selector of selectors) {
+    try {
+      const found = up(element, String(selector));
+      if (found) return [found, String(selector)];
+    } catch {
+      // NOTE: listeners name selectors as free text.
+    }
+  }
+  return undefined;
+}
+
+/** What can be typed into or chosen from. */
+export const FIELDS =
+  "input:not([type=button],[type=submit],[type=reset],[type=image],[type=hidden]),textarea,select,[contenteditable]:not([contenteditable=false])";
+export const BUTTONS = "button,[role=button],input[type=button],input[type=submit],input[type=reset],input[type=image]";
+
+const SECRET = /pass(?!ive|age|eng)|pwd|secret|card|cc-?(?:num|exp|csc)|cvc|cvv|csc|iban|ssn|otp|one-?time|pin-?code|^pin$/i;
+
+/** Whether nothing may be told of an element: the page masks it, or it holds a password, a card or a one-time code. */
+export function isMasked(element: Element): boolean {
+  const said = (name: string): string => element.getAttribute(name) ?? "";
+  return (
+    !!up(element, "[data-segma-mask],input[type=password],input[type=hidden]") ||
+    /cc-|one-time-code|password/.test(said("autocomplete")) ||
+    (element.matches(FIELDS) && SECRET.test(`${said("name")} ${element.id}`.replace(/\s+/g, " ")))
+  );
+}
+
+/** Text without addresses and long numbers. */
+export const cleaned = (text: string): string => text.replace(/[^\s"\\,:;<>()]+(?:@|%40)[^\s"\\,:;<>()]+/gi, "…");
+
 /** A label as it may leave the page: short, without addresses and long numbers. */
 export function scrubbed(text: string): string {
-  return text
-    .replace(/\s+/g, " ")
-    .trim()
-    .replace(/\S+@\S+/g, "…")
+  return cleaned(text.replace(/\s+/g, " ").trim())
     .replace(/\d[\d .-]{4,}\d/g, "…")
     .slice(0, MAX_TEXT);
 }
 
 /** The label of a link or button; empty where a field or something masked is inside. */
 export function labelOf(element: Element): string {
-  if (element.closest("[data-segma-mask]") || element.querySelector("input,textarea,select,[contenteditable]")) return "";
+  if (up(element, "[data-segma-mask]") || element.querySelector(`${FIELDS},[data-segma-mask]`)) return "";
   return scrubbed(element.getAttribute("aria-label") ?? element.textContent ?? "");
 }
 
 const NUMBERS = ["value", "price", "quantity"];
-const NOT_PROPERTIES = ["action", "mask"];
+const NOT_PROPERTIES = ["action", "mask", "hover", "point", "search"];
 
-/** `data-segma-order-id="7"` becomes `{order_id: "7"}`; value, price and quantity become numbers. */
+/** `data-segma-order-id="7"` becomes `{order_id: "7"}`; value, price and quantity become numbers, tags a list. */
 export function declaredProperties(dataset: Readonly<Record<string, string | undefined>>): Properties {
   const properties: Properties = {};
   for (const [key, text] of Object.entries(dataset)) {
@@ -52,7 +97,8 @@ export function declaredProperties(dataset: Readonly<Record<string, string | und
     const name = key.slice(5).replace(/[A-Z]/g, (letter, at: number) => (at ? "_" : "") + letter.toLowerCase());
     if (NOT_PROPERTIES.includes(name)) continue;
     const number = Number(text);
-    properties[name] = NUMBERS.includes(name) && text.trim() && Number.isFinite(number) ? number : text.slice(0, 500);
+    if (name === "tags") properties[name] = text.split(",").map((tag) => tag.trim()).filter(Boolean);
+    else properties[name] = NUMBERS.includes(name) && text.trim() && Number.isFinite(number) ? number : text.slice(0, 500);
   }
   return properties;
 }

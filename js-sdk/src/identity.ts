@@ -13,34 +13,36 @@ export interface Landing {
 const MAX_TOKEN = 2048;
 const CLICK = /^[A-Za-z0-9._:-]{1,62}$/;
 
-/** Reads a landing URL. Only the token and the click id are taken out: the campaign is everybody's. */
-export function landingOf(href: string, settings: Settings): Landing {
+type Names = Pick<Settings, "tokenParam" | "clickParam" | "campaignParam">;
+
+/**
+ * Reads a landing URL, its query and its fragment (`#sgm=…`, `#/route?sgm=…`). Only the token and the click id are taken
+ * out: the campaign is everybody's. Everything else keeps its spelling.
+ */
+export function landingOf(href: string, names: Names): Landing {
   const url = new URL(href);
-  const read = (name: string): string => url.searchParams.get(name) ?? "";
-  const token = read(settings.tokenParam);
-  const click = read(settings.clickParam);
-  const campaign = read(settings.campaignParam).slice(0, 200);
+  const found: Record<string, string> = {};
+  const cleaned = url.pathname + without(url.search, names, found) + without(url.hash, names, found);
+  const token = found[names.tokenParam] ?? "";
+  const click = found[names.clickParam] ?? "";
   return {
     token: token.length <= MAX_TOKEN ? token : "",
     click: CLICK.test(click) ? click : "",
-    campaign,
-    cleaned: token || click ? url.pathname + without(url.search, settings) + url.hash : undefined,
+    campaign: (found[names.campaignParam] ?? "").slice(0, 200),
+    cleaned: token || click ? cleaned : undefined,
   };
 }
 
-// NOTE: the other parameters keep their spelling; URLSearchParams would write them anew.
-function without(search: string, settings: Settings): string {
-  const gone = [settings.tokenParam, settings.clickParam];
-  const nameOf = (part: string): string => {
-    const name = part.split("=", 1)[0] ?? "";
-    try {
-      return decodeURIComponent(name.replace(/\+/g, " "));
-    } catch {
-      return name;
-    }
-  };
-  const kept = search.replace(/^\?/, "").split("&").filter((part) => part && !gone.includes(nameOf(part)));
-  return kept.length ? `?${kept.join("&")}` : "";
+/** A query, or a fragment: a route, parameters, or a route with parameters behind a question mark. */
+function without(part: string, names: Names, found: Record<string, string>): string {
+  const [, before = "", query = ""] = /^(#[^?=]*\?|[?#](?=[^?]*=)|.*)(.*)$/s.exec(part) ?? [];
+  const kept = query.split("&").filter((each) => {
+    // NOTE: the others keep their spelling; URLSearchParams would write them anew.
+    const [[name = "", value = ""] = []] = new URLSearchParams(each);
+    if (name) found[name] ??= value;
+    return each && name !== names.tokenParam && name !== names.clickParam;
+  });
+  return kept.length ? before + kept.join("&") : before.replace(/[?#]$/, "");
 }
 
 /** 22 letters and digits, from the browser's own randomness. */
@@ -49,7 +51,12 @@ export function randomId(): string {
   return Array.from(bytes, (byte) => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[byte & 63]).join("");
 }
 
-/** Who this browser is, kept first-party: a random device id, and the token of the person when a link told it. */
+/**
+ * Who this browser is, kept first-party: a random device id, and the token of the person when a link or a login told it.
+ *
+ * A login is surer than a link: where somebody has logged in, another person's mail changes nothing but its own click.
+ * Whether two tokens are one person's only the server can tell; it never merges two people that it knows.
+ */
 export class Who {
   private click = "";
 
@@ -58,9 +65,22 @@ export class Who {
     private readonly newId: () => string,
   ) {}
 
-  landed(landing: Landing): void {
-    if (landing.token) this.store.set("token", landing.token);
-    this.click = landing.click;
+  /** Takes a landing in; the identity under which its click is told. */
+  landed(landing: Landing): Identity {
+    const { token, click } = landing;
+    if (token && this.store.get("login") && token !== this.store.get("token")) return { device: this.newId(), token, click };
+    if (token) this.store.set("token", token);
+    this.click = click;
+    return this.now();
+  }
+
+  /** Somebody logged in: the token that the site's own server made says who. */
+  identify(token: string): void {
+    const before = this.store.get("token");
+    // NOTE: what the person before did here is theirs; another person begins on a device of their own.
+    if (this.store.get("login") && before !== token) this.forget();
+    this.store.set("token", token);
+    this.store.set("login", "1");
   }
 
   now(): Identity {
@@ -74,13 +94,18 @@ export class Who {
 
   /** The device's next running number; other tabs share it. */
   nextOrder(): number {
-    const order = (Number(this.store.get("order")) || 0) + 1;
+    const order = this.lastOrder() + 1;
     this.store.set("order", String(order));
     return order;
   }
 
+  /** The running number that was given last. */
+  lastOrder(): number {
+    return Number(this.store.get("order")) || 0;
+  }
+
   forget(): void {
     this.click = "";
-    for (const name of ["device", "token", "order"]) this.store.remove(name);
+    for (const name of ["device", "token", "order", "login"]) this.store.remove(name);
   }
 }

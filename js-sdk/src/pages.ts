@@ -1,6 +1,7 @@
-import type { Properties } from "./words";
+import { urlOf } from "./urls";
+import type { Properties, Settings } from "./words";
 
-type Track = (action: string, properties: Properties, at?: number) => void;
+type Track = (action: string, properties: Properties, at?: number, id?: string) => void;
 
 /** Page views, also of pages that are exchanged in place, come back from the browser's cache or were prerendered. */
 export class Pages {
@@ -10,13 +11,24 @@ export class Pages {
   private visibleMs = 0;
   private waiting: (() => void) | undefined;
   private closed = true;
+  private closeId = "";
 
-  constructor(private readonly track: Track) {}
+  constructor(
+    private readonly track: Track,
+    private readonly newId: () => string,
+    private readonly settings: Pick<Settings, "hashRouting" | "params">,
+    private readonly viewed: () => void,
+  ) {}
 
   /** Watches navigation and tells of the page that is open now. */
   start(): void {
-    for (const name of ["pushState", "replaceState"] as const) this.watch(name);
-    window.addEventListener("popstate", () => this.moved());
+    const navigation = (window as Window & { navigation?: EventTarget }).navigation;
+    // NOTE: the Navigation API tells of every change in place without a patch of the page's `history`.
+    if (navigation) navigation.addEventListener("currententrychange", () => this.moved());
+    else {
+      for (const name of ["pushState", "replaceState"] as const) this.watch(name);
+      for (const name of ["popstate", "hashchange"]) window.addEventListener(name, () => this.moved());
+    }
     window.addEventListener("pageshow", (event) => event.persisted && this.view(""));
     document.addEventListener("visibilitychange", () => this.clock());
     this.view(hostOf(document.referrer));
@@ -33,10 +45,16 @@ export class Pages {
 
   close(): void {
     this.settle();
-    if (this.closed) return;
+    const last = this.closing();
     this.closed = true;
+    if (last) this.track("page_closed", last.properties, Date.now(), last.id);
+  }
+
+  /** The end of this page as it would be told now; undefined where it has been told. */
+  closing(): { properties: Properties; id: string } | undefined {
+    if (this.closed) return undefined;
     this.clock();
-    this.track("page_closed", { path: this.path, visible_ms: Math.round(this.visibleMs) });
+    return { properties: { path: this.path, visible_ms: Math.round(this.visibleMs) }, id: this.closeId };
   }
 
   private watch(name: "pushState" | "replaceState"): void {
@@ -51,8 +69,12 @@ export class Pages {
     };
   }
 
+  private here(): string {
+    return location.pathname + (this.settings.hashRouting ? location.hash.replace(/\?.*/s, "") : "");
+  }
+
   private moved(): void {
-    if (location.pathname === this.path) return;
+    if (this.here() === this.path || this.closed) return;
     this.close();
     this.view(location.host);
   }
@@ -60,14 +82,18 @@ export class Pages {
   private view(referrer: string): void {
     this.settle();
     const at = Date.now();
-    this.path = location.pathname;
+    this.path = this.here();
     this.referrer = referrer;
     this.visibleMs = 0;
     this.visibleSince = document.visibilityState === "visible" ? performance.now() : 0;
     this.closed = false;
-    const url = location.origin + location.pathname;
+    this.closeId = this.newId();
+    const url = urlOf(location, this.settings.params);
     // NOTE: single-page applications set the title just after the address; a task later it is there.
-    const tell = (): void => this.track("page_viewed", { ...this.described(), url }, at);
+    const tell = (): void => {
+      this.track("page_viewed", { ...this.described(), url }, at);
+      this.viewed();
+    };
     this.waiting = tell;
     setTimeout(() => this.waiting === tell && this.settle());
   }

@@ -1,12 +1,19 @@
-import { bounded, type Spool } from "./spool";
+import { bounded, isSlight, type Spool } from "./spool";
 import type { Batch, Identity, SentEvent } from "./words";
+
+export interface Answer {
+  status: number;
+  retryAfter: string | null;
+}
 
 /** How bodies leave the browser. */
 export interface Outlet {
   /** Resolves with the answer; rejects where the network is away. */
-  post(body: string): Promise<{ status: number; retryAfter: string | null }>;
+  post(body: string): Promise<Answer>;
   /** For a page that ends: true where the browser took it over. */
   beacon(body: string): boolean;
+  /** What the browser sends by itself should the page die without a word (`fetchLater`); replaces what was said before. */
+  bequeath(bodies: readonly string[]): void;
   now(): number;
   random(): number;
   /** Runs `task` later; returns what `cancel` takes. */
@@ -16,76 +23,123 @@ export interface Outlet {
 
 /** A list move should come within a second: events wait only for those of the same moment. */
 export const FLUSH_AFTER_MS = 50;
+/** What comes in swarms waits a little longer. */
+export const FLUSH_SLIGHT_AFTER_MS = 400;
 export const MAX_BATCH_EVENTS = 20;
-/** Half of the 64 KiB that all keepalive requests of a page share. */
-export const MAX_BATCH_CHARS = 30_000;
+/** In UTF-8 at most 45 KB: below the 64 KiB that all keepalive requests of a page share, and what a site takes. */
+export const MAX_BATCH_CHARS = 15_000;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 60_000;
+export const BEQUEATH_AFTER_MS = 250;
 
 /**
- * Events in order, one request at a time, each batch kept until the collector has answered 2xx.
+ * Events in order, one request at a time, each batch kept until the collector has said 204.
  *
- * A 408, 425, 429, 5xx or no answer is tried again with back-off (never before `Retry-After`); another 4xx is dropped,
- * as it would be refused again. When the page ends, what waits goes out as a beacon; what is in doubt is spooled too
- * and comes again with the same event ids.
+ * Anything but 204 and a refusal (400 to 499) is tried again with back-off, never before `Retry-After`; so are 408, 425
+ * and 429. A refusal is dropped: it would be refused again. When the page ends, what waits goes out as a beacon; what
+ * is in doubt stays in the spool and comes again with the same event ids.
  */
 export class Queue {
   private batches: Batch[] = [];
   private inFlight: Batch | undefined;
   private failures = 0;
   private timer: unknown;
+  private timerAt = 0;
+  private chars = 0;
+  private spooled = false;
+  private bequeathing = false;
 
   constructor(
     private readonly site: string,
     private readonly outlet: Outlet,
     private readonly spool: Spool,
+    /** What should be told of the page's end if it dies now. */
+    private readonly last: () => [Identity, SentEvent] | undefined = () => undefined,
   ) {}
 
   add(identity: Identity, event: SentEvent): void {
-    const last = this.batches[this.batches.length - 1];
-    if (last && last !== this.inFlight && hasRoom(last, identity, event)) last.events.push(event);
-    else this.batches.push({ ...identity, events: [event] });
+    const chars = JSON.stringify(event).length;
+    const batch = this.batches[this.batches.length - 1];
+    if (batch && batch !== this.inFlight && this.chars + chars < MAX_BATCH_CHARS && hasRoom(batch, identity)) {
+      batch.events.push(event);
+      this.chars += chars;
+    } else {
+      this.batches.push({ ...identity, events: [event] });
+      this.chars = chars;
+    }
     this.batches = bounded(this.batches);
-    if (!this.inFlight && this.timer === undefined) this.schedule(FLUSH_AFTER_MS);
+    if (!this.inFlight && !this.failures) this.schedule(isSlight(event) ? FLUSH_SLIGHT_AFTER_MS : FLUSH_AFTER_MS, true);
+    this.bequeath();
   }
 
   /** Takes over what former pages left, and goes on at once: at start, on return, and when the network is back. */
   resume(): void {
     const known = new Set(this.batches.flatMap((batch) => batch.events.map((event) => event.event_id)));
-    const left = this.spool.take().filter((batch) => !batch.events.some((event) => known.has(event.event_id)));
+    const waiting = this.spool.take();
+    const left = waiting.filter((batch) => !batch.events.some((event) => known.has(event.event_id)));
+    this.spooled ||= waiting.length > 0;
     this.batches = bounded([...left, ...this.batches]);
     if (this.batches.length && !this.inFlight) this.schedule(this.failures ? 0 : FLUSH_AFTER_MS);
+    this.bequeath();
   }
 
   /** The page may end now. */
   leave(): void {
     this.unschedule();
-    const doubtful = this.inFlight || this.failures ? [...this.batches] : this.batches.filter((batch) => !this.beaconed(batch));
+    const doubtful = this.inFlight || this.failures ? [...this.batches] : this.batches.filter((batch) => !this.delivered(batch));
     this.batches = doubtful;
-    if (!doubtful.length) return;
     // NOTE: behind a request in flight beacons would overtake it; but a page that never comes back must not wait.
-    for (const batch of doubtful) if (batch !== this.inFlight && !this.failures) this.beaconed(batch);
-    this.spool.put(doubtful);
+    for (const batch of doubtful) if (this.inFlight && batch !== this.inFlight && !this.failures) this.outlet.beacon(this.body(batch));
+    this.outlet.bequeath(this.will());
+    if (!doubtful.length) return;
+    this.keep();
     if (!this.inFlight) this.schedule(this.backOff(null));
   }
 
-  /** Drops everything, here and in the spool. */
+  /** Drops everything, here, in the spool and in the browser's hands. */
   clear(): void {
     this.unschedule();
     this.batches = [];
-    this.spool.take();
+    this.spool.clear();
+    this.outlet.bequeath([]);
   }
 
-  private beaconed(batch: Batch): boolean {
-    return this.outlet.beacon(this.body(batch));
+  private delivered(batch: Batch): boolean {
+    return this.outlet.beacon(this.body(batch)) && (this.spooled && this.spool.drop(batch), true);
   }
 
-  private body(batch: Batch): string {
-    return JSON.stringify({ schema: 1, site: this.site, sent_at_ms: this.outlet.now(), ...batch });
+  private keep(): void {
+    this.spooled = true;
+    this.spool.put(this.batches);
   }
 
-  private schedule(afterMs: number): void {
+  private body(batch: Batch, deferred = false): string {
+    const sent = { schema: 1, site: this.site, sent_at_ms: this.outlet.now(), ...batch };
+    // NOTE: nobody knows when a deferred body will leave, so its clock says nothing about the skew.
+    return JSON.stringify(deferred ? { ...sent, deferred } : sent);
+  }
+
+  private bequeath(): void {
+    if (this.bequeathing) return;
+    this.bequeathing = true;
+    this.outlet.later(() => {
+      this.bequeathing = false;
+      if (this.last()) this.outlet.bequeath(this.will());
+    }, BEQUEATH_AFTER_MS);
+  }
+
+  /** What is not delivered yet, and the page's end. */
+  private will(): string[] {
+    const last = this.last();
+    const batches = last ? [...this.batches, { ...last[0], events: [last[1]] }] : this.batches;
+    return batches.map((batch) => this.body(batch, true));
+  }
+
+  private schedule(afterMs: number, unlessSooner = false): void {
+    const at = this.outlet.now() + afterMs;
+    if (unlessSooner && this.timer !== undefined && this.timerAt <= at) return;
     this.unschedule();
+    this.timerAt = at;
     this.timer = this.outlet.later(() => {
       this.timer = undefined;
       void this.send();
@@ -101,7 +155,7 @@ export class Queue {
     const batch = this.batches[0];
     if (!batch || this.inFlight) return;
     this.inFlight = batch;
-    let answer: { status: number; retryAfter: string | null };
+    let answer: Answer;
     try {
       answer = await this.outlet.post(this.body(batch));
     } catch {
@@ -110,12 +164,16 @@ export class Queue {
     this.inFlight = undefined;
     if (isPassing(answer.status)) {
       this.failures += 1;
+      // NOTE: a page that fails now may crash before it can say so.
+      if (this.batches.includes(batch)) this.keep();
       this.schedule(this.backOff(answer.retryAfter));
       return;
     }
     this.failures = 0;
     this.batches = this.batches.filter((each) => each !== batch);
+    if (this.spooled) this.spool.drop(batch);
     if (this.batches.length) this.schedule(0);
+    this.bequeath();
   }
 
   private backOff(retryAfter: string | null): number {
@@ -125,16 +183,16 @@ export class Queue {
   }
 }
 
+/** Whether an answer may be another one next time. Only 204 is the collector's yes: a hotel's login page says 200. */
 function isPassing(status: number): boolean {
-  return status === 0 || status === 408 || status === 425 || status === 429 || status >= 500;
+  return status !== 204 && (status < 400 || status === 408 || status === 425 || status === 429 || status >= 500);
 }
 
-function hasRoom(batch: Batch, identity: Identity, event: SentEvent): boolean {
+function hasRoom(batch: Batch, identity: Identity): boolean {
   return (
     batch.device === identity.device &&
     batch.token === identity.token &&
     batch.click === identity.click &&
-    batch.events.length < MAX_BATCH_EVENTS &&
-    JSON.stringify(batch.events).length + JSON.stringify(event).length < MAX_BATCH_CHARS
+    batch.events.length < MAX_BATCH_EVENTS
   );
 }

@@ -4,6 +4,8 @@ export type Backing = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 /** First-party storage of one site key; where the browser refuses it, memory that lasts as long as the page. */
 export class Store {
   private readonly memory = new Map<string, string>();
+  /** Whether anything may be written to the disk; until then everything stays in memory. */
+  open = true;
 
   constructor(
     private readonly backing: Backing | undefined,
@@ -20,9 +22,9 @@ export class Store {
     }
   }
 
-  set(name: string, value: string): void {
+  set(name: string, value: string, always = false): void {
     try {
-      if (!this.backing) throw new Error();
+      if (!this.backing || !(this.open || always)) throw 0;
       this.backing.setItem(this.prefix + name, value);
       this.memory.delete(name);
     } catch {
@@ -37,6 +39,12 @@ export class Store {
     } catch {
       // NOTE: a browser that refuses storage has nothing of ours to remove.
     }
+  }
+
+  /** Writes down what was kept in memory: the person has agreed. */
+  unlock(): void {
+    this.open = true;
+    for (const [name, value] of [...this.memory]) this.set(name, value);
   }
 }
 

@@ -24,14 +24,49 @@ export interface Batch extends Identity {
   events: SentEvent[];
 }
 
-/** What the script tag says. Times in milliseconds. */
+/** What the page says, in its script tag or to `start`. Times in milliseconds. */
 export interface Settings {
+  /** The site's public key. */
   site: string;
+  /** Origin of the collector. */
   collector: string;
   tokenParam: string;
   campaignParam: string;
   clickParam: string;
-  consentRequired: boolean;
+  /** `granted`: everything; `required`: nothing before `consent(true)`; `anonymous`: nothing kept and nobody known before it. */
+  consent: "granted" | "required" | "anonymous";
+  /** A change of the fragment is another page. */
+  hashRouting: boolean;
+  /** URL parameters that may leave the page; a trailing `*` stands for any ending. */
+  params: readonly string[];
+  /** URL parameters that hold what was searched for on the site. */
+  searchParams: readonly string[];
+  /** Features that the page does not want, whatever the site's configuration says. */
+  off: readonly string[];
+}
+
+/** What a feature gets of the SDK. Nothing else: no storage, no network, no globals of ours. */
+export interface Page {
+  readonly settings: Settings;
+  /** Tells of an action that happened now; the work is done after the browser has painted, or before the page is left. */
+  tell(action: string, properties: Properties, id?: string): void;
+  /** Listens in the capture phase, passively; an error of ours stays ours. */
+  on(type: string, handler: (event: never) => void, where?: EventTarget): void;
+  /** Asks the collector for the site's configuration. */
+  ask(): Promise<unknown>;
+  now(): number;
+  /** Runs at the start and after each page view. */
+  viewed(task: () => void): void;
+  /** Runs when the page is being left: the last moment to tell. */
+  leaving(task: () => void): void;
+  /** Text kept for this site, first-party. */
+  remember(name: string, text?: string): string;
+}
+
+/** A part of the SDK that a site may leave out. */
+export interface Feature {
+  readonly name: string;
+  start(page: Page): void;
 }
 
 const ACTION = /^[a-z][a-z0-9_]{0,63}$/;

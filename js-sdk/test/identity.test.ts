@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Consent } from "../src/consent";
-import { declaredProperties, scrubbed, selectorOf, type Looked } from "../src/element";
-import { kindOfLink } from "../src/gestures";
-import { landingOf, randomId, Who } from "../src/identity";
+import { cleaned, declaredProperties, scrubbed, selectorOf, type Looked } from "../src/element";
+import { kindOfLink } from "../src/features/clicks";
+import { landingOf, randomId, Who, type Landing } from "../src/identity";
 import { settingsOf } from "../src/settings";
 import { Store } from "../src/store";
 import { isAction } from "../src/words";
@@ -27,6 +27,19 @@ test("an address without them is left alone, and what is too long or odd is not 
   assert.deepEqual([odd.token, odd.click, odd.cleaned], ["", "", "/?%E0=1"]);
 });
 
+test("a fragment may carry them as well, beside a route or alone", () => {
+  for (const [address, cleaned] of [
+    ["https://s.example/a#sgm=k.T&sgm_click=c1", "/a"],
+    ["https://s.example/a?x=1#sgm=k.T&sgm_click=c1&y=2", "/a?x=1#y=2"],
+    ["https://s.example/a#/basket?sgm=k.T&sgm_click=c1", "/a#/basket"],
+    ["https://s.example/a#/basket?y=%7e&sgm=k.T&sgm_click=c1", "/a#/basket?y=%7e"],
+  ] as const) {
+    const landing = landingOf(address, settings);
+    assert.deepEqual([landing.token, landing.click, landing.cleaned], ["k.T", "c1", cleaned]);
+  }
+  assert.equal(landingOf("https://s.example/a#top", settings).cleaned, undefined);
+});
+
 test("names of parameters are configurable", () => {
   const own = settingsOf({ src: "https://c.example/x.js", dataset: { site: "K", tokenParam: "t", clickParam: "k" } });
   assert.ok(own);
@@ -47,6 +60,41 @@ test("device and token outlive a page; running numbers go on", () => {
   assert.equal(kept.size, 0);
 });
 
+const memory = (): Store => new Store(undefined, "s.");
+const landed = (token: string): Landing => ({ token, click: "", campaign: "", cleaned: undefined });
+
+test("a login is surer than a link: another person's mail changes nothing but its own click", () => {
+  let made = 0;
+  const who = new Who(memory(), () => `dev${(made += 1)}`);
+  who.landed(landed("k.ANNA"));
+  who.identify("k.ANNA");
+  assert.deepEqual(who.landed(landed("k.BEN")), { device: "dev2", token: "k.BEN", click: "" });
+  assert.deepEqual(who.now(), { device: "dev1", token: "k.ANNA", click: "" });
+});
+
+test("somebody else who logs in begins on a device of their own; the first login keeps what was done before it", () => {
+  let made = 0;
+  const who = new Who(memory(), () => `dev${(made += 1)}`);
+  assert.equal(who.now().device, "dev1");
+  who.identify("k.ANNA");
+  assert.deepEqual([who.now().device, who.now().token], ["dev1", "k.ANNA"]);
+  who.identify("k.BEN");
+  assert.deepEqual([who.now().device, who.now().token], ["dev2", "k.BEN"]);
+  who.forget();
+  assert.deepEqual([who.now().device, who.now().token], ["dev3", ""]);
+});
+
+test("what is kept in memory until somebody agrees is written down then", () => {
+  const kept = new Map<string, string>();
+  const backing = { getItem: (k: string) => kept.get(k) ?? null, setItem: (k: string, v: string) => void kept.set(k, v), removeItem: (k: string) => void kept.delete(k) };
+  const store = new Store(backing, "s.");
+  store.open = false;
+  store.set("device", "d1");
+  assert.deepEqual([kept.size, store.get("device")], [0, "d1"]);
+  store.unlock();
+  assert.equal(kept.get("s.device"), "d1");
+});
+
 test("where storage is refused, memory serves", () => {
   const refusing = { getItem: () => { throw new Error("no"); }, setItem: () => { throw new Error("no"); }, removeItem: () => { throw new Error("no"); } };
   const who = new Who(new Store(refusing, "s."), () => "dev1");
@@ -63,15 +111,19 @@ test("ids are what the wire takes", () => {
 
 test("the browser's signals outrank the page", () => {
   const store = new Store(undefined, "s.");
-  assert.equal(new Consent(store, {}, false).given, true);
-  assert.equal(new Consent(store, {}, true).given, false);
-  const asked = new Consent(store, {}, true);
+  assert.equal(new Consent(store, {}, "granted").given, true);
+  assert.equal(new Consent(store, {}, "required").given, false);
+  const asked = new Consent(store, {}, "required");
   asked.answer(true);
   assert.equal(asked.given, true);
-  assert.equal(new Consent(store, { globalPrivacyControl: true }, false).given, false);
-  assert.equal(new Consent(store, { doNotTrack: "1" }, false).given, false);
+  assert.equal(new Consent(store, { globalPrivacyControl: true }, "granted").given, false);
+  assert.equal(new Consent(store, { doNotTrack: "1" }, "granted").given, false);
+  const unasked = new Consent(new Store(undefined, "t."), {}, "anonymous");
+  assert.deepEqual([unasked.given, unasked.known], [true, false]);
+  unasked.answer(true);
+  assert.deepEqual([unasked.given, unasked.known], [true, true]);
   asked.answer(false);
-  assert.equal(new Consent(store, {}, false).given, false);
+  assert.equal(new Consent(store, {}, "granted").given, false);
 });
 
 const element = (tagName: string, id: string, css: string, parentElement: Looked | null): Looked => ({ tagName, id, getAttribute: () => css, parentElement: parentElement as HTMLElement | null });
@@ -89,9 +141,21 @@ test("labels carry no addresses and no long numbers", () => {
   assert.equal(scrubbed("x".repeat(100)).length, 80);
 });
 
+test("addresses are cut out of whatever is told, however they are written", () => {
+  for (const [text, said] of [
+    ['{"a":"jo@example.org"}', '{"a":"…"}'],
+    ['{"a":"x jo.e+b%40example.org\\"q"}', '{"a":"x …\\"q"}'],
+    ['{"u":"/user/jo@example.org/edit","n":1}', '{"u":"…","n":1}'],
+    ['{"a":"no address @ all"}', '{"a":"no address @ all"}'],
+  ] as const) {
+    assert.equal(cleaned(text), said);
+    JSON.parse(cleaned(text));
+  }
+});
+
 test("declared properties", () => {
-  const dataset = { segmaAction: "product_added", segmaSku: "r-1", segmaOrderId: "7", segmaValue: "89.5", segmaQuantity: "many", other: "no" };
-  assert.deepEqual(declaredProperties(dataset), { sku: "r-1", order_id: "7", value: 89.5, quantity: "many" });
+  const dataset = { segmaAction: "product_added", segmaSku: "r-1", segmaOrderId: "7", segmaValue: "89.5", segmaQuantity: "many", segmaTags: "road, light,", other: "no" };
+  assert.deepEqual(declaredProperties(dataset), { sku: "r-1", order_id: "7", value: 89.5, quantity: "many", tags: ["road", "light"] });
 });
 
 test("links to files", () => {

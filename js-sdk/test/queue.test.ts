@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MAX_BATCH_EVENTS, Queue, type Outlet } from "../src/queue";
-import { MAX_SPOOLED_EVENTS, Spool } from "../src/spool";
+import { BEQUEATH_AFTER_MS, FLUSH_AFTER_MS, FLUSH_SLIGHT_AFTER_MS, MAX_BATCH_CHARS, MAX_BATCH_EVENTS, Queue, type Outlet } from "../src/queue";
+import { LEASE_MS, MAX_SPOOLED_CHARS, MAX_SPOOLED_EVENTS, Spool } from "../src/spool";
 import { Store } from "../src/store";
 import type { Batch, SentEvent } from "../src/words";
 
@@ -11,11 +11,12 @@ class Stage implements Outlet {
   clock = 1_000_000_000_000;
   bodies: Batch[] = [];
   beacons: Batch[] = [];
+  bequests: Batch[] = [];
   answers: ({ status: number; retryAfter: string | null } | "away")[] = [];
   accepts = true;
   tasks: { run: () => void; after: number }[] = [];
   store = new Store(undefined, "");
-  spool = new Spool(this.store, () => this.clock);
+  spool = new Spool(this.store, () => this.clock, "tab");
   queue = new Queue("SITE", this, this.spool);
   made = 0;
 
@@ -29,14 +30,21 @@ class Stage implements Outlet {
     if (this.accepts) this.beacons.push(JSON.parse(body) as Batch);
     return this.accepts;
   }
+  bequeath(bodies: readonly string[]): void { this.bequests = bodies.map((body) => JSON.parse(body) as Batch); }
   now(): number { return this.clock; }
   random(): number { return 0.5; }
-  later(run: () => void, after: number): unknown { const task = { run, after }; this.tasks.push(task); return task; }
+  wills: (() => void)[] = [];
+  later(run: () => void, after: number): unknown {
+    const task = { run, after };
+    if (after === BEQUEATH_AFTER_MS) this.wills.push(run);
+    else this.tasks.push(task);
+    return task;
+  }
   cancel(timer: unknown): void { this.tasks = this.tasks.filter((task) => task !== timer); }
 
-  add(count = 1): void {
+  add(count = 1, action = "x"): void {
     for (let n = 0; n < count; n += 1) {
-      const event: SentEvent = { event_id: `e${(this.made += 1)}`, action: "x", occurred_at_ms: this.clock, order: this.made, properties: {} };
+      const event: SentEvent = { event_id: `e${(this.made += 1)}`, action, occurred_at_ms: this.clock, order: this.made, properties: {} };
       this.queue.add(ME, event);
     }
   }
@@ -122,6 +130,32 @@ test("what the browser refuses is spooled, and the next page sends it", async ()
   next.resume();
   await stage.next();
   assert.deepEqual(ids(stage.bodies), ["e1"]);
+  assert.deepEqual(stage.spool.take(), []);
+});
+
+test("what the next page takes over stays on the disk until the collector has it", async () => {
+  const stage = new Stage();
+  stage.accepts = false;
+  stage.add();
+  stage.queue.leave();
+  const next = new Queue("SITE", stage, stage.spool);
+  stage.tasks = [];
+  stage.answers = [{ status: 503, retryAfter: null }];
+  next.resume();
+  await stage.next();
+  assert.deepEqual(ids(stage.spool.take()), ["e1"]);
+  await stage.next();
+  assert.deepEqual(stage.spool.take(), []);
+});
+
+test("of two tabs one takes what waits, and the other only after a while", () => {
+  const stage = new Stage();
+  const other = new Spool(stage.store, () => stage.clock, "other");
+  stage.spool.put([batchOf("e1", stage.clock)]);
+  assert.deepEqual(ids(stage.spool.take()), ["e1"]);
+  assert.deepEqual(other.take(), []);
+  stage.clock += LEASE_MS;
+  assert.deepEqual(ids(other.take()), ["e1"]);
 });
 
 test("a request in flight when the page ends comes again with the same ids, unless it was answered", async () => {
@@ -131,8 +165,9 @@ test("a request in flight when the page ends comes again with the same ids, unle
   stage.add();
   stage.queue.leave();
   assert.deepEqual(ids(stage.beacons), ["e2"]);
-  await sent;
   assert.deepEqual(ids(stage.spool.take()), ["e1", "e2"]);
+  await sent;
+  assert.deepEqual(ids(stage.spool.take()), ["e2"]);
 });
 
 test("coming back does not double what is still in memory", async () => {
@@ -146,19 +181,81 @@ test("coming back does not double what is still in memory", async () => {
   assert.deepEqual(ids(stage.bodies), ["e1", "e1"]);
 });
 
+const batchOf = (id: string, at: number, action = "x"): Batch => ({ ...ME, events: [{ event_id: id, action, occurred_at_ms: at, order: 1, properties: {} }] });
+
 test("the spool is bounded in number and age, and survives nonsense", () => {
   const stage = new Stage();
-  const batch = (id: string, at: number): Batch => ({ ...ME, events: [{ event_id: id, action: "x", occurred_at_ms: at, order: 1, properties: {} }] });
-  stage.spool.put(Array.from({ length: MAX_SPOOLED_EVENTS + 5 }, (_, n) => batch(`b${n}`, stage.clock)));
+  stage.spool.put(Array.from({ length: MAX_SPOOLED_EVENTS + 5 }, (_, n) => batchOf(`b${n}`, stage.clock)));
   const kept = stage.spool.take();
   assert.equal(kept.length, MAX_SPOOLED_EVENTS);
   assert.equal(kept[0]?.events[0]?.event_id, "b5");
-  stage.spool.put([batch("old", stage.clock - 73 * 3_600_000)]);
+  stage.spool.clear();
+  stage.spool.put([batchOf("old", stage.clock - 73 * 3_600_000)]);
   assert.deepEqual(stage.spool.take(), []);
   for (const nonsense of ["{", "7", "[null, 1, {}]"]) {
     stage.store.set("spool", nonsense);
     assert.deepEqual(stage.spool.take(), []);
   }
+});
+
+test("where there is no room, what comes in swarms goes first, then the oldest", () => {
+  const stage = new Stage();
+  const moves = Array.from({ length: MAX_SPOOLED_EVENTS }, (_, n) => batchOf(`m${n}`, stage.clock, "mouse_moved"));
+  stage.spool.put([batchOf("first", stage.clock), ...moves, batchOf("last", stage.clock)]);
+  const kept = ids(stage.spool.take());
+  assert.equal(kept.length, MAX_SPOOLED_EVENTS);
+  assert.deepEqual([kept[0], kept[1], kept[kept.length - 1]], ["first", "m2", "last"]);
+});
+
+test("the spool is bounded in size", () => {
+  const stage = new Stage();
+  const wide = (n: number): Batch => ({ ...ME, events: [{ event_id: `w${n}`, action: "x", occurred_at_ms: stage.clock, order: n, properties: { text: "y".repeat(9_000) } }] });
+  stage.spool.put(Array.from({ length: 40 }, (_, n) => wide(n)));
+  assert.ok(stage.store.get("spool").length <= MAX_SPOOLED_CHARS);
+  assert.equal(ids(stage.spool.take()).pop(), "w39");
+});
+
+test("no body is larger than a page's share, whatever is in it", async () => {
+  const stage = new Stage();
+  for (let n = 0; n < 12; n += 1) stage.queue.add(ME, { event_id: `w${n}`, action: "x", occurred_at_ms: 1, order: n, properties: { text: "界".repeat(4_000) } });
+  while (stage.tasks.length) await stage.next();
+  assert.equal(ids(stage.bodies).length, 12);
+  for (const body of stage.bodies) {
+    assert.ok(JSON.stringify(body).length <= MAX_BATCH_CHARS + 300);
+    assert.ok(new TextEncoder().encode(JSON.stringify(body)).length < 65_536);
+  }
+});
+
+test("what comes in swarms waits a little longer, unless something else is on the way", () => {
+  const stage = new Stage();
+  stage.add(1, "mouse_moved");
+  assert.equal(stage.tasks[0]?.after, FLUSH_SLIGHT_AFTER_MS);
+  stage.add(1, "product_bought");
+  assert.deepEqual(stage.tasks.map((task) => task.after), [FLUSH_AFTER_MS]);
+});
+
+test("only 204 is a yes: a login page in between says 200", async () => {
+  const stage = new Stage();
+  stage.answers = [{ status: 200, retryAfter: null }, { status: 302, retryAfter: null }];
+  stage.add();
+  while (stage.tasks.length) await stage.next();
+  assert.deepEqual(ids(stage.bodies), ["e1", "e1", "e1"]);
+});
+
+test("the browser holds what is not delivered and the page's end, and nothing more once the page has ended well", async () => {
+  const stage = new Stage();
+  let last: [typeof ME, SentEvent] | undefined = [ME, { event_id: "end", action: "page_closed", occurred_at_ms: 1, order: 9, properties: {} }];
+  const queue = new Queue("SITE", stage, stage.spool, () => last);
+  queue.add(ME, { event_id: "e1", action: "x", occurred_at_ms: 1, order: 1, properties: {} });
+  stage.wills.pop()?.();
+  assert.deepEqual(ids(stage.bequests), ["e1", "end"]);
+  assert.ok(stage.bequests.every((body) => (body as Batch & { deferred?: boolean }).deferred));
+  await stage.next();
+  stage.wills.pop()?.();
+  assert.deepEqual(ids(stage.bequests), ["end"]);
+  last = undefined;
+  queue.leave();
+  assert.deepEqual(stage.bequests, []);
 });
 
 test("clearing leaves nothing to send", () => {

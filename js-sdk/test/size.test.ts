@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { gzipSync } from "node:zlib";
+// @ts-expect-error: a script without types
+import { LIMITS, sizes } from "../sizes.mjs";
 
-test("the core stays under 6 KB gzipped", () => {
-  const size = gzipSync(readFileSync("dist/segma.js"), { level: 9 }).length;
-  assert.ok(size <= 6_000, `${size} bytes`);
+test("the core and everything stay within their sizes", async () => {
+  const found = (await sizes()) as Record<string, number>;
+  for (const [name, limit] of Object.entries(LIMITS as Record<string, number>)) assert.ok((found[name] ?? Infinity) <= limit, `${name}: ${found[name]} of ${limit} bytes`);
 });

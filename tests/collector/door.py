@@ -11,7 +11,8 @@ from typing import Any
 import falcon.testing
 
 from segma.collector.app import create_app
-from segma.collector.config import Bundle, load_sites
+from segma.collector.captured import Captured
+from segma.collector.config import Bundle, Script, load_sites
 from segma.collector.core import Core, Outside
 from segma.collector.intake import Intake
 from segma.contracts.beacons import BeaconRecord
@@ -88,6 +89,7 @@ class Collector:
             "server_key": {"file": "server"},
             "max_body_bytes": 2_000,
             "max_events": 3,
+            "capture": ["keys"],
             "rate_per_s": rate,
             "rate_burst": rate,
         }
@@ -108,7 +110,9 @@ class Collector:
         self.spool_path, self.spool_bytes = home / "0.spool", spool_bytes
         sites = load_sites(installation, beside=home / "segma.yaml")
         outside = Outside(lambda: NOW_MS, lambda: f"click{next(self.numbers)}")
-        self.core = Core(sites, Bundle(b"/* sdk */", "abc123"), outside, self._open)
+        sets = {"clicks": Script(b"/* clicks */"), "forms+scroll": Script(b"/* two */")}
+        self.captured = Captured()
+        self.core = Core(sites, Bundle(Script(b"/* sdk */"), sets), outside, self._open, self.captured)
         self.app = create_app(self.core)
 
     def _open(self) -> Intake:

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from tests.collector.door import NOW_MS, ORIGIN, SECRET, Collector, beacon, got, posted, talk, token
 
 from segma.collector import app as app_module
+from segma.collector.config import Script
 from segma.collector.pipeline import SDK_STEPS, SERVER_STEPS, STATUS, truncated
 from segma.collector.scanners import is_proxy, scanner_sign
 from segma.contracts.beacons import Source
+from segma.contracts.captures import Captures
 from segma.contracts.codec import to_json
+from segma.contracts.log import Record
 from segma.contracts.reasons import Reason
 from segma.contracts.tokens import TokenKey, subscriber_id
 
@@ -288,18 +291,67 @@ def test_what_waited_is_stored_after_a_restart(tmp_path: Path) -> None:
 
 
 def test_the_sdk_is_immutable_under_its_hash(collector: Collector) -> None:
-    result = got(collector, "/sdk/abc123/segma.js")
+    digest = Script(b"/* sdk */").digest
+    result = got(collector, f"/sdk/{digest}/segma.js")
     assert "immutable" in result.headers["Cache-Control"]
     assert result.content == b"/* sdk */"
     assert got(collector, "/sdk/other/segma.js").status_code == 404
     assert "immutable" not in got(collector, "/sdk/segma.js").headers["Cache-Control"]
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", b"/* sdk */"),
+        ("f=scroll,forms", b"/* two */"),
+        ("f=clicks,forms,scroll", b"/* two */"),
+        ("f=forms&f=scroll", b"/* two */"),
+        ("f=clicks", b"/* clicks */"),
+        ("f=forms,nonsense", None),
+        ("f=../segma", None),
+    ],
+)
+def test_a_page_may_ask_for_some_features_alone(collector: Collector, query: str, found: bytes | None) -> None:
+    result = got(collector, "/sdk/segma.js", query_string=query)
+    assert (result.status_code, result.content) == ((200, found) if found else (404, result.content))
+
+
 def test_a_sites_configuration_holds_nothing_secret(collector: Collector) -> None:
     result = got(collector, "/v1/sites/shop-key/config.json")
-    assert json.loads(result.text)["sdk"] == "/sdk/abc123/segma.js"
+    script = Script(b"/* sdk */")
+    assert json.loads(result.text)["sdk"] == f"/sdk/{script.digest}/segma.js"
+    assert json.loads(result.text)["integrity"] == script.integrity
     assert "secret" not in result.text
     assert got(collector, "/v1/sites/nobody/config.json").status_code == 404
+
+
+def asked(collector: Collector, key: str) -> object:
+    return json.loads(got(collector, f"/v1/sites/{key}/config.json").text)["capture"]
+
+
+def test_a_page_hears_what_live_listeners_ask_and_its_site_allows(collector: Collector) -> None:
+    actions: dict[str, tuple[str | int | float, ...]] = {
+        "key_pressed": ("Escape",),
+        "content_copied": (),
+        "scrolled_past": (40, "#prices"),
+        "page_viewed": (),
+    }
+    assert asked(collector, "shop-key") == {}
+    record = Record("captures", 0, 0, NOW_MS, b"shop", to_json(Captures("shop", actions)))
+    collector.captured.take([record])
+    assert asked(collector, "shop-key") == {"key_pressed": ["Escape"], "scrolled_past": [40, "#prices"]}
+    assert asked(collector, "other-key") == {}
+    # What cannot be read is passed over; a workspace that is gone asks for nothing.
+    collector.captured.take([Record("captures", 0, 1, NOW_MS, b"shop", b"{")])
+    assert asked(collector, "shop-key") != {}
+    collector.captured.take([Record("captures", 0, 2, NOW_MS, b"shop", None)])
+    assert asked(collector, "shop-key") == {}
+
+
+def test_the_clock_of_a_deferred_beacon_says_nothing(collector: Collector) -> None:
+    assert posted(collector, beacon(sent_at_ms=NOW_MS - 60_000)).status_code == 204
+    assert posted(collector, beacon(sent_at_ms=NOW_MS - 60_000, deferred=True)).status_code == 204
+    assert [record.skew_ms for record in collector.beacons()] == [60_000, 0]
 
 
 def test_health_readiness_and_metrics(collector: Collector) -> None:

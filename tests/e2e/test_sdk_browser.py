@@ -262,4 +262,10 @@ def test_where_consent_is_required_nothing_is_kept_before_it_and_nothing_after_i
     page.evaluate("segma.consent(true); segma.track('again')")
     site.wait_for_action("again")
     assert {"too_early", "too_late"}.isdisjoint(event.action for event in site.events)
-    assert json.loads(page.evaluate("JSON.stringify(Object.keys(segma))")) == ["track", "consent"]
+    assert json.loads(page.evaluate("JSON.stringify(Object.keys(segma))")) == [
+        "track",
+        "identify",
+        "reset",
+        "consent",
+        "v",
+    ]

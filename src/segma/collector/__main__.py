@@ -16,11 +16,13 @@ from gunicorn.app.base import BaseApplication
 from uvicorn_worker import UvicornWorker
 
 from segma.collector.app import create_app
+from segma.collector.captured import Captured
 from segma.collector.config import CollectorSettings, load_bundle, load_sites
 from segma.collector.core import Core, Outside
 from segma.collector.intake import Intake
 from segma.contracts.errors import SegmaError
-from segma.contracts.topics import topics_of
+from segma.contracts.log import Consumer
+from segma.contracts.topics import CAPTURES, topics_of
 from segma.transport import open_log
 from segma.transport.config import load_installation, settings_of, wall_clock_ms
 from segma.transport.spool import Spool
@@ -79,8 +81,11 @@ class Server(BaseApplication):
             spool = Spool(free_spool(settings), settings.spool_max_bytes)
             return Intake(log, spool)
 
+        def open_reader() -> Consumer:
+            return open_log(settings).reader(CAPTURES)
+
         outside = Outside(wall_clock_ms, lambda: secrets.token_hex(8))
-        return create_app(Core(sites, load_bundle(settings.sdk), outside, open_intake))
+        return create_app(Core(sites, load_bundle(settings.sdk), outside, open_intake, Captured(open_reader)))
 
 
 def free_spool(settings: CollectorSettings) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 import falcon
 import falcon.asgi
@@ -31,6 +31,8 @@ from segma.contracts.log import Outgoing
 from segma.contracts.reasons import Reason
 from segma.contracts.topics import BEACONS
 
+CONFIG_FRESH_S: Final = 60
+"""How long a browser's cache may answer for a site's configuration: a listener put live reaches open shops soon."""
 log_line = structlog.get_logger("collector")
 
 
@@ -89,20 +91,23 @@ def allow_origin(sites: Sites, resp: falcon.asgi.Response, origin: str) -> None:
 
 
 class Sdk:
-    """The browser SDK: under its hash for ever, under its name for five minutes."""
+    """The browser SDK: under its hash for ever, under its name for five minutes; ``f`` names the features in it."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, digest: str = "") -> None:
         """The script."""
-        if digest and digest != self._bundle.digest:
+        named = req.get_param_as_list("f")
+        features = None if named is None else [name for each in named for name in each.split(",")]
+        script = self._bundle.by_digest.get(digest) if digest else self._bundle.with_features(features)
+        if script is None:
             raise falcon.HTTPNotFound
         resp.content_type = "text/javascript; charset=utf-8"
         resp.set_header("Cache-Control", "public, max-age=31536000, immutable" if digest else "public, max-age=300")
         resp.set_header("Access-Control-Allow-Origin", "*")
         resp.set_header("Cross-Origin-Resource-Policy", "cross-origin")
-        resp.data = self._bundle.data
+        resp.data = script.data
 
 
 class SiteConfig:
@@ -112,22 +117,24 @@ class SiteConfig:
         self._core = core
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, key: str) -> None:
-        """The names of the parameters, the limits, the SDK's immutable path."""
+        """What live listeners ask of its pages, the names of the parameters, the limits, the SDK's immutable path."""
         place = self._core.sites.by_key.get(key)
         if place is None:
             raise falcon.HTTPNotFound
-        site = place.site
+        site, script = place.site, self._core.bundle.full
         resp.set_header("Access-Control-Allow-Origin", "*")
-        resp.set_header("Cache-Control", "public, max-age=300")
+        resp.set_header("Cache-Control", f"public, max-age={CONFIG_FRESH_S}")
         resp.content_type = falcon.MEDIA_JSON
         resp.data = to_json(
             {
+                "capture": self._core.captured.of(place.workspace, site.capture),
                 "token_param": site.token_param,
                 "campaign_param": site.campaign_param,
                 "click_param": site.click_param,
                 "max_body_bytes": site.max_body_bytes,
                 "max_events": site.max_events,
-                "sdk": f"/sdk/{self._core.bundle.digest}/segma.js",
+                "sdk": f"/sdk/{script.digest}/segma.js",
+                "integrity": script.integrity,
             }
         )
 
@@ -170,9 +177,11 @@ class _Lifespan:
     async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         """The worker has started."""
         _ = self._core.intake
+        self._core.captured.start()
 
     async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         """Open requests have been answered."""
+        self._core.captured.stop()
         await self._core.close()
 
 

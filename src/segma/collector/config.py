@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,22 +29,51 @@ class CollectorSettings(Settings):
     """What one worker keeps on its own disk while the log is away; then it answers 503."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """The SDK's bytes and the hash that stands in its immutable path."""
+@dataclass(frozen=True)
+class Script:
+    """One file of the SDK: its bytes, and the hash that stands in its immutable path."""
 
     data: bytes
-    digest: str
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits of the SHA-256."""
+        return hashlib.sha256(self.data).hexdigest()[:16]
+
+    @functools.cached_property
+    def integrity(self) -> str:
+        """What a script tag's ``integrity`` attribute says."""
+        return f"sha384-{base64.b64encode(hashlib.sha384(self.data).digest()).decode()}"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The SDK as it was built: with every feature, and each set of features (names in order, joined by ``+``)."""
+
+    full: Script
+    sets: Mapping[str, Script]
+
+    @functools.cached_property
+    def by_digest(self) -> Mapping[str, Script]:
+        """Every file by its hash."""
+        return {script.digest: script for script in (self.full, *self.sets.values())}
+
+    def with_features(self, features: Sequence[str] | None) -> Script | None:
+        """The file with exactly these features (clicks are in each, unless it is ``core`` alone); None: all of them."""
+        if features is None:
+            return self.full
+        return self.sets.get("+".join(sorted({name for name in features if name != "clicks"})) or "clicks")
 
 
 def load_bundle(path: Path) -> Bundle:
-    """Read the SDK. Raises :class:`ConfigError` where it was not built."""
+    """Read the SDK, and the sets of features beside it. Raises :class:`ConfigError` where it was not built."""
     try:
-        data = path.read_bytes()
+        full = Script(path.read_bytes())
+        sets = {each.stem: Script(each.read_bytes()) for each in (path.parent / "sets").glob("*.js")}
     except OSError as error:
         wanted = "build it: npm ci && npm run build in js-sdk"
         raise ConfigError([Problem("environment", "SEGMA_SDK", f"{path}: {error.strerror}", wanted)]) from None
-    return Bundle(data, hashlib.sha256(data).hexdigest()[:16])
+    return Bundle(full, sets)
 
 
 def load_sites(installation: Installation, *, beside: Path) -> Sites:

@@ -12,6 +12,7 @@ import limits
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from segma.collector.captured import Captured
 from segma.collector.config import Bundle
 from segma.collector.intake import Intake
 from segma.collector.pipeline import STATUS, Arrival, Door
@@ -54,8 +55,16 @@ class Meters:
 class Core:
     """What all resources share."""
 
-    def __init__(self, sites: Sites, bundle: Bundle, outside: Outside, open_intake: Callable[[], Intake]) -> None:
+    def __init__(
+        self,
+        sites: Sites,
+        bundle: Bundle,
+        outside: Outside,
+        open_intake: Callable[[], Intake],
+        captured: Captured | None = None,
+    ) -> None:
         self.sites, self.bundle, self.outside = sites, bundle, outside
+        self.captured = captured or Captured()
         self.meters = Meters()
         self._open_intake = open_intake
         self._intake: Intake | None = None

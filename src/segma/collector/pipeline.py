@@ -208,7 +208,7 @@ def put_record(arrival: Arrival, door: Door) -> None:
         token_issued_at_s=arrival.token_issued_at_s,
         token_problem=arrival.token_problem,
         click=beacon.click,
-        skew_ms=arrival.received_at_ms - beacon.sent_at_ms,
+        skew_ms=0 if beacon.deferred else arrival.received_at_ms - beacon.sent_at_ms,
         ip=truncated(arrival.client),
         user_agent=arrival.user_agent[:256],
         origin=arrival.origin,

@@ -25,7 +25,8 @@ class Beacon(Value, frozen=True):
 
     ``site`` is the site's public key; ``token`` the link token, whenever the SDK has one; ``click`` the click id that
     the redirect endpoint gave to the landing page; ``sent_at_ms`` the client's clock when this beacon left, from which
-    its skew is known. ``device`` is chosen by the browser and trusted for nothing but telling browsers apart.
+    its skew is known; ``deferred``: it was laid into the browser's hands then, and left nobody knows when (the skew is
+    not known). ``device`` is chosen by the browser and trusted for nothing but telling browsers apart.
     """
 
     SCHEMA: ClassVar[int] = 1
@@ -36,6 +37,7 @@ class Beacon(Value, frozen=True):
     events: Annotated[list[Raw], msgspec.Meta(min_length=1)]
     token: Annotated[str, msgspec.Meta(max_length=2_048)] = ""
     click: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    deferred: bool = False
     schema: int = written(1)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -71,6 +71,9 @@ class Site(_Checked):
     max_body_bytes: Annotated[int, Field(gt=0)] = 65_536
     """64 KiB is what browsers let ``sendBeacon`` and keepalive requests carry."""
     max_events: Annotated[int, Field(gt=0)] = 200
+    capture: tuple[Literal["keys", "mouse", "clipboard"], ...] = ()
+    """What may be captured where a live listener asks for it: keys, letters and shortcuts; the mouse's buttons and way;
+    that something was copied or pasted. Nothing until the site says so."""
     rate_per_s: Annotated[float, Field(gt=0)] = 50.0
     """Beacons a second that one client address may send, on average; ``rate_burst`` at once."""
     rate_burst: Annotated[int, Field(gt=0)] = 200

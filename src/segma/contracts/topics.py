@@ -38,6 +38,8 @@ SUBSCRIBERS: Final = "subscribers"
 """Compacted. Key: workspace/subscriber. Value: ``DirectoryEntry`` (JSON): the only holder of addresses."""
 LISTENERS: Final = "listeners"
 """Compacted. Key: workspace/listener/version."""
+CAPTURES: Final = "captures"
+"""Compacted. Key: the workspace. Value: ``Captures`` (JSON): what live listeners need of the workspace's pages."""
 DEAD_LETTERS: Final = "dead_letters"
 """Key: the topic it came from. Value: ``DeadLetter`` (MessagePack)."""
 
@@ -70,6 +72,7 @@ def fixed_topics(partitions: int = DEFAULT_PARTITIONS, retention_ms: int = 30 * 
         Topic(OUTCOMES, 1, retention_ms=90 * DAY_MS),
         Topic(SUBSCRIBERS, 1, compacted=True, retention_ms=0),
         Topic(LISTENERS, 1, compacted=True, retention_ms=0),
+        Topic(CAPTURES, 1, compacted=True, retention_ms=0),
         Topic(DEAD_LETTERS, 1, retention_ms=90 * DAY_MS),
         Topic(ACCOUNTS, 1, compacted=True, retention_ms=0),
         Topic(VETOES, 1, compacted=True, retention_ms=0),

@@ -14,6 +14,7 @@ from segma.contracts.errors import ConfigError, ListenerError, Problem
 from segma.contracts.installation import Installation
 from segma.contracts.log import Log
 from segma.contracts.versions import NOTICE_MS
+from segma.flows.captured import CaptureNotice
 from segma.flows.deployment import Deployments, Versions, first_applied, to_apply, versions_in
 from segma.flows.follow import Following
 from segma.flows.language.files import load_actions, load_listeners
@@ -97,7 +98,7 @@ def with_listeners_of(
         for problem in problems:
             log_line.error("listener_not_applied", workspace=name, detail=str(problem))
         versions.write(first_applied(known, new, now_ms + NOTICE_MS))
-    return replace(shared, refresh=Deployments(versions, shared.following, actions).refresh)
+    return replace(shared, refresh=Deployments(versions, shared.following, actions, CaptureNotice(log).tell).refresh)
 
 
 def unknown_accounts(listeners: list[Listener], accounts: set[str], directory: Path) -> list[Problem]:

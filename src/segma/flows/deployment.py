@@ -156,9 +156,16 @@ class Deployments:
     """Keeps the workspaces' listeners as the log says."""
 
     def __init__(
-        self, versions: Versions, following: Mapping[str, Following], actions: Mapping[str, frozenset[str]]
+        self,
+        versions: Versions,
+        following: Mapping[str, Following],
+        actions: Mapping[str, frozenset[str]],
+        tell: Callable[[Mapping[str, Sequence[Listener]]], bool] = lambda at_work: True,
     ) -> None:
+        """``tell``: told which listeners are at work, shadows included, whenever that changes; False: again later."""
         self._versions = versions
+        self._tell = tell
+        self._told = True
         self._following = following
         self._actions = actions
         self._asked_ms = 0
@@ -174,17 +181,20 @@ class Deployments:
             changed = self._versions.refresh()
         except LogUnavailable:
             return  # whoever cannot read this cannot read events either
-        if changed:
+        if changed or not self._told:
             self._deploy()
 
     def _deploy(self) -> None:
+        at_work: dict[str, list[Listener]] = {}
         for workspace, following in self._following.items():
-            found = []
+            found: list[Deployed] = []
             for each in self._versions.known:
                 listener = self._parse(each) if each.workspace == workspace else None
                 if listener is not None:
                     found.append(Deployed(listener, each.shadow_from_ms, each.live_from_ms, each.until_ms))
             following.deploy(found)
+            at_work[workspace] = [each.listener for each in found if each.until_ms is None]
+        self._told = self._tell(at_work)
 
     def _parse(self, version: ListenerVersion) -> Listener | None:
         """The listener; None, and a line in the log, where this release cannot read it."""

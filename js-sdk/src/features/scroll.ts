@@ -1,0 +1,75 @@
+import { askedOf } from "../asked";
+import { selectorOf } from "../element";
+import type { Feature } from "../words";
+
+const PERCENTS = [25, 50, 75, 90];
+const LOOK_EVERY_MS = 100;
+/** So close to the end is the end: fractions of pixels, and bars that hide themselves. */
+const END_PX = 4;
+
+/** How far a page was scrolled: a percentage, an element that the page or a listener names, the bottom. Once a view. */
+export const scroll: Feature = {
+  name: "scroll",
+  start(page) {
+    const asked = askedOf(page);
+    let told = new Set<unknown>();
+    let waiting = 0;
+    let scroller: Element | undefined;
+    const once = (what: unknown, task: () => void): void => {
+      if (told.has(what)) return;
+      told.add(what);
+      task();
+    };
+    const look = (): void => {
+      waiting = 0;
+      const box = scroller ?? document.scrollingElement ?? document.documentElement;
+      const seen = box.scrollTop + box.clientHeight;
+      const path = location.pathname;
+      const percent = (seen / box.scrollHeight) * 100;
+      const wanted = asked("scrolled_past") ?? [];
+      for (const each of [...new Set([...PERCENTS, ...wanted.filter((one): one is number => typeof one === "number")])].sort((a, b) => a - b)) {
+        if (percent >= each) once(each, () => page.tell("scrolled_past", { path, percent: each }));
+      }
+      const end = box.getBoundingClientRect().top * (scroller ? 1 : 0) + box.clientHeight;
+      for (const [element, name] of points(wanted)) {
+        if (element.getBoundingClientRect().top < end) once(element, () => page.tell("scrolled_past", { path, element: name }));
+      }
+      if (seen >= box.scrollHeight - END_PX) once("bottom", () => page.tell("bottom_reached", { path }));
+    };
+    page.on("scroll", (event: Event) => {
+      const target = event.target;
+      if (target instanceof Element && target !== document.scrollingElement) {
+        // NOTE: applications scroll a box of their own; smaller ones are no page. Nothing is measured in here but by `look`.
+        if (target !== scroller && !isPage(target)) return;
+        scroller = target;
+      } else scroller = undefined;
+      waiting ||= window.setTimeout(look, LOOK_EVERY_MS);
+    });
+    page.leaving(() => waiting && look());
+    page.viewed(() => (told = new Set()));
+  },
+};
+
+const pages = new WeakMap<Element, boolean>();
+
+function isPage(box: Element): boolean {
+  const known = pages.get(box);
+  if (known !== undefined) return known;
+  const is = box.clientHeight >= innerHeight / 2 && box.clientWidth >= innerWidth / 2;
+  pages.set(box, is);
+  return is;
+}
+
+function points(asked: readonly unknown[]): [Element, string][] {
+  const found = [...document.querySelectorAll<HTMLElement>("[data-segma-point]")].map((each): [Element, string] => [each, each.dataset["segmaPoint"] || selectorOf(each)]);
+  for (const selector of asked) {
+    if (typeof selector !== "string") continue;
+    try {
+      const element = document.querySelector(selector);
+      if (element) found.push([element, selector]);
+    } catch {
+      // NOTE: a listener may name a point of the page's own, which is no selector.
+    }
+  }
+  return found;
+}

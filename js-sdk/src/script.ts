@@ -1,0 +1,56 @@
+/**
+ * Segma by a script tag: `<script src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>`.
+ *
+ * `window.segma` has `track`, `identify`, `reset` and `consent`; calls made before the script came are taken from
+ * `window.segma.q`. Nothing here throws into the host page, and no value of a field is ever sent.
+ */
+import { installed, quietly, whenShown, type Api } from "./segma";
+import { settingsOf } from "./settings";
+import type { Feature } from "./words";
+
+/** What stands in `window.segma`: the loader's queue first, then the API. */
+interface Global extends Partial<Api> {
+  /** Calls that came before the script. */
+  q?: [keyof Api, ...unknown[]][];
+  /** The landing's address, where the loader has cleaned the bar already. */
+  l?: string;
+  /** Set by the loader: what its script tag says. */
+  s?: HTMLScriptElement;
+  /** The script has run. */
+  v?: 1;
+}
+
+declare global {
+  interface Window {
+    segma?: Global;
+  }
+}
+
+/** Starts the SDK that the current script tag configures; a second tag changes nothing. */
+export function boot(features: readonly Feature[]): void {
+  quietly(() => {
+    const before = window.segma;
+    if (before?.v) return;
+    const script = (document.currentScript as HTMLScriptElement | null) ?? before?.s;
+    const settings = script ? settingsOf(script) : undefined;
+    if (!settings) {
+      console.warn("segma: the script tag needs data-site");
+      return;
+    }
+    const segma = installed(settings, features, before?.l ?? location.href);
+    const api: Api & Global = {
+      track: (action, properties) => segma.track(action, properties),
+      identify: (token) => segma.identify(token),
+      reset: () => segma.reset(),
+      consent: (yes) => segma.consent(yes),
+      v: 1,
+    };
+    window.segma = api;
+    whenShown(() =>
+      quietly(() => {
+        segma.start();
+        for (const [name, ...args] of before?.q ?? []) (api[name] as ((...given: unknown[]) => void) | undefined)?.(...args);
+      }),
+    );
+  });
+}

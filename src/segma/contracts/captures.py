@@ -1,0 +1,36 @@
+"""What live listeners need of a workspace's pages, as the flow publishes it and the collector hands it to browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import ClassVar
+
+from segma.contracts.actions import ASKED_FOR
+from segma.contracts.codec import Value, written
+
+Named = str | int | float
+"""What a listener names: a key, a letter, a selector, a percentage."""
+
+
+class Captures(Value, frozen=True):
+    """A record of the topic ``captures``: action → what the live listeners name of it.
+
+    Only actions of :data:`~segma.contracts.actions.ASKED_FOR` stand here; an absent one is asked for by nobody. Rare
+    and sensitive things are captured in a page only where they stand here *and* the site allows them
+    (:func:`allowed`).
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    workspace: str
+    actions: dict[str, tuple[Named, ...]] = {}
+    schema: int = written(1)
+
+
+def allowed(actions: Mapping[str, tuple[Named, ...]], capture: Collection[str]) -> dict[str, tuple[Named, ...]]:
+    """What of it a site with this ``capture`` setting lets be captured."""
+    return {
+        name: values
+        for name, values in actions.items()
+        if name in ASKED_FOR and (not ASKED_FOR[name].allowed_as or ASKED_FOR[name].allowed_as in capture)
+    }

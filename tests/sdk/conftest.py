@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from tests.sdk.stage import ASKED, RealCollector, StaticSite
+
+from segma.cli.doctor import find_browser
+
+QUIET = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = find_browser()
+    assert executable, "these tests need Chromium: see `segma doctor`"
+    with sync_playwright() as playwright:
+        # NOTE: Playwright switches the browser's back/forward cache off, which people have on.
+        launched = playwright.chromium.launch(
+            executable_path=executable, args=QUIET, ignore_default_args=["--disable-back-forward-cache"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[StaticSite]:
+    served = StaticSite()
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="session")
+def collector(site: StaticSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCollector]:
+    started = RealCollector(tmp_path_factory.mktemp("collector"), [site.url])
+    started.ask(ASKED)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(autouse=True)
+def plain_site(site: StaticSite, collector: RealCollector) -> None:
+    site.files.clear()
+    site.headers.clear()
+    site.requests.clear()
+    collector.forget()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    opened = browser.new_context(viewport={"width": 1000, "height": 800})
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    opened = context.new_page()
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    assert errors == []
