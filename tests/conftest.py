@@ -1,4 +1,4 @@
-"""Rules for the whole suite, and the one Kafka broker that its tests share."""
+"""Rules for the whole suite, and what its tests share: one Kafka broker, one browser."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.broker import Broker, missing
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+BROWSER = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 
@@ -43,3 +48,21 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The suite's one Chromium: the driver allows one in a process."""
+    from playwright.sync_api import sync_playwright
+
+    from segma.cli.doctor import find_browser
+
+    executable = find_browser()
+    assert executable, "these tests need Chromium: see `segma doctor`"
+    with sync_playwright() as playwright:
+        # NOTE: the driver switches the browser's back/forward cache off, which people have on.
+        launched = playwright.chromium.launch(
+            executable_path=executable, args=BROWSER, ignore_default_args=["--disable-back-forward-cache"]
+        )
+        yield launched
+        launched.close()

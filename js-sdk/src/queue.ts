@@ -36,13 +36,14 @@ export const BEQUEATH_AFTER_MS = 250;
  * Events in order, one request at a time, each batch kept until the collector has said 204.
  *
  * Anything but 204 and a refusal (400 to 499) is tried again with back-off, never before `Retry-After`; so are 408, 425
- * and 429. A refusal is dropped: it would be refused again. When the page ends, what waits goes out as a beacon; what
- * is in doubt stays in the spool and comes again with the same event ids.
+ * and 429. A refusal is dropped: it would be refused again. When the page ends, what waits goes out as a beacon and
+ * stays in the spool: the next page sends it again under the same event ids, and the server drops what came twice.
  */
 export class Queue {
   private batches: Batch[] = [];
   private inFlight: Batch | undefined;
   private failures = 0;
+  private away = false;
   private timer: unknown;
   private timerAt = 0;
   private chars = 0;
@@ -78,22 +79,25 @@ export class Queue {
     const waiting = this.spool.take();
     const left = waiting.filter((batch) => !batch.events.some((event) => known.has(event.event_id)));
     this.spooled ||= waiting.length > 0;
-    this.batches = bounded([...left, ...this.batches]);
+    this.batches = bounded(merged([...left, ...this.batches], this.inFlight));
+    this.chars = MAX_BATCH_CHARS;
     if (this.batches.length && !this.inFlight) this.schedule(this.failures ? 0 : FLUSH_AFTER_MS);
     this.bequeath();
   }
 
-  /** The page may end now. */
+  /** The page may end now. What a beacon takes stays in the spool too: nobody tells whether it came. */
   leave(): void {
     this.unschedule();
-    const doubtful = this.inFlight || this.failures ? [...this.batches] : this.batches.filter((batch) => !this.delivered(batch));
-    this.batches = doubtful;
-    // NOTE: behind a request in flight beacons would overtake it; but a page that never comes back must not wait.
-    for (const batch of doubtful) if (this.inFlight && batch !== this.inFlight && !this.failures) this.outlet.beacon(this.body(batch));
+    if (this.batches.length) {
+      this.spooled = true;
+      this.spool.put(this.batches);
+    }
+    // NOTE: a collector that asks for time gets it. A request in flight is overtaken: the page may never come back.
+    const asksForTime = this.failures && !this.away;
+    const left = this.batches.filter((batch) => batch === this.inFlight || asksForTime || !this.outlet.beacon(this.body(batch)));
+    if (!this.failures) this.batches = left;
     this.outlet.bequeath(this.will());
-    if (!doubtful.length) return;
-    this.keep();
-    if (!this.inFlight) this.schedule(this.backOff(null));
+    if (this.batches.length && !this.inFlight) this.schedule(this.backOff(null));
   }
 
   /** Drops everything, here, in the spool and in the browser's hands. */
@@ -102,15 +106,6 @@ export class Queue {
     this.batches = [];
     this.spool.clear();
     this.outlet.bequeath([]);
-  }
-
-  private delivered(batch: Batch): boolean {
-    return this.outlet.beacon(this.body(batch)) && (this.spooled && this.spool.drop(batch), true);
-  }
-
-  private keep(): void {
-    this.spooled = true;
-    this.spool.put(this.batches);
   }
 
   private body(batch: Batch, deferred = false): string {
@@ -162,10 +157,12 @@ export class Queue {
       answer = { status: 0, retryAfter: null };
     }
     this.inFlight = undefined;
+    this.away = !answer.status;
     if (isPassing(answer.status)) {
       this.failures += 1;
       // NOTE: a page that fails now may crash before it can say so.
-      if (this.batches.includes(batch)) this.keep();
+      if (this.batches.includes(batch)) this.spool.put(this.batches);
+      this.spooled = true;
       this.schedule(this.backOff(answer.retryAfter));
       return;
     }
@@ -186,6 +183,19 @@ export class Queue {
 /** Whether an answer may be another one next time. Only 204 is the collector's yes: a hotel's login page says 200. */
 function isPassing(status: number): boolean {
   return status !== 204 && (status < 400 || status === 408 || status === 425 || status === 429 || status >= 500);
+}
+
+/** Batches of one person as one, where it has room: what former pages left travels with what this one has to tell. */
+function merged(batches: readonly Batch[], inFlight: Batch | undefined): Batch[] {
+  const all: Batch[] = [];
+  for (const batch of batches) {
+    const last = all[all.length - 1];
+    const events = last ? [...last.events, ...batch.events] : [];
+    const fits = last && last !== inFlight && batch !== inFlight && hasRoom(last, batch) && events.length <= MAX_BATCH_EVENTS;
+    if (fits && JSON.stringify(events).length < MAX_BATCH_CHARS) all[all.length - 1] = { ...last, events };
+    else all.push(batch);
+  }
+  return all;
 }
 
 function hasRoom(batch: Batch, identity: Identity): boolean {

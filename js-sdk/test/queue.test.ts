@@ -112,12 +112,30 @@ test("what is refused for good is dropped, and the rest goes on", async () => {
   assert.deepEqual(ids(stage.bodies), ["e1", "e2"]);
 });
 
-test("a page that ends hands over what waits", () => {
+test("a page that ends hands over what waits; the next one says it again, with what it has to tell itself", async () => {
   const stage = new Stage();
   stage.add(2);
   stage.queue.leave();
   assert.deepEqual(ids(stage.beacons), ["e1", "e2"]);
+  stage.queue = new Queue("SITE", stage, stage.spool);
+  stage.tasks = [];
+  stage.queue.resume();
+  stage.add();
+  while (stage.tasks.length) await stage.next();
+  assert.deepEqual(ids(stage.bodies), ["e1", "e2", "e3"]);
   assert.deepEqual(stage.spool.take(), []);
+});
+
+test("a collector that asks for time is not told by beacon; one that cannot be reached is", async () => {
+  for (const [answer, told] of [[{ status: 503, retryAfter: "5" }, []], ["away", ["e1"]]] as const) {
+    const stage = new Stage();
+    stage.answers = [answer];
+    stage.add();
+    await stage.next();
+    stage.queue.leave();
+    assert.deepEqual(ids(stage.beacons), told);
+    assert.deepEqual(ids(stage.spool.take()), ["e1"]);
+  }
 });
 
 test("what the browser refuses is spooled, and the next page sends it", async () => {

@@ -3,25 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 from tests.sdk.stage import ASKED, RealCollector, StaticSite
-
-from segma.cli.doctor import find_browser
-
-QUIET = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    executable = find_browser()
-    assert executable, "these tests need Chromium: see `segma doctor`"
-    with sync_playwright() as playwright:
-        # NOTE: Playwright switches the browser's back/forward cache off, which people have on.
-        launched = playwright.chromium.launch(
-            executable_path=executable, args=QUIET, ignore_default_args=["--disable-back-forward-cache"]
-        )
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page
 from tests.sdk.site import PLAYER, serve
 from tests.sdk.stage import BUILDS, RealCollector, StaticSite, Stored
+from tests.sdk.visit import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -262,33 +263,6 @@ ROWS = (
     Row("page in place", script("history.pushState({}, '', '/shop/trail?x=1'); document.title = 'Trail'"), (),
         script("history.replaceState({}, '', '?filter=1')")),
 )  # fmt: skip
-
-
-class Visit:
-    """A page that a person has landed on, and what came of it in the log."""
-
-    def __init__(self, page: Page, collector: RealCollector, address: str) -> None:
-        self.page, self.collector = page, collector
-        page.goto(address)
-        page.wait_for_function("!!window.segma?.track")
-        self.device = page.evaluate("localStorage.getItem('segma.site-key.device')")
-        self.wait_for("page_loaded")
-
-    def mine(self) -> list[Stored]:
-        return [each for each in self.collector.stored if each.beacon.device == self.device]
-
-    def wait_for(self, action: str, count: int = 1) -> None:
-        def came(_: list[Stored]) -> bool:
-            self.page.evaluate("0")  # the driver answers a page's requests only while it is asked something
-            return sum(each.action == action for each in self.mine()) >= count
-
-        self.collector.wait_for(came)
-
-    def told(self, word: str) -> list[Stored]:
-        """Everything that was told until now."""
-        self.page.evaluate("(word) => segma.track(word)", word)
-        self.wait_for(word)
-        return self.mine()
 
 
 def plain(stored: list[Stored], ignored: tuple[str, ...]) -> list[Event]:

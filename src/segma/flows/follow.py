@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Final, NamedTuple
 
 from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
