@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from segma.contracts.beacons import Beacon, BeaconRecord, SentEvent
+from segma.contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
 from segma.contracts.captures import Captures, Named
 from segma.contracts.codec import json_reader, msgpack_reader, to_json
 from segma.contracts.log import Outgoing
@@ -35,6 +35,8 @@ PATIENCE_S: Final = 60.0
 """How long anything may take before a test gives up: it never sleeps so long, it waits for the event."""
 KEY: Final = TokenKey("k1", bytes(range(64)))
 SITE: Final = "site-key"
+SECRET: Final = b"s" * 40
+SERVER_KEY: Final = b"the-servers-secret"
 
 _read_record: Final = msgpack_reader(BeaconRecord)
 _read_beacon: Final = json_reader(Beacon)
@@ -82,18 +84,20 @@ def free_port() -> int:
 class RealCollector:
     """``python -m segma.collector`` over an embedded log in a directory."""
 
-    def __init__(self, home: Path, origins: list[str], capture: str = "[keys, mouse, clipboard]") -> None:
+    def __init__(self, home: Path, origins: list[str], *, workspace: str = "") -> None:
+        """``workspace``: more lines of the workspace in ``segma.yaml``."""
         self.home, self.port = home, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         home.mkdir(parents=True, exist_ok=True)
-        (home / "secret").write_bytes(b"s" * 40)
+        (home / "secret").write_bytes(SECRET)
         (home / "keys").write_text(f"k1 {KEY.secret.hex()}\n")
+        (home / "server").write_bytes(SERVER_KEY)
         (home / "segma.yaml").write_text(
             "token_keys: {file: keys}\npartitions: 1\nworkspaces:\n  shop:\n    secret: {file: secret}\n    sites:\n"
-            f"      site: {{key: {SITE}, origins: {origins}, capture: {capture},"
-            " rate_per_s: 100000, rate_burst: 100000}\n"
+            f"      site: {{key: {SITE}, origins: {origins}, capture: [keys, mouse, clipboard],"
+            " server_key: {file: server}, rate_per_s: 100000, rate_burst: 100000}\n" + workspace
         )
-        environment = {
+        self.environment = {
             **os.environ,
             "SEGMA_CONFIG": str(home / "segma.yaml"),
             "SEGMA_DATA": str(home / "data"),
@@ -102,11 +106,11 @@ class RealCollector:
         }
         self._output = (home / "collector.log").open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "segma.collector"], env=environment, stdout=self._output, stderr=self._output
+            [sys.executable, "-m", "segma.collector"], env=self.environment, stdout=self._output, stderr=self._output
         )
         self._await_ready()
-        self._log = open_log(Settings(data=home / "data"))
-        self._reader = self._log.reader(BEACONS)
+        self.log = open_log(Settings(data=home / "data"))
+        self._reader = self.log.reader(BEACONS)
         self.stored: list[Stored] = []
         self._known: set[tuple[str, str]] = set()
 
@@ -122,9 +126,13 @@ class RealCollector:
 
     def ask(self, actions: Mapping[str, tuple[Named, ...]]) -> None:
         """Publish what live listeners need, as the flow does, and wait until the collector tells browsers."""
-        publisher = self._log.publisher()
+        publisher = self.log.publisher()
         publisher.publish([Outgoing(CAPTURES, b"shop", to_json(Captures("shop", dict(actions))))])
         publisher.close()
+        self.await_asked(actions)
+
+    def await_asked(self, actions: Mapping[str, tuple[Named, ...]]) -> None:
+        """Return once the collector tells browsers that this is asked for."""
         wanted = {name: list(values) for name, values in actions.items()}
         until = time.monotonic() + PATIENCE_S
         while requests.get(f"{self.url}/v1/sites/{SITE}/config.json", timeout=5).json()["capture"] != wanted:
@@ -137,6 +145,8 @@ class RealCollector:
             if record.value is None:
                 continue
             beacon_record = _read_record(record.value)
+            if beacon_record.source is not Source.SDK:
+                continue
             beacon = _read_beacon(beacon_record.body)
             for raw in beacon.events:
                 event = _read_event(bytes(raw))
@@ -166,7 +176,7 @@ class RealCollector:
     def stop(self) -> None:
         """End the process."""
         self._reader.close()
-        self._log.close()
+        self.log.close()
         self._process.terminate()
         self._process.wait(30)
         self._output.close()
