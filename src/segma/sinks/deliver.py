@@ -302,6 +302,7 @@ class Delivery:
             {each.change.subscriber: tuple(wish.command.command_id for wish in each.wishes) for each in groups},
             {group.change.subscriber: marks[group.change.change_id] for group in groups},
         )
+        self._ledger.intend(intent)
         self._send([Outgoing(INTENTS, account_key(self._workspace, self._account), to_json(intent))])
 
     def _told(self, group: _Group, answer: Answer, calls: int) -> dict[int, Outcome]:

@@ -79,10 +79,11 @@ class Ledger:
                     intent = _read_intent(record.value)
                 except BadRecord:
                     continue
-                self._take_intent(intent)
+                self.intend(intent)
         reader.close()
 
-    def _take_intent(self, intent: Intent) -> None:
+    def intend(self, intent: Intent) -> None:
+        """Note what a call is about to change, as far as its commands have no outcome yet."""
         for subscriber, marks in intent.people.items():
             if all(each in self._entries for each in intent.command_ids.get(subscriber, ())):
                 continue

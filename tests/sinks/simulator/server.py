@@ -209,7 +209,7 @@ class Simulator:
             "empty": lambda: Answer(200, b""),
             "list": lambda: Answer(200, b"[1, 2]"),
             "deep": lambda: Answer(200, b"[" * 100_000),
-            "huge": lambda: Answer(200, b" " * 50_000_000 + b"{}"),
+            "huge": lambda: Answer(200, _Huge()),
             "endless": lambda: Answer(200, _Endless()),
             "redirect": lambda: Answer(302, b"", {"Location": "http://127.0.0.1:9/elsewhere"}),
             "gzip": lambda: Answer(200, b"\x1f\x8b" + b"\x00" * 100, {"Content-Encoding": "gzip"}),
@@ -226,6 +226,10 @@ class Simulator:
         if call.bucket in self.dialect.quotas:
             self._history[call.bucket] = [*self._history.get(call.bucket, [])[-2_000:], call.at_s]
         return None
+
+
+class _Huge:
+    """50 MB that nobody needs."""
 
 
 class _Endless:
@@ -265,12 +269,21 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(reply.body, _Endless):
             self._trickle()
             return
+        if isinstance(reply.body, _Huge):
+            self._pour()
+            return
         data = reply.body if isinstance(reply.body, bytes) else b"" if reply.body is None else _json(reply.body)
         lines = [f"HTTP/1.1 {reply.status} -", f"Content-Length: {len(data)}", f"Content-Type: {reply.media}"]
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
         self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if reply.status == 204 else data))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+
+    def _pour(self) -> None:
+        piece = b" " * 50_000
+        self.wfile.write(b"HTTP/1.1 200 -\r\nContent-Type: application/json\r\nContent-Length: 50000000\r\n\r\n")
+        for _ in range(1_000):
+            self.wfile.write(piece)
 
     def _trickle(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 -\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n")
