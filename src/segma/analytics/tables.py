@@ -67,7 +67,7 @@ def line_of(row: Row | Outcome | DeadLetter, record: Record) -> Line:  # noqa: P
 
 
 def instant(ms: int) -> str:
-    """Milliseconds as ClickHouse reads an instant in JSON: ten digits of seconds (fewer would be a date), a fraction."""
+    """Milliseconds as ClickHouse reads an instant in JSON: ten digits of seconds (fewer would be a date)."""
     return f"{ms // 1_000:010}.{ms % 1_000:03}"
 
 
