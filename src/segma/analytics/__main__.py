@@ -47,6 +47,8 @@ def server_command() -> None:
         click.echo(f"segma.analytics: {error}", err=True)
         sys.exit(1)
     connection = engine.connect()
+    # NOTE: before anybody asks: a client that names a database which is not there yet is refused.
+    connection.query(f"CREATE DATABASE IF NOT EXISTS {settings.clickhouse_database}")
     version, timezone = connection.query("SELECT version(), timezone()")[0].decode().split()
     connection.close()
     desk = Desk(

@@ -67,8 +67,8 @@ def line_of(row: Row | Outcome | DeadLetter, record: Record) -> Line:  # noqa: P
 
 
 def instant(ms: int) -> str:
-    """Milliseconds as ClickHouse reads an instant in JSON: seconds with a fraction. A bare number would be seconds."""
-    return f"{ms // 1_000}.{ms % 1_000:03}"
+    """Milliseconds as ClickHouse reads an instant in JSON: ten digits of seconds (fewer would be a date)."""
+    return f"{ms // 1_000:010}.{ms % 1_000:03}"
 
 
 def _line(table: str, workspace: str, subscriber: str, fields: Mapping[str, Any], version: int) -> Line:
