@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Final, NamedTuple
 
 from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
@@ -15,7 +15,7 @@ from segma.flows.bounds import Bound, Bounds
 from segma.flows.decide import Moment, Past, decide
 from segma.flows.evidence import Evidence, is_late_verdict, noted, revoked
 from segma.flows.generations import Deployed, Generation, Generations
-from segma.flows.language.model import Listener
+from segma.flows.language.model import Listener, Not
 from segma.flows.matcher import Machine, Match, StoredMatch, Version, from_stored, to_stored
 from segma.flows.purchases import BOUGHT, Purchase, bought
 from segma.flows.reapply import Applied, Follower, Timeline
@@ -102,6 +102,10 @@ class Following:
     def at_work(self, log_time_ms: int) -> list[Version]:
         """The versions that hear events at a log time."""
         return self._generations.at(log_time_ms).versions
+
+    def listeners_at(self, log_time_ms: int) -> list[Listener]:
+        """Their listeners."""
+        return [self._generations.listeners[version] for version in self.at_work(log_time_ms)]
 
     def _follower(self, machine: Machine) -> Follower:
         return Follower(
@@ -193,6 +197,14 @@ class Following:
         matches = {match.match_id: match for match in map(from_stored, stored.matches)}
         person.evidence, person.purchases = Evidence(matches, stored.revoked), stored.purchases
         return person
+
+    def in_flight(self, data: bytes, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
+        """Of somebody's bytes each run, as :meth:`Machine.in_flight` says, whose window has not passed."""
+        person = self.decode(data)
+        for listener, waits, opened_ms in person.generation.follower.in_flight(person.timeline):
+            last = waits == len(listener.sequence) and isinstance(listener.sequence[-1], Not)
+            if last or listener.within_ms is None or now_ms < opened_ms + listener.within_ms:
+                yield listener, waits, opened_ms
 
     def _forgotten_ms(self, person: Person) -> int:
         kept_ms = ANONYMOUS_KEPT_MS if is_anonymous(person.timeline.state.subscriber) else PERSON_KEPT_MS
