@@ -23,6 +23,7 @@ from segma.flows.sessions import Session, SessionChange
 
 KEPT_ORIGINS: Final = 200
 """Amended matches whose first match is remembered per subscriber; a match that old is final."""
+_NEVER: Final = 1 << 62
 DAY_MS: Final = 86_400_000
 PERSON_KEPT_MS: Final = 400 * DAY_MS
 ANONYMOUS_KEPT_MS: Final = 30 * DAY_MS
@@ -215,14 +216,23 @@ class Following:
         return session.last_at_ms + self._session_gap_ms + 1 + self._grace_ms
 
     def _fire(self, person: Person, log_time_ms: int, followed: Followed) -> None:
-        """What is due at a log time, under the listeners that somebody is followed by."""
+        """What is due at a log time, under the listeners that somebody is followed by.
+
+        One after the other and each under its own time, so that rows and commands are the same whatever the batches are
+        in which a worker happens to read.
+        """
         follower, timeline = person.generation.follower, person.timeline
-        due_ms = follower.next_deadline(timeline)
-        if due_ms is not None and due_ms <= log_time_ms - self._grace_ms:
-            self._decide(person, follower.advance(timeline, log_time_ms - self._grace_ms), followed, log_time_ms, 0)
-        session = timeline.session
-        if session is not None and person.told != session.events and self._ends_ms(session) <= log_time_ms:
-            self._tell(person, SessionChange(session), followed)
+        while True:
+            deadline_ms = follower.next_deadline(timeline)
+            fires_ms = _NEVER if deadline_ms is None else deadline_ms + self._grace_ms
+            session = timeline.session
+            ends_ms = _NEVER if session is None or person.told == session.events else self._ends_ms(session)
+            if deadline_ms is not None and fires_ms <= ends_ms and fires_ms <= log_time_ms:
+                self._decide(person, follower.advance(timeline, deadline_ms), followed, fires_ms, 0)
+            elif session is not None and ends_ms <= log_time_ms:
+                self._tell(person, SessionChange(session), followed)
+            else:
+                break
         expires_ms = follower.expires_ms(timeline)
         if expires_ms is not None and expires_ms < log_time_ms:
             follower.let_go(timeline, log_time_ms)
