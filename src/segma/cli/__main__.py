@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "link": ("segma.cli.people", "Print the link of one person, as it would stand in an email."),
     "tokens": ("segma.cli.people", "Write everybody's token, as a merge field for an email platform."),
     "tail": ("segma.cli.tail", "Follow live events, matches, moves and outcomes."),
+    "runs": ("segma.cli.runs", "How many runs of each listener wait at which step."),
     "listeners": ("segma.cli.listeners", "Check, describe, lint and test listeners."),
     "match": ("segma.cli.match", "Run listeners over a file of events."),
     "explain": ("segma.cli.explain", "Say why a listener matched somebody, or why not."),

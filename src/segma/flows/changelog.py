@@ -72,6 +72,11 @@ class Position(Value, frozen=True):
     check: int = 0
     schema: int = written(1)
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Comparable with other positions of the group."""
+        return self.segment, self.end
+
 
 class _Block(NamedTuple):
     """A block as a scan of the heads finds it."""
@@ -167,17 +172,14 @@ class Changelog:
         """How many keys have a state."""
         return sum(group.live()[0] for group in list(self._groups.values()))
 
-    def group(self, resumed: Position | None) -> tuple[Group, dict[str, Row]]:
-        """A group where it stood (None: a new one), and its rows by key. Raises :class:`StateDamaged`."""
-        position = resumed or Position(f"{self._opened}.{len(self._groups)}")
+    def group(self, resumed: Position | None, kind: str = "") -> tuple[Group, dict[str, Row]]:
+        """A group where it stood (None: a new one), and its rows by key. Raises :class:`StateDamaged`.
+
+        ``kind``: what a new group's states are, for whoever reads the files (:func:`latest`).
+        """
+        position = resumed or Position(f"{kind}{self._opened}.{len(self._groups)}")
         blocks = self._blocks(position)
-        rows: dict[str, Row] = {}
-        for block in blocks:
-            for row in self._rows(block):
-                if row.data is None:
-                    rows.pop(row.key, None)
-                else:
-                    rows[row.key] = row
+        rows = _applied(self._directory, blocks)
         group = Group(self, position, blocks[0].segment if blocks else 0)
         self._groups[position.group] = group
         return group, rows
@@ -227,7 +229,7 @@ class Changelog:
         for number, by, since in self._doomed:
             if by is group and group.epochs - since >= EPOCHS_KEPT:
                 if self.sizes.pop(number, None) is not None:
-                    self._path(number).unlink()
+                    _path(self._directory, number).unlink()
             else:
                 kept.append((number, by, since))
         self._doomed = kept
@@ -248,7 +250,9 @@ class Changelog:
             self._sync(self._file)
             os.close(self._file)
         self._segment += 1
-        self._file = os.open(self._path(self._segment), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        self._file = os.open(
+            _path(self._directory, self._segment), os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600
+        )
         self.sizes[self._segment] = 0
         directory = os.open(self._directory, os.O_RDONLY)
         try:
@@ -256,40 +260,82 @@ class Changelog:
         finally:
             os.close(directory)
 
-    def _path(self, number: int) -> Path:
-        return self._directory / f"{number:010d}.log"
-
     def _blocks(self, position: Position) -> list[_Block]:
         """The blocks that a position stands for: from the newest base on, without what is void."""
-        chain: list[_Block] = []
-        for block in self._found.pop(position.group, []):
-            if block.place > (position.segment, position.end):
-                break
-            if block.flags & _BEGIN:
-                while chain and chain[-1].place > block.resumed:
-                    chain.pop()
-            chain.append(block)
+        found = [block for block in self._found.pop(position.group, []) if block.place <= position.place]
+        chain = _chain(found)
         last = Position(position.group, *((*chain[-1].place, chain[-1].check) if chain else ()))
-        bases = [index for index, block in enumerate(chain) if block.flags & _BASE]
-        if last != position or (chain and not bases):
+        if last != position or (chain and not chain[0].flags & _BASE):
             raise StateDamaged(
                 f"the state of group {position.group} at {position.end} in segment {position.segment} is not in"
                 f" {self._directory}: put the directory back, or remove the whole recovery directory and let the"
                 " flow read the log again"
             )
-        return chain[bases[-1] :] if bases else []
+        return chain
 
-    def _rows(self, block: _Block) -> list[Row]:
-        path = self._path(block.segment)
+
+def latest(directory: Path, kind: str) -> Iterator[Row]:
+    """What the groups of a kind held when they were last written, committed or not: for looking on while a flow runs.
+
+    Raises :class:`StateDamaged`, also where the flow cleared up meanwhile: look again.
+    """
+    found: dict[str, list[_Block]] = {}
+    for path in sorted(directory.glob("*.log")):
+        for name, block in _scan(path, int(path.stem)):
+            if name.startswith(kind):
+                found.setdefault(name, []).append(block)
+    chains = sorted((_chain(blocks) for blocks in found.values()), key=lambda chain: chain[-1].place, reverse=True)
+    # A group that a crashed start left behind holds keys that a later group holds too: the latest counts.
+    seen: set[str] = set()
+    for chain in chains:
+        if not chain[0].flags & _BASE:
+            continue
+        rows = _applied(directory, chain)
+        yield from (row for key, row in rows.items() if key not in seen)
+        seen |= rows.keys()
+
+
+def _chain(found: Sequence[_Block]) -> list[_Block]:
+    """Of a group's blocks in their order those that count: from the newest base on, without what is void."""
+    chain: list[_Block] = []
+    for block in found:
+        if block.flags & _BEGIN:
+            while chain and chain[-1].place > block.resumed:
+                chain.pop()
+        chain.append(block)
+    bases = [index for index, block in enumerate(chain) if block.flags & _BASE]
+    return chain[bases[-1] :] if bases else chain
+
+
+def _applied(directory: Path, blocks: Sequence[_Block]) -> dict[str, Row]:
+    rows: dict[str, Row] = {}
+    for block in blocks:
+        for row in _rows(directory, block):
+            if row.data is None:
+                rows.pop(row.key, None)
+            else:
+                rows[row.key] = row
+    return rows
+
+
+def _rows(directory: Path, block: _Block) -> list[Row]:
+    path = _path(directory, block.segment)
+    try:
         with path.open("rb") as file:
             file.seek(block.end - block.size)
             data = file.read(block.size)
-        if len(data) != block.size or zlib.crc32(data) != block.check:
-            raise StateDamaged(f"{path}: the block at {block.start} is damaged")
-        try:
-            return _read_rows(data)
-        except BadRecord as error:
-            raise StateDamaged(f"{path}: the block at {block.start} does not decode: {error.detail}") from None
+    except FileNotFoundError:
+        raise StateDamaged(f"{path} is not there any more") from None
+    if len(data) != block.size or zlib.crc32(data) != block.check:
+        raise StateDamaged(f"{path}: the block at {block.start} is damaged")
+    try:
+        return _read_rows(data)
+    except BadRecord as error:
+        raise StateDamaged(f"{path}: the block at {block.start} does not decode: {error.detail}") from None
+
+
+def _path(directory: Path, number: int) -> Path:
+    return directory / f"{number:010d}.log"
 
 
 def _scan(path: Path, number: int) -> Iterator[tuple[str, _Block]]:

@@ -79,12 +79,20 @@ def load_shared(installation: Installation, *, beside: Path) -> Shared:
 
 
 def with_listeners_of(
-    log: Log, shared: Shared, installation: Installation, *, beside: Path, now_ms: int, first: bool = True
+    log: Log,
+    shared: Shared,
+    installation: Installation,
+    *,
+    beside: Path,
+    now_ms: int,
+    first: bool = True,
+    writes: bool = True,
 ) -> Shared:
     """The same with the listeners that the log holds; what stands in the files and was never applied is applied first.
 
     ``first``: of several processes one brings new versions; all bring those of a workspace that never had any (they
-    write the same). A file that would change a version is not taken; the log of the process says so.
+    write the same). A file that would change a version is not taken; the log of the process says so. ``writes``: False
+    only looks.
     """
     versions = Versions(log)
     actions: dict[str, frozenset[str]] = {}
@@ -92,7 +100,7 @@ def with_listeners_of(
         actions_file, directory = beside.parent / workspace.actions, beside.parent / workspace.listeners
         actions[name] = load_actions(actions_file)
         known = [each for each in versions.known if each.workspace == name]
-        if (known and not first) or not directory.exists():
+        if not writes or (known and not first) or not directory.exists():
             continue
         new, problems = to_apply(known, versions_in(directory, actions_file, name), actions[name])
         for problem in problems:

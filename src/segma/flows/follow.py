@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Final, NamedTuple
 
 from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
@@ -15,7 +15,7 @@ from segma.flows.bounds import Bound, Bounds
 from segma.flows.decide import Moment, Past, decide
 from segma.flows.evidence import Evidence, is_late_verdict, noted, revoked
 from segma.flows.generations import Deployed, Generation, Generations
-from segma.flows.language.model import Listener
+from segma.flows.language.model import Listener, Not
 from segma.flows.matcher import Machine, Match, StoredMatch, Version, from_stored, to_stored
 from segma.flows.purchases import BOUGHT, Purchase, bought
 from segma.flows.reapply import Applied, Follower, Timeline
@@ -23,6 +23,7 @@ from segma.flows.sessions import Session, SessionChange
 
 KEPT_ORIGINS: Final = 200
 """Amended matches whose first match is remembered per subscriber; a match that old is final."""
+_NEVER: Final = 1 << 62
 DAY_MS: Final = 86_400_000
 PERSON_KEPT_MS: Final = 400 * DAY_MS
 ANONYMOUS_KEPT_MS: Final = 30 * DAY_MS
@@ -102,6 +103,10 @@ class Following:
     def at_work(self, log_time_ms: int) -> list[Version]:
         """The versions that hear events at a log time."""
         return self._generations.at(log_time_ms).versions
+
+    def listeners_at(self, log_time_ms: int) -> list[Listener]:
+        """Their listeners."""
+        return [self._generations.listeners[version] for version in self.at_work(log_time_ms)]
 
     def _follower(self, machine: Machine) -> Follower:
         return Follower(
@@ -194,6 +199,14 @@ class Following:
         person.evidence, person.purchases = Evidence(matches, stored.revoked), stored.purchases
         return person
 
+    def in_flight(self, data: bytes, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
+        """Of somebody's bytes each run, as :meth:`Machine.in_flight` says, whose window has not passed."""
+        person = self.decode(data)
+        for listener, waits, opened_ms in person.generation.follower.in_flight(person.timeline):
+            last = waits == len(listener.sequence) and isinstance(listener.sequence[-1], Not)
+            if last or listener.within_ms is None or now_ms < opened_ms + listener.within_ms:
+                yield listener, waits, opened_ms
+
     def _forgotten_ms(self, person: Person) -> int:
         kept_ms = ANONYMOUS_KEPT_MS if is_anonymous(person.timeline.state.subscriber) else PERSON_KEPT_MS
         return (person.timeline.newest_ms or 0) + kept_ms
@@ -203,14 +216,23 @@ class Following:
         return session.last_at_ms + self._session_gap_ms + 1 + self._grace_ms
 
     def _fire(self, person: Person, log_time_ms: int, followed: Followed) -> None:
-        """What is due at a log time, under the listeners that somebody is followed by."""
+        """What is due at a log time, under the listeners that somebody is followed by.
+
+        One after the other and each under its own time, so that rows and commands are the same whatever the batches are
+        in which a worker happens to read.
+        """
         follower, timeline = person.generation.follower, person.timeline
-        due_ms = follower.next_deadline(timeline)
-        if due_ms is not None and due_ms <= log_time_ms - self._grace_ms:
-            self._decide(person, follower.advance(timeline, log_time_ms - self._grace_ms), followed, log_time_ms, 0)
-        session = timeline.session
-        if session is not None and person.told != session.events and self._ends_ms(session) <= log_time_ms:
-            self._tell(person, SessionChange(session), followed)
+        while True:
+            deadline_ms = follower.next_deadline(timeline)
+            fires_ms = _NEVER if deadline_ms is None else deadline_ms + self._grace_ms
+            session = timeline.session
+            ends_ms = _NEVER if session is None or person.told == session.events else self._ends_ms(session)
+            if deadline_ms is not None and fires_ms <= ends_ms and fires_ms <= log_time_ms:
+                self._decide(person, follower.advance(timeline, deadline_ms), followed, fires_ms, 0)
+            elif session is not None and ends_ms <= log_time_ms:
+                self._tell(person, SessionChange(session), followed)
+            else:
+                break
         expires_ms = follower.expires_ms(timeline)
         if expires_ms is not None and expires_ms < log_time_ms:
             follower.let_go(timeline, log_time_ms)

@@ -36,10 +36,11 @@ class Keeper(Generic[S]):
         encode: Callable[[str, S], bytes],
         decode: Callable[[str, bytes], S],
         due_ms: Callable[[str, S], int | None],
+        kind: str = "",
     ) -> None:
         self._new, self._encode, self._decode, self._due_ms = new, encode, decode, due_ms
         self._changelog = changelog
-        self._group, rows = changelog.group(resumed)
+        self._group, rows = changelog.group(resumed, kind)
         self._group.pending = self._pending
         self._group.everything = self._everything
         self._group.live = lambda: (len(self._saved), self._bytes)

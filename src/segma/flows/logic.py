@@ -24,6 +24,9 @@ from segma.flows.follow import Followed, Following, Person
 from segma.flows.keeper import MAX_ANONYMOUS, Fleeting, Keeper
 from segma.flows.recognise import Device, Rules, recognise, released
 
+DEVICES: Final = "devices-"
+PEOPLE: Final = "people-"
+"""How the changelog's groups of either flow are called."""
 LOG_TIME_EVERY_MS: Final = 100
 """How far the log time moves before ``recognise`` passes it on: deadlines are that much later, at most."""
 
@@ -81,6 +84,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             encode=lambda key, device: to_msgpack(device),
             decode=lambda key, data: _read_device(data),
             due_ms=lambda key, device: device.due_ms,
+            kind=DEVICES,
         )
         self._changelog = changelog
         self._nobodys = Fleeting(())
@@ -168,6 +172,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
             encode=lambda key, person: self._of(key).encode(person),
             decode=lambda key, data: self._of(key).decode(data),
             due_ms=lambda key, person: self._of(key).due_ms(person),
+            kind=PEOPLE,
         )
         self._changelog = changelog
         self._nobodys = Fleeting(key for key in self._people.known() if is_anonymous(key.partition("/")[2]))

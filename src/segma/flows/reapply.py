@@ -9,12 +9,13 @@ the same thing: the event comes again under its id, in its place.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from segma.contracts.codec import replaced, to_json, to_msgpack
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
+from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match, State, StoredMatch, Version, from_stored, to_stored
 from segma.flows.runs import Place
 from segma.flows.sessions import Session, SessionChange, changes, extended
@@ -134,6 +135,10 @@ class Follower:
     def dropped(self, timeline: Timeline) -> int:
         """How many runs were dropped over the bound, so far."""
         return self._machine.dropped(timeline.state)
+
+    def in_flight(self, timeline: Timeline) -> Iterator[tuple[Listener, int, int]]:
+        """Each run: its listener, the number of the element that it waits for, and when it was opened, in ms."""
+        return self._machine.in_flight(timeline.advanced)
 
     def encode(self, timeline: Timeline) -> bytes:
         """The timeline as bytes."""
