@@ -68,3 +68,10 @@ def test_9_one_and_one_point_nought_are_one_number() -> None:
 def test_10_described_counts_every_member_of_the_listener_and_no_correlation() -> None:
     listener = sequence("action: a", "action: b, next: true", "all_of: [{action: c}, {action: d}]")
     assert matches(listener, "a@1 d@2 b@3 c@4 d@5") == []
+
+
+def test_11_forks_that_share_the_events_that_completed_them_wait_as_one() -> None:
+    twice = sequence("action: a, optional: true", "action: a, optional: true", "not: n, for: 5s")
+    assert matches(twice, "a@1 a@2", until=99) == ["1,2@7"]
+    parted = sequence("action: a, times: {at_least: 1}", "action: a, times: 2", "not: n, for: 5s")
+    assert matches(parted, "a@1 a@2 a@3 a@4", until=99) == ["1,2,3@8"]

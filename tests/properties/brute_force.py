@@ -42,11 +42,11 @@ class Simulation:
         return not any(fits(guard.condition, self.stream[index], self.numbered(run, index), self.key)
                        for index in range(since + 1, now + 1) for guard in guards)  # fmt: skip
 
-    def core(self, run: Run) -> tuple[Any, ...]:
+    def core(self, run: Run) -> list[int]:
         """The events that completed all but the last `not`s: what the forks of one waiting run share."""
         prefixes = [Run(run.taken[:count]) for count in range(1, len(run.taken) + 1)]
-        return next(each.taken for each in prefixes if self.end in ahead(self.steps, each.taken[-1][1])
-                    and is_complete(self.steps[each.taken[-1][1]], self.of_step(each, each.taken[-1][1])))  # fmt: skip
+        return next([at for at, _ in one.taken] for one in prefixes if self.end in ahead(self.steps, one.taken[-1][1])
+                    and is_complete(self.steps[one.taken[-1][1]], self.of_step(one, one.taken[-1][1])))  # fmt: skip
 
     def deadline(self, run: Run) -> int:
         for_ms = self.tail[-1].for_ms
@@ -112,9 +112,9 @@ class Simulation:
             if done:
                 self.found.append((self.at(now), 1, min(done, key=rank)))
                 self.runs = []
-            ends = [(self.core(run), run.taken[-1][0]) for run in self.runs if run.slot == self.end]
-            restarts = bool(self.tail) and self.tail[-1].for_ms is not None
-            self.runs = [run for run in self.runs if run.slot < self.end or not restarts
+            waiting = [run for run in self.runs if run.slot == self.end and self.tail[-1].for_ms]
+            ends = [(self.core(run), run.taken[-1][0]) for run in waiting]
+            self.runs = [run for run in self.runs if run.slot < self.end
                          or all(last <= run.taken[-1][0] for core, last in ends if core == self.core(run))]  # fmt: skip
         self.fire(end_ms, len(self.stream) - 1) if end_ms is not None else None
         return self.found

@@ -353,8 +353,8 @@ class Program(Tables):
         if self.tail[-1].for_ms is None:
             return outlasting(runs, self.end)
         end, place = self.end, event.place
-        newest = {run.events[: run.core] for run in runs if run.slot == end and run.last == place}
-        return [run for run in runs if run.slot < end or run.last == place or run.events[: run.core] not in newest]
+        newest = {run.completed for run in runs if run.slot == end and run.last == place}
+        return [run for run in runs if run.slot < end or run.last == place or run.completed not in newest]
 
     # After an event or a deadline.
 

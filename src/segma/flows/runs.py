@@ -79,6 +79,13 @@ class Run(Packed, frozen=True):
         return (places[0], -len(places), places, tuple(event.step for event in self.events))
 
     @property
+    def completed(self) -> tuple[Place, ...]:
+        """The places of the events with which the sequence first was complete but for its last ``not``, whichever steps
+        they fill: runs that share them are forks of one run.
+        """
+        return tuple(event.place for event in self.events[: self.core])
+
+    @property
     def future(self) -> tuple[Any, ...]:
         """All that what is still to come can depend on. Of two runs with an equal future one can never win."""
         return (
