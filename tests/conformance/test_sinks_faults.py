@@ -1,4 +1,4 @@
-"""What becomes of moves when the platform has trouble: each platform behind HTTP has all of it, GNU Mailman for real."""
+"""What becomes of moves when the platform has trouble: all of it for those behind HTTP, GNU Mailman for real."""
 
 from __future__ import annotations
 

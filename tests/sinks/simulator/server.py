@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.sinks.simulator.spec import verdict
+from tests.sinks.simulator.spec import description, verdict
 from tests.sinks.simulator.world import World
 
 KEY = "simulator-key-that-may-stand-in-no-log"
@@ -121,6 +121,8 @@ class Simulator:
         self._history: dict[str, list[float]] = {}
         self._connections: set[socket.socket] = set()
         simulator = self
+        if self.validate and self.dialect.described:
+            description(self.dialect.name)  # read before the first request, which waits for no file
 
         class Handler(_Handler):
             owner = simulator
