@@ -64,7 +64,19 @@ def test_nobody_of_that_name_is_said(home: Path) -> None:
 def test_bad_lines_are_left_out_and_told_by_the_exit_code(home: Path) -> None:
     result = ask(home, "looked-then-added", "page_viewed", "bad", "product_added", more=("--json",))
     assert result.exit_code == Exit.PROBLEMS
+    assert "line 2: Input data was truncated" in result.stderr
     assert any(line.startswith("Match ") for line in json.loads(result.stdout)["transcript"])
+
+
+def test_a_deadline_behind_the_last_year_is_told_in_milliseconds(home: Path) -> None:
+    absence = "listener: gone\nsequence: [{action: page_viewed}, {not: product_bought, for: 3650d}]\n"
+    (home / "gone.yaml").write_text(absence, encoding="utf-8")
+    line = json.dumps({"event_id": "e", "subscriber": "s", "action": "page_viewed", "occurred_at": 253_402_300_799_999})
+    arguments = ["gone", "--listeners", str(home), "--events", "-", "--subscriber", "s", "--final-ms", "9" * 15]
+    result = CliRunner().invoke(explain_command, arguments, input=line)
+    assert result.exit_code == Exit.OK
+    assert "9999-12-31 23:59:59.999" in result.stdout
+    assert "253717660799999 ms" in result.stdout
 
 
 def test_a_bad_duration_is_a_usage_error(home: Path) -> None:

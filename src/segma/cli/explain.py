@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import click
 
-from segma.cli.match import BadLine, actions_beside, duration_option, event_of
+from segma.cli.match import MAX_SHOWN, BadLine, actions_beside, duration_option, event_of
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.contracts.errors import ConfigError, Problem
 from segma.contracts.events import Event
@@ -80,8 +80,10 @@ def _events(source: BinaryIO, subscriber: str) -> tuple[list[Event], int, int]:
             continue
         try:
             event = event_of(data, number)
-        except BadLine:
+        except BadLine as error:
             bad += 1
+            if bad <= MAX_SHOWN:
+                err.print(f"segma: line {number}: {error}", markup=False)
             continue
         last_ms = max(last_ms, event.occurred_at_ms)
         if event.subscriber == subscriber:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from segma.contracts.codec import replaced
 from segma.contracts.events import Event
@@ -68,7 +68,11 @@ def _matches(matches: Sequence[Match]) -> list[str]:
 
 def instant(at_ms: int) -> str:
     """An instant for a person: UTC to the millisecond."""
-    return datetime.fromtimestamp(at_ms / 1_000, tz=UTC).isoformat(sep=" ", timespec="milliseconds")[:23]
+    try:
+        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+    except OverflowError:
+        return f"{at_ms} ms"  # a deadline may lie behind the last year that has a date
+    return at.isoformat(sep=" ", timespec="milliseconds")[:23]
 
 
 class _Tracer:
