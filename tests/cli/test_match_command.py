@@ -218,3 +218,10 @@ def test_many_parts_and_batches_give_the_answer_of_one(
     assert parted.stdout == whole.stdout
     instants = [found["matched_at_ms"] for found in matched(parted)]
     assert instants == sorted(instants)
+
+
+def test_a_byte_order_mark_before_the_first_line_is_no_problem(home: Path) -> None:
+    lines = [event("a", "page_viewed", 1_000), event("b", "product_added", 2_000)]
+    result = invoke(home, ["\ufeff" + json.dumps(lines[0]), lines[1]])
+    assert result.exit_code == Exit.OK
+    assert [each["events"] for each in matched(result)] == [["a", "b"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import heapq
 import sys
@@ -70,6 +71,8 @@ class BadLine(Exception):
 
 def event_of(data: bytes, number: int) -> Event:
     """The event of a line. ``order`` is the line's number where the event has none. Raises :class:`BadLine`."""
+    if number == 1:
+        data = data.removeprefix(codecs.BOM_UTF8)
     if depth_exceeds(data):
         raise BadLine(f"nested deeper than {MAX_DEPTH} levels")
     try:
