@@ -14,7 +14,7 @@ import requests
 from playwright.sync_api import Browser, BrowserContext
 from tests.sdk.site import serve
 from tests.sdk.stage import ASKED, PATIENCE_S, SECRET, SERVER_KEY, SITE, RealCollector, StaticSite, token
-from tests.sdk.test_actions import ROWS, Gesture, script
+from tests.sdk.test_capture import ROWS, Gesture, script
 from tests.sdk.visit import Visit
 
 from segma.cli.people import import_people
