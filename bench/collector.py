@@ -127,7 +127,7 @@ def collector(home: Path) -> Iterator[int]:
     }
     process = subprocess.Popen([sys.executable, "-m", "segma.collector"], env=environment)
     try:
-        _await(f"http://127.0.0.1:{port}/ready")
+        await_answer(f"http://127.0.0.1:{port}/ready")
         yield port
     finally:
         process.terminate()
@@ -147,14 +147,14 @@ def nginx(home: Path) -> Iterator[int]:
     )
     process = subprocess.Popen([binary, "-p", str(home), "-c", str(home / "nginx.conf")], stderr=subprocess.DEVNULL)
     try:
-        _await(f"http://127.0.0.1:{port}/")
+        await_answer(f"http://127.0.0.1:{port}/")
         yield port
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _await(url: str) -> None:
+def await_answer(url: str) -> None:
     for _ in range(400):
         try:
             if requests.get(url, timeout=1).status_code < 300:
