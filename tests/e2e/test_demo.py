@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.broker import missing
 
 from segma.cli.drive import EXPECTED
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_base() -> int:
-    """A port whose three successors are free as well."""
+    """A port whose successors are free as well, those of a local Kafka included."""
     while True:
         with socket.socket() as first:
             first.bind(("127.0.0.1", 0))
@@ -25,7 +26,7 @@ def free_base() -> int:
             if base > 64_000:
                 continue
             try:
-                for port in (base + 1, base + 2, base + 3):
+                for port in (base + 1, base + 2, base + 3, base + 10, base + 11):
                     with socket.socket() as other:
                         other.bind(("127.0.0.1", port))
             except OSError:
@@ -35,15 +36,20 @@ def free_base() -> int:
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_every_expected_move_happens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("log", ["embedded", "kafka"])
+def test_every_expected_move_happens(log: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "segma.cli", "demo", "--drive", "--json", "--home", str(tmp_path)]
+    if log == "kafka":
+        if lacking := missing():
+            pytest.skip(f"a real Kafka needs {lacking}")
+        command.append("--kafka")
     environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(
         [*command, "--port-base", str(free_base())],
         capture_output=True,
         text=True,
         env=environment,
-        timeout=200,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4_000:]

@@ -1,0 +1,132 @@
+"""``segma topics``, ``segma flow`` and what ``segma doctor`` says of the log's time, on both logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from tests.broker import Broker
+
+from segma.transport.config import environment_of
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """
+token_keys: {file: keys}
+workspaces:
+  demo:
+    secret: {file: secret}
+    sites: {shop: {key: shop-key}}
+    accounts: {mailbox: {sink: file}}
+partitions: 2
+retention: RETENTION
+"""
+LISTENER = """
+listener: slow
+sequence: [{action: page_viewed}, {action: product_added, within: 2h}, {not: product_bought, for: 1h}]
+then: [{add: {to: slow, at: mailbox}}]
+"""
+PATIENCE_S = 120.0
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    (tmp_path / "segma.yaml").write_text(CONFIG.replace("RETENTION", "30d"))
+    (tmp_path / "secret").write_text("s" * 40)
+    (tmp_path / "keys").write_text(f"k1 {'ab' * 64}\n")
+    (tmp_path / "listeners").mkdir()
+    (tmp_path / "listeners" / "slow.yaml").write_text(LISTENER)
+    if request.param == "kafka":
+        broker: Broker = request.getfixturevalue("broker")
+        lines = environment_of(broker.settings(tmp_path / "data"))
+        (tmp_path / "segma.env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    return tmp_path
+
+
+def segma(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-m", "segma.cli", *words, "--home", str(home)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+def states(home: Path) -> dict[str, list[str]]:
+    """Topic → what is wrong with it."""
+    done = segma(home, "topics", "check", "--json")
+    found = {state["topic"]: state["problems"] for state in json.loads(done.stdout)}
+    assert done.returncode == (1 if any(found.values()) else 0), done.stderr
+    return found
+
+
+def test_topics_are_made_once_and_are_then_as_they_must_be(home: Path) -> None:
+    before = states(home)
+    assert {"beacons", "events", "moves.demo.mailbox", "subscribers"} <= set(before)
+    assert all("absent" in problems[0] for problems in before.values())
+    made = segma(home, "topics", "create", "--json")
+    assert made.returncode == 0, made.stderr
+    assert set(json.loads(made.stdout)["made"]) == set(before)
+    assert not any(states(home).values())
+    again = segma(home, "topics", "create")
+    assert again.stdout.startswith("0 topic(s) made")
+
+
+def test_a_log_shorter_than_a_listener_looks_back_is_refused(home: Path) -> None:
+    config = home / "segma.yaml"
+    config.write_text(CONFIG.replace("RETENTION", "3h"))
+    done = segma(home, "topics", "create")
+    assert done.returncode == 2
+    assert "demo/slow looks 0.125 days back, 0.125 days are kept" in done.stderr
+    config.write_text(CONFIG.replace("RETENTION", "4h"))
+    assert segma(home, "topics", "create").returncode == 0
+    (home / "listeners" / "slow.yaml").write_text(LISTENER.replace("1h", "3h"))
+    assert any("looks 0.2083 days back" in text for text in states(home)["events"])
+    done = segma(home, "flow")
+    assert done.returncode == 2
+    assert "keep the log for longer, or shorten the listener" in done.stderr
+
+
+@pytest.mark.parametrize("home", ["kafka"], indirect=True)
+def test_what_cannot_be_mended_is_told_and_the_retention_can(home: Path) -> None:
+    environment = dict(line.split("=", 1) for line in (home / "segma.env").read_text().splitlines())
+    prefix = environment["SEGMA_KAFKA_PREFIX"]
+    admin = AdminClient({"bootstrap.servers": environment["SEGMA_KAFKA_SERVERS"]})
+    strange = [
+        NewTopic(f"{prefix}beacons", 3, config={"message.timestamp.type": "LogAppendTime"}),
+        NewTopic(f"{prefix}rows", 2),
+        NewTopic(f"{prefix}events", 2, config={"message.timestamp.type": "LogAppendTime", "retention.ms": "60000"}),
+    ]
+    for future in admin.create_topics(strange).values():
+        future.result(30)
+    found = states(home)
+    assert found["beacons"][0] == "3 partitions, segma.yaml says 2: they are frozen"
+    assert "stamped with CreateTime, must be LogAppendTime" in found["rows"]
+    assert any("wanted 30" in text for text in found["events"])
+    refused = segma(home, "topics", "create")
+    assert refused.returncode == 3
+    assert "they are frozen" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_flow_in_the_foreground_keeps_the_logs_time_and_drains_when_it_is_asked_to(home: Path) -> None:
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT / "src")}
+    flow = subprocess.Popen(
+        [sys.executable, "-m", "segma.cli", "flow", "--home", str(home), "--index", "0", "--of", "1"], env=environment
+    )
+    until = time.monotonic() + PATIENCE_S
+    found: dict[str, dict[str, object]] = {}
+    while "log time" not in found and time.monotonic() < until:
+        done = segma(home, "doctor", "--json")
+        found = {finding["subject"]: finding for finding in json.loads(done.stdout)}
+    assert "topics" in str(found["log"]["found"])
+    assert str(found["log time"]["found"]).endswith("s behind")
+    flow.send_signal(signal.SIGTERM)
+    assert flow.wait(60) == 0
+    assert segma(home, "flow", "--index", "2", "--of", "2").returncode == 2
+    refused = segma(home, "flow", "--index", "0", "--of", "2")
+    assert refused.returncode == 2
+    assert "was made for another number of processes" in refused.stderr
