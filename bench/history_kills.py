@@ -39,10 +39,8 @@ def main(kills: int, seed: int) -> None:
             log.close()
     out.print(f"{kills} kills in {time.perf_counter() - began:.0f} s while {written:,} records were written")
     for view, rows in expected.items():
-        same = after[view] == rows
-        out.print(
-            f"{view:<14} {len(rows):>8,} rows in peace, {len(after[view]):>8,} after the kills: {'same' if same else 'OTHER'}"
-        )
+        same = "same" if after[view] == rows else "OTHER"
+        out.print(f"{view:<14} {len(rows):>8,} rows in peace, {len(after[view]):>8,} after the kills: {same}")
     sys.exit(0 if after == expected else 1)
 
 
