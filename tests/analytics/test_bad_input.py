@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
+import lz4.frame
 import pytest
 import requests
+from backports import zstd
 from clickhouse_connect.driver.exceptions import DatabaseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -167,6 +170,18 @@ def test_a_body_that_is_not_of_its_encoding(embedded: Embedded) -> None:
     for name in ("lz4", "zstd", "gzip", "deflate"):
         answer = _post(embedded, "segma", "SELECT 1", headers={"Content-Encoding": name})
         assert answer.headers["X-ClickHouse-Exception-Code"] == "271", name
+
+
+def test_a_small_body_that_unpacks_to_a_gigabyte_is_refused_early(embedded: Embedded) -> None:
+    zeros = b" " * 2**27
+    for name, packed in (
+        ("zstd", zstd.compress(zeros)),
+        ("gzip", gzip.compress(zeros, 1)),
+        ("lz4", lz4.frame.compress(zeros)),
+    ):
+        answer = _post(embedded, "analyst", packed, headers={"Content-Encoding": name})
+        assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (400, "62"), name
+        assert answer.text.startswith("Code: 62. DB::Exception: Max query size exceeded"), answer.text
 
 
 def test_a_cut_or_garbled_insert_is_refused_and_the_server_goes_on(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 from tests.analytics.story import ask, at, baseline, put, the_story, when
@@ -182,3 +184,13 @@ def test_a_missing_an_unknown_and_a_bad_parameter_are_told_at_once() -> None:
             {"list": "x", "days": "soon", "since": "later", "whom": "me"}, workspace="demo", now_ms=0
         )
     assert {problem.field for problem in told.value.problems} == {"whom", "action", "days", "since"}
+
+
+def test_the_document_says_of_each_query_what_the_query_says_of_itself() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "analytics.md").read_text("utf-8")
+    documented = dict(re.findall(r"^\| `(\w+)` \| ((?:`[^`]+`(?:, )?)+ \| .+) \|$", text, re.MULTILINE))
+    expected = {}
+    for name, query in named_queries().items():
+        words = [each.name if each.default is None else f"[{each.name}]" for each in query.parameters]
+        expected[name] = f"{', '.join(f'`{word}`' for word in words)} | {query.question}"
+    assert documented == expected

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol
 
 import lz4.frame
 from backports import zstd
 
 from segma.analytics.engine import EngineError, engine_error
+
+PIECE: Final = 1024 * 1024
 
 
 class Compressor(Protocol):
@@ -25,15 +27,19 @@ class Compressor(Protocol):
 class Decompressor(Protocol):
     """The way back."""
 
-    def decompress(self, data: bytes) -> bytes:
-        """What can be given now. Raises :class:`EngineError` where it is not of the encoding."""
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """What can be given now, at most :data:`PIECE` at once: a small body may be a very large one in disguise.
+
+        Raises :class:`EngineError` where it is not of the encoding.
+        """
 
 
 class _Plain:
     def compress(self, data: bytes) -> bytes:
         return data
 
-    decompress = compress
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        yield data
 
     def finish(self) -> bytes:
         return b""
@@ -78,17 +84,22 @@ class _Safe:
         self._name, self._make = name, make
         self._current = make()
 
-    def decompress(self, data: bytes) -> bytes:
-        out = b""
+    def pieces(self, data: bytes) -> Iterator[bytes]:
         try:
             while data:
                 if self._current.eof:
                     self._current = self._make()
-                out += self._current.decompress(data)
+                yield self._current.decompress(data, PIECE)
+                # NOTE: zlib hands back what it did not come to; the others keep it.
+                while (rest := getattr(self._current, "unconsumed_tail", b"")) or _has_more(self._current):
+                    yield self._current.decompress(rest, PIECE)
                 data = self._current.unused_data if self._current.eof else b""
         except (zlib.error, zstd.ZstdError, RuntimeError, EOFError) as error:
             raise engine_error(271, f"The body is not {self._name}: {error}", "CANNOT_DECOMPRESS") from None
-        return out
+
+
+def _has_more(decompressor: Any) -> bool:
+    return not decompressor.eof and not getattr(decompressor, "needs_input", True)
 
 
 _OUT: Final[dict[str, Callable[[], Compressor]]] = {

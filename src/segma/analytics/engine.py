@@ -24,7 +24,7 @@ STREAMABLE: Final = frozenset({"Native", "TabSeparated", "TSV", "TSVRaw", "CSV",
 """Formats without head and foot: the engine gives each block as a whole of its own, and these can be joined."""
 
 _CODE = re.compile(r"Code: (\d+)\. ")
-_ECHO = re.compile(r"^(?:[\w ]+: )?(?:Code: \d+\. DB::Exception: (?=Code: ))?")
+_ECHO = re.compile(r"^(?:(?!Code: )[\w ]+: )?(?:Code: \d+\. DB::Exception: (?=Code: ))?")
 _SCOPE = re.compile(r": In scope SELECT formatQuerySingleLine\(.*(?= \([A-Z_]+\))", re.DOTALL)
 _FORMAT = re.compile(r" FORMAT (\w+)(?: SETTINGS .*)?$", re.DOTALL)
 _PARAM_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b"})

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from segma.analytics.asking import Asked, asked_of, check_host, externals_of, user_of
 from segma.analytics.config import ANALYST
 from segma.analytics.desk import HEAD_BYTES, Desk, read_statement
-from segma.analytics.encodings import Decompressor, chosen, compressor, decompressor
+from segma.analytics.encodings import PIECE, Decompressor, chosen, compressor, decompressor
 from segma.analytics.engine import STREAMABLE, Connection, EngineError, Progress, Statement, engine_error
 from segma.contracts.codec import to_json
 
@@ -35,7 +35,6 @@ WAIT_S: Final = 30.0
 MAX_QUERY_BYTES: Final = 64 * 1024 * 1024
 IN_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """An answer awaited whole (``wait_end_of_query``) goes to a temporary file beyond this."""
-PIECE: Final = 1024 * 1024
 
 SUMMARY: Final = (
     "read_rows",
@@ -304,9 +303,16 @@ async def _empty() -> AsyncIterator[bytes]:
 
 
 async def _unpacked(request: Request, unpack: Decompressor) -> AsyncIterator[bytes]:
-    async for piece in request.stream():
-        if out := unpack.decompress(piece):
-            yield out
+    # PERF: pieces of a megabyte: each goes to the engine by way of another thread.
+    held = bytearray()
+    async for packed in request.stream():
+        for piece in unpack.pieces(packed):
+            held += piece
+            if len(held) >= PIECE:
+                yield bytes(held)
+                held.clear()
+    if held:
+        yield bytes(held)
 
 
 def summary(progress: Progress) -> str:

@@ -1,0 +1,97 @@
+"""Migrations: from nothing and from every earlier state to the newest; repeated, changed, and of the future."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.analytics.embedded import Embedded
+from tests.analytics.story import put, the_story
+
+from segma.analytics.clickhouse import ClickHouse
+from segma.analytics.config import AnalyticsSettings
+from segma.analytics.migrate import Migration, migrate, read_migrations
+from segma.contracts.codec import to_json
+from segma.contracts.errors import ConfigError
+
+MIGRATIONS = read_migrations(AnalyticsSettings().migrations)
+
+
+@pytest.fixture
+def bare(embedded: Embedded, database: str) -> Iterator[ClickHouse]:
+    clickhouse = ClickHouse(embedded.url, "segma", embedded.passwords["segma"], database)
+    yield clickhouse
+    clickhouse.command(f"DROP DATABASE IF EXISTS {database}", database=False)
+    clickhouse.close()
+
+
+@pytest.mark.parametrize("earlier", range(1, len(MIGRATIONS)))
+def test_from_an_earlier_state_forward_data_are_kept(earlier: int, bare: ClickHouse, database: str) -> None:
+    migrate(bare, database, MIGRATIONS[:earlier])
+    put(bare, the_story())
+    before = bare.rows("SELECT * FROM event_rows ORDER BY event_id")
+    assert [each.number for each in migrate(bare, database, MIGRATIONS)] == list(
+        range(earlier + 1, len(MIGRATIONS) + 1)
+    )
+    assert bare.rows("SELECT * FROM event_rows ORDER BY event_id") == before
+    assert bare.rows("SELECT count() FROM memberships") == [(5,)]
+    assert migrate(bare, database, MIGRATIONS) == []
+
+
+def test_a_crash_in_the_middle_of_a_file_is_gone_over_again(bare: ClickHouse, database: str) -> None:
+    """Every statement bears repetition, which is what a start after a crash does."""
+    migrate(bare, database, MIGRATIONS)
+    put(bare, the_story())
+    bare.command("TRUNCATE TABLE migrations")
+    assert len(migrate(bare, database, MIGRATIONS)) == len(MIGRATIONS)
+    assert bare.rows("SELECT count() FROM events") == [(10,)]
+
+
+def test_a_file_that_changed_since_is_refused(bare: ClickHouse, database: str) -> None:
+    migrate(bare, database, MIGRATIONS)
+    changed = [*MIGRATIONS[:1], replace(MIGRATIONS[1], text="-- another\n"), *MIGRATIONS[2:]]
+    with pytest.raises(ConfigError, match="another text"):
+        migrate(bare, database, changed)
+
+
+def test_a_database_of_a_newer_release_is_refused(bare: ClickHouse, database: str) -> None:
+    migrate(bare, database, MIGRATIONS)
+    bare.insert("migrations", [to_json({"number": 99, "name": "later", "digest": "x"})])
+    with pytest.raises(ConfigError, match="newer release"):
+        migrate(bare, database, MIGRATIONS)
+
+
+def test_every_table_and_column_has_a_comment(history: ClickHouse) -> None:
+    tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND comment = ''"
+    assert history.rows(tables) == []
+    columns = (
+        "SELECT table, c.name FROM system.columns AS c INNER JOIN system.tables AS t "
+        "ON c.database = t.database AND c.table = t.name "
+        "WHERE c.database = currentDatabase() AND t.engine != 'View' AND c.comment = ''"
+    )
+    assert history.rows(columns) == []
+
+
+def test_every_key_begins_with_the_workspace_but_that_of_what_has_none(history: ClickHouse) -> None:
+    sql = (
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine != 'View' "
+        "AND sorting_key NOT LIKE 'workspace,%'"
+    )
+    assert {name for (name,) in history.rows(sql)} == {"migrations", "dead_letter_rows"}
+
+
+@pytest.mark.parametrize(
+    "names", [("0001_a.sql", "0003_b.sql"), ("0002_a.sql",), ("first.sql",), (), ("0001_a.sql", "0001_b.sql")]
+)
+def test_a_directory_with_wrong_numbers_is_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_text("SELECT 1;\n")
+    with pytest.raises(ConfigError):
+        read_migrations(tmp_path)
+
+
+def test_statements_end_at_a_semicolon_at_the_end_of_a_line() -> None:
+    text = "-- a; comment;\nSELECT ';' AS x, 1;\n\nSELECT 2;\n"
+    assert Migration(1, "x", text).statements == ["SELECT ';' AS x, 1", "SELECT 2"]
