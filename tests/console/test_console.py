@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from starlette.types import ASGIApp, Message
 
 from segma.console.app import Addresses, changes, console_app
 from segma.console.picture import Picture
-from segma.console.shop import PRODUCTS, shop_app
+from segma.console.shop import PRODUCTS, ranged, shop_app
+from segma.console.tryout import tone
 from segma.console.watch import Watch
+from segma.contracts.actions import ACTIONS
 from segma.contracts.codec import to_json
 from segma.contracts.commands import Command, EventRef, Outcome, Result, Verb
 from segma.contracts.events import Event
@@ -179,3 +182,22 @@ def test_what_the_shop_does_not_have_is_not_found(path: str) -> None:
     answer = Client(shop_app(collector="http://c.test", site="K")).get(path)
     assert answer.status_code == 404
     assert "<script>alert" not in answer.text
+
+
+def test_every_action_can_be_tried_on_one_page() -> None:
+    shop = Client(shop_app(collector="http://c.test", site="KEY1"))
+    marks = {action for part in re.findall(r'data-try="([^"]+)"', shop.get("/try").text) for action in part.split()}
+    assert marks == {action.name for action in ACTIONS if not action.name.startswith("email_")}
+    assert shop.get("/try/7").status_code == 200
+    assert shop.get("/live/try").status_code == 404
+
+
+def test_a_sound_is_played_by_ranges() -> None:
+    whole = tone()
+    assert whole[:4] == b"RIFF"
+    part = ranged(whole, "audio/wav", "bytes=4-7")
+    assert (part.status_code, bytes(part.body)) == (206, whole[4:8])
+    assert part.headers["content-range"] == f"bytes 4-7/{len(whole)}"
+    assert ranged(whole, "audio/wav", "bytes=8-").headers["content-length"] == str(len(whole) - 8)
+    for wanted in ("", "bytes=99999999-", "bytes=x-", "bytes=1-2,4-5"):
+        assert ranged(whole, "audio/wav", wanted).status_code == 200

@@ -35,6 +35,11 @@ PAGE: Final = """<!doctype html><html><head><meta charset="utf-8"><title>Runner<
 <figure class="card"></figure><p id="secret">The canary sings at noon in paragraph-canary</p>
 <my-box></my-box><my-safe></my-safe>
 <video id="film" src="/tone.wav" width="40" height="40"></video><audio id="talk" src="/tone.wav"></audio>
+<form id="pay"><input name="ccname" autocomplete="cc-name"><input name="number" id="number" autocomplete="cc-number">
+ <input name="month" autocomplete="cc-exp-month"><input name="year" autocomplete="cc-exp-year">
+ <input name="cvc" autocomplete="cc-csc"></form>
+<form id="deliver"><input id="who" name="who" autocomplete="name"><input name="street" autocomplete="street-address">
+ <input name="city" autocomplete="address-level2"><input name="zip" autocomplete="postal-code"></form>
 <div class="tall"></div><h2 id="prices">Prices</h2><div id="half" data-segma-point="stories">Stories</div>
 <div class="tall"></div></main>
 <script>

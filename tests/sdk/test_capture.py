@@ -86,6 +86,26 @@ def ime(page: Page) -> None:
     session.send("Input.insertText", {"text": "ｘ"})
 
 
+CARD = {"number": "4111111111111111", "name": "Typed Canary", "expiryMonth": "12", "expiryYear": "2030", "cvc": "123"}
+HOME = {"NAME_FULL": "typed-canary", "ADDRESS_HOME_STREET_ADDRESS": "typed-canary 1", "ADDRESS_HOME_CITY": "Town",
+        "ADDRESS_HOME_ZIP": "12345"}  # fmt: skip
+
+
+def autofilled(selector: str, **what: Any) -> Gesture:
+    """What the browser fills in by itself, from what a person keeps in it."""
+
+    def fill(page: Page) -> None:
+        session = page.context.new_cdp_session(page)
+        session.send("Autofill.enable")
+        root = session.send("DOM.getDocument")["root"]["nodeId"]
+        node = session.send("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+        field_id = session.send("DOM.describeNode", {"nodeId": node})["node"]["backendNodeId"]
+        session.send("Autofill.trigger", {"fieldId": field_id, **what})
+        page.wait_for_function("(selector) => document.querySelector(selector).value", arg=selector)
+
+    return fill
+
+
 def player(provider: str, address: str) -> Gesture:
     def show(page: Page) -> None:
         page.route(
@@ -180,6 +200,12 @@ ROWS = (
     Row("contenteditable", typed("#free", "typed-canary"), (
         field("field_focused", "free", "div#free"), field("form_filled", "free", "div#free"),
         field("field_unfocused", "free", "div#free"))),
+    Row("filled in by the browser",
+        autofilled("#who", address={"fields": [{"name": name, "value": value} for name, value in HOME.items()]}),
+        tuple(("form_filled", {"form": "deliver", "field": name, "selector": selector}) for name, selector in (
+            ("who", "input#who"), ("street", "form#deliver > input"), ("city", "form#deliver > input"),
+            ("zip", "form#deliver > input"))),
+        autofilled("#number", card=CARD)),
     Row("field in a shadow root", lambda p: (
         p.locator("my-box input").focus(), p.keyboard.type("typed-canary"), p.keyboard.press("Enter")), (
         ("field_focused", {"form": "div > form", "field": "deep", "selector": "div > form > input"}),

@@ -30,7 +30,7 @@ from segma.cli.up import (
 from segma.sinks.base import Member
 from segma.transport.config import load_installation
 
-LISTENERS: Final = ("clicked-looked-not-bought", "basket-abandoned", "viewed-category")
+LISTENERS: Final = ("clicked-looked-not-bought", "basket-abandoned", "viewed-category", "tried-it")
 PEOPLE: Final = (
     Member("ada@example.org", "Ada"),
     Member("ben@example.org", "Ben"),
@@ -63,6 +63,7 @@ def _examples() -> Path:
 def _installation(addresses: Addresses) -> dict[str, object]:
     shop = str(addresses.shop)
     site = {"key": "demo-shop", "origins": [shop], "redirect_hosts": [shop.removeprefix("http://")]}
+    site |= {"capture": ["keys", "mouse", "clipboard"]}
     return {
         "token_keys": {"file": "secrets/token-keys"},
         "workspaces": {
@@ -122,6 +123,7 @@ def demo_command(home: Path, port_base: int, kafka: bool, drive: bool, as_json: 
             drive_demo(home, addresses, as_json=as_json)
             return
         print_addresses(supervised, addresses, as_json=as_json)
-        err.print(f"Open {addresses.console}/inbox and follow a mail's link. Ctrl-C stops everything.")
+        err.print(f"Open {addresses.console}/inbox and follow a mail's link; {addresses.shop}/try has every action.")
+        err.print("Ctrl-C stops everything.")
         wait_for_stop()
     err.print("stopped; the data stay in", str(home / "data"))

@@ -72,7 +72,8 @@ def main() -> None:
         (console_app(watch, Addresses(settings.collector_url, shop_url), token_of), settings.console_port)
     ]
     if shop_port:
-        apps.append((shop_app(collector=settings.collector_url, site=first_site_key(installation)), shop_port))
+        shop = shop_app(collector=settings.collector_url, site=first_site_key(installation), watch=watch)
+        apps.append((shop, shop_port))
     try:
         asyncio.run(serve(apps))
     finally:

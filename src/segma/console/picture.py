@@ -114,6 +114,7 @@ class Picture:
                 "properties": row.event.properties,
                 "trust": row.event.trust.value,
                 "reason": row.reason,
+                "device": row.event.device,
             }
             for row in self._events
         ]

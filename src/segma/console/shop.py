@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from segma.console.app import STATIC, Headers
+from segma.console import tryout
+from segma.console.app import STATIC, Headers, changes
 from segma.console.markup import Html, html, joined
+from segma.console.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ _PAGE = """<!doctype html>
 <title>{title} · Corner Shop</title><link rel="stylesheet" href="/static/shop.css">
 <script async src="{collector}/sdk/segma.js" data-site="{site}"></script></head>
 <body{category}><header><a class="brand" href="/">Corner Shop</a><nav aria-label="Main">{nav}
-<a href="/basket" class="basket">Basket <span data-basket-count>0</span></a></nav></header>
+<a href="/try">Try it</a><a href="/basket" class="basket">Basket <span data-basket-count>0</span></a></nav></header>
 <main><h1>{title}</h1>{body}</main><footer>A shop of the imagination: nothing is sold here.</footer>
 <script src="/static/shop.js"></script></body></html>"""
 
@@ -62,8 +67,11 @@ _BASKET = """<ul id="basket" class="lines"></ul><p id="empty" class="lead">Nothi
 <button id="checkout" hidden>Buy all</button><p role="status" data-said></p>"""
 
 
-def shop_app(*, collector: str, site: str) -> Starlette:
-    """The shop as an application. ``collector``: where the script comes from; ``site``: the site's public key."""
+def shop_app(*, collector: str, site: str, watch: Watch | None = None) -> Starlette:
+    """The shop as an application. ``collector``: where the script comes from; ``site``: the site's public key.
+
+    ``watch``: what the page of all actions shows as arriving.
+    """
     nav = joined([html('<a href="/category/{c}">{name}</a>', c=each, name=each.capitalize()) for each in CATEGORIES])
 
     def answer(title: str, body: Html, category: str = "", status: int = 200) -> HTMLResponse:
@@ -88,20 +96,53 @@ def shop_app(*, collector: str, site: str) -> Starlette:
     async def basket(_: Request) -> HTMLResponse:
         return answer("Basket", Html(_BASKET))
 
+    async def tryout_page(_: Request) -> HTMLResponse:
+        return answer("Try it", tryout.BODY)
+
+    async def live(_: Request) -> Response:
+        if watch is None:
+            return Response(status_code=404)
+        return EventSourceResponse(changes(watch, lambda: {"events": watch.picture.events()}))
+
+    def file(data: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            return ranged(data, kind, request.headers.get("range", ""))
+
+        return serve
+
     def missing() -> HTMLResponse:
         return answer("Not here", html('<p><a href="/">To the shop</a></p>'), status=404)
 
-    policy = f"default-src 'self'; script-src 'self' {collector}; connect-src {collector}; frame-ancestors 'none'"
+    policy = (
+        f"default-src 'self'; script-src 'self' {collector}; connect-src 'self' {collector}; frame-ancestors 'none'"
+    )
     return Starlette(
         routes=[
             Route("/", home),
             Route("/category/{name}", category),
             Route("/products/{slug}", product),
             Route("/basket", basket),
+            Route("/try", tryout_page),
+            Route("/try/{page}", tryout_page),
+            Route("/live/try", live),
+            Route("/files/tone.wav", file(tryout.tone(), "audio/wav")),
+            Route("/files/leaflet.pdf", file(tryout.leaflet(), "application/pdf")),
+            Route("/files/prices.csv", file(b"product,euro\nrunner,89\n", "text/csv")),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(Headers, policy=policy)],
     )
+
+
+def ranged(data: bytes, kind: str, wanted: str) -> Response:
+    """A file, or the part of it that a player asks for (RFC 9110, section 14: one range of bytes)."""
+    headers = {"accept-ranges": "bytes"}
+    found = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
+    if found is None or int(found[1]) >= len(data):
+        return Response(data, media_type=kind, headers=headers)
+    first, last = int(found[1]), min(int(found[2] or len(data) - 1), len(data) - 1)
+    headers["content-range"] = f"bytes {first}-{last}/{len(data)}"
+    return Response(data[first : last + 1], 206, media_type=kind, headers=headers)
 
 
 def cards(products: tuple[Product, ...]) -> Html:
