@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from tests.sinks.simulator.spec import description, verdict
 from tests.sinks.simulator.world import World
@@ -93,6 +93,7 @@ class Call:
     status: int = 0
     writes: bool = False
     bucket: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
 
 
 WRITES = re.compile(r"(?i)search|batch/read|/find$")
@@ -178,6 +179,8 @@ class Simulator:
             writes = asked.method != "GET" and not WRITES.search(asked.path)
             call = Call(time.monotonic(), asked.method, asked.path, asked.body, writes=writes)
             call.bucket = self.dialect.bucket(asked)
+            if asked.body is None:
+                call.form = dict(parse_qsl(asked.raw.decode("utf-8", "replace")))
             self.calls.append(call)
             fault_now = self._fault(call)
             reply = self._early(fault_now) if fault_now else None
