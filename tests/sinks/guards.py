@@ -127,9 +127,9 @@ def main(names: Sequence[str]) -> int:
         )
         if not held:
             sys.stdout.write(f"    {said}\n")
-    held = sum(each for each, _ in results)
-    sys.stdout.write(f"{held} of {len(chosen)} guards are held by their tests\n")
-    return 0 if held == len(chosen) else 1
+    count = sum(each for each, _ in results)
+    sys.stdout.write(f"{count} of {len(chosen)} guards are held by their tests\n")
+    return 0 if count == len(chosen) else 1
 
 
 if __name__ == "__main__":
