@@ -94,6 +94,8 @@ class Call:
     writes: bool = False
     bucket: str = ""
     form: Mapping[str, str] = field(default_factory=dict)
+    idle: bool = False
+    """A changing call that changed nobody's membership."""
 
 
 WRITES = re.compile(r"(?i)search|batch/read|/find$")
@@ -114,7 +116,7 @@ class Simulator:
         self.calls: list[Call] = []
         self.faults: list[Fault] = []
         self.violations: list[str] = []
-        self.refused_for_quota = 0
+        self.refused_for_quota = self.most_in_a_window = 0
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.RLock()
@@ -186,7 +188,9 @@ class Simulator:
             reply = self._early(fault_now) if fault_now else None
             reply = reply or self.dialect.admits(asked) or self._over_quota(call)
             if reply is None and not (fault_now and fault_now.kind in {"drop", "hang"}):
+                before = self.world.memberships() if writes else None
                 reply = self.dialect.handle(asked, self.world)
+                call.idle = writes and before == self.world.memberships()
             call.status = reply.status if reply is not None else 0
         if fault_now is not None and fault_now.kind in {"hang", "done_hang"}:
             self._closing.wait(30)
@@ -225,6 +229,7 @@ class Simulator:
         for calls, seconds in self.dialect.quotas.get(call.bucket, ()):
             history = self._history.setdefault(call.bucket, [])
             since = [each for each in history if each > call.at_s - seconds * self.window]
+            self.most_in_a_window = max(self.most_in_a_window, len(since) + 1)
             if len(since) >= calls:
                 self.refused_for_quota += 1
                 return self.dialect.throttled(seconds - (call.at_s - since[0]))
