@@ -78,6 +78,7 @@ class Run:
         self.people = [f"s_p{number}" for number in range(max(moves // 25, 8))]
         self.left = set(self.people[::20])
         self._arrange()
+        self._earlier: Command | None = None
         self.commands = [self._command(number) for number in range(moves)]
         self.in_flight = 0
 
@@ -109,11 +110,11 @@ class Run:
         person = self.chance.choice(self.people)
         before, after = self.chance.sample(LISTS, 2)
         found = command(after, before, person=person.removeprefix("s_"), command_id=f"c{number:05}")
-        earlier = getattr(self, "_earlier", None)
-        self._earlier: Command = found
+        earlier = self._earlier
         if earlier is not None and self.chance.random() < 0.1:
             back = {"to_list": earlier.to_list, "from_list": earlier.from_list, "undoes": earlier.command_id}
             return command(**back, person=earlier.subscriber.removeprefix("s_"), command_id=f"c{number:05}")
+        self._earlier = found
         return found
 
     def run(self) -> dict[str, Any]:
@@ -185,7 +186,7 @@ class Run:
 
     def _judged(self) -> dict[str, Any]:
         model, world = Model(self.left), self.simulator.world
-        for name in (*self.people,):
+        for name in self.people:
             model.inside[name] = {LISTS[0]}
         for each in self.commands:
             model.carry_out(each)
