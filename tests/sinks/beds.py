@@ -68,6 +68,9 @@ class ServedBed(Bed):
         self.tags = bool(self.dialect.sends_tags)
         self.leaves_everything = bool(self.dialect.leaves_everything)
         self.remembers_leaving = not real
+        self.token_field = {"mailchimp": "SEGMATOK", "activecampaign": "SEGMA_TOKEN"}.get(
+            self.dialect.name, "segma_token"
+        )
         self._sinks: list[Sink] = []
         self._numbers = itertools.count()
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from tests.sinks.simulator.spec import description, verdict
 from tests.sinks.simulator.world import World
@@ -93,6 +93,9 @@ class Call:
     status: int = 0
     writes: bool = False
     bucket: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
+    idle: bool = False
+    """A changing call that changed nobody's membership."""
 
 
 WRITES = re.compile(r"(?i)search|batch/read|/find$")
@@ -113,7 +116,7 @@ class Simulator:
         self.calls: list[Call] = []
         self.faults: list[Fault] = []
         self.violations: list[str] = []
-        self.refused_for_quota = 0
+        self.refused_for_quota = self.most_in_a_window = 0
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.RLock()
@@ -178,12 +181,16 @@ class Simulator:
             writes = asked.method != "GET" and not WRITES.search(asked.path)
             call = Call(time.monotonic(), asked.method, asked.path, asked.body, writes=writes)
             call.bucket = self.dialect.bucket(asked)
+            if asked.body is None:
+                call.form = dict(parse_qsl(asked.raw.decode("utf-8", "replace")))
             self.calls.append(call)
             fault_now = self._fault(call)
             reply = self._early(fault_now) if fault_now else None
             reply = reply or self.dialect.admits(asked) or self._over_quota(call)
             if reply is None and not (fault_now and fault_now.kind in {"drop", "hang"}):
+                before = self.world.memberships() if writes else None
                 reply = self.dialect.handle(asked, self.world)
+                call.idle = writes and before == self.world.memberships()
             call.status = reply.status if reply is not None else 0
         if fault_now is not None and fault_now.kind in {"hang", "done_hang"}:
             self._closing.wait(30)
@@ -222,6 +229,7 @@ class Simulator:
         for calls, seconds in self.dialect.quotas.get(call.bucket, ()):
             history = self._history.setdefault(call.bucket, [])
             since = [each for each in history if each > call.at_s - seconds * self.window]
+            self.most_in_a_window = max(self.most_in_a_window, len(since) + 1)
             if len(since) >= calls:
                 self.refused_for_quota += 1
                 return self.dialect.throttled(seconds - (call.at_s - since[0]))

@@ -82,6 +82,10 @@ class World:
         people = ((self.by_id(number), standing) for number, standing in found.members.items())
         return {person.address.lower() for person, standing in people if person is not None and standing != LEFT}
 
+    def memberships(self) -> dict[str, dict[str, str]]:
+        """Who is in which list, and how: a picture."""
+        return {each.id: dict(each.members) for each in self.lists.values()}
+
     def vanish_list(self, name: str) -> None:
         found = self.list_named(name)
         if found is not None:

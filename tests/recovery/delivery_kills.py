@@ -1,0 +1,241 @@
+"""``kill -9`` of the delivery loop at random moments: ``python -m tests.recovery.delivery_kills [KILLS] [MOVES]``.
+
+A simulated HubSpot with a quota; people who are moved about, moves that are taken back, people who had left. Judged
+after the faults stop: the lists are exactly those of the commands carried out one by one, the outcomes too; nobody who
+left was added; per person the outcomes come in the order of the commands; no call was over the quota; no more than one
+writing call a kill changed nothing (it was in doubt). Prints its figures; exit status 1 where a judgement fails.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tests.sinks.courier import command
+from tests.sinks.simulator.hubspot import Hubspot
+from tests.sinks.simulator.server import KEY, Simulator
+
+from segma.contracts.codec import json_reader, to_json
+from segma.contracts.commands import Command, Outcome
+from segma.contracts.log import Outgoing
+from segma.contracts.rows import DirectoryEntry
+from segma.contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
+from segma.transport import open_log
+from segma.transport.config import Settings
+
+LISTS = ("newsletter", "warm", "hot", "lost", "back")
+QUOTA = (100, 1.0)
+LATENCY_S = 0.012
+PATIENCE_S = 240.0
+_outcome = json_reader(Outcome)
+
+
+class Model:
+    """The commands one by one, as SEMANTICS 8 says: memberships, what each command changed, who touched what last."""
+
+    def __init__(self, left: set[str]) -> None:
+        self.inside: dict[str, set[str]] = {}
+        self.changed: dict[str, dict[str, bool]] = {}
+        self.last: dict[tuple[str, str], str] = {}
+        self._left = left
+
+    def carry_out(self, wanted: Command) -> None:
+        person = wanted.subscriber
+        lists = self.inside.setdefault(person, set())
+        if wanted.undoes:
+            of = self.changed.get(wanted.undoes, {})
+            places = {name: not into for name, into in of.items() if self.last[person, name] == wanted.undoes}
+        else:
+            places = {wanted.from_list: False, wanted.to_list: True}
+        if person in self._left and any(places.values()):
+            # Skipped; but the command named its lists, so no earlier one is taken back over it.
+            self.last |= {(person, name): wanted.command_id for name in (wanted.to_list, wanted.from_list) if name}
+            return
+        self.changed[wanted.command_id] = {name: into for name, into in places.items() if (name in lists) != into}
+        lists |= {name for name, into in places.items() if into}
+        lists -= {name for name, into in places.items() if not into}
+        named = {wanted.to_list, wanted.from_list} - {""}
+        self.last |= {(person, name): wanted.command_id for name in named | self.changed[wanted.command_id].keys()}
+
+
+class Run:
+    """One run with kills."""
+
+    def __init__(self, home: Path, kills: int, moves: int, seed: int) -> None:
+        self.kills, self.chance, self.home = kills, random.Random(seed), home
+        self.simulator = Simulator(Hubspot(), latency_s=LATENCY_S, window=0.85)
+        dialect: Any = self.simulator.dialect
+        dialect.quotas = {"all": [QUOTA]}
+        self.people = [f"s_p{number}" for number in range(max(moves // 25, 8))]
+        self.left = set(self.people[::20])
+        self._arrange()
+        self._earlier: Command | None = None
+        self.commands = [self._command(number) for number in range(moves)]
+        self.in_flight = 0
+
+    def _arrange(self) -> None:
+        world = self.simulator.world
+        for each in self.people:
+            world.put(f"{each}@example.org", LISTS[0])
+            if each in self.left:
+                self.simulator.leave(f"{each}@example.org", LISTS[0])
+        for name in LISTS:
+            world.made_list(name)
+        (self.home / "secret").write_text("s" * 64)
+        (self.home / "keys").write_text(f"k1 {bytes(range(64)).hex()}\n")
+        (self.home / "key").write_text(KEY)
+        (self.home / "segma.yaml").write_text(
+            "token_keys: {file: keys}\nworkspaces:\n  w:\n    secret: {file: secret}\n    accounts:\n      mail:\n"
+            f"        sink: hubspot\n        options: {{url: '{self.simulator.url}', key: {{file: key}}, timeout: 20s,"
+            f" quotas: {{all: [[{QUOTA[0]}, {QUOTA[1]:g}s]], search: []}}}}\n"
+        )
+        self.log = open_log(Settings(data=self.home / "data"))
+        self.log.ensure([*fixed_topics(), *account_topics("w", "mail")])
+        entries = [DirectoryEntry("w", each, f"{each}@example.org") for each in self.people]
+        self._publish(*(Outgoing(SUBSCRIBERS, subscriber_key("w", each.subscriber), to_json(each)) for each in entries))
+
+    def _publish(self, *records: Outgoing) -> None:
+        self.log.publisher().publish(records)
+
+    def _command(self, number: int) -> Command:
+        person = self.chance.choice(self.people)
+        before, after = self.chance.sample(LISTS, 2)
+        found = command(after, before, person=person.removeprefix("s_"), command_id=f"c{number:05}")
+        earlier = self._earlier
+        if earlier is not None and self.chance.random() < 0.1:
+            back = {"to_list": earlier.to_list, "from_list": earlier.from_list, "undoes": earlier.command_id}
+            return command(**back, person=earlier.subscriber.removeprefix("s_"), command_id=f"c{number:05}")
+        self._earlier = found
+        return found
+
+    def run(self) -> dict[str, Any]:
+        """Moves in portions, a life after each, the last one until all is done."""
+        environment = {
+            **os.environ,
+            "SEGMA_CONFIG": str(self.home / "segma.yaml"),
+            "SEGMA_DATA": str(self.home / "data"),
+        }
+        started = time.monotonic()
+        with (self.home / "said").open("wb") as said:
+            zygote = subprocess.Popen(
+                [sys.executable, "-m", "tests.recovery.zygote", "w/mail"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                env=environment,
+            )
+        assert zygote.stdin is not None
+        assert zygote.stdout is not None
+        portion, sent = max(len(self.commands) // (self.kills + 1), 1), 0
+        for number in range(self.kills + 1):
+            last = number == self.kills
+            some = self.commands[sent:] if last else self.commands[sent : sent + portion]
+            sent += len(some)
+            self._publish(*(Outgoing(moves_topic("w", "mail"), b"k", to_json(each)) for each in some))
+            zygote.stdin.write("go\n")
+            zygote.stdin.flush()
+            child = int(zygote.stdout.readline())
+            if last:
+                self._await_all()
+            else:
+                self._await_work()
+            os.kill(child, signal.SIGKILL)
+            self.in_flight += self.simulator._at_once > 0 and not last
+            assert zygote.stdout.readline() == "gone\n"
+        zygote.stdin.close()
+        zygote.wait()
+        zygote.stdout.close()
+        return self._judged() | {"took_s": round(time.monotonic() - started, 1)}
+
+    def _await_work(self) -> None:
+        """A random moment: mostly within some call from now on, sometimes just any."""
+        if self.chance.random() < 0.15:
+            threading.Event().wait(self.chance.random() * 0.1)
+            return
+        later = len(self.simulator.calls) + self.chance.randrange(1, 6)
+        until = time.monotonic() + 5
+        while len(self.simulator.calls) < later and time.monotonic() < until:
+            threading.Event().wait(0.001)
+        while not self.simulator._at_once and time.monotonic() < until:
+            threading.Event().wait(0.0005)
+
+    def _outcomes(self) -> list[Outcome]:
+        reader = self.log.reader(OUTCOMES)
+        found = []
+        while records := reader.poll(20_000):
+            found += [_outcome(record.value) for record in records if record.value]
+        reader.close()
+        return found
+
+    def _await_all(self) -> None:
+        wanted = {each.command_id for each in self.commands}
+        until = time.monotonic() + PATIENCE_S
+        while wanted - {each.command_id for each in self._outcomes()}:
+            assert time.monotonic() < until, (self.home / "said").read_text()[-3_000:]
+            threading.Event().wait(0.3)
+
+    def _judged(self) -> dict[str, Any]:
+        model, world = Model(self.left), self.simulator.world
+        for name in self.people:
+            model.inside[name] = {LISTS[0]}
+        for each in self.commands:
+            model.carry_out(each)
+        outcomes = self._outcomes()
+        first = dict.fromkeys(each.command_id for each in outcomes)
+        told = {each.command_id: {mark[1:]: mark[0] == "+" for mark in each.changed} for each in outcomes}
+        place = {command_id: number for number, command_id in enumerate(first)}
+        order: dict[str, list[int]] = {}
+        for wanted in self.commands:
+            order.setdefault(wanted.subscriber, []).append(place[wanted.command_id])
+        numbers = {each: world.enrol(f"{each}@example.org").id for each in self.people}
+        lists = {each.name: set(each.members) for each in world.lists.values()}
+        idle = [call for call in self.simulator.writes() if call.idle and call.status == 200]
+        wrong = {
+            "lists": [p for p in self.people for n in LISTS if (numbers[p] in lists[n]) != (n in model.inside[p])],
+            # NOTE: of who left, two moves that come together and cancel out ask the platform nothing: no veto is met.
+            "marks": [
+                each.command_id
+                for each in outcomes
+                if each.subscriber not in self.left and told[each.command_id] != model.changed.get(each.command_id, {})
+            ],
+            "order": [person for person, found in order.items() if found != sorted(found)],
+            "doubled outcomes": [name for name, count in Counter(e.command_id for e in outcomes).items() if count > 1],
+            "over quota": ["call"] * self.simulator.refused_for_quota,
+            "consent": world.wrongs,
+            "requests": self.simulator.violations,
+            "kills in flight": [] if self.in_flight * 2 >= self.kills else [f"{self.in_flight} of {self.kills}"],
+            "calls in doubt": [] if len(idle) <= self.kills else [f"{len(idle)}"],
+        }
+        figures: dict[str, Any] = {"kills": self.kills, "in_flight": self.in_flight, "moves": len(self.commands)}
+        figures |= {"calls": len(self.simulator.calls), "writes": len(self.simulator.writes())}
+        figures |= {"writes_repeated": len(idle), "most_in_a_window": self.simulator.most_in_a_window}
+        return figures | {"wrong": {name: found[:5] for name, found in wrong.items() if found}}
+
+    def close(self) -> None:
+        self.simulator.close()
+        self.log.close()
+
+
+def main(kills: int = 1_000, moves: int = 10_000) -> int:
+    """Run, print the figures, say whether all is well."""
+    with tempfile.TemporaryDirectory(prefix="segma-kills-") as directory:
+        run = Run(Path(directory), kills, moves, seed=5)
+        figures = run.run()
+        run.close()
+    for name, value in figures.items():
+        sys.stdout.write(f"{name:>18}  {value}\n")
+    return 1 if figures["wrong"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:3])))
