@@ -7,6 +7,7 @@ would hold), its other topics are appended to a file and synced at the end of ea
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -28,6 +29,7 @@ from segma.contracts.codec import json_reader
 from segma.contracts.events import Event
 from segma.contracts.log import Log, Outgoing, PublishOutcome, Record, Stored
 from segma.contracts.topics import EVENTS, partition_of
+from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.changelog import Changelog
 from segma.flows.follow import Following
 from segma.flows.logic import FollowLogic, Shared
@@ -153,21 +155,11 @@ class FileLog:
         return self._publisher
 
 
-class MatchesOnly(FollowLogic):
-    """``follow`` without the rows of events: what the harness of the peers publishes is matches alone."""
-
-    def on_batch(self, values: list[Any]) -> tuple[list[Outgoing], bool]:
-        """The rows of matches, and commands."""
-        out, ended = super().on_batch(values)
-        return [record for record in out if not (record.value or b"").startswith(b'{"row":"event"')], ended
-
-
-def flow_of(log: Log, shared: Shared, changelog: Changelog, groups: int, outside: Outside, *, rows: bool) -> Dataflow:
+def flow_of(log: Log, shared: Shared, changelog: Changelog, groups: int, outside: Outside) -> Dataflow:
     """The half of :func:`segma.flows.dataflow.build` that detects."""
-    logic = FollowLogic if rows else MatchesOnly
     flow = Dataflow("detector")
     events = op.input("events", flow, EventsSource(log, 1, groups, outside))
-    followed = op.stateful_batch("follow", events, lambda resumed: logic(shared, changelog, resumed))
+    followed = op.stateful_batch("follow", events, lambda resumed: FollowLogic(shared, changelog, resumed))
     op.output("followed", followed, LogSink(log, outside.pause))
     return flow
 
@@ -214,10 +206,11 @@ def main(
         seen, wall_s, own_s = decode_only(events)
         click.echo(json.dumps({"events": seen, "wall_s": wall_s, "cpu_s": own_s}))
         return
+    gc.set_threshold(*COLLECT_EVERY)
     clock = Clock()
     following = Following(
         "shop", listeners(load, count), lateness_ms=lateness_ms, session_gap_ms=1_800_000, max_delay_ms=86_400_000,
-        grace_ms=2_000,
+        grace_ms=2_000, event_rows=rows,
     )  # fmt: skip
     consumer = FileConsumer(events, share, shares, clock)
     with out.open("wb") as file, tempfile.TemporaryDirectory() as store:
@@ -225,7 +218,7 @@ def main(
         outside = Outside(consumer.drained, lambda: datetime.now(UTC), time.sleep)
         init_db_dir(Path(store), 1)  # type: ignore[no-untyped-call]
         changelog = Changelog(Path(store) / "states")
-        flow = flow_of(log, Shared({}, {"shop": following}, 1), changelog, groups, outside, rows=rows)
+        flow = flow_of(log, Shared({}, {"shop": following}, 1), changelog, groups, outside)
         cli_main(  # type: ignore[no-untyped-call]
             flow,
             epoch_interval=timedelta(milliseconds=epoch_ms),

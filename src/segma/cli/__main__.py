@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "export": ("segma.cli.forget", "Everything that is known of a person, as JSON."),
     "forget": ("segma.cli.forget", "Erase a person: their entry in the directory and their rows."),
     "migrate": ("segma.cli.history", "Bring the history's database up to date."),
+    "compile": ("segma.cli.compile", "Compile the flow's machine: faster, and the same."),
     "actions": ("segma.cli.actions", "Every action, with markup, a sample event and a sample listener."),
 }
 """Command → (module, one line of help). The module offers a Click command (or group) named ``<command>_command``."""

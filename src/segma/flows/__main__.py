@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -28,6 +29,9 @@ from segma.flows.stores import Shape, check_store, directory_of, fingerprint, lo
 from segma.transport import open_log
 from segma.transport.config import load_installation, read_secret, settings_of, wall_clock_ms
 
+COLLECT_EVERY = (100_000, 20, 50)
+"""PERF: states hold no cycles, so the collector finds nothing among millions of them; with Python's own thresholds it
+took a fifth of the time to look."""
 STOP_S = 9.0
 """How long a stop may take: below the ten seconds after which a supervisor kills."""
 log_line = structlog.get_logger("flows")
@@ -35,6 +39,7 @@ log_line = structlog.get_logger("flows")
 
 def main() -> None:
     """Run the flow."""
+    gc.set_threshold(*COLLECT_EVERY)
     structlog.configure(
         processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

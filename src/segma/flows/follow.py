@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar, Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
+from segma.contracts.codec import to_msgpack
 from segma.contracts.commands import Command
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
@@ -16,7 +16,9 @@ from segma.flows.decide import Moment, Past, decide
 from segma.flows.evidence import Evidence, is_late_verdict, noted, revoked
 from segma.flows.generations import Deployed, Generation, Generations
 from segma.flows.language.model import Listener, Not
-from segma.flows.matcher import Machine, Match, StoredMatch, Version, from_stored, to_stored
+from segma.flows.matcher import Machine, Match, Version
+from segma.flows.matches import from_stored, to_stored
+from segma.flows.people import StoredPerson, read_person
 from segma.flows.purchases import BOUGHT, Purchase, bought
 from segma.flows.reapply import Applied, Follower, Timeline
 from segma.flows.sessions import Session, SessionChange
@@ -49,29 +51,15 @@ class Person:
         self.purchases: tuple[Purchase, ...] = ()
 
 
-class _Stored(Value, frozen=True):
-    SCHEMA: ClassVar[int] = 1
-
-    timeline: bytes
-    origins: tuple[tuple[str, str], ...] = ()
-    spent: tuple[tuple[str, int], ...] = ()
-    from_ms: int = 0
-    told: int = 0
-    matches: tuple[StoredMatch, ...] = ()
-    revoked: tuple[str, ...] = ()
-    purchases: tuple[Purchase, ...] = ()
-    schema: int = written(1)
-
-
-_read: Final[Callable[[bytes], _Stored]] = msgpack_reader(_Stored)
-
-
-class Followed(NamedTuple):
+class Followed:
     """What came of it. ``refused``: wishes that could not be resolved."""
 
-    rows: list[Row]
-    commands: list[Command]
-    refused: list[tuple[Reason, str, Match]]
+    __slots__ = ("commands", "refused", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.commands: list[Command] = []
+        self.refused: list[tuple[Reason, str, Match]] = []
 
 
 class Following:
@@ -86,8 +74,10 @@ class Following:
         session_gap_ms: int,
         max_delay_ms: int,
         grace_ms: int,
+        event_rows: bool = True,
     ) -> None:
-        """``listeners``: live from the beginning; :meth:`deploy` tells of others."""
+        """``listeners``: live from the beginning; :meth:`deploy` tells of others. ``event_rows``: a row an event."""
+        self._event_rows = event_rows
         self._workspace = workspace
         self._lateness_ms, self._session_gap_ms = lateness_ms, session_gap_ms
         self._max_delay_ms, self._grace_ms = max_delay_ms, grace_ms
@@ -121,10 +111,13 @@ class Following:
         generation = self._generations.at(self._newest_ms)
         return Person(generation.follower.new(subscriber), generation)
 
-    def take(self, person: Person, event: Event, log_time_ms: int) -> Followed:
-        """One event. Deadlines at or before ``log_time_ms`` minus the grace fire first (DESIGN 6)."""
+    def take(self, person: Person, event: Event, log_time_ms: int, source: bytes | None = None) -> Followed:
+        """One event. Deadlines at or before ``log_time_ms`` minus the grace fire first (DESIGN 6).
+
+        ``source``: the JSON that it came as.
+        """
         followed = self.pass_time(person, max(log_time_ms, event.log_time_ms), believed_ms=log_time_ms)
-        applied = self._put(person, event, followed, log_time_ms)
+        applied = self._put(person, event, followed, log_time_ms, source)
         if applied.reason is not None and is_late_verdict(event):
             self._revoke(person, event, followed, log_time_ms)
         if event.action == BOUGHT and applied.reason is None:
@@ -135,7 +128,7 @@ class Following:
 
     def pass_time(self, person: Person, log_time_ms: int, *, believed_ms: int | None = None) -> Followed:
         """Let log time pass. ``believed_ms``: up to where absences are believed, where that is not all of it."""
-        followed = Followed([], [], [])
+        followed = Followed()
         self._newest_ms = max(self._newest_ms, log_time_ms)
         passed_ms = log_time_ms if believed_ms is None else believed_ms
         if self._generations.at(log_time_ms) is not person.generation:
@@ -148,25 +141,24 @@ class Following:
     def due_ms(self, person: Person) -> int:
         """The log time at which :meth:`pass_time` or :meth:`is_forgotten` has something to do."""
         timeline, follower = person.timeline, person.generation.follower
-        dues = []
         deadline_ms = follower.next_deadline(timeline)
-        if deadline_ms is not None:
-            dues.append(deadline_ms + self._grace_ms)
-        session = timeline.session
-        if session is not None and person.told != session.events:
-            dues.append(self._ends_ms(session))
         expires_ms = follower.expires_ms(timeline)
         if expires_ms is not None:
-            dues.append(expires_ms + 1)
-        elif deadline_ms is None:
-            dues.append(self._forgotten_ms(person))
-        return min(dues)
+            due_ms = expires_ms + 1
+        else:
+            due_ms = self._forgotten_ms(person) if deadline_ms is None else deadline_ms + self._grace_ms
+        session = timeline.session
+        if session is not None and person.told != session.events:
+            due_ms = min(due_ms, self._ends_ms(session))
+        return due_ms if deadline_ms is None else min(due_ms, deadline_ms + self._grace_ms)
 
     def is_forgotten(self, person: Person, log_time_ms: int) -> bool:
         """Whether nothing need be kept of somebody any more."""
+        if person.timeline.entries:
+            return False
         if person.timeline.newest_ms is None:
             return True
-        waits = person.timeline.entries or person.generation.follower.next_deadline(person.timeline) is not None
+        waits = person.generation.follower.next_deadline(person.timeline) is not None
         return not waits and self._forgotten_ms(person) <= log_time_ms
 
     def encode(self, person: Person) -> bytes:
@@ -176,13 +168,13 @@ class Following:
             self.bounds.bit(Bound.RUNS, dropped - person.dropped)
             person.dropped = dropped
         return to_msgpack(
-            _Stored(
+            StoredPerson(
                 person.generation.follower.encode(person.timeline),
                 tuple(person.past.origins.items()),
                 tuple(person.past.spent.items()),
                 person.generation.from_ms,
                 person.told,
-                tuple(map(to_stored, person.evidence.matches.values())),
+                to_stored(person.evidence.matches.values()),
                 person.evidence.revoked,
                 person.purchases,
             )
@@ -190,12 +182,12 @@ class Following:
 
     def decode(self, data: bytes) -> Person:
         """Somebody of these bytes. Raises ``BadRecord``."""
-        stored = _read(data)
+        stored = read_person(data)
         generation = self._generations.at(stored.from_ms)
         person = Person(generation.follower.decode(stored.timeline), generation)
         person.past, person.told = Past(dict(stored.origins), dict(stored.spent)), stored.told
         person.dropped = generation.follower.dropped(person.timeline)
-        matches = {match.match_id: match for match in map(from_stored, stored.matches)}
+        matches = {match.match_id: match for match in from_stored(stored.matches)}
         person.evidence, person.purchases = Evidence(matches, stored.revoked), stored.purchases
         return person
 
@@ -237,15 +229,20 @@ class Following:
         if expires_ms is not None and expires_ms < log_time_ms:
             follower.let_go(timeline, log_time_ms)
 
-    def _put(self, person: Person, event: Event, followed: Followed, log_time_ms: int) -> Applied:
+    def _put(
+        self, person: Person, event: Event, followed: Followed, log_time_ms: int, source: bytes | None = None
+    ) -> Applied:
         timeline = person.timeline
         newest, overflowed = timeline.session, timeline.overflowed
-        applied = person.generation.follower.put(timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms))
+        applied = person.generation.follower.put(
+            timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms), source=source
+        )
         if timeline.overflowed != overflowed:
             self.bounds.bit(Bound.UNDO_LOG, timeline.overflowed - overflowed)
-        reason = str(applied.reason) if applied.reason is not None else ""
-        session = applied.session.session_id if applied.session is not None else ""
-        followed.rows.append(EventRow(event, session, reason))
+        if self._event_rows:
+            reason = str(applied.reason) if applied.reason is not None else ""
+            session = applied.session.session_id if applied.session is not None else ""
+            followed.rows.append(EventRow(event, session, reason))
         if applied.sessions:
             self._tell_changes(person, newest, applied.sessions, followed)
         self._decide(person, applied, followed, log_time_ms, event.received_at_ms)

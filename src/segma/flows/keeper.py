@@ -15,7 +15,7 @@ from segma.flows.packing import packed, plain, unpacked
 
 S = TypeVar("S")
 
-MAX_PENDING: Final = 4_096
+MAX_PENDING: Final = 8_192
 """States of all groups that may wait for the epoch's end to be encoded: past its share a group writes half of its own,
 those touched longest ago, so that the pause at an epoch's end has a bound."""
 MAX_DECODED: Final = 65_536
@@ -66,9 +66,13 @@ class Keeper(Generic[S]):
 
     def put(self, key: str, state: S) -> None:
         """The state of a key is this now."""
+        self.put_due(key, state, self._due_ms(key, state))
+
+    def put_due(self, key: str, state: S, due_ms: int | None) -> None:
+        """The state of a key is this now, and this is when it is due."""
         self._live[key] = state
         self._touch(key)
-        self._schedule(key, self._due_ms(key, state))
+        self._schedule(key, due_ms)
         most = self._changelog.share(MAX_PENDING)
         if len(self._touched) > most:
             self._group.write(self._encoded(list(islice(self._touched, most // 2))))

@@ -190,18 +190,19 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
             # NOTE: of a workspace that was taken out of the installation nobody is moved.
             for key in self._people.due(batch.log_time_ms, lambda key: key.partition("/")[0] in self._shared.following):
                 person = self._people.get(key)
-                followed = self._of(key).pass_time(person, batch.log_time_ms)
-                self._keep(key, person, batch.log_time_ms)
+                following = self._of(key)
+                followed = following.pass_time(person, batch.log_time_ms)
+                self._keep(key, person, following, batch.log_time_ms)
                 self._say(key, followed, out)
         return out, False
 
-    def _keep(self, key: str, person: Person, log_time_ms: int) -> None:
+    def _keep(self, key: str, person: Person, following: Following, log_time_ms: int) -> None:
         """Keep somebody for as long as anything of them counts; of those that are nobody only so many."""
-        if self._of(key).is_forgotten(person, log_time_ms):
+        if following.is_forgotten(person, log_time_ms):
             self._people.let_go(key)
             self._nobodys.forget(key)
             return
-        self._people.put(key, person)
+        self._people.put_due(key, person, following.due_ms(person))
         if is_anonymous(key.partition("/")[2]):
             self._nobodys.use(key)
             for gone in self._nobodys.over(self._changelog.share(MAX_ANONYMOUS)):
@@ -210,12 +211,14 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
 
     def _take(self, record: Record, log_time_ms: int, out: list[Outgoing]) -> None:
         try:
-            event = _read_event(record.value or b"")
-            key = subscriber_key(event.workspace, event.subscriber).decode()
-            if event.workspace not in self._shared.following:
+            source = record.value or b""
+            event = _read_event(source)
+            following = self._shared.following.get(event.workspace)
+            if following is None:
                 raise BadRecord(Reason.UNDECODABLE, f"no workspace {event.workspace!r}")
+            key = f"{event.workspace}/{event.subscriber}"
             person = self._people.get(key)
-            followed = self._of(key).take(person, event, log_time_ms)
+            followed = following.take(person, event, log_time_ms, source)
         except BadRecord as error:
             out.append(dead_letter(record, error.reason, error.detail))
             return
@@ -223,8 +226,9 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
             log_line.error("processing_failed", topic=record.topic, partition=record.partition, offset=record.offset)
             out.append(dead_letter(record, Reason.PROCESSING_FAILED, type(error).__name__))
             return
-        self._keep(key, person, log_time_ms)
-        self._say(key, followed, out)
+        self._keep(key, person, following, log_time_ms)
+        if followed.rows or followed.refused:
+            self._say(key, followed, out)
 
     def _say(self, key: str, followed: Followed, out: list[Outgoing]) -> None:
         name = key.encode()

@@ -8,25 +8,26 @@ listeners an event can touch, the order of simultaneous matches, the identity of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from segma.contracts.codec import replaced, to_json, to_msgpack
+from segma.contracts.codec import to_json
 from segma.contracts.commands import EventRef
 from segma.contracts.events import Event
 from segma.flows.index import Index
 from segma.flows.language.model import Listener, Reference, Repeat
-from segma.flows.matches import Match, StoredMatch, from_stored, match_id, to_stored
+from segma.flows.matches import Match, match_id
 from segma.flows.program import Program
-from segma.flows.runs import Finished, SharedRun, SharedStanding, Standing, Taken, Version, inherited
+from segma.flows.runs import Finished, SharedRun, SharedStanding, Standing, Taken, Version
 from segma.flows.sessions import Session
-from segma.flows.states import State, StoredRun, StoredState, read_state
+from segma.flows.states import State
+from segma.flows.storing import Storing
 from segma.flows.tables import Facts, Tests, minds_sessions
 from segma.flows.trace import Tell, tell_nothing
 from segma.flows.tree import FRESH as NONE_SHARED
-from segma.flows.tree import Member, Tree, is_plain, trees_of
+from segma.flows.tree import Tree, is_plain, trees_of
 
-__all__ = ["Machine", "Match", "State", "StoredMatch", "Version", "from_stored", "match_id", "to_stored"]
+__all__ = ["Machine", "Match", "State", "Version", "match_id"]
 
 DEFAULT_MAX_RUNS: Final = 64
 """Runs kept per listener and subscriber, counted as SEMANTICS 3 says; past it the oldest is dropped and counted."""
@@ -55,9 +56,6 @@ class Machine:
         self._numbers = {(listener.name, listener.version): number for number, listener in enumerate(ordered)}
         if len(self._numbers) != len(ordered):
             raise ValueError("one version of a listener twice in one machine")
-        self._versions: dict[str, list[Version]] = {}
-        for version in self._numbers:
-            self._versions.setdefault(version[0], []).append(version)
         self._live_from = tuple(live_from.get(version, 0) for version in self._numbers)
         self._all_live_from = max(self._live_from, default=0)
         self._heads = tuple(to_json([listener.name, listener.version])[:-1] + b"," for listener in ordered)
@@ -65,12 +63,11 @@ class Machine:
         self._programs = tuple(Program(listener, tests, max_runs=max_runs, tell=tell) for listener in ordered)
         plain = [(number, each) for number, each in enumerate(ordered) if tell is tell_nothing and is_plain(each)]
         self._trees = trees_of(plain, tests, max_runs=max_runs)
-        self._members = {
-            member.number: (index, tree, member) for index, tree in enumerate(self._trees) for member in tree.members
-        }
+        self._storing = Storing(self._programs, self._trees)
         self.minds_sessions = any(minds_sessions(listener) for listener in ordered)
         """Whether an answer may depend on the session of an event."""
-        alone = [(number, each) for number, each in enumerate(self._programs) if number not in self._members]
+        trees = {member.number for tree in self._trees for member in tree.members}
+        alone = [(number, each) for number, each in enumerate(self._programs) if number not in trees]
         self._starts = Index({number: program.starts for number, program in alone})
         self._hears = Index({number: program.tests for number, program in alone})
         self._tree_starts = Index({index: tree.tests[:1] for index, tree in enumerate(self._trees)})
@@ -194,26 +191,11 @@ class Machine:
 
     def encode(self, state: State) -> bytes:
         """The state as bytes; states of equal histories are equal bytes."""
-        rows = tuple(
-            (listener.name, listener.version, standing)
-            for number, standing in sorted(state.standings.items())
-            for listener in (self._programs[number].listener,)
-        )
-        if not state.shared:
-            return to_msgpack(StoredState(state.subscriber, rows))
-        places: dict[int, int] = {}
-        runs: list[StoredRun] = []
-        dropped: list[tuple[int, int]] = []
-        for index, standing in sorted(state.shared.items()):
-            tree = self._trees[index]
-            for run in standing.runs:
-                own = [places.setdefault(member.number, len(places)) for member in tree.whose(run.who)]
-                runs.append(StoredRun(_bits(own), run.events, tree.noted(run)))
-            for bit, count in standing.dropped:
-                dropped.append((places.setdefault(tree.members[bit].number, len(places)), count))
-        listeners = [self._programs[number].listener for number in places]
-        together = tuple((listener.name, listener.version) for listener in listeners)
-        return to_msgpack(StoredState(state.subscriber, rows, together, tuple(runs), tuple(dropped)))
+        return self._storing.encode([state])
+
+    def encode_all(self, states: Sequence[State]) -> bytes:
+        """Several states of one subscriber; together they take less."""
+        return self._storing.encode(states)
 
     def knows(self, match: Match) -> bool:
         """Whether the match is of a version that is at work here."""
@@ -226,25 +208,12 @@ class Machine:
         dropped; ``repeat`` counts across versions (SEMANTICS 6 and 8), but for what versions in ``promoted`` matched
         while they were shadows. Raises ``BadRecord``.
         """
-        stored = read_state(data)
-        found = {(name, version): standing for name, version, standing in stored.standings}
-        for version in promoted:
-            if version in found:
-                found[version] = replaced(found[version], last_ms=None)
-        standings: dict[int, Standing] = {}
-        loose: dict[int, Standing] = {}
-        for name in dict.fromkeys(name for name, _ in found):
-            for version in self._versions.get(name, ()):
-                kept = inherited(version, {each: found[each] for each in found if each[0] == name}, self._numbers)
-                number = self._numbers[version]
-                if number in self._members:
-                    # Stored when this listener was in no tree; what it remembers of `repeat` waits for a later version.
-                    loose[number] = kept
-                    kept = Standing((), kept.last_ms)
-                if kept != _FRESH:
-                    standings[number] = kept
-        shared = self._shared(stored, loose)
-        return self._changed(State(stored.subscriber, {}, None, shared), standings)
+        return self.decode_all(data, promoted=promoted)[-1]
+
+    def decode_all(self, data: bytes, *, promoted: Collection[Version] = ()) -> list[State]:
+        """The reverse of :meth:`encode_all`, as :meth:`decode`."""
+        found = self._storing.decode(data, promoted)
+        return [self._changed(each, each.standings) if each.standings else each for each in found]
 
     def _changed(self, state: State, changed: Mapping[int, Standing]) -> State:
         standings = {**state.standings, **changed}
@@ -265,38 +234,6 @@ class Machine:
         if not stale and due_ms is not None:
             found.append(due_ms)
         return State(state.subscriber, standings, min(found) if found else None, state.shared)
-
-    def _shared(self, stored: StoredState, loose: Mapping[int, Standing]) -> dict[int, SharedStanding]:
-        """What is stored of listeners that begin alike. ``loose``: what was stored of one of them alone."""
-        known = [self._members.get(self._numbers.get(version, -1)) for version in stored.together]
-        runs: dict[tuple[int, int, tuple[Taken, ...]], SharedRun] = {}
-        dropped = [(known[place], count) for place, count in stored.dropped]
-        for each in stored.runs:
-            who = int.from_bytes(each.who, "little")
-            for place, own in enumerate(known):
-                if who >> place & 1 and own is not None:
-                    _put(runs, own, each.events, each.noted)
-        for number, standing in loose.items():
-            member = self._members[number]
-            for run in (run for box in standing.boxes for run in box.runs):
-                references = self._programs[number].scope.notes
-                noted = [(each.step, each.path, value) for each, value in zip(references, run.noted, strict=True)]
-                _put(runs, member, run.events, noted)
-            if standing.dropped:
-                dropped.append((member, standing.dropped))
-        ordered = sorted(runs.items(), key=lambda each: each[1].events[0].place) if loose else list(runs.items())
-        found: dict[int, list[SharedRun]] = {}
-        for (index, _, _), shared in ordered:
-            found.setdefault(index, []).append(shared)
-        counts: dict[int, dict[int, int]] = {}
-        for own, count in dropped:
-            if own is not None:
-                of_tree = counts.setdefault(own[0], {})
-                of_tree[own[2].bit] = of_tree.get(own[2].bit, 0) + count
-        return {
-            index: SharedStanding(tuple(found.get(index, ())), tuple(sorted(counts.get(index, {}).items())))
-            for index in sorted(found.keys() | counts.keys())
-        }
 
     def _match(self, number: int, subscriber: str, finished: Finished) -> Match:
         """The match of a listener that runs alone."""
@@ -353,30 +290,6 @@ def _by_number(each: tuple[int, Match]) -> int:
 
 def _reference(event: Taken) -> EventRef:
     return EventRef(event.event_id, event.action, event.at_ms)
-
-
-def _bits(places: Iterable[int]) -> bytes:
-    who = 0
-    for place in places:
-        who |= 1 << place
-    return who.to_bytes((who.bit_length() + 7) // 8, "little")
-
-
-def _put(
-    runs: dict[tuple[int, int, tuple[Taken, ...]], SharedRun],
-    own: tuple[int, Tree, Member],
-    events: tuple[Taken, ...],
-    noted: Iterable[tuple[int, str, Any]],
-) -> None:
-    """Add a listener to the run of these events."""
-    index, tree, member = own
-    node = member.way[len(events) - 1]
-    key = (index, node.number, events)
-    before = runs.get(key)
-    if before is None:
-        runs[key] = SharedRun(1 << member.bit, node.number, events, tree.noting(node, noted))
-    else:
-        runs[key] = SharedRun(before.who | 1 << member.bit, node.number, events, before.noted)
 
 
 def _tail(subscriber: str, events: Iterable[str]) -> bytes:

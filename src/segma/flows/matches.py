@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from segma.contracts.codec import Packed, to_json
@@ -30,49 +30,60 @@ class Match(Packed, frozen=True):
     values: Mapping[Reference, Any]
 
 
-class StoredMatch(Packed, frozen=True):
-    """A match as it is encoded: references are pairs of step number and path."""
+class StoredMatches(Packed, frozen=True):
+    """Matches of the same events, as they are encoded: what does not differ between listeners stands once.
 
-    listener: str
-    version: int
+    ``each``: listener, version, the match id's bytes, and the values as step number, path and value.
+    """
+
     subscriber: str
-    match_id: str
     steps: dict[str, tuple[EventRef, ...]]
     events: tuple[str, ...]
     matched_at_ms: int
     completed_by: str
-    values: tuple[tuple[int, str, Any], ...]
+    each: tuple[tuple[str, int, bytes, tuple[tuple[int, str, Any], ...]], ...]
 
 
-def to_stored(match: Match) -> StoredMatch:
-    """A match, ready to be encoded."""
-    values = sorted((reference.step, reference.path) for reference in match.values)
-    return StoredMatch(
-        match.listener,
-        match.version,
-        match.subscriber,
-        match.match_id,
-        dict(match.steps),
-        match.events,
-        match.matched_at_ms,
-        match.completed_by,
-        tuple((step, path, match.values[Reference(step, path)]) for step, path in values),
-    )
+def to_stored(matches: Iterable[Match]) -> tuple[StoredMatches, ...]:
+    """Matches, ready to be encoded."""
+    groups: list[list[Match]] = []
+    for match in matches:
+        last = groups[-1][-1] if groups else None
+        if last is None or last.steps is not match.steps or last.events is not match.events:
+            groups.append([])
+        groups[-1].append(match)
+    return tuple([_stored(group) for group in groups])
 
 
-def from_stored(stored: StoredMatch) -> Match:
-    """The match of what :func:`to_stored` made."""
-    return Match(
-        stored.listener,
-        stored.version,
-        stored.subscriber,
-        stored.match_id,
-        stored.steps,
-        stored.events,
-        stored.matched_at_ms,
-        stored.completed_by,
-        {Reference(step, path): value for step, path, value in stored.values},
-    )
+def _stored(group: Sequence[Match]) -> StoredMatches:
+    first = group[0]
+    each = [(match.listener, match.version, bytes.fromhex(match.match_id), _values(match)) for match in group]
+    steps = dict(first.steps)
+    return StoredMatches(first.subscriber, steps, first.events, first.matched_at_ms, first.completed_by, tuple(each))
+
+
+def _values(match: Match) -> tuple[tuple[int, str, Any], ...]:
+    if not match.values:
+        return ()
+    paths = sorted((each.step, each.path) for each in match.values)
+    return tuple([(step, path, match.values[Reference(step, path)]) for step, path in paths])
+
+
+def from_stored(stored: Iterable[StoredMatches]) -> Iterator[Match]:
+    """The matches of what :func:`to_stored` made."""
+    for group in stored:
+        for listener, version, digest, values in group.each:
+            yield Match(
+                listener,
+                version,
+                group.subscriber,
+                digest.hex(),
+                group.steps,
+                group.events,
+                group.matched_at_ms,
+                group.completed_by,
+                {Reference(step, path): value for step, path, value in values},
+            )
 
 
 def match_id(listener: str, version: int, subscriber: str, events: Sequence[str]) -> str:

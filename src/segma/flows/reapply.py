@@ -16,7 +16,8 @@ from segma.contracts.codec import replaced, to_json, to_msgpack
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
 from segma.flows.language.model import Listener
-from segma.flows.matcher import Machine, Match, State, StoredMatch, Version, from_stored, to_stored
+from segma.flows.matcher import Machine, Match, State, Version
+from segma.flows.matches import StoredMatches, from_stored, to_stored
 from segma.flows.runs import Place
 from segma.flows.sessions import Session, SessionChange, changes, extended
 from segma.flows.states import Applied, Entry, StoredEntry, StoredTimeline, read_timeline
@@ -151,18 +152,18 @@ class Follower:
             source = entry.source
             if isinstance(source, Event):
                 source = to_json(source)
-            made = tuple([to_stored(match) for match in entry.made]) if entry.made else ()
+            made = to_stored(entry.made) if entry.made else ()
             entries.append(StoredEntry(source, entry.event_id, entry.at_ms, entry.order, len(states) - 1, made))
         if not states or timeline.state is not states[-1]:
             states.append(timeline.state)
         return to_msgpack(
             StoredTimeline(
-                tuple([self._machine.encode(state) for state in states]),
+                self._machine.encode_all(states),
                 timeline.entries[0].session if timeline.entries else timeline.session,
                 timeline.session,
                 tuple(entries),
                 timeline.clock_ms,
-                tuple([to_stored(match) for match in timeline.tail]),
+                to_stored(timeline.tail),
                 timeline.newest_ms,
                 timeline.floor,
                 timeline.overflowed,
@@ -177,7 +178,7 @@ class Follower:
         """
         stored = read_timeline(data)
         machine = self._machine
-        states = [machine.decode(state, promoted=promoted) for state in stored.states]
+        states = machine.decode_all(stored.states, promoted=promoted)
         timeline = Timeline(states[-1])
         timeline.session = stored.session
         session = stored.prior
@@ -222,8 +223,8 @@ class Follower:
         ):
             timeline.gone = {}
 
-    def _still_here(self, matches: Iterable[StoredMatch]) -> tuple[Match, ...]:
-        return tuple(match for match in map(from_stored, matches) if self._machine.knows(match))
+    def _still_here(self, matches: Iterable[StoredMatches]) -> tuple[Match, ...]:
+        return tuple(match for match in from_stored(matches) if self._machine.knows(match))
 
     def _is_late(self, timeline: Timeline, event: Event, log_time_ms: int) -> bool:
         if log_time_ms - event.occurred_at_ms > self._max_delay_ms:

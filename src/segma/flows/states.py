@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from segma.contracts.codec import Packed, Value, json_reader, msgpack_reader, written
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
-from segma.flows.matches import Match, StoredMatch
+from segma.flows.matches import Match, StoredMatches
 from segma.flows.runs import Place, SharedStanding, Standing, Taken
 
 
@@ -57,30 +57,36 @@ class State(Packed, frozen=True):
 
 
 class StoredRun(Packed, frozen=True):
-    """``who``: bit n, the least first, for listener n of the state's ``together``. ``noted``: step, path, value."""
+    """A run of a tree. ``tree``: its place among ``together``; ``who``: the least byte first; ``noted``: step, path,
+    value.
+    """
 
+    tree: int
     who: bytes
     events: tuple[Taken, ...]
     noted: tuple[tuple[int, str, Any], ...] = ()
 
 
-class StoredState(Value, frozen=True):
-    """The bytes of a state: per listener its name, version, earliest deadline and standing.
+class StoredState(Packed, frozen=True):
+    """One state: per listener its name, version and standing; the trees' runs; tree, bit and count of dropped runs."""
 
-    ``together``: the names and versions of the listeners that ``runs`` are of; ``dropped`` counts by their places.
-    """
+    standings: tuple[tuple[str, int, Standing], ...] = ()
+    runs: tuple[StoredRun, ...] = ()
+    dropped: tuple[tuple[int, int, int], ...] = ()
+
+
+class StoredStates(Value, frozen=True):
+    """States of one subscriber. ``together``: per tree the bits, names and versions of its listeners that are in it."""
 
     SCHEMA: ClassVar[int] = 1
 
     subscriber: str
-    standings: tuple[tuple[str, int, Standing], ...]
-    together: tuple[tuple[str, int], ...] = ()
-    runs: tuple[StoredRun, ...] = ()
-    dropped: tuple[tuple[int, int], ...] = ()
+    states: tuple[StoredState, ...]
+    together: tuple[tuple[tuple[int, str, int], ...], ...] = ()
     schema: int = written(1)
 
 
-read_state: Final[Callable[[bytes], StoredState]] = msgpack_reader(StoredState)
+read_states: Final[Callable[[bytes], StoredStates]] = msgpack_reader(StoredStates)
 
 
 class Applied(Packed, frozen=True):
@@ -138,20 +144,20 @@ class StoredEntry(Packed, frozen=True):
     at_ms: int
     order: int
     state: int
-    made: tuple[StoredMatch, ...] = ()
+    made: tuple[StoredMatches, ...] = ()
 
 
 class StoredTimeline(Value, frozen=True):
-    """``states``: each different one once, the newest last. ``prior``: the session before the first entry."""
+    """``states``: all that differ, the newest last (:class:`StoredStates`). ``prior``: the session before the first."""
 
     SCHEMA: ClassVar[int] = 1
 
-    states: tuple[bytes, ...]
+    states: bytes
     prior: Session | None
     session: Session | None
     entries: tuple[StoredEntry, ...]
     clock_ms: int | None
-    tail: tuple[StoredMatch, ...]
+    tail: tuple[StoredMatches, ...]
     newest_ms: int | None
     floor: Place | None
     overflowed: int

@@ -1,0 +1,95 @@
+"""``segma compile``: the flow's pure machine as machine code, by mypyc. The Python source stays the truth.
+
+What comes of it is a copy of the package with compiled modules beside the same sources: put before ``src`` on Python's
+path it is imported instead (``./segma`` does so while it is as new as the source). docs/adr/0006 says what it brings.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import click
+
+import segma
+from segma.cli.output import Exit, err, fail
+
+MODULES: Final = (
+    "boxes",
+    "decide",
+    "evidence",
+    "follow",
+    "index",
+    "keeper",
+    "language/compile",
+    "language/paths",
+    "matcher",
+    "program",
+    "reapply",
+    "sessions",
+    "storing",
+    "tables",
+    "tree",
+)
+"""Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations), and so does
+``generations``: mypyc computes a ``cached_property`` each time."""
+
+_SETUP: Final = """
+from mypyc.build import mypycify
+from setuptools import setup
+
+setup(name="segma-compiled", packages=[], package_dir={{"": "."}}, ext_modules=mypycify({arguments!r}, opt_level="3"))
+"""
+
+
+@click.command(name="compile")
+@click.argument("into", type=click.Path(path_type=Path, file_okay=False))
+def compile_command(into: Path) -> None:
+    """Compile the machine INTO a directory, which then holds the whole package.
+
+    Needs a C compiler. Without it, or without this command, everything works the same, slower.
+    """
+    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        fail("there is no C compiler; nothing needs one, the flow is slower without", Exit.UNAVAILABLE)
+    source = Path(segma.__file__).parent
+    with tempfile.TemporaryDirectory(prefix="segma-compile-") as directory:
+        work = Path(directory)
+        ignored = shutil.ignore_patterns("*.so", "__pycache__")
+        shutil.copytree(source, work / "segma", ignore=ignored)
+        compiled(work)
+        if into.exists():
+            shutil.rmtree(into)
+        into.mkdir(parents=True)
+        shutil.copytree(work / "segma", into / "segma")
+        for library in work.glob("*.so"):
+            shutil.copy2(library, into)
+    err.print(f"compiled {len(MODULES)} modules into {into}", markup=False)
+
+
+def compiled(work: Path) -> None:
+    """Compile the copy of the package in ``work``, in place."""
+    (work / "mypy.ini").write_text("[mypy]\nexplicit_package_bases = True\nnamespace_packages = True\n")
+    arguments = ["--config-file=mypy.ini", "--ignore-missing-imports"]
+    arguments += [f"segma/flows/{module}.py" for module in MODULES]
+    (work / "setup.py").write_text(_SETUP.format(arguments=arguments))
+    with err.status("compiling …"):
+        done = subprocess.run(
+            [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"],
+            cwd=work,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": _path(), "MYPYPATH": str(work)},
+        )
+    if done.returncode:
+        err.print(done.stdout[-4_000:] + done.stderr[-4_000:], markup=False)
+        fail("the machine could not be compiled; the compiler's words stand above", Exit.PROBLEMS)
+
+
+def _path() -> str:
+    found = {str(Path(tool).parent) for tool in map(shutil.which, ("cc", "gcc", "clang", "ld", "as")) if tool}
+    return ":".join(sorted(found))

@@ -1,0 +1,53 @@
+"""``segma compile``: the compiled machine gives the answers of the source, and nothing needs a compiler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ANSWERS = """
+import sys
+from segma.flows import follow, matcher, program, reapply, tree
+for module in (follow, matcher, program, reapply, tree):
+    assert module.__file__.endswith(".so"), module.__file__
+from tests.properties import test_arrival_order, test_matcher_equals_brute_force, test_shared_beginnings
+test_matcher_equals_brute_force.CASES_EACH = 2_000
+test_arrival_order.COUNT = 500
+test_shared_beginnings.ROUNDS = 60
+test_matcher_equals_brute_force.test_the_machine_gives_the_brute_force_answer(101)
+test_arrival_order.test_any_order_of_arrival_ends_with_the_ordered_answer()
+test_arrival_order.test_deadlines_that_fired_too_early_are_corrected_by_late_events()
+test_shared_beginnings.test_each_of_many_that_begin_alike_gives_the_brute_force_answer()
+test_shared_beginnings.test_matches_values_and_dropped_runs_are_those_of_listeners_that_run_alone(2)
+test_shared_beginnings.test_a_restart_at_every_index_changes_nothing_also_with_other_listeners()
+print("the same answers")
+"""
+
+
+def run(code: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    own = {**os.environ, "PYTHONPATH": f"{code}:{ROOT}", **environment}
+    return subprocess.run([sys.executable, *command], env=own, capture_output=True, text=True, timeout=900, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_the_compiled_machine_gives_the_same_answers(tmp_path: Path) -> None:
+    into = tmp_path / "native"
+    done = run(ROOT / "src", "-m", "segma.cli", "compile", str(into))
+    assert done.returncode == 0, done.stderr
+    assert "compiled" in done.stderr
+    answered = run(into, "-c", ANSWERS)
+    assert answered.stdout.strip() == "the same answers", answered.stderr
+
+
+def test_without_a_compiler_it_says_that_nothing_needs_one(tmp_path: Path) -> None:
+    done = run(ROOT / "src", "-m", "segma.cli", "compile", str(tmp_path / "native"), PATH=str(tmp_path))
+    assert done.returncode == 3
+    assert "there is no C compiler; nothing needs one, the flow is slower without" in done.stderr
+    assert not (tmp_path / "native").exists()
