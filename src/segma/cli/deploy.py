@@ -23,7 +23,7 @@ from segma.flows.config import unknown_accounts
 from segma.flows.deployment import Versions, listener_of, to_apply, versions_in
 from segma.flows.language.files import load_actions
 from segma.transport import open_log
-from segma.transport.config import Settings, load_installation, wall_clock_ms
+from segma.transport.config import load_installation, settings_at, wall_clock_ms
 
 workspace_option = click.option(
     "--workspace", help="Of the installation's workspaces; needed where there are several of them."
@@ -33,7 +33,7 @@ workspace_option = click.option(
 @contextmanager
 def versions_of(home: Path, installation: Installation) -> Iterator[Versions]:
     """The versions that the log of an installation holds."""
-    log = open_log(Settings(config=home / "segma.yaml", data=home / "data"))
+    log = open_log(settings_at(home))
     try:
         log.ensure(fixed_topics(installation.partitions))
         versions = Versions(log)

@@ -15,7 +15,7 @@ from segma.flows.changelog import StateDamaged
 from segma.flows.config import load_shared, with_listeners_of
 from segma.flows.inflight import Waiting, stores, waiting
 from segma.transport import open_log
-from segma.transport.config import Settings, load_installation, wall_clock_ms
+from segma.transport.config import load_installation, settings_at, wall_clock_ms
 
 TRIES = 5
 
@@ -35,7 +35,7 @@ def runs_command(home: Path, listener: str | None, as_json: bool) -> None:
         fail(f"no flow has kept any state in {data}", Exit.PROBLEMS)
     installation = load_installation(config)
     shared = load_shared(installation, beside=config)
-    log = open_log(Settings(config=config, data=data))
+    log = open_log(settings_at(home))
     try:
         log.ensure(fixed_topics(installation.partitions))
         with_listeners_of(log, shared, installation, beside=config, now_ms=wall_clock_ms(), writes=False)

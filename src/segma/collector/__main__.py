@@ -82,7 +82,7 @@ class Server(BaseApplication):
             return Intake(log, spool)
 
         def open_reader() -> Consumer:
-            return open_log(settings).reader(CAPTURES)
+            return open_log(settings).reader(CAPTURES, strict=False)
 
         outside = Outside(wall_clock_ms, lambda: secrets.token_hex(8))
         return create_app(Core(sites, load_bundle(settings.sdk), outside, open_intake, Captured(open_reader)))

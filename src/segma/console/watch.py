@@ -72,7 +72,7 @@ class Watch:
 
     def _read(self, topic: str) -> None:
         # NOTE: after an error it reads from the start again: every record folds in to the same picture.
-        reader = self._log.reader(topic)
+        reader = self._log.reader(topic, strict=False)
         try:
             while not self._stop.is_set():
                 values = [record.value for record in reader.poll(500, POLL_S) if record.value is not None]

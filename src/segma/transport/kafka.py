@@ -95,7 +95,7 @@ class KafkaLog:
         return Means(
             Consumer(consumer_config(self._settings, group)),
             self.kafka_topics,
-            self.publisher(),
+            None if book is None else self.publisher(),
             book,
             self._settings.kafka_prefix,
             self._settings.kafka_go_on,

@@ -29,11 +29,14 @@ log_line = structlog.get_logger("transport")
 
 
 class Means(NamedTuple):
-    """What a consumer is made with. ``book`` None: a reader without lease. ``go_on``: over what retention has taken."""
+    """What a consumer is made with. ``go_on``: over what retention has taken.
+
+    ``book`` and ``publisher`` None: a reader without lease.
+    """
 
     consumer: Consumer
     topics: KafkaTopics
-    publisher: KafkaPublisher
+    publisher: KafkaPublisher | None
     book: LeaseBook | None
     prefix: str
     go_on: bool
@@ -173,7 +176,7 @@ class KafkaConsumer:
     def _tick(self, now_s: float) -> None:
         """Send a tick into each quiet partition of ours that was read to its end, without waiting for it."""
         quiet = [each for each in self._at_end - self._ticking if now_s - self._heard_s[each] >= TICK_AFTER_S]
-        if not quiet or self._means.book is None:
+        if not quiet or self._means.book is None or self._means.publisher is None:
             return
         self._means.book.check(self._name, self._topic, self._generations)
         self._ticking.update(quiet)
