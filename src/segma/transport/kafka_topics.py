@@ -24,7 +24,7 @@ from segma.transport.config import Settings
 from segma.transport.kafka_client import MAX_RECORD_BYTES, base_config, mapped
 
 REQUEST_S: Final = 10.0
-BOOT_S: Final = 30.0
+BOOT_S: Final = 60.0
 """How long the first question waits for the cluster: what starts together with its broker finds it."""
 VISIBLE_S: Final = 20.0
 """How long a topic made anew may take to be known, with a leader for every partition."""
