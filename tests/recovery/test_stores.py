@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections import Counter
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 from tests.broker import Broker
 from tests.recovery.faults import await_followed, walked
 from tests.recovery.judge import MOVES, judge, judge_lists
@@ -17,6 +20,7 @@ from tests.recovery.world import World
 from segma.contracts.codec import json_reader, replaced, to_json
 from segma.contracts.commands import Command
 from segma.contracts.errors import AlreadyRunning, ConfigError
+from segma.contracts.topics import BEACONS, EVENTS
 from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
 
 STOP_S = 10.0
@@ -93,6 +97,40 @@ def test_a_lost_recovery_store_starts_from_the_log_and_the_ledger_skips_what_was
             repeated.setdefault(command.command_id, set()).add(to_json(command))
     assert all(len(texts) == 1 for texts in repeated.values()), "a command came again as another"
     judge_lists(world)
+
+
+@pytest.mark.slow
+def test_what_the_log_lost_unread_stops_the_flow_in_a_sentence_or_is_gone_over_by_leave(
+    broker: Broker, tmp_path: Path
+) -> None:
+    settings = broker.settings(tmp_path)
+    with World(tmp_path / "home", log=settings) as world:
+        world.start("collector", "flow")
+        people = walked(world)
+        for each in people:
+            each.rounds.put(0)
+        await_followed(world, people, 1)
+        assert world.ask_to_stop("flow") == 0
+        for each in people:
+            each.rounds.put(1)
+            each.rounds.put(None)
+            each.join(60)
+        ends = world.log.end(BEACONS)
+        admin = AdminClient({"bootstrap.servers": settings.kafka_servers})
+        places = [TopicPartition(settings.kafka_prefix + BEACONS, *place) for place in ends.items()]
+        for future in admin.delete_records(places).values():
+            future.result(60)
+        world.start("flow")
+        assert world.processes["flow"].wait(60) == 1
+        assert re.search(r"segma\.flows: beacons/\d: offset \d+ is gone, the log keeps \d+ to \d+", world.said("flow"))
+        world.allow("SEGMA_KAFKA_GO_ON", "true")
+        world.start("flow")
+        reader, until = world.log.reader(EVENTS, from_end=True), time.monotonic() + 60
+        while not reader.poll(100, timeout_s=1):
+            assert time.monotonic() < until, world.said("flow")
+        reader.close()
+        world.rest()
+        assert "records_gone" in world.said("flow")
 
 
 @pytest.mark.parametrize(

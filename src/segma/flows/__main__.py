@@ -111,9 +111,19 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
                 epoch_interval=timedelta(milliseconds=settings.epoch_ms),
                 recovery_config=RecoveryConfig(str(store)),  # type: ignore[no-untyped-call]
             )
+        except Exception as error:
+            raise _cause(error) from error
         finally:
             changelog.close()
             log.close()
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Our own error beneath Bytewax's, which only names the step in which it came; else the error itself."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, SegmaError):
+        found = found.__cause__ or found.__context__
+    return found or error
 
 
 def shape_of(log: Log, installation: Installation, settings: FlowSettings) -> Shape:
