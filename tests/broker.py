@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import uuid
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
+from tests.ports import free_port
 
 from segma.transport.config import Settings
 
@@ -28,7 +28,7 @@ class Broker:
 
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self.home, self.port = home, _free_pair()
+        self.home, self.port = home, free_port((0, 1))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -83,16 +83,3 @@ class Broker:
         """Settings of an installation of its own on this broker."""
         prefix = f"t{uuid.uuid4().hex[:10]}."
         return Settings(data=data, log="kafka", kafka_servers=self.servers, kafka_prefix=prefix)
-
-
-def _free_pair() -> int:
-    """A port whose successor is free as well: the broker's and the controller's."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tests.broker import missing
+from tests.ports import free_port
 
 from segma.cli.drive import EXPECTED
 
@@ -19,19 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def free_base() -> int:
     """A port whose successors are free as well, those of a local Kafka included."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            base: int = first.getsockname()[1]
-            if base > 64_000:
-                continue
-            try:
-                for port in (base + 1, base + 2, base + 3, base + 10, base + 11):
-                    with socket.socket() as other:
-                        other.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return base
+    return free_port((0, 1, 2, 3, 10, 11))
 
 
 @pytest.mark.browser

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from tests.ports import free_port
 
 from segma.cli.people import import_people
 from segma.contracts.actions import VOCABULARY
@@ -54,14 +54,6 @@ LISTENERS = {
 
 _read_row = json_reader(Row)
 _read_outcome = json_reader(Outcome)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class World:
