@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.recovery.world import SILENCE_S, free_port
+from tests.ports import free_port
+from tests.recovery.world import SILENCE_S
 
 from segma.cli.people import import_people
 from segma.contracts.codec import json_reader, to_json

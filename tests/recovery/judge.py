@@ -27,8 +27,8 @@ def judge(world: World, people: list[People], rounds: Sequence[int], patience_s:
     outcomes = world.await_outcomes(set(expected))
     world.rest()
     assert {outcome.command_id for outcome in outcomes} == set(expected)
-    # A record whose confirmation did not come may be in the log twice, as the same; the call in doubt at a kill may have
-    # two outcomes, where the first reached the broker after its process was dead and its heir had read the ledger.
+    # A record whose confirmation did not come may be in the log twice, as the same; the call in doubt at a kill may
+    # have two outcomes, where the first reached the broker after its process was dead and its heir had read the ledger.
     doubled = len({repr(outcome) for outcome in outcomes}) - len(expected)
     assert doubled <= world.kills["delivery"], f"{doubled} commands have two outcomes"
     assert {outcome.result for outcome in outcomes} <= {Result.APPLIED, Result.ALREADY}
