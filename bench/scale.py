@@ -15,8 +15,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import click
+import psutil
 from bench.flow import BATCH, RESULTS, ROOT, beacons, write_installation
 from matplotlib import pyplot
 from rich.progress import Progress
@@ -31,7 +33,7 @@ from segma.transport.config import Settings, environment_of, load_installation
 
 PARTITIONS = 8
 QUIET_S = 5.0
-"""No row for so long: the topic is worked off."""
+"""Each event is a row; no more rows for so long: the matches are told as well."""
 
 
 def filled(settings: Settings, installation: Installation, count: int) -> Log:
@@ -51,8 +53,21 @@ def filled(settings: Settings, installation: Installation, count: int) -> Log:
     return log
 
 
-def worked_off(home: Path, settings: Settings, log: Log, processes: int, epoch_ms: int) -> float:
-    """Seconds from the first row to the last."""
+class Took(NamedTuple):
+    """From the first row to the last: seconds of the clock, and seconds of processor of all flow processes."""
+
+    clock_s: float
+    processor_s: float
+
+
+def processor_s(running: list[subprocess.Popen[bytes]]) -> float:
+    """What these have used so far."""
+    times = [psutil.Process(process.pid).cpu_times() for process in running]
+    return sum(each.user + each.system for each in times)
+
+
+def worked_off(home: Path, settings: Settings, log: Log, count: int, processes: int, epoch_ms: int) -> Took:
+    """Let so many processes work the topic off."""
     environment = {
         **os.environ,
         **environment_of(settings),
@@ -65,14 +80,14 @@ def worked_off(home: Path, settings: Settings, log: Log, processes: int, epoch_m
         subprocess.Popen([sys.executable, "-m", "segma.flows"], env={**environment, "SEGMA_FLOW_INDEX": str(index)})
         for index in range(processes)
     ]
-    began = ended = 0.0
+    began = ended = first_s = last_s = 0.0
     before = 0
     try:
-        while not began or time.perf_counter() - ended < QUIET_S:
+        while before < count or time.perf_counter() - ended < QUIET_S:
             rows = sum(log.end(ROWS).values())
             if rows > before:
-                before, ended = rows, time.perf_counter()
-                began = began or ended
+                before, ended, last_s = rows, time.perf_counter(), processor_s(running)
+                began, first_s = (began, first_s) if began else (ended, last_s)
             time.sleep(0.05)
             if any(process.poll() is not None for process in running):
                 raise RuntimeError("a flow process ended")
@@ -81,7 +96,7 @@ def worked_off(home: Path, settings: Settings, log: Log, processes: int, epoch_m
             process.terminate()
         for process in running:
             process.wait(60)
-    return ended - began
+    return Took(ended - began, last_s - first_s)
 
 
 def draw(figures: dict[str, float]) -> Path:
@@ -107,7 +122,7 @@ def draw(figures: dict[str, float]) -> Path:
 @click.option("--json", "as_json", is_flag=True)
 def main(count: int, rounds: int, epoch_ms: int, as_json: bool) -> None:
     """Measure one process against two."""
-    seconds: dict[int, list[float]] = {1: [], 2: []}
+    taken: dict[int, list[Took]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as directory, Broker(Path(directory) / "broker") as broker:
         for number in range(rounds):
             for processes in (1, 2) if number % 2 == 0 else (2, 1):
@@ -116,18 +131,27 @@ def main(count: int, rounds: int, epoch_ms: int, as_json: bool) -> None:
                 write_installation(home, PARTITIONS)
                 settings = broker.settings(home / "data")
                 log = filled(settings, load_installation(home / "segma.yaml"), count)
-                took = worked_off(home, settings, log, processes, epoch_ms)
+                took = worked_off(home, settings, log, count, processes, epoch_ms)
                 log.close()
-                seconds[processes].append(took)
-                err.print(f"round {number + 1}, {processes} process(es): {count / took:,.0f} events/s")
-    one, two = (count / statistics.median(seconds[processes]) for processes in (1, 2))
-    figures = {"events": float(count), "one_per_s": round(one), "two_per_s": round(two), "ratio": round(two / one, 3)}
+                taken[processes].append(took)
+                err.print(f"round {number + 1}, {processes} process(es): {count / took.clock_s:,.0f} events/s")
+    one, two = (count / statistics.median(took.clock_s for took in taken[processes]) for processes in (1, 2))
+    cost = [1e6 * statistics.median(took.processor_s for took in taken[each]) / count for each in (1, 2)]
+    figures = {
+        "events": float(count),
+        "one_per_s": round(one),
+        "two_per_s": round(two),
+        "ratio": round(two / one, 3),
+        "one_us_per_event": round(cost[0], 1),
+        "two_us_per_event": round(cost[1], 1),
+    }
     path = draw(figures)
     if as_json:
         click.echo(json.dumps(figures))
         return
     click.echo(f"one process    {one:>9,.0f} events/s")
     click.echo(f"two processes  {two:>9,.0f} events/s  {two / one:.2f} times (median of {rounds} rounds)")
+    click.echo(f"processor time an event: {cost[0]:.1f} µs by one, {cost[1]:.1f} µs by two together")
     click.echo(f"drawn in {path.relative_to(ROOT)}", err=True)
 
 
