@@ -107,7 +107,7 @@ def test_an_analyst_may_ask_everything_else(analyst: Any) -> None:
 
 def test_an_analyst_is_bound_in_memory(analyst: Any) -> None:
     with pytest.raises(DatabaseError, match="MEMORY_LIMIT_EXCEEDED"):
-        analyst.query("SELECT length(groupArray(toString(number))) FROM numbers(200000000)")
+        analyst.query("SELECT length(groupArray(toString(number))) FROM numbers(50000000)")
 
 
 def test_nobody_comes_in_without_the_password(embedded: Embedded) -> None:
