@@ -13,7 +13,7 @@ from segma.analytics.clickhouse import ClickHouse
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
-    server = Embedded(tmp_path_factory.mktemp("clickhouse"))
+    server = Embedded(tmp_path_factory.mktemp("clickhouse"), SEGMA_CLICKHOUSE_MEMORY_BYTES=str(2**28))
     server.start()
     try:
         yield server

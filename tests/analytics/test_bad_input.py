@@ -107,7 +107,7 @@ def test_an_analyst_may_ask_everything_else(analyst: Any) -> None:
 
 def test_an_analyst_is_bound_in_memory(analyst: Any) -> None:
     with pytest.raises(DatabaseError, match="MEMORY_LIMIT_EXCEEDED"):
-        analyst.query("SELECT length(groupArray(toString(number))) FROM numbers(200000000)")
+        analyst.query("SELECT length(groupArray(toString(number))) FROM numbers(50000000)")
 
 
 def test_nobody_comes_in_without_the_password(embedded: Embedded) -> None:
@@ -209,7 +209,7 @@ def test_a_second_process_is_told_who_has_the_path(embedded: Embedded) -> None:
     assert "Traceback" not in done.stderr
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=some.one_of(some.sampled_from(NASTY), some.text(max_size=40)))
 def test_no_text_is_more_than_a_text_to_a_named_query(text: str, history: ClickHouse) -> None:
     for name in ("members", "why", "timeline", "funnel", "conversion"):

@@ -11,6 +11,7 @@ from typing import Final
 import click
 import yaml
 
+from segma.analytics.config import analytics_settings_at
 from segma.cli.init import write_secrets
 from segma.cli.local_kafka import choose_kafka
 from segma.cli.output import Exit, err, fail
@@ -102,7 +103,7 @@ def import_once(home: Path) -> None:
 @json_option
 def demo_command(home: Path, port_base: int, kafka: bool, drive: bool, as_json: bool) -> None:
     """The whole trip on this machine: open a mail, walk through a shop, watch the lists. Ctrl-C stops everything."""
-    addresses = Addresses.at(port_base, shop=True)
+    addresses = Addresses.at(port_base, shop=True, embedded=not analytics_settings_at(home).clickhouse_url)
     if drive:
         # NOTE: each drive begins with people who have not moved yet.
         home = home / time.strftime("drive-%Y%m%d-%H%M%S")

@@ -13,12 +13,13 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from segma.analytics.config import analytics_settings_at
 from segma.cli.local_kafka import choose_kafka, kafka_program
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.supervise import Program, Supervised, running, supervise
 from segma.contracts.errors import ConfigError, Problem
 from segma.contracts.installation import Installation
-from segma.transport.config import environment_of, load_installation, settings_at
+from segma.transport.config import environment_of, load_installation
 
 DEFAULT_PORT_BASE = 8400
 
@@ -34,10 +35,9 @@ class Addresses:
     """The embedded ClickHouse; None where the history goes to a server."""
 
     @classmethod
-    def at(cls, port_base: int, *, shop: bool) -> Addresses:
+    def at(cls, port_base: int, *, shop: bool, embedded: bool = True) -> Addresses:
         """Collector, console, shop and the embedded ClickHouse on four ports in a row, on loopback."""
         host = "http://127.0.0.1"
-        embedded = not os.environ.get("SEGMA_CLICKHOUSE_URL")
         return cls(
             f"{host}:{port_base}",
             f"{host}:{port_base + 1}",
@@ -55,7 +55,7 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
     """The processes of an installation: a local Kafka where the home has one, collector, flows, delivery, console."""
     python = sys.executable
     common = {
-        **environment_of(settings_at(home)),
+        **environment_of(analytics_settings_at(home)),
         "SEGMA_CONFIG": str(home.resolve() / "segma.yaml"),
         "SEGMA_DATA": str(home.resolve() / "data"),
         "SEGMA_SDK": str(sdk_bundle()),
@@ -184,7 +184,7 @@ kafka_option = click.option(
 def up_command(home: Path, port_base: int, kafka: bool, flows: int, as_json: bool) -> None:
     """Start collector, flow, delivery, console and history, and keep them running until Ctrl-C."""
     installation = load_installation(home / "segma.yaml")
-    addresses = Addresses.at(port_base, shop=False)
+    addresses = Addresses.at(port_base, shop=False, embedded=not analytics_settings_at(home).clickhouse_url)
     if running(home) is None:
         local = choose_kafka(home, port_base, wanted=kafka)
         check_ports(addresses, local)
