@@ -109,3 +109,12 @@ test("no name that the build shortens is one of the platform's", () => {
   const taken = (INTERNAL as string[]).filter((name) => new RegExp(`^    (?:readonly )?${name}\\??[:(]`, "m").test(platform));
   assert.deepEqual(taken, []);
 });
+
+test("what is shipped never does what a page's visitor would feel", () => {
+  for (const name of ["dist/segma.js", "dist/loader.js", "dist/index.mjs"]) {
+    const text = readFileSync(name, "utf8");
+    for (const never of [/XMLHttpRequest/, /["'`]unload["'`]/, /beforeunload/, /preventDefault/, /stopPropagation/, /\beval\(/, /new Function/, /innerHTML/, /document\.cookie/, /getComputedStyle/]) {
+      assert.doesNotMatch(text, never, name);
+    }
+  }
+});

@@ -88,6 +88,7 @@ def allow_origin(sites: Sites, resp: falcon.asgi.Response, origin: str) -> None:
     resp.set_header("Vary", "Origin")
     if sites.allows_origin(origin):
         resp.set_header("Access-Control-Allow-Origin", origin)
+        resp.set_header("Access-Control-Expose-Headers", "Retry-After")
 
 
 class Sdk:
