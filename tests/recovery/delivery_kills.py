@@ -35,7 +35,8 @@ from segma.transport.config import Settings
 LISTS = ("newsletter", "warm", "hot", "lost", "back")
 QUOTA = (100, 1.0)
 LATENCY_S = 0.012
-PATIENCE_S = 240.0
+PATIENCE_S = 120.0
+"""Without any new outcome."""
 _outcome = json_reader(Outcome)
 
 
@@ -162,7 +163,7 @@ class Run:
         if self.chance.random() < 0.15:
             threading.Event().wait(self.chance.random() * 0.1)
             return
-        later = len(self.simulator.calls) + self.chance.randrange(1, 6)
+        later = len(self.simulator.calls) + self.chance.randrange(1, 14)
         until = time.monotonic() + 5
         while len(self.simulator.calls) < later and time.monotonic() < until:
             threading.Event().wait(0.001)
@@ -179,10 +180,12 @@ class Run:
 
     def _await_all(self) -> None:
         wanted = {each.command_id for each in self.commands}
-        until = time.monotonic() + PATIENCE_S
-        while wanted - {each.command_id for each in self._outcomes()}:
-            assert time.monotonic() < until, (self.home / "said").read_text()[-3_000:]
-            threading.Event().wait(0.3)
+        until, before = time.monotonic() + PATIENCE_S, len(wanted)
+        while missing := len(wanted - {each.command_id for each in self._outcomes()}):
+            if missing < before:
+                until, before = time.monotonic() + PATIENCE_S, missing
+            assert time.monotonic() < until, f"{missing} are missing; {(self.home / 'said').read_text()[-3_000:]}"
+            threading.Event().wait(0.5)
 
     def _judged(self) -> dict[str, Any]:
         model, world = Model(self.left), self.simulator.world

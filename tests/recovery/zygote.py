@@ -9,7 +9,9 @@ import os
 import sys
 import threading
 
-from segma.sinks.__main__ import _deliver
+from segma.sinks.__main__ import deliver_account
+from segma.sinks.config import SinkSettings
+from segma.transport.config import settings_of
 
 
 def main(account: str) -> None:
@@ -17,7 +19,7 @@ def main(account: str) -> None:
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:
-            _deliver(account, threading.Event())
+            deliver_account(settings_of(SinkSettings), account, threading.Event())
             os._exit(0)
         sys.stdout.write(f"{child}\n")
         sys.stdout.flush()

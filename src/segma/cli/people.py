@@ -55,7 +55,7 @@ def import_people(home: Path, account: str, list_name: str, members: Iterator[Me
     config, installation, log = open_home(home)
     workspace, name, _ = account_of(installation, account)
     secret = read_secret(installation.workspaces[workspace].secret, beside=config, field=f"{workspace}.secret")
-    sink = sink_of(installation, account, data=home / "data", pause=time.sleep)
+    sink = sink_of(installation, account, data=home / "data", pause=time.sleep, config=config, log=log)
     directory, publisher = Directory(log), log.publisher()
     now_ms, count, new = wall_clock_ms(), 0, 0
     waiting: list[Outgoing] = []
@@ -184,18 +184,29 @@ def link_of(url: str, token: str, campaign: str, *, names: tuple[str, str], coll
 
 
 @click.command("tokens")
-@click.argument("workspace")
+@click.argument("workspace", metavar="WORKSPACE | push")
+@click.argument("account", required=False)
 @click.option(
     "--out", "target", type=click.Path(dir_okay=False, path_type=Path), help="A CSV with addresses, for upload."
 )
 @home_option
 @json_option
-def tokens_command(workspace: str, target: Path | None, home: Path, as_json: bool) -> None:
-    """Write the token of everybody of WORKSPACE, as a merge field.
+def tokens_command(workspace: str, account: str | None, target: Path | None, home: Path, as_json: bool) -> None:
+    """Write the token of everybody of WORKSPACE, as a merge field; or push them: `segma tokens push ACCOUNT`.
+
+    Pushed, they go into the platform's own field, behind live moves and at the account's pace; pushing again goes on
+    where it was. It ends with the platform's syntax for a link.
 
     On standard output by subscriber id. With --out a CSV with the address beside it, for an email platform to import:
     the only file in which Segma writes addresses, readable by its owner alone.
     """
+    if account is not None:
+        if workspace != "push":
+            fail("write `segma tokens WORKSPACE` or `segma tokens push ACCOUNT`", Exit.USAGE)
+        from segma.cli.push import push_tokens  # noqa: PLC0415 - it needs what delivers
+
+        push_tokens(home, account, as_json=as_json)
+        return
     config, installation, log = open_home(home)
     workspace_of(installation, workspace, config)
     keyring = load_keyring(installation, beside=config)

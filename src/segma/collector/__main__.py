@@ -19,6 +19,7 @@ from segma.collector.app import create_app
 from segma.collector.captured import Captured
 from segma.collector.config import CollectorSettings, load_bundle, load_sites
 from segma.collector.core import Core, Outside
+from segma.collector.hooks import load_hooks
 from segma.collector.intake import Intake
 from segma.contracts.errors import SegmaError
 from segma.contracts.log import Consumer
@@ -85,7 +86,10 @@ class Server(BaseApplication):
             return open_log(settings).reader(CAPTURES, strict=False)
 
         outside = Outside(wall_clock_ms, lambda: secrets.token_hex(8))
-        return create_app(Core(sites, load_bundle(settings.sdk), outside, open_intake, Captured(open_reader)))
+        return create_app(
+            Core(sites, load_bundle(settings.sdk), outside, open_intake, Captured(open_reader)),
+            load_hooks(installation, beside=settings.config),
+        )
 
 
 def free_spool(settings: CollectorSettings) -> Path:

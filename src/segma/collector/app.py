@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from segma.collector.config import Bundle
 from segma.collector.core import Core, client_of
+from segma.collector.hooks import HookDoor, Hooks
 from segma.collector.mail import Pixel, Redirect
 from segma.collector.pipeline import (
     MAX_BODY_BYTES,
@@ -194,8 +195,8 @@ async def _unforeseen(
     resp.status = 500
 
 
-def create_app(core: Core) -> falcon.asgi.App[Any, Any]:
-    """The application with its routes."""
+def create_app(core: Core, hooks: Hooks | None = None) -> falcon.asgi.App[Any, Any]:
+    """The application with its routes. ``hooks``: the doors of the email platforms' webhooks."""
     lifespan: Any = _Lifespan(core)
     app = falcon.asgi.App(middleware=lifespan)
     app.req_options.auto_parse_form_urlencoded = False
@@ -203,6 +204,9 @@ def create_app(core: Core) -> falcon.asgi.App[Any, Any]:
     health, sdk = Health(core), Sdk(core.bundle)
     app.add_route("/v1/beacons", Beacons(core, SDK_STEPS, "sdk", cross_origin=True))
     app.add_route("/v1/events", Beacons(core, SERVER_STEPS, "server", cross_origin=False))
+    door = HookDoor(core, hooks or {})
+    app.add_route("/v1/hooks/{workspace}/{account}", door)
+    app.add_route("/v1/hooks/{workspace}/{account}/{secret}", door)
     app.add_route("/r/{token}", Redirect(core))
     app.add_route("/o/{token}", Pixel(core))
     app.add_route("/sdk/segma.js", sdk)

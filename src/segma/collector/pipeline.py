@@ -37,6 +37,10 @@ STATUS: Final = {
     Reason.BAD_KEY: 401,
     Reason.RATE_LIMITED: 429,
     Reason.BAD_DESTINATION: 400,
+    Reason.UNKNOWN_HOOK: 404,
+    Reason.BAD_SIGNATURE: 401,
+    Reason.REPLAYED: 401,
+    Reason.UNKNOWN_ACTION: 422,
     Reason.LOG_UNAVAILABLE: 503,
     Reason.SPOOL_FULL: 503,
 }

@@ -70,14 +70,15 @@ class Keyring:
         for key in keys:
             if len(key.secret) != KEY_BYTES or not key.key_id.isalnum() or len(key.key_id) > 16:
                 raise ValueError(f"key {key.key_id!r}: {KEY_BYTES} bytes and an id of 1 to 16 letters and digits")
-        self._first = keys[0].key_id
+        self.first = keys[0].key_id
+        """The id of the key that seals."""
         self._ciphers = {key.key_id: AESSIV(key.secret) for key in keys}
         self._max_age_s = max_age_s
 
     def seal(self, claims: Claims) -> str:
         """The token of these claims, under the newest key."""
-        sealed = self._ciphers[self._first].encrypt(to_msgpack(claims), [self._first.encode()])
-        return f"{self._first}.{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
+        sealed = self._ciphers[self.first].encrypt(to_msgpack(claims), [self.first.encode()])
+        return f"{self.first}.{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
 
     def open(self, token: str, *, workspace: str | None, now_s: int) -> Claims:
         """The claims of a token, if all is well with it.

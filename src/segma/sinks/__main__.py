@@ -11,12 +11,13 @@ import click
 import structlog
 
 from segma.contracts.errors import AlreadyRunning, SegmaError
+from segma.contracts.installation import Installation
 from segma.contracts.topics import topics_of
 from segma.sinks.config import SinkSettings, tokens_of
 from segma.sinks.deliver import Delivery
 from segma.sinks.registry import account_of, sink_of
 from segma.transport import open_log
-from segma.transport.config import load_installation, settings_of, wall_clock_ms
+from segma.transport.config import Settings, load_installation, settings_of, wall_clock_ms
 
 
 @click.command()
@@ -31,22 +32,27 @@ def main(account: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        _deliver(account, stop)
+        deliver_account(settings_of(SinkSettings), account, stop)
     except SegmaError as error:
         click.echo(f"segma.sinks: {error}", err=True)
         sys.exit(1)
 
 
-def _deliver(account: str, stop: threading.Event) -> None:
-    settings = settings_of(SinkSettings)
+def deliver_account(settings: Settings, account: str, stop: threading.Event) -> None:
+    """Deliver for an account until told to stop. Raises :class:`AlreadyRunning` where another process does."""
     installation = load_installation(settings.config)
-    workspace, name, own = account_of(installation, account)
+    workspace, name, _ = account_of(installation, account)
     settings.data.mkdir(parents=True, exist_ok=True)
-    lock = (settings.data / f"deliver.{workspace}.{name}.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise AlreadyRunning(f"another process delivers for {account}") from None
+    with (settings.data / f"deliver.{workspace}.{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunning(f"another process delivers for {account}") from None
+        _deliver(settings, installation, account, stop)
+
+
+def _deliver(settings: Settings, installation: Installation, account: str, stop: threading.Event) -> None:
+    workspace, name, own = account_of(installation, account)
 
     def pause(seconds: float) -> None:
         stop.wait(seconds)

@@ -224,9 +224,7 @@ class Delivery:
                 return Trouble(Reason.TOO_MANY_LISTS, Fate.LASTING)
             self._ledger.name(command.listener, command.to_list)
         wish = wish_of(command, self._ledger)
-        late = (
-            again and wish is not None and self._ledger.overtaken(command.command_id, command.subscriber, wish.places)
-        )
+        late = again and wish is not None and self._ledger.overtaken(command, wish.places)
         if wish is None or late:
             return Trouble(Reason.SUPERSEDED, Fate.LASTING)
         if self._gate.vetoes(command.subscriber, [name[1:] for name, into in wish.places.items() if into]):

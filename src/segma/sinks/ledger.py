@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from segma.contracts.accounts import Intent
 from segma.contracts.codec import json_reader
-from segma.contracts.commands import Outcome, Result
+from segma.contracts.commands import Command, Outcome, Result
 from segma.contracts.errors import BadRecord
 from segma.contracts.log import Log
 from segma.contracts.topics import INTENTS, OUTCOMES
@@ -49,7 +49,7 @@ class Ledger:
         self._key = f"{workspace}/{account}".encode()
         self._reader = log.reader(OUTCOMES)
         self._entries: dict[str, _Entry] = {}
-        self._last: dict[tuple[str, str], str] = {}
+        self._last: dict[tuple[str, str], tuple[str, int]] = {}
         self._inside: dict[tuple[str, str], bool] = {}
         self._named: dict[str, set[str]] = {}
         self._recent: dict[str, collections.deque[int]] = {}
@@ -110,7 +110,7 @@ class Ledger:
             if outcome.from_list:
                 changed.setdefault(place("", outcome.from_list), False)
         for name in (*touched, *changed):
-            self._last[subscriber, name] = outcome.command_id
+            self._last[subscriber, name] = outcome.command_id, outcome.at_ms
         for name, inside in changed.items():
             self._inside[subscriber, name] = inside
 
@@ -139,9 +139,12 @@ class Ledger:
         entry = self._entries.get(command_id)
         return entry is not None and entry.result is Result.FAILED
 
-    def overtaken(self, command_id: str, subscriber: str, names: Iterable[str]) -> bool:
-        """Whether a later command has touched one of these places of the person."""
-        return any(self._last.get((subscriber, name), command_id) != command_id for name in names)
+    def overtaken(self, command: Command, names: Iterable[str]) -> bool:
+        """Of a command from behind: whether one of these places was touched since it was given, or since it failed."""
+        last = [self._last[command.subscriber, name] for name in names if (command.subscriber, name) in self._last]
+        if self.failed(command.command_id):
+            return any(command_id != command.command_id for command_id, _ in last)
+        return any(at_ms > command.matched_at_ms for _, at_ms in last)
 
     def inside(self, subscriber: str, list_name: str) -> bool | None:
         """Whether Segma put the person into the list (True) or took them out (False) last; None: neither."""
@@ -161,7 +164,9 @@ class Ledger:
         entry = self._entries.get(command_id)
         if entry is None:
             return ()
-        untouched = {name for name in places(entry.changed) if self._last.get((entry.subscriber, name)) == command_id}
+        untouched = {
+            name for name in places(entry.changed) if self._last.get((entry.subscriber, name), ("", 0))[0] == command_id
+        }
         return tuple(mark for mark in entry.changed if places((mark,)).keys() & untouched)
 
     def close(self) -> None:

@@ -1,0 +1,140 @@
+"""``segma accounts``: which accounts deliver, which are stopped and why; stop one, let one go on, ask if it answers."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from segma.cli.output import Exit, err, fail, out, print_json
+from segma.cli.people import open_home
+from segma.cli.up import home_option, json_option
+from segma.contracts.accounts import AccountState
+from segma.contracts.codec import json_reader, to_json
+from segma.contracts.commands import Outcome
+from segma.contracts.log import Log, Outgoing
+from segma.contracts.reasons import Reason
+from segma.contracts.topics import ACCOUNTS, OUTCOMES, account_key, backfill_topic, moves_topic
+from segma.sinks.base import NoSuchList, PlatformError
+from segma.sinks.gate import read_states
+from segma.sinks.registry import account_of, sink_of
+from segma.transport.config import wall_clock_ms
+
+_read_outcome = json_reader(Outcome)
+
+
+@click.group("accounts")
+def accounts_command() -> None:
+    """Look after the accounts at email platforms."""
+
+
+@accounts_command.command("list")
+@home_option
+@json_option
+def list_accounts(home: Path, as_json: bool) -> None:
+    """Every account: what it is, whether it delivers, what was asked of it and what came of that.
+
+    Ends with 1 where an account is stopped.
+    """
+    _, installation, log = open_home(home)
+    states, counts = read_states(log), _counts(log)
+    rows = []
+    for workspace, each in installation.workspaces.items():
+        for name, own in each.accounts.items():
+            state = states.get((workspace, name))
+            stopped = state is not None and state.stopped
+            asked = sum(sum(log.end(topic(workspace, name)).values()) for topic in (moves_topic, backfill_topic))
+            row: dict[str, Any] = {
+                "account": f"{workspace}/{name}",
+                "sink": own.sink,
+                "state": "stopped" if stopped else "delivers",
+            }
+            row |= {"reason": state.reason if state and stopped else "", "detail": state.detail if state else ""}
+            rows.append({**row, "commands": asked, **counts.get(f"{workspace}/{name}", {})})
+    log.close()
+    if as_json:
+        for row in rows:
+            print_json(row)
+    else:
+        table = Table("account", "sink", "state", "why", "commands", "outcomes", box=None, pad_edge=False)
+        for row in rows:
+            results = ", ".join(
+                f"{row[name]} {name}" for name in ("applied", "already", "skipped", "failed") if name in row
+            )
+            why = f"{row['reason']} {row['detail']}".strip()
+            table.add_row(row["account"], row["sink"], row["state"], why, str(row["commands"]), results)
+        out.print(table)
+    if any(row["state"] == "stopped" for row in rows):
+        raise SystemExit(Exit.PROBLEMS)
+
+
+def _counts(log: Log) -> dict[str, dict[str, int]]:
+    """Account → result → how many commands."""
+    found: dict[str, Counter[str]] = {}
+    reader = log.reader(OUTCOMES)
+    while records := reader.poll(5_000):
+        for record in records:
+            if record.value is not None:
+                found.setdefault(record.key.decode(), Counter())[str(_read_outcome(record.value).result)] += 1
+    reader.close()
+    return {account: dict(counts) for account, counts in found.items()}
+
+
+def _tell(home: Path, account: str, *, stopped: bool, detail: str) -> None:
+    _, installation, log = open_home(home)
+    workspace, name, _ = account_of(installation, account)
+    former, now_ms = read_states(log).get((workspace, name)), wall_clock_ms()
+    resumed_ms = (former.resumed_at_ms if former is not None else 0) if stopped else now_ms
+    reason = str(Reason.PAUSED) if stopped else ""
+    state = AccountState(workspace, name, stopped, now_ms, reason, detail, resumed_at_ms=resumed_ms)
+    log.publisher().publish([Outgoing(ACCOUNTS, account_key(workspace, name), to_json(state))])
+    log.close()
+
+
+@accounts_command.command("pause")
+@click.argument("account")
+@click.option("--because", default="", help="Why, for whoever looks at it later.")
+@home_option
+def pause_account(account: str, because: str, home: Path) -> None:
+    """Stop ACCOUNT (workspace/account) before its next call. Its commands wait in the log."""
+    _tell(home, account, stopped=True, detail=because)
+    err.print(f"{account} is paused; `segma accounts resume {account}` lets it go on", markup=False)
+
+
+@accounts_command.command("resume")
+@click.argument("account")
+@home_option
+def resume_account(account: str, home: Path) -> None:
+    """Let ACCOUNT go on, whatever stopped it: a person, a wrong key, too many moves."""
+    _tell(home, account, stopped=False, detail="")
+    err.print(f"{account} delivers again", markup=False)
+
+
+@accounts_command.command("check")
+@click.argument("account")
+@home_option
+@json_option
+def check_account(account: str, home: Path, as_json: bool) -> None:
+    """Ask ACCOUNT's platform whether it answers and takes the key. Changes nothing."""
+    config, installation, log = open_home(home)
+    sink = sink_of(installation, account, data=home / "data", pause=time.sleep, config=config, log=log)
+    try:
+        next(sink.members(""), None)
+        known: tuple[str, ...] = ()
+    except NoSuchList as answer:
+        known = answer.known
+    except PlatformError as error:
+        fail(f"{account} does not answer as it should: {error}", Exit.PROBLEMS)
+    finally:
+        sink.close()
+        log.close()
+    if as_json:
+        print_json({"account": account, "lists": list(known), "batch": sink.traits.batch, "tags": sink.traits.tags})
+    elif sink.traits.lists:
+        out.print(f"{account} answers: {len(known)} lists", markup=False)
+    else:
+        out.print(f"{account} has nothing to be read; its settings are well-formed", markup=False)

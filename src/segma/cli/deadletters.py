@@ -1,0 +1,126 @@
+"""``segma deadletters``: what could not be used or delivered; look at it, and let commands be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from segma.cli.output import Exit, err, fail, out, print_json
+from segma.cli.people import open_home
+from segma.cli.up import home_option, json_option
+from segma.contracts.codec import json_reader, msgpack_reader, to_builtins
+from segma.contracts.commands import Command
+from segma.contracts.errors import BadRecord, LogError
+from segma.contracts.log import Log, Outgoing
+from segma.contracts.rows import DeadLetter
+from segma.contracts.topics import DEAD_LETTERS, backfill_topic
+
+_read_letter = msgpack_reader(DeadLetter)
+_read_command = json_reader(Command)
+
+Numbered = tuple[int, DeadLetter]
+
+
+def letters_of(log: Log, reason: str = "") -> Iterator[Numbered]:
+    """Every dead letter with its number, oldest first."""
+    reader = log.reader(DEAD_LETTERS)
+    while records := reader.poll(2_000):
+        for record in records:
+            if record.value is not None:
+                letter: DeadLetter = _read_letter(record.value)
+                if reason in {"", letter.reason}:
+                    yield record.offset, letter
+    reader.close()
+
+
+def command_of(letter: DeadLetter) -> Command | None:
+    """The command in a dead letter; None where it is none, or was cut."""
+    if not letter.topic.startswith(("moves.", "backfill.")) or letter.size > len(letter.value):
+        return None
+    try:
+        command: Command = _read_command(letter.value)
+    except BadRecord:
+        return None
+    return command
+
+
+@click.group("deadletters")
+def deadletters_command() -> None:
+    """Look at what was set aside, and why."""
+
+
+@deadletters_command.command("list")
+@click.option("--reason", default="", help="Only those with this reason.")
+@click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="So many of the newest.")
+@home_option
+@json_option
+def list_letters(reason: str, last: int, home: Path, as_json: bool) -> None:
+    """The newest dead letters: number, reason, where from, what for."""
+    _, _, log = open_home(home)
+    found = list(letters_of(log, reason))[-last:]
+    log.close()
+    if as_json:
+        for number, letter in found:
+            print_json({"number": number, "reason": letter.reason, "topic": letter.topic, "detail": letter.detail})
+        return
+    table = Table("number", "reason", "from", "what", box=None, pad_edge=False)
+    for number, letter in found:
+        command = command_of(letter)
+        what = f"{command.verb} {command.from_list} → {command.to_list}" if command else f"{letter.size} bytes"
+        table.add_row(str(number), letter.reason, f"{letter.topic} {letter.partition}/{letter.offset}", what)
+    out.print(table)
+
+
+@deadletters_command.command("show")
+@click.argument("number", type=int)
+@home_option
+@json_option
+def show_letter(number: int, home: Path, as_json: bool) -> None:
+    """One dead letter, with the start of what was set aside."""
+    _, _, log = open_home(home)
+    letter = next((each for at, each in letters_of(log) if at == number), None)
+    log.close()
+    if letter is None:
+        fail(f"no dead letter has the number {number}", Exit.PROBLEMS)
+    told = {name: value for name, value in to_builtins(letter).items() if name not in {"value", "key"}}
+    told |= {"key": letter.key.decode("utf-8", "replace"), "value": letter.value.decode("utf-8", "replace")}
+    if as_json:
+        print_json(told)
+        return
+    for name, value in told.items():
+        out.print(f"{name:>10}  {value}", markup=False)
+
+
+@deadletters_command.command("replay")
+@click.argument("numbers", type=int, nargs=-1)
+@click.option("--reason", default="", help="All that have this reason.")
+@home_option
+def replay_letters(numbers: tuple[int, ...], reason: str, home: Path) -> None:
+    """Let commands that failed be tried again, behind the live ones: those NUMBERS, or all with a REASON.
+
+    A command that a later one has overtaken is skipped. What is no command (a beacon, an event) stays set aside.
+    """
+    if not numbers and not reason:
+        fail("say which: numbers, or --reason", Exit.USAGE)
+    _, _, log = open_home(home)
+    chosen = [each for at, each in letters_of(log, reason) if not numbers or at in numbers]
+    commands = {command.command_id: command for each in chosen if (command := command_of(each)) is not None}
+    values = {
+        command_id: next(e.value for e in chosen if command_of(e) == each) for command_id, each in commands.items()
+    }
+    records = [
+        Outgoing(
+            backfill_topic(each.workspace, each.account), f"{each.workspace}/{each.subscriber}".encode(), values[key]
+        )
+        for key, each in commands.items()
+    ]
+    faults = [each for each in log.publisher().publish(records) if isinstance(each, LogError)] if records else []
+    log.close()
+    if faults:
+        raise faults[0]
+    err.print(f"{len(records)} commands are tried again; {len(chosen) - len(records)} were none, or were cut")
+    if not records:
+        raise SystemExit(Exit.PROBLEMS)

@@ -1,0 +1,146 @@
+"""``segma reconcile``: what Segma wants of a list against what the platform has."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from segma.cli.output import Exit, err, fail, out, print_json
+from segma.cli.people import open_home
+from segma.cli.up import home_option, json_option
+from segma.contracts.codec import to_json
+from segma.contracts.commands import Command, Verb
+from segma.contracts.errors import LogError
+from segma.contracts.log import Outgoing
+from segma.contracts.tokens import normalised_address
+from segma.contracts.topics import backfill_topic, subscriber_key
+from segma.sinks.base import PlatformError, Standing
+from segma.sinks.directory import Directory
+from segma.sinks.ledger import Ledger
+from segma.sinks.registry import account_of, sink_of
+from segma.transport.config import wall_clock_ms
+
+
+@dataclass
+class Drift:
+    """Subscriber ids, by what is the matter with them; addresses stand nowhere."""
+
+    agreeing: int = 0
+    missing: list[str] = field(default_factory=list)
+    """Segma put them in, and they are not there: lost by the platform, or gone by themselves."""
+    left: list[str] = field(default_factory=list)
+    """Segma put them in, and the platform says that they unsubscribed: nothing to mend."""
+    back: list[str] = field(default_factory=list)
+    """Segma took them out, and they are there again."""
+    unmanaged: int = 0
+    """In the list, and never moved by Segma."""
+
+
+def compare(wanted: dict[str, bool], found: dict[str, Standing], unknown: int) -> Drift:
+    """The drift of a list: what Segma wants of its people against the platform's own standing of each."""
+    drift = Drift(unmanaged=unknown + len(found.keys() - wanted.keys()))
+    for subscriber, inside in sorted(wanted.items()):
+        standing = found.get(subscriber)
+        if inside and standing is Standing.LEFT:
+            drift.left.append(subscriber)
+        elif inside and standing is None:
+            drift.missing.append(subscriber)
+        elif not inside and standing not in {None, Standing.LEFT}:
+            drift.back.append(subscriber)
+        else:
+            drift.agreeing += 1
+    return drift
+
+
+@click.command("reconcile")
+@click.argument("account")
+@click.argument("list_name", metavar="LIST")
+@click.option("--mend", is_flag=True, help="Ask for what is missing and against what came back, behind live commands.")
+@home_option
+@json_option
+def reconcile_command(account: str, list_name: str, mend: bool, home: Path, as_json: bool) -> None:
+    """Compare what Segma wants of LIST at ACCOUNT with what the platform has; show the drift, mend it on demand.
+
+    Who unsubscribed stays away whatever is asked, and so does who was put in and is gone while the list is there. Ends
+    with 1 where there is drift.
+    """
+    config, installation, log = open_home(home)
+    workspace, name, _ = account_of(installation, account)
+    directory, ledger = Directory(log), Ledger(log, workspace, name)
+    sink = sink_of(installation, account, data=home / "data", pause=time.sleep, config=config, log=log)
+    by_address = {each.address: each.subscriber for each in directory.people(workspace)}
+    found: dict[str, Standing] = {}
+    unknown = 0
+    try:
+        with err.status(f"reading {list_name} …"):
+            for member in sink.members(list_name):
+                subscriber = by_address.get(normalised_address(member.address))
+                unknown += subscriber is None
+                if subscriber is not None:
+                    found[subscriber] = member.standing
+    except PlatformError as error:
+        fail(f"{account} could not be read: {error}", Exit.UNAVAILABLE)
+    finally:
+        sink.close()
+    drift = compare(ledger.wanted(list_name), found, unknown)
+    commands = _mending(drift, workspace, name, list_name) if mend else []
+    if commands:
+        topic = backfill_topic(workspace, name)
+        records = [Outgoing(topic, subscriber_key(workspace, each.subscriber), to_json(each)) for each in commands]
+        faults = [each for each in log.publisher().publish(records) if isinstance(each, LogError)]
+        if faults:
+            raise faults[0]
+    for part in (directory, ledger, log):
+        part.close()
+    _print(drift, len(commands), as_json=as_json)
+    if drift.missing or drift.back:
+        raise SystemExit(Exit.PROBLEMS)
+
+
+def _mending(drift: Drift, workspace: str, account: str, list_name: str) -> list[Command]:
+    """The commands that would make it so; each time others, for the drift may come again."""
+    now_ms = wall_clock_ms()
+    found = []
+    for subscriber in (*drift.missing, *drift.back):
+        adds = subscriber in drift.missing
+        parts = ["reconcile", workspace, account, list_name, subscriber, now_ms]
+        found.append(
+            Command(
+                command_id=hashlib.sha256(to_json(parts)).hexdigest()[:32],
+                workspace=workspace,
+                account=account,
+                subscriber=subscriber,
+                verb=Verb.ADD if adds else Verb.REMOVE,
+                listener="reconcile",
+                version=0,
+                match_id="",
+                position=0,
+                matched_at_ms=now_ms,
+                to_list=list_name if adds else "",
+                from_list="" if adds else list_name,
+            )
+        )
+    return found
+
+
+def _print(drift: Drift, asked: int, *, as_json: bool) -> None:
+    if as_json:
+        print_json({**vars(drift), "asked": asked})
+        return
+    table = Table("", "people", "", box=None, pad_edge=False)
+    table.add_row("as wanted", str(drift.agreeing), "")
+    table.add_row("missing", str(len(drift.missing)), "Segma put them in; they are not there")
+    table.add_row("left", str(len(drift.left)), "unsubscribed by themselves: they stay away")
+    table.add_row("back", str(len(drift.back)), "Segma took them out; they are there again")
+    table.add_row("not Segma's", str(drift.unmanaged), "in the list, never moved by Segma")
+    out.print(table)
+    for name, people in (("missing", drift.missing), ("back", drift.back)):
+        for subscriber in people[:20]:
+            out.print(f"  {name}  {subscriber}", markup=False)
+    if asked:
+        err.print(f"{asked} commands were asked for; `segma tail` shows what comes of them")

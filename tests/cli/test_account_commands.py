@@ -1,0 +1,182 @@
+"""``segma accounts``, ``deadletters``, ``reconcile`` and ``tokens push`` against a listmonk and a file account."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from tests.sinks.courier import command
+from tests.sinks.simulator.listmonk import Listmonk
+from tests.sinks.simulator.server import KEY, Simulator
+
+from segma.cli.__main__ import cli
+from segma.cli.reconcile import compare
+from segma.contracts.codec import replaced, to_json
+from segma.contracts.commands import Command
+from segma.contracts.log import Log, Outgoing
+from segma.contracts.tokens import subscriber_id
+from segma.contracts.topics import OUTCOMES, account_topics, fixed_topics, moves_topic
+from segma.sinks.__main__ import deliver_account
+from segma.sinks.base import Standing
+from segma.transport import open_log
+from segma.transport.config import settings_at
+
+ADA, BEN = "ada@example.org", "ben@example.org"
+
+
+@pytest.fixture
+def platform() -> Iterator[Simulator]:
+    with Simulator(Listmonk()) as running:
+        for address in (ADA, BEN):
+            running.world.put(address, "newsletter")
+        yield running
+        assert running.violations == []
+        assert running.world.wrongs == []
+
+
+@pytest.fixture
+def home(tmp_path: Path, platform: Simulator) -> Path:
+    (tmp_path / "segma.yaml").write_text(
+        "token_keys: {file: keys}\nworkspaces:\n  demo:\n    secret: {file: secret}\n    accounts:\n"
+        "      mailbox: {sink: file}\n"
+        f"      listmonk: {{sink: listmonk, options: {{url: '{platform.url}', user: segma, token: {{file: key}}}}}}\n"
+    )
+    (tmp_path / "secret").write_text("s" * 40)
+    (tmp_path / "key").write_text(KEY)
+    (tmp_path / "keys").write_text(f"k1 {'ab' * 64}\n")
+    assert segma(tmp_path, "import", "demo/listmonk", "newsletter").exit_code == 0
+    return tmp_path
+
+
+def segma(home: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, [*words, "--home", str(home)])
+
+
+def lines(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+
+
+def person(address: str) -> str:
+    return subscriber_id(b"s" * 40, address)
+
+
+def deliver(home: Path, *commands: Command, waiting: int = 0) -> None:
+    """Send commands to the account and deliver until each has its outcome, those ``waiting`` behind them too."""
+    log: Log = open_log(settings_at(home))
+    log.ensure([*fixed_topics(), *account_topics("demo", "listmonk")])
+    records = [Outgoing(moves_topic("demo", "listmonk"), b"k", to_json(each)) for each in commands]
+    reader = log.reader(OUTCOMES, from_end=True)
+    log.publisher().publish(records)
+    stop = threading.Event()
+    thread = threading.Thread(target=deliver_account, args=(settings_at(home), "demo/listmonk", stop))
+    thread.start()
+    seen = 0
+    while seen < len(commands) + waiting:
+        found = len(reader.poll(100, 60.0))
+        assert found, "no outcome"
+        seen += found
+    stop.set()
+    thread.join()
+    reader.close()
+    log.close()
+
+
+def of(address: str, found: Command) -> Command:
+    return replaced(found, workspace="demo", account="listmonk", subscriber=person(address))
+
+
+def test_accounts_are_listed_paused_and_let_go_on(home: Path) -> None:
+    listed = segma(home, "accounts", "list", "--json")
+    assert listed.exit_code == 0
+    assert [(row["account"], row["sink"], row["state"]) for row in lines(listed)] == [
+        ("demo/mailbox", "file", "delivers"),
+        ("demo/listmonk", "listmonk", "delivers"),
+    ]
+    assert segma(home, "accounts", "pause", "demo/listmonk", "--because", "a new key").exit_code == 0
+    paused = segma(home, "accounts", "list", "--json")
+    assert paused.exit_code == 1
+    assert (lines(paused)[1]["reason"], lines(paused)[1]["detail"]) == ("paused", "a new key")
+    assert "a new key" in segma(home, "accounts", "list").stdout
+    assert segma(home, "accounts", "resume", "demo/listmonk").exit_code == 0
+    assert segma(home, "accounts", "list").exit_code == 0
+    assert segma(home, "accounts", "pause", "demo/nothing").exit_code == 2
+
+
+def test_an_account_is_asked_whether_it_answers(home: Path, platform: Simulator) -> None:
+    answered = segma(home, "accounts", "check", "demo/listmonk", "--json")
+    assert lines(answered)[0]["lists"] == ["newsletter"]
+    platform.fail("bad_key")
+    refused = segma(home, "accounts", "check", "demo/listmonk")
+    assert refused.exit_code == 1
+    assert "bad_credentials" in refused.stderr
+    assert KEY not in refused.output
+
+
+def test_a_dead_letter_is_listed_shown_and_tried_again(home: Path, platform: Simulator) -> None:
+    platform.world.bad.add("cleo@example.org")
+    (home / "more.csv").write_text("address\ncleo@example.org\n")
+    segma(home, "import", "demo/listmonk", "newsletter", "--csv", str(home / "more.csv"))
+    deliver(home, of("cleo@example.org", command("vip")), of(ADA, command("vip", "newsletter")))
+    (letter,) = lines(segma(home, "deadletters", "list", "--json"))
+    assert letter["reason"] == "refused_by_platform"
+    shown = segma(home, "deadletters", "show", str(letter["number"]))
+    assert shown.exit_code == 0
+    assert "example.org" not in shown.stdout
+    assert segma(home, "deadletters", "show", "99").exit_code == 1
+    assert segma(home, "deadletters", "replay").exit_code == 2
+    platform.world.bad.clear()
+    assert segma(home, "deadletters", "replay", "--reason", "refused_by_platform").exit_code == 0
+    deliver(home, of(BEN, command("vip")), waiting=1)
+    assert platform.world.members("vip") == {ADA, BEN, "cleo@example.org"}
+
+
+def test_drift_is_shown_and_mended(home: Path, platform: Simulator) -> None:
+    deliver(home, of(ADA, command("vip", "newsletter")), of(BEN, command("vip")))
+    assert segma(home, "reconcile", "demo/listmonk", "vip").exit_code == 0
+    platform.world.put(ADA, "newsletter")
+    platform.leave(BEN, "vip")
+    drift = segma(home, "reconcile", "demo/listmonk", "newsletter", "--mend", "--json")
+    assert drift.exit_code == 1
+    assert (lines(drift)[0]["back"], lines(drift)[0]["asked"]) == ([person(ADA)], 1)
+    left = segma(home, "reconcile", "demo/listmonk", "vip", "--json")
+    assert left.exit_code == 0
+    assert lines(left)[0]["left"] == [person(BEN)]
+    deliver(home, of(ADA, command("other")), waiting=1)
+    mended = segma(home, "reconcile", "demo/listmonk", "newsletter")
+    assert mended.exit_code == 0, mended.output
+    assert platform.world.members("newsletter") == {BEN}
+
+
+def test_drift_is_told_apart() -> None:
+    wanted = {"in": True, "lost": True, "left": True, "out": False, "back": False}
+    found = {"in": Standing.ACTIVE, "left": Standing.LEFT, "back": Standing.PENDING, "other": Standing.ACTIVE}
+    drift = compare(wanted, found, unknown=2)
+    assert (drift.agreeing, drift.missing, drift.left, drift.back, drift.unmanaged) == (
+        2,
+        ["lost"],
+        ["left"],
+        ["back"],
+        3,
+    )
+
+
+def test_tokens_are_pushed_once_and_the_links_syntax_is_told(home: Path, platform: Simulator) -> None:
+    pushed = segma(home, "tokens", "push", "demo/listmonk")
+    assert pushed.exit_code == 0, pushed.output
+    assert "{{ .Subscriber.Attribs.segma_token }}" in pushed.stdout
+    written = {row.split(",")[0]: row.split(",")[1] for row in segma(home, "tokens", "demo").stdout.splitlines()[1:]}
+    for address in (ADA, BEN):
+        found = platform.world.person(address)
+        assert found is not None
+        assert found.fields == {"segma_token": written[person(address)]}
+    calls = len(platform.calls)
+    again = segma(home, "tokens", "push", "demo/listmonk", "--json")
+    assert lines(again) == [{"account": "demo/listmonk", "failed": 0, "people": 2, "written": 2}]
+    assert len(platform.calls) == calls
+    assert segma(home, "tokens", "push", "demo/mailbox").exit_code == 2
+    assert platform.world.members("newsletter") == {ADA, BEN}
