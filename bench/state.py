@@ -57,9 +57,9 @@ LISTENERS: Final = "\n---\n".join(
 )
 
 
-def shared() -> Shared:
-    """One workspace with ten listeners."""
-    listeners = parse_listeners([("bench.yaml", LISTENERS.encode())], known_actions=VOCABULARY)
+def shared(text: str) -> Shared:
+    """One workspace with these listeners."""
+    listeners = parse_listeners([("bench.yaml", text.encode())], known_actions=VOCABULARY)
     following = Following(
         "w",
         listeners,
@@ -106,9 +106,10 @@ class Pause(NamedTuple):
 class Groups:
     """All key groups of a process, and what came out."""
 
-    def __init__(self, directory: Path, snapshots: list[bytes] | None) -> None:
+    def __init__(self, directory: Path, snapshots: list[bytes] | None, listeners: str = LISTENERS) -> None:
         self.changelog = Changelog(directory)
-        common = shared()
+        common = shared(listeners)
+        self.bounds = [common.bounds, common.following["w"].bounds]
         positions: list[bytes | None] = [None] * GROUPS if snapshots is None else list(snapshots)
         self.logics = [FollowLogic(common, self.changelog, position) for position in positions]
         self.out = 0
@@ -121,6 +122,11 @@ class Groups:
         for group, own in found.items():
             batch: list[Outgoing] = list(self.logics[group].on_batch([FollowBatch(tuple(own), now_ms)])[0])
             self.out += len(batch)
+
+    def pass_time(self, now_ms: int) -> None:
+        """Every group hears of the time."""
+        for logic in self.logics:
+            self.out += len(list(logic.on_batch([FollowBatch((), now_ms)])[0]))
 
     def snapshot(self) -> tuple[list[bytes], Pause]:
         """Every group's snapshot, and what they took together: the pause at an epoch's end."""

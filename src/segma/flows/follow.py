@@ -341,7 +341,7 @@ def _move(person: Person, generation: Generation) -> None:
     """Let somebody be followed by other listeners: runs of versions that are gone are dropped."""
     before = person.generation
     promoted = before.shadows - generation.shadows
-    data = before.follower.encode(person.timeline)
+    data = before.follower.encode(person.timeline, whole=True)
     person.timeline = generation.follower.decode(data, promoted=promoted)
     person.generation = generation
 

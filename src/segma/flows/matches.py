@@ -89,3 +89,19 @@ def from_stored(stored: Iterable[StoredMatches]) -> Iterator[Match]:
 def match_id(listener: str, version: int, subscriber: str, events: Sequence[str]) -> str:
     """SEMANTICS 5: the first 32 hexadecimal digits of the SHA-256 of a JSON array without spaces, in UTF-8."""
     return hashlib.sha256(to_json([listener, version, subscriber, list(events)])).hexdigest()[:32]
+
+
+def missing(matches: Sequence[Match], others: Sequence[Match]) -> tuple[Match, ...]:
+    """The matches whose ids the others lack."""
+    if not matches or not others:
+        return tuple(matches)
+    ids = {match.match_id for match in others}
+    return tuple(match for match in matches if match.match_id not in ids)
+
+
+def changed(before: Sequence[Match], now: Sequence[Match]) -> tuple[Match, ...]:
+    """The matches that were there before with other evidence."""
+    if not before:
+        return ()
+    steps = {match.match_id: match.steps for match in before}
+    return tuple(match for match in now if steps.get(match.match_id, match.steps) != match.steps)

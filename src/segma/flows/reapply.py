@@ -12,15 +12,16 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
-from segma.contracts.codec import replaced, to_json, to_msgpack
+from segma.contracts.codec import to_json, to_msgpack
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
 from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match, State, Version
-from segma.flows.matches import StoredMatches, from_stored, to_stored
+from segma.flows.matches import StoredMatches, changed, from_stored, missing, to_stored
 from segma.flows.runs import Place
 from segma.flows.sessions import Session, SessionChange, changes, extended
 from segma.flows.states import Applied, Entry, StoredEntry, StoredTimeline, read_timeline
+from segma.flows.verdicts import is_news, with_verdict
 
 __all__ = ["Applied", "Follower", "Timeline"]
 
@@ -40,10 +41,11 @@ class Timeline:
         "known",
         "newest_ms",
         "overflowed",
-        "recalled",
         "session",
         "state",
         "tail",
+        "unfolded",
+        "unknown",
     )
 
     def __init__(self, state: State) -> None:
@@ -66,8 +68,11 @@ class Timeline:
         self.floor: Place | None = None
         """The place of the newest event that is no longer kept: nothing can be put before it."""
         self.overflowed = 0
-        self.recalled = True
-        """Whether the sessions in :attr:`entries` are known behind the first: after a restart they are not yet."""
+        self.unknown = 0
+        """How many of the first entries are not known whole (but the first of all): after a restart the states and
+        sessions between them are found again from the events, once somebody asks."""
+        self.unfolded = 0
+        """How many of the first entries are stored with their states: those that came under other listeners."""
 
 
 class Follower:
@@ -106,9 +111,9 @@ class Follower:
         if event.event_id in timeline.known:
             known = next(index for index, entry in enumerate(entries) if entry.event_id == event.event_id)
             before = entries[known].event
-            if not _is_news(before, event):
+            if not is_news(before, event):
                 return Applied(Reason.DUPLICATE)
-            judged = _judged(before, event)
+            judged = with_verdict(before, event)
             return self._reapplied(timeline, known, known + 1, judged, judged)
         if self._is_late(timeline, event, log_time_ms):
             return Applied(Reason.LATE)
@@ -141,33 +146,42 @@ class Follower:
         """Each run: its listener, the number of the element that it waits for, and when it was opened, in ms."""
         return self._machine.in_flight(timeline.advanced)
 
-    def encode(self, timeline: Timeline) -> bytes:
-        """The timeline as bytes."""
-        # PERF: most events change no state, so neighbours share one, and it is written once.
-        states: list[State] = []
-        entries: list[StoredEntry] = []
-        for entry in timeline.entries:
-            if not states or entry.state is not states[-1]:
-                states.append(entry.state)
+    def encode(self, timeline: Timeline, *, whole: bool = False) -> bytes:
+        """The timeline as bytes. ``whole``: with the states between the events, for a machine with other listeners."""
+        # PERF: the states between follow from the first and the events. They would be most of the bytes of a busy
+        # subscriber, and few are ever asked for again.
+        entries, states = timeline.entries, list[State]()
+        if whole:
+            self._recall(timeline)
+            # One more: the next event meets a state that does not follow from the last one under other listeners.
+            timeline.unfolded = len(entries) + 1
+        stored: list[StoredEntry] = []
+        for index, entry in enumerate(entries):
+            place = -1
+            if index == 0 or index < timeline.unfolded:
+                if not states or entry.state is not states[-1]:
+                    states.append(entry.state)
+                place = len(states) - 1
             source = entry.source
             if isinstance(source, Event):
                 source = to_json(source)
             made = to_stored(entry.made) if entry.made else ()
-            entries.append(StoredEntry(source, entry.event_id, entry.at_ms, entry.order, len(states) - 1, made))
+            stored.append(StoredEntry(source, entry.event_id, entry.at_ms, entry.order, place, made))
         if not states or timeline.state is not states[-1]:
             states.append(timeline.state)
         return to_msgpack(
             StoredTimeline(
                 self._machine.encode_all(states),
-                timeline.entries[0].session if timeline.entries else timeline.session,
+                entries[0].session if entries else timeline.session,
                 timeline.session,
-                tuple(entries),
+                tuple(stored),
                 timeline.clock_ms,
                 to_stored(timeline.tail),
                 timeline.newest_ms,
                 timeline.floor,
                 timeline.overflowed,
                 tuple(timeline.gone.items()),
+                timeline.unfolded,
             )
         )
 
@@ -184,12 +198,12 @@ class Follower:
         session = stored.prior
         for entry in stored.entries:
             made = self._still_here(entry.made) if entry.made else ()
-            before = states[entry.state]
+            before = states[max(entry.state, 0)]
             timeline.entries.append(
                 Entry(entry.source, entry.event_id, entry.at_ms, entry.order, before, session, made)
             )
             session = None
-        timeline.recalled = len(timeline.entries) < 2
+        timeline.unknown, timeline.unfolded = len(timeline.entries), stored.unfolded
         timeline.known = {entry.event_id for entry in timeline.entries}
         timeline.gone = dict(stored.gone)
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
@@ -218,6 +232,7 @@ class Follower:
             timeline.floor = entries[-1].place
             self._remember(timeline, entries)
             timeline.entries = []
+            timeline.unknown, timeline.unfolded = 0, min(timeline.unfolded, 1)
         if not timeline.entries and all(
             log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.gone.values()
         ):
@@ -247,7 +262,7 @@ class Follower:
             self._newest(timeline, after)
             now = (*made, *timeline.tail)
             self._grow_old(timeline, timeline.tail)
-            return Applied(None, own, _missing(told, now), _missing(now, told), _changed(told, now), sessions)
+            return Applied(None, own, missing(told, now), missing(now, told), changed(told, now), sessions)
         timeline.state = timeline.advanced = after
         self._grow_old(timeline, ())
         return Applied(None, own, (), made, (), sessions)
@@ -280,24 +295,31 @@ class Follower:
                 state = after
             session = into
         timeline.entries[first:] = again
+        timeline.unfolded += first == rest and first < timeline.unfolded
         timeline.session = session
         if not settled:
             told.extend(timeline.tail)
             self._newest(timeline, state)
             now.extend(timeline.tail)
-        changed = changes((prior, *sessions), (prior, *_sessions(timeline, first)))
+        others = changes((prior, *sessions), (prior, *_sessions(timeline, first)))
         self._grow_old(timeline, timeline.tail)
-        return Applied(None, own, _missing(told, now), _missing(now, told), _changed(told, now), changed)
+        return Applied(None, own, missing(told, now), missing(now, told), changed(told, now), others)
 
     def _recall(self, timeline: Timeline) -> None:
-        """Find the sessions of the entries again: they follow from the first one's and the events."""
-        if timeline.recalled:
+        """Find the states and sessions between the entries again: they follow from the first ones and the events."""
+        entries, known = timeline.entries, timeline.unfolded
+        if timeline.unknown < 2:
             return
-        session, entries = timeline.entries[0].session, timeline.entries
-        for index, entry in enumerate(entries):
-            entries[index] = _moved(entry, entry.state, session, entry.made)
-            session = extended(session, entry.event, gap_ms=self._session_gap_ms)
-        timeline.recalled = True
+        state, session = entries[0].state, entries[0].session
+        for index in range(timeline.unknown):
+            entry = entries[index]
+            before = entry.state if index < known else state
+            entries[index] = _moved(entry, before, session, entry.made)
+            event = entry.event
+            session = extended(session, event, gap_ms=self._session_gap_ms)
+            if index + 1 >= known and index + 1 < timeline.unknown:
+                state, _ = self._machine.apply(before, event, session)
+        timeline.unknown = 0
 
     def _newest(self, timeline: Timeline, state: State) -> None:
         """This is the state after the last event; what log time does to it comes after."""
@@ -326,7 +348,10 @@ class Follower:
             timeline.overflowed += over
             gone += over
         if gone:
-            self._recall(timeline)
+            if gone < timeline.unknown:
+                self._recall(timeline)
+            timeline.unknown = max(timeline.unknown - gone, 0)
+            timeline.unfolded = max(timeline.unfolded - gone, 0)
             timeline.floor = entries[gone - 1].place
             self._remember(timeline, entries[:gone])
             del entries[:gone]
@@ -364,37 +389,3 @@ def _moved(entry: Entry, state: State, session: Session | None, made: tuple[Matc
 def _sessions(timeline: Timeline, first: int) -> tuple[Session | None, ...]:
     """The session after each entry from ``first`` on."""
     return (*(entry.session for entry in timeline.entries[first + 1 :]), timeline.session)
-
-
-def _is_news(known: Event, event: Event) -> bool:
-    """Whether an event that comes again brings a verdict that changes something."""
-    if event.provisional:
-        return False
-    return known.provisional or (event.verdict.startswith("machine") and not known.verdict.startswith("machine"))
-
-
-def _judged(before: Event, verdict: Event) -> Event:
-    """A provisional click with its verdict: it keeps its place, and knows what both ends of it knew."""
-    return replaced(
-        before,
-        provisional=False,
-        verdict=verdict.verdict,
-        properties={**before.properties, **verdict.properties},
-        device=verdict.device or before.device,
-    )
-
-
-def _missing(matches: Sequence[Match], others: Sequence[Match]) -> tuple[Match, ...]:
-    """The matches whose ids the others lack."""
-    if not matches or not others:
-        return tuple(matches)
-    ids = {match.match_id for match in others}
-    return tuple(match for match in matches if match.match_id not in ids)
-
-
-def _changed(before: Sequence[Match], now: Sequence[Match]) -> tuple[Match, ...]:
-    """The matches that were there before with other evidence."""
-    if not before:
-        return ()
-    steps = {match.match_id: match.steps for match in before}
-    return tuple(match for match in now if steps.get(match.match_id, match.steps) != match.steps)

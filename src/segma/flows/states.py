@@ -137,7 +137,7 @@ read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
 
 
 class StoredEntry(Packed, frozen=True):
-    """``state``: the place of the state before it among the timeline's ``states``."""
+    """``state``: the place of the state before it among the timeline's ``states``; -1: it follows from those before."""
 
     source: bytes
     event_id: str
@@ -162,6 +162,7 @@ class StoredTimeline(Value, frozen=True):
     floor: Place | None
     overflowed: int
     gone: tuple[tuple[str, int], ...] = ()
+    unfolded: int = 0
     schema: int = written(1)
 
 

@@ -1,0 +1,178 @@
+"""24 simulated hours of 200,000 subscribers, ten listeners with windows and absences: the memory must stay flat.
+
+``python -m bench.memory`` lets everybody come by four times a day, at hours of their own, with a few events each time,
+through the logic that runs inside Bytewax (JSON in, undo log, sessions, deadlines, snapshots). Every simulated quarter
+of an hour it writes down the resident memory, the states' bytes and the files' size; at the end it compares what is
+there when the first windows have passed with the end of the day. One crawler is among them, so that a bound bites and
+is counted. It prints what it measured and draws ``bench/results/memory.png``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Final, NamedTuple
+
+import click
+import psutil
+from bench.state import RESULTS, START_MS, Groups, record
+from matplotlib.figure import Figure
+from prometheus_client.registry import CollectorRegistry
+from rich.progress import Progress
+
+from segma.cli.output import err
+from segma.contracts.log import Record
+from segma.flows.bounds import Bound
+from segma.flows.meters import watch_state
+
+HOUR_MS: Final = 3_600_000
+QUARTER_MS: Final = HOUR_MS // 4
+VISITS: Final = 4
+"""A day, each at the same time of its six hours; so everybody has been there after six hours."""
+SETTLED_H: Final = 9
+"""When everybody has been there and the first windows (two hours) have passed since."""
+CRAWLER_EVENTS: Final = 12
+"""A second, while it is there: for ten minutes in every hour."""
+LISTENERS: Final = "\n---\n".join(
+    [
+        *(
+            f"listener: window-{number}\nwithin: {30 * (number + 1)}m\n"
+            f"sequence: [{{action: email_clicked}}, {{action: page_viewed, where: {{category: c{number}}}}},"
+            " {action: product_bought}]\nthen: [{add: {to: x, at: a}}]"
+            for number in range(4)
+        ),
+        *(
+            f"listener: absence-{number}\nsequence:\n"
+            f"  - {{action: product_added, where: {{category: [c{number}, c{number + 4}, c{number + 8}]}}}}\n"
+            f"  - {{not: product_bought, for: {20 * (number + 1)}m}}\nthen: [{{add: {{to: x, at: a}}}}]"
+            for number in range(4)
+        ),
+        "listener: engaged\nwithin: 1h\nsequence: [{action: page_viewed, times: 2}, {action: product_added}]\n"
+        "repeat: {cooldown: 1h}\nthen: [{add: {to: x, at: a}}]",
+        "listener: same\nwithin: 2h\nsequence: [{step: s, action: page_viewed}, {action: product_bought, where:"
+        " {category: {same_as: s.category}}}]\nthen: [{add: {to: x, at: a}}]",
+    ]
+)
+
+
+class Sample(NamedTuple):
+    """At an hour of the simulated day."""
+
+    hour: float
+    resident_mb: float
+    live_mb: float
+    file_mb: float
+
+
+def day(people: int, seed: int) -> Iterator[list[Record]]:
+    """The events of each simulated second, in order."""
+    random, number = Random(seed), 0
+    period_s = 24 * 3_600 // VISITS
+    phases: list[list[int]] = [[] for _ in range(period_s)]
+    for person in range(people):
+        phases[random.randrange(period_s)].append(person)
+    for second in range(24 * 3_600):
+        at_ms = START_MS + second * 1_000
+        found = []
+        for person in phases[second % period_s]:
+            first = random.choice(("email_clicked", "page_viewed", "page_viewed"))
+            last = random.choice(("page_viewed", "product_added", "product_added", "product_bought"))
+            for action, after_ms in ((first, 0), (last, 400)):
+                number += 1
+                found.append(record(number, person, action, at_ms + after_ms))
+        if second % 3_600 < 600:
+            for _ in range(CRAWLER_EVENTS):
+                number += 1
+                found.append(record(number, people, "page_viewed", at_ms + 500))
+        yield found
+
+
+def simulated(groups: Groups, people: int, progress: Progress) -> Iterator[Sample]:
+    """The day; a sample every quarter of an hour. Snapshots every ten simulated seconds."""
+    task = progress.add_task("24 hours", total=24 * 3_600)
+    process = psutil.Process()
+    waiting: list[Record] = []
+    for second, records in enumerate(day(people, 24), 1):
+        waiting += records
+        progress.advance(task)
+        if second % 10:
+            continue
+        now_ms = START_MS + second * 1_000
+        groups.take(waiting, now_ms)
+        groups.pass_time(now_ms)
+        groups.snapshot()
+        waiting = []
+        if second * 1_000 % QUARTER_MS == 0:
+            gc.collect()
+            rss, log = process.memory_info().rss, groups.changelog
+            yield Sample(second / 3_600, rss / 1e6, log.live_bytes / 1e6, log.total_bytes / 1e6)
+
+
+@click.command()
+@click.option("--subscribers", default=200_000, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def main(subscribers: int, as_json: bool) -> None:
+    """Measure the memory over a day."""
+    registry = CollectorRegistry()
+    with tempfile.TemporaryDirectory() as directory, Progress(console=err, transient=True) as progress:
+        groups = Groups(Path(directory), None, LISTENERS)
+        watch_state(groups.changelog, groups.bounds, registry)
+        samples = list(simulated(groups, subscribers, progress))
+        groups.changelog.close()
+    settled = [each for each in samples if each.hour >= SETTLED_H]
+    bit = {bound.value: _metric(registry, bound) for bound in Bound}
+    figures = {
+        "subscribers": subscribers,
+        "resident_mb_settled": round(settled[0].resident_mb, 1),
+        "resident_mb_end": round(settled[-1].resident_mb, 1),
+        "resident_growth": round(settled[-1].resident_mb / settled[0].resident_mb, 3),
+        "live_growth": round(settled[-1].live_mb / settled[0].live_mb, 3),
+        "file_growth": round(settled[-1].file_mb / max(each.file_mb for each in settled[:4]), 3),
+        "bounds": bit,
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "memory.json").write_text(json.dumps(figures, indent=2) + "\n")
+    draw(samples, figures["resident_growth"])
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    click.echo(f"{subscribers:,} subscribers, {VISITS} visits a day each, 24 simulated hours, ten listeners")
+    first, last = settled[0].resident_mb, settled[-1].resident_mb
+    click.echo(f"resident memory  {first:>6,.0f} MB at {SETTLED_H} h, {last:,.0f} MB at the end")
+    click.echo(f"                 {figures['resident_growth']:.3f} times; 1 is flat")
+    click.echo(f"states           {figures['live_growth']:.3f} times; files {figures['file_growth']:.3f} times")
+    click.echo(
+        f"bounds that bit  {', '.join(f'{name} {count:,.0f}' for name, count in bit.items() if count) or 'none'}"
+    )
+    click.echo("drawn in bench/results/memory.png", err=True)
+
+
+def _metric(registry: CollectorRegistry, bound: Bound) -> float:
+    """As the metrics page has it."""
+    return registry.get_sample_value("segma_state_bounds_total", {"bound": bound.value}) or 0.0
+
+
+def draw(samples: list[Sample], growth: object) -> None:
+    """Memory, states and files over the day."""
+    figure = Figure(figsize=(9, 4))
+    axes = figure.subplots()
+    hours = [each.hour for each in samples]
+    axes.plot(hours, [each.resident_mb for each in samples], color="#2a7", label="resident memory")
+    axes.plot(hours, [each.live_mb for each in samples], color="#27a", label="bytes of all states")
+    axes.plot(hours, [each.file_mb for each in samples], color="#a73", label="files of the changelog")
+    axes.axvline(SETTLED_H, color="#888", linewidth=1, label="everybody has been there, first windows have passed")
+    axes.set_xlabel("simulated hours")
+    axes.set_ylabel("MB")
+    axes.set_ylim(bottom=0)
+    axes.set_title(f"resident memory at the end: {growth} times that at {SETTLED_H} h")
+    axes.legend(frameon=False, fontsize=8)
+    figure.tight_layout()
+    figure.savefig(RESULTS / "memory.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()
