@@ -63,8 +63,8 @@ def ours(events: Path, count: int, lateness_ms: int, *, plain: bool) -> Figures:
 
 
 def theirs(place: Path, events: Path, count: int, memory: str) -> Figures:
-    """Flink in its strongest form; one listener warm (the second run in one JVM), more cold, as a job is so short."""
-    repeat = 2 if count == 1 else 1
+    """Flink in its strongest form, warm (the second run in one JVM) where a run is short enough to make two."""
+    repeat = 2 if count <= 10 else 1
     arguments = ["--api", "java", "--prefilter", "--chain", "--parallelism", "2", "--repeat", str(repeat)]
     done = subprocess.run(
         [

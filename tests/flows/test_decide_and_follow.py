@@ -193,3 +193,17 @@ def test_a_click_counts_once_it_is_confirmed_in_its_place() -> None:
     assert kinds(followed) == ["match"]
     assert [ref.event_id for refs in followed.commands[0].evidence.values() for ref in refs] == ["c-1", "e2"]
     assert story.take(on_trial).rows[0].reason == "duplicate"  # type: ignore[union-attr]
+
+
+def test_without_rows_of_events_the_rest_is_told_the_same() -> None:
+    documents = [(f"{number}.yaml", text.encode()) for number, text in enumerate([MOVE])]
+    listeners = parse_listeners(documents, known_actions=VOCABULARY)
+    flow = Following(
+        "w", listeners, lateness_ms=1_000, session_gap_ms=1_000, max_delay_ms=9_000, grace_ms=0, event_rows=False
+    )
+    told = Story(flow)
+    rows = [
+        *told.take(event("e1", "page_viewed", 1_000, category="shoes")).rows,
+        *told.take(event("e2", "product_added", 2_000)).rows,
+    ]
+    assert [type(row).__name__ for row in rows] == ["SessionRow", "MatchRow", "CommandRow", "CommandRow"]
