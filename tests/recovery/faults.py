@@ -17,6 +17,8 @@ from segma.contracts.tokens import Claims
 from segma.contracts.topics import OUTCOMES
 
 Say = Callable[[str], None]
+BUYER_S = 240.0
+"""How long a beacon may be refused because the spool is full: until the broker is back, on a slow machine too."""
 
 
 def walked(world: World) -> list[People]:
@@ -111,7 +113,7 @@ class Buyer(threading.Thread):
 
     def _send(self, action: str, at_ms: int) -> None:
         event = {"event_id": f"{self.name}.{action}", "action": action, "occurred_at_ms": at_ms, "order": at_ms % 10**9}
-        until = time.monotonic() + SILENCE_S
+        until = time.monotonic() + BUYER_S
         while time.monotonic() < until:
             # As the SDK does: the time of sending is that of each try.
             beacon = {
@@ -158,6 +160,6 @@ def kill_broker(
         threading.Event().wait(away_s if number == times else chance.uniform(0.0, 2.0))
         broker.start()
         world.rest()
-        buyer.join(SILENCE_S)
+        buyer.join(BUYER_S)
         people[0].acknowledged += buyer.acknowledged
         say(f"the broker was killed {number + 1} times" if number < times else f"it was away for {away_s:.0f} s")

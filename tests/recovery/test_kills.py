@@ -65,6 +65,7 @@ def test_on_kafka_kills_of_everything_change_no_move_and_double_none(world: Worl
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_broker_killed_and_away_with_a_full_spool_changes_no_move(tmp_path: Path, broker: Broker) -> None:
     with Broker(tmp_path / "broker") as own:
         settings = own.settings(tmp_path).model_copy(update={"kafka_timeout_ms": 2_000})
