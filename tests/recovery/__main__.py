@@ -37,10 +37,10 @@ def main(kills: int, broker_kills: int, away_s: float, spool_bytes: int, seed: i
     chance.shuffle(targets)
     with tempfile.TemporaryDirectory() as directory, Broker(Path(directory) / "broker") as broker:
         interrupted, first = _killed(Path(directory) / "first", broker, targets, chance)
+        click.echo(f"{kills} kills of processes, {interrupted} of work in flight: {first}")
         home = Path(directory) / "second"
         refused, second = _broker_killed(home, broker, broker_kills, away_s, spool_bytes, chance)
-    click.echo(f"{kills} kills of processes, {interrupted} of work in flight: {first}")
-    click.echo(f"{broker_kills} kills of the broker, then away for {away_s:.0f} s, {refused} × 503: {second}")
+        click.echo(f"{broker_kills} kills of the broker, then away for {away_s:.0f} s, {refused} × 503: {second}")
     click.echo(f"as an undisturbed run; seed {seed}, {time.monotonic() - began:.0f} s")
 
 
