@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from segma.contracts.actions import ASKED_FOR, VOCABULARY
-from segma.contracts.captures import Captures, allowed
+from segma.contracts.captures import Captures, Named, allowed
 from segma.contracts.codec import json_reader
+from segma.contracts.log import Log
 from segma.contracts.topics import CAPTURES, fixed_topics
+from segma.contracts.versions import ListenerVersion, ended
 from segma.flows.captured import CaptureNotice
+from segma.flows.deployment import Deployments, Versions
+from segma.flows.follow import Following
 from segma.flows.language.captures import captures_of
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
@@ -83,3 +88,43 @@ def test_what_is_needed_travels_through_the_log_where_it_changes(tmp_path: Path)
     found = [json_reader(Captures)(record.value) for record in records if record.value]
     assert [each for each in found if each.workspace == "shop"][-1] == Captures("shop")
     assert len(found) <= 3
+
+
+def version(text: str, number: int = 1) -> ListenerVersion:
+    whole = f"listener: keyed\nversion: {number}\nsequence: [{text}]\nthen: [{{add: {{to: x, at: mailbox}}}}]\n"
+    return ListenerVersion("shop", "keyed", number, whole, 0, 0)
+
+
+def told(log: Log) -> dict[str, tuple[Named, ...]]:
+    """What the newest record says that the shop's pages need."""
+    values = [record.value for record in log.reader(CAPTURES).poll(100) if record.key == b"shop" and record.value]
+    actions: dict[str, tuple[Named, ...]] = json_reader(Captures)(values[-1]).actions
+    return actions
+
+
+def test_pages_hear_of_a_listener_that_is_applied_and_of_one_that_ends(tmp_path: Path) -> None:
+    log = open_log(Settings(data=tmp_path))
+    log.ensure(fixed_topics(1))
+    versions = Versions(log)
+    following = Following("shop", lateness_ms=1, session_gap_ms=1, max_delay_ms=1, grace_ms=1)
+    refused = [False]
+    notice = CaptureNotice(log)
+
+    def tell(at_work: Mapping[str, Sequence[Listener]]) -> bool:
+        return not refused[0] and notice.tell(at_work)
+
+    deployments = Deployments(versions, {"shop": following}, {"shop": frozenset()}, tell)
+    assert told(log) == {}
+    tab = version("{action: key_pressed, where: {key: Tab}}")
+    Versions(log).write([tab])
+    refused[0] = True
+    deployments.refresh(1_000)
+    assert told(log) == {}
+    # What the log did not take is told again at the next look, though nothing has changed since.
+    refused[0] = False
+    deployments.refresh(2_000)
+    assert told(log) == {"key_pressed": ("Tab",)}
+    Versions(log).write(ended([tab], "shop", "keyed", 3_000))
+    deployments.refresh(4_000)
+    assert told(log) == {}
+    log.close()
