@@ -371,8 +371,11 @@ def test_the_description_names_every_route_and_every_refusal(collector: Collecto
     for path in described["paths"]:
         assert collector.app._router.find(path.replace("{", "x").replace("}", "x")) is not None, path
     codes = {int(code) for item in described["paths"]["/v1/beacons"].values() for code in item["responses"]}
-    door = {Reason.BAD_KEY, Reason.BAD_DESTINATION}
+    hooks = {Reason.UNKNOWN_HOOK, Reason.BAD_SIGNATURE, Reason.REPLAYED, Reason.UNKNOWN_ACTION}
+    door = {Reason.BAD_KEY, Reason.BAD_DESTINATION, *hooks}
     assert codes >= {status for each, status in STATUS.items() if each not in door}
+    told = {int(code) for code in described["paths"]["/v1/hooks/{workspace}/{account}"]["post"]["responses"]}
+    assert told >= {STATUS[each] for each in hooks}
 
 
 def test_the_steps_can_be_read_aloud() -> None:

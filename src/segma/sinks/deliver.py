@@ -10,6 +10,7 @@ Live commands come before back-fill. What arrives while a call is under way goes
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
@@ -179,12 +180,16 @@ class Delivery:
         outcomes: dict[int, Outcome] = {}
         wishes: dict[str, list[tuple[int, Wish]]] = {}
         seen: set[str] = set()
+        asked: Counter[str] = Counter()
+        greedy = ""
         for index, command in commands.items():
             if command.command_id in seen:
                 continue
-            if not self._allows(command):
+            if not self._allows(command, asked[command.listener]):
+                greedy = command.listener
                 break
             seen.add(command.command_id)
+            asked[command.listener] += 1
             wish = self._wish(command, again=items[index].again)
             if isinstance(wish, Trouble):
                 outcomes[index] = self._outcome(command, wish)
@@ -198,16 +203,16 @@ class Delivery:
                 outcomes[index] = twin
         for index in sorted(outcomes):
             self._ledger.add(outcomes[index])
+        if greedy:
+            self._stop(Reason.TOO_MANY_MOVES, f"{greedy}: more than {self._max_moves} moves in an hour")
         return outcomes
 
-    def _allows(self, command: Command) -> bool:
-        """The guard on a listener's moves: past it the account is paused, and says so."""
-        since_ms = self._gate.resumed_at_ms
-        if not self._max_moves or self._ledger.moves(command.listener, self._now_ms(), since_ms) < self._max_moves:
+    def _allows(self, command: Command, asked: int) -> bool:
+        """The guard on a listener's moves in an hour; ``asked``: those of it that are on their way."""
+        if not self._max_moves:
             return True
-        detail = f"{command.listener}: more than {self._max_moves} moves in an hour"
-        self._stop(Reason.TOO_MANY_MOVES, detail)
-        return False
+        done = self._ledger.moves(command.listener, self._now_ms(), self._gate.resumed_at_ms)
+        return done + asked < self._max_moves
 
     def _stop(self, reason: Reason, detail: str) -> None:
         log_line.error("account_stopped", account=self._account, reason=str(reason), detail=detail)

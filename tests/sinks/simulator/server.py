@@ -119,6 +119,8 @@ class Simulator:
         self.refused_for_quota = self.most_in_a_window = 0
         self.most_at_once = 0
         self._at_once = 0
+        self.busy_s = 0.0
+        """Connection-seconds in which a request was being answered."""
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._history: dict[str, list[float]] = {}
@@ -162,6 +164,7 @@ class Simulator:
     def answer(self, asked: Asked, target: str) -> Answer | None:
         """What to send back; None: nothing, ever."""
         with self._lock:
+            started_s = time.monotonic()
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
@@ -171,6 +174,7 @@ class Simulator:
         finally:
             with self._lock:
                 self._at_once -= 1
+                self.busy_s += time.monotonic() - started_s
 
     def _answer(self, asked: Asked, target: str) -> Answer | None:
         if self.validate and self.dialect.described:
