@@ -15,7 +15,7 @@ from segma.flows.packing import packed, plain, unpacked
 
 S = TypeVar("S")
 
-MAX_PENDING: Final = 8_192
+MAX_PENDING: Final = 4_096
 """States of all groups that may wait for the epoch's end to be encoded: past its share a group writes half of its own,
 those touched longest ago, so that the pause at an epoch's end has a bound."""
 MAX_DECODED: Final = 65_536
