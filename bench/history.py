@@ -189,9 +189,9 @@ def grow(clickhouse: ClickHouse, inserted: int, events: int) -> float:
         return float("nan")
     began = time.perf_counter()
     clickhouse.command(
-        "INSERT INTO event_rows SELECT * REPLACE (concat(subscriber, '-', toString(n.number)) AS subscriber, "
-        "concat(event_id, '-', toString(n.number)) AS event_id) "
-        f"FROM event_rows CROSS JOIN numbers({times}) AS n"
+        "INSERT INTO event_rows SELECT e.* REPLACE (concat(e.subscriber, '-', toString(n.number)) AS subscriber, "
+        "concat(e.event_id, '-', toString(n.number)) AS event_id) "
+        f"FROM event_rows AS e CROSS JOIN numbers({times}) AS n"
     )
     return time.perf_counter() - began
 
