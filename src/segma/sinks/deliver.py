@@ -311,7 +311,7 @@ class Delivery:
     def _told(self, group: _Group, answer: Answer, calls: int) -> dict[int, Outcome]:
         """The outcome of each command of a group."""
         doubt = self._ledger.doubt(group.change.subscriber)
-        if isinstance(answer, Done):
+        if isinstance(answer, Done) and self._sink.traits.lists:
             marks = marks_of(group.wishes, before(group.wishes, answer.changed, doubt))
             fields = tuple(mark for mark in answer.changed if mark.startswith("="))
             each: list[Answer] = [Done((*own, *fields), answer.answer) for own in marks]

@@ -1,0 +1,115 @@
+"""The ``webhook`` sink: signed, to allowed hosts alone, the same id at every repetition, no address in the body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+from tests.sinks.beds import brief, now_ms
+from tests.sinks.courier import Courier, command
+from tests.sinks.simulator.server import Answer, Asked, Fault, Quotas, Simulator
+from tests.sinks.simulator.world import World
+
+from segma.contracts.commands import Result, Verb
+from segma.sinks.options import Around
+from segma.sinks.webhook import WebhookOptions, WebhookSink, make
+
+SECRET = "a-signing-secret-of-some-length"
+
+
+class Receiver:
+    """Whoever takes the calls, and looks at the signature as its own library does."""
+
+    name = "receiver"
+    described = leaves_everything = False
+    sends_tags = True
+    quotas: Quotas = MappingProxyType({})
+
+    def __init__(self) -> None:
+        self.taken: list[dict[str, Any]] = []
+        self.ids: list[str] = []
+
+    def bucket(self, asked: Asked) -> str:
+        return "all"
+
+    def admits(self, asked: Asked) -> Answer | None:
+        return None
+
+    def bad_key(self) -> Answer:
+        return Answer(401)
+
+    def throttled(self, wait_s: float) -> Answer:
+        return Answer(429, {}, {"Retry-After": f"{wait_s:.2f}"})
+
+    def leave(self, world: World, address: str, list_name: str) -> None: ...
+
+    def handle(self, asked: Asked, world: World) -> Answer:
+        try:
+            self.taken.append(Webhook(SECRET.encode()).verify(asked.raw, dict(asked.headers)))
+        except WebhookVerificationError:
+            return Answer(401)
+        self.ids.append(asked.headers["webhook-id"])
+        return Answer(204)
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[Receiver, Simulator]]:
+    taker = Receiver()
+    with Simulator(taker) as server:
+        yield taker, server
+
+
+def sink(server: Simulator, data: Path, **options: Any) -> WebhookSink:
+    around = Around("w/mail", data, brief, now_ms, lambda at, field: SECRET)
+    given = {"secret": {"env": "S"}, "hosts": [f"127.0.0.1:{server.port}"], "timeout": "2s", **options}
+    return make(WebhookOptions.model_validate(given), around)
+
+
+def test_moves_are_told_in_order_signed_and_without_an_address(
+    receiver: tuple[Receiver, Simulator], tmp_path: Path
+) -> None:
+    taker, server = receiver
+    courier = Courier(None, tmp_path / "data")  # type: ignore[arg-type]
+    sent = [command("new", "old"), command("newer", "new"), command(verb=Verb.WEBHOOK, url=f"{server.url}/hook")]
+    server.faults = [Fault("done_drop"), Fault("throttle")]
+    courier.send(*sent)
+    courier.deliver(sink(server, tmp_path / "p", url=f"{server.url}/moves"))
+    assert [each.result for each in courier.outcomes()] == [Result.APPLIED] * 3
+    assert list(dict.fromkeys(taker.ids)) == [each.command_id for each in sent]
+    assert taker.ids[0] == taker.ids[1], "the call in doubt came again under its id"
+    assert [each["to_list"] for each in taker.taken[1:3]] == ["new", "newer"]
+    assert "@" not in repr(taker.taken)
+    assert [call.path for call in server.calls][-1] == "/hook"
+    courier.close()
+
+
+def test_a_host_that_is_not_allowed_is_not_called(receiver: tuple[Receiver, Simulator], tmp_path: Path) -> None:
+    _, server = receiver
+    courier = Courier(None, tmp_path / "data")  # type: ignore[arg-type]
+    courier.send(command(verb=Verb.WEBHOOK, url=f"http://localhost:{server.port}/hook"))
+    courier.deliver(sink(server, tmp_path / "p"))
+    assert [(each.result, each.reason) for each in courier.outcomes()] == [(Result.FAILED, "bad_destination")]
+    assert server.calls == []
+    courier.close()
+
+
+def test_an_undo_says_that_it_is_one(receiver: tuple[Receiver, Simulator], tmp_path: Path) -> None:
+    taker, server = receiver
+    courier = Courier(None, tmp_path / "data")  # type: ignore[arg-type]
+    first = command(verb=Verb.WEBHOOK, url=f"{server.url}/hook")
+    courier.send(first, command(verb=Verb.WEBHOOK, url=f"{server.url}/hook", undoes=first.command_id))
+    courier.deliver(sink(server, tmp_path / "p"))
+    assert [each["retracted"] for each in taker.taken] == [False, True]
+    courier.close()
+
+
+def test_a_short_secret_or_no_destination_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="give url, hosts, or both"):
+        WebhookOptions.model_validate({"secret": {"env": "S"}})
+    around = Around("w/mail", tmp_path, brief, now_ms, lambda at, field: "short")
+    with pytest.raises(ValueError, match="24 characters"):
+        make(WebhookOptions.model_validate({"secret": {"env": "S"}, "hosts": ["crm.example"]}), around)
