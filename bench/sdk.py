@@ -87,6 +87,9 @@ class Server(ThreadingHTTPServer):
         self.files = files
         self.url = f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A page that was closed in the middle of an answer is no error here."""
+
 
 class Handler(BaseHTTPRequestHandler):
     """Isolated pages: only they get clocks of 5 microseconds."""
