@@ -1,6 +1,6 @@
 """One subscriber with 1,000,000 events in an hour (a bot): what the others' latency is with it and without.
 
-``python -m bench.bot`` takes an hour of everybody else's events through the logic that runs inside Bytewax (JSON in,
+``./segma bench bot`` takes an hour of everybody else's events through the logic that runs inside Bytewax (JSON in,
 undo log, sessions, a snapshot every second), once without the bot and once with it, in turns. A batch is what comes in
 50 ms; it waits for the one before it, so a batch that takes long delays those behind it. An event's latency is from its
 arrival to the end of its batch. It prints both p99, their ratio, and how large the bot's undo log became.

@@ -1,6 +1,6 @@
 """Requests per second of one collector worker, answer after the log's confirmation, against nginx answering 204.
 
-``python bench/collector.py`` prints requests/s, p50 and p99 of one-event and ten-event beacons, and their ratio to
+``./segma bench collector`` prints requests/s, p50 and p99 of one-event and ten-event beacons, and their ratio to
 nginx in the same run (rounds alternate, so that a slow moment of the machine meets all alike), and draws them.
 """
 

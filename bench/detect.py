@@ -1,6 +1,6 @@
 """How fast one process detects, beside decoding alone in the same run.
 
-``python -m bench.detect`` writes the events of the peers' harness (1,000,000, seeded), and runs ``bench.detector`` over
+``./segma bench detect`` writes the events of the peers' harness (1,000,000, seeded), and runs ``bench.detector`` over
 them in a process of its own for each load, number of listeners and lateness: JSON in, undo log, sessions and recovery
 on, all matches published. Decoding alone is measured between all of them, so that a slow moment meets all alike. The
 compiled machine is used where ``./segma compile`` has made one (``--plain``: the source).

@@ -1,6 +1,6 @@
 """One process that detects: ``follow`` as it is deployed, from a file of records to a file of rows.
 
-``python -m bench.detector EVENTS OUT …`` runs the real source, the real logic and the real sink of ``flows/`` inside
+``./segma bench detector EVENTS OUT …`` runs the real source, the real logic and the real sink of ``flows/`` inside
 Bytewax with a recovery store. Only the log is another: its ``events`` is a file that was written before (what a broker
 would hold), its other topics are appended to a file and synced at the end of each epoch. Prints one JSON line.
 """

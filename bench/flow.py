@@ -1,6 +1,6 @@
 """A million one-event beacons through ``recognise`` and ``follow``, against decoding alone in the same run.
 
-``python bench/flow.py`` writes the beacons into an embedded log, starts the flow (the real process) and takes the time
+``./segma bench flow`` writes the beacons into an embedded log, starts the flow (the real process) and takes the time
 from its first event row to its last; then it reads and decodes the same records and does nothing else.
 """
 

@@ -1,6 +1,6 @@
 """Ten million events in the embedded ClickHouse: how fast in, how big, how fast each named query, how far behind.
 
-``python bench/history.py`` fills a database with the loader's own rows and inserts, lets the engine make the rest of
+``./segma bench history`` fills a database with the loader's own rows and inserts, lets the engine make the rest of
 them from these, asks every named query, and then streams rows through log and loader while an analyst's question takes
 all it can get for 30 s. The limit beside the insert rate is what the engine does by itself.
 """

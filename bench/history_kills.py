@@ -1,6 +1,6 @@
 """Kill -9 of loader and embedded ClickHouse, by turns, while rows stream; then the same log loaded in peace.
 
-``python bench/history_kills.py --kills 50`` prints each kill and ends with 1 where the contents of any view differ.
+``./segma bench history_kills --kills 50`` prints each kill and ends with 1 where the contents of any view differ.
 """
 
 from __future__ import annotations

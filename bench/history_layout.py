@@ -1,6 +1,6 @@
 """Other ways to lay out the table of events, side by side: bytes a row on disk, and the time of three usual questions.
 
-``python bench/history_layout.py`` fills the table as it is, copies the same rows into tables that differ in one thing
+``./segma bench history_layout`` fills the table as it is, copies the same rows into tables that differ in one thing
 each, merges all of them, and prints every figure as a ratio to the table as it is.
 """
 

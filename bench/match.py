@@ -1,6 +1,6 @@
 """How fast ``segma match`` is, and how little that depends on the number of listeners.
 
-``python -m bench.match`` makes a shop's events and listeners (seeded), runs ``segma match`` over them in a process of
+``./segma bench match`` makes a shop's events and listeners (seeded), runs ``segma match`` over them in a process of
 its own, and the machine alone with 1 to 5,000 listeners against decoding alone. It prints what it measured and writes
 ``bench/results/match.json`` and ``match.png``.
 """

@@ -1,6 +1,6 @@
 """24 simulated hours of 200,000 subscribers, ten listeners with windows and absences: the memory must stay flat.
 
-``python -m bench.memory`` lets everybody come by four times a day, at hours of their own, with a few events each time,
+``./segma bench memory`` lets everybody come by four times a day, at hours of their own, with a few events each time,
 through the logic that runs inside Bytewax (JSON in, undo log, sessions, deadlines, snapshots). Every simulated quarter
 of an hour it writes down the resident memory, the states' bytes and the files' size; at the end it compares what is
 there when the first windows have passed with the end of the day. One crawler is among them, so that a bound bites and

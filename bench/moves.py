@@ -1,7 +1,7 @@
 """Moves a second against imitated platforms with their published quotas, as a share of what the quotas allow.
 
-    PYTHONPATH=src:. python -m bench.moves [--seconds 40] [platform …]
-    PYTHONPATH=src:. python -m bench.moves --trouble
+    ./segma bench moves [--seconds 40] [platform …]
+    ./segma bench moves --trouble
 
 Each platform answers in a process of its own after 30 ms. Allowed: as many calls of the scarcest kind as its quota
 lets through in the time that was taken (the burst at the start included). Share: the calls of that kind that were made.

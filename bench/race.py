@@ -1,6 +1,6 @@
 """Two processes of ours against Apache Flink CEP at its best, on the same events, two cores each, in one run.
 
-``python -m bench.race`` copies the peers' harness to ``--built`` (outside the checkout: its virtual environment takes
+``./segma bench race`` copies the peers' harness to ``--built`` (outside the checkout: its virtual environment takes
 850 MB; it stays there for the next time), builds it where it is not built, writes the events in both forms, and runs
 ours and Flink in turn. Both read JSON from a file. Ours publishes every match as a row and keeps undo log, sessions and
 recovery; Flink counts its matches and throws them away, without checkpoints. The matches must be as many.

@@ -1,6 +1,6 @@
 """One flow process against two that share nothing but the log, on a Kafka topic that was filled before.
 
-``PYTHONPATH=src python -m bench.scale`` starts a broker by the project's script, fills ``beacons``, lets one process
+``./segma bench scale`` starts a broker by the project's script, fills ``beacons``, lets one process
 and then two work it off (rounds alternate, so that a slow moment meets both alike), prints events per second
 and their ratio, and draws them. Time is taken from the first row that comes out to the last.
 """

@@ -1,6 +1,6 @@
 """What the browser SDK costs a page, beside the empty page and published SDKs in one run, CPU throttled four times.
 
-``python bench/sdk.py`` prints, less the empty page's: synchronous milliseconds a click (mean of 1,000), the time from a
+``./segma bench sdk`` prints, less the empty page's: synchronous milliseconds a click (mean of 1,000), the time from a
 click to the next frame, long tasks, layouts forced inside handlers, heap after 1,000 events; and draws them. The peers
 come from npm (``bench/sdk_peers``). Rounds alternate, so that a slow moment of the machine meets all alike.
 """

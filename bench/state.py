@@ -1,6 +1,6 @@
 """A million subscribers with state: bytes each, the pause at an epoch's end, the changelog, the time to resume.
 
-``python -m bench.state`` gives every subscriber a click, a view and a product in the basket, so that three runs are
+``./segma bench state`` gives every subscriber a click, a view and a product in the basket, so that three runs are
 open (of ten listeners), through the logic that runs inside Bytewax: JSON in, undo log, sessions, 64 key groups. Then it
 goes on with random subscribers for some epochs, takes the time of each group's snapshot, and starts anew from the
 positions. It prints what it measured and draws ``bench/results/state.png``.

@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "flow": ("segma.cli.flow", "Run one of several flow processes in the foreground."),
     "topics": ("segma.cli.topics", "Make and check the log's topics."),
     "test": ("segma.cli.check", "Run the project's own tests."),
+    "bench": ("segma.cli.bench", "Run one of the project's measurements."),
     "doctor": ("segma.cli.doctor", "Say what this machine has, what runs, and what is wrong."),
     "import": ("segma.cli.people", "Read the people of a list (or a CSV) into the directory."),
     "link": ("segma.cli.people", "Print the link of one person, as it would stand in an email."),
