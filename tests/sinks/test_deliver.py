@@ -138,6 +138,14 @@ def test_a_command_that_comes_again_is_passed_over(account: Account) -> None:
     assert len(account.sink.calls) == 1
 
 
+def test_a_command_that_comes_twice_in_one_round_is_carried_out_once(account: Account) -> None:
+    between = command(2, subscriber="s_ben")
+    account.send(command(1), between, command(1), between)
+    account.deliver()
+    assert [outcome.command_id for outcome in account.outcomes()] == ["c1", "c2"]
+    assert len(account.sink.calls) == 2
+
+
 STORY = (
     command(1),
     command(2, subscriber="s_ben", to_list="new", from_list=""),

@@ -140,13 +140,17 @@ class Delivery:
         apart = not self._sink.traits.lists
         done, open_ = set(range(len(items))) - todo.keys(), True
         for wave in waves(list(todo.items()), most=self._most, apart=apart):
-            outcomes = self._wave({index: todo[index] for index in wave}, items) if open_ else {}
+            # NOTE: asked again, because a flow that was killed says a command twice, and both may be in one round.
+            known = {index for index in wave if self._passes_over(todo[index], again=items[index].again)}
+            fresh = {index: todo[index] for index in wave if index not in known}
+            done |= known
+            outcomes = self._wave(fresh, items) if open_ and fresh else {}
             for index, outcome in outcomes.items():
                 if outcome.result is Result.FAILED:
                     letters[index] = self._letter(records[index], reason_of(outcome.reason), outcome.answer)
             self._publish(list(outcomes.values()), [letters[index] for index in sorted(letters) if index in outcomes])
             done |= outcomes.keys()
-            open_ = open_ and len(outcomes) == len(wave)
+            open_ = open_ and len(outcomes) == len(fresh)
         first = next((index for index in range(len(items)) if index not in done), len(items))
         self._publish([], [letters[index] for index in letters if index < first and index not in todo])
         return self._commit(consumer, records, first)
@@ -170,10 +174,12 @@ class Delivery:
         except BadRecord as error:
             letters[index] = self._letter(record, error.reason, error.detail)
             return _Item(record, None, again)
+        return _Item(record, None if self._passes_over(command, again=again) else command, again)
+
+    def _passes_over(self, command: Command, *, again: bool) -> bool:
+        """Whether it has its outcome; one that failed is tried again where it is asked for again."""
         known = self._ledger.knows(command.command_id)
-        if known and not (again and self._ledger.failed(command.command_id)):
-            return _Item(record, None, again)
-        return _Item(record, command, again)
+        return known and not (again and self._ledger.failed(command.command_id))
 
     def _wave(self, commands: Mapping[int, Command], items: Sequence[_Item]) -> dict[int, Outcome]:
         """The outcomes of these commands; those that have none yet are absent."""
