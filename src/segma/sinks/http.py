@@ -1,4 +1,4 @@
-"""The one way of the sinks over HTTP: paced, bounded, judged. (Why not the vendors' clients: docs/adr/0004.)
+"""The one way of the sinks over HTTP: paced, bounded, judged. (Why not the vendors' clients: docs/adr/0007.)
 
 What every call has, whatever the platform: a time-out to connect, one between bytes, one for the whole answer; at most
 :data:`MAX_BYTES` of answer, read in pieces, so that neither 50 MB nor an endless answer fills the memory; no redirect
