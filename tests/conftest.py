@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,16 @@ BROWSER = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 
+DESCRIPTORS = 8_192
+"""One process makes and breaks hundreds of logs and state stores; many shells allow 1,024 descriptors."""
+
+
 def pytest_configure() -> None:
-    """Let the processes that tests start find the source, as pytest itself does by its settings."""
+    """Let the processes that tests start find the source, as pytest itself does; take the descriptors that we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     before = os.environ.get("PYTHONPATH", "")
     if str(SOURCE) not in before.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCE), before] if before else [str(SOURCE)])
