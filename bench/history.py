@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -46,6 +46,7 @@ RESULTS = ROOT / "bench" / "results"
 START = 1_790_000_000_000
 SPAN_MS = 30 * 86_400_000
 BATCH = 20_000
+CATCH_UP_S, CAUGHT_UP_S = 120.0, 2.0
 ACTIONS = ("page_viewed",) * 6 + ("product_added", "product_bought", "email_clicked", "button_clicked")
 SIZE = "SELECT sum(bytes_on_disk), sum(rows) FROM system.parts WHERE active AND database = currentDatabase()"
 PARAMETERS = {"list": "hot", "person": "s_4", "listener": "keen", "action": "product_bought", "since": "2026-09-21"}
@@ -250,13 +251,17 @@ class Lag:
             self.samples.append((time.perf_counter() - began, time.time() - newest / 1_000))
         clickhouse.close()
 
-    def measure(self, quiet_s: float, busy_s: float) -> tuple[float, float]:
-        """Quiet, then with an analyst's question, then quiet again: from when until when it ran."""
+    def measure(self, quiet_s: float, busy_s: float) -> tuple[float, float, float]:
+        """Quiet, then with an analyst's question, then quiet: since when it kept up, and when the question ran."""
         loader = subprocess.Popen([sys.executable, "-m", "segma.analytics", "loader"], env=self._embedded.environment())
         began = time.perf_counter()
         threads = [threading.Thread(target=self.write), threading.Thread(target=self.sample, args=(began,))]
         for thread in threads:
             thread.start()
+        # The loader has to come up first, and to take what had gathered by then.
+        while time.perf_counter() - began < CATCH_UP_S and not (self.samples and self.samples[-1][1] < CAUGHT_UP_S):
+            time.sleep(0.25)
+        caught_up = time.perf_counter() - began
         time.sleep(quiet_s)
         asked = time.perf_counter() - began
         analyst = ClickHouse(self._embedded.url, "analyst", self._embedded.passwords["analyst"], "segma")
@@ -276,14 +281,14 @@ class Lag:
         loader.terminate()
         loader.wait(60)
         analyst.close()
-        return asked, answered
+        return caught_up, asked, answered
 
 
 def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(int(len(values) * share), len(values) - 1)] if values else float("nan")
 
 
-def draw(found: dict[str, Any], lag: Lag, busy: tuple[float, float]) -> Path:
+def draw(found: dict[str, Any], lag: Lag, busy: Sequence[float]) -> Path:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
     times = dict(sorted(found["queries_s"].items(), key=lambda each: each[1]))
     left.barh(list(times), list(times.values()), color="#3b6ea8")
@@ -332,12 +337,12 @@ def main(events: int, inserted: int, people: int, rate: int, busy_s: float) -> N
                 "queries_s": query_times(clickhouse),
             }
             lag = Lag(embedded, log, rate)
-            busy = lag.measure(8.0, busy_s)
+            caught_up, *busy = lag.measure(8.0, busy_s)
         finally:
             clickhouse.close()
             embedded.stop()
             log.close()
-    quiet = [age for at, age in lag.samples if 3 < at < busy[0]]
+    quiet = [age for at, age in lag.samples if caught_up <= at < busy[0]]
     loaded = [age for at, age in lag.samples if busy[0] <= at <= busy[1]]
     for title, ages in (("quiet", quiet), ("while an analyst asks", loaded)):
         found[f"lag_s {title}"] = {"p50": percentile(ages, 0.5), "p99": percentile(ages, 0.99), "samples": len(ages)}
