@@ -144,9 +144,9 @@ def ways(log: Log, wanted: int, from_ms: int) -> list[tuple[int, int, int, int]]
 def await_moves(log: Log, wanted: int, patience_s: float) -> None:
     """Wait until so many commands are in the log."""
     until = time.perf_counter() + patience_s
-    while sum(log.end(moves_topic("demo", "mailbox")).values()) < wanted:
+    while (there := sum(log.end(moves_topic("demo", "mailbox")).values())) < wanted:
         if time.perf_counter() > until:
-            raise RuntimeError("the flow did not keep up")
+            raise RuntimeError(f"the flow did not keep up: {there:,} of {wanted:,} moves")
         time.sleep(0.2)
 
 
