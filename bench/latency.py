@@ -38,6 +38,8 @@ from segma.transport import open_log
 from segma.transport.config import environment_of
 
 CONNECTIONS = 32
+STEPS = 5
+"""Events of a visit; the last completes the sequence."""
 ORIGIN = "https://shop.example"
 HOPS: Final = ("received → beacons", "beacons → events", "events → moves", "received → moves")
 WARM_S = 5.0
@@ -66,11 +68,17 @@ def write_installation(home: Path) -> None:
 
 
 def request(port: int, number: int) -> bytes:
-    """A server-side event: every fifth of somebody is a product in the basket, the others are views."""
-    action = "product_added" if number % 5 == 4 else "page_viewed"
+    """A server-side event: every fifth of somebody is a product in the basket, the others are views.
+
+    All of one person come over one connection, one after the other, as they would from a shop.
+    """
+    turn, connection = divmod(number, CONNECTIONS)
+    visit, step = divmod(turn, STEPS)
+    action = "product_added" if step == STEPS - 1 else "page_viewed"
+    subscriber = (visit * CONNECTIONS + connection) % 20_000
     now_ms = time.time_ns() // 1_000_000
     event = {"event_id": f"e{number}", "action": action, "occurred_at_ms": now_ms, "order": number}
-    sent = {"subscriber": f"s_{(number // 5) % 20_000}", "sent_at_ms": now_ms, "events": [event]}
+    sent = {"subscriber": f"s_{subscriber}", "sent_at_ms": now_ms, "events": [event]}
     body = json.dumps({"site": "shop-key", **sent}, separators=(",", ":")).encode()
     head = (
         f"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {'s' * 40}\r\n"
@@ -182,7 +190,8 @@ def draw(hops: dict[str, list[int]], per_s: float) -> Path:
 @click.option("--json", "as_json", is_flag=True)
 def main(per_s: float, seconds: float, epoch_ms: int, as_json: bool) -> None:
     """Measure from the collector's door to the list move."""
-    count, port = int(per_s * (seconds + WARM_S)) // 5 * 5, free_port()
+    whole = STEPS * CONNECTIONS
+    count, port = int(per_s * (seconds + WARM_S)) // whole * whole, free_port()
     with tempfile.TemporaryDirectory() as directory, Broker(Path(directory) / "broker") as broker:
         home = Path(directory) / "home"
         home.mkdir()
@@ -205,8 +214,8 @@ def main(per_s: float, seconds: float, epoch_ms: int, as_json: bool) -> None:
             took = answers.get(timeout=seconds * 4 + 60)
             sender.join()
             log = open_log(settings)
-            await_moves(log, count // 5, patience_s=60)
-            found = ways(log, int(count // 5 * seconds / (seconds + WARM_S) * 0.9), began_ms + int(WARM_S * 1_000))
+            await_moves(log, count // STEPS, patience_s=60)
+            found = ways(log, int(count // STEPS * seconds / (seconds + WARM_S) * 0.9), began_ms + int(WARM_S * 1_000))
             log.close()
     hops = {name: [way[place] for way in found] for place, name in enumerate(HOPS)}
     figures = {
