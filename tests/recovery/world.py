@@ -28,7 +28,7 @@ from segma.contracts.events import Event
 from segma.contracts.log import Log, Record
 from segma.contracts.rows import EventRow, Row
 from segma.contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
-from segma.contracts.topics import OUTCOMES, ROWS
+from segma.contracts.topics import OUTCOMES, ROWS, moves_topic
 from segma.flows.decide import Moment, Past, decide
 from segma.flows.language.files import load_listeners
 from segma.flows.matcher import Machine, Match
@@ -240,8 +240,14 @@ class World:
         while wanted - {outcome.command_id for outcome in found}:
             records = reader.poll(10_000, timeout_s=SILENCE_S)
             if not records:
-                missing = len(wanted - {outcome.command_id for outcome in found})
-                raise AssertionError(f"{missing} of {len(wanted)} commands have no outcome\n{self.said('flow')}")
+                missing = wanted - {outcome.command_id for outcome in found}
+                unread = {outcome.command_id for outcome in self.outcomes()} & missing
+                raise AssertionError(
+                    f"{len(missing)} of {len(wanted)} commands have no outcome, {len(unread)} of them only not read; "
+                    f"{self.count(moves_topic('demo', 'mailbox'))} commands in the log, "
+                    f"{len(found)} outcomes, {self.followed_events()} events followed\n"
+                    + "\n".join(f"{name}: {self.said(name)}" for name in self.processes)
+                )
             found += [_read_outcome(record.value) for record in records if record.value]
         reader.close()
         return found
