@@ -45,6 +45,7 @@ class Client:
     """Asks an application without a server between."""
 
     app: ASGIApp
+    host: bytes = b"127.0.0.1:8401"
 
     def get(self, path: str) -> Answer:
         sent: list[Message] = []
@@ -56,7 +57,14 @@ class Client:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "headers": [(b"host", self.host)],
+            "query_string": b"",
+            "root_path": "",
+        }
         asyncio.run(self.app(scope, receive, send))  # type: ignore[arg-type]
         headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         return Answer(sent[0]["status"], headers, b"".join(part.get("body", b"") for part in sent[1:]).decode())
@@ -96,6 +104,15 @@ def test_every_page_answers_under_a_strict_policy(filled: Watch, path: str) -> N
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/inbox", "/live/lists"])
+def test_a_foreign_name_of_this_machine_opens_nothing(filled: Watch, path: str) -> None:
+    asked = client(filled)
+    asked.host = b"evil.example:8401"
+    answer = asked.get(path)
+    assert answer.status_code == 400
+    assert "ada" not in answer.text
 
 
 def test_a_name_with_markup_is_text_in_the_inbox(filled: Watch) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from segma.analytics.config import AnalyticsSettings
 from segma.collector.config import CollectorSettings
+from segma.console.config import ConsoleSettings
 from segma.flows.config import FlowSettings
 from segma.sinks.config import SinkSettings
 
@@ -20,14 +22,17 @@ COMPOSE = yaml.safe_load((INFRA / "compose.yaml").read_text(encoding="utf-8"))
 def test_every_service_runs_a_module_of_ours_with_settings_that_exist() -> None:
     known = {
         f"SEGMA_{name.upper()}"
-        for kind in (CollectorSettings, FlowSettings, SinkSettings)
+        for kind in (CollectorSettings, FlowSettings, SinkSettings, AnalyticsSettings, ConsoleSettings)
         for name in kind.model_fields
     }
     ours = {name: service for name, service in COMPOSE["services"].items() if "command" in service}
-    assert set(ours) >= {"collector", "flow-0", "flow-1", "deliver-mailbox"}
+    assert set(ours) >= {"collector", "flow-0", "flow-1", "deliver-mailbox", "loader", "console"}
     for service in ours.values():
         assert importlib.util.find_spec(service["command"][2]) is not None
         assert set(service["environment"]) <= known
+        mounted = {volume.partition(":")[0] for volume in service["volumes"]} - {"./home"}
+        assert mounted <= set(COMPOSE["volumes"])
+        assert set(service.get("secrets", ())) <= set(COMPOSE["secrets"])
     indexes = [service["environment"]["SEGMA_FLOW_INDEX"] for name, service in ours.items() if name.startswith("flow-")]
     assert indexes == [str(number) for number in range(len(indexes))]
 

@@ -31,10 +31,10 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(apps: list[tuple[ASGIApp, int]]) -> None:
+async def serve(apps: list[tuple[ASGIApp, int]], host: str) -> None:
     """Serve until SIGTERM or SIGINT; open streams get a second to end."""
     servers = [
-        Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1))
+        Server(uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=1))
         for app, port in apps
     ]
 
@@ -75,7 +75,7 @@ def main() -> None:
         shop = shop_app(collector=settings.collector_url, site=first_site_key(installation), watch=watch)
         apps.append((shop, shop_port))
     try:
-        asyncio.run(serve(apps))
+        asyncio.run(serve(apps, settings.console_host))
     finally:
         watch.stop()
         log.close()

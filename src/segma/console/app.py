@@ -11,6 +11,7 @@ from typing import Any, Final
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Mount, Route
@@ -27,6 +28,8 @@ POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+HOSTS: Final = ("127.0.0.1", "localhost")
+"""Under these names alone: a foreign name that its owner lets point at this machine opens nothing (DNS rebinding)."""
 PAUSE_S: Final = 0.02
 """Changes within this time go out together; far below what an eye notices."""
 
@@ -102,7 +105,10 @@ def console_app(watch: Watch, addresses: Addresses, token_of: Callable[[Director
             Route("/health", health),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(Headers, policy=POLICY)],
+        middleware=[
+            Middleware(Headers, policy=POLICY),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False),
+        ],
     )
 
 

@@ -8,6 +8,8 @@ from segma.transport.config import Settings
 class ConsoleSettings(Settings):
     """Where the console listens, and which addresses its pages link to."""
 
+    console_host: str = "127.0.0.1"
+    """The address it listens on; another than loopback only in a container, or behind a proxy that asks who comes."""
     console_port: int = 8401
     console_shop_port: int | None = None
     """The demo's shop; absent: no shop."""
