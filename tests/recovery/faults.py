@@ -93,13 +93,13 @@ def kill_at_random(
 class Buyer(threading.Thread):
     """Somebody who fills a basket and buys it at once, with an outage between the two: no absence, whatever comes when.
 
-    They are nobody's: a command for them would be one too many.
+    Without a ``subscriber`` they are nobody's: a command for them would be one too many.
     """
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, subscriber: str = "") -> None:
         super().__init__(daemon=True)
         self.world, self.name = world, name
-        self.token = world.keyring.seal(Claims("demo", f"s_{name}", int(time.time())))
+        self.token = world.keyring.seal(Claims("demo", subscriber or f"s_{name}", int(time.time())))
         self.acknowledged: list[str] = []
 
     def fill(self) -> None:

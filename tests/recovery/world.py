@@ -40,7 +40,7 @@ SECRET = b"recovery-secret-of-forty-bytes-or-more-00"
 TOKEN_SECRET = bytes(range(64))
 ORIGIN = "http://shop.test"
 PEOPLE = 24
-SILENCE_S = 60.0
+SILENCE_S = 120.0
 """How long nothing may change before a run is given up."""
 
 LISTENERS = {
