@@ -38,6 +38,7 @@ from segma.transport import open_log
 from segma.transport.config import environment_of
 
 CONNECTIONS = 32
+SLICES = 8
 STEPS = 5
 """Events of a visit; the last completes the sequence."""
 ORIGIN = "https://shop.example"
@@ -124,7 +125,7 @@ def running(home: Path, environment: dict[str, str], port: int) -> Iterator[None
 
 
 def ways(log: Log, wanted: int, from_ms: int) -> list[tuple[int, int, int, int]]:
-    """The milliseconds of each hop, of every command whose event was received from then on."""
+    """The milliseconds of each hop, of every command whose event was received from then on, in the order of the log."""
     events: dict[str, tuple[Event, int]] = {}
     reader = log.reader(EVENTS)
     while records := reader.poll(10_000):
@@ -161,6 +162,12 @@ def await_moves(log: Log, wanted: int, patience_s: float) -> None:
 def share(values: list[int], part: float) -> int:
     """The value below which that part lies."""
     return sorted(values)[min(int(len(values) * part), len(values) - 1)]
+
+
+def in_turn(values: list[int]) -> list[int]:
+    """The median of each of some slices, in the order of time: what gets slower while it runs shows here."""
+    size = max(len(values) // SLICES, 1)
+    return [share(values[start : start + size], 0.5) for start in range(0, len(values) - size + 1, size)]
 
 
 def draw(hops: dict[str, list[int]], per_s: float) -> Path:
@@ -224,11 +231,15 @@ def main(per_s: float, seconds: float, epoch_ms: int, as_json: bool) -> None:
     }
     path = draw(hops, count / took)
     if as_json:
-        click.echo(json.dumps({"events_per_s": round(count / took), "moves": len(found), **figures}))
+        medians = in_turn(hops[HOPS[-1]])
+        click.echo(
+            json.dumps({"events_per_s": round(count / took), "moves": len(found), "p50_in_turn_ms": medians, **figures})
+        )
         return
     click.echo(f"{count / took:,.0f} events/s sent, {len(found):,} moves")
     for name, each in figures.items():
         click.echo(f"{name:<20} p50 {each['p50_ms']:>5} ms   p99 {each['p99_ms']:>5} ms   max {each['max_ms']:>5} ms")
+    click.echo(f"p50 in turn, ms     {' '.join(f'{each:>4}' for each in in_turn(hops[HOPS[-1]]))}")
     err.print(f"drawn in {path.relative_to(ROOT)}", markup=False)
 
 

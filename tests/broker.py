@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -28,7 +29,9 @@ class Broker:
 
     def __init__(self, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self.home, self.port = home, free_port((0, 1))
+        self.home, self.port = home, free_port((0, 1, 2))
+        self.properties = ""
+        """More lines for ``server.properties``, from the next start on."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -42,9 +45,12 @@ class Broker:
 
     def launch(self) -> None:
         """Start it without waiting."""
+        more = self.home / "more.properties"
+        more.write_text(self.properties)
         with (self.home / "broker.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [str(SCRIPT), "run", str(self.home), str(self.port)],
+                env={**os.environ, "SEGMA_KAFKA_PROPERTIES": str(more)},
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -55,13 +61,15 @@ class Broker:
         try:
             AdminClient({"bootstrap.servers": self.servers, "log_level": 0}).list_topics(timeout=START_S)
         except Exception as error:
+            self.kill()
             said = (self.home / "broker.log").read_text()[-3_000:]
             raise AssertionError(f"the broker did not start: {error}\n{said}") from error
 
     def kill(self) -> None:
         """As a power cut would."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
 

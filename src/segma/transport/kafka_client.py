@@ -21,6 +21,8 @@ _UNKNOWN: Final = {
     KafkaError.TOPIC_EXCEPTION,
 }
 _GONE: Final = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
+REFUSALS: Final = {KafkaError._AUTHENTICATION, KafkaError._SSL}
+"""What a broker says to a client that may not in; librdkafka goes on trying and tells its callback alone."""
 log_line = structlog.get_logger("transport")
 
 
@@ -39,7 +41,7 @@ def base_config(settings: Settings) -> dict[str, Any]:
         "topic.metadata.refresh.interval.ms": 30_000,
         # NOTE: librdkafka would print a line for every failed connection; what matters comes by the callback.
         "log_level": 2,
-        "error_cb": _note,
+        "error_cb": note,
     }
     if settings.kafka_security.startswith("sasl"):
         config["sasl.mechanism"] = settings.kafka_sasl_mechanism
@@ -108,7 +110,8 @@ def _password(path: Path | None) -> str:
     return password
 
 
-def _note(error: KafkaError) -> None:
+def note(error: KafkaError) -> None:
+    """Log what librdkafka says of its connections."""
     if error.code() in {KafkaError._TRANSPORT, KafkaError._RESOLVE}:
         return  # one connection of many; that all are down is told as well
     log_line.warning("kafka", error=error.name(), detail=error.str(), fatal=error.fatal())

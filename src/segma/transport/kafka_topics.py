@@ -21,7 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from segma.contracts.errors import LogError, LogUnavailable, UnknownTopic
 from segma.contracts.topics import Topic
 from segma.transport.config import Settings
-from segma.transport.kafka_client import MAX_RECORD_BYTES, base_config, mapped
+from segma.transport.kafka_client import MAX_RECORD_BYTES, REFUSALS, base_config, mapped, note
 
 REQUEST_S: Final = 10.0
 BOOT_S: Final = 60.0
@@ -37,7 +37,9 @@ class KafkaTopics:
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._prefix = settings, settings.kafka_prefix
-        self._admin = AdminClient(base_config(settings))
+        self._refusal = ""
+        """Why the brokers last shut their door on us."""
+        self._admin = AdminClient(base_config(settings) | {"error_cb": self._hear})
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -140,12 +142,20 @@ class KafkaTopics:
             pause.wait(0.05)
         raise LogUnavailable(f"{', '.join(sorted(names))} made, but not known to the brokers yet")
 
+    def _hear(self, error: KafkaError) -> None:
+        note(error)
+        if error.code() in REFUSALS:
+            self._refusal = error.str()
+
     def _partitions(self, timeout_s: float = REQUEST_S) -> dict[str, int]:
         """Topic → partitions, of those under the prefix whose every partition has a leader."""
         try:
             metadata = self._admin.list_topics(timeout=timeout_s)
         except KafkaException as exception:
-            raise mapped(exception.args[0], f"Kafka at {self._settings.kafka_servers}") from None
+            what = f"Kafka at {self._settings.kafka_servers}"
+            if self._refusal:
+                raise LogUnavailable(f"{what}: {self._refusal}") from None
+            raise mapped(exception.args[0], what) from None
         found = {
             full.removeprefix(self._prefix): len(topic.partitions)
             for full, topic in metadata.topics.items()
