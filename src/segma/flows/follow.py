@@ -15,7 +15,7 @@ from segma.flows.bounds import Bound, Bounds
 from segma.flows.decide import Moment, Past, decide
 from segma.flows.evidence import Evidence, is_late_verdict, noted, revoked
 from segma.flows.generations import Deployed, Generation, Generations
-from segma.flows.language.model import Listener, Not
+from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match, Version
 from segma.flows.matches import from_stored, to_stored
 from segma.flows.people import StoredPerson, read_person
@@ -97,6 +97,14 @@ class Following:
     def listeners_at(self, log_time_ms: int) -> list[Listener]:
         """Their listeners."""
         return [self._generations.listeners[version] for version in self.at_work(log_time_ms)]
+
+    def listener(self, version: Version) -> Listener | None:
+        """The listener of a version that there is or was."""
+        return self._generations.listeners.get(version)
+
+    def changes_after(self, log_time_ms: int) -> int | None:
+        """The next log time known at which other versions are at work."""
+        return self._generations.changes_after(log_time_ms)
 
     def _follower(self, machine: Machine) -> Follower:
         return Follower(
@@ -192,11 +200,10 @@ class Following:
         return person
 
     def in_flight(self, data: bytes, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
-        """Of somebody's bytes each run, as :meth:`Machine.in_flight` says, whose window has not passed."""
+        """Of somebody's bytes each run whose window has not passed: listener, awaited element, when it was opened."""
         person = self.decode(data)
-        for listener, waits, opened_ms in person.generation.follower.in_flight(person.timeline):
-            last = waits == len(listener.sequence) and isinstance(listener.sequence[-1], Not)
-            if last or listener.within_ms is None or now_ms < opened_ms + listener.within_ms:
+        for listener, waits, opened_ms, over_ms in person.generation.follower.in_flight(person.timeline.advanced):
+            if over_ms is None or now_ms < over_ms:
                 yield listener, waits, opened_ms
 
     def _forgotten_ms(self, person: Person) -> int:

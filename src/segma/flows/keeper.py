@@ -64,6 +64,18 @@ class Keeper(Generic[S]):
             state = self._live[key] = self._new(key) if saved is None else self._decode(key, unpacked(saved))
         return state
 
+    def peek(self, key: str) -> S:
+        """The state of a key, to be looked at and not changed; nothing is kept decoded for it."""
+        state = self._live.get(key)
+        if state is not None:
+            return state
+        saved = None if key in self._touched else self._saved.get(key)
+        return self._new(key) if saved is None else self._decode(key, unpacked(saved))
+
+    def next_due_ms(self) -> int | None:
+        """A log time before which :meth:`due` finds nothing."""
+        return self._heap[0][0] if self._heap else None
+
     def put(self, key: str, state: S) -> None:
         """The state of a key is this now."""
         self.put_due(key, state, self._due_ms(key, state))

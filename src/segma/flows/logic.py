@@ -21,8 +21,9 @@ from segma.contracts.topics import BEACONS, DEAD_LETTERS, EVENTS, ROWS, moves_to
 from segma.flows.bounds import Bound, Bounds
 from segma.flows.changelog import Changelog, Position
 from segma.flows.follow import Followed, Following, Person
-from segma.flows.keeper import MAX_ANONYMOUS, Fleeting, Keeper
+from segma.flows.keeper import MAX_ANONYMOUS, MAX_PENDING, Fleeting, Keeper
 from segma.flows.recognise import Device, Rules, recognise, released
+from segma.flows.waits import Counted, Waits
 
 DEVICES: Final = "devices-"
 PEOPLE: Final = "people-"
@@ -39,12 +40,15 @@ Item = tuple[str, Any]
 
 
 class Snapshot(Value, frozen=True):
-    """What Bytewax keeps of a group, as MessagePack. ``passed_on_ms``: what ``recognise`` last said of the log time."""
+    """What Bytewax keeps of a group, as MessagePack. ``passed_on_ms``: what ``recognise`` last said of the log time;
+    ``counted``: what ``follow`` last said of the runs.
+    """
 
     SCHEMA: ClassVar[int] = 1
 
     position: Position
     passed_on_ms: int = 0
+    counted: Counted = Counted()
     schema: int = written(1)
 
 
@@ -52,10 +56,14 @@ _read_snapshot: Final[Callable[[bytes], Snapshot]] = msgpack_reader(Snapshot)
 
 
 class FollowBatch(NamedTuple):
-    """What ``follow``'s source hands to a group: records with the log time at each, and the log time after them."""
+    """What ``follow``'s source hands to a group: records with the log time at each, and the log time after them.
+
+    ``place``: the partition, and the group's number in it.
+    """
 
     records: tuple[tuple[Record, int], ...]
     log_time_ms: int
+    place: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +183,8 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
             kind=PEOPLE,
         )
         self._changelog = changelog
+        counted = Counted() if snapshot is None else snapshot.counted
+        self._waits = Waits(shared.following, self._people, counted, lambda: changelog.share(MAX_PENDING))
         self._nobodys = Fleeting(key for key in self._people.known() if is_anonymous(key.partition("/")[2]))
 
     def _of(self, key: str) -> Following:
@@ -186,19 +196,36 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
         for batch in values:
             self._shared.refresh(batch.log_time_ms)
             for record, log_time_ms in batch.records:
+                self._count(log_time_ms, batch.place, out)
                 self._take(record, log_time_ms, out)
-            # NOTE: of a workspace that was taken out of the installation nobody is moved.
-            for key in self._people.due(batch.log_time_ms, lambda key: key.partition("/")[0] in self._shared.following):
-                person = self._people.get(key)
-                following = self._of(key)
-                followed = following.pass_time(person, batch.log_time_ms)
-                self._keep(key, person, following, batch.log_time_ms)
-                self._say(key, followed, out)
+            self._count(batch.log_time_ms, batch.place, out)
+            self._fire(batch.log_time_ms, out)
+            self._waits.count_some()
         return out, False
+
+    def _fire(self, log_time_ms: int, out: list[Outgoing]) -> None:
+        """What is due at a log time."""
+        # NOTE: of a workspace that was taken out of the installation nobody is moved.
+        for key in self._people.due(log_time_ms, lambda key: key.partition("/")[0] in self._shared.following):
+            person = self._people.get(key)
+            following = self._of(key)
+            self._waits.note(key, person, log_time_ms)
+            followed = following.pass_time(person, log_time_ms)
+            self._keep(key, person, following, log_time_ms)
+            self._say(key, followed, out)
+
+    def _count(self, log_time_ms: int, place: tuple[int, int], out: list[Outgoing]) -> None:
+        """Say how many runs waited at each whole minute before a log time."""
+        while (at_ms := self._waits.next_ms(log_time_ms)) is not None:
+            self._fire(at_ms, out)
+            for row in self._waits.rows(at_ms, place):
+                key = f"{row.workspace}/{row.partition}-{row.group}".encode()
+                out.append(Outgoing(ROWS, key, to_json(row)))
 
     def _keep(self, key: str, person: Person, following: Following, log_time_ms: int) -> None:
         """Keep somebody for as long as anything of them counts; of those that are nobody only so many."""
         if following.is_forgotten(person, log_time_ms):
+            self._waits.leave(key)
             self._people.let_go(key)
             self._nobodys.forget(key)
             return
@@ -206,6 +233,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
         if is_anonymous(key.partition("/")[2]):
             self._nobodys.use(key)
             for gone in self._nobodys.over(self._changelog.share(MAX_ANONYMOUS)):
+                self._waits.leave(gone)
                 self._people.let_go(gone)
                 self._shared.bounds.bit(Bound.ANONYMOUS)
 
@@ -218,6 +246,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
                 raise BadRecord(Reason.UNDECODABLE, f"no workspace {event.workspace!r}")
             key = f"{event.workspace}/{event.subscriber}"
             person = self._people.get(key)
+            self._waits.note(key, person, event.log_time_ms)
             followed = following.take(person, event, log_time_ms, source)
         except BadRecord as error:
             out.append(dead_letter(record, error.reason, error.detail))
@@ -249,7 +278,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
 
     def snapshot(self) -> bytes:
         """Where its states are found again: on the disk when this returns."""
-        return to_msgpack(Snapshot(self._people.snapshot()))
+        return to_msgpack(Snapshot(self._people.snapshot(), counted=self._waits.snapshot()))
 
 
 def event_record(event: Event) -> Outgoing:

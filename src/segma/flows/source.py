@@ -158,12 +158,13 @@ class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch
                 continue
             found.setdefault(group_of(record.key, self._partitions, self._groups), []).append((record, self._now_ms))
         now_ms = self._now_ms
-        items = {group: FollowBatch(tuple(records), now_ms) for group, records in found.items()}
+        part = self._partition
+        items = {group: FollowBatch(tuple(records), now_ms, (part, group)) for group, records in found.items()}
         if now_ms - self._spread_ms >= SPREAD_MS:
             self._spread_ms = now_ms
             for group in range(self._groups):
-                items.setdefault(group, FollowBatch((), now_ms))
-        return [(f"{self._partition}-{group}", batch) for group, batch in items.items()]
+                items.setdefault(group, FollowBatch((), now_ms, (part, group)))
+        return [(f"{part}-{group}", batch) for group, batch in items.items()]
 
     def _hear(self, record: Record) -> None:
         """Take in what ``recognise`` says of the time."""
