@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,31 +47,28 @@ _outcome = json_reader(Outcome)
 
 
 class Model:
-    """The commands one by one, as SEMANTICS 8 says: memberships, what each command changed, who touched what last."""
+    """The commands one by one (SEMANTICS 8): of each list the newest that was not taken back counts, else the start."""
 
-    def __init__(self, left: set[str]) -> None:
-        self.inside: dict[str, set[str]] = {}
+    def __init__(self, people: Sequence[str], left: set[str]) -> None:
+        self.inside = {person: {LISTS[0]} for person in people}
         self.changed: dict[str, dict[str, bool]] = {}
-        self.last: dict[tuple[str, str], str] = {}
         self._left = left
+        self._standing: dict[str, list[Command]] = {}
 
     def carry_out(self, wanted: Command) -> None:
         person = wanted.subscriber
-        lists = self.inside.setdefault(person, set())
+        if person in self._left:
+            return  # every command here, and every taking back, would add them somewhere
+        standing, before = self._standing.setdefault(person, []), self.inside[person]
         if wanted.undoes:
-            of = self.changed.get(wanted.undoes, {})
-            places = {name: not into for name, into in of.items() if self.last[person, name] == wanted.undoes}
+            standing[:] = [each for each in standing if each.command_id != wanted.undoes]
         else:
-            places = {wanted.from_list: False, wanted.to_list: True}
-        if person in self._left and any(places.values()):
-            # Skipped; but the command named its lists, so no earlier one is taken back over it.
-            self.last |= {(person, name): wanted.command_id for name in (wanted.to_list, wanted.from_list) if name}
-            return
-        self.changed[wanted.command_id] = {name: into for name, into in places.items() if (name in lists) != into}
-        lists |= {name for name, into in places.items() if into}
-        lists -= {name for name, into in places.items() if not into}
-        named = {wanted.to_list, wanted.from_list} - {""}
-        self.last |= {(person, name): wanted.command_id for name in named | self.changed[wanted.command_id].keys()}
+            standing.append(wanted)
+        now = {LISTS[0]: True}
+        for each in standing:
+            now |= {each.from_list: False, each.to_list: True}
+        self.inside[person] = {name for name, into in now.items() if into}
+        self.changed[wanted.command_id] = {name: name not in before for name in before ^ self.inside[person]}
 
 
 class Run:
@@ -205,9 +202,7 @@ class Run:
             threading.Event().wait(0.5)
 
     def _judged(self) -> dict[str, Any]:
-        model, world = Model(self.left), self.simulator.world
-        for name in self.people:
-            model.inside[name] = {LISTS[0]}
+        model, world = Model(self.people, self.left), self.simulator.world
         for each in self.commands:
             model.carry_out(each)
         outcomes = self._outcomes()

@@ -14,7 +14,7 @@ from segma.contracts.codec import to_builtins
 from segma.contracts.commands import Command, Verb
 from segma.contracts.rows import DirectoryEntry
 from segma.sinks.base import Change, Marks, Traits
-from segma.sinks.ledger import Ledger, place, places
+from segma.sinks.ledger import Ledger, mark_of, place, places
 
 
 class Wish(NamedTuple):
@@ -104,8 +104,7 @@ def marks_of(wishes: Sequence[Wish], at_first: Mapping[str, bool]) -> list[Marks
         marks = []
         for name, inside in wish.places.items():
             if now.get(name) != inside:
-                kind, _, bare = name.partition(":")
-                marks.append(f"{kind}{'+' if inside else '-'}{bare}")
+                marks.append(mark_of(name, inside))
             now[name] = inside
         found.append(tuple(sorted(marks, key=lambda mark: "-" in mark[:2])))
     return found
