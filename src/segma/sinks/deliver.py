@@ -234,7 +234,7 @@ class Delivery:
             if not self._ledger.may_name(command.listener, command.to_list, command.max_lists):
                 return Trouble(Reason.TOO_MANY_LISTS, Fate.LASTING)
             self._ledger.name(command.listener, command.to_list)
-        wish = wish_of(command, self._ledger)
+        wish = wish_of(command, self._ledger, told=not self._sink.traits.lists)
         late = again and wish is not None and self._ledger.overtaken(command, wish.places)
         if wish is None or late:
             return Trouble(Reason.SUPERSEDED, Fate.LASTING)

@@ -186,6 +186,11 @@ class Ledger:
         entry = self._entries.get(command_id)
         return entry is not None and entry.result is Result.FAILED
 
+    def stands(self, command_id: str) -> bool:
+        """Whether the command was carried out."""
+        entry = self._entries.get(command_id)
+        return entry is not None and entry.result in {Result.APPLIED, Result.ALREADY}
+
     def overtaken(self, command: Command, names: Iterable[str]) -> bool:
         """Of a command from behind: whether one of these places was touched since it was given, or since it failed."""
         last = [self._last[command.subscriber, name] for name in names if (command.subscriber, name) in self._last]

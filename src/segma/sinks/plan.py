@@ -31,8 +31,13 @@ def able_to(traits: Traits, verb: Verb) -> bool:
     return not traits.lists or able.get(verb, True)
 
 
-def wish_of(command: Command, ledger: Ledger) -> Wish | None:
-    """What a command wants; None: there is nothing (more) to take back (SEMANTICS 8)."""
+def wish_of(command: Command, ledger: Ledger, *, told: bool = False) -> Wish | None:
+    """What a command wants; None: there is nothing (more) to take back (SEMANTICS 8).
+
+    ``told``: the platform has no lists and is told everything: of an undo, that what it was told holds no more.
+    """
+    if told and command.undoes and command.verb is not Verb.WEBHOOK:
+        return Wish(command, {}) if ledger.stands(command.undoes) else None
     if command.undoes and command.verb is not Verb.WEBHOOK:
         changed = ledger.to_undo(command.undoes)
         # Whoever is no longer in the list that they were moved to has left by themselves, or was taken out by a person.

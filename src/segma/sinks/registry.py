@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from segma.contracts.errors import ConfigError, Problem
 from segma.contracts.installation import Account, Installation, SecretAt
 from segma.contracts.log import Log
-from segma.sinks import activecampaign, file, hubspot, klaviyo, listmonk, mailchimp, mailman, webhook
+from segma.sinks import activecampaign, file, hubspot, kafka, klaviyo, listmonk, mailchimp, mailman, webhook
 from segma.sinks.base import Sink
 from segma.sinks.options import Around
 from segma.transport.config import read_secret, wall_clock_ms
@@ -32,6 +32,7 @@ SINKS: Final[dict[str, Kind]] = {
     "activecampaign": Kind(activecampaign.ActivecampaignOptions, activecampaign.make),
     "hubspot": Kind(hubspot.HubspotOptions, hubspot.make),
     "listmonk": Kind(listmonk.ListmonkOptions, listmonk.make),
+    "kafka": Kind(kafka.KafkaOptions, kafka.make),
     "webhook": Kind(webhook.WebhookOptions, webhook.make),
 }
 
