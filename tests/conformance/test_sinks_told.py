@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.conformance.test_sinks_faults import NAMES
 from tests.sinks.beds import brief, now_ms
 from tests.sinks.courier import Courier, command
 from tests.sinks.memory import Crash
@@ -119,6 +120,12 @@ def test_a_record_says_what_the_move_is_and_why(log: Log, courier: Courier) -> N
         "evidence": {"clicked": [{"event_id": "e1", "action": "email_clicked", "occurred_at_ms": 900}]},
         "retracted": False,
     }
+
+
+def test_lists_of_any_name_are_told_as_they_are(log: Log, courier: Courier) -> None:
+    courier.send(*(command(name) for name in NAMES))
+    courier.deliver(sink_on(log))
+    assert [each["to_list"] for each in told(log)] == list(NAMES)
 
 
 def test_what_is_taken_back_is_told_and_what_was_never_told_is_not(log: Log, courier: Courier) -> None:
