@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.collector.door import SECRET, Collector, posted
-from tests.collector.test_hooks import HOOK, by_hubspot, by_klaviyo, klaviyo, mailchimp
+from tests.collector.hooked import HOOK, by_hubspot, by_klaviyo, klaviyo, mailchimp
 from tests.sinks.beds import now_ms
 from tests.sinks.courier import command
 from tests.sinks.memory import MemorySink

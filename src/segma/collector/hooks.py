@@ -17,6 +17,7 @@ import falcon
 import falcon.asgi
 
 from segma.collector.core import Core
+from segma.collector.known import Known
 from segma.collector.notices import SUBSCRIBED, Notice, notices_of
 from segma.collector.pipeline import Arrival
 from segma.collector.signatures import Call, check_signed, same
@@ -53,8 +54,8 @@ Hooks = Mapping[tuple[str, str], Hook]
 class HookDoor:
     """The resource."""
 
-    def __init__(self, core: Core, hooks: Hooks) -> None:
-        self._core, self._hooks = core, hooks
+    def __init__(self, core: Core, hooks: Hooks, known: Known) -> None:
+        self._core, self._hooks, self._known = core, hooks, known
         self._stored = core.meters.stored.labels("webhook")
 
     async def on_get(
@@ -75,14 +76,13 @@ class HookDoor:
             arrival.body = await req.stream.read(MAX_HOOK_BYTES + 1)
             hook = self._let_in(req, arrival, workspace, account, secret)
             notices = notices_of(hook.sink, arrival.body, req.content_type or "", req.get_param("action") or "")
-            named = [each for each in notices if "@" in each.address and len(each.address) <= MAX_ADDRESS]
-            own = self._core.sites.secrets[workspace]
-            records = records_of(named, workspace, account, secret=own, now_ms=arrival.received_at_ms)
+            named = [(each, who) for each in notices if (who := self._who(each, workspace, account))]
+            records = records_of(named, workspace, account, now_ms=arrival.received_at_ms)
             if records:
                 await self._core.intake.store(records)
             if len(named) < len(notices):
-                # NOTE: those with an address are safe; the call is refused all the same, so that somebody hears of it.
-                raise BadInput(Reason.MISSING_FIELD, f"{len(notices) - len(named)} of {len(notices)} without address")
+                # NOTE: the others are safe; the call is refused all the same, so that somebody hears of it.
+                raise BadInput(Reason.MISSING_FIELD, f"{len(notices) - len(named)} of {len(notices)} name nobody known")
         except BadInput as error:
             await self._core.refuse(resp, arrival, error, keep=False)
             return
@@ -91,6 +91,12 @@ class HookDoor:
             return
         self._stored.inc()
         resp.status = 204
+
+    def _who(self, notice: Notice, workspace: str, account: str) -> str:
+        """The subscriber whom a notice is about: by the address, else by the platform's own id; empty: nobody known."""
+        if "@" in notice.address and len(notice.address) <= MAX_ADDRESS:
+            return subscriber_id(self._core.sites.secrets[workspace], normalised_address(notice.address))
+        return self._known.find(workspace, account, notice.person) if notice.person else ""
 
     def _let_in(self, req: falcon.asgi.Request, arrival: Arrival, workspace: str, account: str, secret: str) -> Hook:
         if len(arrival.body) > MAX_HOOK_BYTES:
@@ -116,13 +122,10 @@ def _addresses(req: falcon.asgi.Request) -> Sequence[str]:
     return list(dict.fromkeys([req.uri, req.forwarded_uri, *(f"https://{host}{behind}" for host in hosts)]))
 
 
-def records_of(
-    notices: Sequence[Notice], workspace: str, account: str, *, secret: bytes, now_ms: int
-) -> list[Outgoing]:
-    """The events as the server's beacons, and the vetoes beside them."""
+def records_of(notices: Sequence[tuple[Notice, str]], workspace: str, account: str, *, now_ms: int) -> list[Outgoing]:
+    """The events as the server's beacons, and the vetoes beside them; of each notice with its subscriber."""
     records = []
-    for notice in notices:
-        subscriber = subscriber_id(secret, normalised_address(notice.address))
+    for notice, subscriber in notices:
         key = veto_key(workspace, account, subscriber, notice.list_name)
         if notice.action == SUBSCRIBED:
             records.append(Outgoing(VETOES, key, None))

@@ -24,6 +24,8 @@ ACTIONS: Final = (
 SUBSCRIBED: Final = "subscribed"
 """Not an event: the person came back by themselves, and the veto is lifted."""
 MAX_WORDS: Final = 200
+NAME_RECORDS: Final = frozenset({"hubspot"})
+"""Kinds of sinks whose platform's webhooks name a record of theirs instead of an address."""
 
 _read: Final[Callable[[bytes], Any]] = json_reader(Any)
 
@@ -31,7 +33,7 @@ _read: Final[Callable[[bytes], Any]] = json_reader(Any)
 class Notice(NamedTuple):
     """One thing that a platform tells. ``at`` is what tells it from the next: it makes the event's id.
 
-    ``address`` may be empty where the platform's own body names nobody.
+    ``address`` may be empty where the platform names a record of its own (``person``), or nobody.
     """
 
     action: str
@@ -39,6 +41,7 @@ class Notice(NamedTuple):
     at: str
     list_name: str = ""
     properties: Mapping[str, Any] = {}
+    person: str = ""
 
 
 def notices_of(sink: str, body: bytes, media: str, action: str = "") -> list[Notice]:
@@ -185,10 +188,12 @@ def _hubspot(told: object, body: bytes, action: str) -> list[Notice]:
     """A HubSpot workflow's webhook: a contact's properties, plain or each with a ``value``.
 
     It does not say what happened, so the address it was sent to does (``?action=email_opened``); a contact that has
-    opted out tells that by itself. An app's subscription names a record and no address, and is refused.
+    opted out tells that by itself.
     """
+    if isinstance(told, list):
+        return _of_subscriptions(told)
     if not isinstance(told, dict):
-        raise BadInput(Reason.MISSING_FIELD, "HubSpot's subscriptions name no address: send a workflow's webhook")
+        raise BadInput(Reason.MISSING_FIELD, "neither a contact nor a list of events")
     contact = {**told, **_mapping(told.get("properties"))}
     values = {name: each.get("value") if isinstance(each, dict) else each for name, each in contact.items()}
     if not action and str(values.get("hs_email_optout", "")).lower() == "true":
@@ -200,6 +205,34 @@ def _hubspot(told: object, body: bytes, action: str) -> list[Notice]:
     # NOTE: a repetition has the same body, and another time of sending.
     at = hashlib.sha256(body).hexdigest()[:40]
     return [Notice(action, address if isinstance(address, str) else "", at, "", kept)]
+
+
+_HUBSPOT: Final = {
+    "hs_email_optout": "email_unsubscribed",
+    "hs_email_last_open_date": "email_opened",
+    "hs_email_last_click_date": "email_clicked",
+    "hs_email_bounce": "email_bounced",
+    "hs_email_delivered": "email_delivered",
+}
+"""The contact's properties that change when it happens."""
+
+
+def _of_subscriptions(events: list[Any]) -> list[Notice]:
+    """What an app has subscribed to: changed properties of contacts, each named by its record's id.
+
+    A property that means nothing to us, or that was emptied, is passed over; who opted in again has come back.
+    """
+    _check_count(events)
+    found = []
+    for event in events:
+        if not isinstance(event, dict) or "objectId" not in event:
+            raise BadInput(Reason.MISSING_FIELD, "each event needs `objectId`")
+        action, value = _HUBSPOT.get(str(event.get("propertyName", ""))), str(event.get("propertyValue") or "")
+        if action == "email_unsubscribed" and value.lower() != "true":
+            action = SUBSCRIBED
+        if action is not None and (value or action == SUBSCRIBED):
+            found.append(Notice(action, "", str(event.get("eventId", ""))[:40], person=str(event["objectId"])[:40]))
+    return found
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

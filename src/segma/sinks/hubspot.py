@@ -171,9 +171,8 @@ class Hubspot(NamedLists):
                 page = self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body)
                 for each in page.items("results"):
                     properties = each["properties"]
-                    yield Member(
-                        properties.get("email") or "", properties.get("firstname") or "", _standing(properties)
-                    )
+                    address, name = properties.get("email") or "", properties.get("firstname") or ""
+                    yield Member(address, name, _standing(properties), str(each["id"]))
             after = str(((reply.object().get("paging") or {}).get("next") or {}).get("after") or "")
             if not after:
                 return
