@@ -1,16 +1,18 @@
 """Moves a second against imitated platforms with their published quotas, as a share of what the quotas allow.
 
-    ./segma bench moves [--seconds 40] [platform …]
+    ./segma bench moves [--seconds 60] [--latency-ms 100] [platform …]
     ./segma bench moves --trouble
 
-Each platform answers in a process of its own after 30 ms. Allowed: as many calls of the scarcest kind as its quota
-lets through in the time that was taken (the burst at the start included). Share: the calls of that kind that were made.
-Where the limit is a number of connections: how many were busy, on average. ``--trouble``: an account beside one that
-answers after 30 s, against the same account alone, in turns.
+Each platform answers in a process of its own, after as long as a call over the internet takes. Allowed: as many calls
+of each kind as its quota lets through in so many seconds from the first call on (whole windows of the quota). Share: of
+those, the calls that were made, of the kind that is nearest its limit. Where the limit is a number of connections: how
+many were busy, on average. ``--trouble``: an account beside one that answers after 30 s, against the same account
+alone, in turns. Writes ``moves`` and ``moves_trouble`` in ``bench/results``, as JSON and drawn.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import statistics
@@ -24,11 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from matplotlib.figure import Figure
 from tests.sinks.beds import now_ms
 from tests.sinks.courier import command
 from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
 from tests.sinks.simulator.server import KEY, Simulator
 
+from segma.cli.output import err
 from segma.contracts.codec import json_reader, to_json
 from segma.contracts.commands import Outcome
 from segma.contracts.log import Log, Outgoing
@@ -48,8 +52,10 @@ PLATFORMS: dict[str, tuple[Any, dict[str, Any], int]] = {
     "activecampaign": (activecampaign.Activecampaign, activecampaign.OPTIONS, 3),
 }
 """Platform → its dialect, the sink's options, about how many moves a second to prepare for."""
-LATENCY_S = 0.03
 MAILCHIMP_CONNECTIONS = 10
+WANTED = 0.9
+"""Of what a quota allows, on platforms that take many people in one call."""
+RESULTS = Path(__file__).resolve().parent / "results"
 _read_outcome = json_reader(Outcome)
 
 
@@ -78,12 +84,12 @@ def prepared(directory: Path, people: int, log: Log) -> None:
     publisher.publish([Outgoing(moves_topic("w", "mail"), b"k", to_json(each)) for each in moves])
 
 
-def measured(name: str, seconds: float) -> dict[str, Any]:
+def measured(name: str, seconds: float, latency_s: float) -> dict[str, Any]:
     """Deliver for so long; what was done and what would have been allowed."""
     dialect, options, rate = PLATFORMS[name]
     people = int(rate * seconds * 1.5) + 1_000
     ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.Process(target=serve, args=(name, people, LATENCY_S, theirs))
+    server = multiprocessing.Process(target=serve, args=(name, people, latency_s, theirs))
     server.start()
     with tempfile.TemporaryDirectory(prefix="segma-moves-") as directory:
         url = ours.recv()
@@ -111,31 +117,32 @@ def measured(name: str, seconds: float) -> dict[str, Any]:
     ours.send("figures")
     calls, quotas, refused, busy_s = ours.recv()
     server.join()
-    made = {bucket: len(times) for bucket, times in calls.items()}
     if name == "listmonk":
         busy_s = 0.0
     figures = {
         "platform": name,
         "moves": moves,
         "per_s": moves / took_s,
-        "calls": sum(made.values()),
+        "calls": sum(map(len, calls.values())),
         "refused": refused,
     }
-    return figures | share_of(made, quotas, took_s, busy_s)
+    return figures | share_of(calls, quotas, seconds, busy_s / took_s)
 
 
-def share_of(made: dict[str, int], quotas: dict[str, Any], took_s: float, busy_s: float) -> dict[str, Any]:
-    """The scarcest bucket: the largest part of what was allowed in the time."""
+def share_of(calls: dict[str, list[float]], quotas: dict[str, Any], seconds: float, busy: float) -> dict[str, Any]:
+    """The scarcest kind of call: the largest part of what was allowed in whole windows from the first call on."""
     if not quotas:
-        limit = "10 connections" if busy_s else "none but the operator's own"
-        return {"limit": limit, "share": busy_s / took_s / MAILCHIMP_CONNECTIONS}
-    parts = {
-        (bucket, calls, window_s): made.get(bucket, 0) / (calls * (took_s // window_s + 1))
-        for bucket, rates in quotas.items()
-        for calls, window_s in rates
-    }
-    (bucket, calls, window_s), share = max(parts.items(), key=lambda each: each[1])
-    return {"limit": f"{bucket}: {calls} in {window_s:g} s", "share": share}
+        limit = f"{MAILCHIMP_CONNECTIONS} connections" if busy else "none but the operator's own"
+        return {"limit": limit, "share": busy / MAILCHIMP_CONNECTIONS if busy else None}
+    first_s = min(min(times) for times in calls.values())
+    parts = {}
+    for bucket, rates in quotas.items():
+        for allowed, window_s in rates:
+            windows = max(int(seconds / window_s), 1)
+            made = sum(at_s < first_s + windows * window_s for at_s in calls.get(bucket, ()))
+            parts[bucket, allowed, window_s] = made / (allowed * windows)
+    (bucket, allowed, window_s), share = max(parts.items(), key=lambda each: each[1])
+    return {"limit": f"{bucket}: {allowed} in {window_s:g} s", "share": share}
 
 
 def delays(log: Log, count: int) -> list[float]:
@@ -166,16 +173,31 @@ def delays(log: Log, count: int) -> list[float]:
 
 def trouble(rounds: int, count: int) -> None:
     """The same account alone and beside one in trouble, in turns."""
-    figures: dict[str, list[float]] = {"alone": [], "beside": []}
-    for _ in range(rounds):
-        for name, found in figures.items():
-            found.append(beside(count, sick=name == "beside"))
-    alone, both = (statistics.median(found) for found in figures.values())
-    click.echo(f"p99 alone {alone:.1f} ms, beside an account that answers after 30 s {both:.1f} ms: {both / alone:.2f}")
+    found: dict[str, list[list[float]]] = {"alone": [], "beside": []}
+    for number in range(rounds):
+        # NOTE: by turns, and each first in half of the rounds: whatever the machine does meanwhile, it does to both.
+        for name in sorted(found, reverse=bool(number % 2)):
+            found[name].append(beside(count, sick=name == "beside"))
+            err.print(f"{name}: p99 {p99(found[name][-1]):.1f} ms")
+    alone, both = (statistics.median(map(p99, each)) for each in found.values())
+    all_alone, all_both = (p99(sorted(delay for each in lists for delay in each)) for lists in found.values())
+    click.echo(
+        f"p99 alone {alone:.1f} ms, beside an account that answers after 30 s {both:.1f} ms: {both / alone:.2f} "
+        f"(medians of {rounds} rounds of {count}); of all moves together {all_alone:.1f} and {all_both:.1f} ms: "
+        f"{all_both / all_alone:.2f}"
+    )
+    figures = {"alone_ms": alone, "beside_ms": both, "ratio": both / alone, "all_ratio": all_both / all_alone}
+    written("moves_trouble", figures)
+    drawn_trouble(found, figures["ratio"])
 
 
-def beside(count: int, *, sick: bool) -> float:
-    """The p99 of an account, with or without the other."""
+def p99(delays_ms: list[float]) -> float:
+    """Of sorted delays."""
+    return delays_ms[int(len(delays_ms) * 0.99)]
+
+
+def beside(count: int, *, sick: bool) -> list[float]:
+    """The delays of an account, with or without the other."""
     with tempfile.TemporaryDirectory(prefix="segma-moves-") as directory:
         home = Path(directory)
         log = open_log(Settings(data=home / "data"))
@@ -216,25 +238,67 @@ def beside(count: int, *, sick: bool) -> float:
         log.close()
         for each in (well, ill):
             each.close()
-        return found[int(len(found) * 0.99)]
+        return found
+
+
+def written(name: str, figures: Any) -> None:
+    """The figures as JSON."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def drawn(figures: list[dict[str, Any]], latency_ms: float) -> None:
+    """A bar a platform: the share of what its quota allows."""
+    shown = [each for each in figures if each["share"] is not None]
+    figure = Figure(figsize=(7, 0.6 * len(shown) + 1.2), layout="constrained")
+    axes = figure.add_subplot()
+    names = [f"{each['platform']}\n{each['limit']}" for each in shown]
+    bars = axes.barh(names, [each["share"] for each in shown], color="#3b6ea8")
+    axes.bar_label(
+        bars, [f"{each['share']:.2f}, {each['per_s']:.0f} moves/s" for each in shown], padding=-110, color="w"
+    )
+    axes.axvline(WANTED, color="#c33", linewidth=1)
+    axes.set(xlim=(0, 1.02), xlabel=f"share of what the quota allows; the platform answers after {latency_ms:g} ms")
+    axes.invert_yaxis()
+    figure.savefig(RESULTS / "moves.png", dpi=150)
+
+
+def drawn_trouble(found: dict[str, list[list[float]]], ratio: float) -> None:
+    """How long a move takes, alone and beside."""
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.add_subplot()
+    for (name, lists), color in zip(found.items(), ("#2a7", "#c33"), strict=True):
+        delays_ms = sorted(delay for each in lists for delay in each)
+        axes.plot(delays_ms, [number / len(delays_ms) for number in range(len(delays_ms))], color=color, label=name)
+    axes.set(xscale="log", xlabel="from the log to the outcome, ms", ylabel="part of the moves")
+    axes.set_title(f"an account alone, and beside one that answers after 30 s: p99 × {ratio:.2f}", fontsize=10)
+    axes.legend()
+    figure.savefig(RESULTS / "moves_trouble.png", dpi=150)
 
 
 @click.command()
-@click.option("--seconds", default=40.0, show_default=True, help="How long each platform is delivered to.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long each platform is delivered to.")
+@click.option("--latency-ms", default=100.0, show_default=True, help="How long each answer takes.")
 @click.option("--trouble", "in_trouble", is_flag=True, help="Measure an account beside one in trouble instead.")
-@click.argument("platforms", nargs=-1)
-def main(seconds: float, in_trouble: bool, platforms: tuple[str, ...]) -> None:
-    """Print the figures."""
+@click.option("--rounds", default=3, show_default=True, help="With --trouble: of each of the two.")
+@click.argument("platforms", nargs=-1, type=click.Choice(tuple(PLATFORMS)))
+def main(seconds: float, latency_ms: float, in_trouble: bool, rounds: int, platforms: tuple[str, ...]) -> None:
+    """Print the figures, write them, draw them."""
     if in_trouble:
-        trouble(rounds=3, count=300)
+        trouble(rounds, count=400)
         return
     click.echo(f"{'platform':16}{'moves':>8}{'moves/s':>10}{'calls':>8}{'refused':>9}{'share':>8}  limit")
+    figures = []
     for name in platforms or tuple(PLATFORMS):
-        found = measured(name, seconds)
+        found = measured(name, seconds, latency_ms / 1_000)
+        figures.append(found)
+        share = f"{found['share']:.2f}" if found["share"] is not None else "-"
         line = (
             f"{found['platform']:16}{found['moves']:>8}{found['per_s']:>10.1f}{found['calls']:>8}{found['refused']:>9}"
         )
-        click.echo(f"{line}{found['share']:>8.2f}  {found['limit']}")
+        click.echo(f"{line}{share:>8}  {found['limit']}")
+    written("moves", {"latency_ms": latency_ms, "seconds": seconds, "platforms": figures})
+    drawn(figures, latency_ms)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +18,12 @@ from tests.sinks.simulator.server import KEY, Simulator
 
 from segma.cli.__main__ import cli
 from segma.cli.reconcile import compare
+from segma.contracts.accounts import AccountState
 from segma.contracts.codec import replaced, to_json
 from segma.contracts.commands import Command
 from segma.contracts.log import Log, Outgoing
 from segma.contracts.tokens import subscriber_id
-from segma.contracts.topics import OUTCOMES, account_topics, fixed_topics, moves_topic
+from segma.contracts.topics import ACCOUNTS, OUTCOMES, account_topics, away_key, fixed_topics, moves_topic
 from segma.sinks.__main__ import deliver_account
 from segma.sinks.base import Standing
 from segma.transport import open_log
@@ -105,6 +108,44 @@ def test_accounts_are_listed_paused_and_let_go_on(home: Path) -> None:
     assert segma(home, "accounts", "resume", "demo/listmonk").exit_code == 0
     assert segma(home, "accounts", "list").exit_code == 0
     assert segma(home, "accounts", "pause", "demo/nothing").exit_code == 2
+
+
+def alerts(home: Path) -> dict[str, dict[str, Any]]:
+    """What the doctor finds of accounts."""
+    words = [sys.executable, "-m", "segma.cli", "doctor", "--json", "--home", str(home)]
+    findings = json.loads(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
+    return {each["subject"]: each for each in findings if each["subject"].startswith("account ")}
+
+
+def test_an_account_in_alert_is_shown_by_the_list_and_by_the_doctor(home: Path, platform: Simulator) -> None:
+    platform.fail("bad_key")
+    log = open_log(settings_at(home))
+    log.ensure([*fixed_topics(), *account_topics("demo", "listmonk")])
+    watching = log.reader(ACCOUNTS, from_end=True)
+    log.publisher().publish([Outgoing(moves_topic("demo", "listmonk"), b"k", to_json(of(ADA, command("warm"))))])
+    stop = threading.Event()
+    thread = threading.Thread(target=deliver_account, args=(settings_at(home), "demo/listmonk", stop))
+    thread.start()
+    assert watching.poll(1, 60.0), "nobody was told"
+    stop.set()
+    thread.join()
+    watching.close()
+    away = AccountState("demo", "mailbox", stopped=False, at_ms=1, reason="unreachable", detail="503")
+    log.publisher().publish([Outgoing(ACCOUNTS, away_key("demo", "mailbox"), to_json(away))])
+    log.close()
+    listed = segma(home, "accounts", "list", "--json")
+    assert listed.exit_code == 1
+    assert [(row["state"], row["reason"]) for row in lines(listed)] == [
+        ("away", "unreachable"),
+        ("stopped", "bad_credentials"),
+    ]
+    found = alerts(home)
+    assert [each["ok"] for each in found.values()] == [False, False]
+    assert found["account demo/listmonk"]["found"].startswith("stopped: bad_credentials")
+    assert "segma accounts resume demo/listmonk" in found["account demo/listmonk"]["remedy"]
+    assert found["account demo/mailbox"]["found"] == "away: unreachable 503"
+    segma(home, "accounts", "resume", "demo/listmonk")
+    assert list(alerts(home)) == ["account demo/mailbox"]
 
 
 def test_an_account_is_asked_whether_it_answers(home: Path, platform: Simulator) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.sinks.beds import ALL, bed_of
 
 from segma.cli.__main__ import cli
 from segma.contracts.topics import fixed_topics
@@ -17,6 +18,9 @@ from segma.contracts.versions import NOTICE_MS, ListenerVersion
 from segma.flows.config import load_shared, with_listeners_of
 from segma.flows.deployment import Versions
 from segma.flows.logic import Shared
+from segma.sinks.kafka import KafkaSink
+from segma.sinks.registry import SINKS
+from segma.sinks.webhook import WebhookSink
 from segma.transport import open_log
 from segma.transport.config import Settings, load_installation
 
@@ -174,3 +178,27 @@ def test_a_running_flow_takes_over_what_is_applied(home: Path) -> None:
         assert run(home, "apply", str(home / "listeners"), "--promote").exit_code == 0
         shared.refresh(NOW_MS)
         assert (before, following.at_work(10 * NOW_MS)) == ([("looked", 1)], [("looked", 2)])
+
+
+def test_tags_at_a_platform_without_tags_are_refused_before_anything_runs(home: Path) -> None:
+    text = (home / "listeners" / "looked.yaml").read_text()
+    (home / "listeners" / "looked.yaml").write_text(
+        text.replace("{add: {to: x, at: mailbox}}", "{tag: {add: warm, at: mailbox}}")
+    )
+    refused = run(home, "apply")
+    assert refused.exit_code == 1
+    said = " ".join(refused.output.split())
+    assert "`mailbox` is an account at file, where people have no tags" in said
+    assert "add: {to: warm, at: mailbox}" in said
+    assert states(home) == []
+
+
+def test_which_platforms_have_tags_is_told_alike_by_the_registry_and_the_sinks(tmp_path: Path) -> None:
+    told = {}
+    for name in ALL:
+        if name != "memory":
+            bed = bed_of(name, tmp_path / name)
+            told[name.partition("-")[0]] = bed.sink().traits.tags
+            bed.close()
+    told |= {"webhook": WebhookSink.traits.tags, "kafka": KafkaSink.traits.tags}
+    assert told == {name: kind.tags for name, kind in SINKS.items()}

@@ -10,7 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from segma.cli.__main__ import cli
+from segma.cli.people import import_people
 from segma.contracts.topics import ROWS, SUBSCRIBERS
+from segma.sinks.base import Member
+from segma.sinks.directory import Directory
 from segma.transport import open_log
 from segma.transport.config import Settings
 
@@ -52,6 +55,17 @@ def test_importing_twice_changes_nothing(home: Path) -> None:
     again = said(segma(home, "import", "demo/mailbox", "newsletter", "--json"))
     assert (again["people"], again["new"]) == (2, 0)
     assert segma(home, "tokens", "demo").stdout == tokens
+
+
+def test_the_platforms_own_ids_are_kept_for_webhooks_that_name_people_by_them(home: Path) -> None:
+    for person in ("7", "9", ""):
+        import_people(home, "demo/mailbox", "newsletter", iter([Member("anna@example.org", "Anna", person=person)]))
+    log = open_log(Settings(data=home / "data"))
+    directory = Directory(log)
+    (entry,) = directory.people("demo")
+    directory.close()
+    log.close()
+    assert (entry.platform_ids, entry.name) == ({"mailbox": "9"}, "Anna")
 
 
 def test_no_address_stands_in_a_record_but_the_directorys(home: Path) -> None:

@@ -3,66 +3,41 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import falcon.testing
 import pytest
-from standardwebhooks import Webhook
-from tests.collector.door import NOW_MS, SECRET, Collector, posted, talk
+from tests.collector.door import NOW_MS, Collector, posted, talk
+from tests.collector.hooked import (
+    ANNA,
+    CONTACT,
+    FORM,
+    HOOK,
+    HUBSPOT,
+    by_hubspot,
+    by_klaviyo,
+    events,
+    mailchimp,
+    signed,
+    vetoes,
+    with_doors,
+)
 
-from segma.collector.app import create_app
 from segma.collector.hooks import Hook, load_hooks
-from segma.contracts.accounts import Veto
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.codec import json_reader
 from segma.contracts.errors import ConfigError
 from segma.contracts.events import Trust
 from segma.contracts.installation import check_installation
-from segma.contracts.log import Record
-from segma.contracts.tokens import subscriber_id
-from segma.contracts.topics import BEACONS, VETOES
-from segma.flows.recognise import Device, Rules, recognise
-
-HOOK = "hook-secret-of-24-characters-or-more"
-ANNA = subscriber_id(SECRET, "anna@example.org")
-RULES = Rules(frozenset(VOCABULARY), 60_000)
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-_read_veto = json_reader(Veto)
+from segma.contracts.topics import VETOES
 
 
 @pytest.fixture
 def collector(tmp_path: Path) -> Collector:
-    made = Collector(tmp_path)
-    hooks = {("shop", name): Hook(name, HOOK) for name in ("mailchimp", "activecampaign", "klaviyo")}
-    made.app = create_app(made.core, hooks)
-    return made
+    return with_doors(tmp_path)
 
 
-def vetoes(collector: Collector) -> list[Veto | None]:
-    found = [record for record in collector.log.records if record.topic == VETOES]
-    return [_read_veto(each.value) if each.value is not None else None for each in found]
-
-
-def events(collector: Collector) -> list[Any]:
-    found = []
-    for number, beacon in enumerate(collector.beacons()):
-        record = Record(BEACONS, 0, number, NOW_MS, b"k", b"")
-        found += recognise(Device(), beacon, record, RULES)[1]
-    return found
-
-
-def signed(body: bytes, *, at_s: int = NOW_MS // 1_000, secret: str = HOOK, message: str = "m1") -> dict[str, str]:
-    signature = Webhook(secret.encode()).sign(message, datetime.fromtimestamp(at_s, UTC), body.decode())
-    return {"webhook-id": message, "webhook-timestamp": str(at_s), "webhook-signature": f"v1,AAAA {signature}"}
-
-
-def mailchimp(kind: str, **more: str) -> bytes:
-    return urlencode(
-        {"type": kind, "fired_at": "2026-01-01 10:00:00", "data[email]": "Anna@Example.org", **more}
-    ).encode()
+OURS = b'{"action": "email_opened", "address": "anna@example.org"}'
 
 
 @pytest.mark.parametrize(
@@ -121,9 +96,6 @@ def test_a_repetition_is_the_same_event(collector: Collector) -> None:
     assert len({event.event_id for event in events(collector)}) == 1
 
 
-OURS = b'{"action": "email_opened", "address": "anna@example.org"}'
-
-
 @pytest.mark.parametrize(
     ("path", "body", "headers", "status", "reason"),
     [
@@ -137,12 +109,33 @@ OURS = b'{"action": "email_opened", "address": "anna@example.org"}'
         ("/v1/hooks/shop/klaviyo", OURS, {**signed(OURS), "webhook-timestamp": "1e9"}, 401, "bad_signature"),
         ("/v1/hooks/shop/klaviyo", OURS, signed(OURS, at_s=NOW_MS // 1_000 - 301), 401, "replayed"),
         ("/v1/hooks/shop/klaviyo", OURS, signed(OURS, at_s=NOW_MS // 1_000 + 301), 401, "replayed"),
+        ("/v1/hooks/shop/klaviyo", OURS, by_klaviyo(OURS, secret="x" * 30), 401, "bad_signature"),
+        ("/v1/hooks/shop/klaviyo", OURS, by_klaviyo(OURS + b" "), 401, "bad_signature"),
+        ("/v1/hooks/shop/klaviyo", OURS, {**by_klaviyo(OURS), "Klaviyo-Timestamp": "today"}, 401, "bad_signature"),
+        ("/v1/hooks/shop/klaviyo", OURS, {"Klaviyo-Signature": "00"}, 401, "bad_signature"),
+        ("/v1/hooks/shop/klaviyo", OURS, by_klaviyo(OURS, at_s=NOW_MS // 1_000 - 301), 401, "replayed"),
+        ("/v1/hooks/shop/klaviyo", OURS, by_klaviyo(OURS, at_s=NOW_MS // 1_000 + 301), 401, "replayed"),
+        ("/v1/hooks/shop/klaviyo", b"\xff", by_klaviyo(b"\xff"), 400, "not_utf8"),
+        (HUBSPOT, CONTACT, by_hubspot(CONTACT, secret="x" * 30), 401, "bad_signature"),
+        (HUBSPOT, CONTACT, by_hubspot(CONTACT + b" "), 401, "bad_signature"),
+        (HUBSPOT, CONTACT, by_hubspot(CONTACT, method="GET"), 401, "bad_signature"),
+        (HUBSPOT.replace("clicked", "opened"), CONTACT, by_hubspot(CONTACT), 401, "bad_signature"),
+        (HUBSPOT, CONTACT, by_hubspot(CONTACT, address=f"https://elsewhere.example{HUBSPOT}"), 401, "bad_signature"),
+        (HUBSPOT, CONTACT, {**by_hubspot(CONTACT), "X-HubSpot-Request-Timestamp": "1e9"}, 401, "bad_signature"),
+        (HUBSPOT, CONTACT, by_hubspot(CONTACT, at_ms=NOW_MS - 301_000), 401, "replayed"),
+        (HUBSPOT, CONTACT, by_hubspot(CONTACT, at_ms=NOW_MS + 301_000), 401, "replayed"),
+        (f"/v1/hooks/shop/hubspot/{HOOK}", CONTACT, {}, 422, "unknown_action"),
+        (f"/v1/hooks/shop/hubspot/{HOOK}", b'[{"propertyName": "hs_email_optout"}]', {}, 422, "missing_field"),
+        (f"/v1/hooks/shop/hubspot/{HOOK}", b"7", {}, 422, "missing_field"),
+        (f"/v1/hooks/shop/hubspot/{HOOK}", b"[" + b"1," * 1_000 + b"1]", {}, 413, "too_many_events"),
+        (f"/v1/hooks/shop/klaviyo/{HOOK}", b'{"data": [1]}', {}, 422, "missing_field"),
+        (f"/v1/hooks/shop/klaviyo/{HOOK}", b'{"data": [' + b"1," * 1_000 + b"1]}", {}, 413, "too_many_events"),
         (f"/v1/hooks/shop/klaviyo/{HOOK}", b"{", {}, 400, "not_json"),
         (f"/v1/hooks/shop/klaviyo/{HOOK}", b"[" * 500, {}, 400, "too_deep"),
         (f"/v1/hooks/shop/klaviyo/{HOOK}", b'{"action": "email_opened"}', {}, 422, "missing_field"),
         (f"/v1/hooks/shop/klaviyo/{HOOK}", b'{"action": "bought", "address": "a@b"}', {}, 422, "unknown_action"),
-        (f"/v1/hooks/shop/klaviyo/{HOOK}", b"[" + b",".join([OURS] * 501) + b"]", {}, 413, "too_many_events"),
-        (f"/v1/hooks/shop/klaviyo/{HOOK}", b" " * 2_000_000, {}, 413, "too_large"),
+        (f"/v1/hooks/shop/klaviyo/{HOOK}", b"[" + b",".join([OURS] * 1_001) + b"]", {}, 413, "too_many_events"),
+        (f"/v1/hooks/shop/klaviyo/{HOOK}", b" " * 5_000_000, {}, 413, "too_large"),
         (f"/v1/hooks/shop/mailchimp/{HOOK}", b"type=unsubscribe", FORM, 422, "missing_field"),
         (f"/v1/hooks/shop/mailchimp/{HOOK}", b"&".join([b"a=1"] * 600), FORM, 422, "wrong_type"),
     ],

@@ -153,7 +153,20 @@ def test_commands_of_one_person_in_one_batch_come_to_the_last_word(courier: Cour
     assert courier.bed.members("old") == {ANNA}
 
 
-@pytest.mark.parametrize("name", ['he said "no"', "it's", "ünï çödé", "🦊 foxes 🦊", "a,b;c/d?e&f=g", "x" * 60])
+NAMES = (
+    'he said "no"',
+    "it's",
+    "ünï çödé",
+    "🦊 foxes 🦊",
+    "a,b;c/d?e&f=g",
+    "x" * 60,
+    "two\nlines",
+    "a\ttab and\r\nan end",
+    "\"a\"\n'b' \\ 🦊",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_lists_of_any_name(bed: ServedBed, name: str) -> None:
     bed.put("ben@example.org", "other")
     sink = bed.sink()

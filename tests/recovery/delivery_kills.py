@@ -3,11 +3,13 @@
 A simulated HubSpot with a quota; people who are moved about, moves that are taken back, people who had left. Judged
 after the faults stop: the lists are exactly those of the commands carried out one by one, the outcomes too; nobody who
 left was added; per person the outcomes come in the order of the commands; no call was over the quota; no more than one
-writing call a kill changed nothing (it was in doubt). Prints its figures; exit status 1 where a judgement fails.
+writing call a kill changed nothing (it was in doubt). Prints its progress and its figures, and writes those to
+``bench/results/delivery_kills.json``; exit status 1 where a judgement fails.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -17,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,42 +40,44 @@ QUOTA = (100, 1.0)
 LATENCY_S = 0.012
 PATIENCE_S = 120.0
 """Without any new outcome."""
+TELL_EVERY = 20
+"""Kills between two lines of progress."""
+RESULTS = Path(__file__).resolve().parents[2] / "bench" / "results"
 _outcome = json_reader(Outcome)
 
 
 class Model:
-    """The commands one by one, as SEMANTICS 8 says: memberships, what each command changed, who touched what last."""
+    """The commands one by one (SEMANTICS 8): of each list the newest that was not taken back counts, else the start."""
 
-    def __init__(self, left: set[str]) -> None:
-        self.inside: dict[str, set[str]] = {}
+    def __init__(self, people: Sequence[str], left: set[str]) -> None:
+        self.inside = {person: {LISTS[0]} for person in people}
         self.changed: dict[str, dict[str, bool]] = {}
-        self.last: dict[tuple[str, str], str] = {}
         self._left = left
+        self._standing: dict[str, list[Command]] = {}
 
     def carry_out(self, wanted: Command) -> None:
         person = wanted.subscriber
-        lists = self.inside.setdefault(person, set())
+        if person in self._left:
+            return  # every command here, and every taking back, would add them somewhere
+        standing, before = self._standing.setdefault(person, []), self.inside[person]
         if wanted.undoes:
-            of = self.changed.get(wanted.undoes, {})
-            places = {name: not into for name, into in of.items() if self.last[person, name] == wanted.undoes}
+            standing[:] = [each for each in standing if each.command_id != wanted.undoes]
         else:
-            places = {wanted.from_list: False, wanted.to_list: True}
-        if person in self._left and any(places.values()):
-            # Skipped; but the command named its lists, so no earlier one is taken back over it.
-            self.last |= {(person, name): wanted.command_id for name in (wanted.to_list, wanted.from_list) if name}
-            return
-        self.changed[wanted.command_id] = {name: into for name, into in places.items() if (name in lists) != into}
-        lists |= {name for name, into in places.items() if into}
-        lists -= {name for name, into in places.items() if not into}
-        named = {wanted.to_list, wanted.from_list} - {""}
-        self.last |= {(person, name): wanted.command_id for name in named | self.changed[wanted.command_id].keys()}
+            standing.append(wanted)
+        now = {LISTS[0]: True}
+        for each in standing:
+            now |= {each.from_list: False, each.to_list: True}
+        self.inside[person] = {name for name, into in now.items() if into}
+        self.changed[wanted.command_id] = {name: name not in before for name in before ^ self.inside[person]}
 
 
 class Run:
     """One run with kills."""
 
-    def __init__(self, home: Path, kills: int, moves: int, seed: int) -> None:
-        self.kills, self.chance, self.home = kills, random.Random(seed), home
+    def __init__(
+        self, home: Path, kills: int, moves: int, seed: int, say: Callable[[str], object] = lambda line: None
+    ) -> None:
+        self.kills, self.chance, self.home, self._say = kills, random.Random(seed), home, say
         self.simulator = Simulator(Hubspot(), latency_s=LATENCY_S, window=0.85)
         dialect: Any = self.simulator.dialect
         dialect.quotas = {"all": [QUOTA]}
@@ -153,10 +158,19 @@ class Run:
             os.kill(child, signal.SIGKILL)
             self.in_flight += self.simulator._at_once > 0 and not last
             assert zygote.stdout.readline() == "gone\n"
+            if not (number + 1) % TELL_EVERY or last:
+                self._tell(number + (not last), sent, time.monotonic() - started)
         zygote.stdin.close()
         zygote.wait()
         zygote.stdout.close()
         return self._judged() | {"took_s": round(time.monotonic() - started, 1)}
+
+    def _tell(self, killed: int, sent: int, took_s: float) -> None:
+        calls = len(self.simulator.calls)
+        self._say(
+            f"{killed} of {self.kills} kills, {self.in_flight} with a call in flight; {sent} of {len(self.commands)} "
+            f"moves given out, {calls} calls; {took_s:.0f} s\n"
+        )
 
     def _await_work(self) -> None:
         """A random moment: mostly within some call from now on, sometimes just any."""
@@ -188,9 +202,7 @@ class Run:
             threading.Event().wait(0.5)
 
     def _judged(self) -> dict[str, Any]:
-        model, world = Model(self.left), self.simulator.world
-        for name in self.people:
-            model.inside[name] = {LISTS[0]}
+        model, world = Model(self.people, self.left), self.simulator.world
         for each in self.commands:
             model.carry_out(each)
         outcomes = self._outcomes()
@@ -229,12 +241,19 @@ class Run:
         self.log.close()
 
 
+def _say(line: str) -> None:
+    sys.stderr.write(line)
+    sys.stderr.flush()
+
+
 def main(kills: int = 1_000, moves: int = 10_000) -> int:
     """Run, print the figures, say whether all is well."""
     with tempfile.TemporaryDirectory(prefix="segma-kills-") as directory:
-        run = Run(Path(directory), kills, moves, seed=5)
+        run = Run(Path(directory), kills, moves, seed=5, say=_say)
         figures = run.run()
         run.close()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "delivery_kills.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     for name, value in figures.items():
         sys.stdout.write(f"{name:>18}  {value}\n")
     return 1 if figures["wrong"] else 0

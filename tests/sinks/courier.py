@@ -31,6 +31,7 @@ from segma.sinks.deliver import Delivery
 from segma.sinks.gate import read_states
 from segma.transport import open_log
 from segma.transport.config import Settings
+from segma.transport.kafka import KafkaLog
 
 _outcome = json_reader(Outcome)
 _letter = msgpack_reader(DeadLetter)
@@ -61,11 +62,11 @@ def command(to_list: str = "", from_list: str = "", *, person: str = "anna", **m
 class Courier:
     """One account on a real log."""
 
-    def __init__(self, bed: ServedBed, data: Path, *people: str, **options: Any) -> None:
+    def __init__(self, bed: ServedBed, data: Path, *people: str, log: Log | None = None, **options: Any) -> None:
         self.bed, self._data, self._options = bed, data, options
         self.addresses = {f"s_{name}": f"{name}@example.org" for name in people or ("anna", "ben")}
         self.pauses: list[float] = []
-        self.log: Log = open_log(Settings(data=data))
+        self.log: Log = log or open_log(Settings(data=data))
         self.log.ensure([*fixed_topics(1), *account_topics("w", "mail")])
         self.publish(
             *(
@@ -102,11 +103,23 @@ class Courier:
             token_of=lambda entry: {"segma_token": f"token-of-{entry.subscriber}"},
         )
         try:
-            while loop.round():
+            while loop.round() or self._behind(loop):
                 pass
         finally:
             for each in (loop._live, loop._backfill):
                 each.close()
+
+    def _behind(self, loop: Delivery) -> bool:
+        """Kafka's answer may be on its way still; the embedded log's never is."""
+        if not isinstance(self.log, KafkaLog):
+            return False
+        return any(
+            consumer.positions() != self.log.end(topic)
+            for consumer, topic in (
+                (loop._live, moves_topic("w", "mail")),
+                (loop._backfill, backfill_topic("w", "mail")),
+            )
+        )
 
     def outcomes(self) -> list[Outcome]:
         return [_outcome(each) for each in self._values(OUTCOMES)]

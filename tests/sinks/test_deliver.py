@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conformance.test_sinks_faults import NAMES
 from tests.sinks.memory import Crash, MemorySink
 
 from segma.contracts.codec import json_reader, msgpack_reader, replaced, to_json
@@ -324,3 +325,14 @@ def test_a_list_name_that_is_no_file_is_refused(tmp_path: Path, name: str) -> No
     assert isinstance(answer, Trouble)
     assert (answer.reason, answer.fate) == (Reason.BAD_LIST_NAME, Fate.LASTING)
     assert list((tmp_path / "lists").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_takes_a_list_of_any_name_or_says_that_it_does_not(tmp_path: Path, name: str) -> None:
+    sink = FileSink(tmp_path / "lists", delay_ms=0, pause=lambda seconds: None)
+    (answer,) = sink.apply([Change("c", "s", "a@example.org", (name,))])
+    if isinstance(answer, Trouble):
+        assert (answer.reason, answer.fate) == (Reason.BAD_LIST_NAME, Fate.LASTING)
+        assert list((tmp_path / "lists").iterdir()) == []
+    else:
+        assert [each.address for each in sink.members(name)] == ["a@example.org"]

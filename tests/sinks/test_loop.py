@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 from tests.sinks.beds import ServedBed, now_ms, served_bed
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import Answer, Fault
@@ -83,6 +85,63 @@ def test_a_listener_that_moves_too_many_pauses_the_account_and_a_person_lets_it_
     courier.resume()
     courier.deliver(max_moves=3)
     assert [each.result for each in courier.outcomes()] == [Result.APPLIED] * 6
+
+
+def test_an_account_that_is_away_for_long_is_told_and_so_is_its_return(
+    courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segma.sinks.gate.AWAY_MS", 0)
+    courier.bed.server.faults = [Fault("", times=4, answer=Answer(503, {}))]
+    seen: list[AccountState | None] = []
+    measured: list[float] = []
+    pause = courier.pause
+
+    def looking(seconds: float) -> None:
+        pause(seconds)
+        seen.append(courier.state())
+        measured.append(REGISTRY.get_sample_value("segma_account_away", {"account": "w/mail"}) or 0.0)
+
+    courier.pause = looking  # type: ignore[method-assign]
+    before = REGISTRY.get_sample_value("segma_account_outcomes_total", {"account": "w/mail", "result": "applied"})
+    courier.send(command("news"))
+    with structlog.testing.capture_logs() as said:
+        courier.deliver()
+    told = [each for each in seen if each is not None]
+    assert {(each.stopped, each.reason, each.detail) for each in told} == {(False, "unreachable", "503")}
+    assert set(measured) == {1.0}
+    assert courier.state() is None, "it is back"
+    assert [each["event"] for each in said if each["event"].startswith("account_")] == ["account_away", "account_back"]
+    assert REGISTRY.get_sample_value("segma_account_away", {"account": "w/mail"}) == 0.0
+    after = REGISTRY.get_sample_value("segma_account_outcomes_total", {"account": "w/mail", "result": "applied"})
+    assert after == (before or 0.0) + 1
+
+
+def test_an_outage_that_is_short_is_told_to_nobody(courier: Courier) -> None:
+    courier.bed.server.faults = [Fault("", times=4, answer=Answer(503, {}))]
+    courier.send(command("news"))
+    courier.deliver()
+    assert courier.state() is None
+
+
+def test_an_alert_never_lets_an_account_go_on_that_a_person_has_stopped(
+    courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segma.sinks.gate.AWAY_MS", 0)
+    courier.bed.server.faults = [Fault("", times=1_000, answer=Answer(503, {}))]
+    pause = courier.pause
+
+    def stopping(seconds: float) -> None:
+        pause(seconds)
+        state = AccountState("w", "mail", stopped=True, at_ms=now_ms(), reason="paused")
+        courier.publish(Outgoing(ACCOUNTS, account_key("w", "mail"), to_json(state)))
+
+    courier.pause = stopping  # type: ignore[method-assign]
+    courier.send(command("news"))
+    courier.deliver()
+    state = courier.state()
+    assert state is not None
+    assert (state.stopped, state.reason) == (True, "paused")
+    assert REGISTRY.get_sample_value("segma_account_stopped", {"account": "w/mail"}) == 1.0
 
 
 def test_a_person_pauses_an_account_that_waits(courier: Courier) -> None:

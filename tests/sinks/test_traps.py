@@ -404,3 +404,10 @@ def test_a_tag_is_set_and_taken_away(bed: ServedBed) -> None:
     assert asked(bed, tag=("warm",)) == Done((), "already so")
     assert asked(bed, untag=("warm",)) == Done(("t-warm",), "changed")
     assert bed.members("old") == {ANNA}
+
+
+@on("hubspot")
+def test_members_of_hubspot_come_with_the_ids_by_which_its_webhooks_name_them(bed: ServedBed) -> None:
+    bed.put(ANNA, "news")
+    (member,) = bed.sink().members("news")
+    assert (member.address, member.person) == (ANNA, bed.world.person(ANNA).id)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
+from tests.conformance.test_sinks_faults import NAMES
 from tests.sinks.beds import brief, now_ms
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import Answer, Asked, Fault, Quotas, Simulator
@@ -94,6 +95,31 @@ def test_a_host_that_is_not_allowed_is_not_called(receiver: tuple[Receiver, Simu
     courier.deliver(sink(server, tmp_path / "p"))
     assert [(each.result, each.reason) for each in courier.outcomes()] == [(Result.FAILED, "bad_destination")]
     assert server.calls == []
+    courier.close()
+
+
+def test_a_move_that_is_taken_back_is_told_and_one_that_was_never_told_is_not(
+    receiver: tuple[Receiver, Simulator], tmp_path: Path
+) -> None:
+    taker, server = receiver
+    courier = Courier(None, tmp_path / "data")  # type: ignore[arg-type]
+    first, strange = command("new", "old"), command("new", person="nobody")
+    courier.send(first, strange, *(command("new", undoes=each.command_id) for each in (first, strange)))
+    courier.deliver(sink(server, tmp_path / "p", url=f"{server.url}/moves"))
+    assert [each["retracted"] for each in taker.taken] == [False, True]
+    assert taker.taken[1]["undoes"] == first.command_id
+    courier.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lists_of_any_name_are_told_as_they_are(
+    receiver: tuple[Receiver, Simulator], tmp_path: Path, name: str
+) -> None:
+    taker, server = receiver
+    courier = Courier(None, tmp_path / "data")  # type: ignore[arg-type]
+    courier.send(command(name))
+    courier.deliver(sink(server, tmp_path / "p", url=f"{server.url}/moves"))
+    assert [each["to_list"] for each in taker.taken] == [name]
     courier.close()
 
 

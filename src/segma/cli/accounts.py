@@ -38,7 +38,7 @@ def accounts_command() -> None:
 def list_accounts(home: Path, as_json: bool) -> None:
     """Every account: what it is, whether it delivers, what was asked of it and what came of that.
 
-    Ends with 1 where an account is stopped.
+    Ends with 1 where an account is stopped, or has been away for more than a minute.
     """
     _, installation, log = open_home(home)
     states, counts = read_states(log), _counts(log)
@@ -46,14 +46,13 @@ def list_accounts(home: Path, as_json: bool) -> None:
     for workspace, each in installation.workspaces.items():
         for name, own in each.accounts.items():
             state = states.get((workspace, name))
-            stopped = state is not None and state.stopped
             asked = sum(sum(log.end(topic(workspace, name)).values()) for topic in (moves_topic, backfill_topic))
             row: dict[str, Any] = {
                 "account": f"{workspace}/{name}",
                 "sink": own.sink,
-                "state": "stopped" if stopped else "delivers",
+                "state": state_word(state),
             }
-            row |= {"reason": state.reason if state and stopped else "", "detail": state.detail if state else ""}
+            row |= {"reason": state.reason if state else "", "detail": state.detail if state else ""}
             rows.append({**row, "commands": asked, **counts.get(f"{workspace}/{name}", {})})
     log.close()
     if as_json:
@@ -68,8 +67,15 @@ def list_accounts(home: Path, as_json: bool) -> None:
             why = f"{row['reason']} {row['detail']}".strip()
             table.add_row(row["account"], row["sink"], row["state"], why, str(row["commands"]), results)
         out.print(table)
-    if any(row["state"] == "stopped" for row in rows):
+    if any(row["state"] != "delivers" for row in rows):
         raise SystemExit(Exit.PROBLEMS)
+
+
+def state_word(state: AccountState | None) -> str:
+    """``delivers``, ``stopped`` (a person must act) or ``away`` (it goes on trying)."""
+    if state is None or not (state.stopped or state.reason):
+        return "delivers"
+    return "stopped" if state.stopped else "away"
 
 
 def _counts(log: Log) -> dict[str, dict[str, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,12 +16,14 @@ from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
 from segma.contracts.codec import replaced
 from segma.contracts.errors import ListenerError, Problem
-from segma.contracts.installation import Installation
+from segma.contracts.installation import Account, Installation
 from segma.contracts.topics import fixed_topics
 from segma.contracts.versions import NOTICE_MS, ListenerVersion, ended, promoted
 from segma.flows.config import unknown_accounts
 from segma.flows.deployment import Versions, listener_of, to_apply, versions_in
 from segma.flows.language.files import load_actions
+from segma.flows.language.model import Do, Listener
+from segma.sinks.registry import SINKS
 from segma.transport import open_log
 from segma.transport.config import load_installation, settings_at, wall_clock_ms
 
@@ -78,6 +80,7 @@ def apply_command(place: Path | None, promote: bool, home: Path, workspace: str 
     with versions_of(home, installation) as versions:
         new, problems = to_apply(versions.known, given, actions)
         problems += unknown_accounts(listeners, set(own.accounts), directory)
+        problems += untaggable(listeners, own.accounts, directory)
         if problems:
             _refuse(problems, as_json=as_json)
         at_ms = wall_clock_ms() + NOTICE_MS
@@ -88,6 +91,25 @@ def apply_command(place: Path | None, promote: bool, home: Path, workspace: str 
     _tell(written, at_ms, as_json=as_json)
     if not as_json and not written:
         out.print("nothing new", markup=False)
+
+
+def untaggable(listeners: Iterable[Listener], accounts: Mapping[str, Account], directory: Path) -> list[Problem]:
+    """Where listeners set tags at a platform that has none (SEMANTICS 8)."""
+    able = ", ".join(name for name, kind in SINKS.items() if kind.tags)
+    return [
+        Problem(
+            str(directory / listener.name),
+            f"then.{response.do}",
+            f"`{response.at}` is an account at {account.sink}, where people have no tags",
+            f"a list instead (`add: {{to: {response.tag}, at: {response.at}}}`), or an account at one of {able}",
+        )
+        for listener in listeners
+        for response in listener.then
+        if response.do in {Do.TAG, Do.UNTAG}
+        and (account := accounts.get(response.at or "")) is not None
+        and account.sink in SINKS
+        and not SINKS[account.sink].tags
+    ]
 
 
 @click.command("promote")

@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,16 @@ from typing import Final
 import click
 from rich.table import Table
 
+from segma.cli.accounts import state_word
 from segma.cli.output import Exit, out, print_json
 from segma.cli.supervise import running
 from segma.cli.up import home_option, json_option, sdk_bundle
+from segma.contracts.accounts import AccountState
 from segma.contracts.errors import ConfigError, LogError, SegmaError
-from segma.contracts.topics import EVENTS
+from segma.contracts.topics import ACCOUNTS, EVENTS
 from segma.flows.lag import log_times
 from segma.flows.language.files import load_listeners
+from segma.sinks.gate import read_states
 from segma.transport import open_log
 from segma.transport.config import load_installation, load_keyring, settings_at, wall_clock_ms
 
@@ -116,6 +119,7 @@ def log_findings(home: Path, *, running: bool) -> list[Finding]:
     try:
         names = {topic.name for topic in log.topics()}
         times = log_times(log) if EVENTS in names else {}
+        states = read_states(log) if ACCOUNTS in names else {}
     except LogError as error:
         return [Finding("log", False if running else None, f"{settings.log}, not reachable", str(error))]
     finally:
@@ -126,6 +130,19 @@ def log_findings(home: Path, *, running: bool) -> list[Finding]:
         slowest = min(times, key=lambda source: times[source])
         remedy = f"partition {slowest} of beacons is read slowly or by nobody: look at the flow's log"
         found.append(Finding("log time", lag_s < MAX_LAG_S if running else None, f"{lag_s:.1f} s behind", remedy))
+    return found + account_findings(states)
+
+
+def account_findings(states: Mapping[tuple[str, str], AccountState]) -> list[Finding]:
+    """The accounts in alert: stopped, or away for long."""
+    found = []
+    for (workspace, name), state in sorted(states.items()):
+        account, why = f"{workspace}/{name}", f"{state.reason} {state.detail}".strip()
+        remedy = "the platform is tried again by itself; nothing is lost: look at its status page"
+        if state.stopped:
+            remedy = f"mend the cause, then `segma accounts resume {account}`; its commands wait"
+        if state.stopped or state.reason:
+            found.append(Finding(f"account {account}", False, f"{state_word(state)}: {why}", remedy))
     return found
 
 

@@ -62,11 +62,11 @@ def import_people(home: Path, account: str, list_name: str, members: Iterator[Me
     for member in members if members is not None else sink.members(list_name):
         subscriber = subscriber_id(secret, member.address)
         known = directory.find(workspace, subscriber)
-        entry = DirectoryEntry(
-            workspace, subscriber, normalised_address(member.address), member.name, imported_at_s=now_ms // 1_000
+        entry = known or DirectoryEntry(
+            workspace, subscriber, normalised_address(member.address), imported_at_s=now_ms // 1_000
         )
-        if known is not None:
-            entry = replaced(known, name=member.name or known.name)
+        ids = {**entry.platform_ids, name: member.person} if member.person else entry.platform_ids
+        entry = replaced(entry, name=member.name or entry.name, platform_ids=ids)
         count, new = count + 1, new + (known is None)
         key = subscriber_key(workspace, subscriber)
         row = MembershipRow(workspace, name, list_name, subscriber, member=True, at_ms=now_ms)

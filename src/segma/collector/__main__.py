@@ -21,9 +21,11 @@ from segma.collector.config import CollectorSettings, load_bundle, load_sites
 from segma.collector.core import Core, Outside
 from segma.collector.hooks import load_hooks
 from segma.collector.intake import Intake
+from segma.collector.known import Known
+from segma.collector.notices import NAME_RECORDS
 from segma.contracts.errors import SegmaError
 from segma.contracts.log import Consumer
-from segma.contracts.topics import CAPTURES, topics_of
+from segma.contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
 from segma.transport import open_log
 from segma.transport.config import load_installation, settings_of, wall_clock_ms
 from segma.transport.spool import Spool
@@ -86,10 +88,14 @@ class Server(BaseApplication):
             return open_log(settings).reader(CAPTURES, strict=False)
 
         outside = Outside(wall_clock_ms, lambda: secrets.token_hex(8))
-        return create_app(
-            Core(sites, load_bundle(settings.sdk), outside, open_intake, Captured(open_reader)),
-            load_hooks(installation, beside=settings.config),
-        )
+
+        def open_directory() -> Consumer:
+            return open_log(settings).reader(SUBSCRIBERS, strict=False)
+
+        hooks = load_hooks(installation, beside=settings.config)
+        by_record = [place for place, hook in hooks.items() if hook.sink in NAME_RECORDS]
+        core = Core(sites, load_bundle(settings.sdk), outside, open_intake, Captured(open_reader))
+        return create_app(core, hooks, Known(by_record, open_directory))
 
 
 def free_spool(settings: CollectorSettings) -> Path:

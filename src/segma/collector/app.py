@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from segma.collector.config import Bundle
 from segma.collector.core import Core, client_of
 from segma.collector.hooks import HookDoor, Hooks
+from segma.collector.known import Known
 from segma.collector.mail import Pixel, Redirect
 from segma.collector.pipeline import (
     MAX_BODY_BYTES,
@@ -173,17 +174,19 @@ class Health:
 class _Lifespan:
     """Opens the log with the event loop, and lets it go with it."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, core: Core, known: Known) -> None:
+        self._core, self._known = core, known
 
     async def process_startup(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         """The worker has started."""
         _ = self._core.intake
         self._core.captured.start()
+        self._known.start()
 
     async def process_shutdown(self, scope: dict[str, Any], event: dict[str, Any]) -> None:
         """Open requests have been answered."""
         self._core.captured.stop()
+        self._known.stop()
         await self._core.close()
 
 
@@ -195,16 +198,17 @@ async def _unforeseen(
     resp.status = 500
 
 
-def create_app(core: Core, hooks: Hooks | None = None) -> falcon.asgi.App[Any, Any]:
-    """The application with its routes. ``hooks``: the doors of the email platforms' webhooks."""
-    lifespan: Any = _Lifespan(core)
+def create_app(core: Core, hooks: Hooks | None = None, known: Known | None = None) -> falcon.asgi.App[Any, Any]:
+    """The application with its routes. ``hooks``: the doors of the email platforms' webhooks; ``known``: who is who."""
+    known = known or Known()
+    lifespan: Any = _Lifespan(core, known)
     app = falcon.asgi.App(middleware=lifespan)
     app.req_options.auto_parse_form_urlencoded = False
     app.add_error_handler(Exception, _unforeseen)
     health, sdk = Health(core), Sdk(core.bundle)
     app.add_route("/v1/beacons", Beacons(core, SDK_STEPS, "sdk", cross_origin=True))
     app.add_route("/v1/events", Beacons(core, SERVER_STEPS, "server", cross_origin=False))
-    door = HookDoor(core, hooks or {})
+    door = HookDoor(core, hooks or {}, known)
     app.add_route("/v1/hooks/{workspace}/{account}", door)
     app.add_route("/v1/hooks/{workspace}/{account}/{secret}", door)
     app.add_route("/r/{token}", Redirect(core))

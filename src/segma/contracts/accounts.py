@@ -10,8 +10,9 @@ from segma.contracts.codec import Value, written
 class AccountState(Value, frozen=True):
     """A record of ``accounts``: whether the account delivers. Absent: it does.
 
-    ``reason`` says who stopped it: ``paused`` (a person), ``bad_credentials``, ``too_many_moves``. ``detail`` is for a
-    person. ``resumed_at_ms``: from when on the guard on moves counts anew.
+    ``reason`` says who stopped it: ``paused`` (a person), ``bad_credentials``, ``too_many_moves``; of one that is away
+    (not stopped, in vain for a while): ``throttled``, ``unreachable``, ``wrong_answer``. ``detail`` is for a person.
+    ``resumed_at_ms``: from when on the guard on moves counts anew.
     """
 
     SCHEMA: ClassVar[int] = 1

@@ -44,7 +44,8 @@ DEAD_LETTERS: Final = "dead_letters"
 """Key: the topic it came from. Value: ``DeadLetter`` (MessagePack)."""
 
 ACCOUNTS: Final = "accounts"
-"""Compacted. Key: workspace/account. Value: ``AccountState`` (JSON): which accounts are stopped, and why."""
+"""Compacted. Key: workspace/account. Value: ``AccountState`` (JSON): which accounts are stopped, and why. Under
+workspace/account/away: one that tries on, in vain for longer than a minute."""
 VETOES: Final = "vetoes"
 """Compacted. Key: workspace/account/subscriber/list. Value: ``Veto`` (JSON): who left, as platforms' webhooks told."""
 INTENTS: Final = "intents"
@@ -99,6 +100,11 @@ def account_topics(workspace: str, account: str, retention_ms: int = 30 * DAY_MS
 def account_key(workspace: str, account: str) -> bytes:
     """The log key of everything about one account."""
     return f"{workspace}/{account}".encode()
+
+
+def away_key(workspace: str, account: str) -> bytes:
+    """The log key of an account's alert that it is away: its state has another writer, a person."""
+    return account_key(workspace, account) + b"/away"
 
 
 def veto_key(workspace: str, account: str, subscriber: str, list_name: str) -> bytes:

@@ -9,6 +9,7 @@ import threading
 
 import click
 import structlog
+from prometheus_client import start_http_server
 
 from segma.contracts.errors import AlreadyRunning, SegmaError
 from segma.contracts.installation import Installation
@@ -32,7 +33,10 @@ def main(account: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        deliver_account(settings_of(SinkSettings), account, stop)
+        settings = settings_of(SinkSettings)
+        if settings.sink_metrics_port:
+            start_http_server(settings.sink_metrics_port, "127.0.0.1")
+        deliver_account(settings, account, stop)
     except SegmaError as error:
         click.echo(f"segma.sinks: {error}", err=True)
         sys.exit(1)

@@ -14,10 +14,10 @@ from typing import Any, Final, Literal
 from segma.contracts.installation import SecretAt
 from segma.contracts.reasons import Reason
 from segma.contracts.tokens import normalised_address
-from segma.sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
-from segma.sinks.desired import Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from segma.sinks.base import Change, Fate, Member, Standing, Traits, Trouble
+from segma.sinks.desired import Fault, ListRefused, ListSink, One, Seen
 from segma.sinks.http import Http, Reply, refused, usual, waits_s
-from segma.sinks.names import Names
+from segma.sinks.names import NamedLists, Names
 from segma.sinks.options import Around, Options, SafeUrl
 
 QUOTAS: Final = {"all": [(5, 1_000)]}
@@ -56,18 +56,17 @@ def judge(reply: Reply) -> Trouble | None:
     return usual(reply)
 
 
-class Activecampaign:
+class Activecampaign(NamedLists):
     """The calls."""
 
     most = 50
 
     def __init__(self, http: Http, options: ActivecampaignOptions) -> None:
-        self._http, self._options = http, options
-        self._as_tags = options.lists_are == "tags"
+        self._options, self._as_tags = options, options.lists_are == "tags"
+        self._tags = Names(self._read_tags, self._make_tag)
+        super().__init__(http, self._tags if self._as_tags else Names(self._read_lists, self._make_list))
         link = f"%{options.token_field}%"
         self.traits = Traits(batch=10, tags=True, fields=bool(options.token_field_id), token_link=link)
-        self._tags = Names(self._read_tags, self._make_tag)
-        self._lists = self._tags if self._as_tags else Names(self._read_lists, self._make_list)
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Each contact by address, then its lists with their statuses, and its tags."""
@@ -80,15 +79,15 @@ class Activecampaign:
 
     def _look(self, change: Change) -> Seen | Trouble:
         reply = self._http.ask("GET", "/api/3/contacts", query={"email": normalised_address(change.address)})
-        contacts = _list_of(reply, "contacts")
+        contacts = reply.items("contacts")
         if not contacts:
             return Seen()
         person = str(contacts[0]["id"])
-        memberships = _list_of(self._http.ask("GET", f"/api/3/contacts/{person}/contactLists"), "contactLists")
+        memberships = self._http.ask("GET", f"/api/3/contacts/{person}/contactLists").items("contactLists")
         statuses = {str(each["list"]): STATUSES.get(str(each["status"]), Standing.ACTIVE) for each in memberships}
         held: list[dict[str, Any]] = []
         if self._as_tags or change.tag or change.untag:
-            held = _list_of(self._http.ask("GET", f"/api/3/contacts/{person}/contactTags"), "contactTags")
+            held = self._http.ask("GET", f"/api/3/contacts/{person}/contactTags").items("contactTags")
         of_tag = {self._tags.name_of(str(each["tag"])): str(each["id"]) for each in held}
         if self._as_tags:
             # Who unsubscribed from all that they were in has left; a tag changes nothing about that, nor would we.
@@ -114,14 +113,6 @@ class Activecampaign:
         reply = self._http.ask("POST", "/api/3/contact/sync", {"contact": contact})
         return str(reply.object()["contact"]["id"]) if reply.ok else refused(reply)
 
-    def exists(self, list_name: str) -> bool:
-        """Asked, not remembered."""
-        return bool(self._lists.fresh(list_name))
-
-    def forget(self, list_name: str) -> None:
-        """It vanished."""
-        self._lists.forget(list_name)
-
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """A tag; or, in an account of lists, status 1: nobody who unsubscribed comes this far."""
         number = self._lists.made(list_name)
@@ -131,9 +122,7 @@ class Activecampaign:
 
     def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """The tag away; or, in an account of lists, status 2, which the account asked for in so many words."""
-        number = self._lists.find(list_name)
-        if not number:
-            raise ListGone
+        number = self._there(list_name)
         if self._as_tags:
             return self._http.together(lambda one: self._untag(one.seen.notes.get(list_name, "")), people)
         return self._http.together(lambda one: self._status(number, one, 2), people)
@@ -174,9 +163,7 @@ class Activecampaign:
 
     def members(self, list_name: str) -> Iterator[Member]:
         """Contacts with the tag, or in the list, page by page."""
-        number = self._lists.fresh(list_name) if list_name else ""
-        if not number:
-            raise NoSuchList(list_name, self._lists.known())
+        number = self._read(list_name)
         by = "tagid" if self._as_tags else "listid"
         statuses = ("",) if self._as_tags else tuple(STATUSES)
         for status in statuses:
@@ -189,15 +176,11 @@ class Activecampaign:
         offset = 0
         while True:
             reply = self._http.ask("GET", path, query={**query, "limit": str(PAGE), "offset": str(offset)})
-            found = _list_of(reply, name)
+            found = reply.items(name)
             yield from found
             if len(found) < PAGE:
                 return
             offset += PAGE
-
-    def close(self) -> None:
-        """Release the connections."""
-        self._http.close()
 
     def _read_tags(self, name: str) -> Mapping[str, str]:
         query = {"search": name} if name else {}
@@ -209,7 +192,7 @@ class Activecampaign:
 
     def _read_lists(self, name: str) -> Mapping[str, str]:
         reply = self._http.ask("GET", "/api/3/lists", query={"limit": str(PAGE), "filters[name]": name} if name else {})
-        return {str(each["name"]): str(each["id"]) for each in _list_of(reply, "lists")}
+        return {str(each["name"]): str(each["id"]) for each in reply.items("lists")}
 
     def _make_list(self, name: str) -> str:
         slug = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in name.lower()).strip("-")
@@ -226,10 +209,3 @@ class Activecampaign:
         if not reply.ok:
             raise ListRefused(f"{reply.status}")
         return str(reply.object()[name]["id"])
-
-
-def _list_of(reply: Reply, name: str) -> list[dict[str, Any]]:
-    found = reply.object().get(name) if reply.ok else None
-    if not isinstance(found, list):
-        raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{reply.status}, no {name}"))
-    return found

@@ -60,11 +60,12 @@ class Standing(StrEnum):
 
 
 class Member(NamedTuple):
-    """A person in a list, as the platform knows them."""
+    """A person in a list, as the platform knows them. ``person``: its own id, where webhooks name people by it."""
 
     address: str
     name: str = ""
     standing: Standing = Standing.ACTIVE
+    person: str = ""
 
 
 class Change(NamedTuple):

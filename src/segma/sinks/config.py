@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pydantic import Field
+
 from segma.contracts.installation import Account, Installation
 from segma.contracts.rows import DirectoryEntry
 from segma.contracts.tokens import Claims
@@ -13,7 +15,10 @@ from segma.transport.config import Settings, load_keyring
 
 
 class SinkSettings(Settings):
-    """``SEGMA_CONFIG``, ``SEGMA_DATA``, ``SEGMA_LOG``: a delivery process needs nothing else."""
+    """A delivery process needs the shared ones, and this."""
+
+    sink_metrics_port: int = Field(default=0, ge=0, le=65_535)
+    """Where its metrics are served; 0: nowhere. Each process needs a port of its own."""
 
 
 def tokens_of(

@@ -36,6 +36,7 @@ from segma.sinks.base import Answer, Change, Done, Fate, Marks, Sink, Trouble
 from segma.sinks.directory import Directory
 from segma.sinks.gate import Gate
 from segma.sinks.ledger import Ledger
+from segma.sinks.meters import count_outcomes, watch_account
 from segma.sinks.outcomes import letter_of, outcome_of
 from segma.sinks.patience import FIRST_WAIT_S, patiently, with_earlier, worse_of
 from segma.sinks.plan import Wish, able_to, before, change_of, marks_of, waves, wish_of
@@ -99,6 +100,7 @@ class Delivery:
         name = f"deliver.{workspace}.{account}"
         self._live: Consumer = log.consumer(name, moves_topic(workspace, account))
         self._backfill: Consumer = log.consumer(name, backfill_topic(workspace, account))
+        watch_account(f"{workspace}/{account}", self._gate)
         self._most = min(max(sink.traits.batch, 1), 1_000)
 
     def run(self) -> None:
@@ -220,6 +222,15 @@ class Delivery:
         done = self._ledger.moves(command.listener, self._now_ms(), self._gate.resumed_at_ms)
         return done + asked < self._max_moves
 
+    def _tell(self, worst: Trouble | None) -> None:
+        """Tell that the account is away for long, or back."""
+        told = self._gate.seen(worst)
+        if told and worst is not None and self._gate.away:
+            log_line.error("account_away", account=self._account, reason=str(worst.reason), detail=worst.answer)
+        elif told:
+            log_line.info("account_back", account=self._account)
+        self._send(told)
+
     def _stop(self, reason: Reason, detail: str) -> None:
         log_line.error("account_stopped", account=self._account, reason=str(reason), detail=detail)
         self._send([self._gate.stop(reason, detail)])
@@ -234,7 +245,7 @@ class Delivery:
             if not self._ledger.may_name(command.listener, command.to_list, command.max_lists):
                 return Trouble(Reason.TOO_MANY_LISTS, Fate.LASTING)
             self._ledger.name(command.listener, command.to_list)
-        wish = wish_of(command, self._ledger)
+        wish = wish_of(command, self._ledger, told=not self._sink.traits.lists)
         late = again and wish is not None and self._ledger.overtaken(command, wish.places)
         if wish is None or late:
             return Trouble(Reason.SUPERSEDED, Fate.LASTING)
@@ -263,11 +274,15 @@ class Delivery:
         def ask() -> Trouble | None:
             """One attempt at what is waiting; while the account is away, with one person alone."""
             nonlocal probing
+            if any(calls[each] for each in waiting):
+                self._patiently(self._gate.follow)  # they have waited
+            for each in [each for each, group in waiting.items() if self._left(group.change)]:
+                gone = with_earlier(before_now.pop(each, ()), Trouble(Reason.UNSUBSCRIBED, Fate.LASTING))
+                settled.append((waiting.pop(each), gone, calls[each]))
             asked = list(waiting)[: 1 if probing else None]
             worst: Trouble | None = None
-            answers = self._sink.apply(
-                [waiting[each].change for each in asked], lambda marks: self._intend(marks, waiting)
-            )
+            changes = [waiting[each].change for each in asked]
+            answers = self._sink.apply(changes, lambda marks: self._intend(marks, waiting)) if changes else []
             for each, given in zip(asked, answers, strict=True):
                 calls[each] += 1
                 answer = with_earlier(before_now.pop(each, ()), given)
@@ -279,6 +294,7 @@ class Delivery:
                         continue
                 settled.append((waiting.pop(each), answer, calls[each]))
             probing = worst is not None and worst.fate is Fate.AWAY
+            self._tell(worst)
             if worst is not None and worst.fate is Fate.FATAL:
                 self._stop(worst.reason, worst.answer)
             return worst
@@ -286,6 +302,10 @@ class Delivery:
         while waiting and not self._halted():
             patiently(ask, halted=self._halted, wait=self._wait)
         return settled
+
+    def _left(self, change: Change) -> bool:
+        """Whether the person has left while their change waited."""
+        return self._gate.vetoes(change.subscriber, [*change.add, *(f":{tag}" for tag in change.tag)])
 
     def _halted(self) -> bool:
         if self._stopping():
@@ -337,6 +357,7 @@ class Delivery:
     def _publish(self, outcomes: Sequence[Outcome], letters: Sequence[DeadLetter]) -> None:
         key = account_key(self._workspace, self._account)
         unique = {outcome.command_id: outcome for outcome in outcomes}
+        count_outcomes(key.decode(), unique.values())
         waiting = [Outgoing(OUTCOMES, key, to_json(outcome)) for outcome in unique.values()]
         waiting += [Outgoing(DEAD_LETTERS, letter.topic.encode(), to_msgpack(letter)) for letter in letters]
         self._send(waiting)

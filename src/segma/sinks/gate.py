@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from segma.contracts.accounts import AccountState, Veto
 from segma.contracts.codec import json_reader, to_json
 from segma.contracts.errors import BadRecord
-from segma.contracts.log import Consumer, Log, Outgoing
+from segma.contracts.log import Log, Outgoing
 from segma.contracts.reasons import Reason
-from segma.contracts.topics import ACCOUNTS, VETOES, account_key
+from segma.contracts.topics import ACCOUNTS, VETOES, account_key, away_key
+from segma.sinks.base import Fate, Trouble
 
+AWAY_MS: Final = 60_000
+"""How long an account may be away before somebody is told: longer than most outages, shorter than most patience."""
 _read_state: Final[Callable[[bytes], AccountState]] = json_reader(AccountState)
 _read_veto: Final[Callable[[bytes], Veto]] = json_reader(Veto)
 
 
 def read_states(log: Log) -> dict[tuple[str, str], AccountState]:
-    """The state of every account that was ever stopped: (workspace, account) → state."""
+    """The state of every account that was ever stopped or is away: (workspace, account) → state. Stopped goes first."""
     reader = log.reader(ACCOUNTS)
-    found = {}
-    for state in _values(reader, _read_state):
-        found[state.workspace, state.account] = state
+    found: dict[bytes, AccountState] = {}
+    while records := reader.poll(5_000):
+        for record in records:
+            found.pop(record.key, None)
+            with contextlib.suppress(BadRecord):
+                if record.value is not None:
+                    found[record.key] = _read_state(record.value)
     reader.close()
-    return found
+    away = {each: state for each, state in found.items() if each == away_key(state.workspace, state.account)}
+    own = {(state.workspace, state.account): state for each, state in found.items() if each not in away}
+    alerts = {(state.workspace, state.account): state for state in away.values()}
+    return own | {name: state for name, state in alerts.items() if name not in own or not own[name].stopped}
 
 
 class Gate:
@@ -35,6 +46,8 @@ class Gate:
         self._state: AccountState | None = None
         self._vetoes: dict[bytes, Veto] = {}
         self._left: dict[str, dict[bytes, str]] = {}
+        self._away_since_ms = 0
+        self._told_away = False
         self.follow()
 
     @property
@@ -49,10 +62,15 @@ class Gate:
 
     def follow(self) -> None:
         """Take in what has been told since."""
-        for state in _values(self._states, _read_state):
-            if (state.workspace, state.account) == (self._workspace, self._account):
-                self._state = state
-        prefix = account_key(self._workspace, self._account) + b"/"
+        own = account_key(self._workspace, self._account)
+        while records := self._states.poll(5_000):
+            for record in records:
+                if record.key == own and record.value is not None:
+                    with contextlib.suppress(BadRecord):
+                        self._state = _read_state(record.value)
+                elif record.key == away_key(self._workspace, self._account):
+                    self._told_away = record.value is not None
+        prefix = own + b"/"
         while records := self._vetoes_reader.poll(5_000):
             for record in records:
                 if record.key.startswith(prefix):
@@ -70,6 +88,33 @@ class Gate:
             resumed_at_ms=self.resumed_at_ms,
         )
         return Outgoing(ACCOUNTS, account_key(self._workspace, self._account), to_json(self._state))
+
+    @property
+    def away(self) -> bool:
+        """Whether the account has been away for so long that it was told."""
+        return self._told_away
+
+    def seen(self, worst: Trouble | None) -> list[Outgoing]:
+        """Note what came of an attempt; what is to be told: that the account is away for long, or that it is back."""
+        key = away_key(self._workspace, self._account)
+        if worst is None or worst.fate is not Fate.AWAY:
+            self._away_since_ms = 0
+            told, self._told_away = self._told_away, False
+            return [Outgoing(ACCOUNTS, key, None)] if told else []
+        now_ms = self._now_ms()
+        self._away_since_ms = self._away_since_ms or now_ms
+        if self._told_away or now_ms - self._away_since_ms < AWAY_MS:
+            return []
+        self._told_away = True
+        state = AccountState(
+            self._workspace,
+            self._account,
+            stopped=False,
+            at_ms=self._away_since_ms,
+            reason=str(worst.reason),
+            detail=worst.answer,
+        )
+        return [Outgoing(ACCOUNTS, key, to_json(state))]
 
     def vetoes(self, subscriber: str, lists: Sequence[str]) -> bool:
         """Whether the person may not be added to one of these lists."""
@@ -92,15 +137,3 @@ class Gate:
         if veto is not None:
             self._vetoes[key] = veto
             self._left.setdefault(veto.subscriber, {})[key] = veto.list_name
-
-
-def _values(reader: Consumer, read: Callable[[bytes], Any]) -> list[Any]:
-    found = []
-    while records := reader.poll(5_000):
-        for record in records:
-            try:
-                if record.value is not None:
-                    found.append(read(record.value))
-            except BadRecord:
-                continue
-    return found

@@ -61,6 +61,21 @@ class Reply(NamedTuple):
             raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{self.status}, no JSON object"))
         return value
 
+    def items(self, *names: str) -> list[dict[str, Any]]:
+        """The list under these names, of a reading; :class:`Halt` where it was refused: nobody is at fault."""
+        value: Any = self.object() if self.ok else None
+        for name in names:
+            value = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(value, list):
+            raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{self.status}, no {'.'.join(names)}"))
+        return value
+
+    def read(self) -> dict[str, Any]:
+        """The body of a reading as a JSON object; :class:`Halt` where it was refused."""
+        if not self.ok:
+            raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{self.status}"))
+        return self.object()
+
     def json_or_none(self) -> Any:
         """The body as JSON; None where it is none."""
         if depth_exceeds(self.body, MAX_DEPTH * 2):

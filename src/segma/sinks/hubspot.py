@@ -12,10 +12,10 @@ from typing import Any, Final
 from segma.contracts.installation import SecretAt
 from segma.contracts.reasons import Reason
 from segma.contracts.tokens import normalised_address
-from segma.sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
-from segma.sinks.desired import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from segma.sinks.base import Change, Fate, Member, Standing, Traits, Trouble
+from segma.sinks.desired import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
 from segma.sinks.http import Http, Reply, refused, usual
-from segma.sinks.names import Names
+from segma.sinks.names import NamedLists, Names, in_parts
 from segma.sinks.options import Around, Options, SafeUrl
 
 HUNDRED: Final = 100
@@ -38,7 +38,7 @@ class HubspotOptions(Options):
 def make(options: HubspotOptions, around: Around) -> ListSink:
     """The sink of an account."""
     headers = {"Authorization": f"Bearer {around.secret(options.key, 'key')}"}
-    http = around.http(options, options.url, headers, quotas=QUOTAS, connections=4, judge=judge)
+    http = around.http(options, options.url, headers, quotas=QUOTAS, connections=8, judge=judge)
     return ListSink(Hubspot(http, options.token_field))
 
 
@@ -49,26 +49,26 @@ def judge(reply: Reply) -> Trouble | None:
     return usual(reply)
 
 
-class Hubspot:
+class Hubspot(NamedLists):
     """The calls."""
 
     most = 1_000
 
     def __init__(self, http: Http, token_field: str) -> None:
-        self._http, self._token_field = http, token_field
+        super().__init__(http, Names(self._search, self._make_list))
+        self._token_field = token_field
         self.traits = Traits(batch=1_000, fields=True, token_link=f"{{{{ contact.{token_field} }}}}")
-        self._lists = Names(self._search, self._make_list)
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Contacts by address, then their lists by record, a hundred at a time."""
         found: dict[str, dict[str, Any]] = {}
         names = sorted({"email", OPTED_OUT, self._token_field, *(name for each in changes for name, _ in each.fields)})
-        for each in self._http.together(lambda some: self._read(some, names), _hundreds(changes)):
+        for each in self._http.together(lambda some: self._find(some, names), in_parts(changes, HUNDRED)):
             found |= each
         ids = [str(each["id"]) for each in found.values()]
         memberships: dict[str, set[str]] = {}
         if lists:
-            for part in self._http.together(self._memberships, _hundreds(ids)):
+            for part in self._http.together(self._memberships, in_parts(ids, HUNDRED)):
                 memberships |= part
         numbers = {name: number for name in lists if (number := self._lists.find(name))}
         seen: list[Seen | Trouble] = []
@@ -78,28 +78,28 @@ class Hubspot:
             seen.append(_seen(contact, {name for name, number in numbers.items() if number in inside}))
         return seen
 
-    def _read(self, changes: Sequence[Change], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def _find(self, changes: Sequence[Change], names: Sequence[str]) -> dict[str, dict[str, Any]]:
         body = {
             "idProperty": "email",
             "inputs": [{"id": each} for each in sorted({normalised_address(each.address) for each in changes})],
             "properties": list(names),
             "propertiesWithHistory": [],
         }
-        reply = self._answer(self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body))
-        return {normalised_address(str(each["properties"].get("email"))): each for each in _results(reply)}
+        found = self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body).items("results")
+        return {normalised_address(str(each["properties"].get("email"))): each for each in found}
 
     def _memberships(self, ids: Sequence[str]) -> dict[str, set[str]]:
         body = {"inputs": [{"objectTypeId": CONTACTS, "recordId": each} for each in ids]}
-        reply = self._answer(self._http.ask("POST", "/crm/v3/lists/records/memberships/batch/read", body))
+        reply = self._http.ask("POST", "/crm/v3/lists/records/memberships/batch/read", body)
         return {
             str(each["recordId"]): {str(of["listId"]) for of in each["recordListMemberships"]}
-            for each in _results(reply)
+            for each in reply.items("results")
         }
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
         """Upserts, a hundred at a time; an invalid address refuses its whole hundred, which is then halved."""
         found: list[str | Trouble] = []
-        for some in _hundreds(changes):
+        for some in in_parts(changes, HUNDRED):
             properties = [{"firstname": each.name} if each.name else {} for each in some]
             found.extend(self._upsert([each.address for each in some], properties))
         return found
@@ -116,17 +116,11 @@ class Hubspot:
             half = len(addresses) // 2
             first = self._upsert(addresses[:half], properties[:half])
             return [*first, *self._upsert(addresses[half:], properties[half:])]
-        ids = {normalised_address(str(each["properties"].get("email"))): str(each["id"]) for each in _results(reply)}
+        ids = {
+            normalised_address(str(each["properties"].get("email"))): str(each["id"]) for each in reply.items("results")
+        }
         lost = Trouble(Reason.REFUSED_BY_PLATFORM, Fate.LASTING, "207, not among the results")
         return [ids.get(normalised_address(each)) or lost for each in addresses]
-
-    def exists(self, list_name: str) -> bool:
-        """Asked, not remembered."""
-        return bool(self._lists.fresh(list_name))
-
-    def forget(self, list_name: str) -> None:
-        """It vanished."""
-        self._lists.forget(list_name)
 
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Who is in already is ignored by the platform."""
@@ -134,10 +128,7 @@ class Hubspot:
 
     def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Who is not in is ignored by the platform."""
-        number = self._lists.find(list_name)
-        if not number:
-            raise ListGone
-        return self._change("remove", list_name, number, people)
+        return self._change("remove", list_name, self._there(list_name), people)
 
     def _change(self, verb: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[Fault]:
         ids = [one.person for one in people]
@@ -158,40 +149,33 @@ class Hubspot:
     def write(self, people: Sequence[One]) -> Sequence[Fault]:
         """A property, which must have been made in HubSpot's settings."""
         faults: list[Fault] = []
-        for some in _hundreds(people):
+        for some in in_parts(people, HUNDRED):
             answers = self._upsert([one.change.address for one in some], [dict(one.change.fields) for one in some])
             faults.extend(each if isinstance(each, Trouble) else None for each in answers)
         return faults
 
     def members(self, list_name: str) -> Iterator[Member]:
         """Record ids page by page, then who they are."""
-        number = self._lists.fresh(list_name) if list_name else ""
-        if not number:
-            raise NoSuchList(list_name, self._lists.known())
+        number = self._read(list_name)
         after = ""
         while True:
             query = {"limit": str(HUNDRED), **({"after": after} if after else {})}
-            reply = self._answer(self._http.ask("GET", f"/crm/v3/lists/{number}/memberships", query=query))
-            ids = [str(each["recordId"]) for each in _results(reply)]
+            reply = self._http.ask("GET", f"/crm/v3/lists/{number}/memberships", query=query)
+            ids = [str(each["recordId"]) for each in reply.items("results")]
             if ids:
                 body = {
                     "inputs": [{"id": each} for each in ids],
                     "properties": ["email", "firstname", OPTED_OUT],
                     "propertiesWithHistory": [],
                 }
-                page = self._answer(self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body))
-                for each in _results(page):
+                page = self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body)
+                for each in page.items("results"):
                     properties = each["properties"]
-                    yield Member(
-                        properties.get("email") or "", properties.get("firstname") or "", _standing(properties)
-                    )
+                    address, name = properties.get("email") or "", properties.get("firstname") or ""
+                    yield Member(address, name, _standing(properties), str(each["id"]))
             after = str(((reply.object().get("paging") or {}).get("next") or {}).get("after") or "")
             if not after:
                 return
-
-    def close(self) -> None:
-        """Release the connections."""
-        self._http.close()
 
     def _search(self, name: str) -> Mapping[str, str]:
         found: dict[str, str] = {}
@@ -200,7 +184,7 @@ class Hubspot:
             body: dict[str, Any] = {"processingTypes": ["MANUAL", "SNAPSHOT"], "count": HUNDRED, "offset": offset}
             if name:
                 body["query"] = name
-            reply = self._answer(self._http.ask("POST", "/crm/v3/lists/search", body, bucket="search")).object()
+            reply = self._http.ask("POST", "/crm/v3/lists/search", body, bucket="search").read()
             found |= {str(each["name"]): str(each["listId"]) for each in reply["lists"]}
             if not reply.get("hasMore") or name in found:
                 return found
@@ -212,24 +196,6 @@ class Hubspot:
         if not reply.ok:
             raise ListRefused(f"{reply.status}")
         return str(reply.object()["list"]["listId"])
-
-    @staticmethod
-    def _answer(reply: Reply) -> Reply:
-        """A reading that was refused: nothing was done, and nobody is at fault."""
-        if not reply.ok:
-            raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{reply.status}"))
-        return reply
-
-
-def _hundreds(items: Sequence[Any]) -> list[Sequence[Any]]:
-    return [items[start : start + HUNDRED] for start in range(0, len(items), HUNDRED)]
-
-
-def _results(reply: Reply) -> list[dict[str, Any]]:
-    results = reply.object().get("results")
-    if not isinstance(results, list):
-        raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, "no results"))
-    return results
 
 
 def _standing(properties: Mapping[str, Any]) -> Standing:

@@ -6,7 +6,6 @@ who is not in the list, the other clears suppressions): none of those is ever se
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -15,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 from segma.contracts.installation import SecretAt
 from segma.contracts.reasons import Reason
 from segma.contracts.tokens import normalised_address
-from segma.sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
-from segma.sinks.desired import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from segma.sinks.base import Change, Fate, Member, Standing, Traits, Trouble
+from segma.sinks.desired import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
 from segma.sinks.http import Http, Reply, refused, usual, waits_s
-from segma.sinks.names import Names
+from segma.sinks.names import NamedLists, Names, in_parts
 from segma.sinks.options import Around, Options, SafeUrl
 
 REVISION: Final = "2026-07-15"
@@ -48,7 +47,7 @@ class KlaviyoOptions(Options):
 def make(options: KlaviyoOptions, around: Around) -> ListSink:
     """The sink of an account."""
     headers = {"Authorization": f"Klaviyo-API-Key {around.secret(options.key, 'key')}", "revision": options.revision}
-    http = around.http(options, options.url, headers, quotas=QUOTAS, connections=4, judge=judge)
+    http = around.http(options, options.url, headers, quotas=QUOTAS, connections=10, judge=judge)
     return ListSink(Klaviyo(http, options.token_field))
 
 
@@ -61,36 +60,33 @@ def judge(reply: Reply) -> Trouble | None:
     return usual(reply)
 
 
-class Klaviyo:
+class Klaviyo(NamedLists):
     """The calls."""
 
     most = 1_000
 
     def __init__(self, http: Http, token_field: str) -> None:
-        self._http = http
+        super().__init__(http, Names(self._read_lists, self._make_list))
         self.traits = Traits(
             batch=1_000, tags=True, fields=True, token_link=f"{{{{ person|lookup:'{token_field}'|default:'' }}}}"
         )
-        self._lists = Names(self._read_lists, self._make_list)
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Profiles by address, then who of them is in each list, a hundred at a time."""
         addresses = [normalised_address(change.address) for change in changes]
-        hundreds = [addresses[start : start + PAGE] for start in range(0, len(addresses), PAGE)]
-        found: dict[str, dict[str, Any]] = {}
+        hundreds = in_parts(addresses, PAGE)
+        numbers = {name: number for name in sorted(lists) if (number := self._lists.find(name))}
         query = {"fields[profile]": "email,properties,subscriptions", "additional-fields[profile]": "subscriptions"}
-        find = functools.partial(self._find, "/api/profiles", "profiles", query)
-        for profiles in self._http.together(find, hundreds):
-            found |= profiles
-        inside: dict[str, set[str]] = {}
-        for name in sorted(lists):
-            number = self._lists.find(name)
-            if number:
-                of = {"fields[profile]": "email"}
-                find = functools.partial(self._find, f"/api/lists/{number}/profiles", "lists", of)
-                asked = self._http.together(find, hundreds)
-                inside[name] = {address for each in asked for address in each}
-        return [_seen(found.get(each), {name for name in inside if each in inside[name]}) for each in addresses]
+        asked = [("", "/api/profiles", "profiles", query, some) for some in hundreds]
+        asked += [
+            (name, f"/api/lists/{number}/profiles", "lists", {"fields[profile]": "email"}, some)
+            for name, number in numbers.items()
+            for some in hundreds
+        ]
+        found: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in ("", *numbers)}
+        for one, profiles in zip(asked, self._http.together(lambda each: self._find(*each[1:]), asked), strict=True):
+            found[one[0]] |= profiles
+        return [_seen(found[""].get(each), {name for name in numbers if each in found[name]}) for each in addresses]
 
     def _find(
         self, path: str, bucket: str, query: Mapping[str, str], addresses: Sequence[str]
@@ -103,7 +99,7 @@ class Klaviyo:
         reply = self._http.ask("GET", path, query=filtered, media=MEDIA, bucket=bucket)
         if reply.status == 404:
             return {}
-        return {normalised_address(str(each["attributes"].get("email"))): each for each in _data(reply)}
+        return {normalised_address(str(each["attributes"].get("email"))): each for each in reply.items("data")}
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
         """An upsert each: it subscribes nobody to anything."""
@@ -117,24 +113,13 @@ class Klaviyo:
             return str(errors[0].get("meta", {}).get("duplicate_profile_id", "")) or refused(reply)
         return str(reply.object()["data"]["id"]) if reply.ok else refused(reply)
 
-    def exists(self, list_name: str) -> bool:
-        """Asked, not remembered."""
-        return bool(self._lists.fresh(list_name))
-
-    def forget(self, list_name: str) -> None:
-        """It vanished."""
-        self._lists.forget(list_name)
-
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Consent stays what it is."""
         return self._change("POST", list_name, self._lists.made(list_name), people)
 
     def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Neutral: "will not impact consent", as the vendor says."""
-        number = self._lists.find(list_name)
-        if not number:
-            raise ListGone
-        return self._change("DELETE", list_name, number, people)
+        return self._change("DELETE", list_name, self._there(list_name), people)
 
     def _change(self, method: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[Fault]:
         body = {"data": [{"type": "profile", "id": one.person} for one in people]}
@@ -172,9 +157,7 @@ class Klaviyo:
 
     def members(self, list_name: str) -> Iterator[Member]:
         """Page by page, with what each consented to."""
-        number = self._lists.fresh(list_name) if list_name else ""
-        if not number:
-            raise NoSuchList(list_name, self._lists.known())
+        number = self._read(list_name)
         query = {
             "page[size]": str(PAGE),
             "fields[profile]": "email,first_name,subscriptions",
@@ -189,16 +172,12 @@ class Klaviyo:
         while True:
             asked = {**query, **({"page[cursor]": cursor} if cursor else {})}
             reply = self._http.ask("GET", path, query=asked, media=MEDIA, bucket="lists")
-            yield from _data(reply)
+            yield from reply.items("data")
             # NOTE: of the link to the next page only the cursor is taken: a key goes to no address out of an answer.
             link = (reply.object().get("links") or {}).get("next") or ""
             cursor = parse_qs(urlsplit(str(link)).query).get("page[cursor]", [""])[0]
             if not cursor:
                 return
-
-    def close(self) -> None:
-        """Release the connections."""
-        self._http.close()
 
     def _read_lists(self, name: str) -> Mapping[str, str]:
         query = {"fields[list]": "name", "page[size]": "10"}
@@ -212,13 +191,6 @@ class Klaviyo:
         if not reply.ok:
             raise ListRefused(f"{reply.status}")
         return str(reply.object()["data"]["id"])
-
-
-def _data(reply: Reply) -> list[dict[str, Any]]:
-    data = reply.object().get("data") if reply.ok else None
-    if not isinstance(data, list):
-        raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{reply.status}, no data"))
-    return data
 
 
 def _standing(attributes: Mapping[str, Any]) -> Standing:

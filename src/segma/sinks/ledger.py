@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from segma.contracts.accounts import Intent
 from segma.contracts.codec import json_reader
-from segma.contracts.commands import Command, Outcome, Result
+from segma.contracts.commands import Command, Outcome, Result, Verb
 from segma.contracts.errors import BadRecord
 from segma.contracts.log import Log
 from segma.contracts.topics import INTENTS, OUTCOMES
@@ -23,12 +23,29 @@ _read_intent: Final[Callable[[bytes], Intent]] = json_reader(Intent)
 class _Entry(NamedTuple):
     subscriber: str
     result: Result
-    changed: Marks
+    places: frozenset[str]
+
+
+class _Standing(NamedTuple):
+    """A command that was carried out and not taken back, at one of a person's places: ``into`` (True) or out of it.
+
+    ``changed``: the place is so because of this command, or of one taken back that had changed it before this one.
+    """
+
+    command_id: str
+    into: bool
+    changed: bool
 
 
 def place(kind: str, name: str) -> str:
     """How a list (kind empty) or a tag (kind ``t``) is named among a person's places."""
     return f"{kind}:{name}"
+
+
+def mark_of(name: str, into: bool) -> str:
+    """The mark that says that a place was entered or left."""
+    kind, _, bare = name.partition(":")
+    return f"{kind}{'+' if into else '-'}{bare}"
 
 
 def places(changed: Marks) -> dict[str, bool]:
@@ -43,12 +60,18 @@ def places(changed: Marks) -> dict[str, bool]:
 
 
 class Ledger:
-    """Command id → what it changed; (person, list or tag) → who touched it last, and whether they are in it by us."""
+    """Command id → its end; (person, list or tag) → the commands that stand there, and whether they are in it by us.
+
+    A place is as the newest command that stands there wants it; without any, as it was before the first. So a command
+    that is taken back while a later one stands at the same place changes nothing there, and hands over what it had
+    changed: the later one takes it back, should it be taken back as well (SEMANTICS 8, docs/semantics-notes.md).
+    """
 
     def __init__(self, log: Log, workspace: str, account: str) -> None:
         self._key = f"{workspace}/{account}".encode()
         self._reader = log.reader(OUTCOMES)
         self._entries: dict[str, _Entry] = {}
+        self._stands: dict[tuple[str, str], list[_Standing]] = {}
         self._last: dict[tuple[str, str], tuple[str, int]] = {}
         self._inside: dict[tuple[str, str], bool] = {}
         self._named: dict[str, set[str]] = {}
@@ -97,22 +120,46 @@ class Ledger:
         former = self._entries.get(outcome.command_id)
         if former is not None and former.result is not Result.FAILED:
             return
-        subscriber, changed = outcome.subscriber, places(outcome.changed)
-        self._entries[outcome.command_id] = _Entry(subscriber, outcome.result, outcome.changed)
+        subscriber, changed, named = outcome.subscriber, places(outcome.changed), _named_in(outcome)
+        carried_out = outcome.result in {Result.APPLIED, Result.ALREADY} and not outcome.undoes
+        held = {**named, **changed} if carried_out else changed
+        if outcome.undoes and outcome.result is not Result.FAILED:
+            self._take_back(outcome.undoes)
+        places_held = held.keys() | (former.places if former is not None else frozenset())
+        self._entries[outcome.command_id] = _Entry(subscriber, outcome.result, frozenset(places_held))
+        if not outcome.undoes:
+            self._stand(outcome.command_id, subscriber, held, changed)
         self._doubts.pop(subscriber, None)
         if outcome.listener:
             self._recent.setdefault(outcome.listener, collections.deque()).append(outcome.at_ms)
-        touched = dict.fromkeys(_named_in(outcome))
-        if outcome.result in {Result.APPLIED, Result.ALREADY} and not outcome.undoes:
-            if outcome.to_list:
-                self.name(outcome.listener, outcome.to_list)
-                changed.setdefault(place("", outcome.to_list), True)
-            if outcome.from_list:
-                changed.setdefault(place("", outcome.from_list), False)
-        for name in (*touched, *changed):
+        if carried_out and outcome.to_list:
+            self.name(outcome.listener, outcome.to_list)
+        for name in (*named, *changed):
             self._last[subscriber, name] = outcome.command_id, outcome.at_ms
-        for name, inside in changed.items():
+        for name, inside in held.items():
             self._inside[subscriber, name] = inside
+
+    def _stand(self, command_id: str, subscriber: str, held: Mapping[str, bool], changed: Collection[str]) -> None:
+        """From now on the command stands at these places; what it had changed before it failed it has changed still."""
+        for name, into in held.items():
+            standing = self._stands.setdefault((subscriber, name), [])
+            former = [each for each in standing if each.command_id == command_id]
+            own = name in changed or any(each.changed for each in former)
+            standing[:] = [*(each for each in standing if each not in former), _Standing(command_id, into, own)]
+
+    def _take_back(self, command_id: str) -> None:
+        """The command stands no more; the one that came after it inherits what it had changed."""
+        entry = self._entries.get(command_id)
+        if entry is None:
+            return
+        for name in entry.places:
+            standing = self._stands.get((entry.subscriber, name), [])
+            at = next((index for index, each in enumerate(standing) if each.command_id == command_id), None)
+            if at is None:
+                continue
+            gone = standing.pop(at)
+            if at < len(standing) and gone.changed:
+                standing[at] = standing[at]._replace(changed=standing[at].into == gone.into)
 
     def name(self, listener: str, list_name: str) -> None:
         """Note that a listener has brought a list about."""
@@ -139,6 +186,11 @@ class Ledger:
         entry = self._entries.get(command_id)
         return entry is not None and entry.result is Result.FAILED
 
+    def stands(self, command_id: str) -> bool:
+        """Whether the command was carried out."""
+        entry = self._entries.get(command_id)
+        return entry is not None and entry.result in {Result.APPLIED, Result.ALREADY}
+
     def overtaken(self, command: Command, names: Iterable[str]) -> bool:
         """Of a command from behind: whether one of these places was touched since it was given, or since it failed."""
         last = [self._last[command.subscriber, name] for name in names if (command.subscriber, name) in self._last]
@@ -160,21 +212,26 @@ class Ledger:
         return self._doubts.get(subscriber, {})
 
     def to_undo(self, command_id: str) -> Marks:
-        """What the command changed and no later command of that person has touched since."""
+        """What taking the command back has to revert: what is so because of it, where no later command stands."""
         entry = self._entries.get(command_id)
         if entry is None:
             return ()
-        untouched = {
-            name for name in places(entry.changed) if self._last.get((entry.subscriber, name), ("", 0))[0] == command_id
+        newest = {
+            name: standing[-1] for name in entry.places if (standing := self._stands.get((entry.subscriber, name)))
         }
-        return tuple(mark for mark in entry.changed if places((mark,)).keys() & untouched)
+        return tuple(
+            mark_of(name, each.into)
+            for name, each in sorted(newest.items())
+            if each.command_id == command_id and each.changed
+        )
 
     def close(self) -> None:
         """Stop following."""
         self._reader.close()
 
 
-def _named_in(outcome: Outcome) -> list[str]:
-    """The lists and the tag that an outcome's command named."""
-    found = [place("", name) for name in (outcome.to_list, outcome.from_list) if name]
-    return [*found, place("t", outcome.tag)] if outcome.tag else found
+def _named_in(outcome: Outcome) -> dict[str, bool]:
+    """The lists and the tag that an outcome's command named, and whether it wanted the person in."""
+    found = {place("", outcome.from_list): False} if outcome.from_list else {}
+    found |= {place("", outcome.to_list): True} if outcome.to_list else {}
+    return found | ({place("t", outcome.tag): outcome.verb == Verb.TAG} if outcome.tag else {})

@@ -13,10 +13,10 @@ from typing import Any, Final
 from segma.contracts.installation import SecretAt
 from segma.contracts.reasons import Reason
 from segma.contracts.tokens import normalised_address
-from segma.sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
+from segma.sinks.base import Change, Fate, Member, Standing, Traits, Trouble
 from segma.sinks.desired import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
-from segma.sinks.http import Http, Reply, refused, safe_words
-from segma.sinks.names import Names
+from segma.sinks.http import Http, refused, safe_words
+from segma.sinks.names import NamedLists, Names, in_parts
 from segma.sinks.options import Around, Options, SafeUrl
 
 LOOK: Final = 50
@@ -28,6 +28,8 @@ SUBSCRIPTIONS: Final = {
     "unconfirmed": Standing.PENDING,
     "unsubscribed": Standing.LEFT,
 }
+CONNECTIONS: Final = 4
+"""The server is the operator's own: enough to use it, not to fill it."""
 FAILED: Final = frozenset({500})
 """listmonk says 500 where an id in the body is not there: it is looked at, not waited for."""
 
@@ -44,30 +46,29 @@ class ListmonkOptions(Options):
 def make(options: ListmonkOptions, around: Around) -> ListSink:
     """The sink of an account."""
     headers = {"Authorization": f"token {options.user}:{around.secret(options.token, 'token')}"}
-    return ListSink(Listmonk(around.http(options, options.url, headers, quotas={}), options.token_field))
+    http = around.http(options, options.url, headers, quotas={}, connections=CONNECTIONS)
+    return ListSink(Listmonk(http, options.token_field))
 
 
-class Listmonk:
+class Listmonk(NamedLists):
     """The calls."""
 
     most = 1_000
 
     def __init__(self, http: Http, token_field: str) -> None:
-        self._http = http
+        super().__init__(http, Names(self._read_lists, self._make_list))
         self.traits = Traits(batch=500, fields=True, token_link=f"{{{{ .Subscriber.Attribs.{token_field} }}}}")
-        self._lists = Names(self._read_lists, self._make_list)
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """By address, with all their lists in one answer."""
-        found: dict[str, Seen] = {}
-        for start in range(0, len(changes), LOOK):
-            some = changes[start : start + LOOK]
-            quoted = ",".join("'" + normalised_address(each.address).replace("'", "''") + "'" for each in some)
-            query = {"query": f"subscribers.email IN ({quoted})", "per_page": str(PAGE), "page": "1"}
-            reply = self._answer(self._http.ask("GET", "/api/subscribers", query=query))
-            for each in _results(reply):
-                found[normalised_address(str(each.get("email", "")))] = _seen(each)
+        asked = self._http.together(self._look, in_parts(changes, LOOK))
+        found = {normalised_address(str(each.get("email", ""))): _seen(each) for some in asked for each in some}
         return [found.get(normalised_address(change.address), Seen()) for change in changes]
+
+    def _look(self, changes: Sequence[Change]) -> list[dict[str, Any]]:
+        quoted = ",".join("'" + normalised_address(each.address).replace("'", "''") + "'" for each in changes)
+        query = {"query": f"subscribers.email IN ({quoted})", "per_page": str(PAGE), "page": "1"}
+        return self._http.ask("GET", "/api/subscribers", query=query).items("data", "results")
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
         """One call each: listmonk makes no subscribers in bulk but by files."""
@@ -84,24 +85,13 @@ class Listmonk:
         reply = self._http.ask("POST", "/api/subscribers", body)
         return str(reply.object()["data"]["id"]) if reply.ok else refused(reply)
 
-    def exists(self, list_name: str) -> bool:
-        """Asked, not remembered."""
-        return bool(self._lists.fresh(list_name))
-
-    def forget(self, list_name: str) -> None:
-        """It vanished."""
-        self._lists.forget(list_name)
-
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """``add``, confirmed: whoever had unsubscribed was told apart before."""
         return self._change("add", list_name, self._lists.made(list_name), people)
 
     def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """``remove``, never ``unsubscribe``."""
-        number = self._lists.find(list_name)
-        if not number:
-            raise ListGone
-        return self._change("remove", list_name, number, people)
+        return self._change("remove", list_name, self._there(list_name), people)
 
     def _change(self, action: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[Fault]:
         body: dict[str, Any] = {"ids": [int(one.person) for one in people], "action": action}
@@ -142,13 +132,11 @@ class Listmonk:
 
     def members(self, list_name: str) -> Iterator[Member]:
         """Page by page, whatever their subscription."""
-        number = self._lists.fresh(list_name) if list_name else ""
-        if not number:
-            raise NoSuchList(list_name, self._lists.known())
+        number = self._read(list_name)
         page = 1
         while True:
             query = {"list_id": number, "page": str(page), "per_page": str(PAGE)}
-            results = _results(self._answer(self._http.ask("GET", "/api/subscribers", query=query)))
+            results = self._http.ask("GET", "/api/subscribers", query=query).items("data", "results")
             for each in results:
                 seen = _seen(each)
                 standing = next(
@@ -164,18 +152,13 @@ class Listmonk:
                 return
             page += 1
 
-    def close(self) -> None:
-        """Release the connections."""
-        self._http.close()
-
     def _read_lists(self, name: str) -> Mapping[str, str]:
         found: dict[str, str] = {}
         page = 1
         while True:
             # NOTE: all of them: the search by name is one of words, and would not find quotes or emoji.
             query = {"page": str(page), "per_page": str(PAGE), "minimal": "true"}
-            reply = self._answer(self._http.ask("GET", "/api/lists", query=query))
-            results = _results(reply)
+            results = self._http.ask("GET", "/api/lists", query=query).items("data", "results")
             found |= {str(each["name"]): str(each["id"]) for each in results}
             if len(results) < PAGE:
                 return found
@@ -186,21 +169,6 @@ class Listmonk:
         if not reply.ok:
             raise ListRefused(safe_words(f"{reply.status}"))
         return str(reply.object()["data"]["id"])
-
-    @staticmethod
-    def _answer(reply: Reply) -> Reply:
-        """A reading that was refused: nothing was done, and nobody is at fault."""
-        if not reply.ok:
-            raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{reply.status}"))
-        return reply
-
-
-def _results(reply: Reply) -> list[dict[str, Any]]:
-    data = reply.object().get("data")
-    results = data.get("results") if isinstance(data, dict) else None
-    if not isinstance(results, list):
-        raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, "no results"))
-    return results
 
 
 def _seen(subscriber: Mapping[str, Any]) -> Seen:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from segma.sinks.base import NoSuchList
+from segma.sinks.desired import ListGone
+from segma.sinks.http import Http
+
+T = TypeVar("T")
 
 
 class Names:
@@ -41,3 +48,41 @@ class Names:
         """Every name that there is now."""
         self._ids = dict(self._load(""))
         return sorted(self._ids)
+
+
+class NamedLists:
+    """What the platforms have in common whose lists are known by a name and called by a number."""
+
+    def __init__(self, http: Http, lists: Names) -> None:
+        self._http, self._lists = http, lists
+
+    def exists(self, list_name: str) -> bool:
+        """Asked, not remembered."""
+        return bool(self._lists.fresh(list_name))
+
+    def forget(self, list_name: str) -> None:
+        """It vanished."""
+        self._lists.forget(list_name)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+    def _there(self, list_name: str) -> str:
+        """Its number; :class:`ListGone` where there is none."""
+        number = self._lists.find(list_name)
+        if not number:
+            raise ListGone
+        return number
+
+    def _read(self, list_name: str) -> str:
+        """Its number as the platform says now; :class:`NoSuchList` where there is none, as for the empty name."""
+        number = self._lists.fresh(list_name) if list_name else ""
+        if not number:
+            raise NoSuchList(list_name, self._lists.known())
+        return number
+
+
+def in_parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """As many as one call takes, at a time."""
+    return [items[start : start + size] for start in range(0, len(items), size)]

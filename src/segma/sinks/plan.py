@@ -14,7 +14,7 @@ from segma.contracts.codec import to_builtins
 from segma.contracts.commands import Command, Verb
 from segma.contracts.rows import DirectoryEntry
 from segma.sinks.base import Change, Marks, Traits
-from segma.sinks.ledger import Ledger, place, places
+from segma.sinks.ledger import Ledger, mark_of, place, places
 
 
 class Wish(NamedTuple):
@@ -31,8 +31,13 @@ def able_to(traits: Traits, verb: Verb) -> bool:
     return not traits.lists or able.get(verb, True)
 
 
-def wish_of(command: Command, ledger: Ledger) -> Wish | None:
-    """What a command wants; None: there is nothing (more) to take back (SEMANTICS 8)."""
+def wish_of(command: Command, ledger: Ledger, *, told: bool = False) -> Wish | None:
+    """What a command wants; None: there is nothing (more) to take back (SEMANTICS 8).
+
+    ``told``: the platform has no lists and is told everything: of an undo, that what it was told holds no more.
+    """
+    if told and command.undoes and command.verb is not Verb.WEBHOOK:
+        return Wish(command, {}) if ledger.stands(command.undoes) else None
     if command.undoes and command.verb is not Verb.WEBHOOK:
         changed = ledger.to_undo(command.undoes)
         # Whoever is no longer in the list that they were moved to has left by themselves, or was taken out by a person.
@@ -104,8 +109,7 @@ def marks_of(wishes: Sequence[Wish], at_first: Mapping[str, bool]) -> list[Marks
         marks = []
         for name, inside in wish.places.items():
             if now.get(name) != inside:
-                kind, _, bare = name.partition(":")
-                marks.append(f"{kind}{'+' if inside else '-'}{bare}")
+                marks.append(mark_of(name, inside))
             now[name] = inside
         found.append(tuple(sorted(marks, key=lambda mark: "-" in mark[:2])))
     return found

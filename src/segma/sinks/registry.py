@@ -11,28 +11,30 @@ from pydantic import BaseModel, ValidationError
 from segma.contracts.errors import ConfigError, Problem
 from segma.contracts.installation import Account, Installation, SecretAt
 from segma.contracts.log import Log
-from segma.sinks import activecampaign, file, hubspot, klaviyo, listmonk, mailchimp, mailman, webhook
+from segma.sinks import activecampaign, file, hubspot, kafka, klaviyo, listmonk, mailchimp, mailman, webhook
 from segma.sinks.base import Sink
 from segma.sinks.options import Around
 from segma.transport.config import read_secret, wall_clock_ms
 
 
 class Kind(NamedTuple):
-    """A kind of account: the model of its options, and how its sink is made."""
+    """A kind of account: the model of its options, how its sink is made, and whether the platform has tags."""
 
     options: type[BaseModel]
     make: Callable[[Any, Around], Sink]
+    tags: bool = False
 
 
 SINKS: Final[dict[str, Kind]] = {
     "file": Kind(file.FileOptions, file.make),
     "mailman": Kind(mailman.MailmanOptions, mailman.make),
-    "mailchimp": Kind(mailchimp.MailchimpOptions, mailchimp.make),
-    "klaviyo": Kind(klaviyo.KlaviyoOptions, klaviyo.make),
-    "activecampaign": Kind(activecampaign.ActivecampaignOptions, activecampaign.make),
+    "mailchimp": Kind(mailchimp.MailchimpOptions, mailchimp.make, tags=True),
+    "klaviyo": Kind(klaviyo.KlaviyoOptions, klaviyo.make, tags=True),
+    "activecampaign": Kind(activecampaign.ActivecampaignOptions, activecampaign.make, tags=True),
     "hubspot": Kind(hubspot.HubspotOptions, hubspot.make),
     "listmonk": Kind(listmonk.ListmonkOptions, listmonk.make),
-    "webhook": Kind(webhook.WebhookOptions, webhook.make),
+    "kafka": Kind(kafka.KafkaOptions, kafka.make, tags=True),
+    "webhook": Kind(webhook.WebhookOptions, webhook.make, tags=True),
 }
 
 
