@@ -25,6 +25,7 @@ MODULES: Final = (
     "follow",
     "index",
     "keeper",
+    "known",
     "language/compile",
     "language/paths",
     "matcher",

@@ -19,9 +19,10 @@ from segma.contracts.rows import DeadLetter
 from segma.contracts.tokens import is_anonymous
 from segma.contracts.topics import BEACONS, DEAD_LETTERS, EVENTS, ROWS, moves_topic, subscriber_key
 from segma.flows.bounds import Bound, Bounds
-from segma.flows.changelog import Changelog, Position
+from segma.flows.changelog import Changelog, Position, StateDamaged
 from segma.flows.follow import Followed, Following, Person
 from segma.flows.keeper import MAX_ANONYMOUS, Fleeting, Keeper
+from segma.flows.pins import read_pin
 from segma.flows.recognise import Device, Rules, recognise, released
 
 DEVICES: Final = "devices-"
@@ -172,10 +173,27 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
             encode=lambda key, person: self._of(key).encode(person),
             decode=lambda key, data: self._of(key).decode(data),
             due_ms=lambda key, person: self._of(key).due_ms(person),
+            again=lambda key, data, inputs: self._of(key).again(key.partition("/")[2], data, inputs),
             kind=PEOPLE,
         )
+        self._remember()
         self._changelog = changelog
         self._nobodys = Fleeting(key for key in self._people.known() if is_anonymous(key.partition("/")[2]))
+
+    def _remember(self) -> None:
+        """Make ready what was applied since it was written whole. Raises :class:`StateDamaged` where that is gone."""
+        for under in self._people.unders():
+            pin = read_pin(under)
+            following = self._shared.following.get(pin.workspace)
+            if following is None:
+                continue
+            try:
+                following.remembers(under)
+            except KeyError as error:
+                raise StateDamaged(
+                    f"the state of {pin.workspace} rests on listener {error}, which the log does not hold any more: put"
+                    " it back, or remove the whole recovery directory and let the flow read the log again"
+                ) from None
 
     def _of(self, key: str) -> Following:
         return self._shared.following[key.partition("/")[0]]
@@ -192,17 +210,26 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
                 person = self._people.get(key)
                 following = self._of(key)
                 followed = following.pass_time(person, batch.log_time_ms)
-                self._keep(key, person, following, batch.log_time_ms)
+                self._keep(key, person, following, followed, batch.log_time_ms, b"")
                 self._say(key, followed, out)
         return out, False
 
-    def _keep(self, key: str, person: Person, following: Following, log_time_ms: int) -> None:
-        """Keep somebody for as long as anything of them counts; of those that are nobody only so many."""
+    def _keep(  # noqa: PLR0917
+        self, key: str, person: Person, following: Following, followed: Followed, log_time_ms: int, source: bytes
+    ) -> None:
+        """Keep somebody for as long as anything of them counts; of those that are nobody only so many.
+
+        ``source``: what came (empty: time passed).
+        """
         if following.is_forgotten(person, log_time_ms):
             self._people.let_go(key)
             self._nobodys.forget(key)
             return
-        self._people.put_due(key, person, following.due_ms(person))
+        due_ms = following.due_ms(person)
+        if followed.moved:
+            self._people.put_due(key, person, due_ms)
+        else:
+            self._people.add(key, person, due_ms, source, log_time_ms, person.generation.pin)
         if is_anonymous(key.partition("/")[2]):
             self._nobodys.use(key)
             for gone in self._nobodys.over(self._changelog.share(MAX_ANONYMOUS)):
@@ -226,7 +253,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
             log_line.error("processing_failed", topic=record.topic, partition=record.partition, offset=record.offset)
             out.append(dead_letter(record, Reason.PROCESSING_FAILED, type(error).__name__))
             return
-        self._keep(key, person, following, log_time_ms)
+        self._keep(key, person, following, followed, log_time_ms, source)
         if followed.rows or followed.refused:
             self._say(key, followed, out)
 
