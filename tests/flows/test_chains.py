@@ -217,9 +217,9 @@ def test_whatever_is_known_after_a_restart_what_was_said_stands(tmp_path: Path, 
         # Another lateness, and a listener that is live from the beginning and that nobody knew of.
         told = following([*own, Deployed(OTHER)], lateness_ms=1_000)
         second = logic(told, tmp_path / str(number), snapshot)
-        assert second._people.known() == first._people.known()
-        for key in first._people.known():
-            before, after = first._people.get(key), second._people.get(key)
+        assert second._crowd._people.known() == first._crowd._people.known()
+        for key in first._crowd._people.known():
+            before, after = first._crowd._people.get(key), second._crowd._people.get(key)
             assert after.generation.follower.encode(after.timeline) == before.generation.follower.encode(
                 before.timeline
             )

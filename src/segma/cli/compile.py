@@ -20,9 +20,11 @@ from segma.cli.output import Exit, err, fail
 
 MODULES: Final = (
     "boxes",
+    "crowd",
     "decide",
     "evidence",
     "follow",
+    "generations",
     "index",
     "keeper",
     "known",
@@ -34,10 +36,10 @@ MODULES: Final = (
     "sessions",
     "storing",
     "tables",
+    "timeline",
     "tree",
 )
-"""Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations), and so does
-``generations``: mypyc computes a ``cached_property`` each time."""
+"""Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations)."""
 
 _SETUP: Final = """
 from mypyc.build import mypycify

@@ -8,7 +8,6 @@ from typing import Final
 from segma.contracts.codec import to_msgpack
 from segma.contracts.events import Event
 from segma.contracts.rows import CommandRow, EventRow, MatchRow, SessionRow
-from segma.contracts.tokens import is_anonymous
 from segma.flows.bounds import Bound, Bounds
 from segma.flows.chains import Input
 from segma.flows.decide import Moment, Past, decide
@@ -115,7 +114,8 @@ class Following:
             for generation in self._generations.between(person.generation, log_time_ms):
                 self._fire(person, min(generation.from_ms, passed_ms), followed)
                 followed.moved = _move(person, generation) or followed.moved
-        self._fire(person, passed_ms, followed)
+        if passed_ms >= person.due_ms:
+            self._fire(person, passed_ms, followed)
         return followed
 
     def due_ms(self, person: Person) -> int:
@@ -130,7 +130,10 @@ class Following:
         session = timeline.session
         if session is not None and person.told != session.events:
             due_ms = min(due_ms, self._ends_ms(session))
-        return due_ms if deadline_ms is None else min(due_ms, deadline_ms + self._grace_ms)
+        if deadline_ms is not None:
+            due_ms = min(due_ms, deadline_ms + self._grace_ms)
+        person.due_ms = due_ms
+        return due_ms
 
     def is_forgotten(self, person: Person, log_time_ms: int) -> bool:
         """Whether nothing need be kept of somebody any more."""
@@ -221,7 +224,7 @@ class Following:
                 yield listener, waits, opened_ms
 
     def _forgotten_ms(self, person: Person) -> int:
-        kept_ms = ANONYMOUS_KEPT_MS if is_anonymous(person.timeline.state.subscriber) else PERSON_KEPT_MS
+        kept_ms = ANONYMOUS_KEPT_MS if person.is_nobody else PERSON_KEPT_MS
         return (person.timeline.newest_ms or 0) + kept_ms
 
     def _ends_ms(self, session: Session) -> int:
@@ -235,6 +238,7 @@ class Following:
         in which a worker happens to read.
         """
         follower, timeline = person.generation.follower, person.timeline
+        person.due_ms = 0
         while True:
             deadline_ms = follower.next_deadline(timeline)
             fires_ms = _NEVER if deadline_ms is None else deadline_ms + self._grace_ms
@@ -254,6 +258,7 @@ class Following:
         self, person: Person, event: Event, followed: Followed, log_time_ms: int, source: bytes | None = None
     ) -> Applied:
         timeline = person.timeline
+        person.due_ms = 0
         newest, overflowed = timeline.session, timeline.overflowed
         applied = person.generation.follower.put(
             timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms), source=source
@@ -365,6 +370,7 @@ def _move(person: Person, generation: Generation) -> bool:
     """
     before, timeline = person.generation, person.timeline
     person.generation = generation
+    person.due_ms = 0
     if timeline.newest_ms is None and not timeline.entries:
         person.timeline = generation.follower.new(timeline.state.subscriber)
         return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 from typing import NamedTuple
 
 from segma.flows.language.model import Listener
@@ -55,17 +54,26 @@ class Generation:
         self._deployed = {each.version: each for each in deployed}
         self.shadows = frozenset(version for version, each in self._deployed.items() if not each.live(from_ms))
         self._make = make
+        # NOTE: mypyc computes a `cached_property` each time.
+        self._follower: Follower | None = None
+        self._encoded = b""
 
-    @cached_property
+    @property
     def follower(self) -> Follower:
         """Applies events to somebody's timeline."""
-        live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
-        return self._make(Machine([each.listener for each in self._deployed.values()], live_from=live_from))
+        found = self._follower
+        if found is None:
+            live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
+            machine = Machine([each.listener for each in self._deployed.values()], live_from=live_from)
+            found = self._follower = self._make(machine)
+        return found
 
-    @cached_property
+    @property
     def pin(self) -> bytes:
         """What makes it what it is, as bytes that outlive the process."""
-        return self._pin(self).encoded()
+        if not self._encoded:
+            self._encoded = self._pin(self).encoded()
+        return self._encoded
 
     @property
     def versions(self) -> list[Version]:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from segma.flows.chains import Chain
 from segma.flows.changelog import latest
+from segma.flows.crowd import PEOPLE
 from segma.flows.follow import Following, Person
 from segma.flows.language.model import Listener, Not
-from segma.flows.logic import PEOPLE
 from segma.flows.matcher import Version
 from segma.flows.packing import unpacked
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from segma.contracts.commands import Command
 from segma.contracts.reasons import Reason
 from segma.contracts.rows import Row
+from segma.contracts.tokens import is_anonymous
 from segma.flows.decide import Past
 from segma.flows.evidence import Evidence
 from segma.flows.generations import Generation
@@ -16,7 +17,7 @@ from segma.flows.reapply import Timeline
 class Person:
     """What is known of one subscriber."""
 
-    __slots__ = ("dropped", "evidence", "generation", "past", "purchases", "timeline", "told")
+    __slots__ = ("dropped", "due_ms", "evidence", "generation", "is_nobody", "past", "purchases", "timeline", "told")
 
     def __init__(self, timeline: Timeline, generation: Generation) -> None:
         self.timeline = timeline
@@ -29,6 +30,9 @@ class Person:
         """Runs dropped over the bound, as far as counted."""
         self.evidence = Evidence()
         self.purchases: tuple[Purchase, ...] = ()
+        self.is_nobody = is_anonymous(timeline.state.subscriber)
+        self.due_ms = 0
+        """Before this log time passing it does nothing; 0 where that is not known."""
 
 
 class Followed:
