@@ -33,6 +33,7 @@ MODULES: Final = (
     "matcher",
     "program",
     "reapply",
+    "regroup",
     "sessions",
     "storing",
     "tables",

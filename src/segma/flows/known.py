@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mypy_extensions import mypyc_attr
+
 from segma.contracts.commands import Command
 from segma.contracts.reasons import Reason
 from segma.contracts.rows import Row
@@ -14,6 +16,7 @@ from segma.flows.purchases import Purchase
 from segma.flows.reapply import Timeline
 
 
+@mypyc_attr(acyclic=True)
 class Person:
     """What is known of one subscriber."""
 
@@ -35,6 +38,7 @@ class Person:
         """Before this log time passing it does nothing; 0 where that is not known."""
 
 
+@mypyc_attr(acyclic=True)
 class Followed:
     """What came of it. ``refused``: wishes that could not be resolved.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mypy_extensions import mypyc_attr
+
 from segma.contracts.events import Event
 from segma.flows.matcher import Match, State
 from segma.flows.runs import Place
@@ -11,6 +13,7 @@ from segma.flows.sessions import Session, SessionChange, changes
 from segma.flows.states import read_event
 
 
+@mypyc_attr(acyclic=True)
 class Entry:
     """An event with the state and session before it, and the matches that applying it made. Never changed.
 
@@ -50,6 +53,7 @@ class Entry:
         return (self.at_ms, self.order, self.event_id)
 
 
+@mypyc_attr(acyclic=True)
 class Timeline:
     """One subscriber's recent past. Belongs to the :class:`segma.flows.reapply.Follower` that made it."""
 
