@@ -32,7 +32,7 @@ from tests.analytics.streaming import write_home
 from segma.analytics.clickhouse import ClickHouse, HistoryError
 from segma.analytics.loader import Loader
 from segma.analytics.named import named_queries
-from segma.analytics.tables import Line, line_of
+from segma.analytics.tables import Line, lines_of
 from segma.cli.output import err, out
 from segma.contracts.codec import to_json
 from segma.contracts.commands import Command, EventRef, Outcome, Result, Verb
@@ -138,7 +138,7 @@ def batch_of(task: tuple[int, int, int]) -> list[bytes]:
     random, found = Random(which), list[bytes]()
     for number in range(which * BATCH, min((which + 1) * BATCH, events)):
         record = Record(ROWS, number % 4, number // 4, START + number, b"", b"")
-        found.append(line_of(event_of(number, random, people, events), record).data)
+        found += [line.data for line in lines_of(event_of(number, random, people, events), record)]
     return found
 
 
@@ -156,7 +156,8 @@ def fill(clickhouse: ClickHouse, events: int, people: int) -> float:
         took = time.perf_counter() - began
     waiting = list[Line]()
     for person in range(people):
-        waiting += [line_of(row, Record(ROWS, 0, person, START + person, b"", b"")) for row in rest_of(person)]
+        record = Record(ROWS, 0, person, START + person, b"", b"")
+        waiting += [line for row in rest_of(person) for line in lines_of(row, record)]
         if len(waiting) >= BATCH:
             insert(clickhouse, waiting)
             waiting = []

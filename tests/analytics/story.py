@@ -8,11 +8,21 @@ from typing import Any
 
 from segma.analytics.clickhouse import ClickHouse
 from segma.analytics.named import named_queries
-from segma.analytics.tables import line_of
+from segma.analytics.tables import lines_of
 from segma.contracts.commands import Command, EventRef, Outcome, Result, Verb
 from segma.contracts.events import Event, Trust
 from segma.contracts.log import Record
-from segma.contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, Row, SessionRow
+from segma.contracts.rows import (
+    CommandRow,
+    DeadLetter,
+    EventRow,
+    MatchRow,
+    MembershipRow,
+    Row,
+    RunCount,
+    RunsRow,
+    SessionRow,
+)
 
 NOON = 1_792_843_200_000
 """2026-10-24 12:00:00 UTC."""
@@ -145,13 +155,36 @@ def the_story() -> list[Written]:
     ]
 
 
+def runs(group: int, at_ms: int, *counts: tuple[int, int, int]) -> RunsRow:
+    """A row of the listener ``keen``, of three elements. ``counts``: element, runs, people."""
+    names = {2: ("step2", "page_viewed"), 3: ("3", "no product_bought until the deadline")}
+    told = tuple(RunCount("keen", 2, each[0], 3, *names[each[0]], *each[1:]) for each in counts)
+    return RunsRow("demo", group % 2, group, at_ms, told)
+
+
+def the_runs() -> list[Written]:
+    """Two key groups. In one three runs of two people wait for a view a minute after noon, one of them at ten past, and
+    none two minutes after the next noon; in the other five wait for a view from two past noon on, and two, of one
+    person, for their deadline. At midnight both say all that waits.
+    """
+    midnight = DAY // 2
+    return [
+        runs(1, at(0, 60_000), (2, 3, 2)),
+        runs(1, at(0, 600_000), (2, 1, 1)),
+        runs(1, at(0, midnight), (2, 1, 1)),
+        runs(1, at(1, 120_000), (2, 0, 0)),
+        runs(4, at(0, 120_000), (2, 5, 5), (3, 2, 1)),
+        runs(4, at(0, midnight), (2, 5, 5), (3, 2, 1)),
+    ]
+
+
 def put(history: ClickHouse, rows: Iterable[Written], *, first_offset: int = 0) -> None:
     """Write rows as the loader does, each as the record of a log."""
     lines: dict[str, list[bytes]] = {}
     for number, row in enumerate(rows, start=first_offset):
         record = Record("rows", 0, number, NOON + number, b"k", b"")
-        line = line_of(row, record)
-        lines.setdefault(line.table, []).append(line.data)
+        for line in lines_of(row, record):
+            lines.setdefault(line.table, []).append(line.data)
     for table, data in lines.items():
         history.insert(table, data)
 

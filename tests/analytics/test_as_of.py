@@ -14,7 +14,7 @@ from tests.analytics.story import NOON, Written, when
 
 from segma.analytics.clickhouse import ClickHouse
 from segma.analytics.named import named_queries
-from segma.analytics.tables import line_of
+from segma.analytics.tables import lines_of
 from segma.contracts.commands import Outcome, Result
 from segma.contracts.log import Record
 from segma.contracts.rows import MembershipRow
@@ -122,8 +122,8 @@ def test_the_as_of_view_is_what_brute_force_says(history: list[Happening], seed:
     for part in _parts(written(history, shuffle), shuffle):
         lines: dict[str, list[bytes]] = {}
         for record in part:
-            line = line_of(history[record.offset].row(record.offset), record)
-            lines.setdefault(line.table, []).append(line.data)
+            for line in lines_of(history[record.offset].row(record.offset), record):
+                lines.setdefault(line.table, []).append(line.data)
         for table, data in lines.items():
             history_of.insert(table, data)
     expected = {(name, instant): members(history, name, instant) for name in LISTS for instant in INSTANTS}

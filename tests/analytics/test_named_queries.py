@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.analytics.story import ask, at, baseline, put, the_story, when
+from tests.analytics.story import ask, at, baseline, put, runs, the_runs, the_story, when
 
 from segma.analytics.clickhouse import ClickHouse
 from segma.analytics.named import named_queries
@@ -27,6 +28,8 @@ COVERED = {
     "latency",
     "campaigns",
     "letters",
+    "waiting",
+    "waiting_over_time",
 }
 
 
@@ -87,13 +90,72 @@ def test_timeline_is_everything_in_order(story: ClickHouse) -> None:
 def test_funnel_counts_people_and_times_between_steps(story: ClickHouse) -> None:
     # Clicked: Ann, Ben. Viewed at all: Ann, Ben, Cleo, Dan; in a match after 10 s and 30 s.
     assert ask(story, "funnel", listener="keen") == [
-        ("step1", "email_clicked", 2, 2, 2, 0.0, 0.0),
-        ("step2", "page_viewed", 4, 2, 2, 30.0, 30.0),
+        ("step1", "email_clicked", 2, 2, 2, 0.0, 0.0, 0),
+        ("step2", "page_viewed", 4, 2, 2, 30.0, 30.0, 0),
     ]
     assert ask(story, "funnel", listener="keen", until=when(at(0, 20_000)).isoformat()) == [
-        ("step1", "email_clicked", 1, 1, 1, 0.0, 0.0),
-        ("step2", "page_viewed", 3, 1, 1, 10.0, 10.0),
+        ("step1", "email_clicked", 1, 1, 1, 0.0, 0.0, 0),
+        ("step2", "page_viewed", 3, 1, 1, 10.0, 10.0, 0),
     ]
+    # With the runs: at the next noon one and five wait for a view, and two for a deadline that nobody's match names.
+    put(story, the_runs(), first_offset=500)
+    assert ask(story, "funnel", listener="keen", until=when(at(1)).isoformat()) == [
+        ("step1", "email_clicked", 2, 1, 1, 0.0, 0.0, 0),
+        ("step2", "page_viewed", 3, 1, 1, 10.0, 10.0, 6),
+        ("3", "", 0, 0, 0, 0.0, 0.0, 2),
+    ]
+
+
+WAITED_FOR = (3, "step2", "page_viewed"), (3, "3", "no product_bought until the deadline")
+
+
+def test_waiting_says_how_many_runs_wait_where_at_an_instant(history: ClickHouse) -> None:
+    put(history, the_runs())
+    # The same rows again, as after a crash.
+    put(history, the_runs(), first_offset=100)
+
+    def waiting(at_ms: int, **given: Any) -> list[tuple[Any, ...]]:
+        return ask(history, "waiting", at=when(at_ms).isoformat(), **given)
+
+    view, deadline = WAITED_FOR
+    assert waiting(at(0, 59_999)) == []
+    assert waiting(at(0, 60_000)) == [("keen", 2, 2, *view, 3, 2, when(at(0, 60_000)))]
+    assert waiting(at(0, 120_000)) == [
+        ("keen", 2, 2, *view, 8, 7, when(at(0, 120_000))),
+        ("keen", 2, 3, *deadline, 2, 1, when(at(0, 120_000))),
+    ]
+    assert [row[6:8] for row in waiting(at(1))] == [(6, 6), (2, 1)]
+    assert [row[6:8] for row in waiting(at(1, 120_000))] == [(5, 5), (2, 1)]
+    assert waiting(at(1), listener="other") == []
+    # A group that says everything at midnight and nothing more for days does not run.
+    assert waiting(at(3)) == []
+    put(history, [runs(4, at(0, 180_000), (3, 0, 0))], first_offset=200)
+    assert [row[2] for row in waiting(at(0, 180_000))] == [2]
+
+
+def test_waiting_over_time_is_waiting_again_and_again(history: ClickHouse) -> None:
+    put(history, the_runs())
+    times: dict[str, Any] = {
+        "since": when(at(0)).isoformat(),
+        "until": when(at(0, 1_900_000)).isoformat(),
+        "minutes": "10",
+    }
+    assert ask(history, "waiting_over_time", listener="keen", **times) == [
+        (when(at(0)), 2, 2, "step2", 0, 0),
+        (when(at(0)), 2, 3, "3", 0, 0),
+        (when(at(0, 600_000)), 2, 2, "step2", 6, 6),
+        (when(at(0, 600_000)), 2, 3, "3", 2, 1),
+        (when(at(0, 1_200_000)), 2, 2, "step2", 6, 6),
+        (when(at(0, 1_200_000)), 2, 3, "3", 2, 1),
+        (when(at(0, 1_800_000)), 2, 2, "step2", 6, 6),
+        (when(at(0, 1_800_000)), 2, 3, "3", 2, 1),
+    ]
+    later: dict[str, Any] = {"since": when(at(1)).isoformat(), "until": when(at(1, 3_600_000)).isoformat()}
+    found = ask(history, "waiting_over_time", listener="keen", **later)
+    assert [row[4] for row in found if row[2] == 2] == [6, 5]
+    for row in found:
+        asked = ask(history, "waiting", listener="keen", at=row[0].isoformat())
+        assert row[4:6] == next(each[6:8] for each in asked if each[2] == row[2])
 
 
 def test_daily_entries_and_exits(story: ClickHouse) -> None:

@@ -71,6 +71,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "session_row": (rows.SessionRow("demo", "s_1", "x1", 1, 2, 3, "/", "spring", ("x0",)), rows.Row),
     "match_row": (rows.MatchRow("match", "demo", "s_1", "l", 1, "m" * 32, 5, {"1": (REF,)}), rows.Row),
     "command_row": (rows.CommandRow(COMMAND), rows.Row),
+    "runs_row": (rows.RunsRow("demo", 3, 7, 60_000, (rows.RunCount("l", 1, 2, 3, "2", "basket", 4, 3),)), rows.Row),
     "membership_row": (rows.MembershipRow("demo", "mailbox", "newsletter", "s_1", True, 5), rows.Row),
     "dead_letter": (
         rows.DeadLetter("too_large", "http", -1, -1, 5, "detail", "demo", value=b"\xff", size=1),

@@ -125,6 +125,6 @@ def in_flight(machine: Machine, state: State, now_ms: int) -> list[tuple[str, in
     """The runs that can still go on: one whose window has passed is dropped when it is looked at again."""
     return sorted(
         (listener.name, waits, at_ms)
-        for listener, waits, at_ms in machine.in_flight(state)
-        if listener.within_ms is None or now_ms - at_ms < listener.within_ms
+        for listener, waits, at_ms, over_ms in machine.in_flight(state)
+        if over_ms is None or now_ms < over_ms
     )

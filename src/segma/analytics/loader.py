@@ -18,7 +18,7 @@ import tenacity
 
 from segma.analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
 from segma.analytics.erase import Erasures
-from segma.analytics.tables import Line, line_of
+from segma.analytics.tables import Line, lines_of
 from segma.contracts.codec import json_reader, msgpack_reader, to_msgpack
 from segma.contracts.commands import Outcome
 from segma.contracts.errors import BadRecord, LogError
@@ -92,7 +92,7 @@ class Loader:
         self._clickhouse.close()
 
     def _lines(self, records: Iterable[Record], letters: list[DeadLetter]) -> list[tuple[Line, Record]]:
-        found = []
+        found: list[tuple[Line, Record]] = []
         for record in records:
             if record.value is None:
                 continue
@@ -103,7 +103,7 @@ class Loader:
                 continue
             if isinstance(row, MembershipRow) and row.member:
                 self._erasures.imported(row.workspace, row.subscriber, row.at_ms)
-            found.append((line_of(row, record), record))
+            found.extend((line, record) for line in lines_of(row, record))
         return found
 
     def _stored(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from segma.contracts.codec import to_json
 from segma.contracts.commands import EventRef, Outcome
 from segma.contracts.log import Record
 from segma.contracts.reasons import Reason
-from segma.contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, Row, SessionRow
+from segma.contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
 
 EVENTS: Final = "event_rows"
 SESSIONS: Final = "session_rows"
@@ -18,14 +18,16 @@ MATCHES: Final = "match_rows"
 COMMANDS: Final = "command_rows"
 OUTCOMES: Final = "outcome_rows"
 MEMBERSHIPS: Final = "membership_rows"
+RUNS: Final = "run_rows"
 DEAD_LETTERS: Final = "dead_letter_rows"
 OF_A_PERSON: Final = (EVENTS, SESSIONS, MATCHES, COMMANDS, OUTCOMES, MEMBERSHIPS)
 """The tables with a subscriber."""
-TABLES: Final = (*OF_A_PERSON, DEAD_LETTERS)
+TABLES: Final = (*OF_A_PERSON, RUNS, DEAD_LETTERS)
 
 OFFSETS: Final = 1 << 22
 """Offsets told apart within one millisecond of log time: a partition takes fewer."""
 NEVER: Final = (1 << 64) - 1
+NOBODY: Final = ("", "")
 
 
 class Line(NamedTuple):
@@ -41,9 +43,40 @@ def version_of(record: Record) -> int:
     return (record.log_time_ms * OFFSETS + record.offset % OFFSETS) & NEVER
 
 
-def line_of(row: Row | Outcome | DeadLetter, record: Record) -> Line:  # noqa: PLR0911
-    """The line of one row."""
+def lines_of(row: Row | Outcome | DeadLetter, record: Record) -> Sequence[Line]:
+    """The lines of one row of the log: one, or of the runs of a key group one a step."""
     version = version_of(record)
+    return _runs(row, version) if isinstance(row, RunsRow) else (_line_of(row, record, version),)
+
+
+def _runs(row: RunsRow, version: int) -> list[Line]:
+    told = {"at": instant(row.at_ms), "log_partition": row.partition, "key_group": row.group}
+    return [
+        _line(
+            RUNS,
+            row.workspace,
+            None,
+            {
+                **told,
+                "listener": each.listener,
+                "listener_version": each.version,
+                "element": each.element,
+                "elements": each.elements,
+                "step": each.step,
+                "waits_for": each.name,
+                "runs": each.runs,
+                "subscribers": each.subscribers,
+            },
+            version,
+        )
+        for each in row.counts
+    ]
+
+
+Single = EventRow | SessionRow | MatchRow | CommandRow | MembershipRow | Outcome | DeadLetter
+
+
+def _line_of(row: Single, record: Record, version: int) -> Line:  # noqa: PLR0911
     match row:
         case EventRow():
             return _line(EVENTS, row.event.workspace, row.event.subscriber, _event(row), version)
@@ -71,9 +104,10 @@ def instant(ms: int) -> str:
     return f"{ms // 1_000:010}.{ms % 1_000:03}"
 
 
-def _line(table: str, workspace: str, subscriber: str, fields: Mapping[str, Any], version: int) -> Line:
-    data = to_json({"workspace": workspace, "subscriber": subscriber, **fields, "version": version})
-    return Line(table, data, (workspace, subscriber))
+def _line(table: str, workspace: str, subscriber: str | None, fields: Mapping[str, Any], version: int) -> Line:
+    whose = {} if subscriber is None else {"subscriber": subscriber}
+    data = to_json({"workspace": workspace, **whose, **fields, "version": version})
+    return Line(table, data, (workspace, subscriber) if subscriber is not None else NOBODY)
 
 
 def _event(row: EventRow) -> dict[str, Any]:
@@ -221,4 +255,4 @@ def _letter(row: DeadLetter) -> dict[str, Any]:
 
 def _person_of(key: bytes) -> tuple[str, str]:
     workspace, slash, subscriber = key.decode("utf-8", "replace").partition("/")
-    return (workspace, subscriber) if slash else ("", "")
+    return (workspace, subscriber) if slash else NOBODY

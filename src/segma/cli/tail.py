@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,7 +16,7 @@ from segma.contracts.codec import json_reader
 from segma.contracts.commands import Outcome
 from segma.contracts.errors import BadRecord
 from segma.contracts.log import Consumer, Log
-from segma.contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, SessionRow
+from segma.contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
 from segma.contracts.topics import OUTCOMES, ROWS
 from segma.transport import open_log
 from segma.transport.config import settings_at
@@ -42,7 +42,7 @@ def lines(log: Log, *, from_start: bool) -> Iterator[Row | Outcome]:
                     err.print(f"{record.topic}/{record.partition}@{record.offset}: {error}", markup=False)
 
 
-def in_words(item: Row | Outcome) -> str:
+def in_words(item: Row | Outcome) -> str:  # noqa: PLR0911
     """One line about a row or an outcome."""
     match item:
         case EventRow(event=event, reason=reason):
@@ -60,6 +60,9 @@ def in_words(item: Row | Outcome) -> str:
         case MembershipRow():
             state = "in" if item.member else "not in"
             return f"{_at(item.at_ms)}  baseline {item.subscriber}  {state} {item.list_name}"
+        case RunsRow():
+            waiting = " ".join(f"{each.listener}@{each.version}:{each.element}={each.runs}" for each in item.counts)
+            return f"{_at(item.at_ms)}  runs     {item.partition}-{item.group}  {waiting}"
         case Outcome():
             note = f" ({item.reason})" if item.reason else ""
             return f"{_at(item.at_ms)}  outcome  {item.subscriber}  {item.result}{note}: {' '.join(item.changed)}"
@@ -69,27 +72,28 @@ def _at(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
+_KINDS: Final[dict[type, str]] = {
+    EventRow: "events",
+    SessionRow: "sessions",
+    MatchRow: "matches",
+    CommandRow: "moves",
+    MembershipRow: "baseline",
+    RunsRow: "runs",
+    Outcome: "outcomes",
+}
+
+
 def kind_of(item: Row | Outcome) -> str:
     """The word that ``--only`` takes."""
-    match item:
-        case EventRow():
-            return "events"
-        case SessionRow():
-            return "sessions"
-        case MatchRow():
-            return "matches"
-        case CommandRow():
-            return "moves"
-        case MembershipRow():
-            return "baseline"
-        case Outcome():
-            return "outcomes"
+    return _KINDS[type(item)]
 
 
 @click.command()
 @home_option
 @click.option("--from-start", is_flag=True, help="From the oldest record kept, not only what comes.")
-@click.option("--only", multiple=True, type=click.Choice(["events", "sessions", "matches", "moves", "outcomes"]))
+@click.option(
+    "--only", multiple=True, type=click.Choice(["events", "sessions", "matches", "moves", "outcomes", "runs"])
+)
 @click.option("--count", type=click.IntRange(1), help="End after this many lines.")
 @json_option
 def tail_command(home: Path, from_start: bool, only: tuple[str, ...], count: int | None, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any, Final
 
 from segma.contracts.commands import Command, Outcome, Result
-from segma.contracts.rows import CommandRow, DirectoryEntry, EventRow, MatchRow, MembershipRow, SessionRow
+from segma.contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow, Row
 
 KEPT: Final = 100
 """Events and moves shown; the whole history is ClickHouse's."""
@@ -14,7 +14,7 @@ KEPT: Final = 100
 MAX_COMMANDS: Final = 10_000
 """Commands kept until their outcome comes; the oldest go first."""
 
-Item = EventRow | SessionRow | MatchRow | CommandRow | MembershipRow | Outcome | DirectoryEntry
+Item = Row | Outcome | DirectoryEntry
 
 
 class Picture:

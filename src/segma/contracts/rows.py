@@ -84,7 +84,38 @@ class MembershipRow(Value, frozen=True, tag="membership", tag_field="row"):
     schema: int = written(1)
 
 
-Row = EventRow | SessionRow | MatchRow | CommandRow | MembershipRow
+class RunCount(Value, frozen=True):
+    """Runs of a version that wait for one element of its sequence, which is number ``element`` of ``elements``.
+
+    ``step``: as evidence calls it (its name, or else its number); ``name``: what is waited for, in a word.
+    """
+
+    listener: str
+    version: int
+    element: int
+    elements: int
+    step: str
+    name: str
+    runs: int
+    subscribers: int
+
+
+class RunsRow(Value, frozen=True, tag="runs", tag_field="row"):
+    """How many runs wait where in one key group at a log time: what has changed since the row before it, and at the
+    first minute of a day (UTC) all that is not nothing. Its id is workspace, partition, group and ``at_ms``.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    workspace: str
+    partition: int
+    group: int
+    at_ms: int
+    counts: tuple[RunCount, ...]
+    schema: int = written(1)
+
+
+Row = EventRow | SessionRow | MatchRow | CommandRow | MembershipRow | RunsRow
 
 
 class DeadLetter(Value, frozen=True):

@@ -21,10 +21,11 @@ from segma.contracts.topics import DEAD_LETTERS, ROWS, moves_topic
 from segma.flows.bounds import Bound, Bounds
 from segma.flows.changelog import Changelog, Position, StateDamaged
 from segma.flows.follow import Following
-from segma.flows.keeper import MAX_ANONYMOUS, Fleeting, Keeper
+from segma.flows.keeper import MAX_ANONYMOUS, MAX_PENDING, Fleeting, Keeper
 from segma.flows.known import Followed, Person
 from segma.flows.letters import dead_letter
 from segma.flows.pins import read_pin
+from segma.flows.waits import Counted, Waits
 
 PEOPLE: Final = "people-"
 """How the changelog's groups of subscribers are called."""
@@ -37,9 +38,14 @@ class Crowd:
     """The subscribers of one key group, by workspace and id."""
 
     def __init__(
-        self, following: Mapping[str, Following], bounds: Bounds, changelog: Changelog, resumed: Position | None
+        self,
+        following: Mapping[str, Following],
+        bounds: Bounds,
+        changelog: Changelog,
+        resumed: Position | None,
+        counted: Counted,
     ) -> None:
-        """``following``: by workspace. Raises :class:`StateDamaged`."""
+        """``following``: by workspace; ``counted``: what was said of the runs. Raises :class:`StateDamaged`."""
         self._following, self._bounds, self._changelog = following, bounds, changelog
         self._people: Keeper[Person] = Keeper(
             changelog,
@@ -52,6 +58,7 @@ class Crowd:
             kind=PEOPLE,
         )
         self._remember()
+        self._waits = Waits(following, self._people, counted, lambda: changelog.share(MAX_PENDING))
         self._nobodys = Fleeting([key for key in self._people.known() if is_anonymous(key.partition("/")[2])])
 
     def _remember(self) -> None:
@@ -72,19 +79,42 @@ class Crowd:
     def _of(self, key: str) -> Following:
         return self._following[key.partition("/")[0]]
 
-    def take(self, records: Sequence[tuple[Record, int]], out: list[Outgoing]) -> None:
-        """Records, with the log time at each."""
-        for record, log_time_ms in records:
-            self._take(record, log_time_ms, out)
+    def take(
+        self,
+        records: Sequence[tuple[Record, int]],
+        log_time_ms: int,
+        place: tuple[int, int],
+        out: list[Outgoing],
+    ) -> None:
+        """Records, with the log time at each, and the log time after them. ``place``: partition and group."""
+        for record, at_ms in records:
+            self._count(at_ms, place, out)
+            self._take(record, at_ms, out)
+        self._count(log_time_ms, place, out)
+        self._pass_time(log_time_ms, out)
+        self._waits.count_some()
 
-    def pass_time(self, log_time_ms: int, out: list[Outgoing]) -> None:
-        """Let log time pass for everybody."""
+    def _pass_time(self, log_time_ms: int, out: list[Outgoing]) -> None:
+        """What is due at a log time."""
         # NOTE: of a workspace that was taken out of the installation nobody is moved.
         for key in self._people.due(log_time_ms, lambda key: key.partition("/")[0] in self._following):
             person, following = self._people.get(key), self._of(key)
+            self._waits.note(key, person, log_time_ms)
             followed = following.pass_time(person, log_time_ms)
             self._keep(key, person, following, followed, log_time_ms, b"")
             self._say(key, followed, out)
+
+    def _count(self, log_time_ms: int, place: tuple[int, int], out: list[Outgoing]) -> None:
+        """Say how many runs waited at each whole minute before a log time."""
+        while (at_ms := self._waits.next_ms(log_time_ms)) is not None:
+            self._pass_time(at_ms, out)
+            for row in self._waits.rows(at_ms, place):
+                key = f"{row.workspace}/{row.partition}-{row.group}".encode()
+                out.append(Outgoing(ROWS, key, to_json(row)))
+
+    def counted(self) -> Counted:
+        """What was said of the runs."""
+        return self._waits.snapshot()
 
     def snapshot(self) -> Position:
         """Where its states are found again: on the disk when this returns."""
@@ -100,6 +130,7 @@ class Crowd:
                 raise BadRecord(Reason.UNDECODABLE, f"no workspace {workspace!r}")
             key = f"{workspace}/{event.subscriber}"
             person = self._people.get(key)
+            self._waits.note(key, person, event.log_time_ms)
             followed = following.take(person, event, log_time_ms, source)
         except BadRecord as error:
             out.append(dead_letter(record, error.reason, error.detail))
@@ -120,6 +151,7 @@ class Crowd:
         ``source``: what came (empty: time passed).
         """
         if following.is_forgotten(person, log_time_ms):
+            self._waits.leave(key)
             self._people.let_go(key)
             self._nobodys.forget(key)
             return
@@ -131,6 +163,7 @@ class Crowd:
         if person.is_nobody:
             self._nobodys.use(key)
             for gone in self._nobodys.over(self._changelog.share(MAX_ANONYMOUS)):
+                self._waits.leave(gone)
                 self._people.let_go(gone)
                 self._bounds.bit(Bound.ANONYMOUS)
 

@@ -14,7 +14,7 @@ from segma.flows.decide import Moment, Past, decide
 from segma.flows.evidence import Evidence, is_late_verdict, noted, revoked
 from segma.flows.generations import Deployed, Generation, Generations
 from segma.flows.known import Followed, Person
-from segma.flows.language.model import Listener, Not
+from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match, Version
 from segma.flows.matches import from_stored, to_stored
 from segma.flows.people import StoredPerson, read_person
@@ -73,6 +73,14 @@ class Following:
     def listeners_at(self, log_time_ms: int) -> list[Listener]:
         """Their listeners."""
         return [self._generations.listeners[version] for version in self.at_work(log_time_ms)]
+
+    def listener(self, version: Version) -> Listener | None:
+        """The listener of a version that there is or was."""
+        return self._generations.listeners.get(version)
+
+    def changes_after(self, log_time_ms: int) -> int | None:
+        """The next log time known at which other versions are at work."""
+        return self._generations.changes_after(log_time_ms)
 
     def _follower(self, machine: Machine) -> Follower:
         return Follower(
@@ -194,15 +202,7 @@ class Following:
         found = self._former.get(pin)
         if found is None:
             then = read_pin(pin)
-            terms = then.terms
-            former = Following(
-                self._workspace,
-                lateness_ms=terms.lateness_ms,
-                session_gap_ms=terms.session_gap_ms,
-                max_delay_ms=terms.max_delay_ms,
-                grace_ms=terms.grace_ms,
-                event_rows=False,
-            )
+            former = Following(self._workspace, event_rows=False, **then.terms._asdict())
             former._generations.listeners = self._generations.listeners
             own = self._generations if former._generations.terms == self._generations.terms else former._generations
             found = self._former[pin] = (former, own.pinned(then))
@@ -217,10 +217,9 @@ class Following:
         return person
 
     def in_flight(self, person: Person, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
-        """Each run of somebody, as :meth:`Machine.in_flight` says, whose window has not passed."""
-        for listener, waits, opened_ms in person.generation.follower.in_flight(person.timeline):
-            last = waits == len(listener.sequence) and isinstance(listener.sequence[-1], Not)
-            if last or listener.within_ms is None or now_ms < opened_ms + listener.within_ms:
+        """Each run of somebody whose window has not passed: listener, awaited element, when it was opened."""
+        for listener, waits, opened_ms, over_ms in person.generation.follower.in_flight(person.timeline.advanced):
+            if over_ms is None or now_ms < over_ms:
                 yield listener, waits, opened_ms
 
     def _forgotten_ms(self, person: Person) -> int:

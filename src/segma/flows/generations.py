@@ -137,6 +137,11 @@ class Generations:
         newest = self._all[-1]
         return newest if newest.from_ms <= log_time_ms else self._all[bisect_right(self._from, log_time_ms) - 1]
 
+    def changes_after(self, log_time_ms: int) -> int | None:
+        """When the next generation after a log time begins."""
+        index = bisect_right(self._from, log_time_ms)
+        return self._from[index] if index < len(self._from) else None
+
     def between(self, after: Generation, log_time_ms: int) -> list[Generation]:
         """The generations that somebody who was followed by ``after`` goes through up to a log time."""
         found = [each for each in self._all if after.from_ms < each.from_ms <= log_time_ms]

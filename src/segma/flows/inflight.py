@@ -14,6 +14,7 @@ from segma.flows.follow import Following, Person
 from segma.flows.language.model import Listener, Not
 from segma.flows.matcher import Version
 from segma.flows.packing import unpacked
+from segma.flows.waits import name_of
 
 
 class Waiting(NamedTuple):
@@ -84,7 +85,7 @@ def _rows(
 ) -> Iterator[Waiting]:
     for number in _awaited(listener.sequence):
         key = (workspace, version, number)
-        name = _name(listener, number)
+        name = name_of(listener, number)
         yield Waiting(workspace, *version, number, len(listener.sequence), name, runs.get(key, 0), people.get(key, 0))
 
 
@@ -96,12 +97,3 @@ def _awaited(sequence: Sequence[object]) -> list[int]:
         for number, element in enumerate(sequence, 1)
         if number > first and (not isinstance(element, Not) or number == len(sequence))
     ]
-
-
-def _name(listener: Listener, number: int) -> str:
-    element = listener.step(number)
-    if isinstance(element, Not):
-        return f"no {element.condition.action or 'such event'} until the deadline"
-    if element.name:
-        return element.name
-    return (element.condition.action if element.condition else None) or "all of several"

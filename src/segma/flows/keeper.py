@@ -108,12 +108,22 @@ class Keeper(Generic[S]):
         state = self._live.get(key)
         if state is None:
             state = self._live[key] = self._found(key)
+            self._chains.pop(key, None)
         return state
+
+    def peek(self, key: str) -> S:
+        """The state of a key, to be looked at and not changed; nothing is kept decoded for it."""
+        state = self._live.get(key)
+        return self._found(key) if state is None else state
+
+    def next_due_ms(self) -> int | None:
+        """A log time before which :meth:`due` finds nothing."""
+        return self._heap[0][0] if self._heap else None
 
     def _found(self, key: str) -> S:
         if key in self._touched:
             return self._new(key)
-        chain = self._chains.pop(key, None)
+        chain = self._chains.get(key)
         if chain is not None:
             assert self._again is not None  # noqa: S101
             return self._again(key, None if chain.whole is None else unpacked(chain.whole), chain.inputs)

@@ -23,6 +23,7 @@ from segma.flows.follow import Following
 from segma.flows.keeper import MAX_ANONYMOUS, Fleeting, Keeper
 from segma.flows.letters import dead_letter
 from segma.flows.recognise import Device, Rules, recognise, released
+from segma.flows.waits import Counted
 
 DEVICES: Final = "devices-"
 """How the changelog's groups of devices are called."""
@@ -37,12 +38,15 @@ Item = tuple[str, Any]
 
 
 class Snapshot(Value, frozen=True):
-    """What Bytewax keeps of a group, as MessagePack. ``passed_on_ms``: what ``recognise`` last said of the log time."""
+    """What Bytewax keeps of a group, as MessagePack. ``passed_on_ms``: what ``recognise`` last said of the log time;
+    ``counted``: what ``follow`` last said of the runs.
+    """
 
     SCHEMA: ClassVar[int] = 1
 
     position: Position
     passed_on_ms: int = 0
+    counted: Counted = Counted()
     schema: int = written(1)
 
 
@@ -50,10 +54,14 @@ _read_snapshot: Final[Callable[[bytes], Snapshot]] = msgpack_reader(Snapshot)
 
 
 class FollowBatch(NamedTuple):
-    """What ``follow``'s source hands to a group: records with the log time at each, and the log time after them."""
+    """What ``follow``'s source hands to a group: records with the log time at each, and the log time after them.
+
+    ``place``: the partition, and the group's number in it.
+    """
 
     records: tuple[tuple[Record, int], ...]
     log_time_ms: int
+    place: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +170,16 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
 
     def __init__(self, shared: Shared, changelog: Changelog, resumed: bytes | None) -> None:
         self._refresh = shared.refresh
-        position = None if resumed is None else _read_snapshot(resumed).position
-        self._crowd = Crowd(shared.following, shared.bounds, changelog, position)
+        snapshot = None if resumed is None else _read_snapshot(resumed)
+        position, counted = (None, Counted()) if snapshot is None else (snapshot.position, snapshot.counted)
+        self._crowd = Crowd(shared.following, shared.bounds, changelog, position, counted)
 
     def on_batch(self, values: list[FollowBatch]) -> tuple[Iterable[Outgoing], bool]:
         """Each value is a batch of records and the log time after it."""
         out: list[Outgoing] = []
-        for records, log_time_ms in values:
+        for records, log_time_ms, place in values:
             self._refresh(log_time_ms)
-            self._crowd.take(records, out)
-            self._crowd.pass_time(log_time_ms, out)
+            self._crowd.take(records, log_time_ms, place, out)
         return out, False
 
     def on_notify(self) -> tuple[Iterable[Outgoing], bool]:
@@ -184,7 +192,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
 
     def snapshot(self) -> bytes:
         """Where its states are found again: on the disk when this returns."""
-        return to_msgpack(Snapshot(self._crowd.snapshot()))
+        return to_msgpack(Snapshot(self._crowd.snapshot(), counted=self._crowd.counted()))
 
 
 def event_record(event: Event) -> Outgoing:

@@ -173,8 +173,9 @@ class Machine:
         counts += [count for standing in state.shared.values() for _, count in standing.dropped]
         return sum(counts)
 
-    def in_flight(self, state: State) -> Iterator[tuple[Listener, int, int]]:
-        """Each run: its listener, the number of the element that it waits for, and when it was opened, in ms.
+    def in_flight(self, state: State) -> Iterator[tuple[Listener, int, int, int | None]]:
+        """Each run: its listener, the number of the element that it waits for, when it was opened, and when its window
+        is over, in ms (None: it has none, or waits for its deadline).
 
         A run whose window has passed is dropped when the next event looks at it, and until then it is told too.
         """
@@ -182,12 +183,15 @@ class Machine:
             program = self._programs[number]
             for run in (run for box in standing.boxes for run in box.runs):
                 waits = program.tail[-1].number if run.slot == program.end else program.slots[run.slot].step.number
-                yield program.listener, waits, run.events[0].at_ms
+                yield program.listener, waits, run.events[0].at_ms, program.over_ms(run)
         for index, shared in state.shared.items():
             tree = self._trees[index]
             for shared_run in shared.runs:
+                opened_ms = shared_run.events[0].at_ms
                 for member in tree.whose(shared_run.who):
-                    yield member.listener, len(shared_run.events) + 1, shared_run.events[0].at_ms
+                    within_ms = member.listener.within_ms
+                    over_ms = None if within_ms is None else opened_ms + within_ms
+                    yield member.listener, len(shared_run.events) + 1, opened_ms, over_ms
 
     def encode(self, state: State) -> bytes:
         """The state as bytes; states of equal histories are equal bytes."""

@@ -97,9 +97,9 @@ class Follower:
         """How many runs were dropped over the bound, so far."""
         return self._machine.dropped(timeline.state)
 
-    def in_flight(self, timeline: Timeline) -> Iterator[tuple[Listener, int, int]]:
-        """Each run: its listener, the number of the element that it waits for, and when it was opened, in ms."""
-        return self._machine.in_flight(timeline.advanced)
+    def in_flight(self, state: State) -> Iterator[tuple[Listener, int, int, int | None]]:
+        """Each run, as :meth:`Machine.in_flight` says."""
+        return self._machine.in_flight(state)
 
     def encode(self, timeline: Timeline, *, whole: bool = False) -> bytes:
         """The timeline as bytes. ``whole``: with the states between the events, for a machine with other listeners."""

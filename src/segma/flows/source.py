@@ -143,12 +143,13 @@ class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch
         """The next records, by group; every group hears of the log time now and then."""
         found = self._regroup.take(self._poll())
         now_ms = self._regroup.now_ms
-        items = {group: FollowBatch(tuple(records), now_ms) for group, records in found.items()}
+        part = self._partition
+        items = {group: FollowBatch(tuple(records), now_ms, (part, group)) for group, records in found.items()}
         if now_ms - self._spread_ms >= SPREAD_MS:
             self._spread_ms = now_ms
             for group in range(self._groups):
-                items.setdefault(group, FollowBatch((), now_ms))
-        return [(f"{self._partition}-{group}", batch) for group, batch in items.items()]
+                items.setdefault(group, FollowBatch((), now_ms, (part, group)))
+        return [(f"{part}-{group}", batch) for group, batch in items.items()]
 
     def next_awake(self) -> datetime | None:
         """Soon, where there was nothing."""

@@ -233,6 +233,16 @@ class Tables:
         # The parser asks for `for` or the listener's `within`.
         return run.events[0].at_ms + (self.listener.within_ms or 0)
 
+    def over_ms(self, run: Run) -> int | None:
+        """When a run's window is over if nothing comes, in ms; None where it has none, or waits for its deadline."""
+        if run.slot == self.end:
+            return None
+        within_ms, step_ms = self.listener.within_ms, self.slots[run.slot].step.within_ms
+        ends = [] if within_ms is None else [run.events[0].at_ms + within_ms]
+        if step_ms is not None:
+            ends.append(run.anchor[0] + step_ms)
+        return min(ends, default=None)
+
     def due(self, standing: Standing) -> int | None:
         """The earliest deadline."""
         if not self.tail:
