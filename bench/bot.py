@@ -8,6 +8,7 @@ arrival to the end of its batch. It prints both p99, their ratio, and how large 
 
 from __future__ import annotations
 
+import gc
 import json
 import tempfile
 import time
@@ -24,6 +25,7 @@ from rich.progress import Progress
 
 from segma.cli.output import err
 from segma.contracts.log import Record
+from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.bounds import Bound
 
 BATCH_MS: Final = 50
@@ -92,6 +94,7 @@ class Clock:
 @click.option("--json", "as_json", is_flag=True)
 def main(subscribers: int, others: int, bot_events: int, minutes: int, as_json: bool) -> None:
     """Measure what a bot does to the others."""
+    gc.set_threshold(*COLLECT_EVERY)
     random, batches = Random(6), minutes * 60_000 // BATCH_MS
     each_batch = bot_events * minutes // 60 / batches
     number, due = 0, 0.0

@@ -26,6 +26,7 @@ from rich.progress import Progress
 
 from segma.cli.output import err
 from segma.contracts.log import Record
+from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.bounds import Bound
 from segma.flows.meters import watch_state
 
@@ -117,6 +118,7 @@ def simulated(groups: Groups, people: int, progress: Progress) -> Iterator[Sampl
 @click.option("--json", "as_json", is_flag=True)
 def main(subscribers: int, as_json: bool) -> None:
     """Measure the memory over a day."""
+    gc.set_threshold(*COLLECT_EVERY)
     registry = CollectorRegistry()
     with tempfile.TemporaryDirectory() as directory, Progress(console=err, transient=True) as progress:
         groups = Groups(Path(directory), None, LISTENERS)

@@ -29,6 +29,7 @@ from segma.contracts.codec import to_json
 from segma.contracts.events import Event
 from segma.contracts.log import Outgoing, Record
 from segma.contracts.topics import EVENTS, group_of, subscriber_key
+from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.changelog import Changelog
 from segma.flows.follow import Following
 from segma.flows.language.parse import parse_listeners
@@ -163,6 +164,7 @@ def filled(groups: Groups, people: int, epoch_events: int, progress: Progress) -
 def main(subscribers: int, epochs: int, epoch_events: int, as_json: bool) -> None:
     """Measure the state of so many subscribers."""
     gc.freeze()
+    gc.set_threshold(*COLLECT_EVERY)
     process, random = psutil.Process(), Random(4)
     with tempfile.TemporaryDirectory() as directory, Progress(console=err, transient=True) as progress:
         before = process.memory_info().rss
@@ -194,6 +196,11 @@ def main(subscribers: int, epochs: int, epoch_events: int, as_json: bool) -> Non
         again = Groups(Path(directory), snapshots)
         resumed = time.perf_counter() - began
         assert again.changelog.keys == keys
+        people = [random.randrange(subscribers) for _ in range(BATCH)]
+        batch = [record(number + each, who, "page_viewed", at_ms) for each, who in enumerate(people)]
+        began = time.perf_counter()
+        again.take(batch, at_ms)
+        asked = (time.perf_counter() - began) / BATCH
         again.changelog.close()
     figures = {
         "subscribers": subscribers,
@@ -207,6 +214,7 @@ def main(subscribers: int, epochs: int, epoch_events: int, as_json: bool) -> Non
         "grown_bytes_an_epoch": round(sum(grown) / len(grown)),
         "grown_bytes_an_event": round(sum(grown) / (epochs * epoch_events)),
         "resume_s": round(resumed, 2),
+        "first_event_after_resume_us": round(asked * 1e6),
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / "state.json").write_text(json.dumps(figures, indent=2) + "\n")
@@ -224,7 +232,9 @@ def main(subscribers: int, epochs: int, epoch_events: int, as_json: bool) -> Non
     click.echo(f"while filling        {figures['longest_pause_while_filling_s'] * 1_000:>8,.0f} ms")
     click.echo(f"files                {base_files / 1e6:>8,.0f} MB      {figures['file_to_live']:.2f} of what lives")
     click.echo(f"growth               {figures['grown_bytes_an_event']:>8,.0f} bytes an event")
-    click.echo(f"resume               {resumed:>8.1f} s")
+    click.echo(
+        f"resume               {resumed:>8.1f} s      then {asked * 1e6:,.0f} µs for the first event of somebody"
+    )
     click.echo("drawn in bench/results/state.png", err=True)
 
 

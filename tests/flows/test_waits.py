@@ -168,7 +168,7 @@ def recount(store: Changelog, records: Sequence[tuple[Record, int]], at_ms: int)
     subscribers: Counter[Element] = Counter()
     for who in {each[0].key.decode() for each in records}:
         found: dict[tuple[str, int, int], int] = {}
-        for listener, element, opened_ms in following.in_flight(following.encode(logic._people.peek(who)), at_ms):
+        for listener, element, opened_ms in following.in_flight(logic._crowd._people.peek(who), at_ms):
             key = (listener.name, listener.version, opened_ms)
             found[key] = max(element, found.get(key, 0))
         elements = [(name, version, element) for (name, version, _), element in found.items()]

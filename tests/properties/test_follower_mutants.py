@@ -14,17 +14,17 @@ from segma.flows import reapply
 
 MUTANTS: Final[dict[str, tuple[str, str]]] = {
     "an event exactly as old as the lateness is late": (
-        "event.occurred_at_ms > self._lateness_ms",
-        "event.occurred_at_ms >= self._lateness_ms",
+        "newest_ms - at_ms > self._lateness_ms",
+        "newest_ms - at_ms >= self._lateness_ms",
     ),
     "an event exactly as old as the delay is late": (
-        "if log_time_ms - event.occurred_at_ms > self._max_delay_ms",
-        "if log_time_ms - event.occurred_at_ms >= self._max_delay_ms",
+        "if log_time_ms - at_ms > self._max_delay_ms",
+        "if log_time_ms - at_ms >= self._max_delay_ms",
     ),
     "an event still within the lateness is let go": ("at_ms < oldest_ms", "at_ms <= oldest_ms"),
     "a deadline does not count as the newest time": (
-        "times = [match.matched_at_ms for match in fired]",
-        "times: list[int] = []",
+        "newest_ms = max(newest_ms, match.matched_at_ms)",
+        "newest_ms = max(newest_ms, _NEVER)",
     ),
     "a restart forgets the newest time": (
         "timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms",
@@ -35,8 +35,8 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
         "timeline.tail = ()",
     ),
     "of equal times the last to come is first": (
-        "bisect_left(entries, event.place, key=_place)",
-        "bisect_left(entries, event.occurred_at_ms, key=lambda entry: entry.event.occurred_at_ms)",
+        "place_among(entries, event)",
+        "sum(entry.at_ms < event.occurred_at_ms for entry in entries)",
     ),
     "ids do not part equal orders": (
         "or event.place > newest.place",

@@ -20,23 +20,27 @@ from segma.cli.output import Exit, err, fail
 
 MODULES: Final = (
     "boxes",
+    "crowd",
     "decide",
     "evidence",
     "follow",
+    "generations",
     "index",
     "keeper",
+    "known",
     "language/compile",
     "language/paths",
     "matcher",
     "program",
     "reapply",
+    "regroup",
     "sessions",
     "storing",
     "tables",
+    "timeline",
     "tree",
 )
-"""Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations), and so does
-``generations``: mypyc computes a ``cached_property`` each time."""
+"""Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations)."""
 
 _SETUP: Final = """
 from mypyc.build import mypycify

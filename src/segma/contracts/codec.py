@@ -71,26 +71,41 @@ def json_reader(kind: Any) -> Callable[[bytes | str], Any]:
 
     The reader raises :class:`BadRecord` (``undecodable`` with the JSON path of the fault, ``newer_schema``).
     """
-    decoder = msgspec.json.Decoder(kind, strict=True)
-    return lambda data: _decoded(decoder, data)
+    return _reader(kind, msgspec.json.Decoder(kind, strict=True).decode)
 
 
 def msgpack_reader(kind: Any) -> Callable[[bytes], Any]:
     """A reader of MessagePack for ``kind``; errors as for :func:`json_reader`."""
-    decoder = msgspec.msgpack.Decoder(kind, strict=True)
-    return lambda data: _decoded(decoder, data)
+    return _reader(kind, msgspec.msgpack.Decoder(kind, strict=True).decode)
 
 
-def _decoded(decoder: Any, data: Any) -> Any:
-    try:
-        value = decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRecord(Reason.UNDECODABLE, _safe(error)) from None
+def _reader(kind: Any, decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    # PERF: of one class the newest schema is known before anything is read.
+    newest = getattr(kind, "SCHEMA", None)
+
+    def read(data: Any) -> Any:
+        try:
+            value = decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise BadRecord(Reason.UNDECODABLE, _safe(error)) from None
+        if newest is None:
+            _check_schema(value)
+        elif value.schema > newest:
+            raise _newer(value.schema, newest)
+        return value
+
+    return read
+
+
+def _check_schema(value: Any) -> None:
     schema = getattr(value, "schema", None)
     newest = getattr(type(value), "SCHEMA", None)
     if schema is not None and newest is not None and schema > newest:
-        raise BadRecord(Reason.NEWER_SCHEMA, f"schema {schema}, this release reads up to {newest}")
-    return value
+        raise _newer(schema, newest)
+
+
+def _newer(schema: int, newest: int) -> BadRecord:
+    return BadRecord(Reason.NEWER_SCHEMA, f"schema {schema}, this release reads up to {newest}")
 
 
 def _safe(error: Exception) -> str:

@@ -1,8 +1,8 @@
 """The state store: one append-only changelog a process; a group's snapshot is its position in it (DESIGN 6).
 
-A *block* holds the rows of one group that changed: key, bytes (None: let go), and the log time at which something is
-due. Blocks of all groups share the files (*segments*), so that one sync makes an epoch durable, whatever the number of
-groups. What is guaranteed:
+A *block* holds rows of one group (:mod:`segma.flows.chains`): whole states, and what came to a state since it was
+written whole. Blocks of all groups share the files (*segments*), so that one sync makes an epoch durable, whatever the
+number of groups. What is guaranteed:
 
 * A position that :meth:`Group.snapshot` returned is on the disk, with everything before it.
 * Resuming at a position gives the group exactly as it was there, whatever was written after it: by an epoch that was
@@ -26,6 +26,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
 from segma.contracts.errors import BadRecord, SegmaError
+from segma.flows.chains import Chain, Row, chained
 
 SEGMENT_BYTES: Final = 64 << 20
 SLACK_BYTES: Final = 64 << 20
@@ -34,7 +35,8 @@ EPOCHS_KEPT: Final = 8
 """Epochs that pass before a file that no base needs is removed. NOTE: Bytewax lets a source be one epoch ahead of what
 is committed, so a position is committed two epochs after it was returned at the latest."""
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""1: every row was a whole state. Such blocks are read as they are."""
 _MAGIC: Final = b"SG"
 _BASE, _BEGIN = 1, 2
 _HEAD: Final = struct.Struct("<2sBBHIIIQ")
@@ -45,14 +47,6 @@ _SUM: Final = struct.Struct("<I")
 
 class StateDamaged(SegmaError):
     """A block of the state store that is needed is missing or damaged."""
-
-
-class Row(NamedTuple):
-    """One key's state. ``data`` None: the key was let go. ``due_ms``: log time, None where nothing waits."""
-
-    key: str
-    data: bytes | None
-    due_ms: int | None
 
 
 _read_rows: Final[Callable[[bytes], list[Row]]] = msgpack_reader(list[Row])
@@ -172,8 +166,8 @@ class Changelog:
         """How many keys have a state."""
         return sum(group.live()[0] for group in list(self._groups.values()))
 
-    def group(self, resumed: Position | None, kind: str = "") -> tuple[Group, dict[str, Row]]:
-        """A group where it stood (None: a new one), and its rows by key. Raises :class:`StateDamaged`.
+    def group(self, resumed: Position | None, kind: str = "") -> tuple[Group, dict[str, Chain]]:
+        """A group where it stood (None: a new one), and what stands there by key. Raises :class:`StateDamaged`.
 
         ``kind``: what a new group's states are, for whoever reads the files (:func:`latest`).
         """
@@ -274,8 +268,8 @@ class Changelog:
         return chain
 
 
-def latest(directory: Path, kind: str) -> Iterator[Row]:
-    """What the groups of a kind held when they were last written, committed or not: for looking on while a flow runs.
+def latest(directory: Path, kind: str) -> Iterator[tuple[str, Chain]]:
+    """Keys and chains of a kind as they were last written, committed or not: for looking on while a flow runs.
 
     Raises :class:`StateDamaged`, also where the flow cleared up meanwhile: look again.
     """
@@ -291,7 +285,7 @@ def latest(directory: Path, kind: str) -> Iterator[Row]:
         if not chain[0].flags & _BASE:
             continue
         rows = _applied(directory, chain)
-        yield from (row for key, row in rows.items() if key not in seen)
+        yield from ((key, found) for key, found in rows.items() if key not in seen)
         seen |= rows.keys()
 
 
@@ -307,15 +301,8 @@ def _chain(found: Sequence[_Block]) -> list[_Block]:
     return chain[bases[-1] :] if bases else chain
 
 
-def _applied(directory: Path, blocks: Sequence[_Block]) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
-    for block in blocks:
-        for row in _rows(directory, block):
-            if row.data is None:
-                rows.pop(row.key, None)
-            else:
-                rows[row.key] = row
-    return rows
+def _applied(directory: Path, blocks: Sequence[_Block]) -> dict[str, Chain]:
+    return chained(row for block in blocks for row in _rows(directory, block))
 
 
 def _rows(directory: Path, block: _Block) -> list[Row]:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from segma.contracts.codec import to_msgpack
-from segma.contracts.commands import Command
 from segma.contracts.events import Event
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import CommandRow, EventRow, MatchRow, Row, SessionRow
-from segma.contracts.tokens import is_anonymous
+from segma.contracts.rows import CommandRow, EventRow, MatchRow, SessionRow
 from segma.flows.bounds import Bound, Bounds
+from segma.flows.chains import Input
 from segma.flows.decide import Moment, Past, decide
 from segma.flows.evidence import Evidence, is_late_verdict, noted, revoked
 from segma.flows.generations import Deployed, Generation, Generations
+from segma.flows.known import Followed, Person
 from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match, Version
 from segma.flows.matches import from_stored, to_stored
 from segma.flows.people import StoredPerson, read_person
-from segma.flows.purchases import BOUGHT, Purchase, bought
-from segma.flows.reapply import Applied, Follower, Timeline
+from segma.flows.pins import Terms, read_pin
+from segma.flows.purchases import BOUGHT, bought
+from segma.flows.reapply import Applied, Follower
 from segma.flows.sessions import Session, SessionChange
+from segma.flows.states import read_event
+
+__all__ = ["Followed", "Following", "Person"]
 
 KEPT_ORIGINS: Final = 200
 """Amended matches whose first match is remembered per subscriber; a match that old is final."""
@@ -31,35 +34,6 @@ PERSON_KEPT_MS: Final = 400 * DAY_MS
 ANONYMOUS_KEPT_MS: Final = 30 * DAY_MS
 """How long after the last event somebody is remembered: as long as a token is believed; a device that is nobody's less
 (DESIGN 5 hands over 24 hours of it, its open runs may still become rows)."""
-
-
-class Person:
-    """What is known of one subscriber."""
-
-    __slots__ = ("dropped", "evidence", "generation", "past", "purchases", "timeline", "told")
-
-    def __init__(self, timeline: Timeline, generation: Generation) -> None:
-        self.timeline = timeline
-        self.generation = generation
-        """The listeners that the timeline belongs to."""
-        self.past = Past()
-        self.told = 0
-        """How many events the newest session had when it was last told."""
-        self.dropped = 0
-        """Runs dropped over the bound, as far as counted."""
-        self.evidence = Evidence()
-        self.purchases: tuple[Purchase, ...] = ()
-
-
-class Followed:
-    """What came of it. ``refused``: wishes that could not be resolved."""
-
-    __slots__ = ("commands", "refused", "rows")
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.commands: list[Command] = []
-        self.refused: list[tuple[Reason, str, Match]] = []
 
 
 class Following:
@@ -81,7 +55,9 @@ class Following:
         self._workspace = workspace
         self._lateness_ms, self._session_gap_ms = lateness_ms, session_gap_ms
         self._max_delay_ms, self._grace_ms = max_delay_ms, grace_ms
-        self._generations = Generations(self._follower)
+        terms = Terms(lateness_ms, session_gap_ms, max_delay_ms, grace_ms)
+        self._generations = Generations(workspace, terms, self._follower)
+        self._former: dict[bytes, tuple[Following, Generation]] = {}
         self._newest_ms = 0
         self.bounds = Bounds()
         self.deploy([Deployed(listener) for listener in listeners])
@@ -125,6 +101,10 @@ class Following:
         ``source``: the JSON that it came as.
         """
         followed = self.pass_time(person, max(log_time_ms, event.log_time_ms), believed_ms=log_time_ms)
+        self._take(person, event, followed, log_time_ms, source)
+        return followed
+
+    def _take(self, person: Person, event: Event, followed: Followed, log_time_ms: int, source: bytes | None) -> None:
         applied = self._put(person, event, followed, log_time_ms, source)
         if applied.reason is not None and is_late_verdict(event):
             self._revoke(person, event, followed, log_time_ms)
@@ -132,7 +112,6 @@ class Following:
             person.purchases, similar = bought(person.purchases, event, self._lateness_ms)
             for each in similar:
                 self._put(person, each, followed, log_time_ms)
-        return followed
 
     def pass_time(self, person: Person, log_time_ms: int, *, believed_ms: int | None = None) -> Followed:
         """Let log time pass. ``believed_ms``: up to where absences are believed, where that is not all of it."""
@@ -142,8 +121,9 @@ class Following:
         if self._generations.at(log_time_ms) is not person.generation:
             for generation in self._generations.between(person.generation, log_time_ms):
                 self._fire(person, min(generation.from_ms, passed_ms), followed)
-                _move(person, generation)
-        self._fire(person, passed_ms, followed)
+                followed.moved = _move(person, generation) or followed.moved
+        if passed_ms >= person.due_ms:
+            self._fire(person, passed_ms, followed)
         return followed
 
     def due_ms(self, person: Person) -> int:
@@ -158,7 +138,10 @@ class Following:
         session = timeline.session
         if session is not None and person.told != session.events:
             due_ms = min(due_ms, self._ends_ms(session))
-        return due_ms if deadline_ms is None else min(due_ms, deadline_ms + self._grace_ms)
+        if deadline_ms is not None:
+            due_ms = min(due_ms, deadline_ms + self._grace_ms)
+        person.due_ms = due_ms
+        return due_ms
 
     def is_forgotten(self, person: Person, log_time_ms: int) -> bool:
         """Whether nothing need be kept of somebody any more."""
@@ -191,7 +174,41 @@ class Following:
     def decode(self, data: bytes) -> Person:
         """Somebody of these bytes. Raises ``BadRecord``."""
         stored = read_person(data)
-        generation = self._generations.at(stored.from_ms)
+        return self._decoded(stored, self._generations.at(stored.from_ms))
+
+    def again(self, subscriber: str, whole: bytes | None, inputs: Sequence[Input]) -> Person:
+        """Somebody of these bytes (None: new) after these inputs; what came of them was said before.
+
+        They are applied as they were: under the listeners and settings of then. Raises what :meth:`remembers` does.
+        """
+        former, generation = self._as_of(inputs[0].under)
+        if whole is None:
+            person = Person(generation.follower.new(subscriber), generation)
+        else:
+            person = former._decoded(read_person(whole), generation)
+        said = Followed()
+        for data, at_ms, _ in inputs:
+            former._fire(person, at_ms, said)
+            if data:
+                former._take(person, read_event(data), said, at_ms, data)
+        return person
+
+    def remembers(self, pin: bytes) -> None:
+        """Make ready what inputs were applied under. Raises ``BadRecord``, and ``KeyError`` of an unknown version."""
+        self._as_of(pin)
+
+    def _as_of(self, pin: bytes) -> tuple[Following, Generation]:
+        """This workspace with the settings of then, counting for itself, and its listeners of then."""
+        found = self._former.get(pin)
+        if found is None:
+            then = read_pin(pin)
+            former = Following(self._workspace, event_rows=False, **then.terms._asdict())
+            former._generations.listeners = self._generations.listeners
+            own = self._generations if former._generations.terms == self._generations.terms else former._generations
+            found = self._former[pin] = (former, own.pinned(then))
+        return found
+
+    def _decoded(self, stored: StoredPerson, generation: Generation) -> Person:
         person = Person(generation.follower.decode(stored.timeline), generation)
         person.past, person.told = Past(dict(stored.origins), dict(stored.spent)), stored.told
         person.dropped = generation.follower.dropped(person.timeline)
@@ -199,15 +216,14 @@ class Following:
         person.evidence, person.purchases = Evidence(matches, stored.revoked), stored.purchases
         return person
 
-    def in_flight(self, data: bytes, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
-        """Of somebody's bytes each run whose window has not passed: listener, awaited element, when it was opened."""
-        person = self.decode(data)
+    def in_flight(self, person: Person, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
+        """Each run of somebody whose window has not passed: listener, awaited element, when it was opened."""
         for listener, waits, opened_ms, over_ms in person.generation.follower.in_flight(person.timeline.advanced):
             if over_ms is None or now_ms < over_ms:
                 yield listener, waits, opened_ms
 
     def _forgotten_ms(self, person: Person) -> int:
-        kept_ms = ANONYMOUS_KEPT_MS if is_anonymous(person.timeline.state.subscriber) else PERSON_KEPT_MS
+        kept_ms = ANONYMOUS_KEPT_MS if person.is_nobody else PERSON_KEPT_MS
         return (person.timeline.newest_ms or 0) + kept_ms
 
     def _ends_ms(self, session: Session) -> int:
@@ -221,6 +237,7 @@ class Following:
         in which a worker happens to read.
         """
         follower, timeline = person.generation.follower, person.timeline
+        person.due_ms = 0
         while True:
             deadline_ms = follower.next_deadline(timeline)
             fires_ms = _NEVER if deadline_ms is None else deadline_ms + self._grace_ms
@@ -240,6 +257,7 @@ class Following:
         self, person: Person, event: Event, followed: Followed, log_time_ms: int, source: bytes | None = None
     ) -> Applied:
         timeline = person.timeline
+        person.due_ms = 0
         newest, overflowed = timeline.session, timeline.overflowed
         applied = person.generation.follower.put(
             timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms), source=source
@@ -344,13 +362,21 @@ def _bounded(past: Past) -> tuple[Past, int]:
     return Past(origins, spent), sum(over)
 
 
-def _move(person: Person, generation: Generation) -> None:
-    """Let somebody be followed by other listeners: runs of versions that are gone are dropped."""
-    before = person.generation
-    promoted = before.shadows - generation.shadows
-    data = before.follower.encode(person.timeline, whole=True)
-    person.timeline = generation.follower.decode(data, promoted=promoted)
+def _move(person: Person, generation: Generation) -> bool:
+    """Let somebody be followed by other listeners: runs of versions that are gone are dropped.
+
+    Whether anything was known of them.
+    """
+    before, timeline = person.generation, person.timeline
     person.generation = generation
+    person.due_ms = 0
+    if timeline.newest_ms is None and not timeline.entries:
+        person.timeline = generation.follower.new(timeline.state.subscriber)
+        return False
+    promoted = before.shadows - generation.shadows
+    data = before.follower.encode(timeline, whole=True)
+    person.timeline = generation.follower.decode(data, promoted=promoted)
+    return True
 
 
 def _amendment(match: Match, moment: Moment) -> MatchRow:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 from typing import NamedTuple
 
 from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Version
+from segma.flows.pins import Pin, Terms
 from segma.flows.reapply import Follower
+
+Make = Callable[[Machine], Follower]
+PinOf = Callable[["Generation"], Pin]
 
 
 class Deployed(NamedTuple):
@@ -42,22 +45,45 @@ class Deployed(NamedTuple):
 class Generation:
     """The versions from one log time on. What they need is compiled when somebody is first followed by them."""
 
-    def __init__(self, from_ms: int, deployed: Iterable[Deployed], make: Callable[[Machine], Follower]) -> None:
+    def __init__(
+        self, from_ms: int, deployed: Iterable[Deployed], make: Make, pin: Callable[[Generation], Pin]
+    ) -> None:
+        """``make``: a follower of a machine; ``pin``: all that an answer under these versions depends on."""
         self.from_ms = from_ms
+        self._pin = pin
         self._deployed = {each.version: each for each in deployed}
         self.shadows = frozenset(version for version, each in self._deployed.items() if not each.live(from_ms))
         self._make = make
+        # NOTE: mypyc computes a `cached_property` each time.
+        self._follower: Follower | None = None
+        self._encoded = b""
 
-    @cached_property
+    @property
     def follower(self) -> Follower:
         """Applies events to somebody's timeline."""
-        live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
-        return self._make(Machine([each.listener for each in self._deployed.values()], live_from=live_from))
+        found = self._follower
+        if found is None:
+            live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
+            machine = Machine([each.listener for each in self._deployed.values()], live_from=live_from)
+            found = self._follower = self._make(machine)
+        return found
+
+    @property
+    def pin(self) -> bytes:
+        """What makes it what it is, as bytes that outlive the process."""
+        if not self._encoded:
+            self._encoded = self._pin(self).encoded()
+        return self._encoded
 
     @property
     def versions(self) -> list[Version]:
         """In order."""
         return sorted(self._deployed)
+
+    @property
+    def heard_from(self) -> tuple[tuple[str, int, int], ...]:
+        """Each version in order, with the log time from which it hears."""
+        return tuple((*version, self._deployed[version].shadow_from_ms) for version in self.versions)
 
     @property
     def content(self) -> tuple[int, frozenset[tuple[Version, int]], frozenset[Version]]:
@@ -69,9 +95,10 @@ class Generation:
 class Generations:
     """All generations of a workspace, and the listeners of every version ever known (retractions name old ones)."""
 
-    def __init__(self, make: Callable[[Machine], Follower]) -> None:
-        self._make = make
-        self._all = [Generation(0, (), make)]
+    def __init__(self, workspace: str, terms: Terms, make: Make) -> None:
+        self.terms = terms
+        self._workspace, self._make = workspace, make
+        self._all = [self._generation(0, ())]
         self._from = [0]
         self.listeners: Mapping[Version, Listener] = {}
 
@@ -82,10 +109,28 @@ class Generations:
         instants = {0, *(at for each in each_version for at in each[1:] if at is not None)}
         found = []
         for at_ms in sorted(instants):
-            made = Generation(at_ms, [each for each in each_version if each.at_work(at_ms)], self._make)
+            made = self._generation(at_ms, [each for each in each_version if each.at_work(at_ms)])
             found.append(known.get(made.content, made))
         self._all, self._from = found, [generation.from_ms for generation in found]
         self.listeners = {each.version: each.listener for each in each_version}
+
+    def _generation(self, from_ms: int, deployed: Iterable[Deployed]) -> Generation:
+        return Generation(from_ms, deployed, self._make, self._pin)
+
+    def _pin(self, generation: Generation) -> Pin:
+        shadows = tuple(sorted(generation.shadows))
+        return Pin(self._workspace, self.terms, generation.from_ms, generation.heard_from, shadows)
+
+    def pinned(self, pin: Pin) -> Generation:
+        """A generation as it was, whatever is known by now. ``KeyError``: a version that nobody knows any more."""
+        shadows = set(pin.shadows)
+        deployed = [
+            Deployed(self.listeners[name, version], from_ms, None if (name, version) in shadows else 0)
+            for name, version, from_ms in pin.versions
+        ]
+        now = self.at(pin.from_ms)
+        made = self._generation(pin.from_ms, deployed)
+        return now if now.pin == made.pin else made
 
     def at(self, log_time_ms: int) -> Generation:
         """The generation of a log time."""

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from segma.flows.chains import Chain
 from segma.flows.changelog import latest
-from segma.flows.follow import Following
+from segma.flows.crowd import PEOPLE
+from segma.flows.follow import Following, Person
 from segma.flows.language.model import Listener, Not
-from segma.flows.logic import PEOPLE
 from segma.flows.matcher import Version
 from segma.flows.packing import unpacked
 from segma.flows.waits import name_of
@@ -49,14 +50,14 @@ def waiting(
     people: Counter[tuple[str, Version, int]] = Counter()
     versions: dict[tuple[str, Version], Listener] = {}
     for directory in directories:
-        for row in latest(directory, PEOPLE):
-            workspace = row.key.partition("/")[0]
+        for key, chain in latest(directory, PEOPLE):
+            workspace, _, subscriber = key.partition("/")
             flow = following.get(workspace)
-            if flow is None or row.data is None:
+            if flow is None:
                 continue
             looked_at["subscribers"] += 1
             furthest: dict[tuple[Version, int], int] = {}
-            for listener, waits, opened_ms in flow.in_flight(unpacked(row.data), now_ms):
+            for listener, waits, opened_ms in flow.in_flight(_person(flow, subscriber, chain), now_ms):
                 version = (listener.name, listener.version)
                 versions[workspace, version] = listener
                 furthest[version, opened_ms] = max(waits, furthest.get((version, opened_ms), 0))
@@ -66,6 +67,13 @@ def waiting(
     for workspace, flow in following.items():
         versions |= {(workspace, (each.name, each.version)): each for each in flow.listeners_at(now_ms)}
     return [each for key in sorted(versions) for each in _rows(*key, versions[key], runs, people)]
+
+
+def _person(flow: Following, subscriber: str, chain: Chain) -> Person:
+    whole = None if chain.whole is None else unpacked(chain.whole)
+    if chain.inputs:
+        return flow.again(subscriber, whole, chain.inputs)
+    return flow.new(subscriber) if whole is None else flow.decode(whole)
 
 
 def _rows(

@@ -10,30 +10,28 @@ import structlog
 from bytewax.operators import StatefulBatchLogic
 
 from segma.contracts.beacons import BeaconRecord
-from segma.contracts.codec import Value, json_reader, msgpack_reader, to_json, to_msgpack, written
+from segma.contracts.codec import Value, msgpack_reader, to_json, to_msgpack, written
 from segma.contracts.errors import BadRecord
 from segma.contracts.events import Event, LogTime
 from segma.contracts.log import Outgoing, Record
 from segma.contracts.reasons import Reason
-from segma.contracts.rows import DeadLetter
-from segma.contracts.tokens import is_anonymous
-from segma.contracts.topics import BEACONS, DEAD_LETTERS, EVENTS, ROWS, moves_topic, subscriber_key
+from segma.contracts.topics import EVENTS, subscriber_key
 from segma.flows.bounds import Bound, Bounds
 from segma.flows.changelog import Changelog, Position
-from segma.flows.follow import Followed, Following, Person
-from segma.flows.keeper import MAX_ANONYMOUS, MAX_PENDING, Fleeting, Keeper
+from segma.flows.crowd import Crowd
+from segma.flows.follow import Following
+from segma.flows.keeper import MAX_ANONYMOUS, Fleeting, Keeper
+from segma.flows.letters import dead_letter
 from segma.flows.recognise import Device, Rules, recognise, released
-from segma.flows.waits import Counted, Waits
+from segma.flows.waits import Counted
 
 DEVICES: Final = "devices-"
-PEOPLE: Final = "people-"
-"""How the changelog's groups of either flow are called."""
+"""How the changelog's groups of devices are called."""
 LOG_TIME_EVERY_MS: Final = 100
 """How far the log time moves before ``recognise`` passes it on: deadlines are that much later, at most."""
 
 _read_beacon: Final[Callable[[bytes], BeaconRecord]] = msgpack_reader(BeaconRecord)
 _read_device: Final[Callable[[bytes], Device]] = msgpack_reader(Device)
-_read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
 log_line = structlog.get_logger("flows")
 
 Item = tuple[str, Any]
@@ -171,102 +169,18 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
     """``follow`` for one key group: its subscribers' events in order, and the deadlines that log time brings."""
 
     def __init__(self, shared: Shared, changelog: Changelog, resumed: bytes | None) -> None:
-        self._shared = shared
+        self._refresh = shared.refresh
         snapshot = None if resumed is None else _read_snapshot(resumed)
-        self._people: Keeper[Person] = Keeper(
-            changelog,
-            None if snapshot is None else snapshot.position,
-            new=lambda key: self._of(key).new(key.partition("/")[2]),
-            encode=lambda key, person: self._of(key).encode(person),
-            decode=lambda key, data: self._of(key).decode(data),
-            due_ms=lambda key, person: self._of(key).due_ms(person),
-            kind=PEOPLE,
-        )
-        self._changelog = changelog
-        counted = Counted() if snapshot is None else snapshot.counted
-        self._waits = Waits(shared.following, self._people, counted, lambda: changelog.share(MAX_PENDING))
-        self._nobodys = Fleeting(key for key in self._people.known() if is_anonymous(key.partition("/")[2]))
-
-    def _of(self, key: str) -> Following:
-        return self._shared.following[key.partition("/")[0]]
+        position, counted = (None, Counted()) if snapshot is None else (snapshot.position, snapshot.counted)
+        self._crowd = Crowd(shared.following, shared.bounds, changelog, position, counted)
 
     def on_batch(self, values: list[FollowBatch]) -> tuple[Iterable[Outgoing], bool]:
         """Each value is a batch of records and the log time after it."""
         out: list[Outgoing] = []
-        for batch in values:
-            self._shared.refresh(batch.log_time_ms)
-            for record, log_time_ms in batch.records:
-                self._count(log_time_ms, batch.place, out)
-                self._take(record, log_time_ms, out)
-            self._count(batch.log_time_ms, batch.place, out)
-            self._fire(batch.log_time_ms, out)
-            self._waits.count_some()
+        for records, log_time_ms, place in values:
+            self._refresh(log_time_ms)
+            self._crowd.take(records, log_time_ms, place, out)
         return out, False
-
-    def _fire(self, log_time_ms: int, out: list[Outgoing]) -> None:
-        """What is due at a log time."""
-        # NOTE: of a workspace that was taken out of the installation nobody is moved.
-        for key in self._people.due(log_time_ms, lambda key: key.partition("/")[0] in self._shared.following):
-            person = self._people.get(key)
-            following = self._of(key)
-            self._waits.note(key, person, log_time_ms)
-            followed = following.pass_time(person, log_time_ms)
-            self._keep(key, person, following, log_time_ms)
-            self._say(key, followed, out)
-
-    def _count(self, log_time_ms: int, place: tuple[int, int], out: list[Outgoing]) -> None:
-        """Say how many runs waited at each whole minute before a log time."""
-        while (at_ms := self._waits.next_ms(log_time_ms)) is not None:
-            self._fire(at_ms, out)
-            for row in self._waits.rows(at_ms, place):
-                key = f"{row.workspace}/{row.partition}-{row.group}".encode()
-                out.append(Outgoing(ROWS, key, to_json(row)))
-
-    def _keep(self, key: str, person: Person, following: Following, log_time_ms: int) -> None:
-        """Keep somebody for as long as anything of them counts; of those that are nobody only so many."""
-        if following.is_forgotten(person, log_time_ms):
-            self._waits.leave(key)
-            self._people.let_go(key)
-            self._nobodys.forget(key)
-            return
-        self._people.put_due(key, person, following.due_ms(person))
-        if is_anonymous(key.partition("/")[2]):
-            self._nobodys.use(key)
-            for gone in self._nobodys.over(self._changelog.share(MAX_ANONYMOUS)):
-                self._waits.leave(gone)
-                self._people.let_go(gone)
-                self._shared.bounds.bit(Bound.ANONYMOUS)
-
-    def _take(self, record: Record, log_time_ms: int, out: list[Outgoing]) -> None:
-        try:
-            source = record.value or b""
-            event = _read_event(source)
-            following = self._shared.following.get(event.workspace)
-            if following is None:
-                raise BadRecord(Reason.UNDECODABLE, f"no workspace {event.workspace!r}")
-            key = f"{event.workspace}/{event.subscriber}"
-            person = self._people.get(key)
-            self._waits.note(key, person, event.log_time_ms)
-            followed = following.take(person, event, log_time_ms, source)
-        except BadRecord as error:
-            out.append(dead_letter(record, error.reason, error.detail))
-            return
-        except Exception as error:
-            log_line.error("processing_failed", topic=record.topic, partition=record.partition, offset=record.offset)
-            out.append(dead_letter(record, Reason.PROCESSING_FAILED, type(error).__name__))
-            return
-        self._keep(key, person, following, log_time_ms)
-        if followed.rows or followed.refused:
-            self._say(key, followed, out)
-
-    def _say(self, key: str, followed: Followed, out: list[Outgoing]) -> None:
-        name = key.encode()
-        out.extend(Outgoing(ROWS, name, to_json(row)) for row in followed.rows)
-        for command in followed.commands:
-            out.append(Outgoing(moves_topic(command.workspace, command.account), name, to_json(command)))
-        for reason, detail, match in followed.refused:
-            letter = DeadLetter(str(reason), "match", -1, -1, match.matched_at_ms, f"{match.listener}: {detail}")
-            out.append(Outgoing(DEAD_LETTERS, b"match", to_msgpack(letter)))
 
     def on_notify(self) -> tuple[Iterable[Outgoing], bool]:
         """Nothing is timed by the engine's clock."""
@@ -278,30 +192,9 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
 
     def snapshot(self) -> bytes:
         """Where its states are found again: on the disk when this returns."""
-        return to_msgpack(Snapshot(self._people.snapshot(), counted=self._waits.snapshot()))
+        return to_msgpack(Snapshot(self._crowd.snapshot(), counted=self._crowd.counted()))
 
 
 def event_record(event: Event) -> Outgoing:
     """An event as a record of ``events``."""
     return Outgoing(EVENTS, subscriber_key(event.workspace, event.subscriber), to_json(event))
-
-
-def dead_letter(
-    record: Record, reason: Reason, detail: str, data: bytes | None = None, beacon: BeaconRecord | None = None
-) -> Outgoing:
-    """A record, or an event in it, set aside with where it came from."""
-    value = data if data is not None else record.value or b""
-    letter = DeadLetter(
-        reason=str(reason),
-        topic=record.topic or BEACONS,
-        partition=record.partition,
-        offset=record.offset,
-        at_ms=record.log_time_ms,
-        detail=detail,
-        workspace=beacon.workspace if beacon is not None else "",
-        site=beacon.site if beacon is not None else "",
-        key=record.key,
-        value=value[: DeadLetter.MAX_SAMPLE_BYTES],
-        size=len(value),
-    )
-    return Outgoing(DEAD_LETTERS, record.topic.encode(), to_msgpack(letter))

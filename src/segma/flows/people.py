@@ -11,7 +11,7 @@ from segma.flows.purchases import Purchase
 
 
 class StoredPerson(Value, frozen=True):
-    """``from_ms``: of the listeners that the timeline belongs to; ``told``: see :class:`segma.flows.follow.Person`."""
+    """``from_ms``: of the listeners that the timeline belongs to; ``told``: see :class:`segma.flows.known.Person`."""
 
     SCHEMA: ClassVar[int] = 1
 

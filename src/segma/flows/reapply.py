@@ -8,7 +8,6 @@ the same thing: the event comes again under its id, in its place.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -18,61 +17,17 @@ from segma.contracts.reasons import Reason
 from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match, State, Version
 from segma.flows.matches import StoredMatches, changed, from_stored, missing, to_stored
-from segma.flows.runs import Place
-from segma.flows.sessions import Session, SessionChange, changes, extended
-from segma.flows.states import Applied, Entry, StoredEntry, StoredTimeline, read_timeline
+from segma.flows.sessions import SessionChange, extended
+from segma.flows.states import Applied, StoredEntry, StoredTimeline, read_timeline
+from segma.flows.timeline import Entry, Timeline, changed_sessions, entry_of, moved, place_among, shifted
 from segma.flows.verdicts import is_news, with_verdict
 
 __all__ = ["Applied", "Follower", "Timeline"]
 
+_SAME: Final[tuple[SessionChange, ...]] = ()
+_NEVER: Final = -(1 << 62)
 DEFAULT_MAX_EVENTS: Final = 2_000
 """Events kept per subscriber for re-application; past it the oldest are final and ``overflowed`` counts them."""
-
-
-class Timeline:
-    """One subscriber's recent past. Belongs to the :class:`Follower` that made it."""
-
-    __slots__ = (
-        "advanced",
-        "clock_ms",
-        "entries",
-        "floor",
-        "gone",
-        "known",
-        "newest_ms",
-        "overflowed",
-        "session",
-        "state",
-        "tail",
-        "unfolded",
-        "unknown",
-    )
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-        """After the last event, no time passed since."""
-        self.session: Session | None = None
-        self.entries: list[Entry] = []
-        self.known: set[str] = set()
-        """The ids of :attr:`entries`."""
-        self.gone: dict[str, int] = {}
-        """Ids that were let go, oldest first, with their times: a beacon that is sent again late comes with the same
-        ids and another skew, so its time alone does not tell that it is a repetition."""
-        self.clock_ms: int | None = None
-        """Up to where the log time has fired deadlines."""
-        self.advanced = state
-        """:attr:`state` at :attr:`clock_ms`."""
-        self.tail: tuple[Match, ...] = ()
-        """The matches that only the log time has made so far."""
-        self.newest_ms: int | None = None
-        self.floor: Place | None = None
-        """The place of the newest event that is no longer kept: nothing can be put before it."""
-        self.overflowed = 0
-        self.unknown = 0
-        """How many of the first entries are not known whole (but the first of all): after a restart the states and
-        sessions between them are found again from the events, once somebody asks."""
-        self.unfolded = 0
-        """How many of the first entries are stored with their states: those that came under other listeners."""
 
 
 class Follower:
@@ -105,11 +60,11 @@ class Follower:
         An event whose id is known is a duplicate, unless it brings the verdict on a click that was provisional, or
         that a click which counted was a machine's.
         """
-        entries = timeline.entries
-        if event.event_id in timeline.gone:
+        entries, event_id = timeline.entries, event.event_id
+        if event_id in timeline.gone:
             return Applied(Reason.DUPLICATE)
-        if event.event_id in timeline.known:
-            known = next(index for index, entry in enumerate(entries) if entry.event_id == event.event_id)
+        if event_id in timeline.known:
+            known = next(index for index, entry in enumerate(entries) if entry.event_id == event_id)
             before = entries[known].event
             if not is_news(before, event):
                 return Applied(Reason.DUPLICATE)
@@ -121,7 +76,7 @@ class Follower:
         # PERF: most events come in order, and most of those with a later time: no place is made for them.
         if newest is None or event.occurred_at_ms > newest.at_ms or event.place > newest.place:
             return self._appended(timeline, event, source or event)
-        index = bisect_left(entries, event.place, key=_place)
+        index = place_among(entries, event)
         return self._reapplied(timeline, index, index, event, source or event)
 
     def advance(self, timeline: Timeline, now_ms: int) -> Applied:
@@ -242,18 +197,19 @@ class Follower:
         return tuple(match for match in from_stored(matches) if self._machine.knows(match))
 
     def _is_late(self, timeline: Timeline, event: Event, log_time_ms: int) -> bool:
-        if log_time_ms - event.occurred_at_ms > self._max_delay_ms:
+        at_ms, newest_ms, floor = event.occurred_at_ms, timeline.newest_ms, timeline.floor
+        if log_time_ms - at_ms > self._max_delay_ms:
             return True
-        if timeline.floor is not None and event.place <= timeline.floor:
+        if floor is not None and at_ms <= floor[0] and event.place <= floor:
             return True
-        return timeline.newest_ms is not None and timeline.newest_ms - event.occurred_at_ms > self._lateness_ms
+        return newest_ms is not None and newest_ms - at_ms > self._lateness_ms
 
     def _appended(self, timeline: Timeline, event: Event, source: bytes | Event) -> Applied:
         """Apply an event behind all others: once, to the newest state."""
         before, state = timeline.session, timeline.state
         own = extended(before, event, gap_ms=self._session_gap_ms)
         after, made = self._machine.apply(state, event, own)
-        timeline.entries.append(_entry(event, source, state, before, made))
+        timeline.entries.append(entry_of(event, source, state, before, made))
         timeline.known.add(event.event_id)
         timeline.session = own
         sessions = _SAME if before is not None and own.session_id == before.session_id else (SessionChange(own),)
@@ -274,22 +230,34 @@ class Follower:
         """
         self._recall(timeline)
         old, gap_ms = timeline.entries[first:], self._session_gap_ms
-        sessions, prior = _sessions(timeline, first), old[0].session
+        prior, newest = old[0].session, timeline.session
+        before = [entry.session for entry in old[1:]]
         timeline.known.add(event.event_id)
         own = extended(prior, event, gap_ms=gap_ms)
         state, made = self._machine.apply(old[0].state, event, own)
-        again, session = [_entry(event, source, old[0].state, prior, made)], own
+        again, session = [entry_of(event, source, old[0].state, prior, made)], own
         told = [match for entry in old[: rest - first] for match in entry.made]
         now, settled = list(made), False
-        for each in old[rest - first :]:
+        for index in range(rest - first, len(old)):
+            each = old[index]
             settled = settled or (state is each.state and not self._machine.minds_sessions)
+            if settled and session == each.session:
+                again.extend(old[index:])  # nothing is another from here on
+                session = newest or session
+                break
+            after_it = before[index] if index < len(before) else newest
+            into = shifted(session, each, after_it) if settled else None
+            if settled and into is not None:
+                again.append(moved(each, each.state, session, each.made))
+                session = into
+                continue
             again_event = each.event
             into = extended(session, again_event, gap_ms=gap_ms)
             if settled:
-                again.append(_moved(each, each.state, session, each.made))
+                again.append(moved(each, each.state, session, each.made))
             else:
                 after, made = self._machine.apply(state, again_event, into)
-                again.append(_moved(each, state, session, made))
+                again.append(moved(each, state, session, made))
                 told.extend(each.made)
                 now.extend(made)
                 state = after
@@ -301,7 +269,7 @@ class Follower:
             told.extend(timeline.tail)
             self._newest(timeline, state)
             now.extend(timeline.tail)
-        others = changes((prior, *sessions), (prior, *_sessions(timeline, first)))
+        others = changed_sessions(prior, [*before, newest], [*(entry.session for entry in again[1:]), session])
         self._grow_old(timeline, timeline.tail)
         return Applied(None, own, missing(told, now), missing(now, told), changed(told, now), others)
 
@@ -314,7 +282,7 @@ class Follower:
         for index in range(timeline.unknown):
             entry = entries[index]
             before = entry.state if index < known else state
-            entries[index] = _moved(entry, before, session, entry.made)
+            entries[index] = moved(entry, before, session, entry.made)
             event = entry.event
             session = extended(session, event, gap_ms=self._session_gap_ms)
             if index + 1 >= known and index + 1 < timeline.unknown:
@@ -331,15 +299,16 @@ class Follower:
     def _grow_old(self, timeline: Timeline, fired: Sequence[Match]) -> None:
         """Move the newest time on, and let go of what is older than the lateness, or more than is kept."""
         entries = timeline.entries
-        times = [match.matched_at_ms for match in fired]
-        if entries:
-            times.append(entries[-1].at_ms)
-        if timeline.newest_ms is not None:
-            times.append(timeline.newest_ms)
-        if not times:
+        newest = timeline.newest_ms
+        newest_ms = _NEVER if newest is None else newest
+        if entries and entries[-1].at_ms > newest_ms:
+            newest_ms = entries[-1].at_ms
+        for match in fired:
+            newest_ms = max(newest_ms, match.matched_at_ms)
+        if newest_ms == _NEVER:
             return
-        timeline.newest_ms = max(times)
-        oldest_ms = timeline.newest_ms - self._lateness_ms
+        timeline.newest_ms = newest_ms
+        oldest_ms = newest_ms - self._lateness_ms
         gone, count = 0, len(entries)
         while gone < count and entries[gone].at_ms < oldest_ms:
             gone += 1
@@ -358,34 +327,12 @@ class Follower:
 
     def _remember(self, timeline: Timeline, entries: Sequence[Entry]) -> None:
         """Keep the ids of events that are let go for as long as a repetition could still count."""
-        newest_ms = timeline.newest_ms or 0
+        newest_ms, gone = timeline.newest_ms or 0, timeline.gone
         for entry in entries:
             timeline.known.discard(entry.event_id)
-            timeline.gone[entry.event_id] = entry.at_ms
-        while timeline.gone:
-            oldest, at_ms = next(iter(timeline.gone.items()))
-            if len(timeline.gone) <= self._max_events and newest_ms - at_ms <= self._max_delay_ms:
+            gone[entry.event_id] = entry.at_ms
+        while gone:
+            oldest = next(iter(gone))
+            if len(gone) <= self._max_events and newest_ms - gone[oldest] <= self._max_delay_ms:
                 return
-            del timeline.gone[oldest]
-
-
-_SAME: Final[tuple[SessionChange, ...]] = ()
-
-
-def _place(entry: Entry) -> Place:
-    return entry.place
-
-
-def _entry(
-    event: Event, source: bytes | Event, state: State, session: Session | None, made: tuple[Match, ...]
-) -> Entry:
-    return Entry(source, event.event_id, event.occurred_at_ms, event.order, state, session, made)
-
-
-def _moved(entry: Entry, state: State, session: Session | None, made: tuple[Match, ...]) -> Entry:
-    return Entry(entry.source, entry.event_id, entry.at_ms, entry.order, state, session, made)
-
-
-def _sessions(timeline: Timeline, first: int) -> tuple[Session | None, ...]:
-    """The session after each entry from ``first`` on."""
-    return (*(entry.session for entry in timeline.entries[first + 1 :]), timeline.session)
+            del gone[oldest]

@@ -8,13 +8,12 @@ from typing import Final, NamedTuple
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from segma.contracts.codec import json_reader
-from segma.contracts.errors import BadRecord, PositionGone
-from segma.contracts.events import LogTime
+from segma.contracts.errors import PositionGone
 from segma.contracts.log import Consumer, Log, Record
-from segma.contracts.topics import BEACONS, EVENTS, group_of
+from segma.contracts.topics import BEACONS, EVENTS
 from segma.flows.logic import FollowBatch
 from segma.flows.meters import watch_lag
+from segma.flows.regroup import Regroup
 from segma.flows.settling import Clock
 
 BATCH: Final = 2_000
@@ -22,8 +21,6 @@ LOOK_AGAIN: Final = timedelta(milliseconds=5)
 """Measured (DESIGN 7): polling without waiting, and looking again after 5 ms, has the best latency."""
 SPREAD_MS: Final = 200
 """How far the log time moves before groups without events hear of it."""
-
-_read_log_time: Final[Callable[[bytes], LogTime]] = json_reader(LogTime)
 
 
 class Outside(NamedTuple):
@@ -132,32 +129,20 @@ class BeaconsPartition(_Partition, StatefulSourcePartition[tuple[str, list[Recor
 
 
 class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch], Position]):
-    """One partition of ``events``: each batch is regrouped to one item a key group.
-
-    Its log time is the least that is believed of the partitions of ``beacons`` (:mod:`segma.flows.settling`); before
-    each has said something it is 0.
-    """
+    """One partition of ``events``: each batch is regrouped to one item a key group (:mod:`segma.flows.regroup`)."""
 
     def __init__(self, opened: Opened, part: str, resumed: Position | None, groups: int) -> None:
         super().__init__(opened, part, resumed)
-        self._partitions, self._groups = opened.partitions, groups
-        self._clocks = dict.fromkeys(range(self._partitions), Clock()) | self._clocks
-        self._now_ms = self._believed_ms()
+        self._groups = groups
+        self._regroup = Regroup(opened.partitions, groups, opened.outside.settle_ms, self._clocks)
+        self._clocks = self._regroup.clocks
         self._spread_ms = 0
-        watch_lag(self._partition, lambda: self._outside.now().timestamp() - self._now_ms / 1_000)
-
-    def _believed_ms(self) -> int:
-        return min(clock.believed_ms for clock in self._clocks.values())
+        watch_lag(self._partition, lambda: self._outside.now().timestamp() - self._regroup.now_ms / 1_000)
 
     def next_batch(self) -> list[tuple[str, FollowBatch]]:
         """The next records, by group; every group hears of the log time now and then."""
-        found: dict[int, list[tuple[Record, int]]] = {}
-        for record in self._poll():
-            if not record.key:
-                self._hear(record)
-                continue
-            found.setdefault(group_of(record.key, self._partitions, self._groups), []).append((record, self._now_ms))
-        now_ms = self._now_ms
+        found = self._regroup.take(self._poll())
+        now_ms = self._regroup.now_ms
         part = self._partition
         items = {group: FollowBatch(tuple(records), now_ms, (part, group)) for group, records in found.items()}
         if now_ms - self._spread_ms >= SPREAD_MS:
@@ -165,19 +150,6 @@ class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch
             for group in range(self._groups):
                 items.setdefault(group, FollowBatch((), now_ms, (part, group)))
         return [(f"{part}-{group}", batch) for group, batch in items.items()]
-
-    def _hear(self, record: Record) -> None:
-        """Take in what ``recognise`` says of the time."""
-        if record.value is None:
-            return
-        try:
-            said = _read_log_time(record.value)
-        except BadRecord:
-            return  # not written by recognise: it tells no time
-        clock = self._clocks.get(said.source)
-        if clock is not None:
-            self._clocks[said.source] = clock.hear(said.log_time_ms, self._outside.settle_ms)
-            self._now_ms = self._believed_ms()
 
     def next_awake(self) -> datetime | None:
         """Soon, where there was nothing."""

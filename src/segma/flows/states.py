@@ -106,33 +106,6 @@ class Applied(Packed, frozen=True):
     sessions: tuple[SessionChange, ...] = ()
 
 
-class Entry(Packed, frozen=True):
-    """An event with the state and session before it, and the matches that applying it made.
-
-    ``source``: the event, or the JSON that it came as. PERF: the JSON takes a third of the memory, is stored as it is,
-    and is read again only where a late event comes before it.
-    """
-
-    source: bytes | Event
-    event_id: str
-    at_ms: int
-    order: int
-    state: State
-    session: Session | None
-    made: tuple[Match, ...]
-
-    @property
-    def event(self) -> Event:
-        """The event."""
-        source = self.source
-        return source if isinstance(source, Event) else read_event(source)
-
-    @property
-    def place(self) -> Place:
-        """The event's place in the subscriber's order."""
-        return (self.at_ms, self.order, self.event_id)
-
-
 read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
 
 

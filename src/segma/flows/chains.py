@@ -1,0 +1,85 @@
+"""Rows of the changelog, and what the rows of one key come to: a whole state, and what came to it since.
+
+What changes somebody is what came: the same inputs make the same of the same state (*live = replay*), so what came is
+written, not the state that it made; whole states are written now and then. An input also depends on what it was applied
+*under* (which listeners, which settings): that stands once, in a row without key, and the inputs name its number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from segma.contracts.codec import Packed
+
+
+class Row(Packed, frozen=True):
+    """A whole state, an input, or (without a key) what inputs are applied under.
+
+    ``data`` None: the key was let go. ``due_ms``: log time, None where nothing waits. ``at_ms``: of an input the log
+    time at which it was applied, of anything else None. ``under``: of an input the number of what it was applied under,
+    of such a row its own.
+    """
+
+    key: str
+    data: bytes | None
+    due_ms: int | None
+    at_ms: int | None = None
+    under: int = 0
+
+
+class Input(NamedTuple):
+    """What came to a state at a log time. ``data`` empty: the time alone. ``under``: see above; compared by bytes."""
+
+    data: bytes
+    at_ms: int
+    under: bytes
+
+
+class Chain(NamedTuple):
+    """One key's state: what was written whole (None: nothing), and what came since, in order."""
+
+    whole: bytes | None
+    inputs: Sequence[Input]
+    due_ms: int | None
+
+    @property
+    def size(self) -> int:
+        """Bytes, its key aside."""
+        return len(self.whole or b"") + sum(len(each.data) for each in self.inputs)
+
+
+class _Growing:
+    """A chain while its rows are read."""
+
+    __slots__ = ("due_ms", "inputs", "whole")
+
+    def __init__(self, whole: bytes | None) -> None:
+        self.whole = whole
+        self.inputs: list[Input] = []
+        self.due_ms: int | None = None
+
+
+def chained(rows: Iterable[Row]) -> dict[str, Chain]:
+    """What rows come to, by key. A row that is whole replaces all before it."""
+    under: dict[int, bytes] = {}
+    found: dict[str, _Growing] = {}
+    for row in rows:
+        if not row.key:
+            under[row.under] = row.data or b""
+        elif row.data is None:
+            found.pop(row.key, None)
+        else:
+            _grow(found, row, row.data, under)
+    return {key: Chain(each.whole, tuple(each.inputs), each.due_ms) for key, each in found.items()}
+
+
+def _grow(found: dict[str, _Growing], row: Row, data: bytes, under: dict[int, bytes]) -> None:
+    chain = found.get(row.key)
+    if chain is None:
+        chain = found[row.key] = _Growing(None)
+    if row.at_ms is None:
+        chain.whole, chain.inputs = data, []
+    else:
+        chain.inputs.append(Input(data, row.at_ms, under[row.under]))
+    chain.due_ms = row.due_ms

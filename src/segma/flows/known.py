@@ -1,0 +1,54 @@
+"""What is known of one subscriber, and what came of following them a little further."""
+
+from __future__ import annotations
+
+from mypy_extensions import mypyc_attr
+
+from segma.contracts.commands import Command
+from segma.contracts.reasons import Reason
+from segma.contracts.rows import Row
+from segma.contracts.tokens import is_anonymous
+from segma.flows.decide import Past
+from segma.flows.evidence import Evidence
+from segma.flows.generations import Generation
+from segma.flows.matches import Match
+from segma.flows.purchases import Purchase
+from segma.flows.reapply import Timeline
+
+
+@mypyc_attr(acyclic=True)
+class Person:
+    """What is known of one subscriber."""
+
+    __slots__ = ("dropped", "due_ms", "evidence", "generation", "is_nobody", "past", "purchases", "timeline", "told")
+
+    def __init__(self, timeline: Timeline, generation: Generation) -> None:
+        self.timeline = timeline
+        self.generation = generation
+        """The listeners that the timeline belongs to."""
+        self.past = Past()
+        self.told = 0
+        """How many events the newest session had when it was last told."""
+        self.dropped = 0
+        """Runs dropped over the bound, as far as counted."""
+        self.evidence = Evidence()
+        self.purchases: tuple[Purchase, ...] = ()
+        self.is_nobody = is_anonymous(timeline.state.subscriber)
+        self.due_ms = 0
+        """Before this log time passing it does nothing; 0 where that is not known."""
+
+
+@mypyc_attr(acyclic=True)
+class Followed:
+    """What came of it. ``refused``: wishes that could not be resolved.
+
+    ``moved``: whether other listeners follow somebody from here on.
+    """
+
+    __slots__ = ("commands", "moved", "refused", "rows")
+
+    def __init__(self) -> None:
+        self.moved = False
+        self.rows: list[Row] = []
+        self.commands: list[Command] = []
+        self.refused: list[tuple[Reason, str, Match]] = []

@@ -1,0 +1,41 @@
+"""What an input was applied under, as bytes: the listeners at work and the settings. Inputs are applied again under it.
+
+A worker may know of a listener later than the listener's own instant, and settings may be others after a restart: what
+was said stands, so what is applied again must be applied as it was then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Final, NamedTuple
+
+from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
+
+
+class Terms(NamedTuple):
+    """The settings that an answer depends on, in ms."""
+
+    lateness_ms: int
+    session_gap_ms: int
+    max_delay_ms: int
+    grace_ms: int
+
+
+class Pin(Value, frozen=True):
+    """``versions``: listener, version, and the log time from which it hears; ``shadows``: those that are no more."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    workspace: str
+    terms: Terms
+    from_ms: int
+    versions: tuple[tuple[str, int, int], ...]
+    shadows: tuple[tuple[str, int], ...] = ()
+    schema: int = written(1)
+
+    def encoded(self) -> bytes:
+        """As bytes; equal pins are equal bytes."""
+        return to_msgpack(self)
+
+
+read_pin: Final[Callable[[bytes], Pin]] = msgpack_reader(Pin)
