@@ -136,6 +136,7 @@ def test_what_the_log_lost_unread_stops_the_flow_in_a_sentence_or_is_gone_over_b
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
+        ({"layout": 2}, "was written by an older release, in another layout"),
         ({"partitions": 8}, "was made for `partitions` 4, not 8"),
         ({"groups": 32}, "was made for `groups` 16, not 32"),
         ({"topics": {"beacons": "b2", "events": "e1"}}, "belongs to another log: beacons there is another topic"),

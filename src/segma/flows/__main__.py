@@ -25,7 +25,7 @@ from segma.flows.dataflow import build
 from segma.flows.meters import watch_state
 from segma.flows.retention import check_retention
 from segma.flows.source import Outside
-from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
+from segma.flows.stores import LAYOUT, Shape, check_store, directory_of, fingerprint, locked
 from segma.transport import open_log
 from segma.transport.config import load_installation, read_secret, settings_of, wall_clock_ms
 
@@ -133,7 +133,8 @@ def shape_of(log: Log, installation: Installation, settings: FlowSettings) -> Sh
         for name, each in installation.workspaces.items()
     }
     topics = {name: log.topic_id(name) for name in (BEACONS, EVENTS)}
-    return Shape(installation.partitions, settings.groups, settings.flow_index, settings.flow_of, topics, secrets)
+    share = (settings.flow_index, settings.flow_of)
+    return Shape(installation.partitions, settings.groups, *share, topics, secrets, LAYOUT)
 
 
 if __name__ == "__main__":

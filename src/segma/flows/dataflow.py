@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
+from bytewax.operators import KeyedStream
 
 from segma.contracts.log import Log
 from segma.flows.changelog import Changelog
-from segma.flows.logic import FollowLogic, RecogniseLogic, Shared
+from segma.flows.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
 from segma.flows.sink import LogSink
-from segma.flows.source import BeaconsSource, EventsSource, Outside
+from segma.flows.source import BeaconsSource, EventsSource, Outside, Together, is_of_beacons
 
 
 def build(log: Log, shared: Shared, *, groups: int, outside: Outside, changelog: Changelog) -> Dataflow:
@@ -19,10 +22,12 @@ def build(log: Log, shared: Shared, *, groups: int, outside: Outside, changelog:
     ``recognise`` and ``follow`` exchange nothing but the topic ``events``, so they may as well run in two processes.
     """
     flow = Dataflow("segma")
-    beacons = op.input("beacons", flow, BeaconsSource(log, shared.partitions, outside))
-    recognised = op.stateful_batch("recognise", beacons, lambda resumed: RecogniseLogic(shared, changelog, resumed))
+    beacons = BeaconsSource(log, shared.partitions, outside)
+    events = EventsSource(log, shared.partitions, groups, outside)
+    read = op.branch("of", op.input("log", flow, Together(beacons, events)), is_of_beacons)
+    recognised = op.stateful_batch("recognise", read.trues, lambda resumed: RecogniseLogic(shared, changelog, resumed))
     op.output("recognised", recognised, LogSink(log, outside.pause))
-    events = op.input("events", flow, EventsSource(log, shared.partitions, groups, outside))
-    followed = op.stateful_batch("follow", events, lambda resumed: FollowLogic(shared, changelog, resumed))
+    of_events = cast("KeyedStream[FollowBatch]", read.falses)
+    followed = op.stateful_batch("follow", of_events, lambda resumed: FollowLogic(shared, changelog, resumed))
     op.output("followed", followed, LogSink(log, outside.pause))
     return flow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
@@ -42,6 +42,10 @@ class Outside(NamedTuple):
         return [str(number) for number in range(partitions) if number % of == index]
 
 
+Item = tuple[str, list[Record] | FollowBatch]
+"""Of ``beacons``: a partition and its records; of ``events``: a group and what came to it."""
+
+
 class Position(NamedTuple):
     """Where a source stands, and the clocks of the partitions of ``beacons`` (of ``beacons`` itself: its own)."""
 
@@ -53,9 +57,7 @@ class Position(NamedTuple):
 class Opened:
     """The consumers of this process's partitions of a topic, all open before the first record is read.
 
-    NOTE: Bytewax counts each partition's epochs from when it was built, and lets none begin an epoch that another has
-    not reached. Were a consumer opened (100 ms on Kafka) for each partition as it is built, the first would wait in
-    every epoch for the last: measured, 0.9 s of each second.
+    An offset that is gone, or a topic made anew, is told before anything is done.
     """
 
     def __init__(self, log: Log, topic: str, name: str, partitions: int, outside: Outside) -> None:
@@ -188,3 +190,69 @@ class EventsSource(FixedPartitionedSource[tuple[str, FollowBatch], Position]):
     def build_part(self, step_id: str, for_part: str, resume_state: Position | None) -> EventsPartition:
         """Read one on from where it stood."""
         return EventsPartition(self._opened, for_part, resume_state, self._groups)
+
+
+class Together(FixedPartitionedSource[Item, dict[str, Position]]):
+    """All partitions of several sources as one partition of Bytewax's.
+
+    NOTE: Bytewax counts the epochs of each of its partitions by themselves, from when that one last ended an epoch, and
+    lets none go on in an epoch that another has not reached. Their distance walks at random, up to a whole epoch; the
+    one ahead stands still that long in each, and the worker spins meanwhile (ADR 0009). One partition waits for nobody.
+    """
+
+    def __init__(self, *sources: FixedPartitionedSource[Any, Position]) -> None:
+        self._sources = sources
+
+    def list_parts(self) -> list[str]:
+        """The one."""
+        return ["log"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Position] | None) -> Lanes:
+        """Read all on from where they stood."""
+        stood = resume_state or {}
+        lanes: dict[str, StatefulSourcePartition[Any, Position]] = {}
+        for number, source in enumerate(self._sources):
+            for part in source.list_parts():
+                name = f"{number}.{part}"
+                lanes[name] = source.build_part(step_id, part, stood.get(name))
+        return Lanes(lanes)
+
+
+def is_of_beacons(item: Item) -> TypeGuard[tuple[str, list[Record]]]:
+    """Whether an item came from ``beacons``; the others came from ``events``."""
+    return isinstance(item[1], list)
+
+
+class Lanes(StatefulSourcePartition[Item, dict[str, Position]]):
+    """Partitions that are read in turn, by name."""
+
+    def __init__(self, lanes: dict[str, StatefulSourcePartition[Any, Position]]) -> None:
+        self._lanes = lanes
+
+    def next_batch(self) -> list[Item]:
+        """The next of each. Raises ``StopIteration`` where one has ended; never with something in hand."""
+        found: list[Item] = []
+        for lane in self._lanes.values():
+            try:
+                found += lane.next_batch()
+            except StopIteration:
+                # What was taken is behind the positions already: it goes out first. Who asked for the end asks again.
+                if found:
+                    return found
+                raise
+        return found
+
+    def next_awake(self) -> datetime | None:
+        """As soon as the first of them."""
+        awake = [lane.next_awake() for lane in self._lanes.values()]
+        due = [each for each in awake if each is not None]
+        return min(due) if len(due) == len(awake) else None
+
+    def snapshot(self) -> dict[str, Position]:
+        """Where each stands."""
+        return {name: lane.snapshot() for name, lane in self._lanes.items()}
+
+    def close(self) -> None:
+        """Let all go."""
+        for lane in self._lanes.values():
+            lane.close()

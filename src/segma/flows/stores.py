@@ -19,6 +19,10 @@ START_ANEW: Final = (
 )
 
 
+LAYOUT: Final = 2
+"""What lies in a store, and under which names. 1: a position for each partition; 2: one for all of them."""
+
+
 class Shape(Value, frozen=True):
     """What a store was made for: frozen for its life, but for workspaces that join later.
 
@@ -33,6 +37,7 @@ class Shape(Value, frozen=True):
     of: int
     topics: dict[str, str]
     workspaces: dict[str, str]
+    layout: int = 1
     schema: int = written(1)
 
 
@@ -98,6 +103,8 @@ def _check_neighbours(store: Path) -> None:
 
 
 def _differences(found: Shape, wanted: Shape) -> Iterator[str]:
+    if found.layout != wanted.layout:
+        yield f"was written by {'an older' if found.layout < wanted.layout else 'another'} release, in another layout"
     for name in ("partitions", "groups", "index", "of"):
         was, now = getattr(found, name), getattr(wanted, name)
         if was != now:

@@ -152,6 +152,7 @@ class KafkaTopics:
         try:
             metadata = self._admin.list_topics(timeout=timeout_s)
         except KafkaException as exception:
+            self._admin.poll(0)  # what was said of the connections comes by callback, and only when asked for
             what = f"Kafka at {self._settings.kafka_servers}"
             if self._refusal:
                 raise LogUnavailable(f"{what}: {self._refusal}") from None

@@ -1,0 +1,97 @@
+"""All partitions of a process are one to Bytewax: none waits for another's epoch (ADR 0009)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from segma.contracts.log import Record
+from segma.flows.source import Item, Position, Together
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Counting(StatefulSourcePartition[Item, Position]):
+    """A partition of so many records, one a batch; ends when it is asked for more."""
+
+    def __init__(self, part: str, length: int, resumed: Position | None) -> None:
+        self.part, self.length = part, length
+        self.offset = resumed.offset if resumed else 0
+        self.closed = False
+
+    def next_batch(self) -> list[Item]:
+        if self.offset == self.length:
+            raise StopIteration
+        self.offset += 1
+        return [(self.part, [Record("t", 0, self.offset - 1, 0, b"k", b"v")])]
+
+    def next_awake(self) -> datetime | None:
+        return NOW + timedelta(milliseconds=self.length)
+
+    def snapshot(self) -> Position:
+        return Position(self.part, self.offset)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Some(FixedPartitionedSource[Item, Position]):
+    """Partitions of these lengths."""
+
+    def __init__(self, *lengths: int) -> None:
+        self.lengths = lengths
+        self.built: list[Counting] = []
+
+    def list_parts(self) -> list[str]:
+        return [str(number) for number in range(len(self.lengths))]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Position | None) -> Counting:
+        self.built.append(Counting(for_part, self.lengths[int(for_part)], resume_state))
+        return self.built[-1]
+
+
+def read(source: Together, stood: dict[str, Position] | None) -> tuple[list[tuple[str, int]], dict[str, Position]]:
+    """What is read to the end, and where it stands then."""
+    lanes, found = source.build_part("s", "log", stood), list[tuple[str, int]]()
+    while True:
+        try:
+            batch = lanes.next_batch()
+        except StopIteration:
+            return found, lanes.snapshot()
+        for part, records in batch:
+            assert isinstance(records, list)
+            found += [(part, record.offset) for record in records]
+
+
+def test_one_process_has_one_partition() -> None:
+    assert Together(Some(1, 1), Some(1, 1)).list_parts() == ["log"]
+
+
+def test_what_was_taken_when_another_ended_goes_out_first() -> None:
+    # The first partition has given a record when the second ends: its position counts it, so it must not be lost.
+    found, stood = read(Together(Some(3, 1), Some(2)), None)
+    for name, position in stood.items():
+        part = name.rpartition(".")[2]
+        assert sum(each == part for each, _ in found) >= position.offset
+    assert sorted(found) == sorted(
+        (position.topic_id, offset) for position in stood.values() for offset in range(position.offset)
+    )
+
+
+def test_each_goes_on_from_where_it_stood() -> None:
+    whole, _ = read(Together(Some(2, 2), Some(2)), None)
+    first, stood = read(Together(Some(1, 1), Some(1)), None)
+    rest, _ = read(Together(Some(2, 2), Some(2)), stood)
+    assert sorted(first + rest) == sorted(whole)
+
+
+def test_the_first_to_be_due_wakes_it() -> None:
+    lanes = Together(Some(5, 2), Some(7)).build_part("s", "log", None)
+    assert lanes.next_awake() == NOW + timedelta(milliseconds=2)
+
+
+def test_all_are_let_go() -> None:
+    sources = Some(1, 1), Some(1)
+    Together(*sources).build_part("s", "log", None).close()
+    assert all(part.closed for source in sources for part in source.built)
