@@ -167,6 +167,27 @@ def test_what_came_is_written_whole_once_it_is_more_than_the_state(tmp_path: Pat
     assert all(len(each.inputs) < 500 for each in left)
 
 
+def test_of_bases_an_epoch_writes_one_or_no_more_than_what_came(tmp_path: Path) -> None:
+    changelog = Changelog(tmp_path, segment_bytes=4_000, slack_bytes=0, sync=unsynced)
+    groups = [keeper(changelog) for _ in range(8)]
+    for each in groups:
+        for number in range(50):
+            each.put(f"k{number}", [number] * 20)
+        each.snapshot()
+    base = changelog.live_bytes / len(groups)
+    for epoch in range(200):
+        before = sum(path.stat().st_size for path in tmp_path.glob("*.log"))
+        gone = set(tmp_path.glob("*.log"))
+        for each in groups:
+            each.put("k1", [epoch] * 20)
+        for each in groups:
+            each.snapshot()
+        removed = len(gone - set(tmp_path.glob("*.log")))
+        grown = sum(path.stat().st_size for path in tmp_path.glob("*.log")) - before
+        assert grown < 2 * base or removed, (epoch, grown)
+    assert changelog.total_bytes < 8 * changelog.live_bytes
+
+
 def test_the_store_of_a_release_that_wrote_states_whole_goes_on(tmp_path: Path) -> None:
     golden = Path(__file__).parent / "golden" / "states-0.1.0"
     (tmp_path / "0000000001.log").write_bytes((golden / "0000000001.log").read_bytes())

@@ -11,7 +11,8 @@ number of groups. What is guaranteed:
 * Of a damaged or missing block that a position needs, :class:`StateDamaged` is raised; nothing is guessed.
 
 A *base* is a block with all rows of its group. When the files have grown to more than twice what lives, the group whose
-base is oldest writes a new one, at most one an epoch; files older than every base are removed a few epochs later.
+base is oldest writes a new one: of bases no more an epoch than of what came, or one. Files older than every base are
+removed a few epochs later.
 Rows may be written before the epoch's end, so that little is left to write when everybody waits for it.
 """
 
@@ -145,7 +146,12 @@ class Changelog:
         self._opened = self._segment + 1
         self._file = -1
         self._unsynced = False
-        self._doomed: list[tuple[int, Group, int]] = []
+        self._doomed: dict[int, tuple[Group, int]] = {}
+        """Segments that no base needs: by whose epoch, and since when."""
+        self._settled: set[str] = set()
+        """The groups that have ended the epoch so far."""
+        self._written = self._based = 0
+        """Bytes of the epoch: of rows, and of bases."""
 
     def share(self, of_all: int) -> int:
         """A group's share of a bound on all groups together; 16 at least."""
@@ -187,6 +193,10 @@ class Changelog:
         check = zlib.crc32(data)
         head = _HEAD.pack(_MAGIC, SCHEMA, flags, len(name), len(data), check, *group.resumed) + name
         end = self._write(head + _SUM.pack(zlib.crc32(head)) + data)
+        if base:
+            self._based += len(data)
+        else:
+            self._written += len(data)
         group.begun = True
         group.position = Position(group.position.group, self._segment, end, check)
         if flags & _BASE:
@@ -195,11 +205,18 @@ class Changelog:
     def settle(self, group: Group) -> None:
         """Make everything durable, and clear up a little."""
         group.epochs += 1
+        if group.position.group in self._settled:
+            self._settled.clear()
+            self._written = self._based = 0
+        self._settled.add(group.position.group)
         for each in self._groups.values():
             each.write(each.pending())
-        if group.base and group.base == self._oldest() and self._overgrown():
+        if group.base and group.base == self._oldest() and self._overgrown() and self._affordable(group):
             self.append(group, group.everything(), base=True)
-            self._doomed.extend((number, group, group.epochs) for number in self.sizes if number < self._oldest())
+            oldest = self._oldest()
+            for number in self.sizes:
+                if number < oldest:
+                    self._doomed.setdefault(number, (group, group.epochs))
         if self._unsynced:
             self._sync(self._file)
             self._unsynced = False
@@ -215,18 +232,20 @@ class Changelog:
         return min((group.base for group in self._groups.values() if group.base), default=0)
 
     def _overgrown(self) -> bool:
-        return self._oldest() < self._segment and self.total_bytes > 2 * self.live_bytes + self._slack_bytes
+        """Whether the files are more than twice what lives, but for those that only wait to be removed."""
+        left = self.total_bytes - sum(self.sizes[number] for number in self._doomed)
+        return self._oldest() < self._segment and left > 2 * self.live_bytes + self._slack_bytes
+
+    def _affordable(self, group: Group) -> bool:
+        """Of bases no more is written in an epoch than of rows, or one: everybody waits for it."""
+        return not self._based or self._based + group.live()[1] <= self._written
 
     def _clear(self, group: Group) -> None:
         """Remove files that no position needs which may still be resumed at."""
-        kept = []
-        for number, by, since in self._doomed:
+        for number, (by, since) in list(self._doomed.items()):
             if by is group and group.epochs - since >= EPOCHS_KEPT:
-                if self.sizes.pop(number, None) is not None:
-                    _path(self._directory, number).unlink()
-            else:
-                kept.append((number, by, since))
-        self._doomed = kept
+                del self._doomed[number], self.sizes[number]
+                _path(self._directory, number).unlink()
 
     def _write(self, data: bytes) -> int:
         """Append to the newest segment, or to a new one; the end of what was written."""

@@ -25,8 +25,9 @@ those touched longest ago, so that the pause at an epoch's end has a bound."""
 MAX_INPUTS: Final = 32_768
 """Inputs of all groups that may wait for the epoch's end: past its share a group writes its own."""
 WHOLE_AFTER: Final = 16_384
-"""Bytes of inputs after which somebody is written whole again, if that is more than twice the state: what is applied
-again after a resume has a bound."""
+WHOLE_AT_LAST: Final = 1 << 20
+"""Bytes of inputs after which somebody is written whole again, if that is more than twice the state, and in any case:
+what is applied again after a resume has a bound."""
 MAX_DECODED: Final = 65_536
 """States of all groups kept decoded beside those that wait to be written."""
 COOLED_AT_ONCE: Final = 64
@@ -167,7 +168,7 @@ class Keeper(Generic[S]):
             self._grown[key] = size
         else:
             size = self._grown[key] = self._grown[key] + size
-            if size > WHOLE_AFTER and size > 2 * whole:
+            if size > WHOLE_AFTER and (size > 2 * whole or size > WHOLE_AT_LAST):
                 self._touch(key)
         if len(self._inputs) > self._most_inputs:
             self._write([])
