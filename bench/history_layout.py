@@ -1,11 +1,13 @@
-"""Other ways to lay out the table of events, side by side: bytes a row on disk, and the time of three usual questions.
+"""Other ways to lay out the table of events, side by side: bytes a row on disk, seconds to copy, seconds of questions.
 
-``./segma bench history_layout`` fills the table as it is, copies the same rows into tables that differ in one thing
-each, merges all of them, and prints every figure as a ratio to the table as it is.
+``./segma bench history_layout`` fills the table as the loader does, copies the same rows into tables that differ in one
+thing each, merges all of them, and asks each the named queries that read events, through the same view. It prints every
+figure as a ratio to the table as it is, and draws ``bench/results/history_layout.png``.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tempfile
@@ -13,32 +15,36 @@ import time
 from pathlib import Path
 
 import click
+from matplotlib import pyplot
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.history import BATCH, batch_of
+from bench.history import PARAMETERS, RESULTS, SPAN_MS, START, fill
 from tests.analytics.embedded import Embedded
 
 from segma.analytics.clickhouse import ClickHouse
 from segma.analytics.migrate import read_migrations
-from segma.cli.output import out
+from segma.analytics.named import named_queries
+from segma.cli.output import err, out
 
 AS_IT_IS = "as it is"
 KEY = "ORDER BY (workspace, subscriber, occurred_at, event_id, copy)"
-QUESTIONS = {
-    "one person": "SELECT count() FROM {} FINAL WHERE workspace = 'demo' AND subscriber = 's_4' AND copy = 0",
-    "a day's actions": "SELECT action, count() FROM {} FINAL WHERE workspace = 'demo' AND copy = 0 "
-    "AND toDate(occurred_at) = '2026-09-25' GROUP BY action",
-    "all actions": "SELECT action, uniqExact(subscriber) FROM {} FINAL WHERE workspace = 'demo' AND copy = 0 "
-    "GROUP BY action",
-}
+NAMED = ("timeline", "funnel", "conversion")
+"""The named queries that read events."""
+BY_DAY = (
+    "SELECT action, count() FROM events WHERE workspace = 'demo' AND toDate(occurred_at) = '2026-09-25' GROUP BY action"
+)
+"""What an analyst asks beside them: one day of everybody."""
+DISK = (
+    "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts "
+    "WHERE active AND database = currentDatabase() AND table = {table:String}"
+)
 
 
 def variants(ddl: str) -> dict[str, str]:
-    """The table's DDL as it is, and changed in one thing each."""
+    """The table's DDL changed in one thing each."""
     return {
-        AS_IT_IS: ddl,
         "no codecs": re.sub(r" CODEC\([^\n]*?\)(?=,?\n)", "", ddl),
         "ZSTD(3) everywhere": ddl.replace("ZSTD(1)", "ZSTD(3)"),
         "no dictionaries": ddl.replace("LowCardinality(String)", "String"),
@@ -49,56 +55,93 @@ def variants(ddl: str) -> dict[str, str]:
     }
 
 
-def measured(clickhouse: ClickHouse, table: str) -> dict[str, float]:
-    """Bytes a row, and the best of three of each question."""
-    clickhouse.command(f"OPTIMIZE TABLE {table} FINAL")
-    sql = (
-        "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts "
-        "WHERE active AND database = currentDatabase() AND table = {table:String}"
-    )
-    found = {"bytes a row": float(clickhouse.rows(sql, {"table": table})[0][0])}
-    for name, question in QUESTIONS.items():
+def seconds(clickhouse: ClickHouse) -> dict[str, float]:
+    """The best of three of each question."""
+    questions = {"a day": (BY_DAY, None)}
+    for name in NAMED:
+        query = named_queries()[name]
+        given = {each.name: PARAMETERS[each.name] for each in query.parameters if each.name in PARAMETERS}
+        questions[name] = (query.sql, query.bound(given, workspace="demo", now_ms=START + SPAN_MS + 86_400_000))
+    found = {}
+    for name, (sql, params) in questions.items():
         times = []
         for _ in range(3):
             began = time.perf_counter()
-            clickhouse.rows(question.format(table))
+            clickhouse.rows(sql, params)
             times.append(time.perf_counter() - began)
         found[name] = min(times)
     return found
 
 
+def measured(clickhouse: ClickHouse, view: str, table: str) -> dict[str, float]:
+    """Bytes a row and the questions' times, with the view ``events`` over this table, merged."""
+    clickhouse.command(f"OPTIMIZE TABLE {table} FINAL")
+    clickhouse.command(view.replace("event_rows", table))
+    return {"bytes a row": float(clickhouse.rows(DISK, {"table": table})[0][0]), **seconds(clickhouse)}
+
+
+def compared(clickhouse: ClickHouse, statements: list[str]) -> dict[str, dict[str, float]]:
+    """Every layout's figures."""
+    ddl = next(each for each in statements if "EXISTS event_rows" in each)
+    view = next(each for each in statements if "VIEW events" in each)
+    seconds(clickhouse)  # the first questions of a server are slower than all others
+    results: dict[str, dict[str, float]] = {}
+    for number, (title, text) in enumerate({AS_IT_IS + ", copied": ddl, **variants(ddl)}.items()):
+        assert number == 0 or text != ddl, title
+        table = f"variant_{number}"
+        clickhouse.command(text.replace("EXISTS event_rows", f"EXISTS {table}"))
+        began = time.perf_counter()
+        clickhouse.command(f"INSERT INTO {table} SELECT * FROM event_rows")
+        copied = time.perf_counter() - began
+        results[title] = {"copying": copied, **measured(clickhouse, view, table)}
+        err.print(title, results[title])
+        clickhouse.command(f"DROP TABLE {table} SYNC")
+    return results
+
+
+def draw(results: dict[str, dict[str, float]], events: int) -> Path:
+    """Every layout's figures as ratios to the table as it is."""
+    base, titles = next(iter(results.values())), list(results)
+    figure, axes = pyplot.subplots(1, len(base), figsize=(3 * len(base), 4), sharey=True, layout="constrained")
+    for axis, name in zip(axes, base, strict=True):
+        ratios = [results[title][name] / base[name] for title in titles]
+        axis.barh(titles, ratios, color=["#888888"] + ["#3b6ea8"] * (len(titles) - 1))
+        axis.axvline(1, color="black", linewidth=0.8)
+        axis.set_title(name)
+        axis.set_xlabel("times")
+    axes[0].invert_yaxis()
+    figure.suptitle(f"Layouts of the table of events, {events:,} events, against the table as it is (less is better)")
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / "history_layout.png"
+    figure.savefig(path, dpi=110)
+    return path
+
+
 @click.command(help=__doc__)
-@click.option("--events", default=500_000, show_default=True)
-def main(events: int) -> None:
+@click.option("--events", default=5_000_000, show_default=True)
+@click.option("--people", default=50_000, show_default=True)
+def main(events: int, people: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         embedded = Embedded(Path(name))
         embedded.start()
         clickhouse = embedded.history("segma")
-        ddl = next(each for each in read_migrations(embedded.settings.migrations)[0].statements if "event_rows" in each)
+        statements = [text for each in read_migrations(embedded.settings.migrations) for text in each.statements]
         try:
-            for which in range(-(-events // BATCH)):
-                clickhouse.insert("event_rows", batch_of((which, 50_000, events)))
-            measured(clickhouse, "event_rows")  # the first questions of a server are slower than all others
-            results = {AS_IT_IS: measured(clickhouse, "event_rows")}
-            for number, (title, text) in enumerate(variants(ddl).items()):
-                if title == AS_IT_IS:
-                    continue
-                assert text != ddl, title
-                clickhouse.command(text.replace("EXISTS event_rows", f"EXISTS variant_{number}"))
-                clickhouse.command(f"INSERT INTO variant_{number} SELECT * FROM event_rows")
-                results[title] = measured(clickhouse, f"variant_{number}")
-                clickhouse.command(f"DROP TABLE variant_{number} SYNC")
+            took = fill(clickhouse, events, people)
+            err.print(f"{events / took:,.0f} rows a second inserted")
+            clickhouse.command("OPTIMIZE TABLE event_rows FINAL")
+            results = compared(clickhouse, statements)
         finally:
             clickhouse.close()
             embedded.stop()
-    base = results[AS_IT_IS]
+    base = next(iter(results.values()))
     table = Table("layout", *base, box=None)
     for title, each in results.items():
-        if title == AS_IT_IS:
-            table.add_row(title, *(f"{value:.4g}" for value in each.values()))
-        else:
-            table.add_row(title, *(f"{value / base[name]:.2f} times" for name, value in each.items()))
+        ratios = (f"{value / base[name]:.2f} times" for name, value in each.items())
+        table.add_row(title, *((f"{value:.4g}" for value in each.values()) if each is base else ratios))
     out.print(table)
+    err.print(f"drawn: {draw(results, events)}", markup=False)
+    (RESULTS / "history_layout.json").write_text(json.dumps({"events": events, "layouts": results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

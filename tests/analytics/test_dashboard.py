@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.analytics.embedded import Embedded
+from tests.analytics.story import DAY, at, put, the_runs, when
 
 from segma.analytics.clickhouse import ClickHouse
 
@@ -28,6 +29,13 @@ ROWS = {
     "Sessions by campaign": [("spring", 2), ("(none)", 1)],
     "Dead letters by reason": [("unknown_action", 2), ("not_json", 1)],
     "Matches by listener": [("keen", "stands", 2, 2)],
+    "Runs on their way": [
+        (when(at(0)), "keen@2 3", 2),
+        (when(at(0)), "keen@2 step2", 6),
+        (when(at(0, DAY // 2)), "keen@2 3", 2),
+        (when(at(0, DAY // 2)), "keen@2 step2", 6),
+        (when(at(1)), "keen@2 step2", 5),
+    ],
     "Latency ledger": [("keen", 2, 20, 10, 370, 380)],
 }
 """Worked out by hand from ``story.py``."""
@@ -43,6 +51,7 @@ def filled_in(sql: str) -> str:
 
 @pytest.mark.parametrize("panel", DASHBOARD["panels"], ids=lambda panel: panel["title"])
 def test_the_query_of_a_panel_runs_and_answers(panel: dict[str, Any], embedded: Embedded, story: ClickHouse) -> None:
+    put(story, the_runs(), first_offset=500)
     with embedded.client("analyst", database="story_test_dashboard") as client:
         (target,) = panel["targets"]
         answer = client.query(filled_in(target["rawSql"]))

@@ -12,13 +12,13 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from tests.analytics.embedded import Embedded
-from tests.analytics.story import Written, at, baseline, event, moved, put, session
+from tests.analytics.story import Written, at, baseline, event, moved, put, runs, session
 
 from segma.analytics.clickhouse import ClickHouse
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "docs" / "notebooks" / "history.ipynb"
-PICTURES = ("sizes", "daily", "funnel", "latency", "overlap", "campaigns")
+PICTURES = ("sizes", "daily", "funnel", "waiting", "latency", "overlap", "campaigns")
 
 
 def a_month() -> Iterator[Written]:
@@ -38,6 +38,8 @@ def a_month() -> Iterator[Written]:
         if number % 3:
             to_list = random.choice(("hot", "warm"))
             yield from moved(person, steps, answered_ms=random.randint(90, 400), to_list=to_list)
+    for hour in range(7 * 24 + 1):
+        yield runs(1, at(21) + hour * 3_600_000, (2, 20 + hour % 24, 20), (3, hour // 24, 1))
 
 
 @pytest.mark.slow

@@ -219,6 +219,17 @@ def test_at_every_minute_the_rows_say_what_a_recount_finds(disk: Disk, seed: int
     assert seen > 10
 
 
+def test_after_a_restart_the_minute_is_told_though_nobody_comes_any_more(disk: Disk) -> None:
+    first = FollowLogic(shared(), disk(), None)
+    first.on_batch([Batch((record(1, "s_anna", "page_viewed", 1_000),), T0_MS + 1_500)])
+    snapshot = first.snapshot()
+    second = FollowLogic(shared(), disk(), snapshot)
+    # One batch is enough to count everybody again, before the minute is over.
+    assert rows_of(list(second.on_batch([Batch((), T0_MS + 2_000)])[0])) == []
+    found = said(rows_of(list(second.on_batch([Batch((), T0_MS + 60_001)])[0])))
+    assert found == [(60, dict.fromkeys([(each, 1, 2) for each in ("basket", "forked", "plain", "plainer")], (1, 1)))]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_crash_at_any_index_and_any_batches_give_the_same_rows(disk: Disk, seed: int) -> None:
     random = Random(100 + seed)

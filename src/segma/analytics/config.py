@@ -33,8 +33,8 @@ class AnalyticsSettings(Settings):
     """What one question of an analyst may use in the embedded server."""
     clickhouse_query_s: int = Field(default=600, ge=1)
     """How long one question of an analyst may last in the embedded server."""
-    migrations: Path = Path(__file__).resolve().parents[3] / "infra" / "clickhouse"
-    """The directory of the numbered SQL."""
+    migrations: Path = Path(__file__).parent / "migrations"
+    """The directory of the numbered SQL: a link to ``infra/clickhouse`` in a checkout, a part of a package."""
 
     @property
     def embedded(self) -> Path:

@@ -32,6 +32,7 @@ MOST: Final = 20_000
 """Records of one insert: some megabytes, and under 200 parts a minute at full speed."""
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 15.0
+HOUR_MS: Final = 3_600_000
 
 log_line = structlog.get_logger("loader")
 
@@ -60,6 +61,7 @@ class Loader:
         self._publisher = log.publisher()
         self._consumers: list[Consumer] = [log.consumer(NAME, topic) for topic in _READERS]
         self._topic_ids = {topic: log.topic_id(topic) for topic in _READERS}
+        self._kept_ms = {topic.name: topic.retention_ms for topic in log.topics()}
         self._erasures = Erasures(clickhouse)
 
     def run(self) -> None:
@@ -125,10 +127,21 @@ class Loader:
             stop=lambda _: self._stopping(),
             wait=tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S),
             sleep=self._pause,
-            before_sleep=_say,
+            before_sleep=lambda state: self._say(state, records),
             retry_error_callback=lambda _: False,
         )
         return bool(retrying(attempt))
+
+    def _say(self, state: tenacity.RetryCallState, records: Sequence[Record]) -> None:
+        """Say that ClickHouse is away, and in time that the log will not keep for ever what waits for it."""
+        error = state.outcome.exception() if state.outcome else None
+        log_line.warning("clickhouse_unavailable", attempt=state.attempt_number, detail=str(error)[:300])
+        for record in records:
+            waited_ms, kept_ms = self._now_ms() - record.log_time_ms, self._kept_ms.get(record.topic, 0)
+            if 0 < kept_ms < 2 * waited_ms:
+                hours = {"waited_h": round(waited_ms / HOUR_MS, 1), "kept_h": round(kept_ms / HOUR_MS, 1)}
+                log_line.error("history_will_be_lost", topic=record.topic, **hours)
+                return
 
     def _insert(self, table: str, lines: Sequence[tuple[Line, Record]], token: str, letters: list[DeadLetter]) -> None:
         """Insert; where a row is at fault, find it by halving and set it aside."""
@@ -190,8 +203,3 @@ def _by_table(lines: Iterable[tuple[Line, Record]]) -> dict[str, list[tuple[Line
 
 def _token(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _say(state: tenacity.RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log_line.warning("clickhouse_unavailable", attempt=state.attempt_number, detail=str(error)[:300])

@@ -39,6 +39,7 @@ MODULES: Final = (
     "tables",
     "timeline",
     "tree",
+    "waits",
 )
 """Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations)."""
 

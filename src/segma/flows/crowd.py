@@ -21,11 +21,12 @@ from segma.contracts.topics import DEAD_LETTERS, ROWS, moves_topic
 from segma.flows.bounds import Bound, Bounds
 from segma.flows.changelog import Changelog, Position, StateDamaged
 from segma.flows.follow import Following
-from segma.flows.keeper import MAX_ANONYMOUS, MAX_PENDING, Fleeting, Keeper
+from segma.flows.keeper import MAX_ANONYMOUS, Fleeting, Keeper
 from segma.flows.known import Followed, Person
 from segma.flows.letters import dead_letter
 from segma.flows.pins import read_pin
-from segma.flows.waits import Counted, Waits
+from segma.flows.states import Counted
+from segma.flows.waits import MOST_NOTED, Waits
 
 PEOPLE: Final = "people-"
 """How the changelog's groups of subscribers are called."""
@@ -58,7 +59,7 @@ class Crowd:
             kind=PEOPLE,
         )
         self._remember()
-        self._waits = Waits(following, self._people, counted, lambda: changelog.share(MAX_PENDING))
+        self._waits = Waits(following, self._people, counted, lambda: changelog.share(MOST_NOTED))
         self._nobodys = Fleeting([key for key in self._people.known() if is_anonymous(key.partition("/")[2])])
 
     def _remember(self) -> None:

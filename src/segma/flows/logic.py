@@ -23,7 +23,7 @@ from segma.flows.follow import Following
 from segma.flows.keeper import MAX_ANONYMOUS, Fleeting, Keeper
 from segma.flows.letters import dead_letter
 from segma.flows.recognise import Device, Rules, recognise, released
-from segma.flows.waits import Counted
+from segma.flows.states import Counted
 
 DEVICES: Final = "devices-"
 """How the changelog's groups of devices are called."""

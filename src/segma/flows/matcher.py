@@ -173,18 +173,24 @@ class Machine:
         counts += [count for standing in state.shared.values() for _, count in standing.dropped]
         return sum(counts)
 
-    def in_flight(self, state: State) -> Iterator[tuple[Listener, int, int, int | None]]:
+    def in_flight(self, state: State, unlike: State | None = None) -> Iterator[tuple[Listener, int, int, int | None]]:
         """Each run: its listener, the number of the element that it waits for, when it was opened, and when its window
         is over, in ms (None: it has none, or waits for its deadline).
 
         A run whose window has passed is dropped when the next event looks at it, and until then it is told too.
+        ``unlike``: only of listeners that stand otherwise there.
         """
+        standings, shares = (unlike.standings, unlike.shared) if unlike is not None else ({}, {})
         for number, standing in state.standings.items():
+            if standings.get(number) is standing:
+                continue
             program = self._programs[number]
             for run in (run for box in standing.boxes for run in box.runs):
                 waits = program.tail[-1].number if run.slot == program.end else program.slots[run.slot].step.number
                 yield program.listener, waits, run.events[0].at_ms, program.over_ms(run)
         for index, shared in state.shared.items():
+            if shares.get(index) is shared:
+                continue
             tree = self._trees[index]
             for shared_run in shared.runs:
                 opened_ms = shared_run.events[0].at_ms

@@ -97,9 +97,9 @@ class Follower:
         """How many runs were dropped over the bound, so far."""
         return self._machine.dropped(timeline.state)
 
-    def in_flight(self, state: State) -> Iterator[tuple[Listener, int, int, int | None]]:
+    def in_flight(self, state: State, unlike: State | None = None) -> Iterator[tuple[Listener, int, int, int | None]]:
         """Each run, as :meth:`Machine.in_flight` says."""
-        return self._machine.in_flight(state)
+        return self._machine.in_flight(state, unlike)
 
     def encode(self, timeline: Timeline, *, whole: bool = False) -> bytes:
         """The timeline as bytes. ``whole``: with the states between the events, for a machine with other listeners."""

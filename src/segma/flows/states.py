@@ -89,6 +89,24 @@ class StoredStates(Value, frozen=True):
 read_states: Final[Callable[[bytes], StoredStates]] = msgpack_reader(StoredStates)
 
 
+class Told(Packed, frozen=True):
+    """What was told last of an element, as a snapshot keeps it."""
+
+    workspace: str
+    listener: str
+    version: int
+    element: int
+    runs: int
+    subscribers: int
+
+
+class Counted(Packed, frozen=True):
+    """What a snapshot keeps: up to which log time was counted (0: never), and what was told, but for noughts."""
+
+    at_ms: int = 0
+    told: tuple[Told, ...] = ()
+
+
 class Applied(Packed, frozen=True):
     """What an event, or the passing of time, changed.
 

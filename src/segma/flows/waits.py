@@ -8,48 +8,31 @@ where no run has changed. The log is the clock here as everywhere, so the same l
 from __future__ import annotations
 
 import heapq
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
 
-from segma.contracts.codec import Packed
 from segma.contracts.rows import RunCount, RunsRow
 from segma.flows.follow import Following, Person
 from segma.flows.generations import Generation
 from segma.flows.keeper import Keeper
 from segma.flows.language.model import Listener, Not, Step
 from segma.flows.matcher import Version
-from segma.flows.states import State
+from segma.flows.states import Counted, State, Told
 
 EVERY_MS: Final = 60_000
 """Between two counts. NOTE: a row's id holds its time, so another value makes other rows of the same log."""
 DAY_MS: Final = 86_400_000
 """Whole days of log time (UTC) begin with everything: who asks for an instant need not look further back."""
 NEVER_MS: Final = 1 << 62
+MOST_NOTED: Final = 65_536
+"""People of all groups of whom is noted how they stood at the last minute."""
 A_BATCH: Final = 8
 """People a batch who are counted after a restart: a count of all at once would hold the group's events up."""
 
 Element = tuple[str, Version, int]
 """Workspace, version, and the number of the element that is waited for."""
-
-
-class Told(Packed, frozen=True):
-    """What was told last of an element, as a snapshot keeps it."""
-
-    workspace: str
-    listener: str
-    version: int
-    element: int
-    runs: int
-    subscribers: int
-
-
-class Counted(Packed, frozen=True):
-    """What a snapshot keeps: up to which log time was counted (0: never), and what was told, but for noughts."""
-
-    at_ms: int = 0
-    told: tuple[Told, ...] = ()
 
 
 class Moment(NamedTuple):
@@ -59,14 +42,19 @@ class Moment(NamedTuple):
     state: State
 
 
+Stay = tuple[Version, int, int, int]
+"""Version, awaited element, and from which minute to which (not with it) it is waited for if nothing comes."""
+Counts = dict[Element, int]
+
+
 class Tally:
     """Runs and subscribers by element. A run goes by itself when its window is over."""
 
     def __init__(self) -> None:
-        self.runs: Counter[Element] = Counter()
-        self.subscribers: Counter[Element] = Counter()
+        self.runs: Counts = defaultdict(int)
+        self.subscribers: Counts = defaultdict(int)
         self._now_ms = 0
-        self._to_come: dict[int, tuple[Counter[Element], Counter[Element]]] = {}
+        self._to_come: dict[int, tuple[Counts, Counts]] = {}
         self._times: list[int] = []
 
     @property
@@ -74,22 +62,32 @@ class Tally:
         """The minute at which something changes by itself."""
         return self._times[0] if self._times else None
 
-    def change(self, workspace: str, moment: Moment, by: int) -> None:
-        """Put somebody's runs on (1), or take them off (-1)."""
-        runs, subscribers = _stays(moment)
-        for which, stays in enumerate((runs, subscribers)):
-            for version, number, from_ms, end_ms in stays:
+    def change(self, workspace: str, before: list[Stay], after: list[Stay]) -> None:
+        """Somebody has these runs in place of those."""
+        if before == after:
+            return
+        self._change(workspace, before, after, 0)
+        self._change(workspace, _merged(before), _merged(after), 1)
+
+    def _change(self, workspace: str, before: list[Stay], after: list[Stay], which: int) -> None:
+        changes: dict[Stay, int] = {}
+        for stay in before:
+            changes[stay] = changes.get(stay, 0) - 1
+        for stay in after:
+            changes[stay] = changes.get(stay, 0) + 1
+        for (version, number, from_ms, end_ms), by in changes.items():
+            if by:
                 element = (workspace, version, number)
                 self._at(from_ms, which)[element] += by
                 if end_ms < NEVER_MS:
                     self._at(end_ms, which)[element] -= by
 
-    def _at(self, time_ms: int, which: int) -> Counter[Element]:
+    def _at(self, time_ms: int, which: int) -> Counts:
         """Where to note what happens at a minute: what is past happens now."""
         if time_ms <= self._now_ms:
-            return (self.runs, self.subscribers)[which]
+            return self.subscribers if which else self.runs
         if time_ms not in self._to_come:
-            self._to_come[time_ms] = Counter(), Counter()
+            self._to_come[time_ms] = defaultdict(int), defaultdict(int)
             heapq.heappush(self._times, time_ms)
         return self._to_come[time_ms][which]
 
@@ -97,36 +95,44 @@ class Tally:
         """Let happen what happens by itself."""
         self._now_ms = now_ms
         while self._times and self._times[0] <= now_ms:
-            runs, subscribers = self._to_come.pop(heapq.heappop(self._times))
-            self.runs.update(runs)
-            self.subscribers.update(subscribers)
+            for totals, changes in zip(
+                (self.runs, self.subscribers), self._to_come.pop(heapq.heappop(self._times)), strict=True
+            ):
+                for element, by in changes.items():
+                    totals[element] += by
 
 
-Stay = tuple[Version, int, int, int]
-"""Version, awaited element, and from which minute to which (not with it) it is waited for if nothing comes."""
-
-
-def _stays(moment: Moment) -> tuple[list[Stay], list[Stay]]:
-    """Somebody's runs and, of each element, whether somebody waits at all.
+def _stays(moment: Moment, unlike: Moment | None = None) -> list[Stay]:
+    """Where somebody's runs wait, of the listeners that stand otherwise in ``unlike``.
 
     A run that forked counts once, where it is furthest; when that fork's window is over, where the next one is.
     """
-    forks: dict[tuple[Version, int], list[tuple[int, int]]] = defaultdict(list)
-    for listener, number, opened_ms, over_ms in moment.generation.follower.in_flight(moment.state):
+    other = unlike.state if unlike is not None and unlike.generation is moment.generation else None
+    forks: dict[tuple[Version, int], list[tuple[int, int]]] = {}
+    for listener, number, opened_ms, over_ms in moment.generation.follower.in_flight(moment.state, other):
         end_ms = NEVER_MS if over_ms is None else -(-over_ms // EVERY_MS) * EVERY_MS
-        forks[(listener.name, listener.version), opened_ms].append((number, end_ms))
+        key = ((listener.name, listener.version), opened_ms)
+        if key in forks:
+            forks[key].append((number, end_ms))
+        else:
+            forks[key] = [(number, end_ms)]
     runs: list[Stay] = []
     for (version, _), found in forks.items():
+        if len(found) == 1:
+            runs.append((version, found[0][0], 0, found[0][1]))
+            continue
         from_ms = 0
-        for number, end_ms in sorted(found, reverse=True) if len(found) > 1 else found:
+        for number, end_ms in sorted(found, reverse=True):
             if end_ms > from_ms:
                 runs.append((version, number, from_ms, end_ms))
                 from_ms = end_ms
-    return runs, runs if len(runs) < 2 else _merged(runs)
+    return runs
 
 
 def _merged(stays: list[Stay]) -> list[Stay]:
     """Stays at the same element that overlap or touch made one."""
+    if len(stays) < 2:
+        return stays
     found: list[Stay] = []
     for stay in sorted(stays):
         version, number, from_ms, end_ms = stay
@@ -154,11 +160,14 @@ class Waits:
         self._tally = Tally()
         self._noted: dict[str, Moment | None] = {}
         self._uncounted = dict.fromkeys(key for key in people.known() if _workspace(key) in following)
+        self._touched = bool(self._uncounted)
+        """Whether anybody may stand otherwise than at the last count."""
 
     def note(self, key: str, person: Person, log_time_ms: int) -> None:
         """Somebody is about to be touched. ``log_time_ms``: when the log took what touches them."""
         if key in self._noted:
             return
+        self._touched = True
         if not self._at_ms:
             self._at_ms = log_time_ms // EVERY_MS * EVERY_MS
         if key in self._uncounted:
@@ -171,20 +180,21 @@ class Waits:
 
     def leave(self, key: str) -> None:
         """Nothing will be known of somebody any more: say it before."""
+        self._touched = True
         if key in self._uncounted:
             del self._uncounted[key]
             return
         person = self._people.peek(key)
         moment = self._noted.pop(key, Moment(person.generation, person.timeline.advanced))
         if moment is not None:
-            self._tally.change(_workspace(key), moment, -1)
+            self._tally.change(_workspace(key), _stays(moment), [])
 
     def next_ms(self, log_time_ms: int) -> int | None:
         """The minute before ``log_time_ms`` at which :meth:`rows` may have something to say next."""
         first_ms = self._at_ms + EVERY_MS
         if log_time_ms <= first_ms or not self._at_ms:
             return None
-        if not self._noted and not self._uncounted:
+        if not self._touched:
             first_ms = max(first_ms, -(-self._next_change() // EVERY_MS) * EVERY_MS)
         if first_ms < log_time_ms:
             return first_ms
@@ -208,18 +218,17 @@ class Waits:
     def _count(self, key: str) -> None:
         del self._uncounted[key]
         person = self._people.peek(key)
-        self._tally.change(_workspace(key), Moment(person.generation, person.timeline.advanced), 1)
+        self._tally.change(_workspace(key), [], _stays(Moment(person.generation, person.timeline.advanced)))
 
     def _settle(self, most: int) -> None:
         for key in list(islice(self._noted, most)):
             before = self._noted.pop(key)
             person = self._people.peek(key)
             after = Moment(person.generation, person.timeline.advanced)
-            if before is not None:
-                if before.state is after.state and before.generation is after.generation:
-                    continue
-                self._tally.change(_workspace(key), before, -1)
-            self._tally.change(_workspace(key), after, 1)
+            if before is None:
+                self._tally.change(_workspace(key), [], _stays(after))
+            elif before.state is not after.state or before.generation is not after.generation:
+                self._tally.change(_workspace(key), _stays(before, after), _stays(after, before))
 
     def rows(self, at_ms: int, place: tuple[int, int]) -> Iterator[RunsRow]:
         """What is to be said at a minute that :meth:`next_ms` named, once all that was due by then has been done."""
@@ -227,6 +236,7 @@ class Waits:
         while self._uncounted:
             self._count(next(iter(self._uncounted)))
         self._settle(len(self._noted))
+        self._touched = False
         self._at_ms = at_ms
         now = self._now(at_ms)
         whole = at_ms % DAY_MS == 0
