@@ -254,9 +254,8 @@ def drawn(figures: list[dict[str, Any]], latency_ms: float) -> None:
     axes = figure.add_subplot()
     names = [f"{each['platform']}\n{each['limit']}" for each in shown]
     bars = axes.barh(names, [each["share"] for each in shown], color="#3b6ea8")
-    axes.bar_label(
-        bars, [f"{each['share']:.2f}, {each['per_s']:.0f} moves/s" for each in shown], padding=-110, color="w"
-    )
+    labels = [f"{each['share']:.2f}, {each['per_s']:.1f} moves/s" for each in shown]
+    axes.bar_label(bars, labels, label_type="center", color="w")
     axes.axvline(WANTED, color="#c33", linewidth=1)
     axes.set(xlim=(0, 1.02), xlabel=f"share of what the quota allows; the platform answers after {latency_ms:g} ms")
     axes.invert_yaxis()

@@ -155,6 +155,8 @@ def test_who_is_who_follows_the_directory() -> None:
     assert (known.find("shop", "hubspot", "7"), known.find("shop", "hubspot", "9")) == ("", "s_1")
     known.take([Record(SUBSCRIBERS, 0, 2, NOW_MS, b"shop/s_1", None)])
     assert known.find("shop", "hubspot", "9") == ""
+    known.take([entry_of("s_1", hubspot="5"), entry_of("s_2", hubspot="5"), entry_of("s_1")])
+    assert known.find("shop", "hubspot", "5") == "s_2", "two contacts became one, under this id"
 
 
 def test_who_is_who_is_read_from_the_log_and_still_known_when_it_is_away(tmp_path: Path) -> None:

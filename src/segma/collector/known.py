@@ -30,7 +30,7 @@ class Known:
         """``places``: of whose platforms. ``open_reader``: a reader of the topic ``subscribers`` from its start."""
         self._places, self._open_reader = frozenset(places), open_reader
         self._people: dict[tuple[Place, str], str] = {}
-        self._ids: dict[bytes, list[tuple[Place, str]]] = {}
+        self._ids: dict[bytes, tuple[str, list[tuple[Place, str]]]] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -53,8 +53,10 @@ class Known:
     def take(self, records: list[Record]) -> None:
         """Fold records in: of a person the newest counts; whoever was forgotten is nobody any more."""
         for record in records:
-            for each in self._ids.pop(record.key, ()):
-                self._people.pop(each, None)
+            subscriber, former = self._ids.pop(record.key, ("", []))
+            for each in former:
+                if self._people.get(each) == subscriber:  # else the platform calls somebody else so by now
+                    del self._people[each]
             try:
                 entry = _read(record.value) if record.value is not None else None
             except BadRecord:
@@ -63,7 +65,8 @@ class Known:
                 places = {(entry.workspace, account): person for account, person in entry.platform_ids.items()}
                 own = [(place, person) for place, person in places.items() if place in self._places]
                 self._people |= dict.fromkeys(own, entry.subscriber)
-                self._ids |= {record.key: own} if own else {}
+                if own:
+                    self._ids[record.key] = entry.subscriber, own
 
     def _follow(self, open_reader: Callable[[], Consumer]) -> None:
         while not self._stop.is_set():
