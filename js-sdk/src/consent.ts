@@ -8,26 +8,15 @@ export interface Signals {
 }
 
 /** Whether anything may be kept and sent. The browser's signals outrank the page; a person's answer is remembered. */
-export class Consent {
-  constructor(
-    private readonly store: Store,
-    private readonly signals: Signals,
-    private readonly mode: Settings["consent"],
-  ) {}
-
+export function consentIn(store: Store, signals: Signals, mode: Settings["consent"]) {
+  const answered = (): string => store.kept("consent");
   /** Whether anything may leave the page. */
-  get given(): boolean {
-    if (this.signals.globalPrivacyControl || this.signals.doNotTrack === "1") return false;
-    const answer = this.store.get("consent");
-    return answer ? answer === "yes" : this.mode !== "required";
-  }
-
-  /** Whether it may be kept, and under whose name. */
-  get known(): boolean {
-    return this.given && (this.mode !== "anonymous" || this.store.get("consent") === "yes");
-  }
-
-  answer(yes: boolean): void {
-    this.store.set("consent", yes ? "yes" : "no", true);
-  }
+  const given = (): boolean =>
+    !signals.globalPrivacyControl && signals.doNotTrack !== "1" && (answered() ? answered() === "yes" : mode !== "required");
+  return {
+    given,
+    /** Whether it may be kept, and under whose name. */
+    known: (): boolean => given() && (mode !== "anonymous" || answered() === "yes"),
+    answer: (yes: boolean): void => store.keep("consent", yes ? "yes" : "no", true),
+  };
 }

@@ -54,9 +54,9 @@ export function fitting(element: Element, selectors: readonly unknown[]): [Eleme
 }
 
 /** What can be typed into or chosen from. */
-export const FIELDS =
-  "input:not([type=button],[type=submit],[type=reset],[type=image],[type=hidden]),textarea,select,[contenteditable]:not([contenteditable=false])";
-export const BUTTONS = "button,[role=button],input[type=button],input[type=submit],input[type=reset],input[type=image]";
+const PRESSED = "[type=button],[type=submit],[type=reset],[type=image]";
+export const FIELDS = `input:not(${PRESSED},[type=hidden]),textarea,select,[contenteditable]:not([contenteditable=false])`;
+export const BUTTONS = `button,[role=button],input:is(${PRESSED})`;
 
 const SECRET = /pass(?!ive|age|eng)|pwd|secret|card|cc-?(?:num|exp|csc)|cvc|cvv|csc|iban|ssn|otp|one-?time|pin-?code|^pin$/i;
 
@@ -86,19 +86,17 @@ export function labelOf(element: Element): string {
   return scrubbed(element.getAttribute("aria-label") ?? element.textContent ?? "");
 }
 
-const NUMBERS = ["value", "price", "quantity"];
-const NOT_PROPERTIES = ["action", "mask", "hover", "point", "search"];
+const DECLARED = /^segma(?!(?:Action|Mask|Hover|Point|Search)$)[A-Z]/;
+const NUMBERS = /^(value|price|quantity)$/;
 
 /** `data-segma-order-id="7"` becomes `{order_id: "7"}`; value, price and quantity become numbers, tags a list. */
 export function declaredProperties(dataset: Readonly<Record<string, string | undefined>>): Properties {
   const properties: Properties = {};
-  for (const [key, text] of Object.entries(dataset)) {
-    if (!/^segma[A-Z]/.test(key) || text === undefined) continue;
-    const name = key.slice(5).replace(/[A-Z]/g, (letter, at: number) => (at ? "_" : "") + letter.toLowerCase());
-    if (NOT_PROPERTIES.includes(name)) continue;
-    const number = Number(text);
+  for (const [key, text = ""] of Object.entries(dataset)) {
+    if (!DECLARED.test(key)) continue;
+    const name = key.slice(5).replace(/[A-Z]/g, (letter, at) => (at ? "_" : "") + letter.toLowerCase());
     if (name === "tags") properties[name] = text.split(",").map((tag) => tag.trim()).filter(Boolean);
-    else properties[name] = NUMBERS.includes(name) && text.trim() && Number.isFinite(number) ? number : text.slice(0, 500);
+    else properties[name] = NUMBERS.test(name) && text.trim() && isFinite(+text) ? +text : text.slice(0, 500);
   }
   return properties;
 }

@@ -4,16 +4,15 @@ export const PER_MS = 10_000;
 export const MAX_PER_PAGE = 2_000;
 
 /** Admits so many events of one action in ten seconds, and so many of all before the page is loaded anew. */
-export class Guard {
-  private readonly since = new Map<string, [number, number]>();
-  private total = 0;
-
-  admits(action: string, now: number): boolean {
-    const [begun, count] = this.since.get(action) ?? [now, 0];
-    const fresh = now - begun >= PER_MS;
-    if ((!fresh && count >= MAX_PER_ACTION) || this.total >= MAX_PER_PAGE) return false;
-    this.since.set(action, fresh ? [now, 1] : [begun, count + 1]);
-    this.total += 1;
+export function guard(): (action: string, now: number) => boolean {
+  const since = new Map<string, [number, number]>();
+  let total = 0;
+  return (action, now) => {
+    let [begun, count] = since.get(action) ?? [now, 0];
+    if (now - begun >= PER_MS) [begun, count] = [now, 0];
+    if (count >= MAX_PER_ACTION || total >= MAX_PER_PAGE) return false;
+    since.set(action, [begun, count + 1]);
+    total += 1;
     return true;
-  }
+  };
 }

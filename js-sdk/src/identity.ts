@@ -11,7 +11,8 @@ export interface Landing {
 }
 
 const MAX_TOKEN = 2048;
-const CLICK = /^[A-Za-z0-9._:-]{1,62}$/;
+/** What the wire takes as an event's id. */
+export const ID = /^[\w.:-]{1,64}$/;
 
 type Names = Pick<Settings, "tokenParam" | "clickParam" | "campaignParam">;
 
@@ -27,7 +28,7 @@ export function landingOf(href: string, names: Names): Landing {
   const click = found[names.clickParam] ?? "";
   return {
     token: token.length <= MAX_TOKEN ? token : "",
-    click: CLICK.test(click) ? click : "",
+    click: click && ID.test(`c-${click}`) ? click : "",
     campaign: (found[names.campaignParam] ?? "").slice(0, 200),
     cleaned: token || click ? cleaned : undefined,
   };
@@ -45,10 +46,9 @@ function without(part: string, names: Names, found: Record<string, string>): str
   return kept.length ? before + kept.join("&") : before.replace(/[?#]$/, "");
 }
 
-/** 22 letters and digits, from the browser's own randomness. */
+/** 24 letters and digits, 120 bits of the browser's own randomness. */
 export function randomId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(22));
-  return Array.from(bytes, (byte) => "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"[byte & 63]).join("");
+  return Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => (byte & 31).toString(32)).join("");
 }
 
 /**
@@ -57,55 +57,53 @@ export function randomId(): string {
  * A login is surer than a link: where somebody has logged in, another person's mail changes nothing but its own click.
  * Whether two tokens are one person's only the server can tell; it never merges two people that it knows.
  */
-export class Who {
-  private click = "";
+export function whoIn(store: Store, newId: () => string) {
+  let click = "";
 
-  constructor(
-    private readonly store: Store,
-    private readonly newId: () => string,
-  ) {}
-
-  /** Takes a landing in; the identity under which its click is told. */
-  landed(landing: Landing): Identity {
-    const { token, click } = landing;
-    if (token && this.store.get("login") && token !== this.store.get("token")) return { device: this.newId(), token, click };
-    if (token) this.store.set("token", token);
-    this.click = click;
-    return this.now();
-  }
-
-  /** Somebody logged in: the token that the site's own server made says who. */
-  identify(token: string): void {
-    const before = this.store.get("token");
-    // NOTE: what the person before did here is theirs; another person begins on a device of their own.
-    if (this.store.get("login") && before !== token) this.forget();
-    this.store.set("token", token);
-    this.store.set("login", "1");
-  }
-
-  now(): Identity {
-    let device = this.store.get("device");
-    if (!device) {
-      device = this.newId();
-      this.store.set("device", device);
-    }
-    return { device, token: this.store.get("token"), click: this.click };
-  }
-
-  /** The device's next running number; other tabs share it. */
-  nextOrder(): number {
-    const order = this.lastOrder() + 1;
-    this.store.set("order", String(order));
-    return order;
-  }
+  const now = (): Identity => {
+    let device = store.kept("device");
+    if (!device) store.keep("device", (device = newId()));
+    return { device, token: store.kept("token"), click };
+  };
 
   /** The running number that was given last. */
-  lastOrder(): number {
-    return Number(this.store.get("order")) || 0;
-  }
+  const lastOrder = (): number => Number(store.kept("order")) || 0;
 
-  forget(): void {
-    this.click = "";
-    for (const name of ["device", "token", "order", "login"]) this.store.remove(name);
-  }
+  /** Whether somebody else has logged in here. */
+  const isAnothers = (token: string): boolean => !!store.kept("login") && store.kept("token") !== token;
+
+  const forget = (): void => {
+    click = "";
+    store.erase("device", "token", "order", "login");
+  };
+
+  return {
+    now,
+    lastOrder,
+    forget,
+
+    /** Takes a landing in; the identity under which its click is told. */
+    landed(landing: Landing): Identity {
+      const { token } = landing;
+      if (token && isAnothers(token)) return { device: newId(), token, click: landing.click };
+      if (token) store.keep("token", token);
+      click = landing.click;
+      return now();
+    },
+
+    /** Somebody logged in: the token that the site's own server made says who. */
+    identify(token: string): void {
+      // NOTE: what the person before did here is theirs; another person begins on a device of their own.
+      if (isAnothers(token)) forget();
+      store.keep("token", token);
+      store.keep("login", "1");
+    },
+
+    /** The device's next running number; other tabs share it. */
+    nextOrder(): number {
+      const order = lastOrder() + 1;
+      store.keep("order", `${order}`);
+      return order;
+    },
+  };
 }

@@ -19,6 +19,6 @@ export function start(options: Options, features: readonly Feature[] = []): Api 
   if (!settings) console.warn("segma: start needs site and collector");
   const segma = settings && quietly(() => installed(settings, features, location.href));
   if (!segma) return NOTHING;
-  whenShown(() => quietly(() => segma.start()));
-  return (running = segma);
+  whenShown(() => quietly(segma.begin));
+  return (running = segma.api);
 }

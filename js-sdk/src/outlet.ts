@@ -22,22 +22,29 @@ export function outletTo(collector: string): Outlet {
   let bequest: AbortController | undefined;
 
   // NOTE: text/plain needs no preflight; keepalive lets the request outlive the page.
-  const posted = (body: string): RequestInit => ({
+  const posted = (body: string, { signal }: AbortController, keepalive: boolean): RequestInit => ({
     method: "POST",
     body,
     headers: { "content-type": "text/plain" },
     credentials: "omit",
     referrerPolicy: "origin",
+    signal,
+    keepalive,
   });
-  const request = (body: string, keepalive: boolean): Promise<Response> =>
-    send(url, { ...posted(body), keepalive, signal: AbortSignal.timeout?.(HANG_MS) ?? null });
 
   return {
     async post(body) {
-      const keepalive = body.length <= MAX_KEEPALIVE_CHARS;
-      // NOTE: a keepalive request fails too where the page itself has used the quota up.
-      const answer = await request(body, keepalive).catch((error) => (keepalive ? request(body, false) : Promise.reject(error)));
-      return { status: answer.status, retryAfter: answer.headers.get("retry-after") };
+      // NOTE: `AbortSignal.timeout` would stay in memory for 20 s, long after the answer has come.
+      const patience = new AbortController();
+      const timer = setTimeout(() => patience.abort(), HANG_MS);
+      try {
+        const keepalive = body.length <= MAX_KEEPALIVE_CHARS;
+        // NOTE: a keepalive request fails too where the page itself has used the quota up.
+        const { status, headers } = await send(url, posted(body, patience, keepalive)).catch(() => send(url, posted(body, patience, false)));
+        return { status, retryAfter: headers.get("retry-after") };
+      } finally {
+        clearTimeout(timer);
+      }
     },
     beacon: (body) => !!beacon?.(url, body),
     bequeath(bodies) {
@@ -46,14 +53,14 @@ export function outletTo(collector: string): Outlet {
       if (!later || !bodies.length) return;
       bequest = new AbortController();
       try {
-        for (const body of bodies) later(url, { ...posted(body), signal: bequest.signal });
+        for (const body of bodies) later(url, posted(body, bequest, true));
       } catch {
         // NOTE: the quota is used up: what was taken is taken.
       }
     },
     now: Date.now,
     random: Math.random,
-    later: (task, afterMs) => setTimeout(task, afterMs),
-    cancel: (timer) => clearTimeout(timer as number),
+    later: setTimeout.bind(window),
+    cancel: clearTimeout.bind(window) as (timer: unknown) => void,
   };
 }

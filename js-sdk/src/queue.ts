@@ -1,4 +1,4 @@
-import { bounded, isSlight, type Spool } from "./spool";
+import { bounded, idsOf, isSlight, type Spool } from "./spool";
 import type { Batch, Identity, SentEvent } from "./words";
 
 export interface Answer {
@@ -32,152 +32,142 @@ const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 60_000;
 export const BEQUEATH_AFTER_MS = 250;
 
+export type Queue = ReturnType<typeof queueTo>;
+
 /**
  * Events in order, one request at a time, each batch kept until the collector has said 204.
  *
  * Anything but 204 and a refusal (400 to 499) is tried again with back-off, never before `Retry-After`; so are 408, 425
  * and 429. A refusal is dropped: it would be refused again. When the page ends, what waits goes out as a beacon and
  * stays in the spool: the next page sends it again under the same event ids, and the server drops what came twice.
+ *
+ * `last`: what should be told of the page's end if it dies now.
  */
-export class Queue {
-  private batches: Batch[] = [];
-  private inFlight: Batch | undefined;
-  private failures = 0;
-  private away = false;
-  private timer: unknown;
-  private timerAt = 0;
-  private chars = 0;
-  private spooled = false;
-  private bequeathing = false;
+export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => [Identity, SentEvent] | undefined = () => undefined) {
+  let batches: Batch[] = [];
+  let inFlight: Batch | undefined;
+  let failures = 0;
+  let away = false;
+  let timer: unknown;
+  let timerAt = 0;
+  let chars = 0;
+  let spooled = false;
+  let bequeathing = false;
 
-  constructor(
-    private readonly site: string,
-    private readonly outlet: Outlet,
-    private readonly spool: Spool,
-    /** What should be told of the page's end if it dies now. */
-    private readonly last: () => [Identity, SentEvent] | undefined = () => undefined,
-  ) {}
-
-  add(identity: Identity, event: SentEvent): void {
-    const chars = JSON.stringify(event).length;
-    const batch = this.batches[this.batches.length - 1];
-    if (batch && batch !== this.inFlight && this.chars + chars < MAX_BATCH_CHARS && hasRoom(batch, identity)) {
-      batch.events.push(event);
-      this.chars += chars;
-    } else {
-      this.batches.push({ ...identity, events: [event] });
-      this.chars = chars;
-    }
-    this.batches = bounded(this.batches);
-    if (!this.inFlight && !this.failures) this.schedule(isSlight(event) ? FLUSH_SLIGHT_AFTER_MS : FLUSH_AFTER_MS, true);
-    this.bequeath();
-  }
-
-  /** Takes over what former pages left, and goes on at once: at start, on return, and when the network is back. */
-  resume(): void {
-    const known = new Set(this.batches.flatMap((batch) => batch.events.map((event) => event.event_id)));
-    const waiting = this.spool.take();
-    const left = waiting.filter((batch) => !batch.events.some((event) => known.has(event.event_id)));
-    this.spooled ||= waiting.length > 0;
-    this.batches = bounded(merged([...left, ...this.batches], this.inFlight));
-    this.chars = MAX_BATCH_CHARS;
-    if (this.batches.length && !this.inFlight) this.schedule(this.failures ? 0 : FLUSH_AFTER_MS);
-    this.bequeath();
-  }
-
-  /** The page may end now. What a beacon takes stays in the spool too: nobody tells whether it came. */
-  leave(): void {
-    this.unschedule();
-    if (this.batches.length) {
-      this.spooled = true;
-      this.spool.put(this.batches);
-    }
-    // NOTE: a collector that asks for time gets it. A request in flight is overtaken: the page may never come back.
-    const asksForTime = this.failures && !this.away;
-    const left = this.batches.filter((batch) => batch === this.inFlight || asksForTime || !this.outlet.beacon(this.body(batch)));
-    if (!this.failures) this.batches = left;
-    this.outlet.bequeath(this.will());
-    if (this.batches.length && !this.inFlight) this.schedule(this.backOff(null));
-  }
-
-  /** Drops everything, here, in the spool and in the browser's hands. */
-  clear(): void {
-    this.unschedule();
-    this.batches = [];
-    this.spool.clear();
-    this.outlet.bequeath([]);
-  }
-
-  private body(batch: Batch, deferred = false): string {
-    const sent = { schema: 1, site: this.site, sent_at_ms: this.outlet.now(), ...batch };
-    // NOTE: nobody knows when a deferred body will leave, so its clock says nothing about the skew.
-    return JSON.stringify(deferred ? { ...sent, deferred } : sent);
-  }
-
-  private bequeath(): void {
-    if (this.bequeathing) return;
-    this.bequeathing = true;
-    this.outlet.later(() => {
-      this.bequeathing = false;
-      if (this.last()) this.outlet.bequeath(this.will());
-    }, BEQUEATH_AFTER_MS);
-  }
+  const bodyOf = (batch: Batch, more = {}): string => JSON.stringify({ schema: 1, site, sent_at_ms: outlet.now(), ...batch, ...more });
 
   /** What is not delivered yet, and the page's end. */
-  private will(): string[] {
-    const last = this.last();
-    const batches = last ? [...this.batches, { ...last[0], events: [last[1]] }] : this.batches;
-    return batches.map((batch) => this.body(batch, true));
-  }
+  const will = (): string[] => {
+    const end = last();
+    const all = end ? [...batches, { ...end[0], events: [end[1]] }] : batches;
+    // NOTE: nobody knows when a deferred body will leave, so its clock says nothing about the skew.
+    return all.map((batch) => bodyOf(batch, { deferred: true }));
+  };
 
-  private schedule(afterMs: number, unlessSooner = false): void {
-    const at = this.outlet.now() + afterMs;
-    if (unlessSooner && this.timer !== undefined && this.timerAt <= at) return;
-    this.unschedule();
-    this.timerAt = at;
-    this.timer = this.outlet.later(() => {
-      this.timer = undefined;
-      void this.send();
+  const bequeath = (): void => {
+    if (bequeathing) return;
+    bequeathing = true;
+    outlet.later(() => {
+      bequeathing = false;
+      if (last()) outlet.bequeath(will());
+    }, BEQUEATH_AFTER_MS);
+  };
+
+  const unschedule = (): void => {
+    outlet.cancel(timer);
+    timer = undefined;
+  };
+
+  const schedule = (afterMs: number, unlessSooner = false): void => {
+    const at = outlet.now() + afterMs;
+    if (unlessSooner && timer && timerAt <= at) return;
+    unschedule();
+    timerAt = at;
+    timer = outlet.later(() => {
+      timer = undefined;
+      void send();
     }, afterMs);
-  }
+  };
 
-  private unschedule(): void {
-    if (this.timer !== undefined) this.outlet.cancel(this.timer);
-    this.timer = undefined;
-  }
+  const backOff = (retryAfter: string | null): number => {
+    const longest = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.max(0, failures - 1));
+    const asked = (Number(retryAfter) || 0) * 1_000;
+    return Math.max(asked, (longest * (1 + outlet.random())) / 2);
+  };
 
-  private async send(): Promise<void> {
-    const batch = this.batches[0];
-    if (!batch || this.inFlight) return;
-    this.inFlight = batch;
-    let answer: Answer;
-    try {
-      answer = await this.outlet.post(this.body(batch));
-    } catch {
-      answer = { status: 0, retryAfter: null };
-    }
-    this.inFlight = undefined;
-    this.away = !answer.status;
-    if (isPassing(answer.status)) {
-      this.failures += 1;
+  const send = async (): Promise<void> => {
+    const batch = batches[0];
+    if (!batch || inFlight) return;
+    inFlight = batch;
+    const { status, retryAfter } = await outlet.post(bodyOf(batch)).catch((): Answer => ({ status: 0, retryAfter: null }));
+    inFlight = undefined;
+    away = !status;
+    if (isPassing(status)) {
+      failures += 1;
       // NOTE: a page that fails now may crash before it can say so.
-      if (this.batches.includes(batch)) this.spool.put(this.batches);
-      this.spooled = true;
-      this.schedule(this.backOff(answer.retryAfter));
+      if (batches.includes(batch)) spool.shelve(batches);
+      spooled = true;
+      schedule(backOff(retryAfter));
       return;
     }
-    this.failures = 0;
-    this.batches = this.batches.filter((each) => each !== batch);
-    if (this.spooled) this.spool.drop(batch);
-    if (this.batches.length) this.schedule(0);
-    this.bequeath();
-  }
+    failures = 0;
+    batches = batches.filter((each) => each !== batch);
+    if (spooled) spool.dropOff(batch);
+    if (batches.length) schedule(0);
+    bequeath();
+  };
 
-  private backOff(retryAfter: string | null): number {
-    const longest = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.max(0, this.failures - 1));
-    const asked = (Number(retryAfter) || 0) * 1_000;
-    return Math.max(asked, longest / 2 + (this.outlet.random() * longest) / 2);
-  }
+  return {
+    add(identity: Identity, event: SentEvent): void {
+      const more = JSON.stringify(event).length;
+      const batch = batches[batches.length - 1];
+      if (batch && batch !== inFlight && chars + more < MAX_BATCH_CHARS && hasRoom(batch, identity)) {
+        batch.events.push(event);
+        chars += more;
+      } else {
+        batches.push({ ...identity, events: [event] });
+        chars = more;
+      }
+      batches = bounded(batches);
+      if (!inFlight && !failures) schedule(isSlight(event) ? FLUSH_SLIGHT_AFTER_MS : FLUSH_AFTER_MS, true);
+      bequeath();
+    },
+
+    /** Takes over what former pages left, and goes on at once: at start, on return, and when the network is back. */
+    resume(): void {
+      const known = idsOf(batches);
+      const waiting = spool.takeUp();
+      const left = waiting.filter((batch) => !batch.events.some((event) => known.has(event.event_id)));
+      spooled ||= waiting.length > 0;
+      batches = bounded(merged([...left, ...batches], inFlight));
+      chars = MAX_BATCH_CHARS;
+      if (batches.length && !inFlight) schedule(failures ? 0 : FLUSH_AFTER_MS);
+      bequeath();
+    },
+
+    /** The page may end now. What a beacon takes stays in the spool too: nobody tells whether it came. */
+    leave(): void {
+      unschedule();
+      if (batches.length) {
+        spooled = true;
+        spool.shelve(batches);
+      }
+      // NOTE: a collector that asks for time gets it. A request in flight is overtaken: the page may never come back.
+      const asksForTime = failures && !away;
+      const left = batches.filter((batch) => batch === inFlight || asksForTime || !outlet.beacon(bodyOf(batch)));
+      if (!failures) batches = left;
+      outlet.bequeath(will());
+      if (batches.length && !inFlight) schedule(backOff(null));
+    },
+
+    /** Drops everything, here, in the spool and in the browser's hands. */
+    dropAll(): void {
+      unschedule();
+      batches = [];
+      spool.dropAll();
+      outlet.bequeath([]);
+    },
+  };
 }
 
 /** Whether an answer may be another one next time. Only 204 is the collector's yes: a hotel's login page says 200. */

@@ -37,18 +37,11 @@ export function boot(features: readonly Feature[]): void {
       console.warn("segma: the script tag needs data-site");
       return;
     }
-    const segma = installed(settings, features, before?.l ?? location.href);
-    const api: Api & Global = {
-      track: (action, properties) => segma.track(action, properties),
-      identify: (token) => segma.identify(token),
-      reset: () => segma.reset(),
-      consent: (yes) => segma.consent(yes),
-      v: 1,
-    };
-    window.segma = api;
+    const { api, begin } = installed(settings, features, before?.l ?? location.href);
+    window.segma = { ...api, v: 1 };
     whenShown(() =>
       quietly(() => {
-        segma.start();
+        begin();
         for (const [name, ...args] of before?.q ?? []) (api[name] as ((...given: unknown[]) => void) | undefined)?.(...args);
       }),
     );

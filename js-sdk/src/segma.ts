@@ -1,12 +1,12 @@
-import { Consent } from "./consent";
+import { consentIn } from "./consent";
 import { cleaned } from "./element";
-import { Guard } from "./guard";
-import { landingOf, randomId, Who, type Landing } from "./identity";
+import { guard } from "./guard";
+import { ID, landingOf, randomId, whoIn, type Landing } from "./identity";
 import { outletTo } from "./outlet";
-import { Pages } from "./pages";
-import { Queue } from "./queue";
-import { Spool } from "./spool";
-import { browserStorage, Store } from "./store";
+import { pagesOf } from "./pages";
+import { queueTo } from "./queue";
+import { spoolIn } from "./spool";
+import { browserStorage, storeIn } from "./store";
 import { isAction, type Feature, type Identity, type Page, type Properties, type SentEvent, type Settings } from "./words";
 
 /** What the page may call. Nothing of it throws. */
@@ -22,7 +22,6 @@ export interface Api {
 }
 
 const MAX_EVENT_CHARS = 10_000;
-const Id = /^[\w.:-]{1,64}$/;
 
 /** Runs a task; what goes wrong is said on the console and never reaches the page. */
 export function quietly<T>(task: () => T): T | undefined {
@@ -34,196 +33,168 @@ export function quietly<T>(task: () => T): T | undefined {
   }
 }
 
-/** The SDK on one page. */
-export class Segma implements Api, Page {
-  private readonly store: Store;
-  private readonly consentOf: Consent;
-  private readonly who: Who;
-  private readonly queue: Queue;
-  private readonly guard = new Guard();
-  private readonly views: (() => void)[] = [];
-  private readonly ends: (() => void)[] = [];
-  private readonly pages: Pages;
-  private pending: (() => void)[] = [];
-  private started = false;
-  private landingTold = false;
-  private login = "";
+/** The SDK on one page: what the page may call, and its beginning. */
+function segmaOn(settings: Settings, features: readonly Feature[], landing: Landing): { api: Api; begin: () => void } {
+  const store = storeIn(browserStorage(), `segma.${settings.site}.`);
+  const consent = consentIn(store, navigator, settings.consent);
+  const who = whoIn(store, randomId);
+  const admits = guard();
+  const views: (() => void)[] = [];
+  const ends: (() => void)[] = [];
+  let pending: (() => void)[] = [];
+  let started = false;
+  let landingTold = false;
+  let login = "";
 
-  constructor(
-    readonly settings: Settings,
-    private readonly features: readonly Feature[],
-    private readonly landing: Landing,
-  ) {
-    this.store = new Store(browserStorage(), `segma.${settings.site}.`);
-    this.consentOf = new Consent(this.store, navigator as Navigator & { globalPrivacyControl?: boolean }, settings.consent);
-    this.who = new Who(this.store, randomId);
-    this.queue = new Queue(settings.site, outletTo(settings.collector), new Spool(this.store, Date.now, randomId()), () => this.lastWord());
-    this.pages = new Pages(
-      (action, properties, at, id) => this.record(action, properties, at, id),
-      randomId,
-      settings,
-      () => this.views.forEach(quietly),
-    );
-  }
+  const lastWord = (): [Identity, SentEvent] | undefined => {
+    const last = started && consent.given() ? pages.closing() : undefined;
+    if (!last) return undefined;
+    const event = { event_id: last.id, action: "page_closed", occurred_at_ms: Date.now(), order: who.lastOrder() + 1, properties: last.properties };
+    return [who.now(), event];
+  };
 
-  track(action: string, properties: Properties = {}): void {
-    quietly(() => {
-      this.drain();
-      if (!isAction(action)) console.warn("segma: an action is snake_case, up to 64 characters:", action);
-      else this.record(action, properties);
-    });
-  }
+  const queue = queueTo(settings.site, outletTo(settings.collector), spoolIn(store, Date.now, randomId()), lastWord);
 
-  identify(token: string): void {
-    quietly(() => {
-      this.drain();
-      this.login = typeof token === "string" && token.length <= 2048 ? token : "";
-      this.loggedIn();
-    });
-  }
-
-  reset(): void {
-    quietly(() => {
-      this.drain();
-      this.login = "";
-      this.who.forget();
-    });
-  }
-
-  consent(yes: boolean): void {
-    quietly(() => {
-      this.drain();
-      this.consentOf.answer(yes);
-      if (yes) this.start();
-      else this.withdraw();
-    });
-  }
-
-  start(): void {
-    if (!this.consentOf.given) return;
-    this.store.open = this.consentOf.known;
-    if (this.store.open) this.store.unlock();
-    const first = !this.started;
-    this.started = true;
-    if (first) this.queue.resume();
-    this.landed();
-    this.loggedIn();
-    if (!first) return;
-    for (const feature of this.features) if (!this.settings.off.includes(feature.name)) quietly(() => feature.start(this));
-    this.pages.start();
-    this.watchTheEnd();
-  }
-
-  tell(action: string, properties: Properties, id?: string): void {
-    const at = Date.now();
-    if (!this.pending.length) setTimeout(() => this.drain());
-    this.pending.push(() => this.record(action, properties, at, id));
-  }
-
-  on(type: string, handler: (event: never) => void, where: EventTarget = document): void {
-    where.addEventListener(type, (event) => quietly(() => handler(event as never)), { capture: true, passive: true });
-  }
-
-  ask(): Promise<unknown> {
-    const { collector, site } = this.settings;
-    const url = `${collector}/v1/sites/${encodeURIComponent(site)}/config.json`;
-    return fetch(url, { credentials: "omit", referrerPolicy: "origin" }).then((answer) => answer.json());
-  }
-
-  now(): number {
-    return Date.now();
-  }
-
-  viewed(task: () => void): void {
-    this.views.push(task);
-  }
-
-  leaving(task: () => void): void {
-    this.ends.push(task);
-  }
-
-  remember(name: string, text?: string): string {
-    if (text !== undefined) this.store.set(name, text);
-    return this.store.get(name);
-  }
-
-  private landed(): void {
-    const { token, click, campaign } = this.landing;
-    if (this.landingTold || !this.consentOf.known || !(token || click)) return;
-    this.landingTold = true;
-    const who = this.who.landed(this.landing);
-    const other = who.device !== this.who.now().device;
-    const properties = { path: location.pathname, ...(campaign ? { campaign } : {}), ...(other ? { shared: true } : {}) };
-    // NOTE: the redirect's record has this id too: two doors, one event.
-    this.record("email_clicked", properties, Date.now(), click ? `c-${click}` : randomId(), who);
-  }
-
-  private loggedIn(): void {
-    if (this.login && this.started && this.consentOf.known) this.who.identify(this.login);
-  }
-
-  private record(action: string, properties: Properties, at = Date.now(), id?: string, who?: Identity): void {
-    if (!this.started || !this.consentOf.given || !this.guard.admits(action, at)) return;
-    const event = this.eventOf(action, properties, at, id);
-    if (event) this.queue.add(who ?? this.who.now(), event);
-  }
-
-  private eventOf(action: string, properties: Properties, at: number, id = ""): SentEvent | undefined {
+  const record = (action: string, properties: Properties, at = Date.now(), id = "", identity?: Identity): void => {
+    if (!started || !consent.given() || !admits(action, at)) return;
     const text = cleaned(JSON.stringify(properties));
     if (text.length > MAX_EVENT_CHARS) {
       console.warn("segma: too much said of", action);
-      return undefined;
+      return;
     }
-    const order = this.who.nextOrder();
-    return { event_id: Id.test(id) ? id : randomId(), action, occurred_at_ms: at, order, properties: JSON.parse(text) as Properties };
-  }
+    const event = {
+      event_id: ID.test(id) ? id : randomId(),
+      action,
+      occurred_at_ms: at,
+      order: who.nextOrder(),
+      properties: JSON.parse(text) as Properties,
+    };
+    queue.add(identity ?? who.now(), event);
+  };
 
-  private lastWord(): [Identity, SentEvent] | undefined {
-    const last = this.started && this.consentOf.given ? this.pages.closing() : undefined;
-    if (!last) return undefined;
-    const event = { event_id: last.id, action: "page_closed", occurred_at_ms: Date.now(), order: this.who.lastOrder() + 1, properties: last.properties };
-    return [this.who.now(), event];
-  }
+  const pages = pagesOf(record, randomId, settings, () => views.forEach(quietly));
 
-  private drain(): void {
-    const tasks = this.pending;
-    this.pending = [];
+  const drain = (): void => {
+    const tasks = pending;
+    pending = [];
     tasks.forEach(quietly);
-  }
+  };
 
-  private withdraw(): void {
-    this.queue.clear();
-    this.who.forget();
-    for (const name of ["config", "searched"]) this.store.remove(name);
-  }
+  const page: Page = {
+    settings,
+    tell(action, properties, id) {
+      const at = Date.now();
+      if (!pending.length) setTimeout(drain);
+      pending.push(() => record(action, properties, at, id));
+    },
+    on(type, handler, where = document) {
+      where.addEventListener(type, (event) => quietly(() => handler(event as never)), { capture: true, passive: true });
+    },
+    ask() {
+      const url = `${settings.collector}/v1/sites/${encodeURIComponent(settings.site)}/config.json`;
+      return fetch(url, { credentials: "omit", referrerPolicy: "origin" }).then((answer) => answer.json());
+    },
+    now: Date.now,
+    viewed: (task) => void views.push(task),
+    leaving: (task) => void ends.push(task),
+    remember(name, text) {
+      if (text !== undefined) store.keep(name, text);
+      return store.kept(name);
+    },
+  };
 
-  private watchTheEnd(): void {
-    const leave = (): void =>
-      void quietly(() => {
-        this.drain();
-        this.pages.settle();
-        this.queue.leave();
+  const landed = (): void => {
+    const { token, click, campaign } = landing;
+    if (landingTold || !consent.known() || !(token || click)) return;
+    landingTold = true;
+    const identity = who.landed(landing);
+    const other = identity.device !== who.now().device;
+    const properties = { path: location.pathname, ...(campaign ? { campaign } : {}), ...(other ? { shared: true } : {}) };
+    // NOTE: the redirect's record has this id too: two doors, one event.
+    record("email_clicked", properties, Date.now(), click && `c-${click}`, identity);
+  };
+
+  const loggedIn = (): void => {
+    if (login && started && consent.known()) who.identify(login);
+  };
+
+  const watchTheEnd = (): void => {
+    const leave = (): void => {
+      quietly(() => {
+        drain();
+        pages.settle();
+        queue.leave();
       });
-    const back = (): void => void quietly(() => this.consentOf.given && this.queue.resume());
+    };
+    const back = (): void => {
+      quietly(() => consent.given() && queue.resume());
+    };
     window.addEventListener("pagehide", () => {
-      this.ends.forEach(quietly);
-      quietly(() => (this.drain(), this.pages.close()));
+      ends.forEach(quietly);
+      quietly(() => (drain(), pages.close()));
       leave();
     });
-    document.addEventListener("visibilitychange", () => (document.visibilityState === "hidden" ? leave() : back()));
-    window.addEventListener("pageshow", back);
-    window.addEventListener("online", back);
-  }
+    document.addEventListener("visibilitychange", () => (document.hidden ? leave() : back()));
+    for (const name of ["pageshow", "online"]) window.addEventListener(name, back);
+  };
+
+  const begin = (): void => {
+    if (!consent.given()) return;
+    store.permit(consent.known());
+    const first = !started;
+    started = true;
+    if (first) queue.resume();
+    landed();
+    loggedIn();
+    if (!first) return;
+    for (const feature of features) if (!settings.off.includes(feature.name)) quietly(() => feature.start(page));
+    pages.begin();
+    watchTheEnd();
+  };
+
+  /** What the page calls never throws, and comes after what it did before. */
+  const calm =
+    <Args extends unknown[]>(task: (...args: Args) => void) =>
+    (...args: Args): void =>
+      void quietly(() => {
+        drain();
+        task(...args);
+      });
+
+  const api: Api = {
+    track: calm((action: string, properties: Properties = {}) => {
+      if (isAction(action)) record(action, properties);
+      else console.warn("segma: an action is snake_case, up to 64 characters:", action);
+    }),
+    identify: calm((token: string) => {
+      login = typeof token === "string" && token.length <= 2048 ? token : "";
+      loggedIn();
+    }),
+    reset: calm(() => {
+      login = "";
+      who.forget();
+    }),
+    consent: calm((yes: boolean) => {
+      consent.answer(yes);
+      if (yes) begin();
+      else {
+        queue.dropAll();
+        who.forget();
+        store.erase("config", "searched");
+      }
+    }),
+  };
+  return { api, begin };
 }
 
-const history_ = history;
-const replaceState = history.replaceState;
+const replaceState = history.replaceState.bind(history);
 
 /** Takes what a link brought out of the address bar and makes the SDK, to be started when the page is shown. */
-export function installed(settings: Settings, features: readonly Feature[], href: string): Segma {
+export function installed(settings: Settings, features: readonly Feature[], href: string): { api: Api; begin: () => void } {
   const landing = landingOf(href, settings);
-  if (landing.cleaned !== undefined) replaceState.call(history_, history_.state, "", landing.cleaned);
-  return new Segma(settings, features, landing);
+  // NOTE: a sandboxed frame may not change its address.
+  if (landing.cleaned !== undefined) quietly(() => replaceState(history.state, "", landing.cleaned));
+  return segmaOn(settings, features, landing);
 }
 
 /** Runs when the page is shown: a prerendered one may never be seen. */

@@ -1,41 +1,36 @@
 import type { Settings } from "./words";
 
 const names = (text = ""): string[] => text.split(/[\s,]+/).filter(Boolean);
+const SEARCH = "q s query search";
+const DEFAULTS: Omit<Settings, "site" | "collector"> = {
+  tokenParam: "sgm",
+  campaignParam: "utm_campaign",
+  clickParam: "sgm_click",
+  consent: "granted",
+  hashRouting: false,
+  params: [],
+  searchParams: names(SEARCH),
+  off: [],
+};
 
 /** Reads the script tag; undefined where it names no site or has no usable address. */
 export function settingsOf({ src, dataset }: Pick<HTMLScriptElement, "src" | "dataset">): Settings | undefined {
-  const { site, collector, tokenParam, campaignParam, clickParam, consent, hashRouting, params, searchParams, off } = dataset;
   return settled({
-    site,
-    collector: collector ?? src,
-    tokenParam,
-    campaignParam,
-    clickParam,
-    consent: consent as Settings["consent"],
-    hashRouting: hashRouting !== undefined,
-    params: names(params),
-    searchParams: searchParams && names(searchParams),
-    off: names(off),
-  } as Partial<Settings>);
+    ...(dataset as Partial<Settings>),
+    collector: dataset["collector"] ?? src,
+    hashRouting: dataset["hashRouting"] !== undefined,
+    params: names(dataset["params"]),
+    searchParams: names(dataset["searchParams"] ?? SEARCH),
+    off: names(dataset["off"]),
+  });
 }
 
 /** All settings from those that were given; undefined where there is no site or no usable address. */
 export function settled(given: Partial<Settings>): Settings | undefined {
   try {
-    return given.site
-      ? {
-          site: given.site,
-          collector: new URL(given.collector ?? "").origin,
-          tokenParam: given.tokenParam ?? "sgm",
-          campaignParam: given.campaignParam ?? "utm_campaign",
-          clickParam: given.clickParam ?? "sgm_click",
-          consent: given.consent ?? "granted",
-          hashRouting: given.hashRouting ?? false,
-          params: given.params ?? [],
-          searchParams: given.searchParams ?? ["q", "s", "query", "search"],
-          off: given.off ?? [],
-        }
-      : undefined;
+    const collector = new URL(given.collector ?? "").origin;
+    const chosen = Object.entries(DEFAULTS).map(([name, usual]) => [name, given[name as keyof Settings] ?? usual]);
+    return given.site ? { ...(Object.fromEntries(chosen) as Settings), site: given.site, collector } : undefined;
   } catch {
     return undefined;
   }

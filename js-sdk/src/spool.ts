@@ -8,81 +8,65 @@ export const MAX_SPOOLED_FOR_MS = 72 * 3_600_000;
 /** How long one tab may hold what waits before another takes it too; the server knows what came twice. */
 export const LEASE_MS = 20_000;
 
+export type Spool = ReturnType<typeof spoolIn>;
+
 /** Batches that a page could not deliver before it ended; they stay on the disk until the collector has them. */
-export class Spool {
-  constructor(
-    private readonly store: Store,
-    private readonly now: () => number,
-    private readonly holder: string,
-  ) {}
+export function spoolIn(store: Store, now: () => number, holder: string) {
+  const lease = (): string[] => store.kept("lease").split(" ");
 
-  /** Keeps batches beside what is there already, and lets other tabs have them. */
-  put(batches: readonly Batch[]): void {
-    const known = idsOf(batches);
-    this.write([...this.read().flatMap((batch) => less(batch, known)), ...batches]);
-    if (this.isMine()) this.store.remove("lease");
-  }
+  const dropAll = (): void => store.erase("spool", "lease");
 
-  /** What waits, unless another tab has it in hand. It stays on the disk: see {@link drop}. */
-  take(): Batch[] {
-    const [holder, until] = this.lease();
-    if (holder && holder !== this.holder && until > this.now()) return [];
-    const batches = this.read();
-    if (batches.length) this.store.set("lease", `${this.holder} ${this.now() + LEASE_MS}`);
-    return batches;
-  }
-
-  /** These were delivered, or will never be. */
-  drop(batch: Batch): void {
-    const gone = idsOf([batch]);
-    this.write(this.read().flatMap((each) => less(each, gone)));
-  }
-
-  clear(): void {
-    this.store.remove("spool");
-    this.store.remove("lease");
-  }
-
-  private lease(): [string, number] {
-    const [holder = "", until] = this.store.get("lease").split(" ");
-    return [holder, Number(until) || 0];
-  }
-
-  private isMine(): boolean {
-    return this.lease()[0] === this.holder;
-  }
-
-  private write(batches: readonly Batch[]): void {
-    let kept = bounded(batches);
-    let text = JSON.stringify(kept);
-    while (text.length > MAX_SPOOLED_CHARS) text = JSON.stringify((kept = kept.slice(1)));
-    if (kept.length) this.store.set("spool", text);
-    else this.clear();
-  }
-
-  private read(): Batch[] {
+  const spooled = (): Batch[] => {
     try {
-      const found: unknown = JSON.parse(this.store.get("spool") || "[]");
-      const since = this.now() - MAX_SPOOLED_FOR_MS;
-      return Array.isArray(found) ? found.filter(isBatch).filter((batch) => batch.events.every((event) => event.occurred_at_ms > since)) : [];
+      const since = now() - MAX_SPOOLED_FOR_MS;
+      return (JSON.parse(store.kept("spool")) as (Partial<Batch> | null)[]).filter(isBatch).filter(({ events }) => events.every((event) => event.occurred_at_ms > since));
     } catch {
       return [];
     }
-  }
+  };
+
+  /** Writes what is spooled without the events of some batches, and others instead. */
+  const exchange = (gone: readonly Batch[], others: readonly Batch[]): void => {
+    const ids = idsOf(gone);
+    const left = spooled().map((batch) => ({ ...batch, events: batch.events.filter((event) => !ids.has(event.event_id)) }));
+    let kept = bounded([...left.filter((batch) => batch.events.length), ...others]);
+    let text;
+    while ((text = JSON.stringify(kept)).length > MAX_SPOOLED_CHARS) kept = kept.slice(1);
+    if (kept.length) store.keep("spool", text);
+    else dropAll();
+  };
+
+  return {
+    dropAll,
+
+    /** Keeps batches beside what is there already, and lets other tabs have them. */
+    shelve(batches: readonly Batch[]): void {
+      exchange(batches, batches);
+      if (lease()[0] === holder) store.erase("lease");
+    },
+
+    /** What waits, unless another tab has it in hand. It stays on the disk until it is dropped. */
+    takeUp(): Batch[] {
+      const [other, until] = lease();
+      if (other && other !== holder && Number(until) > now()) return [];
+      const batches = spooled();
+      if (batches.length) store.keep("lease", `${holder} ${now() + LEASE_MS}`);
+      return batches;
+    },
+
+    /** These were delivered, or will never be. */
+    dropOff(batch: Batch): void {
+      exchange([batch], []);
+    },
+  };
 }
 
-function idsOf(batches: readonly Batch[]): Set<string> {
+export function idsOf(batches: readonly Batch[]): Set<string> {
   return new Set(batches.flatMap((batch) => batch.events.map((event) => event.event_id)));
 }
 
-function less(batch: Batch, gone: ReadonlySet<string>): Batch[] {
-  const events = batch.events.filter((event) => !gone.has(event.event_id));
-  return events.length ? [{ ...batch, events }] : [];
-}
-
-function isBatch(found: unknown): found is Batch {
-  const batch = found as Partial<Batch> | null;
-  return !!batch && typeof batch.device === "string" && Array.isArray(batch.events) && batch.events.length > 0;
+function isBatch(found: Partial<Batch> | null): found is Batch {
+  return typeof found?.device === "string" && Array.isArray(found.events) && found.events.length > 0;
 }
 
 /** Told often and worth little: the first to go where there is no room. */
@@ -99,11 +83,9 @@ export function bounded(batches: readonly Batch[]): Batch[] {
     const events = batch.events.filter((event) => !(isSlight(event) && over-- > 0));
     return events.length === batch.events.length ? batch : { ...batch, events };
   });
-  const kept: Batch[] = [];
-  let room = MAX_SPOOLED_EVENTS;
-  for (const batch of weighed.reverse()) {
-    if ((room -= batch.events.length) < 0) break;
-    if (batch.events.length) kept.unshift(batch);
-  }
-  return kept;
+  return weighed.filter(({ events: { length } }) => {
+    const goes = over > 0;
+    if (goes) over -= length;
+    return !goes && length;
+  });
 }

@@ -1,51 +1,49 @@
 /** What `localStorage` offers of itself here. */
 export type Backing = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
+export type Store = ReturnType<typeof storeIn>;
+
 /** First-party storage of one site key; where the browser refuses it, memory that lasts as long as the page. */
-export class Store {
-  private readonly memory = new Map<string, string>();
-  /** Whether anything may be written to the disk; until then everything stays in memory. */
-  open = true;
+export function storeIn(backing: Backing | undefined, prefix: string) {
+  const memory = new Map<string, string>();
+  let open = true;
 
-  constructor(
-    private readonly backing: Backing | undefined,
-    private readonly prefix: string,
-  ) {}
-
-  get(name: string): string {
-    const kept = this.memory.get(name);
-    if (kept !== undefined) return kept;
+  const kept = (name: string): string => {
     try {
-      return this.backing?.getItem(this.prefix + name) ?? "";
+      return memory.get(name) ?? backing?.getItem(prefix + name) ?? "";
     } catch {
       return "";
     }
-  }
+  };
 
-  set(name: string, value: string, always = false): void {
+  const keep = (name: string, value: string, always = false): void => {
     try {
-      if (!this.backing || !(this.open || always)) throw 0;
-      this.backing.setItem(this.prefix + name, value);
-      this.memory.delete(name);
+      if (!backing || !(open || always)) throw 0;
+      backing.setItem(prefix + name, value);
+      memory.delete(name);
     } catch {
-      this.memory.set(name, value);
+      memory.set(name, value);
     }
-  }
+  };
 
-  remove(name: string): void {
-    this.memory.delete(name);
-    try {
-      this.backing?.removeItem(this.prefix + name);
-    } catch {
-      // NOTE: a browser that refuses storage has nothing of ours to remove.
+  const erase = (...names: string[]): void => {
+    for (const name of names) {
+      memory.delete(name);
+      try {
+        backing?.removeItem(prefix + name);
+      } catch {
+        // NOTE: a browser that refuses storage has nothing of ours to remove.
+      }
     }
-  }
+  };
 
-  /** Writes down what was kept in memory: the person has agreed. */
-  unlock(): void {
-    this.open = true;
-    for (const [name, value] of [...this.memory]) this.set(name, value);
-  }
+  /** Whether anything may be written to the disk; until then everything stays in memory, and is written down then. */
+  const permit = (allowed: boolean): void => {
+    open = allowed;
+    if (open) for (const [name, value] of [...memory]) keep(name, value);
+  };
+
+  return { kept, keep, erase, permit };
 }
 
 /** `localStorage`, or undefined where even looking at it throws. */

@@ -20,7 +20,11 @@ export function load(src: string, attributes: Readonly<Record<string, string>>):
   const { tokenParam = "sgm", clickParam = "sgm_click", campaignParam = "utm_campaign" } = attributes;
   const landing = landingOf(location.href, { tokenParam, clickParam, campaignParam });
   window.segma = { q, l: location.href, s: script, track: call("track"), identify: call("identify"), reset: call("reset"), consent: call("consent") };
-  if (landing.cleaned !== undefined) history.replaceState(history.state, "", landing.cleaned);
+  try {
+    if (landing.cleaned !== undefined) history.replaceState(history.state, "", landing.cleaned);
+  } catch {
+    // NOTE: a sandboxed frame may not change its address.
+  }
   Object.assign(script.dataset, attributes);
   const { trustedTypes } = window as Window & { trustedTypes?: TrustedTypes };
   script.async = true;

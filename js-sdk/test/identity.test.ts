@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Consent } from "../src/consent";
+import { consentIn } from "../src/consent";
 import { cleaned, declaredProperties, scrubbed, selectorOf, type Looked } from "../src/element";
 import { kindOfLink } from "../src/features/clicks";
-import { landingOf, randomId, Who, type Landing } from "../src/identity";
+import { landingOf, randomId, whoIn, type Landing } from "../src/identity";
 import { settingsOf } from "../src/settings";
-import { Store } from "../src/store";
+import { storeIn, type Store } from "../src/store";
 import { isAction } from "../src/words";
 
 const settings = settingsOf({ src: "https://c.example/sdk/segma.js", dataset: { site: "KEY1" } });
@@ -49,23 +49,23 @@ test("names of parameters are configurable", () => {
 test("device and token outlive a page; running numbers go on", () => {
   const kept = new Map<string, string>();
   const backing = { getItem: (k: string) => kept.get(k) ?? null, setItem: (k: string, v: string) => void kept.set(k, v), removeItem: (k: string) => void kept.delete(k) };
-  const first = new Who(new Store(backing, "s."), () => "dev1");
+  const first = whoIn(storeIn(backing, "s."), () => "dev1");
   first.landed({ token: "k.T", click: "c1", campaign: "", cleaned: undefined });
   assert.deepEqual(first.now(), { device: "dev1", token: "k.T", click: "c1" });
   assert.equal(first.nextOrder(), 1);
-  const second = new Who(new Store(backing, "s."), () => "dev2");
+  const second = whoIn(storeIn(backing, "s."), () => "dev2");
   assert.deepEqual(second.now(), { device: "dev1", token: "k.T", click: "" });
   assert.equal(second.nextOrder(), 2);
   second.forget();
   assert.equal(kept.size, 0);
 });
 
-const memory = (): Store => new Store(undefined, "s.");
+const memory = (): Store => storeIn(undefined, "s.");
 const landed = (token: string): Landing => ({ token, click: "", campaign: "", cleaned: undefined });
 
 test("a login is surer than a link: another person's mail changes nothing but its own click", () => {
   let made = 0;
-  const who = new Who(memory(), () => `dev${(made += 1)}`);
+  const who = whoIn(memory(), () => `dev${(made += 1)}`);
   who.landed(landed("k.ANNA"));
   who.identify("k.ANNA");
   assert.deepEqual(who.landed(landed("k.BEN")), { device: "dev2", token: "k.BEN", click: "" });
@@ -74,7 +74,7 @@ test("a login is surer than a link: another person's mail changes nothing but it
 
 test("somebody else who logs in begins on a device of their own; the first login keeps what was done before it", () => {
   let made = 0;
-  const who = new Who(memory(), () => `dev${(made += 1)}`);
+  const who = whoIn(memory(), () => `dev${(made += 1)}`);
   assert.equal(who.now().device, "dev1");
   who.identify("k.ANNA");
   assert.deepEqual([who.now().device, who.now().token], ["dev1", "k.ANNA"]);
@@ -87,17 +87,17 @@ test("somebody else who logs in begins on a device of their own; the first login
 test("what is kept in memory until somebody agrees is written down then", () => {
   const kept = new Map<string, string>();
   const backing = { getItem: (k: string) => kept.get(k) ?? null, setItem: (k: string, v: string) => void kept.set(k, v), removeItem: (k: string) => void kept.delete(k) };
-  const store = new Store(backing, "s.");
-  store.open = false;
-  store.set("device", "d1");
-  assert.deepEqual([kept.size, store.get("device")], [0, "d1"]);
-  store.unlock();
+  const store = storeIn(backing, "s.");
+  store.permit(false);
+  store.keep("device", "d1");
+  assert.deepEqual([kept.size, store.kept("device")], [0, "d1"]);
+  store.permit(true);
   assert.equal(kept.get("s.device"), "d1");
 });
 
 test("where storage is refused, memory serves", () => {
   const refusing = { getItem: () => { throw new Error("no"); }, setItem: () => { throw new Error("no"); }, removeItem: () => { throw new Error("no"); } };
-  const who = new Who(new Store(refusing, "s."), () => "dev1");
+  const who = whoIn(storeIn(refusing, "s."), () => "dev1");
   assert.equal(who.now().device, "dev1");
   assert.deepEqual([who.nextOrder(), who.nextOrder()], [1, 2]);
   who.forget();
@@ -106,24 +106,24 @@ test("where storage is refused, memory serves", () => {
 test("ids are what the wire takes", () => {
   const ids = new Set(Array.from({ length: 1000 }, randomId));
   assert.equal(ids.size, 1000);
-  for (const id of ids) assert.match(id, /^[A-Za-z0-9._:-]{22}$/);
+  for (const id of ids) assert.match(id, /^[A-Za-z0-9._:-]{24}$/);
 });
 
 test("the browser's signals outrank the page", () => {
-  const store = new Store(undefined, "s.");
-  assert.equal(new Consent(store, {}, "granted").given, true);
-  assert.equal(new Consent(store, {}, "required").given, false);
-  const asked = new Consent(store, {}, "required");
+  const store = storeIn(undefined, "s.");
+  assert.equal(consentIn(store, {}, "granted").given(), true);
+  assert.equal(consentIn(store, {}, "required").given(), false);
+  const asked = consentIn(store, {}, "required");
   asked.answer(true);
-  assert.equal(asked.given, true);
-  assert.equal(new Consent(store, { globalPrivacyControl: true }, "granted").given, false);
-  assert.equal(new Consent(store, { doNotTrack: "1" }, "granted").given, false);
-  const unasked = new Consent(new Store(undefined, "t."), {}, "anonymous");
-  assert.deepEqual([unasked.given, unasked.known], [true, false]);
+  assert.equal(asked.given(), true);
+  assert.equal(consentIn(store, { globalPrivacyControl: true }, "granted").given(), false);
+  assert.equal(consentIn(store, { doNotTrack: "1" }, "granted").given(), false);
+  const unasked = consentIn(storeIn(undefined, "t."), {}, "anonymous");
+  assert.deepEqual([unasked.given(), unasked.known()], [true, false]);
   unasked.answer(true);
-  assert.deepEqual([unasked.given, unasked.known], [true, true]);
+  assert.deepEqual([unasked.given(), unasked.known()], [true, true]);
   asked.answer(false);
-  assert.equal(new Consent(store, {}, "granted").given, false);
+  assert.equal(consentIn(store, {}, "granted").given(), false);
 });
 
 const element = (tagName: string, id: string, css: string, parentElement: Looked | null): Looked => ({ tagName, id, getAttribute: () => css, parentElement: parentElement as HTMLElement | null });

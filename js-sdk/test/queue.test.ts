@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BEQUEATH_AFTER_MS, FLUSH_AFTER_MS, FLUSH_SLIGHT_AFTER_MS, MAX_BATCH_CHARS, MAX_BATCH_EVENTS, Queue, type Outlet } from "../src/queue";
-import { LEASE_MS, MAX_SPOOLED_CHARS, MAX_SPOOLED_EVENTS, Spool } from "../src/spool";
-import { Store } from "../src/store";
+import { BEQUEATH_AFTER_MS, FLUSH_AFTER_MS, FLUSH_SLIGHT_AFTER_MS, MAX_BATCH_CHARS, MAX_BATCH_EVENTS, queueTo, type Outlet } from "../src/queue";
+import { LEASE_MS, MAX_SPOOLED_CHARS, MAX_SPOOLED_EVENTS, spoolIn } from "../src/spool";
+import { storeIn } from "../src/store";
 import type { Batch, SentEvent } from "../src/words";
 
 const ME = { device: "d", token: "t", click: "" };
@@ -15,9 +15,9 @@ class Stage implements Outlet {
   answers: ({ status: number; retryAfter: string | null } | "away")[] = [];
   accepts = true;
   tasks: { run: () => void; after: number }[] = [];
-  store = new Store(undefined, "");
-  spool = new Spool(this.store, () => this.clock, "tab");
-  queue = new Queue("SITE", this, this.spool);
+  store = storeIn(undefined, "");
+  spool = spoolIn(this.store, () => this.clock, "tab");
+  queue = queueTo("SITE", this, this.spool);
   made = 0;
 
   async post(body: string): Promise<{ status: number; retryAfter: string | null }> {
@@ -117,13 +117,13 @@ test("a page that ends hands over what waits; the next one says it again, with w
   stage.add(2);
   stage.queue.leave();
   assert.deepEqual(ids(stage.beacons), ["e1", "e2"]);
-  stage.queue = new Queue("SITE", stage, stage.spool);
+  stage.queue = queueTo("SITE", stage, stage.spool);
   stage.tasks = [];
   stage.queue.resume();
   stage.add();
   while (stage.tasks.length) await stage.next();
   assert.deepEqual(ids(stage.bodies), ["e1", "e2", "e3"]);
-  assert.deepEqual(stage.spool.take(), []);
+  assert.deepEqual(stage.spool.takeUp(), []);
 });
 
 test("a collector that asks for time is not told by beacon; one that cannot be reached is", async () => {
@@ -134,7 +134,7 @@ test("a collector that asks for time is not told by beacon; one that cannot be r
     await stage.next();
     stage.queue.leave();
     assert.deepEqual(ids(stage.beacons), told);
-    assert.deepEqual(ids(stage.spool.take()), ["e1"]);
+    assert.deepEqual(ids(stage.spool.takeUp()), ["e1"]);
   }
 });
 
@@ -143,12 +143,12 @@ test("what the browser refuses is spooled, and the next page sends it", async ()
   stage.accepts = false;
   stage.add();
   stage.queue.leave();
-  const next = new Queue("SITE", stage, stage.spool);
+  const next = queueTo("SITE", stage, stage.spool);
   stage.tasks = [];
   next.resume();
   await stage.next();
   assert.deepEqual(ids(stage.bodies), ["e1"]);
-  assert.deepEqual(stage.spool.take(), []);
+  assert.deepEqual(stage.spool.takeUp(), []);
 });
 
 test("what the next page takes over stays on the disk until the collector has it", async () => {
@@ -156,24 +156,24 @@ test("what the next page takes over stays on the disk until the collector has it
   stage.accepts = false;
   stage.add();
   stage.queue.leave();
-  const next = new Queue("SITE", stage, stage.spool);
+  const next = queueTo("SITE", stage, stage.spool);
   stage.tasks = [];
   stage.answers = [{ status: 503, retryAfter: null }];
   next.resume();
   await stage.next();
-  assert.deepEqual(ids(stage.spool.take()), ["e1"]);
+  assert.deepEqual(ids(stage.spool.takeUp()), ["e1"]);
   await stage.next();
-  assert.deepEqual(stage.spool.take(), []);
+  assert.deepEqual(stage.spool.takeUp(), []);
 });
 
 test("of two tabs one takes what waits, and the other only after a while", () => {
   const stage = new Stage();
-  const other = new Spool(stage.store, () => stage.clock, "other");
-  stage.spool.put([batchOf("e1", stage.clock)]);
-  assert.deepEqual(ids(stage.spool.take()), ["e1"]);
-  assert.deepEqual(other.take(), []);
+  const other = spoolIn(stage.store, () => stage.clock, "other");
+  stage.spool.shelve([batchOf("e1", stage.clock)]);
+  assert.deepEqual(ids(stage.spool.takeUp()), ["e1"]);
+  assert.deepEqual(other.takeUp(), []);
   stage.clock += LEASE_MS;
-  assert.deepEqual(ids(other.take()), ["e1"]);
+  assert.deepEqual(ids(other.takeUp()), ["e1"]);
 });
 
 test("a request in flight when the page ends comes again with the same ids, unless it was answered", async () => {
@@ -183,9 +183,9 @@ test("a request in flight when the page ends comes again with the same ids, unle
   stage.add();
   stage.queue.leave();
   assert.deepEqual(ids(stage.beacons), ["e2"]);
-  assert.deepEqual(ids(stage.spool.take()), ["e1", "e2"]);
+  assert.deepEqual(ids(stage.spool.takeUp()), ["e1", "e2"]);
   await sent;
-  assert.deepEqual(ids(stage.spool.take()), ["e2"]);
+  assert.deepEqual(ids(stage.spool.takeUp()), ["e2"]);
 });
 
 test("coming back does not double what is still in memory", async () => {
@@ -203,24 +203,24 @@ const batchOf = (id: string, at: number, action = "x"): Batch => ({ ...ME, event
 
 test("the spool is bounded in number and age, and survives nonsense", () => {
   const stage = new Stage();
-  stage.spool.put(Array.from({ length: MAX_SPOOLED_EVENTS + 5 }, (_, n) => batchOf(`b${n}`, stage.clock)));
-  const kept = stage.spool.take();
+  stage.spool.shelve(Array.from({ length: MAX_SPOOLED_EVENTS + 5 }, (_, n) => batchOf(`b${n}`, stage.clock)));
+  const kept = stage.spool.takeUp();
   assert.equal(kept.length, MAX_SPOOLED_EVENTS);
   assert.equal(kept[0]?.events[0]?.event_id, "b5");
-  stage.spool.clear();
-  stage.spool.put([batchOf("old", stage.clock - 73 * 3_600_000)]);
-  assert.deepEqual(stage.spool.take(), []);
+  stage.spool.dropAll();
+  stage.spool.shelve([batchOf("old", stage.clock - 73 * 3_600_000)]);
+  assert.deepEqual(stage.spool.takeUp(), []);
   for (const nonsense of ["{", "7", "[null, 1, {}]"]) {
-    stage.store.set("spool", nonsense);
-    assert.deepEqual(stage.spool.take(), []);
+    stage.store.keep("spool", nonsense);
+    assert.deepEqual(stage.spool.takeUp(), []);
   }
 });
 
 test("where there is no room, what comes in swarms goes first, then the oldest", () => {
   const stage = new Stage();
   const moves = Array.from({ length: MAX_SPOOLED_EVENTS }, (_, n) => batchOf(`m${n}`, stage.clock, "mouse_moved"));
-  stage.spool.put([batchOf("first", stage.clock), ...moves, batchOf("last", stage.clock)]);
-  const kept = ids(stage.spool.take());
+  stage.spool.shelve([batchOf("first", stage.clock), ...moves, batchOf("last", stage.clock)]);
+  const kept = ids(stage.spool.takeUp());
   assert.equal(kept.length, MAX_SPOOLED_EVENTS);
   assert.deepEqual([kept[0], kept[1], kept[kept.length - 1]], ["first", "m2", "last"]);
 });
@@ -228,9 +228,9 @@ test("where there is no room, what comes in swarms goes first, then the oldest",
 test("the spool is bounded in size", () => {
   const stage = new Stage();
   const wide = (n: number): Batch => ({ ...ME, events: [{ event_id: `w${n}`, action: "x", occurred_at_ms: stage.clock, order: n, properties: { text: "y".repeat(9_000) } }] });
-  stage.spool.put(Array.from({ length: 40 }, (_, n) => wide(n)));
-  assert.ok(stage.store.get("spool").length <= MAX_SPOOLED_CHARS);
-  assert.equal(ids(stage.spool.take()).pop(), "w39");
+  stage.spool.shelve(Array.from({ length: 40 }, (_, n) => wide(n)));
+  assert.ok(stage.store.kept("spool").length <= MAX_SPOOLED_CHARS);
+  assert.equal(ids(stage.spool.takeUp()).pop(), "w39");
 });
 
 test("no body is larger than a page's share, whatever is in it", async () => {
@@ -263,7 +263,7 @@ test("only 204 is a yes: a login page in between says 200", async () => {
 test("the browser holds what is not delivered and the page's end, and nothing more once the page has ended well", async () => {
   const stage = new Stage();
   let last: [typeof ME, SentEvent] | undefined = [ME, { event_id: "end", action: "page_closed", occurred_at_ms: 1, order: 9, properties: {} }];
-  const queue = new Queue("SITE", stage, stage.spool, () => last);
+  const queue = queueTo("SITE", stage, stage.spool, () => last);
   queue.add(ME, { event_id: "e1", action: "x", occurred_at_ms: 1, order: 1, properties: {} });
   stage.wills.pop()?.();
   assert.deepEqual(ids(stage.bequests), ["e1", "end"]);
@@ -281,7 +281,7 @@ test("clearing leaves nothing to send", () => {
   stage.accepts = false;
   stage.add();
   stage.queue.leave();
-  stage.queue.clear();
+  stage.queue.dropAll();
   stage.queue.leave();
-  assert.deepEqual([stage.tasks.length, stage.beacons.length, stage.spool.take()], [0, 0, []]);
+  assert.deepEqual([stage.tasks.length, stage.beacons.length, stage.spool.takeUp()], [0, 0, []]);
 });

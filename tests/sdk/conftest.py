@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
-from tests.sdk.stage import ASKED, RealCollector, StaticSite
+from tests.sdk.stage import ASKED, SECRETS, RealCollector, StaticSite
 
 
 @pytest.fixture(scope="session")
@@ -23,11 +23,15 @@ def collector(site: StaticSite, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(autouse=True)
-def plain_site(site: StaticSite, collector: RealCollector) -> None:
+def plain_site(site: StaticSite, collector: RealCollector) -> Iterator[None]:
     site.files.clear()
     site.headers.clear()
     site.requests.clear()
     collector.forget()
+    yield
+    collector.look()
+    bodies = b"\n".join({each.record.body for each in collector.stored}).lower()
+    assert [secret for secret in SECRETS if secret.encode() in bodies] == []
 
 
 @pytest.fixture

@@ -38,6 +38,22 @@ SITE: Final = "site-key"
 SECRET: Final = b"s" * 40
 SERVER_KEY: Final = b"the-servers-secret"
 
+SECRETS: Final = (
+    "password-canary",
+    "4111111111111111",
+    "4111 1111",
+    "onetime-canary",
+    "typed-canary",
+    "paragraph-canary",
+    "pasted-canary",
+    "masked-canary",
+    "jo@example.org",
+    "jo%40example.org",
+    "parameter-canary",
+    "file-canary",
+)
+"""What tests type, copy, paste and hide: none of it may leave a page, in no test."""
+
 _read_record: Final = msgpack_reader(BeaconRecord)
 _read_beacon: Final = json_reader(Beacon)
 _read_event: Final = json_reader(SentEvent)

@@ -5,25 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, Request
 from tests.sdk.site import serve
-from tests.sdk.stage import BUILDS, RealCollector, StaticSite, token
+from tests.sdk.stage import BUILDS, SECRETS, RealCollector, StaticSite, token
 from tests.sdk.visit import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-SECRETS = (
-    "password-canary",
-    "4111111111111111",
-    "4111 1111",
-    "onetime-canary",
-    "typed-canary",
-    "paragraph-canary",
-    "pasted-canary",
-    "masked-canary",
-    "jo@example.org",
-    "jo%40example.org",
-    "parameter-canary",
-    "file-canary",
-)
 
 
 def walk(page: Page) -> None:

@@ -118,6 +118,37 @@ def test_where_storage_is_denied_the_page_lasts(page: Page, site: StaticSite, co
     assert clicked.record.subscriber == "s_anna"
 
 
+@pytest.mark.parametrize("how", ["script tag", "loader"])
+def test_in_a_sandboxed_frame_it_is_quiet_and_harms_nobody(
+    page: Page, site: StaticSite, collector: RealCollector, how: str
+) -> None:
+    visit = Visit(page, collector, put(site, collector.url))
+    loader = (DIST / "loader.js").read_text().replace("COLLECTOR/sdk/segma.js", "/segma.js")
+    loader = loader.replace('{site:"KEY"}', f'{{site:"{SITE}",collector:"{collector.url}"}}')
+    head = tag("minified", collector.url) if how == "script tag" else f"<script>{loader}</script>"
+    counting = "<script>window.clicks = 0; addEventListener('click', () => { clicks += 1; });</script>"
+    inside = site.put("/inside", PAGE.format(head=head) + counting)
+    page.evaluate(
+        "(src) => document.body.append(Object.assign(document.createElement('iframe'),"
+        " { src, sandbox: 'allow-scripts', name: 'inside' }))",
+        f"{inside}#sgm={token()}",
+    )
+    page.frame_locator("iframe").locator("#text").wait_for()
+    frame = page.frame("inside")
+    assert frame is not None
+    frame.wait_for_function("window.segma?.v === 1")
+    assert frame.evaluate("origin") == "null"
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    frame.click("#text")
+    frame.evaluate("segma.track('from_inside'); segma.identify('k.T'); segma.reset(); segma.consent(true)")
+    assert frame.evaluate("clicks") == 1
+    page.click("#text")
+    visit.wait_for("page_clicked")
+    assert visit.told("all_told")
+    assert [text for text in said if text.startswith("segma")] == []
+
+
 PATCHES = {
     "afterwards": (
         "",

@@ -12,7 +12,7 @@ class Visit:
     def __init__(self, page: Page, collector: RealCollector, address: str, *, loaded: bool = True) -> None:
         self.page, self.collector = page, collector
         page.goto(address)
-        page.wait_for_function("!!window.segma?.v || !!window.segma?.start")
+        page.wait_for_function("!!window.segma && !window.segma.q")
         self.device = page.evaluate(f"localStorage.getItem('segma.{SITE}.device')")
         if loaded:
             self.wait_for("page_loaded")

@@ -2,20 +2,13 @@ import { BUTTONS, declaredProperties, FIELDS, labelOf, selectorOf, targetOf, up 
 import { fileOf } from "../urls";
 import { isAction, type Feature, type Page, type Properties } from "../words";
 
-const FILES = /\.(zip|rar|7z|gz|tgz|csv|xlsx?|docx?|pptx?|odt|ods|odp|rtf|txt|epub|ics|dmg|exe|msi|apk|mp3|wav|mp4|mov|pdf)$/i;
+const FILES = /^[^?#]*\.(zip|rar|7z|gz|tgz|csv|xlsx?|docx?|pptx?|odt|ods|odp|rtf|txt|epub|ics|dmg|exe|msi|apk|mp3|wav|mp4|mov|pdf)(?:[?#]|$)/i;
 
 /** What a link leads to, of the two kinds that are more than a click. */
 export function kindOfLink(href: string, download: boolean): "pdf_viewed" | "file_downloaded" | undefined {
-  if (download) return "file_downloaded";
-  let path: string;
-  try {
-    path = new URL(href).pathname;
-  } catch {
-    return undefined;
-  }
-  const extension = FILES.exec(path)?.[1]?.toLowerCase();
-  if (!extension) return undefined;
-  return extension === "pdf" ? "pdf_viewed" : "file_downloaded";
+  const extension = FILES.exec(href)?.[1];
+  if (!extension && !download) return undefined;
+  return !download && /pdf/i.test(extension ?? "") ? "pdf_viewed" : "file_downloaded";
 }
 
 /** One click, one event: the action that the page declares, else the most specific gesture. */
@@ -57,7 +50,7 @@ function gestureOf(target: Element): [string, Properties] {
 function ofFile(link: HTMLAnchorElement): Properties {
   const path = fileOf(link.href);
   const named = link.getAttribute("download") ?? "";
-  const extension = /\.([A-Za-z0-9]{1,8})$/.exec(named || path)?.[1]?.toLowerCase() ?? "";
+  const extension = /\.([a-z\d]{1,8})$/i.exec(named || path)?.[1]?.toLowerCase() ?? "";
   return { file: path.includes("/") ? path : named, extension, selector: selectorOf(link), text: labelOf(link) };
 }
 

@@ -7,6 +7,9 @@ const QUARTILES = [25, 50, 75];
 const JUMP_S = 2;
 const PDF_MS = 1_000;
 const LOOK_EVERY_MS = 300;
+/** So many new elements are looked through one by one; after more the whole page is, once. */
+const FEW = 50;
+const EMBEDDED = "iframe,embed,object";
 
 /** How far something was played: a quarter counts when the playing passes it; a jump passes nothing. */
 class Watched {
@@ -78,7 +81,6 @@ export const media: Feature = {
       if (element) watched?.end(element.duration);
     });
     page.on("emptied", (event: Event) => event.target instanceof Element && played.delete(event.target));
-    page.on("load", (event: Event) => event.target instanceof Element && meet(event.target));
     const frames = new Map<unknown, [Watched, Player]>();
     const met = new WeakSet<Element>();
     const greet = (frame: HTMLIFrameElement, player: Player): void => {
@@ -89,7 +91,7 @@ export const media: Feature = {
     };
     const meet = (element: Element): void => {
       const src = element.getAttribute("src") ?? element.getAttribute("data") ?? "";
-      const player = element instanceof HTMLIFrameElement ? playerOf(src) : undefined;
+      const player = element.tagName === "IFRAME" ? playerOf(src) : undefined;
       if (player) greet(element as HTMLIFrameElement, player);
       else if (isPdf(element, src) && !met.has(element)) {
         met.add(element);
@@ -97,14 +99,25 @@ export const media: Feature = {
       }
     };
     let waiting = 0;
+    let added: Node[] = [];
     const look = (): void => {
       waiting = 0;
-      document.querySelectorAll("iframe,embed,object").forEach(meet);
+      for (const place of added.length < FEW ? added : [document]) {
+        if (place instanceof Element) meet(place);
+        (place as ParentNode).querySelectorAll(EMBEDDED).forEach(meet);
+      }
+      added = [];
     };
-    page.viewed(look);
+    page.viewed(() => ((added = [document]), look()));
     page.on("load", (event: Event) => event.target instanceof Element && meet(event.target));
     // NOTE: of an embedded PDF no event tells when it comes.
-    new MutationObserver(() => (waiting ||= window.setTimeout(look, LOOK_EVERY_MS))).observe(document, { childList: true, subtree: true });
+    new MutationObserver((records) => {
+      for (const { addedNodes } of records) {
+        for (const node of addedNodes) if (added.length < FEW && node instanceof Element) added.push(node);
+        if (added.length >= FEW) break;
+      }
+      if (added.length) waiting ||= window.setTimeout(look, LOOK_EVERY_MS);
+    }).observe(document, { childList: true, subtree: true });
     const heard = (event: MessageEvent): void => {
       const [watched, player] = frames.get(event.source) ?? [];
       if (!watched || event.origin !== player?.origin) return;
