@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 from matplotlib import pyplot
@@ -57,7 +58,7 @@ def variants(ddl: str) -> dict[str, str]:
 
 def seconds(clickhouse: ClickHouse) -> dict[str, float]:
     """The best of three of each question."""
-    questions = {"a day": (BY_DAY, None)}
+    questions: dict[str, tuple[str, dict[str, Any] | None]] = {"a day": (BY_DAY, None)}
     for name in NAMED:
         query = named_queries()[name]
         given = {each.name: PARAMETERS[each.name] for each in query.parameters if each.name in PARAMETERS}
