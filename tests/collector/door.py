@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,9 @@ def talk(collector: Collector, script: Talk) -> Any:
         async with falcon.testing.ASGIConductor(collector.app) as conductor:
             return await script(conductor)
 
-    return asyncio.run(conversation())
+    # In a thread of its own: where a browser was driven before, this one has a running event loop already.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(conversation())).result()
 
 
 def posted(

@@ -206,6 +206,8 @@ def _is_passing(error: BaseException) -> bool:
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError.OFFSET_NOT_AVAILABLE,
+        # Of the client itself, where no partition has a leader yet: the broker has just started.
+        KafkaError._NOENT,
     }
 
 
