@@ -116,6 +116,7 @@ def test_two_tabs_share_what_waits(
     door.fault = "reset"
     for number, tab in enumerate((first, second)):
         tab.evaluate("(n) => segma.track('of_a_tab', { n })", number)
+        door.wait_until_refused(f'"n":{number}', PATIENCE_S)  # until then it is on its way, and does not wait yet
     first.close()
     door.open()
     second.reload()
