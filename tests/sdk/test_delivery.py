@@ -116,7 +116,12 @@ def test_two_tabs_share_what_waits(
     door.fault = "reset"
     for number, tab in enumerate((first, second)):
         tab.evaluate("(n) => segma.track('of_a_tab', { n })", number)
-        door.wait_until_refused(f'"n":{number}', PATIENCE_S)  # until then it is on its way, and does not wait yet
+        # Until both tabs can read it there, it is on its way and does not wait yet.
+        for each in (first, second):
+            each.wait_for_function(
+                "([key, word]) => (localStorage.getItem(key) ?? '').includes(word)",
+                arg=[f"segma.{SITE}.spool", f'"n":{number}'],
+            )
     first.close()
     door.open()
     second.reload()
