@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection
 from typing import Final
 
-import structlog
-
+from segma.collector.reading import Reading
 from segma.contracts.codec import json_reader
-from segma.contracts.errors import BadRecord, LogError
+from segma.contracts.errors import BadRecord
 from segma.contracts.log import Consumer, Record
 from segma.contracts.rows import DirectoryEntry
+from segma.contracts.topics import SUBSCRIBERS
 
-POLL_S: Final = 0.5
-"""How long a reader waits at most before it looks whether it should stop; a new record wakes it at once."""
-AGAIN_S: Final = 1.0
 Place = tuple[str, str]
 """Workspace and account."""
 
 _read: Final[Callable[[bytes], DirectoryEntry]] = json_reader(DirectoryEntry)
-log_line = structlog.get_logger("collector")
 
 
 class Known:
@@ -28,11 +23,12 @@ class Known:
 
     def __init__(self, places: Collection[Place] = (), open_reader: Callable[[], Consumer] | None = None) -> None:
         """``places``: of whose platforms. ``open_reader``: a reader of the topic ``subscribers`` from its start."""
-        self._places, self._open_reader = frozenset(places), open_reader
+        self._places = frozenset(places)
         self._people: dict[tuple[Place, str], str] = {}
         self._ids: dict[bytes, tuple[str, list[tuple[Place, str]]]] = {}
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._reading = (
+            Reading(SUBSCRIBERS, open_reader, self.take) if self._places and open_reader is not None else None
+        )
 
     def find(self, workspace: str, account: str, person: str) -> str:
         """The subscriber of this id; empty where nobody is known by it."""
@@ -40,15 +36,13 @@ class Known:
 
     def start(self) -> None:
         """Follow the directory on a thread of its own, where anybody needs it."""
-        if self._places and self._open_reader is not None and self._thread is None:
-            self._thread = threading.Thread(target=self._follow, args=(self._open_reader,), daemon=True)
-            self._thread.start()
+        if self._reading is not None:
+            self._reading.start()
 
     def stop(self) -> None:
         """End within a poll."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        if self._reading is not None:
+            self._reading.stop()
 
     def take(self, records: list[Record]) -> None:
         """Fold records in: of a person the newest counts; whoever was forgotten is nobody any more."""
@@ -67,19 +61,3 @@ class Known:
                 self._people |= dict.fromkeys(own, entry.subscriber)
                 if own:
                     self._ids[record.key] = entry.subscriber, own
-
-    def _follow(self, open_reader: Callable[[], Consumer]) -> None:
-        while not self._stop.is_set():
-            try:
-                self._read(open_reader())
-            except LogError as error:
-                # NOTE: the log is away: who was known is known.
-                log_line.warning("directory_not_followed", error=str(error))
-                self._stop.wait(AGAIN_S)
-
-    def _read(self, reader: Consumer) -> None:
-        try:
-            while not self._stop.is_set():
-                self.take(reader.poll(1_000, POLL_S))
-        finally:
-            reader.close()
