@@ -57,7 +57,7 @@ class Position(NamedTuple):
 class Opened:
     """The consumers of this process's partitions of a topic, all open before the first record is read.
 
-    An offset that is gone, or a topic made anew, is told before anything is done.
+    They are opened before the dataflow runs, so that a log which cannot be read ends the start and not a batch.
     """
 
     def __init__(self, log: Log, topic: str, name: str, partitions: int, outside: Outside) -> None:
