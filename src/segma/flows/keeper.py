@@ -10,7 +10,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
+
+from mypy_extensions import mypyc_attr
 
 from segma.flows.chains import Chain, Input, Row
 from segma.flows.changelog import Changelog, Position
@@ -31,8 +33,36 @@ what is applied again after a resume has a bound."""
 MAX_DECODED: Final = 65_536
 """States of all groups kept decoded beside those that wait to be written."""
 COOLED_AT_ONCE: Final = 64
+UNDUE: Final = 1 << 60
+"""Later than any log time."""
+FRESH: Final = -1
+"""No input came since a state was written."""
 MAX_ANONYMOUS: Final = 500_000
 """Devices that are nobody's, of all groups: anybody may invent one, so their number is bounded beside their time."""
+
+
+@mypyc_attr(acyclic=True)
+class Kept:
+    """One key's state. PERF: one record where each of its parts would be looked up in a table of its own.
+
+    NOTE: what is generic cannot be kept out of the garbage collector's sight; :class:`Keeper` knows what ``state`` is.
+    """
+
+    __slots__ = ("chain", "due_ms", "grown", "saved", "state", "whole")
+
+    def __init__(self) -> None:
+        self.state: Any = None
+        """Decoded, while it is at work."""
+        self.saved: bytes | None = None
+        """Whole, where that is current."""
+        self.chain: Chain | None = None
+        """What a resume found, where inputs are part of it and nobody has asked for it since."""
+        self.whole = FRESH
+        """Bytes of key and whole state, where inputs came since it was written (of none: of the key)."""
+        self.grown = 0
+        """Bytes of those inputs."""
+        self.due_ms = UNDUE
+        """The time under which it stands in the heap."""
 
 
 class Keeper(Generic[S]):
@@ -57,39 +87,38 @@ class Keeper(Generic[S]):
         self._group, chains = changelog.group(resumed, kind)
         self._group.pending = self._pending
         self._group.everything = self._everything
-        self._group.live = lambda: (len(self._saved) + len(self._stale), self._bytes)
-        self._saved: dict[str, bytes] = {}
-        """Whole states that are current. A key stands here or in ``_stale``."""
-        self._stale: dict[str, int] = {}
-        """Keys whose whole state, if there is one, is older than the last input, with its bytes."""
-        self._grown: dict[str, int] = {}
-        """Of those the bytes of the inputs."""
-        self._chains: dict[str, Chain] = {}
-        """Of those the ones that nobody has asked for since the start."""
-        self._live: dict[str, S] = {}
+        self._group.live = lambda: (self._count, self._bytes)
+        self._live: dict[str, Kept] = {}
+        """Those that are decoded, longest first."""
+        self._resting: dict[str, Kept] = {}
+        """All others."""
         self._touched: dict[str, None] = {}
+        """Who is to be written whole, or was let go."""
         self._inputs: list[Row] = []
         """What came and is not written yet; what it was applied under before it."""
         self._under: dict[bytes, int] = {}
-        self._dues: dict[str, int] = {}
-        self._bytes = 0
+        self._heap: list[tuple[int, str]] = []
+        self._count = self._bytes = 0
+        """Keys with something written or to be written as inputs, and the bytes of that."""
         self._resume(chains)
-        self._heap = [(due, key) for key, due in self._dues.items()]
         heapq.heapify(self._heap)
         self._most_inputs = self._most_decoded = 0
         self._share()
 
     def _resume(self, chains: dict[str, Chain]) -> None:
         for key, chain in chains.items():
+            kept = Kept()
             if chain.due_ms is not None:
-                self._dues[key] = chain.due_ms
-            self._bytes += len(key) + chain.size
+                kept.due_ms = chain.due_ms
+                self._heap.append((chain.due_ms, key))
             if chain.inputs:
-                self._chains[key] = chain
-                self._stale[key] = len(key) + len(chain.whole or b"")
-                self._grown[key] = chain.size - len(chain.whole or b"")
-            elif chain.whole is not None:
-                self._saved[key] = chain.whole
+                kept.chain, kept.whole = chain, len(key) + len(chain.whole or b"")
+                kept.grown = chain.size - len(chain.whole or b"")
+            else:
+                kept.saved = chain.whole
+            self._resting[key] = kept
+            self._bytes += len(key) + chain.size
+            self._count += 1
 
     def _share(self) -> None:
         """Find this group's share of what all may hold."""
@@ -97,39 +126,56 @@ class Keeper(Generic[S]):
         self._most_decoded = self._changelog.share(MAX_DECODED)
 
     def known(self) -> list[str]:
-        """The keys with a state at the start."""
-        return [*self._saved, *self._stale]
+        """The keys of which something is written or to be written as inputs."""
+        both = [*self._live.items(), *self._resting.items()]
+        return [key for key, kept in both if kept.saved is not None or kept.whole != FRESH]
 
     def unders(self) -> set[bytes]:
         """What the inputs were applied under that a resume found."""
-        return {each.under for chain in self._chains.values() for each in chain.inputs}
+        chains = [kept.chain for kept in self._resting.values() if kept.chain is not None]
+        return {each.under for chain in chains for each in chain.inputs}
 
     def get(self, key: str) -> S:
         """The state of a key. Say :meth:`put` or :meth:`add` after changing it."""
-        state = self._live.get(key)
-        if state is None:
-            state = self._live[key] = self._found(key)
-            self._chains.pop(key, None)
+        kept = self._live.get(key)
+        if kept is None:
+            found = self._found(key)
+            kept = self._woken(key)
+            kept.state = found
+        state: S = kept.state
         return state
 
     def peek(self, key: str) -> S:
         """The state of a key, to be looked at and not changed; nothing is kept decoded for it."""
-        state = self._live.get(key)
-        return self._found(key) if state is None else state
+        kept = self._live.get(key)
+        if kept is None:
+            return self._found(key)
+        state: S = kept.state
+        return state
 
     def next_due_ms(self) -> int | None:
         """A log time before which :meth:`due` finds nothing."""
         return self._heap[0][0] if self._heap else None
 
     def _found(self, key: str) -> S:
-        if key in self._touched:
+        """The state of a key that is not decoded."""
+        kept = self._resting.get(key)
+        if kept is None or key in self._touched:
             return self._new(key)
-        chain = self._chains.get(key)
-        if chain is not None:
+        if kept.chain is not None:
             assert self._again is not None  # noqa: S101
-            return self._again(key, None if chain.whole is None else unpacked(chain.whole), chain.inputs)
-        saved = self._saved.get(key)
-        return self._new(key) if saved is None else self._decode(key, unpacked(saved))
+            whole = kept.chain.whole
+            return self._again(key, None if whole is None else unpacked(whole), kept.chain.inputs)
+        return self._new(key) if kept.saved is None else self._decode(key, unpacked(kept.saved))
+
+    def _woken(self, key: str) -> Kept:
+        """The record of a key, among those that are decoded from here on."""
+        kept = self._live.get(key)
+        if kept is None:
+            kept = self._resting.pop(key, None) or Kept()
+            kept.chain = None
+            self._live[key] = kept
+        return kept
 
     def put(self, key: str, state: S) -> None:
         """The state of a key is this now."""
@@ -137,9 +183,10 @@ class Keeper(Generic[S]):
 
     def put_due(self, key: str, state: S, due_ms: int | None) -> None:
         """The state of a key is this now, and this is when it is due."""
-        self._live[key] = state
+        kept = self._woken(key)
+        kept.state = state
         self._touch(key)
-        self._schedule(key, due_ms)
+        self._schedule(key, kept, due_ms)
         if len(self._live) > self._most_decoded:
             self._cool()
 
@@ -147,10 +194,9 @@ class Keeper(Generic[S]):
         self, key: str, state: S, due_ms: int | None, data: bytes, at_ms: int, under: bytes
     ) -> None:
         """As :meth:`put_due`, where this input alone made the state of what it was. See :class:`Input`."""
-        self._live[key] = state
-        scheduled = self._dues.get(key)
-        if scheduled is None or (due_ms is not None and due_ms < scheduled):
-            self._schedule(key, due_ms)
+        kept = self._woken(key)
+        kept.state = state
+        self._schedule(key, kept, due_ms)
         if self._touched and key in self._touched:
             return  # it will be written whole
         number = self._under.get(under)
@@ -160,20 +206,25 @@ class Keeper(Generic[S]):
         self._inputs.append(Row(key, data, due_ms, at_ms, number))
         size = len(data)
         self._bytes += size
-        whole = self._stale.get(key)
-        if whole is None:
-            saved = self._saved.pop(key, None)
-            whole = self._stale[key] = len(key) + (0 if saved is None else len(saved))
-            self._bytes += 0 if saved is not None else len(key)
-            self._grown[key] = size
-        else:
-            size = self._grown[key] = self._grown[key] + size
-            if size > WHOLE_AFTER and (size > 2 * whole or size > WHOLE_AT_LAST):
-                self._touch(key)
+        kept.grown += size
+        if kept.whole == FRESH:
+            self._outdate(key, kept)
+        elif kept.grown > WHOLE_AFTER and (kept.grown > 2 * kept.whole or kept.grown > WHOLE_AT_LAST):
+            self._touch(key)
         if len(self._inputs) > self._most_inputs:
             self._write([])
         if len(self._live) > self._most_decoded:
             self._cool()
+
+    def _outdate(self, key: str, kept: Kept) -> None:
+        """What is written whole is older than an input."""
+        kept.whole = len(key)
+        if kept.saved is None:
+            self._bytes += len(key)
+            self._count += 1
+        else:
+            kept.whole += len(kept.saved)
+            kept.saved = None
 
     def _touch(self, key: str) -> None:
         # PERF: whoever is touched again moves to the end, so that the busiest wait and are written once an epoch.
@@ -183,18 +234,22 @@ class Keeper(Generic[S]):
         if len(self._touched) > most:
             self._write(list(islice(self._touched, most // 2)))
 
-    def _schedule(self, key: str, due_ms: int | None) -> None:
+    def _schedule(self, key: str, kept: Kept, due_ms: int | None) -> None:
         # PERF: what is due later than it was is asked again when its time comes, so that a key waits in the heap once,
         # however often its due time moves on.
-        scheduled = self._dues.get(key)
-        if due_ms is not None and (scheduled is None or due_ms < scheduled):
-            self._dues[key] = due_ms
+        if due_ms is not None and due_ms < kept.due_ms:
+            kept.due_ms = due_ms
             heapq.heappush(self._heap, (due_ms, key))
 
     def let_go(self, key: str) -> None:
         """Nothing is known of this key any more."""
-        self._live.pop(key, None)
-        self._dues.pop(key, None)
+        kept = self._live.pop(key, None)
+        if kept is None:
+            kept = self._resting.get(key)
+        else:
+            self._resting[key] = kept  # until that is written
+        if kept is not None:
+            kept.state, kept.due_ms = None, UNDUE
         self._touch(key)
 
     def due(self, log_time_ms: int, wanted: Callable[[str], bool] = lambda key: True) -> Iterator[str]:
@@ -206,14 +261,17 @@ class Keeper(Generic[S]):
             ready = []
             while self._heap and self._heap[0][0] <= log_time_ms:
                 scheduled, key = heapq.heappop(self._heap)
-                if self._dues.get(key) != scheduled:
+                kept = self._live.get(key) or self._resting.get(key)
+                if kept is None or kept.due_ms != scheduled:
                     continue
-                del self._dues[key]
-                due_ms = self._due_ms(key, self.get(key)) if wanted(key) else None
+                kept.due_ms = UNDUE
+                if not wanted(key):
+                    continue
+                due_ms = self._due_ms(key, self.get(key))
                 if due_ms is not None and due_ms <= log_time_ms:
                     ready.append((due_ms, key))
                 else:
-                    self._schedule(key, due_ms)
+                    self._schedule(key, kept, due_ms)
             yield from (key for _, key in sorted(ready))
 
     def snapshot(self) -> Position:
@@ -233,52 +291,68 @@ class Keeper(Generic[S]):
         rows, self._inputs = self._inputs, []
         for key in keys:
             del self._touched[key]
-            state = self._live.get(key)
-            self._forget(key)
-            if state is None:
-                rows.append(Row(key, None, None))
-            else:
-                rows.append(Row(key, self._whole(key, state), self._due_ms(key, state)))
+            kept = self._live.get(key)
+            if kept is not None:
+                self._forget(key, kept)
+                rows.append(Row(key, self._whole(key, kept, kept.state), self._due_ms(key, kept.state)))
+                continue
+            gone = self._resting.pop(key, None)
+            if gone is not None:
+                self._forget(key, gone)
+            rows.append(Row(key, None, None))
         return rows
 
-    def _forget(self, key: str) -> None:
+    def _forget(self, key: str, kept: Kept) -> None:
         """What is written of a key counts no more."""
-        saved = self._saved.pop(key, None)
-        if saved is not None:
-            self._bytes -= len(key) + len(saved)
+        if kept.saved is not None:
+            self._bytes -= len(key) + len(kept.saved)
+        elif kept.whole != FRESH:
+            self._bytes -= kept.whole + kept.grown
+        else:
             return
-        whole = self._stale.pop(key, None)
-        if whole is not None:
-            self._bytes -= whole + self._grown.pop(key)
-            self._chains.pop(key, None)
+        self._count -= 1
+        kept.saved = kept.chain = None
+        kept.whole, kept.grown = FRESH, 0
 
-    def _whole(self, key: str, state: S) -> bytes:
+    def _whole(self, key: str, kept: Kept, state: S) -> bytes:
         """Encode a state and remember it as current."""
-        data = self._saved[key] = plain(self._encode(key, state))
+        data = kept.saved = plain(self._encode(key, state))
         self._bytes += len(key) + len(data)
+        self._count += 1
         return data
 
     def _cool(self) -> None:
         """Keep as bytes, packed, some who have been decoded longest and do not wait to be written."""
         found = islice((key for key in self._live if key not in self._touched), COOLED_AT_ONCE)
         for key in list(found):
-            state = self._live.pop(key)
-            if key in self._stale:
-                self._forget(key)
-                self._whole(key, state)
-            before = self._saved.get(key)
+            kept = self._live.pop(key)
+            if kept.whole != FRESH:
+                self._forget(key, kept)
+                self._whole(key, kept, kept.state)
+            kept.state = None
+            before = kept.saved
             if before is not None:
-                after = self._saved[key] = packed(before)
+                after = kept.saved = packed(before)
                 self._bytes += len(after) - len(before)
+                self._resting[key] = kept
 
     def _everything(self) -> list[Row]:
         """All rows; call :meth:`_pending` before. Whoever was not asked for since the start stays as they came."""
         self._under = {}
-        for key in [key for key in self._stale if key not in self._chains]:
-            self._forget(key)
-            self._whole(key, self._live[key])
-        rows = [Row(key, data, self._dues.get(key)) for key, data in self._saved.items()]
-        for key, chain in self._chains.items():
+        rows: list[Row] = []
+        for key, kept in self._live.items():
+            if kept.whole != FRESH:
+                self._forget(key, kept)
+                self._whole(key, kept, kept.state)
+            if kept.saved is not None:
+                rows.append(Row(key, kept.saved, _told(kept.due_ms)))
+        chains: list[tuple[str, Chain]] = []
+        for key, kept in self._resting.items():
+            if kept.chain is not None:
+                chains.append((key, kept.chain))
+            elif kept.saved is not None:
+                rows.append(Row(key, kept.saved, _told(kept.due_ms)))
+        for key, chain in chains:
             if chain.whole is not None:
                 rows.append(Row(key, chain.whole, chain.due_ms))
             for each in chain.inputs:
@@ -288,6 +362,10 @@ class Keeper(Generic[S]):
                     rows.append(Row("", each.under, None, None, number))
                 rows.append(Row(key, each.data, chain.due_ms, each.at_ms, number))
         return rows
+
+
+def _told(due_ms: int) -> int | None:
+    return None if due_ms == UNDUE else due_ms
 
 
 class Fleeting:
