@@ -21,11 +21,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from segma.contracts.codec import Packed
 from segma.contracts.errors import LogError
 from segma.contracts.topics import Topic
 
 
-class Outgoing(NamedTuple):
+class Outgoing(Packed, frozen=True):
     """A record to publish. ``value`` None deletes the key of a compacted topic. ``partition`` None: by the key."""
 
     topic: str
@@ -42,7 +43,7 @@ class Stored(NamedTuple):
     log_time_ms: int
 
 
-class Record(NamedTuple):
+class Record(Packed, frozen=True):
     """A record read. ``offset`` counts from 0 in its partition; ``log_time_ms`` is when the log took it."""
 
     topic: str

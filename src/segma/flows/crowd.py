@@ -141,8 +141,7 @@ class Crowd:
             out.append(dead_letter(record, Reason.PROCESSING_FAILED, type(error).__name__))
             return
         self._keep(key, person, following, followed, log_time_ms, source)
-        if followed.rows or followed.refused:
-            self._say(key, followed, out)
+        self._say(key, followed, out)
 
     def _keep(  # noqa: PLR0917
         self, key: str, person: Person, following: Following, followed: Followed, log_time_ms: int, source: bytes
@@ -169,6 +168,8 @@ class Crowd:
                 self._bounds.bit(Bound.ANONYMOUS)
 
     def _say(self, key: str, followed: Followed, out: list[Outgoing]) -> None:
+        if followed.is_silent:
+            return
         name = key.encode()
         for row in followed.rows:
             out.append(Outgoing(ROWS, name, to_json(row)))

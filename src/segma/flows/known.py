@@ -45,10 +45,37 @@ class Followed:
     ``moved``: whether other listeners follow somebody from here on.
     """
 
-    __slots__ = ("commands", "moved", "refused", "rows")
+    __slots__ = ("_commands", "_refused", "_rows", "moved")
 
     def __init__(self) -> None:
         self.moved = False
-        self.rows: list[Row] = []
-        self.commands: list[Command] = []
-        self.refused: list[tuple[Reason, str, Match]] = []
+        # PERF: most events say nothing, and no list is made for them.
+        self._rows: list[Row] | None = None
+        self._commands: list[Command] | None = None
+        self._refused: list[tuple[Reason, str, Match]] | None = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is said."""
+        return self._rows is None and self._commands is None and self._refused is None
+
+    @property
+    def rows(self) -> list[Row]:
+        """To the topic ``rows``."""
+        if self._rows is None:
+            self._rows = []
+        return self._rows
+
+    @property
+    def commands(self) -> list[Command]:
+        """To the accounts' topics."""
+        if self._commands is None:
+            self._commands = []
+        return self._commands
+
+    @property
+    def refused(self) -> list[tuple[Reason, str, Match]]:
+        """To the dead letters."""
+        if self._refused is None:
+            self._refused = []
+        return self._refused

@@ -17,9 +17,20 @@ from segma.contracts.reasons import Reason
 from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match, State, Version
 from segma.flows.matches import StoredMatches, changed, from_stored, missing, to_stored
-from segma.flows.sessions import SessionChange, extended
-from segma.flows.states import Applied, StoredEntry, StoredTimeline, read_timeline
-from segma.flows.timeline import Entry, Timeline, changed_sessions, entry_of, moved, place_among, shifted
+from segma.flows.sessions import Session, SessionChange, extended
+from segma.flows.states import Applied, StoredEntry, StoredSession, StoredTimeline, read_timeline
+from segma.flows.timeline import (
+    NO_TIME,
+    Entry,
+    Timeline,
+    changed_sessions,
+    entry_of,
+    forget_ids,
+    let_go_ids,
+    moved,
+    place_among,
+    shifted,
+)
 from segma.flows.verdicts import is_news, with_verdict
 
 __all__ = ["Applied", "Follower", "Timeline"]
@@ -61,15 +72,8 @@ class Follower:
         that a click which counted was a machine's.
         """
         entries, event_id = timeline.entries, event.event_id
-        if event_id in timeline.gone:
-            return Applied(Reason.DUPLICATE)
-        if event_id in timeline.known:
-            known = next(index for index, entry in enumerate(entries) if entry.event_id == event_id)
-            before = entries[known].event
-            if not is_news(before, event):
-                return Applied(Reason.DUPLICATE)
-            judged = with_verdict(before, event)
-            return self._reapplied(timeline, known, known + 1, judged, judged)
+        if event_id in timeline.ids:
+            return self._repeated(timeline, event)
         if self._is_late(timeline, event, log_time_ms):
             return Applied(Reason.LATE)
         newest = entries[-1] if entries else None
@@ -78,6 +82,16 @@ class Follower:
             return self._appended(timeline, event, source or event)
         index = place_among(entries, event)
         return self._reapplied(timeline, index, index, event, source or event)
+
+    def _repeated(self, timeline: Timeline, event: Event) -> Applied:
+        """An event whose id is known."""
+        for known, entry in enumerate(timeline.entries):
+            if entry.event_id == event.event_id:
+                before = entry.event
+                if is_news(before, event):
+                    judged = with_verdict(before, event)
+                    return self._reapplied(timeline, known, known + 1, judged, judged)
+        return Applied(Reason.DUPLICATE)
 
     def advance(self, timeline: Timeline, now_ms: int) -> Applied:
         """Let log time pass: fire the deadlines at or before ``now_ms``."""
@@ -127,15 +141,15 @@ class Follower:
         return to_msgpack(
             StoredTimeline(
                 self._machine.encode_all(states),
-                entries[0].session if entries else timeline.session,
-                timeline.session,
+                _stored(entries[0].session if entries else timeline.session),
+                _stored(timeline.session),
                 tuple(stored),
                 timeline.clock_ms,
                 to_stored(timeline.tail),
                 timeline.newest_ms,
                 timeline.floor,
                 timeline.overflowed,
-                tuple(timeline.gone.items()),
+                tuple(let_go_ids(timeline)),
                 timeline.unfolded,
             )
         )
@@ -149,8 +163,8 @@ class Follower:
         machine = self._machine
         states = machine.decode_all(stored.states, promoted=promoted)
         timeline = Timeline(states[-1])
-        timeline.session = stored.session
-        session = stored.prior
+        timeline.session = _session(stored.session)
+        session = _session(stored.prior)
         for entry in stored.entries:
             made = self._still_here(entry.made) if entry.made else ()
             before = states[max(entry.state, 0)]
@@ -159,8 +173,10 @@ class Follower:
             )
             session = None
         timeline.unknown, timeline.unfolded = len(timeline.entries), stored.unfolded
-        timeline.known = {entry.event_id for entry in timeline.entries}
-        timeline.gone = dict(stored.gone)
+        timeline.ids = dict(stored.gone)
+        timeline.oldest_ms = min(timeline.ids.values(), default=NO_TIME)
+        for each in timeline.entries:
+            timeline.ids[each.event_id] = each.at_ms
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
         timeline.tail = self._still_here(stored.tail)
         timeline.floor, timeline.overflowed = stored.floor, stored.overflowed
@@ -173,8 +189,8 @@ class Follower:
         """The log time after which :meth:`let_go` has something to do."""
         if timeline.entries:
             return timeline.entries[-1].at_ms + self._max_delay_ms
-        if timeline.gone:
-            return max(timeline.gone.values()) + 2 * self._max_delay_ms
+        if timeline.ids:
+            return max(timeline.ids.values()) + 2 * self._max_delay_ms
         return None
 
     def let_go(self, timeline: Timeline, log_time_ms: int) -> None:
@@ -185,13 +201,13 @@ class Follower:
         entries = timeline.entries
         if entries and log_time_ms - entries[-1].at_ms > self._max_delay_ms:
             timeline.floor = entries[-1].place
-            self._remember(timeline, entries)
             timeline.entries = []
+            self._remember(timeline, entries)
             timeline.unknown, timeline.unfolded = 0, min(timeline.unfolded, 1)
         if not timeline.entries and all(
-            log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.gone.values()
+            log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.ids.values()
         ):
-            timeline.gone = {}
+            timeline.ids, timeline.oldest_ms = {}, NO_TIME
 
     def _still_here(self, matches: Iterable[StoredMatches]) -> tuple[Match, ...]:
         return tuple(match for match in from_stored(matches) if self._machine.knows(match))
@@ -210,7 +226,7 @@ class Follower:
         own = extended(before, event, gap_ms=self._session_gap_ms)
         after, made = self._machine.apply(state, event, own)
         timeline.entries.append(entry_of(event, source, state, before, made))
-        timeline.known.add(event.event_id)
+        timeline.ids[event.event_id] = event.occurred_at_ms
         timeline.session = own
         sessions = _SAME if before is not None and own.session_id == before.session_id else (SessionChange(own),)
         if timeline.tail or after.due_ms is not None:
@@ -232,7 +248,7 @@ class Follower:
         old, gap_ms = timeline.entries[first:], self._session_gap_ms
         prior, newest = old[0].session, timeline.session
         before = [entry.session for entry in old[1:]]
-        timeline.known.add(event.event_id)
+        timeline.ids[event.event_id] = event.occurred_at_ms
         own = extended(prior, event, gap_ms=gap_ms)
         state, made = self._machine.apply(old[0].state, event, own)
         again, session = [entry_of(event, source, old[0].state, prior, made)], own
@@ -322,17 +338,32 @@ class Follower:
             timeline.unknown = max(timeline.unknown - gone, 0)
             timeline.unfolded = max(timeline.unfolded - gone, 0)
             timeline.floor = entries[gone - 1].place
-            self._remember(timeline, entries[:gone])
+            old = entries[:gone]
             del entries[:gone]
+            self._remember(timeline, old)
 
-    def _remember(self, timeline: Timeline, entries: Sequence[Entry]) -> None:
-        """Keep the ids of events that are let go for as long as a repetition could still count."""
-        newest_ms, gone = timeline.newest_ms or 0, timeline.gone
-        for entry in entries:
-            timeline.known.discard(entry.event_id)
-            gone[entry.event_id] = entry.at_ms
-        while gone:
-            oldest = next(iter(gone))
-            if len(gone) <= self._max_events and newest_ms - gone[oldest] <= self._max_delay_ms:
-                return
-            del gone[oldest]
+    def _remember(self, timeline: Timeline, old: Sequence[Entry]) -> None:
+        """Events were let go. Their ids are kept for as long as a repetition could still count, and somewhat longer."""
+        oldest_ms = timeline.oldest_ms
+        for entry in old:
+            oldest_ms = min(oldest_ms, entry.at_ms)
+        timeline.oldest_ms = oldest_ms
+        before_ms = (timeline.newest_ms or 0) - self._max_delay_ms
+        over = len(timeline.ids) - len(timeline.entries) - self._max_events
+        # PERF: all of them are looked through, so this is done for an eighth of them at once.
+        if over > self._max_events // 8 or oldest_ms < before_ms - self._max_delay_ms // 8:
+            forget_ids(timeline, before_ms, self._max_events)
+
+
+def _stored(session: Session | None) -> StoredSession | None:
+    if session is None:
+        return None
+    name, started_ms, last_ms = session.session_id, session.started_at_ms, session.last_at_ms
+    return StoredSession(name, started_ms, last_ms, session.events, session.landing_path, session.campaign)
+
+
+def _session(stored: StoredSession | None) -> Session | None:
+    if stored is None:
+        return None
+    name, started_ms, last_ms = stored.session_id, stored.started_at_ms, stored.last_at_ms
+    return Session(name, started_ms, last_ms, stored.events, stored.landing_path, stored.campaign)

@@ -4,14 +4,72 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import NamedTuple
+
+from mypy_extensions import mypyc_attr
 
 from segma.contracts.events import Event
 from segma.flows.purchases import DERIVED, SIMILAR
-from segma.flows.states import Session, SessionChange
-
-__all__ = ["Session", "SessionChange", "changes", "extended"]
 
 DEFAULT_GAP_MS = 30 * 60_000
+
+
+@mypyc_attr(acyclic=True)
+class Session:
+    """A session up to and including the event that was put in last. Never changed.
+
+    ``session_id``: 32 hexadecimal digits, made of the subscriber and the first event's id, so the same history always
+    names its sessions alike. ``landing_path``: of the first page viewed in it. ``campaign``: the first one that an
+    event of it names.
+    """
+
+    __slots__ = ("campaign", "events", "landing_path", "last_at_ms", "session_id", "started_at_ms")
+
+    def __init__(  # noqa: PLR0917
+        self,
+        session_id: str,
+        started_at_ms: int,
+        last_at_ms: int,
+        events: int,
+        landing_path: str = "",
+        campaign: str = "",
+    ) -> None:
+        self.session_id = session_id
+        self.started_at_ms = started_at_ms
+        self.last_at_ms = last_at_ms
+        self.events = events
+        self.landing_path = landing_path
+        self.campaign = campaign
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Session):
+            return NotImplemented
+        return (
+            self.events == other.events
+            and self.last_at_ms == other.last_at_ms
+            and self.started_at_ms == other.started_at_ms
+            and self.session_id == other.session_id
+            and self.landing_path == other.landing_path
+            and self.campaign == other.campaign
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.session_id, self.last_at_ms, self.events))
+
+    def __repr__(self) -> str:
+        return f"Session({self.session_id!r}, {self.started_at_ms}, {self.last_at_ms}, {self.events})"
+
+    @property
+    def duration_ms(self) -> int:
+        """From the first event to the last so far."""
+        return self.last_at_ms - self.started_at_ms
+
+
+class SessionChange(NamedTuple):
+    """A session as it stands now, and the ids of sessions that it took in (or that it was called before)."""
+
+    session: Session
+    joined: tuple[str, ...] = ()
 
 
 def extended(session: Session | None, event: Event, *, gap_ms: int) -> Session:

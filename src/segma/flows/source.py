@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from segma.contracts.codec import replaced
 from segma.contracts.errors import PositionGone
 from segma.contracts.log import Consumer, Log, Record
 from segma.contracts.topics import BEACONS, EVENTS
@@ -115,7 +116,7 @@ class BeaconsPartition(_Partition, StatefulSourcePartition[tuple[str, list[Recor
         newest_ms = self._clocks.get(self._partition, Clock()).heard_ms
         for number, record in enumerate(records):
             if record.log_time_ms < newest_ms:
-                records[number] = record._replace(log_time_ms=newest_ms)
+                records[number] = replaced(record, log_time_ms=newest_ms)
             else:
                 newest_ms = record.log_time_ms
         self._clocks[self._partition] = Clock(newest_ms)

@@ -13,35 +13,7 @@ from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
 from segma.flows.matches import Match, StoredMatches
 from segma.flows.runs import Place, SharedStanding, Standing, Taken
-
-
-class Session(Packed, frozen=True):
-    """A session up to and including the event that was put in last.
-
-    ``session_id``: 32 hexadecimal digits, made of the subscriber and the first event's id, so the same history always
-    names its sessions alike.
-    """
-
-    session_id: str
-    started_at_ms: int
-    last_at_ms: int
-    events: int
-    landing_path: str = ""
-    """Of the first page viewed in it."""
-    campaign: str = ""
-    """The first one that an event of it names."""
-
-    @property
-    def duration_ms(self) -> int:
-        """From the first event to the last so far."""
-        return self.last_at_ms - self.started_at_ms
-
-
-class SessionChange(Packed, frozen=True):
-    """A session as it stands now, and the ids of sessions that it took in (or that it was called before)."""
-
-    session: Session
-    joined: tuple[str, ...] = ()
+from segma.flows.sessions import Session, SessionChange
 
 
 class State(Packed, frozen=True):
@@ -138,14 +110,25 @@ class StoredEntry(Packed, frozen=True):
     made: tuple[StoredMatches, ...] = ()
 
 
+class StoredSession(Packed, frozen=True):
+    """As :class:`segma.flows.sessions.Session`."""
+
+    session_id: str
+    started_at_ms: int
+    last_at_ms: int
+    events: int
+    landing_path: str = ""
+    campaign: str = ""
+
+
 class StoredTimeline(Value, frozen=True):
     """``states``: all that differ, the newest last (:class:`StoredStates`). ``prior``: the session before the first."""
 
     SCHEMA: ClassVar[int] = 1
 
     states: bytes
-    prior: Session | None
-    session: Session | None
+    prior: StoredSession | None
+    session: StoredSession | None
     entries: tuple[StoredEntry, ...]
     clock_ms: int | None
     tail: tuple[StoredMatches, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -11,6 +12,9 @@ from segma.flows.matcher import Match, State
 from segma.flows.runs import Place
 from segma.flows.sessions import Session, SessionChange, changes
 from segma.flows.states import read_event
+
+NO_TIME: Final = 1 << 60
+"""Later than any time."""
 
 
 @mypyc_attr(acyclic=True)
@@ -62,9 +66,9 @@ class Timeline:
         "clock_ms",
         "entries",
         "floor",
-        "gone",
-        "known",
+        "ids",
         "newest_ms",
+        "oldest_ms",
         "overflowed",
         "session",
         "state",
@@ -78,11 +82,11 @@ class Timeline:
         """After the last event, no time passed since."""
         self.session: Session | None = None
         self.entries: list[Entry] = []
-        self.known: set[str] = set()
-        """The ids of :attr:`entries`."""
-        self.gone: dict[str, int] = {}
-        """Ids that were let go, oldest first, with their times: a beacon that is sent again late comes with the same
-        ids and another skew, so its time alone does not tell that it is a repetition."""
+        self.ids: dict[str, int] = {}
+        """Of :attr:`entries` and of those that were let go, with their times: a beacon that is sent again late comes
+        with the same ids and another skew, so its time alone does not tell that it is a repetition."""
+        self.oldest_ms = NO_TIME
+        """The least time of the ids that were let go."""
         self.clock_ms: int | None = None
         """Up to where the log time has fired deadlines."""
         self.advanced = state
@@ -110,6 +114,28 @@ def place_among(entries: list[Entry], event: Event) -> int:
             break
         index -= 1
     return index
+
+
+def let_go_ids(timeline: Timeline) -> list[tuple[str, int]]:
+    """The ids of :attr:`Timeline.ids` whose events are not kept any more, with their times, in order of these."""
+    kept = {entry.event_id for entry in timeline.entries}
+    found = [(at_ms, event_id) for event_id, at_ms in timeline.ids.items() if event_id not in kept]
+    return [(event_id, at_ms) for at_ms, event_id in sorted(found)]
+
+
+def forget_ids(timeline: Timeline, before_ms: int, most: int) -> None:
+    """Forget ids that were let go: those from before a time, and the oldest of more than ``most``.
+
+    PERF: to be called now and then. What is forgotten depends on no order of arrival, so somebody who was stored and
+    read again forgets the same.
+    """
+    gone = let_go_ids(timeline)
+    first = max(len(gone) - most, 0)
+    while first < len(gone) and gone[first][1] < before_ms:
+        first += 1
+    for event_id, _ in gone[:first]:
+        del timeline.ids[event_id]
+    timeline.oldest_ms = gone[first][1] if first < len(gone) else NO_TIME
 
 
 def entry_of(

@@ -130,5 +130,5 @@ class Spool:
 
 
 def _frame(record: Outgoing) -> bytes:
-    data = to_msgpack(tuple(record))
+    data = to_msgpack(record)
     return _HEAD.pack(len(data), zlib.crc32(data)) + data
