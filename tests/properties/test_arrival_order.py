@@ -122,4 +122,6 @@ def test_an_id_that_was_let_go_is_known_though_its_time_has_moved() -> None:
     assert at(20_000, "b") is None
     assert at(19_000, "a") is Reason.DUPLICATE
     assert [at(20_000 + 4_000 * number, f"c{number}") for number in range(1, 6)] == [None] * 5
-    assert at(40_000, "a") is None, "of the ids that were let go only so many are remembered"
+    assert at(40_000, "a") is Reason.DUPLICATE
+    assert [at(40_000 + 4_000 * number, f"d{number}") for number in range(1, 6)] == [None] * 5
+    assert at(60_000, "a") is None, "of the ids that were let go only so many are remembered, and as many again"

@@ -32,12 +32,20 @@ def noted(evidence: Evidence, gone: Iterable[Match], made: Iterable[Match], log_
     for match in gone:
         matches.pop(match.match_id, None)
     for match in made:
-        if any(ref.action == CLICKED for refs in match.steps.values() for ref in refs):
+        if _rests_on_a_click(match):
             matches[match.match_id] = match
     over = max(len(matches) - KEPT, 0)
     if over:
         matches = dict(list(matches.items())[over:])
     return Evidence(matches, evidence.revoked), over
+
+
+def _rests_on_a_click(match: Match) -> bool:
+    for refs in match.steps.values():
+        for ref in refs:
+            if ref.action == CLICKED:
+                return True
+    return False
 
 
 def revoked(evidence: Evidence, event_id: str) -> tuple[Evidence, tuple[Match, ...]]:

@@ -47,12 +47,15 @@ def bought(purchases: Sequence[Purchase], event: Event, lateness_ms: int) -> tup
     newest_ms = ordered[-1].at_ms
     found: list[Purchase] = []
     said: list[Event] = []
+    before: set[str] = set()
     for each in ordered:
-        similar = each.similar or any(not set(each.traits).isdisjoint(other.traits) for other in found)
+        similar = each.similar or not before.isdisjoint(each.traits)
+        before.update(each.traits)
         if similar and not each.similar and each.event is not None:
             said.append(derived(each.event))
         held = each.event if newest_ms - each.at_ms <= lateness_ms and not similar else None
-        found.append(each._replace(similar=similar, event=held))
+        same = each.similar == similar and each.event is held
+        found.append(each if same else each._replace(similar=similar, event=held))
     return tuple(each for each in found if newest_ms - each.at_ms <= KEPT_MS)[-KEPT:], said
 
 

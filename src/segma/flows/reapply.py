@@ -343,15 +343,17 @@ class Follower:
             self._remember(timeline, old)
 
     def _remember(self, timeline: Timeline, old: Sequence[Entry]) -> None:
-        """Events were let go. Their ids are kept for as long as a repetition could still count, and somewhat longer."""
+        """Events were let go. Their ids are kept for as long as a repetition could still count, and somewhat longer:
+        an eighth of that time, or as many again.
+        """
         oldest_ms = timeline.oldest_ms
         for entry in old:
             oldest_ms = min(oldest_ms, entry.at_ms)
         timeline.oldest_ms = oldest_ms
         before_ms = (timeline.newest_ms or 0) - self._max_delay_ms
         over = len(timeline.ids) - len(timeline.entries) - self._max_events
-        # PERF: all of them are looked through, so this is done for an eighth of them at once.
-        if over > self._max_events // 8 or oldest_ms < before_ms - self._max_delay_ms // 8:
+        # PERF: all of them are looked through, so this is done for many at once.
+        if over > self._max_events or oldest_ms < before_ms - self._max_delay_ms // 8:
             forget_ids(timeline, before_ms, self._max_events)
 
 
