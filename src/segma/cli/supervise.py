@@ -71,15 +71,16 @@ class Supervised:
     def __init__(self, home: Path) -> None:
         self.home = home
 
-    @property
-    def _rpc(self) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{socket_path(self.home)}")
-        return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+    @contextlib.contextmanager
+    def _rpc(self) -> Iterator[Any]:
+        with contextlib.closing(SupervisorTransport(None, None, f"unix://{socket_path(self.home)}")) as transport:
+            yield xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
     def states(self) -> list[ProcessState]:
         """Every process; empty where nothing runs in this home."""
         try:
-            infos = self._rpc.getAllProcessInfo()
+            with self._rpc() as rpc:
+                infos = rpc.getAllProcessInfo()
         except (OSError, xmlrpc.client.Error):
             return []
         return [
@@ -99,8 +100,8 @@ class Supervised:
 
     def shutdown(self) -> None:
         """Ask the supervisor to stop everything and end."""
-        with contextlib.suppress(OSError, xmlrpc.client.Error):
-            self._rpc.shutdown()
+        with contextlib.suppress(OSError, xmlrpc.client.Error), self._rpc() as rpc:
+            rpc.shutdown()
 
 
 def socket_path(home: Path) -> Path:
