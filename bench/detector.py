@@ -28,7 +28,7 @@ from bytewax.run import cli_main
 from segma.contracts.codec import json_reader
 from segma.contracts.events import Event
 from segma.contracts.log import Log, Outgoing, PublishOutcome, Record, Stored
-from segma.contracts.topics import EVENTS, partition_of
+from segma.contracts.topics import EVENTS
 from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.changelog import Changelog
 from segma.flows.follow import Following
@@ -64,11 +64,11 @@ def cpu_s() -> float:
 
 
 class FileConsumer:
-    """The records of a file that belong to one share of the subscribers, in order."""
+    """The records of a file, in order."""
 
-    def __init__(self, path: Path, share: int, shares: int, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
         self._file: BinaryIO = path.open("rb")
-        self._share, self._shares, self._clock = share, shares, clock
+        self._clock = clock
         self._ready: list[Record] = []
         self.read = 0
         self.ended = False
@@ -83,17 +83,11 @@ class FileConsumer:
         while len(self._ready) < max_records and not self.ended:
             lines = self._file.readlines(READ_BYTES)
             self.ended = not lines
-            self._ready.extend(self._records(lines))
+            for line in lines:
+                key, _, value = line.partition(b"\t")
+                self._ready.append(Record(EVENTS, 0, 0, 0, key, value))
         found, self._ready = self._ready[:max_records], self._ready[max_records:]
         self.read += len(found)
-        return found
-
-    def _records(self, lines: Sequence[bytes]) -> list[Record]:
-        found, share, shares = list[Record](), self._share, self._shares
-        for line in lines:
-            key, _, value = line.partition(b"\t")
-            if not key or shares == 1 or partition_of(key, shares) == share:
-                found.append(Record(EVENTS, 0, 0, 0, key, value))
         return found
 
     def commit(self, positions: Mapping[int, int]) -> None:
@@ -184,8 +178,6 @@ def decode_only(path: Path) -> tuple[int, float, float]:
 @click.option("--load", type=click.Choice(["dense", "selective", "none"]), default="dense", show_default=True)
 @click.option("--listeners", "count", default=10, show_default=True)
 @click.option("--lateness-ms", default=600_000, show_default=True)
-@click.option("--share", default=0, show_default=True, help="Which share of the subscribers this process has.")
-@click.option("--shares", default=1, show_default=True)
 @click.option("--groups", default=16, show_default=True, help="Key groups.")
 @click.option("--epoch-ms", default=10_000, show_default=True)
 @click.option("--rows/--matches-only", default=False, show_default=True, help="Publish a row for each event too.")
@@ -195,8 +187,6 @@ def main(
     load: str,
     count: int,
     lateness_ms: int,
-    share: int,
-    shares: int,
     groups: int,
     epoch_ms: int,
     rows: bool,
@@ -212,7 +202,7 @@ def main(
         "shop", listeners(load, count), lateness_ms=lateness_ms, session_gap_ms=1_800_000, max_delay_ms=86_400_000,
         grace_ms=2_000, event_rows=rows,
     )  # fmt: skip
-    consumer = FileConsumer(events, share, shares, clock)
+    consumer = FileConsumer(events, clock)
     with out.open("wb") as file, tempfile.TemporaryDirectory() as store:
         log: Any = FileLog(consumer, FilePublisher(file))
         outside = Outside(consumer.drained, lambda: datetime.now(UTC), time.sleep)

@@ -2,8 +2,9 @@
 
 ``./segma bench race`` copies the peers' harness to ``--built`` (outside the checkout: its virtual environment takes
 850 MB; it stays there for the next time), builds it where it is not built, writes the events in both forms, and runs
-ours and Flink in turn. Both read JSON from a file. Ours publishes every match as a row and keeps undo log, sessions and
-recovery; Flink counts its matches and throws them away, without checkpoints. The matches must be as many.
+ours and Flink in turn. Both read JSON from files; each process of ours is given the partition that is its own, as a
+broker does. Ours publishes every match as a row and keeps undo log, sessions and recovery; Flink counts its matches and
+throws them away, without checkpoints. The matches must be as many.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from bench.load import write_events, write_theirs
 from matplotlib.figure import Figure
 
 from segma.cli.output import err
+from segma.contracts.topics import partition_of
 
 WANTED: Final = {1: 2, 10: 10, 100: 60}
 """By number of listeners: how many times Flink's speed is asked for."""
@@ -39,19 +42,31 @@ def built(harness: Path, place: Path) -> Path:
     return place
 
 
-def ours(events: Path, count: int, lateness_ms: int, *, plain: bool) -> Figures:
-    """Two processes, each with its half of the subscribers: the slower one's wall time, the CPU time of both."""
+def partitioned(events: Path) -> list[Path]:
+    """The records in two files, a partition each; how far log time has come stands in both."""
+    paths = [events.with_suffix(f".{number}") for number in range(2)]
+    with events.open("rb") as source, paths[0].open("wb") as first, paths[1].open("wb") as second:
+        files = (first, second)
+        for line in source:
+            key = line.partition(b"\t")[0]
+            for file in (files[partition_of(key, len(files))],) if key else files:
+                file.write(line)
+    return paths
+
+
+def ours(partitions: Sequence[Path], count: int, lateness_ms: int, *, plain: bool) -> Figures:
+    """A process for each partition: the slowest one's wall time, the CPU time of all."""
     own = environment(plain=plain)
     with tempfile.TemporaryDirectory() as directory:
-        options = ("--listeners", count, "--lateness-ms", lateness_ms, "--shares", 2)
+        options = ("--listeners", count, "--lateness-ms", lateness_ms)
         started = [
             subprocess.Popen(
-                command(events, Path(directory) / str(share), *options, "--share", share),
+                command(path, Path(directory) / path.suffix, *options),
                 env=own,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for share in (0, 1)
+            for path in partitions
         ]
         ended = [json.loads(process.communicate()[0].splitlines()[-1]) for process in started]
     return {
@@ -175,9 +190,10 @@ def main(
         own_file, their_file = Path(directory) / "ours.records", Path(directory) / "theirs.ndjson"
         err.print(f"writing {events:,} events, twice …")
         write_events(own_file, events, subscribers, selective=False)
+        partitions = partitioned(own_file)
         write_theirs(their_file, events, subscribers)
         for count in counts:
-            own = ours(own_file, count, lateness_ms, plain=plain)
+            own = ours(partitions, count, lateness_ms, plain=plain)
             rows.append(row_of(count, events, own, theirs(peers, their_file, count, xmx)))
             told(rows[-1])
     RESULTS.mkdir(parents=True, exist_ok=True)
