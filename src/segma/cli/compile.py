@@ -22,6 +22,7 @@ MODULES: Final = (
     "boxes",
     "crowd",
     "decide",
+    "dues",
     "evidence",
     "follow",
     "generations",

@@ -7,7 +7,7 @@ decoded until an event or a deadline asks for them.
 
 from __future__ import annotations
 
-import heapq
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
@@ -16,6 +16,7 @@ from mypy_extensions import mypyc_attr
 
 from segma.flows.chains import Chain, Input, Row
 from segma.flows.changelog import Changelog, Position
+from segma.flows.dues import DAY_MS, UNDUE, Dues
 from segma.flows.packing import packed, plain, unpacked
 
 S = TypeVar("S")
@@ -33,10 +34,10 @@ what is applied again after a resume has a bound."""
 MAX_DECODED: Final = 65_536
 """States of all groups kept decoded beside those that wait to be written."""
 COOLED_AT_ONCE: Final = 64
-UNDUE: Final = 1 << 60
-"""Later than any log time."""
 FRESH: Final = -1
 """No input came since a state was written."""
+MOST_VOID: Final = 256
+"""Void dues that a group may keep beside as many as it has keys."""
 MAX_ANONYMOUS: Final = 500_000
 """Devices that are nobody's, of all groups: anybody may invent one, so their number is bounded beside their time."""
 
@@ -48,21 +49,23 @@ class Kept:
     NOTE: what is generic cannot be kept out of the garbage collector's sight; :class:`Keeper` knows what ``state`` is.
     """
 
-    __slots__ = ("chain", "due_ms", "grown", "saved", "state", "whole")
+    __slots__ = ("chain", "due_ms", "grown", "key", "saved", "state", "whole")
 
-    def __init__(self) -> None:
+    def __init__(self, key: str) -> None:
+        self.key = key
+        """The one text of it that is kept, whoever asks."""
         self.state: Any = None
         """Decoded, while it is at work."""
         self.saved: bytes | None = None
-        """Whole, where that is current."""
+        """Whole and packed, while it rests, and until an input comes. Not of who was written while at work."""
         self.chain: Chain | None = None
         """What a resume found, where inputs are part of it and nobody has asked for it since."""
-        self.whole = FRESH
-        """Bytes of key and whole state, where inputs came since it was written (of none: of the key)."""
-        self.grown = 0
-        """Bytes of those inputs."""
+        self.whole = 0
+        """Bytes of key and whole state, as written last (of none: of the key); 0: nothing is, or is to be."""
+        self.grown = FRESH
+        """Bytes of the inputs since then."""
         self.due_ms = UNDUE
-        """The time under which it stands in the heap."""
+        """The time under which it stands among the dues."""
 
 
 class Keeper(Generic[S]):
@@ -97,23 +100,21 @@ class Keeper(Generic[S]):
         self._inputs: list[Row] = []
         """What came and is not written yet; what it was applied under before it."""
         self._under: dict[bytes, int] = {}
-        self._heap: list[tuple[int, str]] = []
+        self._dues = Dues(self._scheduled, zlib.crc32(self._group.position.group.encode()) % DAY_MS)
         self._count = self._bytes = 0
         """Keys with something written or to be written as inputs, and the bytes of that."""
         self._resume(chains)
-        heapq.heapify(self._heap)
         self._most_inputs = self._most_decoded = 0
         self._share()
 
     def _resume(self, chains: dict[str, Chain]) -> None:
         for key, chain in chains.items():
-            kept = Kept()
+            kept = Kept(key)
             if chain.due_ms is not None:
-                kept.due_ms = chain.due_ms
-                self._heap.append((chain.due_ms, key))
+                self._schedule(kept, chain.due_ms)
+            kept.whole = len(key) + len(chain.whole or b"")
             if chain.inputs:
-                kept.chain, kept.whole = chain, len(key) + len(chain.whole or b"")
-                kept.grown = chain.size - len(chain.whole or b"")
+                kept.chain, kept.grown = chain, chain.size - len(chain.whole or b"")
             else:
                 kept.saved = chain.whole
             self._resting[key] = kept
@@ -127,8 +128,10 @@ class Keeper(Generic[S]):
 
     def known(self) -> list[str]:
         """The keys of which something is written or to be written as inputs."""
-        both = [*self._live.items(), *self._resting.items()]
-        return [key for key, kept in both if kept.saved is not None or kept.whole != FRESH]
+        return [kept.key for kept in self._all() if kept.whole]
+
+    def _all(self) -> list[Kept]:
+        return [*self._live.values(), *self._resting.values()]
 
     def unders(self) -> set[bytes]:
         """What the inputs were applied under that a resume found."""
@@ -155,7 +158,7 @@ class Keeper(Generic[S]):
 
     def next_due_ms(self) -> int | None:
         """A log time before which :meth:`due` finds nothing."""
-        return self._heap[0][0] if self._heap else None
+        return self._dues.next_ms()
 
     def _found(self, key: str) -> S:
         """The state of a key that is not decoded."""
@@ -172,9 +175,9 @@ class Keeper(Generic[S]):
         """The record of a key, among those that are decoded from here on."""
         kept = self._live.get(key)
         if kept is None:
-            kept = self._resting.pop(key, None) or Kept()
+            kept = self._resting.pop(key, None) or Kept(key)
             kept.chain = None
-            self._live[key] = kept
+            self._live[kept.key] = kept
         return kept
 
     def put(self, key: str, state: S) -> None:
@@ -186,7 +189,7 @@ class Keeper(Generic[S]):
         kept = self._woken(key)
         kept.state = state
         self._touch(key)
-        self._schedule(key, kept, due_ms)
+        self._schedule(kept, due_ms)
         if len(self._live) > self._most_decoded:
             self._cool()
 
@@ -196,7 +199,7 @@ class Keeper(Generic[S]):
         """As :meth:`put_due`, where this input alone made the state of what it was. See :class:`Input`."""
         kept = self._woken(key)
         kept.state = state
-        self._schedule(key, kept, due_ms)
+        self._schedule(kept, due_ms)
         if self._touched and key in self._touched:
             return  # it will be written whole
         number = self._under.get(under)
@@ -206,25 +209,23 @@ class Keeper(Generic[S]):
         self._inputs.append(Row(key, data, due_ms, at_ms, number))
         size = len(data)
         self._bytes += size
+        if kept.grown == FRESH:
+            self._outdate(kept)
         kept.grown += size
-        if kept.whole == FRESH:
-            self._outdate(key, kept)
-        elif kept.grown > WHOLE_AFTER and (kept.grown > 2 * kept.whole or kept.grown > WHOLE_AT_LAST):
+        if kept.grown > WHOLE_AFTER and (kept.grown > 2 * kept.whole or kept.grown > WHOLE_AT_LAST):
             self._touch(key)
         if len(self._inputs) > self._most_inputs:
             self._write([])
         if len(self._live) > self._most_decoded:
             self._cool()
 
-    def _outdate(self, key: str, kept: Kept) -> None:
-        """What is written whole is older than an input."""
-        kept.whole = len(key)
-        if kept.saved is None:
-            self._bytes += len(key)
+    def _outdate(self, kept: Kept) -> None:
+        """What is written whole, if anything is, is older than an input."""
+        kept.saved, kept.grown = None, 0
+        if not kept.whole:
+            kept.whole = len(kept.key)
+            self._bytes += kept.whole
             self._count += 1
-        else:
-            kept.whole += len(kept.saved)
-            kept.saved = None
 
     def _touch(self, key: str) -> None:
         # PERF: whoever is touched again moves to the end, so that the busiest wait and are written once an epoch.
@@ -234,12 +235,18 @@ class Keeper(Generic[S]):
         if len(self._touched) > most:
             self._write(list(islice(self._touched, most // 2)))
 
-    def _schedule(self, key: str, kept: Kept, due_ms: int | None) -> None:
-        # PERF: what is due later than it was is asked again when its time comes, so that a key waits in the heap once,
-        # however often its due time moves on.
+    def _schedule(self, kept: Kept, due_ms: int | None) -> None:
+        # PERF: what is due later than it was is asked again when its time comes, so that a key has one entry, however
+        # often its due time moves on.
         if due_ms is not None and due_ms < kept.due_ms:
             kept.due_ms = due_ms
-            heapq.heappush(self._heap, (due_ms, key))
+            self._dues.put(due_ms, kept.key)
+            if len(self._dues) > 2 * (len(self._live) + len(self._resting)) + MOST_VOID:
+                self._dues.renew([(each.due_ms, each.key) for each in self._all() if each.due_ms != UNDUE])
+
+    def _scheduled(self, key: str) -> int:
+        kept = self._live.get(key) or self._resting.get(key)
+        return UNDUE if kept is None else kept.due_ms
 
     def let_go(self, key: str) -> None:
         """Nothing is known of this key any more."""
@@ -247,7 +254,7 @@ class Keeper(Generic[S]):
         if kept is None:
             kept = self._resting.get(key)
         else:
-            self._resting[key] = kept  # until that is written
+            self._resting[kept.key] = kept  # until that is written
         if kept is not None:
             kept.state, kept.due_ms = None, UNDUE
         self._touch(key)
@@ -257,13 +264,10 @@ class Keeper(Generic[S]):
 
         ``wanted``: keys of which this is not true are passed over.
         """
-        while self._heap and self._heap[0][0] <= log_time_ms:
-            ready = []
-            while self._heap and self._heap[0][0] <= log_time_ms:
-                scheduled, key = heapq.heappop(self._heap)
-                kept = self._live.get(key) or self._resting.get(key)
-                if kept is None or kept.due_ms != scheduled:
-                    continue
+        while True:
+            ready: list[tuple[int, str]] = []
+            while (key := self._dues.pop(log_time_ms)) is not None:
+                kept = self._live.get(key) or self._resting[key]
                 kept.due_ms = UNDUE
                 if not wanted(key):
                     continue
@@ -271,8 +275,11 @@ class Keeper(Generic[S]):
                 if due_ms is not None and due_ms <= log_time_ms:
                     ready.append((due_ms, key))
                 else:
-                    self._schedule(key, kept, due_ms)
-            yield from (key for _, key in sorted(ready))
+                    self._schedule(kept, due_ms)
+            if not ready:
+                return
+            ready.sort()
+            yield from [key for _, key in ready]
 
     def snapshot(self) -> Position:
         """The position at which :class:`Keeper` finds all states again: it is on the disk."""
@@ -293,59 +300,51 @@ class Keeper(Generic[S]):
             del self._touched[key]
             kept = self._live.get(key)
             if kept is not None:
-                self._forget(key, kept)
-                rows.append(Row(key, self._whole(key, kept, kept.state), self._due_ms(key, kept.state)))
+                rows.append(Row(key, self._whole(kept), self._due_ms(key, kept.state)))
                 continue
             gone = self._resting.pop(key, None)
             if gone is not None:
-                self._forget(key, gone)
+                self._forget(gone)
             rows.append(Row(key, None, None))
         return rows
 
-    def _forget(self, key: str, kept: Kept) -> None:
+    def _forget(self, kept: Kept) -> None:
         """What is written of a key counts no more."""
-        if kept.saved is not None:
-            self._bytes -= len(key) + len(kept.saved)
-        elif kept.whole != FRESH:
-            self._bytes -= kept.whole + kept.grown
-        else:
-            return
-        self._count -= 1
+        if kept.whole:
+            self._bytes -= kept.whole + max(kept.grown, 0)
+            self._count -= 1
+            kept.whole, kept.grown = 0, FRESH
         kept.saved = kept.chain = None
-        kept.whole, kept.grown = FRESH, 0
 
-    def _whole(self, key: str, kept: Kept, state: S) -> bytes:
-        """Encode a state and remember it as current."""
-        data = kept.saved = plain(self._encode(key, state))
-        self._bytes += len(key) + len(data)
+    def _whole(self, kept: Kept) -> bytes:
+        """Somebody at work as bytes, which count from here on. They are not kept beside the state that they are of."""
+        self._forget(kept)
+        data = plain(self._encode(kept.key, kept.state))
+        kept.whole = len(kept.key) + len(data)
+        self._bytes += kept.whole
         self._count += 1
         return data
 
     def _cool(self) -> None:
         """Keep as bytes, packed, some who have been decoded longest and do not wait to be written."""
-        found = islice((key for key in self._live if key not in self._touched), COOLED_AT_ONCE)
-        for key in list(found):
+        for key in list(islice((key for key in self._live if key not in self._touched), COOLED_AT_ONCE)):
             kept = self._live.pop(key)
-            if kept.whole != FRESH:
-                self._forget(key, kept)
-                self._whole(key, kept, kept.state)
+            if kept.whole:
+                data = self._whole(kept) if kept.saved is None else kept.saved
+                kept.saved = packed(data)
+                kept.whole += len(kept.saved) - len(data)
+                self._bytes += len(kept.saved) - len(data)
+                self._resting[kept.key] = kept
             kept.state = None
-            before = kept.saved
-            if before is not None:
-                after = kept.saved = packed(before)
-                self._bytes += len(after) - len(before)
-                self._resting[key] = kept
 
     def _everything(self) -> list[Row]:
         """All rows; call :meth:`_pending` before. Whoever was not asked for since the start stays as they came."""
         self._under = {}
         rows: list[Row] = []
-        for key, kept in self._live.items():
-            if kept.whole != FRESH:
-                self._forget(key, kept)
-                self._whole(key, kept, kept.state)
-            if kept.saved is not None:
-                rows.append(Row(key, kept.saved, _told(kept.due_ms)))
+        for kept in self._live.values():
+            if kept.whole:
+                data = self._whole(kept) if kept.saved is None else kept.saved
+                rows.append(Row(kept.key, data, _told(kept.due_ms)))
         chains: list[tuple[str, Chain]] = []
         for key, kept in self._resting.items():
             if kept.chain is not None:
