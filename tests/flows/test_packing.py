@@ -32,9 +32,23 @@ def test_an_unknown_mark_is_refused() -> None:
         unpacked(b"\x07abc")
 
 
-def test_the_dictionary_never_changes_and_bytes_of_the_first_release_unpack() -> None:
-    assert (
-        hashlib.sha256(packing._DICTIONARY).hexdigest()
-        == "499f53532fae325a442de8ed9b3d440e704fb3be99bda07e7f24672656f4640b"
-    )
-    assert unpacked(bytes.fromhex("01c31bbac0c4930f72376a081b028590823815c4c71ac8b500")) == STATE[:93]
+@pytest.mark.parametrize(
+    ("dictionary", "digest", "data"),
+    [
+        (
+            packing._WORDS,
+            "499f53532fae325a442de8ed9b3d440e704fb3be99bda07e7f24672656f4640b",
+            "01c31bbac0c4930f72376a081b028590823815c4c71ac8b500",
+        ),
+        (
+            packing._SHAPES,
+            "abd83302981284c66fc1d25c53db7838e8641c71aa28094afbe292ac44df993f",
+            "02c31b18c06a2c1f33b518a2269754435c09a61600",
+        ),
+    ],
+)
+def test_the_dictionaries_never_change_and_bytes_of_every_release_unpack(
+    dictionary: bytes, digest: str, data: str
+) -> None:
+    assert hashlib.sha256(dictionary).hexdigest() == digest
+    assert unpacked(bytes.fromhex(data)) == STATE[:93]

@@ -28,6 +28,7 @@ MODULES: Final = (
     "generations",
     "index",
     "keeper",
+    "kept",
     "known",
     "language/compile",
     "language/paths",

@@ -10,13 +10,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final, Generic, TypeVar
-
-from mypy_extensions import mypyc_attr
+from typing import Final, Generic, TypeVar
 
 from segma.flows.chains import Chain, Input, Row
 from segma.flows.changelog import Changelog, Position
 from segma.flows.dues import DAY_MS, UNDUE, Dues
+from segma.flows.kept import FRESH, Kept
 from segma.flows.packing import packed, plain, unpacked
 
 S = TypeVar("S")
@@ -34,38 +33,13 @@ what is applied again after a resume has a bound."""
 MAX_DECODED: Final = 65_536
 """States of all groups kept decoded beside those that wait to be written."""
 COOLED_AT_ONCE: Final = 64
-FRESH: Final = -1
-"""No input came since a state was written."""
+IDLE_MS: Final = 10 * 60_000
+"""Log time after which somebody to whom nothing came is kept as bytes again: a tenth of the memory."""
+LOOKED_AT_ONCE: Final = 16
 MOST_VOID: Final = 256
 """Void dues that a group may keep beside as many as it has keys."""
 MAX_ANONYMOUS: Final = 500_000
 """Devices that are nobody's, of all groups: anybody may invent one, so their number is bounded beside their time."""
-
-
-@mypyc_attr(acyclic=True)
-class Kept:
-    """One key's state. PERF: one record where each of its parts would be looked up in a table of its own.
-
-    NOTE: what is generic cannot be kept out of the garbage collector's sight; :class:`Keeper` knows what ``state`` is.
-    """
-
-    __slots__ = ("chain", "due_ms", "grown", "key", "saved", "state", "whole")
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        """The one text of it that is kept, whoever asks."""
-        self.state: Any = None
-        """Decoded, while it is at work."""
-        self.saved: bytes | None = None
-        """Whole and packed, while it rests, and until an input comes. Not of who was written while at work."""
-        self.chain: Chain | None = None
-        """What a resume found, where inputs are part of it and nobody has asked for it since."""
-        self.whole = 0
-        """Bytes of key and whole state, as written last (of none: of the key); 0: nothing is, or is to be."""
-        self.grown = FRESH
-        """Bytes of the inputs since then."""
-        self.due_ms = UNDUE
-        """The time under which it stands among the dues."""
 
 
 class Keeper(Generic[S]):
@@ -106,6 +80,8 @@ class Keeper(Generic[S]):
         self._resume(chains)
         self._most_inputs = self._most_decoded = 0
         self._share()
+        self._now_ms = self._look_ms = self._unseen = 0
+        """Log time; when those at work are looked at next; and how many of them this time are still to be."""
 
     def _resume(self, chains: dict[str, Chain]) -> None:
         for key, chain in chains.items():
@@ -188,6 +164,7 @@ class Keeper(Generic[S]):
         """The state of a key is this now, and this is when it is due."""
         kept = self._woken(key)
         kept.state = state
+        kept.used_ms = self._now_ms
         self._touch(key)
         self._schedule(kept, due_ms)
         if len(self._live) > self._most_decoded:
@@ -199,6 +176,7 @@ class Keeper(Generic[S]):
         """As :meth:`put_due`, where this input alone made the state of what it was. See :class:`Input`."""
         kept = self._woken(key)
         kept.state = state
+        kept.used_ms = at_ms
         self._schedule(kept, due_ms)
         if self._touched and key in self._touched:
             return  # it will be written whole
@@ -264,6 +242,9 @@ class Keeper(Generic[S]):
 
         ``wanted``: keys of which this is not true are passed over.
         """
+        self._now_ms = log_time_ms
+        if log_time_ms >= self._look_ms:
+            self._rest()
         while True:
             ready: list[tuple[int, str]] = []
             while (key := self._dues.pop(log_time_ms)) is not None:
@@ -326,16 +307,33 @@ class Keeper(Generic[S]):
         return data
 
     def _cool(self) -> None:
-        """Keep as bytes, packed, some who have been decoded longest and do not wait to be written."""
+        """Keep as bytes some who have been decoded longest and do not wait to be written."""
         for key in list(islice((key for key in self._live if key not in self._touched), COOLED_AT_ONCE)):
+            self._pack(self._live.pop(key))
+
+    def _rest(self) -> None:
+        """Look at some of those at work, each once in half of :data:`IDLE_MS`: the idle are kept as bytes."""
+        if not self._unseen:
+            self._unseen = len(self._live)
+        for key in list(islice(self._live, min(self._unseen, LOOKED_AT_ONCE))):
+            self._unseen -= 1
             kept = self._live.pop(key)
-            if kept.whole:
-                data = self._whole(kept) if kept.saved is None else kept.saved
-                kept.saved = packed(data)
-                kept.whole += len(kept.saved) - len(data)
-                self._bytes += len(kept.saved) - len(data)
-                self._resting[kept.key] = kept
-            kept.state = None
+            if key in self._touched or self._now_ms - kept.used_ms < IDLE_MS:
+                self._live[key] = kept
+            else:
+                self._pack(kept)
+        if self._unseen <= 0 or not self._live:
+            self._unseen, self._look_ms = 0, self._now_ms + IDLE_MS // 2
+
+    def _pack(self, kept: Kept) -> None:
+        """Keep somebody as bytes, if anything of them is written or to be written."""
+        if kept.whole:
+            data = self._whole(kept) if kept.saved is None else kept.saved
+            kept.saved = packed(data)
+            kept.whole += len(kept.saved) - len(data)
+            self._bytes += len(kept.saved) - len(data)
+            self._resting[kept.key] = kept
+        kept.state = None
 
     def _everything(self) -> list[Row]:
         """All rows; call :meth:`_pending` before. Whoever was not asked for since the start stays as they came."""
