@@ -69,14 +69,14 @@ class Sample(NamedTuple):
     file_mb: float
 
 
-def day(people: int, seed: int) -> Iterator[list[Record]]:
+def days(people: int, hours: int, seed: int) -> Iterator[list[Record]]:
     """The events of each simulated second, in order."""
     random, number = Random(seed), 0
     period_s = 24 * 3_600 // VISITS
     phases: list[list[int]] = [[] for _ in range(period_s)]
     for person in range(people):
         phases[random.randrange(period_s)].append(person)
-    for second in range(24 * 3_600):
+    for second in range(hours * 3_600):
         at_ms = START_MS + second * 1_000
         found = []
         for person in phases[second % period_s]:
@@ -92,12 +92,12 @@ def day(people: int, seed: int) -> Iterator[list[Record]]:
         yield found
 
 
-def simulated(groups: Groups, people: int, progress: Progress) -> Iterator[Sample]:
-    """The day; a sample every quarter of an hour. Snapshots every ten simulated seconds."""
-    task = progress.add_task("24 hours", total=24 * 3_600)
+def simulated(groups: Groups, people: int, hours: int, progress: Progress) -> Iterator[Sample]:
+    """The hours; a sample every quarter of one. Snapshots every ten simulated seconds."""
+    task = progress.add_task(f"{hours} hours", total=hours * 3_600)
     process = psutil.Process()
     waiting: list[Record] = []
-    for second, records in enumerate(day(people, 24), 1):
+    for second, records in enumerate(days(people, hours, 24), 1):
         waiting += records
         progress.advance(task)
         if second % 10:
@@ -115,23 +115,30 @@ def simulated(groups: Groups, people: int, progress: Progress) -> Iterator[Sampl
 
 @click.command()
 @click.option("--subscribers", default=200_000, show_default=True)
+@click.option("--hours", default=24, show_default=True, type=click.IntRange(SETTLED_H + 1), help="Simulated hours.")
 @click.option("--json", "as_json", is_flag=True)
-def main(subscribers: int, as_json: bool) -> None:
-    """Measure the memory over a day."""
+def main(subscribers: int, hours: int, as_json: bool) -> None:
+    """Measure the memory over a day, or longer."""
     gc.set_threshold(*COLLECT_EVERY)
+    empty_mb = psutil.Process().memory_info().rss / 1e6
     registry = CollectorRegistry()
     with tempfile.TemporaryDirectory() as directory, Progress(console=err, transient=True) as progress:
         groups = Groups(Path(directory), None, LISTENERS)
         watch_state(groups.changelog, groups.bounds, registry)
-        samples = list(simulated(groups, subscribers, progress))
+        samples = list(simulated(groups, subscribers, hours, progress))
         groups.changelog.close()
     settled = [each for each in samples if each.hour >= SETTLED_H]
     bit = {bound.value: _metric(registry, bound) for bound in Bound}
     figures = {
         "subscribers": subscribers,
+        "hours": hours,
+        "resident_mb_empty": round(empty_mb, 1),
         "resident_mb_settled": round(settled[0].resident_mb, 1),
         "resident_mb_end": round(settled[-1].resident_mb, 1),
         "resident_growth": round(settled[-1].resident_mb / settled[0].resident_mb, 3),
+        "resident_growth_of_the_last_day": round(samples[-1].resident_mb / _a_day_before(samples).resident_mb, 3),
+        "live_bytes_each": round(samples[-1].live_mb * 1e6 / subscribers),
+        "resident_bytes_each": round((samples[-1].resident_mb - empty_mb) * 1e6 / subscribers),
         "live_growth": round(settled[-1].live_mb / settled[0].live_mb, 3),
         "file_growth": round(settled[-1].file_mb / max(each.file_mb for each in settled[:4]), 3),
         "bounds": bit,
@@ -142,15 +149,25 @@ def main(subscribers: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures))
         return
-    click.echo(f"{subscribers:,} subscribers, {VISITS} visits a day each, 24 simulated hours, ten listeners")
+    click.echo(f"{subscribers:,} subscribers, {VISITS} visits a day each, {hours} simulated hours, ten listeners")
     first, last = settled[0].resident_mb, settled[-1].resident_mb
-    click.echo(f"resident memory  {first:>6,.0f} MB at {SETTLED_H} h, {last:,.0f} MB at the end")
+    click.echo(
+        f"resident memory  {first:>6,.0f} MB at {SETTLED_H} h, {last:,.0f} MB at the end, {empty_mb:,.0f} MB before"
+    )
     click.echo(f"                 {figures['resident_growth']:.3f} times; 1 is flat")
+    click.echo(f"                 {figures['resident_growth_of_the_last_day']:.3f} times in the last day")
+    each, resident = figures["live_bytes_each"], figures["resident_bytes_each"]
+    click.echo(f"a subscriber     {each:>6,} bytes of state, {resident:,} of resident memory")
     click.echo(f"states           {figures['live_growth']:.3f} times; files {figures['file_growth']:.3f} times")
     click.echo(
         f"bounds that bit  {', '.join(f'{name} {count:,.0f}' for name, count in bit.items() if count) or 'none'}"
     )
     click.echo("drawn in bench/results/memory.png", err=True)
+
+
+def _a_day_before(samples: list[Sample]) -> Sample:
+    """The sample a day before the last, or of the time at which the first windows have passed."""
+    return next(each for each in samples if each.hour >= max(samples[-1].hour - 24, SETTLED_H))
 
 
 def _metric(registry: CollectorRegistry, bound: Bound) -> float:
@@ -170,7 +187,7 @@ def draw(samples: list[Sample], growth: object) -> None:
     axes.set_xlabel("simulated hours")
     axes.set_ylabel("MB")
     axes.set_ylim(bottom=0)
-    axes.set_title(f"resident memory at the end: {growth} times that at {SETTLED_H} h")
+    axes.set_title(f"{samples[-1].hour:.0f} h; resident memory at the end: {growth} times that at {SETTLED_H} h")
     axes.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     figure.savefig(RESULTS / "memory.png", dpi=120)
