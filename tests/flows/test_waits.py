@@ -23,6 +23,7 @@ from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
 from segma.flows.logic import FollowBatch, FollowLogic, Shared
 from segma.flows.recognise import Rules
+from segma.flows.waits import A_BATCH, AT_A_MINUTE
 
 T0_MS = 1_800_056_700_000
 """A whole minute, a quarter of an hour before midnight (UTC)."""
@@ -254,3 +255,38 @@ def test_a_crash_at_any_index_and_any_batches_give_the_same_rows(disk: Disk, see
         for batch in batches(random, records[saved:], 9):
             out += second.on_batch([batch])[0]
         assert by_id(out) == expected, index
+
+
+def test_after_a_restart_a_large_group_is_counted_a_few_at_a_time_and_nothing_is_said_before(disk: Disk) -> None:
+    people, midnight_ms = 200, 900_000
+    came = [record(number, f"s_{number}", "page_viewed", 1_000) for number in range(people)]
+    came += [record(people + number, f"s_{number}", "product_added", 840_000) for number in range(5)]
+    store = disk.other()
+    first = FollowLogic(shared(), store(), None)
+    first.on_batch([Batch(tuple(came), T0_MS + 840_000)])
+    snapshot = first.snapshot()
+    second = FollowLogic(shared(), store(), snapshot)
+    waits, rows, after_ms, left, crashes = second._crowd._waits, list[RunsRow](), 840_000, people, 0
+    while waits._uncounted:
+        after_ms += 30_000
+        batch = Batch((), T0_MS + after_ms)
+        rows = rows_of(list(second.on_batch([batch])[0]))
+        assert not rows or not waits._uncounted
+        assert left - len(waits._uncounted) <= AT_A_MINUTE + A_BATCH
+        left = len(waits._uncounted)
+        if after_ms > midnight_ms + 60_000 and not crashes:
+            # It counts from the beginning, and still owes a row with everything.
+            snapshot, crashes = second.snapshot(), 1
+            second = FollowLogic(shared(), store(), snapshot)
+            waits, left = second._crowd._waits, people
+    assert crashes, "the day began meanwhile"
+    at_ms = T0_MS + after_ms
+    while not rows:
+        after_ms += 30_000
+        rows = rows_of(list(second.on_batch([Batch((), T0_MS + after_ms)])[0]))
+    assert len(rows) == 1
+    counts = {(each.listener, each.version, each.element): (each.runs, each.subscribers) for each in rows[0].counts}
+    expected = recount(disk.other()(), came, rows[0].at_ms)
+    assert expected == {element: count for element, count in counts.items() if count != (0, 0)}
+    assert ("plainer", 1, 2) in counts, "a day begins with everything, also with what has not changed"
+    assert rows[0].at_ms >= at_ms // 60_000 * 60_000

@@ -73,10 +73,14 @@ class Told(Packed, frozen=True):
 
 
 class Counted(Packed, frozen=True):
-    """What a snapshot keeps: up to which log time was counted (0: never), and what was told, but for noughts."""
+    """What a snapshot keeps: up to which log time was counted (0: never), and what was told, but for noughts.
+
+    ``owes_day``: whether a day has begun since then of which nothing was said.
+    """
 
     at_ms: int = 0
     told: tuple[Told, ...] = ()
+    owes_day: bool = False
 
 
 class Applied(Packed, frozen=True):

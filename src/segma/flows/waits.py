@@ -29,7 +29,9 @@ NEVER_MS: Final = 1 << 62
 MOST_NOTED: Final = 65_536
 """People of all groups of whom is noted how they stood at the last minute."""
 A_BATCH: Final = 8
-"""People a batch who are counted after a restart: a count of all at once would hold the group's events up."""
+AT_A_MINUTE: Final = 32
+"""People who are counted after a restart, with each batch and at each minute: a count of all at once would hold the
+events up. Until all have been counted nothing is said."""
 
 Element = tuple[str, Version, int]
 """Workspace, version, and the number of the element that is waited for."""
@@ -162,6 +164,8 @@ class Waits:
         self._uncounted = dict.fromkeys(key for key in people.known() if _workspace(key) in following)
         self._touched = bool(self._uncounted)
         """Whether anybody may stand otherwise than at the last count."""
+        self._owes_day = resumed.owes_day
+        """Whether a day has begun while not all had been counted: what is said next is everything."""
 
     def note(self, key: str, person: Person, log_time_ms: int) -> None:
         """Somebody is about to be touched. ``log_time_ms``: when the log took what touches them."""
@@ -212,7 +216,11 @@ class Waits:
 
     def count_some(self) -> None:
         """After a restart: count some of those who have not been."""
-        for key in list(islice(self._uncounted, A_BATCH)):
+        if self._uncounted:
+            self._count_first(A_BATCH)
+
+    def _count_first(self, most: int) -> None:
+        for key in list(islice(self._uncounted, most)):
             self._count(key)
 
     def _count(self, key: str) -> None:
@@ -231,15 +239,19 @@ class Waits:
                 self._tally.change(_workspace(key), _stays(before, after), _stays(after, before))
 
     def rows(self, at_ms: int, place: tuple[int, int]) -> Iterator[RunsRow]:
-        """What is to be said at a minute that :meth:`next_ms` named, once all that was due by then has been done."""
+        """What is to be said at a minute that :meth:`next_ms` named, once all that was due by then has been done.
+
+        Nothing while some have not been counted since a restart; what has changed is said at the first minute after.
+        """
         self._tally.pass_time(at_ms)
-        while self._uncounted:
-            self._count(next(iter(self._uncounted)))
+        self._count_first(AT_A_MINUTE)
         self._settle(len(self._noted))
-        self._touched = False
         self._at_ms = at_ms
+        self._owes_day = self._owes_day or at_ms % DAY_MS == 0
+        if self._uncounted:
+            return
+        whole, self._owes_day, self._touched = self._owes_day, False, False
         now = self._now(at_ms)
-        whole = at_ms % DAY_MS == 0
         said: dict[str, list[RunCount]] = defaultdict(list)
         for element in sorted(now.keys() | self._told.keys()):
             runs, subscribers = now.get(element, (0, 0))
@@ -276,7 +288,7 @@ class Waits:
             Told(workspace, *version, number, runs, subscribers)
             for (workspace, version, number), (runs, subscribers) in sorted(self._told.items())
         )
-        return Counted(self._at_ms, told)
+        return Counted(self._at_ms, told, self._owes_day)
 
 
 def _workspace(key: str) -> str:
