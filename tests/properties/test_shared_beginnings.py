@@ -124,7 +124,7 @@ def test_a_restart_at_every_index_changes_nothing_also_with_other_listeners() ->
 def in_flight(machine: Machine, state: State, now_ms: int) -> list[tuple[str, int, int]]:
     """The runs that can still go on: one whose window has passed is dropped when it is looked at again."""
     return sorted(
-        (listener.name, waits, at_ms)
-        for listener, waits, at_ms, over_ms in machine.in_flight(state)
-        if over_ms is None or now_ms < over_ms
+        (machine.listeners[number].name, waits, at_ms)
+        for number, waits, at_ms, over_ms in machine.in_flight(state)
+        if now_ms < over_ms
     )

@@ -8,7 +8,7 @@ listeners an event can touch, the order of simultaneous matches, the identity of
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from segma.contracts.codec import to_json
@@ -33,6 +33,11 @@ DEFAULT_MAX_RUNS: Final = 64
 """Runs kept per listener and subscriber, counted as SEMANTICS 3 says; past it the oldest is dropped and counted."""
 
 
+NEVER_MS: Final = 1 << 60
+"""Later than any time."""
+InFlight = tuple[int, int, int, int]
+"""Of a run: its listener's number, the number of the element that it waits for, when it was opened, and when its window
+is over (:data:`NEVER_MS`: it has none, or waits for its deadline)."""
 _ALWAYS: Final[dict[Version, int]] = {}
 
 
@@ -58,6 +63,8 @@ class Machine:
             raise ValueError("one version of a listener twice in one machine")
         self._live_from = tuple(live_from.get(version, 0) for version in self._numbers)
         self._all_live_from = max(self._live_from, default=0)
+        self.listeners = tuple(ordered)
+        """By their numbers."""
         self._heads = tuple(to_json([listener.name, listener.version])[:-1] + b"," for listener in ordered)
         tests = Tests()
         self._programs = tuple(Program(listener, tests, max_runs=max_runs, tell=tell) for listener in ordered)
@@ -173,31 +180,33 @@ class Machine:
         counts += [count for standing in state.shared.values() for _, count in standing.dropped]
         return sum(counts)
 
-    def in_flight(self, state: State, unlike: State | None = None) -> Iterator[tuple[Listener, int, int, int | None]]:
-        """Each run: its listener, the number of the element that it waits for, when it was opened, and when its window
-        is over, in ms (None: it has none, or waits for its deadline).
+    def in_flight(self, state: State, unlike: State | None = None) -> list[InFlight]:
+        """Each run. One whose window has passed is dropped when the next event looks at it, and told until then.
 
-        A run whose window has passed is dropped when the next event looks at it, and until then it is told too.
-        ``unlike``: only of listeners that stand otherwise there.
+        ``unlike``: only of listeners that stand otherwise there. The runs of a listener come one behind the other.
         """
-        standings, shares = (unlike.standings, unlike.shared) if unlike is not None else ({}, {})
+        found: list[InFlight] = []
         for number, standing in state.standings.items():
-            if standings.get(number) is standing:
+            if unlike is not None and unlike.standings.get(number) is standing:
                 continue
             program = self._programs[number]
-            for run in (run for box in standing.boxes for run in box.runs):
-                waits = program.tail[-1].number if run.slot == program.end else program.slots[run.slot].step.number
-                yield program.listener, waits, run.events[0].at_ms, program.over_ms(run)
+            for box in standing.boxes:
+                for run in box.runs:
+                    waits = program.tail[-1].number if run.slot == program.end else program.slots[run.slot].step.number
+                    over_ms = program.over_ms(run)
+                    found.append((number, waits, run.events[0].at_ms, NEVER_MS if over_ms is None else over_ms))
         for index, shared in state.shared.items():
-            if shares.get(index) is shared:
+            if unlike is not None and unlike.shared.get(index) is shared:
                 continue
             tree = self._trees[index]
             for shared_run in shared.runs:
-                opened_ms = shared_run.events[0].at_ms
+                opened_ms, waits = shared_run.events[0].at_ms, len(shared_run.events) + 1
                 for member in tree.whose(shared_run.who):
                     within_ms = member.listener.within_ms
-                    over_ms = None if within_ms is None else opened_ms + within_ms
-                    yield member.listener, len(shared_run.events) + 1, opened_ms, over_ms
+                    found.append(
+                        (member.number, waits, opened_ms, NEVER_MS if within_ms is None else opened_ms + within_ms)
+                    )
+        return found
 
     def encode(self, state: State) -> bytes:
         """The state as bytes; states of equal histories are equal bytes."""

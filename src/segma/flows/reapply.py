@@ -8,14 +8,14 @@ the same thing: the event comes again under its id, in its place.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from segma.contracts.codec import to_json, to_msgpack
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
 from segma.flows.language.model import Listener
-from segma.flows.matcher import Machine, Match, State, Version
+from segma.flows.matcher import InFlight, Machine, Match, State, Version
 from segma.flows.matches import StoredMatches, changed, from_stored, missing, to_stored
 from segma.flows.sessions import Session, SessionChange, extended
 from segma.flows.states import Applied, StoredEntry, StoredSession, StoredTimeline, read_timeline
@@ -111,7 +111,12 @@ class Follower:
         """How many runs were dropped over the bound, so far."""
         return self._machine.dropped(timeline.state)
 
-    def in_flight(self, state: State, unlike: State | None = None) -> Iterator[tuple[Listener, int, int, int | None]]:
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """The machine's, by their numbers."""
+        return self._machine.listeners
+
+    def in_flight(self, state: State, unlike: State | None = None) -> list[InFlight]:
         """Each run, as :meth:`Machine.in_flight` says."""
         return self._machine.in_flight(state, unlike)
 

@@ -11,21 +11,22 @@ import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from segma.contracts.rows import RunCount, RunsRow
 from segma.flows.follow import Following, Person
 from segma.flows.generations import Generation
 from segma.flows.keeper import Keeper
 from segma.flows.language.model import Listener, Not, Step
-from segma.flows.matcher import Version
+from segma.flows.matcher import NEVER_MS, InFlight, Version
 from segma.flows.states import Counted, State, Told
 
 EVERY_MS: Final = 60_000
 """Between two counts. NOTE: a row's id holds its time, so another value makes other rows of the same log."""
 DAY_MS: Final = 86_400_000
 """Whole days of log time (UTC) begin with everything: who asks for an instant need not look further back."""
-NEVER_MS: Final = 1 << 62
 MOST_NOTED: Final = 65_536
 """People of all groups of whom is noted how they stood at the last minute."""
 A_BATCH: Final = 8
@@ -35,26 +36,33 @@ events up. Until all have been counted nothing is said."""
 
 Element = tuple[str, Version, int]
 """Workspace, version, and the number of the element that is waited for."""
+MOST_GENERATIONS: Final = 16
+"""Of which is remembered how their listeners are numbered."""
+ELEMENTS: Final = 1 << 12
+"""More than a sequence has. PERF: while it is counted an element is one number, that of its version times this and its
+own."""
+Counts = dict[int, int]
+Stay = tuple[int, int, int]
+"""The number of an awaited element, and from which minute to which (not with it) it is waited for if nothing comes."""
 
 
-class Moment(NamedTuple):
+@mypyc_attr(acyclic=True)
+class Moment:
     """Somebody's state between two events."""
 
-    generation: Generation
-    state: State
+    __slots__ = ("generation", "state")
 
-
-Stay = tuple[Version, int, int, int]
-"""Version, awaited element, and from which minute to which (not with it) it is waited for if nothing comes."""
-Counts = dict[Element, int]
+    def __init__(self, generation: Generation, state: State) -> None:
+        self.generation = generation
+        self.state = state
 
 
 class Tally:
     """Runs and subscribers by element. A run goes by itself when its window is over."""
 
     def __init__(self) -> None:
-        self.runs: Counts = defaultdict(int)
-        self.subscribers: Counts = defaultdict(int)
+        self.runs: Counts = {}
+        self.subscribers: Counts = {}
         self._now_ms = 0
         self._to_come: dict[int, tuple[Counts, Counts]] = {}
         self._times: list[int] = []
@@ -64,71 +72,74 @@ class Tally:
         """The minute at which something changes by itself."""
         return self._times[0] if self._times else None
 
-    def change(self, workspace: str, before: list[Stay], after: list[Stay]) -> None:
-        """Somebody has these runs in place of those."""
-        if before == after:
-            return
-        self._change(workspace, before, after, 0)
-        self._change(workspace, _merged(before), _merged(after), 1)
+    def change(self, stays: list[Stay], by: int) -> None:
+        """Somebody has these runs (``by`` 1), or has them no more (-1)."""
+        for element, from_ms, end_ms in stays:
+            self._change(element, from_ms, end_ms, by, 0)
+        for element, from_ms, end_ms in _merged(stays):
+            self._change(element, from_ms, end_ms, by, 1)
 
-    def _change(self, workspace: str, before: list[Stay], after: list[Stay], which: int) -> None:
-        changes: dict[Stay, int] = {}
-        for stay in before:
-            changes[stay] = changes.get(stay, 0) - 1
-        for stay in after:
-            changes[stay] = changes.get(stay, 0) + 1
-        for (version, number, from_ms, end_ms), by in changes.items():
-            if by:
-                element = (workspace, version, number)
-                self._at(from_ms, which)[element] += by
-                if end_ms < NEVER_MS:
-                    self._at(end_ms, which)[element] -= by
+    def _change(self, element: int, from_ms: int, end_ms: int, by: int, which: int) -> None:
+        counts = self._at(from_ms, which)
+        counts[element] = counts.get(element, 0) + by
+        if end_ms < NEVER_MS:
+            counts = self._at(end_ms, which)
+            counts[element] = counts.get(element, 0) - by
 
     def _at(self, time_ms: int, which: int) -> Counts:
         """Where to note what happens at a minute: what is past happens now."""
         if time_ms <= self._now_ms:
             return self.subscribers if which else self.runs
-        if time_ms not in self._to_come:
-            self._to_come[time_ms] = defaultdict(int), defaultdict(int)
+        found = self._to_come.get(time_ms)
+        if found is None:
+            found = self._to_come[time_ms] = ({}, {})
             heapq.heappush(self._times, time_ms)
-        return self._to_come[time_ms][which]
+        return found[which]
 
     def pass_time(self, now_ms: int) -> None:
         """Let happen what happens by itself."""
         self._now_ms = now_ms
         while self._times and self._times[0] <= now_ms:
-            for totals, changes in zip(
-                (self.runs, self.subscribers), self._to_come.pop(heapq.heappop(self._times)), strict=True
-            ):
-                for element, by in changes.items():
-                    totals[element] += by
+            runs, subscribers = self._to_come.pop(heapq.heappop(self._times))
+            _add(self.runs, runs)
+            _add(self.subscribers, subscribers)
 
 
-def _stays(moment: Moment, unlike: Moment | None = None) -> list[Stay]:
-    """Where somebody's runs wait, of the listeners that stand otherwise in ``unlike``.
+def _add(totals: Counts, changes: Counts) -> None:
+    for element, by in changes.items():
+        totals[element] = totals.get(element, 0) + by
+
+
+def _stays(runs: list[InFlight], firsts: list[int]) -> list[Stay]:
+    """Where somebody's runs wait. ``firsts``: by listener, the number of the element that is none of its sequence.
 
     A run that forked counts once, where it is furthest; when that fork's window is over, where the next one is.
     """
-    other = unlike.state if unlike is not None and unlike.generation is moment.generation else None
-    forks: dict[tuple[Version, int], list[tuple[int, int]]] = {}
-    for listener, number, opened_ms, over_ms in moment.generation.follower.in_flight(moment.state, other):
-        end_ms = NEVER_MS if over_ms is None else -(-over_ms // EVERY_MS) * EVERY_MS
-        key = ((listener.name, listener.version), opened_ms)
-        if key in forks:
-            forks[key].append((number, end_ms))
+    if len(runs) == 1:
+        listener, waits, _, over_ms = runs[0]
+        return [(firsts[listener] + waits, 0, _minute_after(over_ms))]
+    forks: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for listener, waits, opened_ms, over_ms in runs:
+        fork = (firsts[listener] + waits, _minute_after(over_ms))
+        key = (listener, opened_ms)
+        others = forks.get(key)
+        if others is None:
+            forks[key] = [fork]
         else:
-            forks[key] = [(number, end_ms)]
-    runs: list[Stay] = []
-    for (version, _), found in forks.items():
-        if len(found) == 1:
-            runs.append((version, found[0][0], 0, found[0][1]))
-            continue
+            others.append(fork)
+    stays: list[Stay] = []
+    for found in forks.values():
         from_ms = 0
-        for number, end_ms in sorted(found, reverse=True):
+        for element, end_ms in found if len(found) == 1 else sorted(found, reverse=True):
             if end_ms > from_ms:
-                runs.append((version, number, from_ms, end_ms))
+                stays.append((element, from_ms, end_ms))
                 from_ms = end_ms
-    return runs
+    return stays
+
+
+def _minute_after(time_ms: int) -> int:
+    """The first whole minute that is not before a time."""
+    return NEVER_MS if time_ms >= NEVER_MS else -(-time_ms // EVERY_MS) * EVERY_MS
 
 
 def _merged(stays: list[Stay]) -> list[Stay]:
@@ -137,12 +148,13 @@ def _merged(stays: list[Stay]) -> list[Stay]:
         return stays
     found: list[Stay] = []
     for stay in sorted(stays):
-        version, number, from_ms, end_ms = stay
-        last = found[-1] if found else None
-        if last is not None and last[:2] == (version, number) and from_ms <= last[3]:
-            found[-1] = (version, number, last[2], max(last[3], end_ms))
-        else:
-            found.append(stay)
+        element, from_ms, end_ms = stay
+        if found:
+            last = found[-1]
+            if last[0] == element and from_ms <= last[2]:
+                found[-1] = (element, last[1], max(last[2], end_ms))
+                continue
+        found.append(stay)
     return found
 
 
@@ -154,12 +166,18 @@ class Waits:
     ) -> None:
         """``most``: how many people may be noted."""
         self._following, self._people, self._most = following, people, most
+        self._limit = most()
         self._at_ms = resumed.at_ms
         self._told: dict[Element, tuple[int, int]] = {
             (each.workspace, (each.listener, each.version), each.element): (each.runs, each.subscribers)
             for each in resumed.told
         }
         self._tally = Tally()
+        self._versions: list[tuple[str, Version]] = []
+        """Every version that was counted, with its workspace; its place here is its number."""
+        self._places: dict[tuple[str, Version], int] = {}
+        self._firsts: dict[Generation, list[int]] = {}
+        """Of each generation's listeners."""
         self._noted: dict[str, Moment | None] = {}
         self._uncounted = dict.fromkeys(key for key in people.known() if _workspace(key) in following)
         self._touched = bool(self._uncounted)
@@ -179,7 +197,7 @@ class Waits:
             self._noted[key] = None
         else:
             self._noted[key] = Moment(person.generation, person.timeline.advanced)
-        if len(self._noted) > self._most():
+        if len(self._noted) > self._limit:
             self._settle(len(self._noted) // 2)
 
     def leave(self, key: str) -> None:
@@ -191,7 +209,7 @@ class Waits:
         person = self._people.peek(key)
         moment = self._noted.pop(key, Moment(person.generation, person.timeline.advanced))
         if moment is not None:
-            self._tally.change(_workspace(key), _stays(moment), [])
+            self._change(key, moment, -1)
 
     def next_ms(self, log_time_ms: int) -> int | None:
         """The minute before ``log_time_ms`` at which :meth:`rows` may have something to say next."""
@@ -226,17 +244,44 @@ class Waits:
     def _count(self, key: str) -> None:
         del self._uncounted[key]
         person = self._people.peek(key)
-        self._tally.change(_workspace(key), [], _stays(Moment(person.generation, person.timeline.advanced)))
+        self._change(key, Moment(person.generation, person.timeline.advanced), 1)
+
+    def _change(self, key: str, moment: Moment, by: int, unlike: State | None = None) -> None:
+        """Put somebody's runs on or take them off, of the listeners that stand otherwise in ``unlike``."""
+        generation = moment.generation
+        runs = generation.follower.in_flight(moment.state, unlike)
+        if runs:
+            firsts = self._firsts.get(generation)
+            if firsts is None:
+                if len(self._firsts) > MOST_GENERATIONS:
+                    self._firsts = {}
+                firsts = self._firsts[generation] = self._numbered(_workspace(key), generation)
+            self._tally.change(_stays(runs, firsts), by)
+
+    def _numbered(self, workspace: str, generation: Generation) -> list[int]:
+        firsts = []
+        for listener in generation.follower.listeners:
+            version = (workspace, (listener.name, listener.version))
+            place = self._places.get(version)
+            if place is None:
+                place = self._places[version] = len(self._versions)
+                self._versions.append(version)
+            firsts.append(place * ELEMENTS)
+        return firsts
 
     def _settle(self, most: int) -> None:
         for key in list(islice(self._noted, most)):
             before = self._noted.pop(key)
             person = self._people.peek(key)
-            after = Moment(person.generation, person.timeline.advanced)
+            generation, state = person.generation, person.timeline.advanced
             if before is None:
-                self._tally.change(_workspace(key), [], _stays(after))
-            elif before.state is not after.state or before.generation is not after.generation:
-                self._tally.change(_workspace(key), _stays(before, after), _stays(after, before))
+                self._change(key, Moment(generation, state), 1)
+            elif before.generation is not generation:
+                self._change(key, before, -1)
+                self._change(key, Moment(generation, state), 1)
+            elif before.state is not state:
+                self._change(key, before, -1, state)
+                self._change(key, Moment(generation, state), 1, before.state)
 
     def rows(self, at_ms: int, place: tuple[int, int]) -> Iterator[RunsRow]:
         """What is to be said at a minute that :meth:`next_ms` named, once all that was due by then has been done.
@@ -246,7 +291,7 @@ class Waits:
         self._tally.pass_time(at_ms)
         self._count_first(AT_A_MINUTE)
         self._settle(len(self._noted))
-        self._at_ms = at_ms
+        self._at_ms, self._limit = at_ms, self._most()
         self._owes_day = self._owes_day or at_ms % DAY_MS == 0
         if self._uncounted:
             return
@@ -263,12 +308,13 @@ class Waits:
 
     def _now(self, at_ms: int) -> dict[Element, tuple[int, int]]:
         """What is not nothing, of the versions at work."""
+        at_work = {workspace: set(following.at_work(at_ms)) for workspace, following in self._following.items()}
         found: dict[Element, tuple[int, int]] = {}
-        for workspace, following in self._following.items():
-            here = set(following.at_work(at_ms))
-            for element, runs in self._tally.runs.items():
-                if runs and element[0] == workspace and element[1] in here:
-                    found[element] = (runs, self._tally.subscribers[element])
+        for element, runs in self._tally.runs.items():
+            if runs:
+                workspace, version = self._versions[element // ELEMENTS]
+                if version in at_work[workspace]:
+                    found[workspace, version, element % ELEMENTS] = (runs, self._tally.subscribers[element])
         return found
 
     def _count_of(self, element: Element, runs: int, subscribers: int) -> RunCount:
