@@ -3,7 +3,8 @@
 ``./segma bench bot`` takes an hour of everybody else's events through the logic that runs inside Bytewax (JSON in,
 undo log, sessions, a snapshot every second), once without the bot and once with it, in turns. A batch is what comes in
 50 ms; it waits for the one before it, so a batch that takes long delays those behind it. An event's latency is from its
-arrival to the end of its batch. It prints both p99, their ratio, and how large the bot's undo log became.
+arrival to the end of its batch. It prints both p99, their ratio, and, looked at every ten minutes in the files of the
+changelog, how large the bot's undo log and all that is kept of it became.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from statistics import quantiles
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 from bench.memory import LISTENERS
@@ -27,12 +28,35 @@ from segma.cli.output import err
 from segma.contracts.log import Record
 from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.bounds import Bound
+from segma.flows.changelog import latest
+from segma.flows.crowd import PEOPLE
+from segma.flows.packing import unpacked
+from segma.flows.people import read_person
+from segma.flows.states import read_timeline
 
 BATCH_MS: Final = 50
 EPOCH_MS: Final = 1_000
+LOOK_MS: Final = 600_000
 LIMIT: Final = 2.0
 ACTIONS: Final = ("page_viewed", "page_viewed", "email_clicked", "product_added", "product_bought")
 BOT: Final = -1
+
+
+class Own(NamedTuple):
+    """What is kept of the bot: events of the undo log as written whole last, bytes of that and of what came since."""
+
+    events: int
+    state_bytes: int
+    input_bytes: int
+
+
+def own(directory: Path) -> Own:
+    """As it stands in the changelog's files."""
+    name = record(0, BOT, ACTIONS[0], 0).key.decode()
+    chain = next(chain for key, chain in latest(directory, PEOPLE) if key == name)
+    whole = b"" if chain.whole is None else unpacked(chain.whole)
+    events = len(read_timeline(read_person(whole).timeline).entries) if whole else 0
+    return Own(events, len(whole), sum(len(each.data) for each in chain.inputs))
 
 
 class Line:
@@ -97,7 +121,7 @@ def main(subscribers: int, others: int, bot_events: int, minutes: int, as_json: 
     gc.set_threshold(*COLLECT_EVERY)
     random, batches = Random(6), minutes * 60_000 // BATCH_MS
     each_batch = bot_events * minutes // 60 / batches
-    number, due = 0, 0.0
+    number, due, found = 0, 0.0, list[Own]()
     with tempfile.TemporaryDirectory() as directory, Progress(console=err, transient=True) as progress:
         task = progress.add_task("an hour, without and with the bot", total=batches)
         alone, beside = Line(Path(directory) / "alone"), Line(Path(directory) / "beside")
@@ -118,7 +142,8 @@ def main(subscribers: int, others: int, bot_events: int, minutes: int, as_json: 
             alone.batch(came, len(came), now_ms, epoch=epoch)
             beside.batch([*bot, *came], len(came), now_ms, epoch=epoch)
             progress.advance(task)
-        state_bytes = beside.groups.changelog.live_bytes - alone.groups.changelog.live_bytes
+            if (index + 1) * BATCH_MS % LOOK_MS == 0 or index + 1 == batches:
+                found.append(own(Path(directory) / "beside"))
         overflowed = sum(each.total[Bound.UNDO_LOG] for each in beside.groups.bounds)
         files = beside.groups.changelog.total_bytes
         for line in (alone, beside):
@@ -132,7 +157,9 @@ def main(subscribers: int, others: int, bot_events: int, minutes: int, as_json: 
         "cpu_p99_ms_alone": round(alone_cpu_ms, 2),
         "cpu_p99_ms_beside": round(beside_cpu_ms, 2),
         "cpu_ratio": round(beside_cpu_ms / alone_cpu_ms, 3),
-        "bot_state_bytes": state_bytes,
+        "bot_undo_log_events": [each.events for each in found],
+        "bot_state_bytes": [each.state_bytes for each in found],
+        "bot_input_bytes": [each.input_bytes for each in found],
         "undo_log_bit": overflowed,
         "file_mb": round(files / 1e6, 1),
     }
@@ -148,10 +175,14 @@ def main(subscribers: int, others: int, bot_events: int, minutes: int, as_json: 
     click.echo(f"                  {figures['ratio']:.2f} times; the limit is {LIMIT:.0f}")
     click.echo(f"counting CPU      {alone_cpu_ms:>8.2f} ms without it, {beside_cpu_ms:.2f} ms with it")
     click.echo(f"                  {figures['cpu_ratio']:.2f} times")
-    click.echo(
-        f"its own state     {state_bytes / 1e6:>8.2f} MB; events let go over the undo log's bound: {overflowed:,}"
-    )
+    most = max(each.state_bytes + each.input_bytes for each in found) / 1e6
+    click.echo(f"its undo log      {max(each.events for each in found):>8,} events at most; let go: {overflowed:,}")
+    click.echo(f"all kept of it    {most:>8.2f} MB at most, every ten minutes: {_every(found)}")
     click.echo(f"changelog         {files / 1e6:>8.1f} MB")
+
+
+def _every(found: list[Own]) -> str:
+    return ", ".join(f"{(each.state_bytes + each.input_bytes) / 1e6:.2f}" for each in found)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ class Sample(NamedTuple):
     file_mb: float
 
 
-def days(people: int, hours: int, seed: int) -> Iterator[list[Record]]:
-    """The events of each simulated second, in order."""
+def days(people: int, hours: int, crawler: int, seed: int) -> Iterator[list[Record]]:
+    """The events of each simulated second, in order. ``crawler``: its events a second, while it is there."""
     random, number = Random(seed), 0
     period_s = 24 * 3_600 // VISITS
     phases: list[list[int]] = [[] for _ in range(period_s)]
@@ -86,18 +86,18 @@ def days(people: int, hours: int, seed: int) -> Iterator[list[Record]]:
                 number += 1
                 found.append(record(number, person, action, at_ms + after_ms))
         if second % 3_600 < 600:
-            for _ in range(CRAWLER_EVENTS):
+            for _ in range(crawler):
                 number += 1
                 found.append(record(number, people, "page_viewed", at_ms + 500))
         yield found
 
 
-def simulated(groups: Groups, people: int, hours: int, progress: Progress) -> Iterator[Sample]:
+def simulated(groups: Groups, seconds: Iterator[list[Record]], hours: int, progress: Progress) -> Iterator[Sample]:
     """The hours; a sample every quarter of one. Snapshots every ten simulated seconds."""
     task = progress.add_task(f"{hours} hours", total=hours * 3_600)
     process = psutil.Process()
     waiting: list[Record] = []
-    for second, records in enumerate(days(people, hours, 24), 1):
+    for second, records in enumerate(seconds, 1):
         waiting += records
         progress.advance(task)
         if second % 10:
@@ -116,8 +116,11 @@ def simulated(groups: Groups, people: int, hours: int, progress: Progress) -> It
 @click.command()
 @click.option("--subscribers", default=200_000, show_default=True)
 @click.option("--hours", default=24, show_default=True, type=click.IntRange(SETTLED_H + 1), help="Simulated hours.")
+@click.option(
+    "--crawler", default=CRAWLER_EVENTS, show_default=True, help="Events of a crawler a second, ten minutes an hour."
+)
 @click.option("--json", "as_json", is_flag=True)
-def main(subscribers: int, hours: int, as_json: bool) -> None:
+def main(subscribers: int, hours: int, crawler: int, as_json: bool) -> None:
     """Measure the memory over a day, or longer."""
     gc.set_threshold(*COLLECT_EVERY)
     empty_mb = psutil.Process().memory_info().rss / 1e6
@@ -125,7 +128,7 @@ def main(subscribers: int, hours: int, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as directory, Progress(console=err, transient=True) as progress:
         groups = Groups(Path(directory), None, LISTENERS)
         watch_state(groups.changelog, groups.bounds, registry)
-        samples = list(simulated(groups, subscribers, hours, progress))
+        samples = list(simulated(groups, days(subscribers, hours, crawler, 24), hours, progress))
         groups.changelog.close()
     settled = [each for each in samples if each.hour >= SETTLED_H]
     bit = {bound.value: _metric(registry, bound) for bound in Bound}

@@ -37,6 +37,7 @@ MODULES: Final = (
     "reapply",
     "regroup",
     "sessions",
+    "shelf",
     "storing",
     "tables",
     "timeline",

@@ -17,6 +17,7 @@ from segma.flows.changelog import Changelog, Position
 from segma.flows.dues import DAY_MS, UNDUE, Dues
 from segma.flows.kept import FRESH, Kept
 from segma.flows.packing import packed, plain, unpacked
+from segma.flows.shelf import LARGEST, Shelf
 
 S = TypeVar("S")
 Again = Callable[[str, bytes | None, Sequence[Input]], S]
@@ -69,6 +70,7 @@ class Keeper(Generic[S]):
         """Those that are decoded, longest first."""
         self._resting: dict[str, Kept] = {}
         """All others."""
+        self._shelf = Shelf(self._resting)
         self._touched: dict[str, None] = {}
         """Who is to be written whole, or was let go."""
         self._inputs: list[Row] = []
@@ -91,9 +93,9 @@ class Keeper(Generic[S]):
             kept.whole = len(key) + len(chain.whole or b"")
             if chain.inputs:
                 kept.chain, kept.grown = chain, chain.size - len(chain.whole or b"")
-            else:
-                kept.saved = chain.whole
             self._resting[key] = kept
+            if not chain.inputs and chain.whole is not None:
+                self._put_down(kept, chain.whole)
             self._bytes += len(key) + chain.size
             self._count += 1
 
@@ -145,14 +147,28 @@ class Keeper(Generic[S]):
             assert self._again is not None  # noqa: S101
             whole = kept.chain.whole
             return self._again(key, None if whole is None else unpacked(whole), kept.chain.inputs)
-        return self._new(key) if kept.saved is None else self._decode(key, unpacked(kept.saved))
+        saved = self._saved(kept)
+        return self._new(key) if saved is None else self._decode(key, unpacked(saved))
+
+    def _saved(self, kept: Kept) -> bytes | None:
+        """Somebody whole, where that is current and at hand."""
+        return self._shelf.get(kept) if kept.saved is None else kept.saved
+
+    def _put_down(self, kept: Kept, data: bytes) -> None:
+        """Keep the bytes of somebody who rests."""
+        if len(data) > LARGEST:
+            kept.saved = data
+        else:
+            kept.saved = None
+            self._shelf.put(kept, data)
 
     def _woken(self, key: str) -> Kept:
         """The record of a key, among those that are decoded from here on."""
         kept = self._live.get(key)
         if kept is None:
             kept = self._resting.pop(key, None) or Kept(key)
-            kept.chain = None
+            kept.saved, kept.chain = self._saved(kept), None
+            self._shelf.drop(kept)
             self._live[kept.key] = kept
         return kept
 
@@ -188,7 +204,11 @@ class Keeper(Generic[S]):
         size = len(data)
         self._bytes += size
         if kept.grown == FRESH:
-            self._outdate(kept)
+            kept.saved, kept.grown = None, 0
+            if not kept.whole:
+                kept.whole = len(kept.key)
+                self._bytes += kept.whole
+                self._count += 1
         kept.grown += size
         if kept.grown > WHOLE_AFTER and (kept.grown > 2 * kept.whole or kept.grown > WHOLE_AT_LAST):
             self._touch(key)
@@ -196,14 +216,6 @@ class Keeper(Generic[S]):
             self._write([])
         if len(self._live) > self._most_decoded:
             self._cool()
-
-    def _outdate(self, kept: Kept) -> None:
-        """What is written whole, if anything is, is older than an input."""
-        kept.saved, kept.grown = None, 0
-        if not kept.whole:
-            kept.whole = len(kept.key)
-            self._bytes += kept.whole
-            self._count += 1
 
     def _touch(self, key: str) -> None:
         # PERF: whoever is touched again moves to the end, so that the busiest wait and are written once an epoch.
@@ -296,6 +308,7 @@ class Keeper(Generic[S]):
             self._count -= 1
             kept.whole, kept.grown = 0, FRESH
         kept.saved = kept.chain = None
+        self._shelf.drop(kept)
 
     def _whole(self, kept: Kept) -> bytes:
         """Somebody at work as bytes, which count from here on. They are not kept beside the state that they are of."""
@@ -329,10 +342,11 @@ class Keeper(Generic[S]):
         """Keep somebody as bytes, if anything of them is written or to be written."""
         if kept.whole:
             data = self._whole(kept) if kept.saved is None else kept.saved
-            kept.saved = packed(data)
-            kept.whole += len(kept.saved) - len(data)
-            self._bytes += len(kept.saved) - len(data)
+            less = packed(data)
+            kept.whole += len(less) - len(data)
+            self._bytes += len(less) - len(data)
             self._resting[kept.key] = kept
+            self._put_down(kept, less)
         kept.state = None
 
     def _everything(self) -> list[Row]:
@@ -342,13 +356,13 @@ class Keeper(Generic[S]):
         for kept in self._live.values():
             if kept.whole:
                 data = self._whole(kept) if kept.saved is None else kept.saved
-                rows.append(Row(kept.key, data, _told(kept.due_ms)))
+                rows.append(Row(kept.key, data, kept.waits_ms))
         chains: list[tuple[str, Chain]] = []
         for key, kept in self._resting.items():
             if kept.chain is not None:
                 chains.append((key, kept.chain))
-            elif kept.saved is not None:
-                rows.append(Row(key, kept.saved, _told(kept.due_ms)))
+            elif (saved := self._saved(kept)) is not None:
+                rows.append(Row(key, saved, kept.waits_ms))
         for key, chain in chains:
             if chain.whole is not None:
                 rows.append(Row(key, chain.whole, chain.due_ms))
@@ -359,10 +373,6 @@ class Keeper(Generic[S]):
                     rows.append(Row("", each.under, None, None, number))
                 rows.append(Row(key, each.data, chain.due_ms, each.at_ms, number))
         return rows
-
-
-def _told(due_ms: int) -> int | None:
-    return None if due_ms == UNDUE else due_ms
 
 
 class Fleeting:

@@ -14,13 +14,25 @@ FRESH: Final = -1
 
 
 @mypyc_attr(acyclic=True)
+class Page:
+    """A page of :mod:`segma.flows.shelf`. ``keys``: whose bytes were put into it, in order."""
+
+    __slots__ = ("data", "keys", "used")
+
+    def __init__(self, size: int) -> None:
+        self.data = bytearray(size)
+        self.keys: list[str] = []
+        self.used = 0
+
+
+@mypyc_attr(acyclic=True)
 class Kept:
     """One key's state. PERF: one record where each of its parts would be looked up in a table of its own.
 
     NOTE: what is generic cannot be kept out of the garbage collector's sight; :class:`Keeper` knows what ``state`` is.
     """
 
-    __slots__ = ("chain", "due_ms", "grown", "key", "saved", "state", "used_ms", "whole")
+    __slots__ = ("chain", "due_ms", "grown", "key", "page", "place", "saved", "size", "state", "used_ms", "whole")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -28,7 +40,10 @@ class Kept:
         self.state: Any = None
         """Decoded, while it is at work."""
         self.saved: bytes | None = None
-        """Whole and packed, while it rests, and until an input comes. Not of who was written while at work."""
+        """Whole, as long as that is current and at hand: not of who was written while at work, nor on the shelf."""
+        self.page: Page | None = None
+        """Where it stands on the shelf while it rests, from which byte, and how many they are."""
+        self.place = self.size = 0
         self.chain: Chain | None = None
         """What a resume found, where inputs are part of it and nobody has asked for it since."""
         self.whole = 0
@@ -39,3 +54,8 @@ class Kept:
         """The time under which it stands among the dues."""
         self.used_ms = 0
         """The log time of the last input."""
+
+    @property
+    def waits_ms(self) -> int | None:
+        """:attr:`due_ms`, None where nothing waits."""
+        return None if self.due_ms == UNDUE else self.due_ms

@@ -1,0 +1,41 @@
+"""The shelf gives back what was put on it, and holds little that is dead."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segma.flows.kept import Kept
+from segma.flows.shelf import DEAD_PART, LARGEST, PAGE_BYTES, Shelf
+
+KEYS = tuple(f"k{number}" for number in range(12))
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["put", "put", "put", "drop"]), st.sampled_from(KEYS), st.integers(0, LARGEST)),
+    max_size=150,
+)
+
+
+@given(STEPS)
+def test_what_was_put_comes_back_and_little_is_dead(steps: list[tuple[str, str, int]]) -> None:
+    resting = {key: Kept(key) for key in KEYS}
+    shelf, model = Shelf(resting), dict[str, bytes]()
+    for number, (what, key, size) in enumerate(steps):
+        shelf.drop(resting[key])
+        model.pop(key, None)
+        if what == "put":
+            model[key] = bytes([number % 256]) * size
+            shelf.put(resting[key], model[key])
+            live = sum(map(len, model.values()))
+            assert shelf.used_bytes - live <= shelf.used_bytes // DEAD_PART + PAGE_BYTES
+        assert {each: data for each, kept in resting.items() if (data := shelf.get(kept)) is not None} == model
+
+
+def test_pages_are_filled_one_after_the_other() -> None:
+    resting = {key: Kept(key) for key in KEYS}
+    shelf = Shelf(resting)
+    for turn in range(400):
+        for key in KEYS:
+            shelf.drop(resting[key])
+            shelf.put(resting[key], bytes([turn % 256]) * 1_000)
+    assert all(shelf.get(kept) == bytes([399 % 256]) * 1_000 for kept in resting.values())
+    assert shelf.used_bytes < 3 * PAGE_BYTES
