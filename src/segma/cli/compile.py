@@ -40,6 +40,7 @@ MODULES: Final = (
     "shelf",
     "storing",
     "tables",
+    "tally",
     "timeline",
     "tree",
     "waits",

@@ -218,10 +218,10 @@ class Following:
 
     def in_flight(self, person: Person, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
         """Each run of somebody whose window has not passed: listener, awaited element, when it was opened."""
-        follower = person.generation.follower
-        for number, waits, opened_ms, over_ms in follower.in_flight(person.timeline.advanced):
+        machine = person.generation.follower.machine
+        for number, waits, opened_ms, over_ms in machine.in_flight(person.timeline.advanced):
             if now_ms < over_ms:
-                yield follower.listeners[number], waits, opened_ms
+                yield machine.listeners[number], waits, opened_ms
 
     def _forgotten_ms(self, person: Person) -> int:
         kept_ms = ANONYMOUS_KEPT_MS if person.is_nobody else PERSON_KEPT_MS

@@ -38,6 +38,8 @@ NEVER_MS: Final = 1 << 60
 InFlight = tuple[int, int, int, int]
 """Of a run: its listener's number, the number of the element that it waits for, when it was opened, and when its window
 is over (:data:`NEVER_MS`: it has none, or waits for its deadline)."""
+TreeRun = tuple[int, int, int]
+"""Of a tree's run: when it was opened, the number of the element that it waits for, and whose it is, as bits."""
 _ALWAYS: Final[dict[Version, int]] = {}
 
 
@@ -180,11 +182,19 @@ class Machine:
         counts += [count for standing in state.shared.values() for _, count in standing.dropped]
         return sum(counts)
 
-    def in_flight(self, state: State, unlike: State | None = None) -> list[InFlight]:
-        """Each run. One whose window has passed is dropped when the next event looks at it, and told until then.
+    def in_flight(self, state: State) -> list[InFlight]:
+        """Each run. One whose window has passed is dropped when the next event looks at it, and told until then."""
+        found = self.runs_alone(state)
+        for index, runs in self.runs_together(state):
+            for opened_ms, waits, who in runs:
+                for member in self._trees[index].whose(who):
+                    within_ms = member.listener.within_ms
+                    over_ms = NEVER_MS if within_ms is None else opened_ms + within_ms
+                    found.append((member.number, waits, opened_ms, over_ms))
+        return found
 
-        ``unlike``: only of listeners that stand otherwise there. The runs of a listener come one behind the other.
-        """
+    def runs_alone(self, state: State, unlike: State | None = None) -> list[InFlight]:
+        """As :meth:`in_flight`, of listeners that are in no tree. ``unlike``: of those that stand otherwise there."""
         found: list[InFlight] = []
         for number, standing in state.standings.items():
             if unlike is not None and unlike.standings.get(number) is standing:
@@ -195,18 +205,24 @@ class Machine:
                     waits = program.tail[-1].number if run.slot == program.end else program.slots[run.slot].step.number
                     over_ms = program.over_ms(run)
                     found.append((number, waits, run.events[0].at_ms, NEVER_MS if over_ms is None else over_ms))
+        return found
+
+    def runs_together(self, state: State, unlike: State | None = None) -> list[tuple[int, list[TreeRun]]]:
+        """The runs of each tree, by its number. ``unlike``: of those that stand otherwise there."""
+        found: list[tuple[int, list[TreeRun]]] = []
         for index, shared in state.shared.items():
             if unlike is not None and unlike.shared.get(index) is shared:
                 continue
-            tree = self._trees[index]
-            for shared_run in shared.runs:
-                opened_ms, waits = shared_run.events[0].at_ms, len(shared_run.events) + 1
-                for member in tree.whose(shared_run.who):
-                    within_ms = member.listener.within_ms
-                    found.append(
-                        (member.number, waits, opened_ms, NEVER_MS if within_ms is None else opened_ms + within_ms)
-                    )
+            if shared.runs:
+                found.append((index, [(run.events[0].at_ms, len(run.events) + 1, run.who) for run in shared.runs]))
         return found
+
+    def trees_windows(self) -> list[list[tuple[int, int]]]:
+        """The listeners of each tree, by bit: the number, and the window in ms (:data:`NEVER_MS`: none)."""
+        return [
+            [(each.number, NEVER_MS if each.listener.within_ms is None else each.listener.within_ms) for each in tree]
+            for tree in (tree.members for tree in self._trees)
+        ]
 
     def encode(self, state: State) -> bytes:
         """The state as bytes; states of equal histories are equal bytes."""

@@ -14,8 +14,7 @@ from typing import Final
 from segma.contracts.codec import to_json, to_msgpack
 from segma.contracts.events import Event
 from segma.contracts.reasons import Reason
-from segma.flows.language.model import Listener
-from segma.flows.matcher import InFlight, Machine, Match, State, Version
+from segma.flows.matcher import Machine, Match, State, Version
 from segma.flows.matches import StoredMatches, changed, from_stored, missing, to_stored
 from segma.flows.sessions import Session, SessionChange, extended
 from segma.flows.states import Applied, StoredEntry, StoredSession, StoredTimeline, read_timeline
@@ -112,13 +111,9 @@ class Follower:
         return self._machine.dropped(timeline.state)
 
     @property
-    def listeners(self) -> Sequence[Listener]:
-        """The machine's, by their numbers."""
-        return self._machine.listeners
-
-    def in_flight(self, state: State, unlike: State | None = None) -> list[InFlight]:
-        """Each run, as :meth:`Machine.in_flight` says."""
-        return self._machine.in_flight(state, unlike)
+    def machine(self) -> Machine:
+        """The listeners."""
+        return self._machine
 
     def encode(self, timeline: Timeline, *, whole: bool = False) -> bytes:
         """The timeline as bytes. ``whole``: with the states between the events, for a machine with other listeners."""

@@ -7,7 +7,6 @@ where no run has changed. The log is the clock here as everywhere, so the same l
 
 from __future__ import annotations
 
-import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -20,11 +19,10 @@ from segma.flows.follow import Following, Person
 from segma.flows.generations import Generation
 from segma.flows.keeper import Keeper
 from segma.flows.language.model import Listener, Not, Step
-from segma.flows.matcher import NEVER_MS, InFlight, Version
+from segma.flows.matcher import NEVER_MS, Machine, Version
 from segma.flows.states import Counted, State, Told
+from segma.flows.tally import EVERY_MS, Tally, Together, stays_of
 
-EVERY_MS: Final = 60_000
-"""Between two counts. NOTE: a row's id holds its time, so another value makes other rows of the same log."""
 DAY_MS: Final = 86_400_000
 """Whole days of log time (UTC) begin with everything: who asks for an instant need not look further back."""
 MOST_NOTED: Final = 65_536
@@ -41,9 +39,6 @@ MOST_GENERATIONS: Final = 16
 ELEMENTS: Final = 1 << 12
 """More than a sequence has. PERF: while it is counted an element is one number, that of its version times this and its
 own."""
-Counts = dict[int, int]
-Stay = tuple[int, int, int]
-"""The number of an awaited element, and from which minute to which (not with it) it is waited for if nothing comes."""
 
 
 @mypyc_attr(acyclic=True)
@@ -57,105 +52,14 @@ class Moment:
         self.state = state
 
 
-class Tally:
-    """Runs and subscribers by element. A run goes by itself when its window is over."""
+class Counting:
+    """How a generation's listeners are counted. ``firsts``: by listener, the number of the element before its first."""
 
-    def __init__(self) -> None:
-        self.runs: Counts = {}
-        self.subscribers: Counts = {}
-        self._now_ms = 0
-        self._to_come: dict[int, tuple[Counts, Counts]] = {}
-        self._times: list[int] = []
+    __slots__ = ("firsts", "trees")
 
-    @property
-    def next_ms(self) -> int | None:
-        """The minute at which something changes by itself."""
-        return self._times[0] if self._times else None
-
-    def change(self, stays: list[Stay], by: int) -> None:
-        """Somebody has these runs (``by`` 1), or has them no more (-1)."""
-        for element, from_ms, end_ms in stays:
-            self._change(element, from_ms, end_ms, by, 0)
-        for element, from_ms, end_ms in _merged(stays):
-            self._change(element, from_ms, end_ms, by, 1)
-
-    def _change(self, element: int, from_ms: int, end_ms: int, by: int, which: int) -> None:
-        counts = self._at(from_ms, which)
-        counts[element] = counts.get(element, 0) + by
-        if end_ms < NEVER_MS:
-            counts = self._at(end_ms, which)
-            counts[element] = counts.get(element, 0) - by
-
-    def _at(self, time_ms: int, which: int) -> Counts:
-        """Where to note what happens at a minute: what is past happens now."""
-        if time_ms <= self._now_ms:
-            return self.subscribers if which else self.runs
-        found = self._to_come.get(time_ms)
-        if found is None:
-            found = self._to_come[time_ms] = ({}, {})
-            heapq.heappush(self._times, time_ms)
-        return found[which]
-
-    def pass_time(self, now_ms: int) -> None:
-        """Let happen what happens by itself."""
-        self._now_ms = now_ms
-        while self._times and self._times[0] <= now_ms:
-            runs, subscribers = self._to_come.pop(heapq.heappop(self._times))
-            _add(self.runs, runs)
-            _add(self.subscribers, subscribers)
-
-
-def _add(totals: Counts, changes: Counts) -> None:
-    for element, by in changes.items():
-        totals[element] = totals.get(element, 0) + by
-
-
-def _stays(runs: list[InFlight], firsts: list[int]) -> list[Stay]:
-    """Where somebody's runs wait. ``firsts``: by listener, the number of the element that is none of its sequence.
-
-    A run that forked counts once, where it is furthest; when that fork's window is over, where the next one is.
-    """
-    if len(runs) == 1:
-        listener, waits, _, over_ms = runs[0]
-        return [(firsts[listener] + waits, 0, _minute_after(over_ms))]
-    forks: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for listener, waits, opened_ms, over_ms in runs:
-        fork = (firsts[listener] + waits, _minute_after(over_ms))
-        key = (listener, opened_ms)
-        others = forks.get(key)
-        if others is None:
-            forks[key] = [fork]
-        else:
-            others.append(fork)
-    stays: list[Stay] = []
-    for found in forks.values():
-        from_ms = 0
-        for element, end_ms in found if len(found) == 1 else sorted(found, reverse=True):
-            if end_ms > from_ms:
-                stays.append((element, from_ms, end_ms))
-                from_ms = end_ms
-    return stays
-
-
-def _minute_after(time_ms: int) -> int:
-    """The first whole minute that is not before a time."""
-    return NEVER_MS if time_ms >= NEVER_MS else -(-time_ms // EVERY_MS) * EVERY_MS
-
-
-def _merged(stays: list[Stay]) -> list[Stay]:
-    """Stays at the same element that overlap or touch made one."""
-    if len(stays) < 2:
-        return stays
-    found: list[Stay] = []
-    for stay in sorted(stays):
-        element, from_ms, end_ms = stay
-        if found:
-            last = found[-1]
-            if last[0] == element and from_ms <= last[2]:
-                found[-1] = (element, last[1], max(last[2], end_ms))
-                continue
-        found.append(stay)
-    return found
+    def __init__(self, firsts: list[int], trees: list[Together]) -> None:
+        self.firsts = firsts
+        self.trees = trees
 
 
 class Waits:
@@ -176,8 +80,7 @@ class Waits:
         self._versions: list[tuple[str, Version]] = []
         """Every version that was counted, with its workspace; its place here is its number."""
         self._places: dict[tuple[str, Version], int] = {}
-        self._firsts: dict[Generation, list[int]] = {}
-        """Of each generation's listeners."""
+        self._counting: dict[Generation, Counting] = {}
         self._noted: dict[str, Moment | None] = {}
         self._uncounted = dict.fromkeys(key for key in people.known() if _workspace(key) in following)
         self._touched = bool(self._uncounted)
@@ -249,25 +152,41 @@ class Waits:
     def _change(self, key: str, moment: Moment, by: int, unlike: State | None = None) -> None:
         """Put somebody's runs on or take them off, of the listeners that stand otherwise in ``unlike``."""
         generation = moment.generation
-        runs = generation.follower.in_flight(moment.state, unlike)
-        if runs:
-            firsts = self._firsts.get(generation)
-            if firsts is None:
-                if len(self._firsts) > MOST_GENERATIONS:
-                    self._firsts = {}
-                firsts = self._firsts[generation] = self._numbered(_workspace(key), generation)
-            self._tally.change(_stays(runs, firsts), by)
+        machine = generation.follower.machine
+        alone, together = machine.runs_alone(moment.state, unlike), machine.runs_together(moment.state, unlike)
+        if not alone and not together:
+            return
+        counting = self._counting.get(generation)
+        if counting is None:
+            if len(self._counting) > MOST_GENERATIONS:
+                self._tell()
+                self._counting = {}
+            counting = self._counting[generation] = self._numbered(_workspace(key), machine)
+        if alone:
+            self._tally.change(stays_of(alone, counting.firsts), by)
+        for index, runs in together:
+            counting.trees[index].change(runs, by)
 
-    def _numbered(self, workspace: str, generation: Generation) -> list[int]:
-        firsts = []
-        for listener in generation.follower.listeners:
+    def _tell(self) -> None:
+        """Put on the tally what has changed of listeners that begin alike."""
+        for counting in self._counting.values():
+            for tree in counting.trees:
+                tree.tell(self._tally)
+
+    def _numbered(self, workspace: str, machine: Machine) -> Counting:
+        firsts: list[int] = []
+        for listener in machine.listeners:
             version = (workspace, (listener.name, listener.version))
             place = self._places.get(version)
             if place is None:
                 place = self._places[version] = len(self._versions)
                 self._versions.append(version)
             firsts.append(place * ELEMENTS)
-        return firsts
+        trees = [
+            Together([firsts[number] for number, _ in members], [window for _, window in members])
+            for members in machine.trees_windows()
+        ]
+        return Counting(firsts, trees)
 
     def _settle(self, most: int) -> None:
         for key in list(islice(self._noted, most)):
@@ -291,6 +210,7 @@ class Waits:
         self._tally.pass_time(at_ms)
         self._count_first(AT_A_MINUTE)
         self._settle(len(self._noted))
+        self._tell()
         self._at_ms, self._limit = at_ms, self._most()
         self._owes_day = self._owes_day or at_ms % DAY_MS == 0
         if self._uncounted:
