@@ -7,28 +7,37 @@ const MAX_DEPTH = 3;
 const MAX_TEXT = 80;
 const GENERATED = /\d{3,}|[:[\]()/.#@]/;
 
+/** An element and those around it, each with its id and classes as they are now: the page's own handlers may change them. */
+type Looks = [here: Pick<Element, "tagName">, id: string, classes: string | null][];
+
+export function lookedAt(element: Looked): Looks {
+  const looks: Looks = [];
+  for (let here: Looked | null = element; here && looks.length < MAX_DEPTH; here = here.parentElement) looks.push([here, here.id, here.getAttribute("class")]);
+  return looks;
+}
+
 /** A short CSS selector that survives a new build of the site: ids and classes that look generated are left out. */
-export function selectorOf(element: Looked): string {
+export function selectorFrom(looks: Looks): string {
   const parts: string[] = [];
-  let here: Looked | null = element;
-  while (here && parts.length < MAX_DEPTH && here.tagName !== "BODY" && here.tagName !== "HTML") {
-    const id = here.id && !GENERATED.test(here.id) ? `#${here.id}` : "";
-    parts.unshift(here.tagName.toLowerCase() + (id || classesOf(here)));
-    if (id) break;
-    here = here.parentElement;
+  for (const [{ tagName }, id, classes] of looks) {
+    if (/^(BODY|HTML)$/.test(tagName)) break;
+    const [name] = namesIn(id);
+    parts.unshift(tagName.toLowerCase() + (name ? `#${name}` : namesIn(classes).slice(0, 2).map((each) => `.${each}`).join("")));
+    if (name) break;
   }
   return parts.join(" > ").slice(0, 200);
 }
 
-function classesOf(element: Looked): string {
-  const names = (element.getAttribute("class") ?? "").split(/\s+/).filter((name) => name && !GENERATED.test(name));
-  return names.slice(0, 2).map((name) => `.${name}`).join("");
-}
+export const selectorOf = (element: Looked): string => selectorFrom(lookedAt(element));
+
+const namesIn = (text: string | null): string[] => (text ?? "").split(/\s+/).filter((name) => name && !GENERATED.test(name));
 
 /** The element that an event really happened on, inside open shadow roots too. */
 export function targetOf(event: Event): Element | undefined {
-  const target = event.composedPath()[0];
-  return target instanceof Element ? target : undefined;
+  const target = event.target as Element | null;
+  // PERF: a path is a list of everything around; only where a shadow root hides the target it says more.
+  const inside = target?.shadowRoot ? (event.composedPath()[0] as Element) : target;
+  return inside?.nodeType === 1 ? inside : undefined;
 }
 
 /** As `closest`, through the borders of shadow roots. */
@@ -78,12 +87,6 @@ export function scrubbed(text: string): string {
   return cleaned(text.replace(/\s+/g, " ").trim())
     .replace(/\d[\d .-]{4,}\d/g, "…")
     .slice(0, MAX_TEXT);
-}
-
-/** The label of a link or button; empty where a field or something masked is inside. */
-export function labelOf(element: Element): string {
-  if (up(element, "[data-segma-mask]") || element.querySelector(`${FIELDS},[data-segma-mask]`)) return "";
-  return scrubbed(element.getAttribute("aria-label") ?? element.textContent ?? "");
 }
 
 const DECLARED = /^segma(?!(?:Action|Mask|Hover|Point|Search)$)[A-Z]/;

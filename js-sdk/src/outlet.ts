@@ -61,6 +61,6 @@ export function outletTo(collector: string): Outlet {
     now: Date.now,
     random: Math.random,
     later: setTimeout.bind(window),
-    cancel: clearTimeout.bind(window) as (timer: unknown) => void,
+    callOff: clearTimeout.bind(window) as (timer: unknown) => void,
   };
 }

@@ -1,7 +1,7 @@
 import { urlOf } from "./urls";
 import type { Properties, Settings } from "./words";
 
-type Track = (action: string, properties: Properties, at?: number, id?: string) => void;
+type Track = (at: number, action: string, properties: Properties, id?: string) => void;
 
 /** Page views, also of pages that are exchanged in place, come back from the browser's cache or were prerendered. */
 export function pagesOf(track: Track, newId: () => string, settings: Pick<Settings, "hashRouting" | "params">, viewed: () => void) {
@@ -47,7 +47,7 @@ export function pagesOf(track: Track, newId: () => string, settings: Pick<Settin
     const url = urlOf(location, settings.params);
     // NOTE: single-page applications set the title just after the address; a task later it is there.
     const tell = (): void => {
-      track("page_viewed", { ...described(referrer), url }, at);
+      track(at, "page_viewed", { ...described(referrer), url });
       viewed();
     };
     waiting = tell;
@@ -57,7 +57,7 @@ export function pagesOf(track: Track, newId: () => string, settings: Pick<Settin
   const loaded = (): void => {
     const timing = performance.getEntriesByType("navigation")[0] as PerformanceNavigationTiming | undefined;
     settle();
-    track("page_loaded", { path, load_ms: Math.round(timing?.loadEventEnd ?? 0) });
+    track(Date.now(), "page_loaded", { path, load_ms: Math.round(timing?.loadEventEnd ?? 0) });
   };
 
   /** The end of this page as it would be told now; undefined where it has been told. */
@@ -67,16 +67,16 @@ export function pagesOf(track: Track, newId: () => string, settings: Pick<Settin
     return { properties: { path, visible_ms: Math.round(visibleMs) }, id: closeId };
   };
 
-  const close = (): void => {
+  const closeUp = (): void => {
     settle();
     const last = closing();
     closed = true;
-    if (last) track("page_closed", last.properties, Date.now(), last.id);
+    if (last) track(Date.now(), "page_closed", last.properties, last.id);
   };
 
   const moved = (): void => {
     if (here() === path || closed) return;
-    close();
+    closeUp();
     view(location.host);
   };
 
@@ -104,18 +104,10 @@ export function pagesOf(track: Track, newId: () => string, settings: Pick<Settin
     }
     window.addEventListener("pageshow", (event) => event.persisted && view(""));
     document.addEventListener("visibilitychange", clock);
-    view(hostOf(document.referrer));
+    view(document.referrer.split("/")[2] ?? "");
     if (document.readyState === "complete") loaded();
     else window.addEventListener("load", () => setTimeout(loaded));
   };
 
-  return { begin, settle, close, closing };
-}
-
-function hostOf(url: string): string {
-  try {
-    return new URL(url).host;
-  } catch {
-    return "";
-  }
+  return { begin, settle, closeUp, closing };
 }

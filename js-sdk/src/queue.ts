@@ -16,9 +16,9 @@ export interface Outlet {
   bequeath(bodies: readonly string[]): void;
   now(): number;
   random(): number;
-  /** Runs `task` later; returns what `cancel` takes. */
+  /** Runs `task` later; returns what `callOff` takes. */
   later(task: () => void, afterMs: number): unknown;
-  cancel(timer: unknown): void;
+  callOff(timer: unknown): void;
 }
 
 /** A list move should come within a second: events wait only for those of the same moment. */
@@ -43,14 +43,13 @@ export type Queue = ReturnType<typeof queueTo>;
  *
  * `last`: what should be told of the page's end if it dies now.
  */
-export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => [Identity, SentEvent] | undefined = () => undefined) {
+export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => Batch | undefined = () => undefined) {
   let batches: Batch[] = [];
   let inFlight: Batch | undefined;
   let failures = 0;
   let away = false;
   let timer: unknown;
   let timerAt = 0;
-  let chars = 0;
   let spooled = false;
   let bequeathing = false;
 
@@ -59,7 +58,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
   /** What is not delivered yet, and the page's end. */
   const will = (): string[] => {
     const end = last();
-    const all = end ? [...batches, { ...end[0], events: [end[1]] }] : batches;
+    const all = end ? [...batches, end] : batches;
     // NOTE: nobody knows when a deferred body will leave, so its clock says nothing about the skew.
     return all.map((batch) => bodyOf(batch, { deferred: true }));
   };
@@ -74,7 +73,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
   };
 
   const unschedule = (): void => {
-    outlet.cancel(timer);
+    outlet.callOff(timer);
     timer = undefined;
   };
 
@@ -90,7 +89,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
   };
 
   const backOff = (retryAfter: string | null): number => {
-    const longest = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.max(0, failures - 1));
+    const longest = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1));
     const asked = (Number(retryAfter) || 0) * 1_000;
     return Math.max(asked, (longest * (1 + outlet.random())) / 2);
   };
@@ -112,35 +111,37 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     }
     failures = 0;
     batches = batches.filter((each) => each !== batch);
-    if (spooled) spool.dropOff(batch);
+    if (spooled) spooled = spool.dropOff(batch);
     if (batches.length) schedule(0);
     bequeath();
   };
 
+  /** Batches of one person travel as one, where it has room. */
+  const put = (batch: Batch): void => {
+    const last = batches[batches.length - 1];
+    const both = last && last !== inFlight && batch !== inFlight ? joined(last, batch) : undefined;
+    if (both) batches.pop();
+    batches.push(both ?? batch);
+  };
+
   return {
-    add(identity: Identity, event: SentEvent): void {
-      const more = JSON.stringify(event).length;
-      const batch = batches[batches.length - 1];
-      if (batch && batch !== inFlight && chars + more < MAX_BATCH_CHARS && hasRoom(batch, identity)) {
-        batch.events.push(event);
-        chars += more;
-      } else {
-        batches.push({ ...identity, events: [event] });
-        chars = more;
-      }
+    take(identity: Identity, event: SentEvent): void {
+      put({ ...identity, events: [event] });
       batches = bounded(batches);
       if (!inFlight && !failures) schedule(isSlight(event) ? FLUSH_SLIGHT_AFTER_MS : FLUSH_AFTER_MS, true);
       bequeath();
     },
 
     /** Takes over what former pages left, and goes on at once: at start, on return, and when the network is back. */
-    resume(): void {
+    takeOver(): void {
       const known = idsOf(batches);
       const waiting = spool.takeUp();
       const left = waiting.filter((batch) => !batch.events.some((event) => known.has(event.event_id)));
       spooled ||= waiting.length > 0;
-      batches = bounded(merged([...left, ...batches], inFlight));
-      chars = MAX_BATCH_CHARS;
+      const all = [...left, ...batches];
+      batches = [];
+      all.forEach(put);
+      batches = bounded(batches);
       if (batches.length && !inFlight) schedule(failures ? 0 : FLUSH_AFTER_MS);
       bequeath();
     },
@@ -172,27 +173,17 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
 
 /** Whether an answer may be another one next time. Only 204 is the collector's yes: a hotel's login page says 200. */
 function isPassing(status: number): boolean {
-  return status !== 204 && (status < 400 || status === 408 || status === 425 || status === 429 || status >= 500);
+  return status !== 204 && !/^4(?!08|25|29)/.test(`${status}`);
 }
 
-/** Batches of one person as one, where it has room: what former pages left travels with what this one has to tell. */
-function merged(batches: readonly Batch[], inFlight: Batch | undefined): Batch[] {
-  const all: Batch[] = [];
-  for (const batch of batches) {
-    const last = all[all.length - 1];
-    const events = last ? [...last.events, ...batch.events] : [];
-    const fits = last && last !== inFlight && batch !== inFlight && hasRoom(last, batch) && events.length <= MAX_BATCH_EVENTS;
-    if (fits && JSON.stringify(events).length < MAX_BATCH_CHARS) all[all.length - 1] = { ...last, events };
-    else all.push(batch);
-  }
-  return all;
-}
-
-function hasRoom(batch: Batch, identity: Identity): boolean {
-  return (
-    batch.device === identity.device &&
-    batch.token === identity.token &&
-    batch.click === identity.click &&
-    batch.events.length < MAX_BATCH_EVENTS
-  );
+/** Two batches as one, if they are of one person and it would not be too large. */
+function joined(one: Batch, other: Batch): Batch | undefined {
+  const events = [...one.events, ...other.events];
+  const fits =
+    one.device === other.device &&
+    one.token === other.token &&
+    one.click === other.click &&
+    events.length <= MAX_BATCH_EVENTS &&
+    JSON.stringify(events).length < MAX_BATCH_CHARS;
+  return fits ? { ...one, events } : undefined;
 }

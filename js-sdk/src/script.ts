@@ -34,7 +34,7 @@ export function boot(features: readonly Feature[]): void {
     const script = (document.currentScript as HTMLScriptElement | null) ?? before?.s;
     const settings = script ? settingsOf(script) : undefined;
     if (!settings) {
-      console.warn("segma: the script tag needs data-site");
+      console.warn("segma: needs data-site");
       return;
     }
     const { api, begin } = installed(settings, features, before?.l ?? location.href);

@@ -7,7 +7,7 @@ import { pagesOf } from "./pages";
 import { queueTo } from "./queue";
 import { spoolIn } from "./spool";
 import { browserStorage, storeIn } from "./store";
-import { isAction, type Feature, type Identity, type Page, type Properties, type SentEvent, type Settings } from "./words";
+import { isAction, type Batch, type Feature, type Identity, type Page, type Properties, type Settings, type Told } from "./words";
 
 /** What the page may call. Nothing of it throws. */
 export interface Api {
@@ -23,15 +23,20 @@ export interface Api {
 
 const MAX_EVENT_CHARS = 10_000;
 
+/** A task of up to two arguments whose errors are said on the console and never reach the page. */
+const calm =
+  <A, B, T>(task: (one: A, other: B) => T) =>
+  (one?: A, other?: B): T | undefined => {
+    try {
+      return task(one as A, other as B);
+    } catch (error) {
+      console.warn("segma:", error);
+      return undefined;
+    }
+  };
+
 /** Runs a task; what goes wrong is said on the console and never reaches the page. */
-export function quietly<T>(task: () => T): T | undefined {
-  try {
-    return task();
-  } catch (error) {
-    console.warn("segma:", error);
-    return undefined;
-  }
-}
+export const quietly = <T>(task: () => T): T | undefined => calm(task)();
 
 /** The SDK on one page: what the page may call, and its beginning. */
 function segmaOn(settings: Settings, features: readonly Feature[], landing: Landing): { api: Api; begin: () => void } {
@@ -46,16 +51,16 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   let landingTold = false;
   let login = "";
 
-  const lastWord = (): [Identity, SentEvent] | undefined => {
+  const lastWord = (): Batch | undefined => {
     const last = started && consent.given() ? pages.closing() : undefined;
     if (!last) return undefined;
     const event = { event_id: last.id, action: "page_closed", occurred_at_ms: Date.now(), order: who.lastOrder() + 1, properties: last.properties };
-    return [who.now(), event];
+    return { ...who.now(), events: [event] };
   };
 
-  const queue = queueTo(settings.site, outletTo(settings.collector), spoolIn(store, Date.now, randomId()), lastWord);
+  const queue = queueTo(settings.site, outletTo(settings.collector), spoolIn(store, Date.now, randomId), lastWord);
 
-  const record = (action: string, properties: Properties, at = Date.now(), id = "", identity?: Identity): void => {
+  const record = (at: number, action: string, properties: Properties, id = "", identity?: Identity): void => {
     if (!started || !consent.given() || !admits(action, at)) return;
     const text = cleaned(JSON.stringify(properties));
     if (text.length > MAX_EVENT_CHARS) {
@@ -69,7 +74,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
       order: who.nextOrder(),
       properties: JSON.parse(text) as Properties,
     };
-    queue.add(identity ?? who.now(), event);
+    queue.take(identity ?? who.now(), event);
   };
 
   const pages = pagesOf(record, randomId, settings, () => views.forEach(quietly));
@@ -80,15 +85,18 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     tasks.forEach(quietly);
   };
 
+  const later = (describe: () => Told): void => {
+    const at = Date.now();
+    if (!pending.length) setTimeout(drain);
+    pending.push(() => record(at, ...describe()));
+  };
+
   const page: Page = {
     settings,
-    tell(action, properties, id) {
-      const at = Date.now();
-      if (!pending.length) setTimeout(drain);
-      pending.push(() => record(action, properties, at, id));
-    },
-    on(type, handler, where = document) {
-      where.addEventListener(type, (event) => quietly(() => handler(event as never)), { capture: true, passive: true });
+    later,
+    tell: (...told) => later(() => told),
+    on(type, handler, where = document, once = false) {
+      where.addEventListener(type, calm(handler) as () => void, { capture: true, passive: true, once });
     },
     ask() {
       const url = `${settings.collector}/v1/sites/${encodeURIComponent(settings.site)}/config.json`;
@@ -111,7 +119,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     const other = identity.device !== who.now().device;
     const properties = { path: location.pathname, ...(campaign ? { campaign } : {}), ...(other ? { shared: true } : {}) };
     // NOTE: the redirect's record has this id too: two doors, one event.
-    record("email_clicked", properties, Date.now(), click && `c-${click}`, identity);
+    record(Date.now(), "email_clicked", properties, click && `c-${click}`, identity);
   };
 
   const loggedIn = (): void => {
@@ -127,11 +135,11 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
       });
     };
     const back = (): void => {
-      quietly(() => consent.given() && queue.resume());
+      quietly(() => consent.given() && queue.takeOver());
     };
     window.addEventListener("pagehide", () => {
       ends.forEach(quietly);
-      quietly(() => (drain(), pages.close()));
+      quietly(() => (drain(), pages.closeUp()));
       leave();
     });
     document.addEventListener("visibilitychange", () => (document.hidden ? leave() : back()));
@@ -143,7 +151,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     store.permit(consent.known());
     const first = !started;
     started = true;
-    if (first) queue.resume();
+    if (first) queue.takeOver();
     landed();
     loggedIn();
     if (!first) return;
@@ -153,28 +161,22 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   };
 
   /** What the page calls never throws, and comes after what it did before. */
-  const calm =
-    <Args extends unknown[]>(task: (...args: Args) => void) =>
-    (...args: Args): void =>
-      void quietly(() => {
-        drain();
-        task(...args);
-      });
+  const called = <A, B>(task: (one: A, other: B) => void) => calm((one: A, other: B) => (drain(), task(one, other))) as (one?: A, other?: B) => void;
 
   const api: Api = {
-    track: calm((action: string, properties: Properties = {}) => {
-      if (isAction(action)) record(action, properties);
-      else console.warn("segma: an action is snake_case, up to 64 characters:", action);
+    track: called((action: string, properties: Properties = {}) => {
+      if (isAction(action)) record(Date.now(), action, properties);
+      else console.warn("segma: not a snake_case action:", action);
     }),
-    identify: calm((token: string) => {
+    identify: called((token: string) => {
       login = typeof token === "string" && token.length <= 2048 ? token : "";
       loggedIn();
     }),
-    reset: calm(() => {
+    reset: called(() => {
       login = "";
       who.forget();
     }),
-    consent: calm((yes: boolean) => {
+    consent: called((yes: boolean) => {
       consent.answer(yes);
       if (yes) begin();
       else {

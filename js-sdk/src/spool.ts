@@ -10,54 +10,68 @@ export const LEASE_MS = 20_000;
 
 export type Spool = ReturnType<typeof spoolIn>;
 
-/** Batches that a page could not deliver before it ended; they stay on the disk until the collector has them. */
-export function spoolIn(store: Store, now: () => number, holder: string) {
-  const lease = (): string[] => store.kept("lease").split(" ");
+const NAMES = "spool.";
 
-  const dropAll = (): void => store.erase("spool", "lease");
+/**
+ * Batches that a page could not deliver before it ended; they stay on the disk until the collector has them.
+ *
+ * Each stands under a name of its own, which is written once: a tab sees what the others write with a delay, so one that
+ * read, changed and wrote a name of all would undo what another has just put there. Two tabs may write one event twice.
+ */
+export function spoolIn(store: Store, now: () => number, newId: () => string) {
+  /** Until when what waits is in this page's hands. */
+  let mine = 0;
 
-  const spooled = (): Batch[] => {
-    try {
-      const since = now() - MAX_SPOOLED_FOR_MS;
-      return (JSON.parse(store.kept("spool")) as (Partial<Batch> | null)[]).filter(isBatch).filter(({ events }) => events.every((event) => event.occurred_at_ms > since));
-    } catch {
-      return [];
+  /** Batch → its name, the oldest first. What is too old or cannot be read goes. */
+  const spooled = (): Map<Batch, string> => {
+    const found: [Batch, string][] = [];
+    for (const name of store.names(NAMES)) {
+      try {
+        const batch = JSON.parse(store.kept(name)) as Batch;
+        if (batch.device && begun(batch) > now() - MAX_SPOOLED_FOR_MS) {
+          found.push([batch, name]);
+          continue;
+        }
+      } catch {
+        // NOTE: it is no batch of ours.
+      }
+      store.erase(name);
     }
+    return new Map(found.sort(([one], [other]) => begun(one) - begun(other)));
   };
 
-  /** Writes what is spooled without the events of some batches, and others instead. */
-  const exchange = (gone: readonly Batch[], others: readonly Batch[]): void => {
+  /** Takes the events of some batches out of what is spooled, puts others in, and holds the bounds. Whether anything is left. */
+  const exchange = (gone: readonly Batch[], others: readonly Batch[]): boolean => {
+    const before = spooled();
     const ids = idsOf(gone);
-    const left = spooled().map((batch) => ({ ...batch, events: batch.events.filter((event) => !ids.has(event.event_id)) }));
-    let kept = bounded([...left.filter((batch) => batch.events.length), ...others]);
-    let text;
-    while ((text = JSON.stringify(kept)).length > MAX_SPOOLED_CHARS) kept = kept.slice(1);
-    if (kept.length) store.keep("spool", text);
-    else dropAll();
+    const left = [...before.keys()].map((batch) => without(batch, ({ event_id: id }) => ids.has(id) || !ids.add(id)));
+    const kept = bounded([...left, ...others]);
+    while (JSON.stringify(kept).length > MAX_SPOOLED_CHARS) kept.shift();
+    for (const [batch, name] of before) if (!kept.includes(batch)) store.erase(name);
+    for (const batch of kept) if (!before.has(batch)) store.keep(NAMES + newId(), JSON.stringify(batch));
+    return !!kept.length;
   };
 
   return {
-    dropAll,
+    dropAll: (): void => store.erase("lease", ...store.names(NAMES)),
 
     /** Keeps batches beside what is there already, and lets other tabs have them. */
     shelve(batches: readonly Batch[]): void {
       exchange(batches, batches);
-      if (lease()[0] === holder) store.erase("lease");
+      store.erase("lease");
     },
 
     /** What waits, unless another tab has it in hand. It stays on the disk until it is dropped. */
     takeUp(): Batch[] {
-      const [other, until] = lease();
-      if (other && other !== holder && Number(until) > now()) return [];
-      const batches = spooled();
-      if (batches.length) store.keep("lease", `${holder} ${now() + LEASE_MS}`);
+      const until = Number(store.kept("lease"));
+      if (until > now() && until !== mine) return [];
+      const batches = [...spooled().keys()];
+      if (batches.length) store.keep("lease", `${(mine = now() + LEASE_MS)}`);
       return batches;
     },
 
-    /** These were delivered, or will never be. */
-    dropOff(batch: Batch): void {
-      exchange([batch], []);
-    },
+    /** These were delivered, or will never be. Whether anything is left. */
+    dropOff: (batch: Batch): boolean => exchange([batch], []),
   };
 }
 
@@ -65,8 +79,11 @@ export function idsOf(batches: readonly Batch[]): Set<string> {
   return new Set(batches.flatMap((batch) => batch.events.map((event) => event.event_id)));
 }
 
-function isBatch(found: Partial<Batch> | null): found is Batch {
-  return typeof found?.device === "string" && Array.isArray(found.events) && found.events.length > 0;
+const begun = ({ events }: Batch): number => events[0]?.occurred_at_ms ?? 0;
+
+function without(batch: Batch, goes: (event: SentEvent) => boolean): Batch {
+  const events = batch.events.filter((event) => !goes(event));
+  return events.length === batch.events.length ? batch : { ...batch, events };
 }
 
 /** Told often and worth little: the first to go where there is no room. */
@@ -78,14 +95,8 @@ export const isSlight = (event: Pick<SentEvent, "action">): boolean => SLIGHT.te
 /** The batches that fit: slight events go first, then the oldest. */
 export function bounded(batches: readonly Batch[]): Batch[] {
   let over = batches.reduce((sum, batch) => sum + batch.events.length, 0) - MAX_SPOOLED_EVENTS;
-  if (over <= 0) return [...batches];
-  const weighed = batches.map((batch) => {
-    const events = batch.events.filter((event) => !(isSlight(event) && over-- > 0));
-    return events.length === batch.events.length ? batch : { ...batch, events };
-  });
-  return weighed.filter(({ events: { length } }) => {
-    const goes = over > 0;
-    if (goes) over -= length;
-    return !goes && length;
-  });
+  for (const goes of over > 0 ? [isSlight, () => true] : []) {
+    batches = batches.map((batch) => without(batch, (event) => goes(event) && over-- > 0));
+  }
+  return batches.filter(({ events }) => events.length);
 }

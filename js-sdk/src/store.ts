@@ -26,6 +26,12 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
     }
   };
 
+  /** The names that begin so. */
+  const names = (start: string): string[] => {
+    const found = Object.keys(backing ?? {}).map((key) => key.split(prefix)[1] ?? "");
+    return [...memory.keys(), ...found].filter((name) => name.startsWith(start));
+  };
+
   const erase = (...names: string[]): void => {
     for (const name of names) {
       memory.delete(name);
@@ -43,7 +49,7 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
     if (open) for (const [name, value] of [...memory]) keep(name, value);
   };
 
-  return { kept, keep, erase, permit };
+  return { kept, keep, names, erase, permit };
 }
 
 /** `localStorage`, or undefined where even looking at it throws. */

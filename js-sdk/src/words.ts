@@ -45,13 +45,18 @@ export interface Settings {
   off: readonly string[];
 }
 
+/** Action, properties, and the event's id where it has one of its own. */
+export type Told = [action: string, properties: Properties, id?: string | undefined];
+
 /** What a feature gets of the SDK. Nothing else: no storage, no network, no globals of ours. */
 export interface Page {
   readonly settings: Settings;
   /** Tells of an action that happened now; the work is done after the browser has painted, or before the page is left. */
-  tell(action: string, properties: Properties, id?: string): void;
+  tell(...told: Told): void;
+  /** The same where even the describing can wait. */
+  later(describe: () => Told): void;
   /** Listens in the capture phase, passively; an error of ours stays ours. */
-  on(type: string, handler: (event: never) => void, where?: EventTarget): void;
+  on(type: string, handler: (event: never) => void, where?: EventTarget, once?: boolean): void;
   /** Asks the collector for the site's configuration. */
   ask(): Promise<unknown>;
   now(): number;

@@ -16,6 +16,8 @@ PAGE: Final = """<!doctype html><html><head><meta charset="utf-8"><title>Runner<
 <nav><a class="sale" href="#sale">Sale</a></nav><p id="plain">Write to jo@example.org</p>
 <button id="subscribe"><svg width="20" height="20"><rect width="20" height="20"></rect></svg><i>Subscribe</i></button>
 <div role="button" id="rolled" tabindex="0">Roll</div><button id="gone" onclick="this.remove()">Gone</button>
+<div class="shut"><button class="follow" onclick="this.className = 'on'; this.textContent = 'Following';
+ this.parentNode.className = 'open'">Follow</button></div>
 <label id="label">Agree <input type="checkbox" id="agree" name="agree"></label>
 <a id="zip" href="/price-list.zip">Prices</a><a id="pdf" href="/catalogue.pdf">Catalogue</a>
 <a id="named" href="data:text/plain,private" download="notes.txt">Notes</a>

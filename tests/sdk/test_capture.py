@@ -150,6 +150,7 @@ ROWS = (
         ignored=("mouse_pressed",)),
     Row("middle button", click("nav a", button="middle"), (clicked("main > nav > a.sale", "Sale"),)),
     Row("removed in its own handler", click("#gone"), (button("button#gone", "Gone"),)),
+    Row("changed in its own handler", click(".follow"), (button("main > div.shut > button.follow", "Follow"),)),
     Row("label", click("#label", position={"x": 5, "y": 5}), (clicked("label#label"),), ignored=FIELD[:3]),
     Row("open shadow root", click("my-box #inner b"), (button("button#inner", "Inner"),)),
     Row("closed shadow root", lambda p: p.locator("my-safe").click(position={"x": 10, "y": 10}),

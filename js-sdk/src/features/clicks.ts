@@ -1,8 +1,8 @@
-import { BUTTONS, declaredProperties, FIELDS, labelOf, selectorOf, targetOf, up } from "../element";
+import { BUTTONS, declaredProperties, FIELDS, lookedAt, scrubbed, selectorFrom, targetOf, up } from "../element";
 import { fileOf } from "../urls";
-import { isAction, type Feature, type Page, type Properties } from "../words";
+import { isAction, type Feature, type Page, type Properties, type Told } from "../words";
 
-const FILES = /^[^?#]*\.(zip|rar|7z|gz|tgz|csv|xlsx?|docx?|pptx?|odt|ods|odp|rtf|txt|epub|ics|dmg|exe|msi|apk|mp3|wav|mp4|mov|pdf)(?:[?#]|$)/i;
+const FILES = /^[^?#]*\.(zip|rar|7z|t?gz|csv|(?:xls|doc|ppt)x?|od[tsp]|rtf|txt|epub|ics|dmg|exe|msi|apk|mp[34]|wav|mov|pdf)(?:[?#]|$)/i;
 
 /** What a link leads to, of the two kinds that are more than a click. */
 export function kindOfLink(href: string, download: boolean): "pdf_viewed" | "file_downloaded" | undefined {
@@ -10,6 +10,12 @@ export function kindOfLink(href: string, download: boolean): "pdf_viewed" | "fil
   if (!extension && !download) return undefined;
   return !download && /pdf/i.test(extension ?? "") ? "pdf_viewed" : "file_downloaded";
 }
+
+const DECLARED = "[data-segma-action]:not(form)";
+const LINKS = "a[href],area[href]";
+const MASKED = "[data-segma-mask]";
+const AROUND = `${DECLARED},${LINKS},${MASKED}`;
+const SILENT = `${FIELDS},${MASKED}`;
 
 /** One click, one event: the action that the page declares, else the most specific gesture. */
 export const clicks: Feature = { name: "clicks", start: watch };
@@ -19,10 +25,13 @@ function watch(page: Page): void {
   const clicked = (event: MouseEvent): void => {
     const target = targetOf(event);
     // NOTE: a click on a label clicks its field too, at the same instant: one gesture.
-    if (!event.isTrusted || !target || event.timeStamp === last || isEnterInField(event, target)) return;
+    if (!target || !event.isTrusted || event.timeStamp === last || (!event.detail && isEnterInField(target))) return;
     last = event.timeStamp;
-    const [action, properties] = gestureOf(target);
-    page.tell(action, event.detail ? properties : { ...properties, keyboard: true }, orderId(action, properties));
+    const described = gestureOf(target);
+    page.later(() => {
+      const [action, properties] = described();
+      return told(action, event.detail ? properties : { ...properties, keyboard: true });
+    });
   };
   page.on("click", clicked);
   page.on("auxclick", (event: MouseEvent) => event.button === 1 && clicked(event));
@@ -30,35 +39,50 @@ function watch(page: Page): void {
     const form = targetOf(event);
     if (!(form instanceof HTMLFormElement) || !event.isTrusted) return;
     const action = form.dataset["segmaAction"];
-    const properties = declaredProperties(form.dataset);
-    if (isAction(action)) page.tell(action, properties, orderId(action, properties));
+    if (isAction(action)) page.tell(...told(action, declaredProperties(form.dataset)));
   });
 }
 
-function gestureOf(target: Element): [string, Properties] {
-  const declared = up(target, "[data-segma-action]:not(form)");
+/** An action with its properties, and the id that it has by them. */
+export const told = (action: string, properties: Properties): Told => [action, properties, orderId(action, properties)];
+
+/**
+ * What a click on this is. What the page's own handlers may change or remove is read now, the rest is done later.
+ *
+ * PERF: a click waits for this, and each question to the browser costs it more than the answer. One is asked of all that
+ * is around; most often there is nothing.
+ */
+function gestureOf(target: Element): () => [string, Properties] {
+  const around = up(target, AROUND);
+  const declared = around && up(target, DECLARED);
   const action = declared?.dataset["segmaAction"];
-  if (declared && isAction(action)) return [action, declaredProperties(declared.dataset)];
-  const link = up<HTMLAnchorElement>(target, "a[href],area[href]");
+  if (declared && isAction(action)) {
+    const properties = declaredProperties(declared.dataset);
+    return () => [action, properties];
+  }
+  const link = around && up<HTMLAnchorElement>(target, LINKS);
   const button = up(target, BUTTONS);
-  const kind = link ? kindOfLink(link.href, link.hasAttribute("download")) : undefined;
-  if (link && kind) return [kind, ofFile(link)];
-  if (button) return ["button_clicked", { selector: selectorOf(button), text: labelOf(button) }];
-  return ["page_clicked", { selector: selectorOf(link ?? target), text: link ? labelOf(link) : "" }];
+  const kind = link && kindOfLink(link.href, link.hasAttribute("download"));
+  const file = kind && ofFile(link);
+  const named = kind ? link : (button ?? link);
+  const silent = !named || (around && up(target, MASKED)) || named.querySelector(SILENT);
+  const text = silent ? "" : (named.getAttribute("aria-label") ?? named.textContent ?? "");
+  const looks = lookedAt(named ?? target);
+  return () => [kind ?? (button ? "button_clicked" : "page_clicked"), { ...file, selector: selectorFrom(looks), text: scrubbed(text) }];
 }
 
 function ofFile(link: HTMLAnchorElement): Properties {
   const path = fileOf(link.href);
   const named = link.getAttribute("download") ?? "";
   const extension = /\.([a-z\d]{1,8})$/i.exec(named || path)?.[1]?.toLowerCase() ?? "";
-  return { file: path.includes("/") ? path : named, extension, selector: selectorOf(link), text: labelOf(link) };
+  return { file: path.includes("/") ? path : named, extension };
 }
 
 // NOTE: Enter in a field makes the browser click the form's button; nobody pressed that button.
-function isEnterInField(event: MouseEvent, target: Element): boolean {
+function isEnterInField(target: Element): boolean {
   let active = document.activeElement;
   while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
-  return event.detail === 0 && active !== target && !!active?.matches(FIELDS) && target.matches(BUTTONS);
+  return active !== target && !!active?.matches(FIELDS) && target.matches(BUTTONS);
 }
 
 /** A purchase under its order's number is one event, however often its page is loaded or whoever tells of it. */

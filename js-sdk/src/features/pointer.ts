@@ -22,7 +22,26 @@ export const pointer: Feature = {
       if (hovered && dwelt >= HOVER_MS) page.tell("hovered", { selector: by, dwell_ms: dwelt });
       hovered = undefined;
     };
+    let armed = false;
+    // PERF: what is pressed again and again is listened to once, unless somebody asks for each time.
+    const arm = (): void => {
+      if (!armed) page.on("pointerdown", pressed, document, true);
+      armed = true;
+    };
+    const pressed = (event: PointerEvent): void => {
+      armed = false;
+      hovered = undefined;
+      const wanted = asked("mouse_pressed");
+      if (!wanted) return;
+      arm();
+      const target = targetOf(event);
+      if (!target || event.pointerType !== "mouse" || isMasked(target)) return;
+      const selector = named(target, wanted)?.[1] ?? (wanted.includes("*") ? selectorOf(target) : undefined);
+      if (selector) page.tell("mouse_pressed", { button: NAMES[event.button] ?? "other", selector });
+    };
+    arm();
     page.on("pointerover", (event: PointerEvent) => {
+      arm();
       const target = targetOf(event);
       if (event.pointerType !== "mouse" || !target || isMasked(target)) return;
       const wanted = asked("mouse_over");
@@ -40,14 +59,6 @@ export const pointer: Feature = {
       if (event.relatedTarget) return;
       left();
       over = undefined;
-    });
-    page.on("pointerdown", (event: PointerEvent) => {
-      hovered = undefined;
-      const target = targetOf(event);
-      const wanted = asked("mouse_pressed");
-      if (!wanted || !target || event.pointerType !== "mouse" || isMasked(target)) return;
-      const selector = named(target, wanted)?.[1] ?? (wanted.includes("*") ? selectorOf(target) : undefined);
-      if (selector) page.tell("mouse_pressed", { button: NAMES[event.button] ?? "other", selector });
     });
     page.leaving(left);
 

@@ -1,4 +1,4 @@
-import { orderId } from "./clicks";
+import { told } from "./clicks";
 import type { Feature, Page, Properties } from "../words";
 
 type Said = Record<string, unknown>;
@@ -33,8 +33,7 @@ function heard(page: Page, entry: unknown): void {
     const sale = (byTag ? said[2] : (said["ecommerce"] ?? said)) as Said | undefined;
     if (!action || !sale || !Array.isArray(sale["items"])) return;
     for (const item of sale["items"] as Said[]) {
-      const properties = productOf(item, sale);
-      page.tell(action, properties, orderId(action, properties));
+      page.tell(...told(action, productOf(item, sale)));
     }
   } catch {
     // NOTE: the page's own entries may be of any form.
