@@ -13,11 +13,11 @@ import gc
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from statistics import quantiles
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
 from bench.memory import LISTENERS
@@ -110,6 +110,26 @@ class Clock:
         return quantiles(self._latencies, n=100)[98]
 
 
+def arrivals(
+    batches: int, subscribers: int, others: int, each_batch: float
+) -> Iterator[tuple[int, list[Record], list[Record]]]:
+    """Batch after batch: the time, what everybody else sends, and what the bot does."""
+    random, number, due = Random(6), 0, 0.0
+    for index in range(batches):
+        now_ms = START_MS + (index + 1) * BATCH_MS
+        came: list[Record] = []
+        for _ in range(others * BATCH_MS // 1_000):
+            number += 1
+            at_ms = now_ms - random.randrange(BATCH_MS)
+            came.append(record(number, random.randrange(subscribers), random.choice(ACTIONS), at_ms))
+        due += each_batch
+        bot: list[Record] = []
+        while due >= 1:
+            due, number = due - 1, number + 1
+            bot.append(record(number, BOT, random.choice(ACTIONS[:4]), now_ms - random.randrange(BATCH_MS)))
+        yield now_ms, came, bot
+
+
 @click.command()
 @click.option("--subscribers", default=50_000, show_default=True)
 @click.option("--others", default=100, show_default=True, help="Events a second of everybody else.")
@@ -119,30 +139,18 @@ class Clock:
 def main(subscribers: int, others: int, bot_events: int, minutes: int, as_json: bool) -> None:
     """Measure what a bot does to the others."""
     gc.set_threshold(*COLLECT_EVERY)
-    random, batches = Random(6), minutes * 60_000 // BATCH_MS
+    batches, found = minutes * 60_000 // BATCH_MS, list[Own]()
     each_batch = bot_events * minutes // 60 / batches
-    number, due, found = 0, 0.0, list[Own]()
     with tempfile.TemporaryDirectory() as directory, Progress(console=err, transient=True) as progress:
         task = progress.add_task("an hour, without and with the bot", total=batches)
         alone, beside = Line(Path(directory) / "alone"), Line(Path(directory) / "beside")
-        for index in range(batches):
-            now_ms = START_MS + (index + 1) * BATCH_MS
-            came = []
-            for _ in range(others * BATCH_MS // 1_000):
-                number += 1
-                at_ms = now_ms - random.randrange(BATCH_MS)
-                came.append(record(number, random.randrange(subscribers), random.choice(ACTIONS), at_ms))
-            due += each_batch
-            bot = []
-            while due >= 1:
-                due, number = due - 1, number + 1
-                bot.append(record(number, BOT, random.choice(ACTIONS[:4]), now_ms - random.randrange(BATCH_MS)))
-            epoch = (index + 1) * BATCH_MS % EPOCH_MS == 0
+        for index, (now_ms, came, bot) in enumerate(arrivals(batches, subscribers, others, each_batch), 1):
+            epoch = index * BATCH_MS % EPOCH_MS == 0
             # In turns, so that whatever else the machine does falls on both.
             alone.batch(came, len(came), now_ms, epoch=epoch)
             beside.batch([*bot, *came], len(came), now_ms, epoch=epoch)
             progress.advance(task)
-            if (index + 1) * BATCH_MS % LOOK_MS == 0 or index + 1 == batches:
+            if index * BATCH_MS % LOOK_MS == 0 or index == batches:
                 found.append(own(Path(directory) / "beside"))
         overflowed = sum(each.total[Bound.UNDO_LOG] for each in beside.groups.bounds)
         files = beside.groups.changelog.total_bytes
@@ -167,18 +175,26 @@ def main(subscribers: int, others: int, bot_events: int, minutes: int, as_json: 
     (RESULTS / "bot.json").write_text(json.dumps(figures, indent=2) + "\n")
     if as_json:
         click.echo(json.dumps(figures))
-        return
+    else:
+        told(figures, found, minutes, others)
+
+
+def told(figures: dict[str, Any], found: list[Own], minutes: int, others: int) -> None:
+    """Print what was measured."""
     click.echo(f"{figures['bot_events']:,} events of one subscriber in {minutes} min, {others} a second of all others")
     click.echo(
         f"others' p99       {figures['p99_ms_alone']:>8.2f} ms without it, {figures['p99_ms_beside']:.2f} ms with it"
     )
     click.echo(f"                  {figures['ratio']:.2f} times; the limit is {LIMIT:.0f}")
+    alone_cpu_ms, beside_cpu_ms = figures["cpu_p99_ms_alone"], figures["cpu_p99_ms_beside"]
     click.echo(f"counting CPU      {alone_cpu_ms:>8.2f} ms without it, {beside_cpu_ms:.2f} ms with it")
     click.echo(f"                  {figures['cpu_ratio']:.2f} times")
     most = max(each.state_bytes + each.input_bytes for each in found) / 1e6
-    click.echo(f"its undo log      {max(each.events for each in found):>8,} events at most; let go: {overflowed:,}")
+    click.echo(
+        f"its undo log      {max(each.events for each in found):>8,} events at most; let go: {figures['undo_log_bit']:,}"
+    )
     click.echo(f"all kept of it    {most:>8.2f} MB at most, every ten minutes: {_every(found)}")
-    click.echo(f"changelog         {files / 1e6:>8.1f} MB")
+    click.echo(f"changelog         {figures['file_mb']:>8.1f} MB")
 
 
 def _every(found: list[Own]) -> str:

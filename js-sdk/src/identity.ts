@@ -48,7 +48,7 @@ function without(part: string, names: Names, found: Record<string, string>): str
 
 /** 24 letters and digits, 120 bits of the browser's own randomness. */
 export function randomId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => (byte & 31).toString(32)).join("");
+  return [...crypto.getRandomValues(new Uint8Array(24))].map((byte) => (byte & 31).toString(32)).join("");
 }
 
 /**
@@ -67,7 +67,7 @@ export function whoIn(store: Store, newId: () => string) {
   };
 
   /** The running number that was given last. */
-  const lastOrder = (): number => Number(store.kept("order")) || 0;
+  const lastOrder = (): number => +store.kept("order") || 0;
 
   /** Whether somebody else has logged in here. */
   const isAnothers = (token: string): boolean => !!store.kept("login") && store.kept("token") !== token;

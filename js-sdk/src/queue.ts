@@ -3,7 +3,7 @@ import type { Batch, Identity, SentEvent } from "./words";
 
 export interface Answer {
   status: number;
-  retryAfter: string | null;
+  retryAfter?: string | null;
 }
 
 /** How bodies leave the browser. */
@@ -88,9 +88,9 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     }, afterMs);
   };
 
-  const backOff = (retryAfter: string | null): number => {
+  const backOff = (retryAfter?: string | null): number => {
     const longest = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1));
-    const asked = (Number(retryAfter) || 0) * 1_000;
+    const asked = +(retryAfter ?? 0) * 1_000 || 0;
     return Math.max(asked, (longest * (1 + outlet.random())) / 2);
   };
 
@@ -98,7 +98,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     const batch = batches[0];
     if (!batch || inFlight) return;
     inFlight = batch;
-    const { status, retryAfter } = await outlet.post(bodyOf(batch)).catch((): Answer => ({ status: 0, retryAfter: null }));
+    const { status, retryAfter } = await outlet.post(bodyOf(batch)).catch((): Answer => ({ status: 0 }));
     inFlight = undefined;
     away = !status;
     if (isPassing(status)) {
@@ -137,7 +137,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
       const known = idsOf(batches);
       const waiting = spool.takeUp();
       const left = waiting.filter((batch) => !batch.events.some((event) => known.has(event.event_id)));
-      spooled ||= waiting.length > 0;
+      spooled ||= !!waiting.length;
       const all = [...left, ...batches];
       batches = [];
       all.forEach(put);
@@ -158,7 +158,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
       const left = batches.filter((batch) => batch === inFlight || asksForTime || !outlet.beacon(bodyOf(batch)));
       if (!failures) batches = left;
       outlet.bequeath(will());
-      if (batches.length && !inFlight) schedule(backOff(null));
+      if (batches.length && !inFlight) schedule(backOff());
     },
 
     /** Drops everything, here, in the spool and in the browser's hands. */

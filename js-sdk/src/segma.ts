@@ -166,7 +166,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   const api: Api = {
     track: called((action: string, properties: Properties = {}) => {
       if (isAction(action)) record(Date.now(), action, properties);
-      else console.warn("segma: not a snake_case action:", action);
+      else console.warn("segma: no snake_case action:", action);
     }),
     identify: called((token: string) => {
       login = typeof token === "string" && token.length <= 2048 ? token : "";

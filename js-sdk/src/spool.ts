@@ -63,7 +63,7 @@ export function spoolIn(store: Store, now: () => number, newId: () => string) {
 
     /** What waits, unless another tab has it in hand. It stays on the disk until it is dropped. */
     takeUp(): Batch[] {
-      const until = Number(store.kept("lease"));
+      const until = +store.kept("lease");
       if (until > now() && until !== mine) return [];
       const batches = [...spooled().keys()];
       if (batches.length) store.keep("lease", `${(mine = now() + LEASE_MS)}`);

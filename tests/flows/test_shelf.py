@@ -26,7 +26,7 @@ def test_what_was_put_comes_back_and_little_is_dead(steps: list[tuple[str, str, 
             model[key] = bytes([number % 256]) * size
             shelf.put(resting[key], model[key])
             live = sum(map(len, model.values()))
-            assert shelf.used_bytes - live <= shelf.used_bytes // DEAD_PART + PAGE_BYTES
+            assert shelf._used - live <= shelf._used // DEAD_PART + PAGE_BYTES
         assert {each: data for each, kept in resting.items() if (data := shelf.get(kept)) is not None} == model
 
 
@@ -38,4 +38,4 @@ def test_pages_are_filled_one_after_the_other() -> None:
             shelf.drop(resting[key])
             shelf.put(resting[key], bytes([turn % 256]) * 1_000)
     assert all(shelf.get(kept) == bytes([399 % 256]) * 1_000 for kept in resting.values())
-    assert shelf.used_bytes < 3 * PAGE_BYTES
+    assert shelf._used < 3 * PAGE_BYTES

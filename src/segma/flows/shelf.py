@@ -28,11 +28,6 @@ class Shelf:
         self._used = self._live = 0
         """Bytes that were put into the pages there are; and of them those that count."""
 
-    @property
-    def used_bytes(self) -> int:
-        """Bytes of the pages, what is dead included."""
-        return self._used
-
     def put(self, kept: Kept, data: bytes) -> None:
         """Keep bytes of somebody of whom nothing stands here."""
         self._append(kept, data)
