@@ -190,9 +190,8 @@ def told(figures: dict[str, Any], found: list[Own], minutes: int, others: int) -
     click.echo(f"counting CPU      {alone_cpu_ms:>8.2f} ms without it, {beside_cpu_ms:.2f} ms with it")
     click.echo(f"                  {figures['cpu_ratio']:.2f} times")
     most = max(each.state_bytes + each.input_bytes for each in found) / 1e6
-    click.echo(
-        f"its undo log      {max(each.events for each in found):>8,} events at most; let go: {figures['undo_log_bit']:,}"
-    )
+    events, let_go = max(each.events for each in found), figures["undo_log_bit"]
+    click.echo(f"its undo log      {events:>8,} events at most; let go: {let_go:,}")
     click.echo(f"all kept of it    {most:>8.2f} MB at most, every ten minutes: {_every(found)}")
     click.echo(f"changelog         {figures['file_mb']:>8.1f} MB")
 
