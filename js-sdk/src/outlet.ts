@@ -46,10 +46,9 @@ export function outletTo(collector: string): Outlet {
         clearTimeout(timer);
       }
     },
-    beacon: (body) => !!beacon?.(url, body),
+    beacon: (body) => beacon?.(url, body),
     bequeath(bodies) {
       bequest?.abort();
-      bequest = undefined;
       if (!later || !bodies.length) return;
       bequest = new AbortController();
       try {

@@ -100,13 +100,13 @@ export function pagesOf(track: Track, newId: () => string, settings: Pick<Settin
     else {
       watch("pushState");
       watch("replaceState");
-      for (const name of ["popstate", "hashchange"]) window.addEventListener(name, moved);
+      for (const name of ["popstate", "hashchange"]) addEventListener(name, moved);
     }
-    window.addEventListener("pageshow", (event) => event.persisted && view(""));
+    addEventListener("pageshow", (event) => event.persisted && view(""));
     document.addEventListener("visibilitychange", clock);
     view(document.referrer.split("/")[2] ?? "");
     if (document.readyState === "complete") loaded();
-    else window.addEventListener("load", () => setTimeout(loaded));
+    else addEventListener("load", () => setTimeout(loaded));
   };
 
   return { begin, settle, closeUp, closing };

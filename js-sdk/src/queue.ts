@@ -11,7 +11,7 @@ export interface Outlet {
   /** Resolves with the answer; rejects where the network is away. */
   post(body: string): Promise<Answer>;
   /** For a page that ends: true where the browser took it over. */
-  beacon(body: string): boolean;
+  beacon(body: string): boolean | undefined;
   /** What the browser sends by itself should the page die without a word (`fetchLater`); replaces what was said before. */
   bequeath(bodies: readonly string[]): void;
   now(): number;

@@ -64,7 +64,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     if (!started || !consent.given() || !admits(action, at)) return;
     const text = cleaned(JSON.stringify(properties));
     if (text.length > MAX_EVENT_CHARS) {
-      console.warn("segma: too much said of", action);
+      console.warn("segma: too big:", action);
       return;
     }
     const event = {
@@ -127,23 +127,24 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   };
 
   const watchTheEnd = (): void => {
-    const leave = (): void => {
-      quietly(() => {
-        drain();
-        pages.settle();
-        queue.leave();
-      });
-    };
-    const back = (): void => {
-      quietly(() => consent.given() && queue.takeOver());
-    };
-    window.addEventListener("pagehide", () => {
+    const leave = calm(() => {
+      drain();
+      pages.settle();
+      queue.leave();
+    });
+    // NOTE: a "no" in one tab holds in all: what the others still have in hand goes too.
+    const back = calm((event: Event) => {
+      if (!consent.given()) queue.dropAll();
+      else if (event.type !== "storage") queue.takeOver();
+    });
+    addEventListener("pagehide", () => {
       ends.forEach(quietly);
-      quietly(() => (drain(), pages.closeUp()));
+      drain();
+      quietly(pages.closeUp);
       leave();
     });
-    document.addEventListener("visibilitychange", () => (document.hidden ? leave() : back()));
-    for (const name of ["pageshow", "online"]) window.addEventListener(name, back);
+    document.addEventListener("visibilitychange", (event) => (document.hidden ? leave() : back(event)));
+    for (const name of ["online", "pageshow", "storage"]) addEventListener(name, back);
   };
 
   const begin = (): void => {
@@ -166,7 +167,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   const api: Api = {
     track: called((action: string, properties: Properties = {}) => {
       if (isAction(action)) record(Date.now(), action, properties);
-      else console.warn("segma: no snake_case action:", action);
+      else console.warn("segma: no snake_case:", action);
     }),
     identify: called((token: string) => {
       login = typeof token === "string" && token.length <= 2048 ? token : "";

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from segma.contracts.beacons import BeaconRecord, Source
 from segma.contracts.codec import to_json
@@ -88,6 +90,48 @@ def test_the_clients_clock_is_corrected_and_never_later_than_received() -> None:
     ahead = record(sent("e2", at_ms=NOW_MS + 60_000), skew_ms=0)
     _, events = walk(behind, ahead)
     assert [event.occurred_at_ms for event in events] == [NOW_MS - 5_000, NOW_MS]
+
+
+def test_a_slow_connection_does_not_exchange_what_a_device_has_numbered() -> None:
+    # The first request makes the connection (400 ms); the second leaves when it is answered, and takes 20 ms.
+    added = record(sent("added", at_ms=NOW_MS, order=1), at_ms=NOW_MS + 400, skew_ms=400)
+    bought = record(sent("bought", at_ms=NOW_MS + 300, order=2), at_ms=NOW_MS + 440, skew_ms=20)
+    _, events = walk(added, bought)
+    assert [event.event_id for event in sorted(events, key=lambda each: each.place)] == ["added", "bought"]
+
+
+@given(
+    ahead_ms=st.integers(-86_400_000, 86_400_000),
+    apart_ms=st.lists(st.integers(0, 500), min_size=1, max_size=12),
+    data=st.data(),
+)
+def test_whatever_the_clock_and_the_network_a_devices_events_keep_their_order(
+    ahead_ms: int, apart_ms: list[int], data: st.DataObject
+) -> None:
+    """One request at a time, as the SDK sends them; each takes its own time to arrive."""
+    beacons, at_ms, arrived_ms = [], NOW_MS, NOW_MS
+    for number, each_ms in enumerate(apart_ms, 1):
+        at_ms += each_ms
+        left_ms = max(at_ms, arrived_ms)
+        arrived_ms = left_ms + data.draw(st.integers(0, 2_000))
+        event = sent(f"e{number}", at_ms=at_ms + ahead_ms, order=number)
+        beacons.append(record(event, at_ms=arrived_ms, skew_ms=arrived_ms - left_ms - ahead_ms))
+    device, events = walk(*beacons)
+    numbers = [event.order for event in sorted(events, key=lambda each: each.place)]
+    assert numbers == list(range(1, len(apart_ms) + 1))
+    assert all(event.occurred_at_ms <= event.received_at_ms for event in events)
+    assert (device.order, device.order_ms) == (events[-1].order, events[-1].occurred_at_ms)
+
+
+def test_a_number_that_was_passed_and_a_server_move_nothing() -> None:
+    """A tab that was offline brings what is older; whoever empties the browser's storage counts anew."""
+    later = record(sent("later", order=9))
+    earlier = record(sent("earlier", at_ms=NOW_MS - 5_000, order=4))
+    body = to_json({"site": "k", "subscriber": "s_anna", "events": [sent("told", at_ms=NOW_MS - 9_000, order=99)]})
+    server = record(source=Source.SERVER, subscriber="s_anna", body=body, device="")
+    device, events = walk(later, earlier, server)
+    assert [event.occurred_at_ms for event in events] == [NOW_MS, NOW_MS - 5_000, NOW_MS - 9_000]
+    assert (device.order, device.order_ms) == (9, NOW_MS)
 
 
 def test_bad_events_are_set_aside_and_the_others_count() -> None:

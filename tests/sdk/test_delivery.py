@@ -127,6 +127,28 @@ def test_two_tabs_share_what_waits(
     assert sorted(each.event.properties["n"] for each in found) == [0, 1]
 
 
+def test_a_no_in_one_tab_holds_for_what_another_has_in_hand(
+    context: BrowserContext, site: StaticSite, collector: RealCollector, door: Door
+) -> None:
+    address = put(site, door.url)
+    first, second = context.new_page(), context.new_page()
+    Visit(first, collector, address)
+    Visit(second, collector, address)
+    second.evaluate("addEventListener('storage', ({ key }) => { window.told ||= key.endsWith('consent'); })")
+    door.fault = "reset"
+    second.evaluate("segma.track('before_the_no')")
+    door.wait_until_refused("before_the_no", PATIENCE_S)
+    first.evaluate("segma.consent(false)")
+    second.wait_for_function("window.told")
+    door.open()
+    first.evaluate("segma.consent(true)")
+    second.evaluate("segma.track('after_the_yes')")
+    # What was in hand would go out before it, and would stand on the disk until then.
+    collector.wait_for(lambda stored: any(each.action == "after_the_yes" for each in stored))
+    assert not any(each.action == "before_the_no" for each in collector.stored)
+    assert not any("before_the_no" in text for text in first.evaluate("Object.values(localStorage)"))
+
+
 FAULTS = ("500", "503", "429", "408", "hang", "reset", "html")
 
 

@@ -27,7 +27,8 @@ _LEVELS = {Trust.BROWSER: 0, Trust.TOKEN: 1, Trust.SERVER: 2}
 class Event(Value, frozen=True, tag="event", tag_field="type"):
     """One validated fact about one subscriber.
 
-    ``occurred_at_ms`` is the client's time corrected by the beacon's skew and never later than ``received_at_ms``.
+    ``occurred_at_ms`` is the client's time corrected by the beacon's skew, never before an event that the same device
+    numbered earlier and was heard of, and never later than ``received_at_ms``.
     Events of a subscriber are ordered by (``occurred_at_ms``, ``order``, ``event_id``): :attr:`place`.
     ``partition``/``offset`` say where in ``beacons`` it came from; ``log_time_ms`` when the log took that record.
     """

@@ -45,6 +45,10 @@ class Device(Value, frozen=True):
     clicks: tuple[Click, ...] = ()
     seen_ms: int = 0
     """Log time of its last record."""
+    order: int = 0
+    """The highest running number that its SDK has given."""
+    order_ms: int = 0
+    """When the event of that number occurred."""
     schema: int = written(1)
 
     @property
@@ -86,6 +90,10 @@ Recognised = tuple[Device, list[Event], list[Refused]]
 def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules) -> Recognised:
     """The events of one record, oldest identity first: history that is handed over, then what came now.
 
+    A beacon's skew has its way through the network in it, so two beacons of one device may be corrected by different
+    amounts, by up to what a connection takes to be made. What the device numbered later therefore never occurred before
+    what it numbered earlier and was heard of (ADR 0011); with the same time the numbers decide.
+
     Raises :class:`BadRecord` where the body is not what its door stores.
     """
     if beacon.source in {Source.REDIRECT, Source.PIXEL}:
@@ -95,6 +103,7 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
     before = device
     device, new_device, handed_over = _identified(device, beacon)
     person = device.person or anonymous_id(beacon.workspace, beacon.device)
+    order, order_ms = device.order, device.order_ms
     events, refused = [], []
     for raw in _bodies(beacon):
         try:
@@ -102,12 +111,17 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
         except BadInput as error:
             refused.append(Refused(error.reason, error.detail, raw))
             continue
-        events.append(_event(sent, beacon, record, person, trust, new_device=new_device))
+        at_ms = sent.occurred_at_ms + beacon.skew_ms
+        if beacon.source is Source.SDK and sent.order > order:
+            at_ms = max(at_ms, order_ms)
+            order, order_ms = sent.order, min(at_ms, beacon.received_at_ms)
+        events.append(_event(sent, beacon, record, person, trust, at_ms=at_ms, new_device=new_device))
     if beacon.source is Source.SERVER:
         return before, events, refused  # the server names the person each time: nothing is worth keeping
     if not device.person:
         device = replaced(device, history=_recent((*device.history, *events)))
-    return replaced(device, seen_ms=record.log_time_ms), [*handed_over, *events], refused
+    device = replaced(device, seen_ms=record.log_time_ms, order=order, order_ms=order_ms)
+    return device, [*handed_over, *events], refused
 
 
 def _identified(device: Device, beacon: BeaconRecord) -> tuple[Device, bool, list[Event]]:
@@ -149,7 +163,7 @@ def _sent(raw: bytes, rules: Rules) -> SentEvent:
 
 
 def _event(
-    sent: SentEvent, beacon: BeaconRecord, record: Record, person: str, trust: Trust, *, new_device: bool
+    sent: SentEvent, beacon: BeaconRecord, record: Record, person: str, trust: Trust, *, at_ms: int, new_device: bool
 ) -> Event:
     clicked = sent.action == "email_clicked"
     # The SDK ran for the redirect's click: a real browser landed. A server may know better, whenever it finds out.
@@ -160,7 +174,7 @@ def _event(
         subscriber=person,
         event_id=sent.event_id,
         action=sent.action,
-        occurred_at_ms=min(sent.occurred_at_ms + beacon.skew_ms, beacon.received_at_ms),
+        occurred_at_ms=min(at_ms, beacon.received_at_ms),
         order=sent.order,
         properties=sent.properties,
         trust=trust,
