@@ -165,6 +165,8 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     dropAll(): void {
       unschedule();
       batches = [];
+      // NOTE: nothing waits for a retry any more, so what comes next has to be scheduled by itself.
+      failures = 0;
       spool.dropAll();
       outlet.bequeath([]);
     },

@@ -282,3 +282,14 @@ test("clearing leaves nothing to send", () => {
   stage.queue.leave();
   assert.deepEqual([stage.tasks.length, stage.beacons.length, stage.spool.takeUp()], [0, 0, []]);
 });
+
+test("what comes after everything was dropped does not wait for a retry that is gone", async () => {
+  const stage = new Stage();
+  stage.answers = [{ status: 503, retryAfter: "60" }];
+  stage.add();
+  await stage.next();
+  stage.queue.dropAll();
+  stage.add();
+  assert.equal(await stage.next(), FLUSH_AFTER_MS);
+  assert.deepEqual(ids(stage.bodies), ["e1", "e2"]);
+});
