@@ -66,26 +66,15 @@ class Index:
         hearing = hears.sets(event)
         if not started and len(hearing) == 1:
             # PERF: most that touch somebody start nothing, and are heard by one action or one text; no set either.
-            return _both(standings, hearing[0])
+            return sorted(_both(standings, hearing[0]))
         heard = set[int]().union(*started)
         for numbers in hearing:
-            if len(numbers) < len(standings):
-                for number in numbers:
-                    if number in standings:
-                        heard.add(number)
-            else:
-                for number in standings:
-                    if number in numbers:
-                        heard.add(number)
+            heard.update(_both(standings, numbers))
         return sorted(heard)
 
 
-def _both(standings: Mapping[int, Any], numbers: frozenset[int]) -> Sequence[int]:
-    """In order: what has a standing and is among the numbers."""
+def _both(standings: Mapping[int, Any], numbers: frozenset[int]) -> list[int]:
+    """What has a standing and is among the numbers."""
     if len(numbers) < len(standings):
-        found = [number for number in numbers if number in standings]
-    else:
-        found = [number for number in standings if number in numbers]
-    if len(found) > 1:
-        found.sort()
-    return found
+        return [number for number in numbers if number in standings]
+    return [number for number in standings if number in numbers]
