@@ -17,8 +17,6 @@ from tests.recovery.faults import kill_at_random, kill_broker, walked
 from tests.recovery.judge import judge
 from tests.recovery.world import World
 
-from segma.flows.config import FlowSettings
-
 PROCESSES = ("collector", "flow", "delivery")
 
 
@@ -61,9 +59,7 @@ def _broker_killed(
     home: Path, broker: Broker, times: int, away_s: float, spool_bytes: int, chance: random.Random
 ) -> tuple[int, dict[str, int]]:
     settings = broker.settings(home / "data").model_copy(update={"kafka_timeout_ms": 2_000})
-    # What an outage kept back is awaited as long as in a deployment: here the spool has filled up.
-    settle_ms = str(FlowSettings.model_fields["flow_settle_ms"].default)
-    with World(home, log=settings, SEGMA_SPOOL_MAX_BYTES=str(spool_bytes), SEGMA_FLOW_SETTLE_MS=settle_ms) as world:
+    with World(home, log=settings, SEGMA_SPOOL_MAX_BYTES=str(spool_bytes)) as world:
         world.start(*PROCESSES)
         people = walked(world)
         kill_broker(world, broker, people, chance, times=times, away_s=away_s, say=say)
