@@ -20,12 +20,12 @@ from statistics import quantiles
 from typing import Any, Final, NamedTuple
 
 import click
-from bench.memory import LISTENERS
-from bench.state import RESULTS, START_MS, Groups, record
 from rich.progress import Progress
 
+from bench.memory import LISTENERS
+from bench.state import RESULTS, START_MS, Groups, record
+from contracts.log import Record
 from segma.cli.output import err
-from segma.contracts.log import Record
 from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.bounds import Bound
 from segma.flows.changelog import latest

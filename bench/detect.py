@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from bench.load import write_events
 from matplotlib.figure import Figure
 
+from bench.load import write_events
 from segma.cli.output import err
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -32,7 +32,7 @@ Figures = dict[str, Any]
 def environment(*, plain: bool) -> dict[str, str]:
     """The environment of a process that detects: with the compiled machine, unless ``plain`` or there is none."""
     native = Path(os.environ.get("SEGMA_VENV", ROOT / ".venv")) / "native"
-    code = ROOT / "src" if plain or not (native / ".stamp").exists() else native
+    code = f"{ROOT}:{ROOT}/src" if plain or not (native / ".stamp").exists() else str(native)
     return {**os.environ, "PYTHONPATH": f"{code}:{ROOT}"}
 
 

@@ -20,15 +20,15 @@ from typing import Any, BinaryIO, Final
 
 import bytewax.operators as op
 import click
-from bench.load import listeners
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from segma.contracts.codec import json_reader
-from segma.contracts.events import Event
-from segma.contracts.log import Log, Outgoing, PublishOutcome, Record, Stored
-from segma.contracts.topics import EVENTS
+from bench.load import listeners
+from contracts.codec import json_reader
+from contracts.events import Event
+from contracts.log import Log, Outgoing, PublishOutcome, Record, Stored
+from contracts.topics import EVENTS
 from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.changelog import Changelog
 from segma.flows.follow import Following

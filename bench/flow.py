@@ -20,11 +20,11 @@ import click
 from matplotlib import pyplot
 from rich.progress import Progress
 
+from contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
+from contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
+from contracts.log import Log, Outgoing
+from contracts.topics import BEACONS, ROWS, account_topics, fixed_topics
 from segma.cli.output import err
-from segma.contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
-from segma.contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.topics import BEACONS, ROWS, account_topics, fixed_topics
 from segma.transport import open_log
 from segma.transport.config import Settings
 
@@ -100,7 +100,7 @@ def flowed(home: Path, log: Log, count: int, patience_s: float) -> float:
     """Seconds from the first event row to the last, of the flow as it is deployed."""
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
         "SEGMA_CONFIG": str(home / "segma.yaml"),
         "SEGMA_DATA": str(home / "data"),
         "SEGMA_EPOCH_MS": "10000",

@@ -26,20 +26,19 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.analytics.embedded import Embedded
-from tests.analytics.streaming import write_home
-
+from contracts.codec import to_json
+from contracts.commands import Command, EventRef, Outcome, Result, Verb
+from contracts.events import Event
+from contracts.log import Log, Outgoing, Record
+from contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, SessionRow
+from contracts.topics import ROWS, subscriber_key
 from segma.analytics.clickhouse import ClickHouse, HistoryError
 from segma.analytics.loader import Loader
 from segma.analytics.named import named_queries
 from segma.analytics.tables import Line, lines_of
 from segma.cli.output import err, out
-from segma.contracts.codec import to_json
-from segma.contracts.commands import Command, EventRef, Outcome, Result, Verb
-from segma.contracts.events import Event
-from segma.contracts.log import Log, Outgoing, Record
-from segma.contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, SessionRow
-from segma.contracts.topics import ROWS, subscriber_key
+from tests.analytics.embedded import Embedded
+from tests.analytics.streaming import write_home
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"

@@ -22,12 +22,11 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.history import PARAMETERS, RESULTS, SPAN_MS, START, fill
-from tests.analytics.embedded import Embedded
-
 from segma.analytics.clickhouse import ClickHouse
 from segma.analytics.migrate import read_migrations
 from segma.analytics.named import named_queries
 from segma.cli.output import err, out
+from tests.analytics.embedded import Embedded
 
 AS_IT_IS = "as it is"
 KEY = "ORDER BY (workspace, subscriber, occurred_at, event_id, copy)"

@@ -23,19 +23,19 @@ from typing import Any, Final
 
 import click
 import uvloop
+from matplotlib import pyplot
+
 from bench.collector import await_answer, free_port
 from bench.flow import RESULTS, ROOT
-from matplotlib import pyplot
-from tests.broker import Broker
-
+from contracts.codec import json_reader
+from contracts.commands import Command
+from contracts.events import Event
+from contracts.log import Log
+from contracts.topics import EVENTS, moves_topic
 from segma.cli.output import err
-from segma.contracts.codec import json_reader
-from segma.contracts.commands import Command
-from segma.contracts.events import Event
-from segma.contracts.log import Log
-from segma.contracts.topics import EVENTS, moves_topic
 from segma.transport import open_log
 from segma.transport.config import environment_of
+from tests.broker import Broker
 
 CONNECTIONS = 32
 SLICES = 8
@@ -207,7 +207,7 @@ def main(per_s: float, seconds: float, epoch_ms: int, as_json: bool) -> None:
         environment = {
             **os.environ,
             **environment_of(settings),
-            "PYTHONPATH": str(ROOT / "src"),
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
             "SEGMA_CONFIG": str(home / "segma.yaml"),
             "SEGMA_SDK": str(home / "sdk.js"),
             "SEGMA_COLLECTOR_PORT": str(port),

@@ -13,9 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from segma.contracts.codec import to_json
-from segma.contracts.events import Event, LogTime, Trust
-from segma.contracts.topics import subscriber_key
+from contracts.codec import to_json
+from contracts.events import Event, LogTime, Trust
+from contracts.topics import subscriber_key
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
 

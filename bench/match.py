@@ -23,9 +23,9 @@ from typing import Any, Final
 import click
 from matplotlib.figure import Figure
 
+from contracts.actions import VOCABULARY
+from contracts.events import Event
 from segma.cli.match import event_of
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.events import Event
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
 from segma.flows.matcher import Machine, State

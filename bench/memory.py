@@ -19,13 +19,13 @@ from typing import Final, NamedTuple
 
 import click
 import psutil
-from bench.state import RESULTS, START_MS, Groups, record
 from matplotlib.figure import Figure
 from prometheus_client.registry import CollectorRegistry
 from rich.progress import Progress
 
+from bench.state import RESULTS, START_MS, Groups, record
+from contracts.log import Record
 from segma.cli.output import err
-from segma.contracts.log import Record
 from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.bounds import Bound
 from segma.flows.meters import watch_state

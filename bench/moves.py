@@ -27,22 +27,22 @@ from typing import Any
 
 import click
 from matplotlib.figure import Figure
-from tests.sinks.beds import now_ms
-from tests.sinks.courier import command
-from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
-from tests.sinks.simulator.server import KEY, Simulator
 
+from contracts.codec import json_reader, to_json
+from contracts.commands import Outcome
+from contracts.log import Log, Outgoing
+from contracts.rows import DirectoryEntry
+from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
 from segma.cli.output import err
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.commands import Outcome
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.rows import DirectoryEntry
-from segma.contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
 from segma.sinks.deliver import Delivery
 from segma.sinks.options import Around
 from segma.sinks.registry import SINKS
 from segma.transport import open_log
 from segma.transport.config import Settings
+from tests.sinks.beds import now_ms
+from tests.sinks.courier import command
+from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
+from tests.sinks.simulator.server import KEY, Simulator
 
 PLATFORMS: dict[str, tuple[Any, dict[str, Any], int]] = {
     "klaviyo": (klaviyo.Klaviyo, klaviyo.OPTIONS, 1_600),

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from bench.detect import RESULTS, ROOT, command, environment
-from bench.load import write_events, write_theirs
 from matplotlib.figure import Figure
 
+from bench.detect import RESULTS, ROOT, command, environment
+from bench.load import write_events, write_theirs
+from contracts.topics import partition_of
 from segma.cli.output import err
-from segma.contracts.topics import partition_of
 
 WANTED: Final = {1: 2, 10: 10, 100: 60}
 """By number of listeners: how many times Flink's speed is asked for."""

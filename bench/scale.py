@@ -19,17 +19,17 @@ from typing import NamedTuple
 
 import click
 import psutil
-from bench.flow import BATCH, RESULTS, ROOT, beacons, write_installation
 from matplotlib import pyplot
 from rich.progress import Progress
-from tests.broker import Broker
 
+from bench.flow import BATCH, RESULTS, ROOT, beacons, write_installation
+from contracts.installation import Installation
+from contracts.log import Log, Outgoing
+from contracts.topics import ROWS, topics_of
 from segma.cli.output import err
-from segma.contracts.installation import Installation
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.topics import ROWS, topics_of
 from segma.transport import open_log
 from segma.transport.config import Settings, environment_of, load_installation
+from tests.broker import Broker
 
 PARTITIONS = 8
 QUIET_S = 5.0
@@ -71,7 +71,7 @@ def worked_off(home: Path, settings: Settings, log: Log, count: int, processes: 
     environment = {
         **os.environ,
         **environment_of(settings),
-        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
         "SEGMA_CONFIG": str(home / "segma.yaml"),
         "SEGMA_EPOCH_MS": str(epoch_ms),
         "SEGMA_FLOW_OF": str(processes),

@@ -23,12 +23,12 @@ import psutil
 from matplotlib.figure import Figure
 from rich.progress import Progress
 
+from contracts.actions import VOCABULARY
+from contracts.codec import to_json
+from contracts.events import Event
+from contracts.log import Outgoing, Record
+from contracts.topics import EVENTS, group_of, subscriber_key
 from segma.cli.output import err
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.codec import to_json
-from segma.contracts.events import Event
-from segma.contracts.log import Outgoing, Record
-from segma.contracts.topics import EVENTS, group_of, subscriber_key
 from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.changelog import Changelog
 from segma.flows.follow import Following

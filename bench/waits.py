@@ -15,13 +15,13 @@ from pathlib import Path
 from random import Random
 
 import click
-from bench.memory import LISTENERS
-from bench.state import ACTIONS, BATCH, LIMIT_PAUSE_S, RESULTS, START_MS, Groups, record
 from rich.progress import Progress
 
+from bench.memory import LISTENERS
+from bench.state import ACTIONS, BATCH, LIMIT_PAUSE_S, RESULTS, START_MS, Groups, record
+from contracts.log import Record
+from contracts.topics import ROWS
 from segma.cli.output import err
-from segma.contracts.log import Record
-from segma.contracts.topics import ROWS
 from segma.flows.__main__ import COLLECT_EVERY
 from segma.flows.logic import FollowBatch
 from segma.flows.source import SPREAD_MS

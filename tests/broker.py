@@ -11,9 +11,9 @@ import uuid
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
-from tests.ports import free_port
 
 from segma.transport.config import Settings
+from tests.ports import free_port
 
 SCRIPT = Path(__file__).resolve().parents[1] / "infra" / "kafka" / "kafka"
 START_S = 120.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.broker import Broker, missing
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def pytest_configure() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     before = os.environ.get("PYTHONPATH", "")
     if str(SOURCE) not in before.split(os.pathsep):
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCE), before] if before else [str(SOURCE)])
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCE.parent), str(SOURCE), *([before] if before else [])])
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.analytics.embedded import Embedded
-from tests.analytics.story import put, the_story
 
 from segma.analytics.clickhouse import ClickHouse
+from tests.analytics.embedded import Embedded
+from tests.analytics.story import put, the_story
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.named import named_queries
-from segma.analytics.tables import lines_of
-from segma.contracts.commands import Command, EventRef, Outcome, Result, Verb
-from segma.contracts.events import Event, Trust
-from segma.contracts.log import Record
-from segma.contracts.rows import (
+from contracts.commands import Command, EventRef, Outcome, Result, Verb
+from contracts.events import Event, Trust
+from contracts.log import Record
+from contracts.rows import (
     CommandRow,
     DeadLetter,
     EventRow,
@@ -23,6 +20,9 @@ from segma.contracts.rows import (
     RunsRow,
     SessionRow,
 )
+from segma.analytics.clickhouse import ClickHouse
+from segma.analytics.named import named_queries
+from segma.analytics.tables import lines_of
 
 NOON = 1_792_843_200_000
 """2026-10-24 12:00:00 UTC."""

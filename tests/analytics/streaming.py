@@ -12,18 +12,17 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.analytics.embedded import PATIENCE_S, Embedded
-from tests.analytics.story import Written, at, baseline, event, moved, session
-
+from contracts.codec import to_json, to_msgpack
+from contracts.commands import Outcome
+from contracts.log import Log, Outgoing
+from contracts.rows import DeadLetter
+from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS, fixed_topics, subscriber_key
 from segma.analytics.clickhouse import ClickHouse, HistoryError
 from segma.analytics.loader import Loader
-from segma.contracts.codec import to_json, to_msgpack
-from segma.contracts.commands import Outcome
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.rows import DeadLetter
-from segma.contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS, fixed_topics, subscriber_key
 from segma.transport import open_log
 from segma.transport.config import Settings
+from tests.analytics.embedded import PATIENCE_S, Embedded
+from tests.analytics.story import Written, at, baseline, event, moved, session
 
 VIEWS: Final = ("events", "sessions", "matches", "moves", "memberships", "dead_letters")
 CONFIG: Final = """

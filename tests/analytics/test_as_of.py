@@ -9,15 +9,15 @@ from random import Random
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as some
-from tests.analytics.embedded import Embedded
-from tests.analytics.story import NOON, Written, when
 
+from contracts.commands import Outcome, Result
+from contracts.log import Record
+from contracts.rows import MembershipRow
 from segma.analytics.clickhouse import ClickHouse
 from segma.analytics.named import named_queries
 from segma.analytics.tables import lines_of
-from segma.contracts.commands import Outcome, Result
-from segma.contracts.log import Record
-from segma.contracts.rows import MembershipRow
+from tests.analytics.embedded import Embedded
+from tests.analytics.story import NOON, Written, when
 
 PEOPLE = ("ann", "ben")
 LISTS = ("hot", "news")

@@ -17,10 +17,10 @@ from backports import zstd
 from clickhouse_connect.driver.exceptions import DatabaseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from tests.analytics.embedded import Embedded
-from tests.analytics.story import ask, at
 
 from segma.analytics.clickhouse import ClickHouse
+from tests.analytics.embedded import Embedded
+from tests.analytics.story import ask, at
 
 NASTY = ("'", "''; DROP TABLE event_rows; --", "\\", '"', "`", "{x:String}", "%s", "$$", "\n\t\r\0", "/* */", "é😀")
 

@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy
 from clickhouse_connect.driver.exceptions import DatabaseError, ProgrammingError, StreamFailureError
 from clickhouse_connect.driver.external import ExternalData
+
 from tests.analytics.embedded import Embedded
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "analytics.md"

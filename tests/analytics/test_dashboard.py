@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.analytics.embedded import Embedded
-from tests.analytics.story import DAY, at, put, the_runs, when
 
 from segma.analytics.clickhouse import ClickHouse
+from tests.analytics.embedded import Embedded
+from tests.analytics.story import DAY, at, put, the_runs, when
 
 GRAFANA = Path(__file__).resolve().parents[2] / "infra" / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "history.json").read_text("utf-8"))

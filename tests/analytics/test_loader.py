@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 import structlog
-from tests.analytics.embedded import Embedded
-from tests.analytics.story import at, baseline, event, put, the_story
-from tests.analytics.streaming import Killing, contents, load_in_peace, outgoing, stream, write_home
 
+from contracts.log import Log, Outgoing
+from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
 from segma.analytics.clickhouse import ClickHouse
 from segma.analytics.erase import erase
 from segma.analytics.loader import Loader
 from segma.analytics.tables import OF_A_PERSON
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
+from tests.analytics.embedded import Embedded
+from tests.analytics.story import at, baseline, event, put, the_story
+from tests.analytics.streaming import Killing, contents, load_in_peace, outgoing, stream, write_home
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.analytics.embedded import Embedded
-from tests.analytics.story import put, the_story
 
+from contracts.codec import to_json
+from contracts.errors import ConfigError
 from segma.analytics.clickhouse import ClickHouse
 from segma.analytics.config import AnalyticsSettings
 from segma.analytics.migrate import Migration, migrate, read_migrations
-from segma.contracts.codec import to_json
-from segma.contracts.errors import ConfigError
+from tests.analytics.embedded import Embedded
+from tests.analytics.story import put, the_story
 
 MIGRATIONS = read_migrations(AnalyticsSettings().migrations)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.analytics.story import ask, at, baseline, put, runs, the_runs, the_story, when
 
+from contracts.errors import ConfigError
+from contracts.rows import SessionRow
 from segma.analytics.clickhouse import ClickHouse
 from segma.analytics.named import named_queries
-from segma.contracts.errors import ConfigError
-from segma.contracts.rows import SessionRow
+from tests.analytics.story import ask, at, baseline, put, runs, the_runs, the_story, when
 
 COVERED = {
     "members",

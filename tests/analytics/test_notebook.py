@@ -11,10 +11,10 @@ from random import Random
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from tests.analytics.embedded import Embedded
-from tests.analytics.story import Written, at, baseline, event, moved, put, runs, session
 
 from segma.analytics.clickhouse import ClickHouse
+from tests.analytics.embedded import Embedded
+from tests.analytics.story import Written, at, baseline, event, moved, put, runs, session
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "docs" / "notebooks" / "history.ipynb"
@@ -52,7 +52,7 @@ def test_every_picture_of_the_notebook_is_drawn(
         "SEGMA_HOME": str(embedded.home),
         "SEGMA_CLICKHOUSE_DATABASE": database,
         "SEGMA_NOW_MS": str(at(28)),
-        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
     }
     client = NotebookClient(
         notebook, timeout=280, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}

@@ -12,22 +12,22 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.sinks.courier import command
-from tests.sinks.simulator.listmonk import Listmonk
-from tests.sinks.simulator.server import KEY, Simulator
 
+from contracts.accounts import AccountState
+from contracts.codec import replaced, to_json
+from contracts.commands import Command
+from contracts.log import Log, Outgoing
+from contracts.tokens import subscriber_id
+from contracts.topics import ACCOUNTS, OUTCOMES, account_topics, away_key, fixed_topics, moves_topic
 from segma.cli.__main__ import cli
 from segma.cli.reconcile import compare
-from segma.contracts.accounts import AccountState
-from segma.contracts.codec import replaced, to_json
-from segma.contracts.commands import Command
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.tokens import subscriber_id
-from segma.contracts.topics import ACCOUNTS, OUTCOMES, account_topics, away_key, fixed_topics, moves_topic
 from segma.sinks.__main__ import deliver_account
 from segma.sinks.base import Standing
 from segma.transport import open_log
 from segma.transport.config import settings_at
+from tests.sinks.courier import command
+from tests.sinks.simulator.listmonk import Listmonk
+from tests.sinks.simulator.server import KEY, Simulator
 
 ADA, BEN = "ada@example.org", "ben@example.org"
 

@@ -5,10 +5,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from contracts.actions import ACTIONS, VOCABULARY, Action
+from contracts.beacons import SentEvent
+from contracts.codec import json_reader, to_json
 from segma.cli.actions import actions_command, sample_event, sample_listener
-from segma.contracts.actions import ACTIONS, VOCABULARY, Action
-from segma.contracts.beacons import SentEvent
-from segma.contracts.codec import json_reader, to_json
 from segma.flows.language.parse import parse_listeners
 
 BY_NAME = [pytest.param(action, id=action.name) for action in ACTIONS]

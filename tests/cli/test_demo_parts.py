@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from contracts.commands import Command, EventRef, Outcome, Result, Verb
+from contracts.events import Event
+from contracts.log import Log
+from contracts.rows import CommandRow, EventRow
+from contracts.topics import ROWS, SUBSCRIBERS
 from segma.cli.demo import LISTENERS, PEOPLE, import_once, write_demo
 from segma.cli.drive import EXPECTED, Ledger
 from segma.cli.up import Addresses
-from segma.contracts.commands import Command, EventRef, Outcome, Result, Verb
-from segma.contracts.events import Event
-from segma.contracts.log import Log
-from segma.contracts.rows import CommandRow, EventRow
-from segma.contracts.topics import ROWS, SUBSCRIBERS
 from segma.flows.language.files import load_listeners
 from segma.transport import open_log
 from segma.transport.config import Settings, load_installation, load_keyring

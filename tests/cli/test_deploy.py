@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.sinks.beds import ALL, bed_of
 
+from contracts.topics import fixed_topics
+from contracts.versions import NOTICE_MS, ListenerVersion
 from segma.cli.__main__ import cli
-from segma.contracts.topics import fixed_topics
-from segma.contracts.versions import NOTICE_MS, ListenerVersion
 from segma.flows.config import load_shared, with_listeners_of
 from segma.flows.deployment import Versions
 from segma.flows.logic import Shared
@@ -23,6 +22,7 @@ from segma.sinks.registry import SINKS
 from segma.sinks.webhook import WebhookSink
 from segma.transport import open_log
 from segma.transport.config import Settings, load_installation
+from tests.sinks.beds import ALL, bed_of
 
 NOW_MS = 1_800_000_000_000
 LISTENER = """listener: looked

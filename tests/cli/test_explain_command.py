@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from contracts.errors import ConfigError
 from segma.cli.explain import explain_command
 from segma.cli.output import Exit
-from segma.contracts.errors import ConfigError
 
 LISTENER = """
 listener: looked-then-added

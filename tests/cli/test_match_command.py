@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from contracts.errors import ListenerError
 from segma.cli import match as match_module
 from segma.cli.match import match_command
 from segma.cli.output import Exit
-from segma.contracts.errors import ListenerError
 
 TWO_STEPS = """
 listener: looked-then-added

@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from click.testing import CliRunner, Result
 
+from contracts.topics import ROWS, SUBSCRIBERS
 from segma.cli.__main__ import cli
 from segma.cli.people import import_people
-from segma.contracts.topics import ROWS, SUBSCRIBERS
 from segma.sinks.base import Member
 from segma.sinks.directory import Directory
 from segma.transport import open_log

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.cli.test_deploy import home, started
 
+from contracts.codec import to_json
+from contracts.events import Event
+from contracts.log import Record
+from contracts.topics import EVENTS
 from segma.cli.__main__ import cli
-from segma.contracts.codec import to_json
-from segma.contracts.events import Event
-from segma.contracts.log import Record
-from segma.contracts.topics import EVENTS
 from segma.flows.changelog import Changelog
 from segma.flows.logic import FollowBatch, FollowLogic, Shared
 from segma.transport.config import wall_clock_ms
+from tests.cli.test_deploy import home, started
 
 __all__ = ["home"]
 

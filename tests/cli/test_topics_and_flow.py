@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
-from tests.broker import Broker
 
 from segma.transport.config import environment_of
+from tests.broker import Broker
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
@@ -50,7 +50,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def segma(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     command = [sys.executable, "-m", "segma.cli", *words, "--home", str(home)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_mended_is_told_and_the_retention_can(home: Path) -> None
 
 @pytest.mark.slow
 def test_a_flow_in_the_foreground_keeps_the_logs_time_and_drains_when_it_is_asked_to(home: Path) -> None:
-    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     flow = subprocess.Popen(
         [sys.executable, "-m", "segma.cli", "flow", "--home", str(home), "--index", "0", "--of", "1"], env=environment
     )

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.e2e.test_demo import free_base
 
-from segma.contracts.topics import BEACONS
+from contracts.topics import BEACONS
 from segma.transport import open_log
 from segma.transport.config import Settings
+from tests.e2e.test_demo import free_base
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
@@ -39,7 +39,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def command(home: Path, *words: str) -> tuple[list[str], dict[str, str]]:
-    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     return [sys.executable, "-m", "segma.cli", *words, "--home", str(home)], environment
 
 

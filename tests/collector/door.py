@@ -11,19 +11,19 @@ from typing import Any
 
 import falcon.testing
 
+from contracts.beacons import BeaconRecord
+from contracts.codec import msgpack_reader
+from contracts.errors import LogUnavailable
+from contracts.installation import check_installation
+from contracts.log import Outgoing, PublishOutcome, Stored
+from contracts.rows import DeadLetter
+from contracts.tokens import Claims, Keyring, TokenKey
+from contracts.topics import BEACONS, DEAD_LETTERS
 from segma.collector.app import create_app
 from segma.collector.captured import Captured
 from segma.collector.config import Bundle, Script, load_sites
 from segma.collector.core import Core, Outside
 from segma.collector.intake import Intake
-from segma.contracts.beacons import BeaconRecord
-from segma.contracts.codec import msgpack_reader
-from segma.contracts.errors import LogUnavailable
-from segma.contracts.installation import check_installation
-from segma.contracts.log import Outgoing, PublishOutcome, Stored
-from segma.contracts.rows import DeadLetter
-from segma.contracts.tokens import Claims, Keyring, TokenKey
-from segma.contracts.topics import BEACONS, DEAD_LETTERS
 from segma.transport.spool import Spool
 
 NOW_MS = 1_800_000_000_000

@@ -13,19 +13,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 from standardwebhooks import Webhook
-from tests.collector.door import NOW_MS, SECRET, Collector
 
+from contracts.accounts import Veto
+from contracts.actions import VOCABULARY
+from contracts.codec import json_reader, to_json
+from contracts.log import Record
+from contracts.rows import DirectoryEntry
+from contracts.tokens import subscriber_id
+from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, subscriber_key
 from segma.collector.app import create_app
 from segma.collector.hooks import Hook
 from segma.collector.known import Known
-from segma.contracts.accounts import Veto
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.log import Record
-from segma.contracts.rows import DirectoryEntry
-from segma.contracts.tokens import subscriber_id
-from segma.contracts.topics import BEACONS, SUBSCRIBERS, VETOES, subscriber_key
 from segma.flows.recognise import Device, Rules, recognise
+from tests.collector.door import NOW_MS, SECRET, Collector
 
 HOOK = "hook-secret-of-24-characters-or-more"
 

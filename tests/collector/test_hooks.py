@@ -9,6 +9,12 @@ from urllib.parse import urlencode
 
 import falcon.testing
 import pytest
+
+from contracts.errors import ConfigError
+from contracts.events import Trust
+from contracts.installation import check_installation
+from contracts.topics import VETOES
+from segma.collector.hooks import Hook, load_hooks
 from tests.collector.door import NOW_MS, Collector, posted, talk
 from tests.collector.hooked import (
     ANNA,
@@ -24,12 +30,6 @@ from tests.collector.hooked import (
     vetoes,
     with_doors,
 )
-
-from segma.collector.hooks import Hook, load_hooks
-from segma.contracts.errors import ConfigError
-from segma.contracts.events import Trust
-from segma.contracts.installation import check_installation
-from segma.contracts.topics import VETOES
 
 
 @pytest.fixture

@@ -8,6 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+
+from contracts.errors import LogUnavailable
+from contracts.events import Trust
+from contracts.log import Consumer, Outgoing, Record
+from contracts.topics import SUBSCRIBERS, fixed_topics
+from segma.collector.known import Known
+from segma.transport import open_log
+from segma.transport.config import Settings
 from tests.collector.door import NOW_MS, Collector, posted
 from tests.collector.hooked import (
     ANNA,
@@ -24,14 +32,6 @@ from tests.collector.hooked import (
     vetoes,
     with_doors,
 )
-
-from segma.collector.known import Known
-from segma.contracts.errors import LogUnavailable
-from segma.contracts.events import Trust
-from segma.contracts.log import Consumer, Outgoing, Record
-from segma.contracts.topics import SUBSCRIBERS, fixed_topics
-from segma.transport import open_log
-from segma.transport.config import Settings
 
 
 @pytest.fixture

@@ -19,17 +19,17 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.broker import Broker
 
-from segma.contracts.errors import StaleConsumer, UnknownTopic
-from segma.contracts.log import Consumer, Log, Outgoing, Record, Stored
-from segma.contracts.topics import Topic, partition_of
+from contracts.errors import StaleConsumer, UnknownTopic
+from contracts.log import Consumer, Log, Outgoing, Record, Stored
+from contracts.topics import Topic, partition_of
 from segma.transport import open_log
 from segma.transport.config import Settings
+from tests.broker import Broker
 
 TOPIC = Topic("plain", 3)
 COMPACTED = Topic("compacted", 1, compacted=True, retention_ms=0)
-SRC = Path(__file__).resolve().parents[2] / "src"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Opened:
@@ -48,7 +48,7 @@ class Opened:
     def environment(self) -> dict[str, str]:
         """So that another process opens it as well."""
         names = {f"SEGMA_{name.upper()}": str(getattr(self.settings, name)) for name in self.settings.model_fields_set}
-        return {**os.environ, **names, "PYTHONPATH": str(SRC)}
+        return {**os.environ, **names, "PYTHONPATH": f"{ROOT}:{ROOT}/src"}
 
     @functools.cached_property
     def shared(self) -> Log:
@@ -218,7 +218,7 @@ def test_a_waiting_reader_is_woken(opened: Opened) -> None:
 
 WRITING = """
 import sys
-from segma.contracts.log import Outgoing, Stored
+from contracts.log import Outgoing, Stored
 from segma.transport import open_log
 from segma.transport.config import Settings
 publisher, number, name = open_log(Settings()).publisher(), 0, sys.argv[1]

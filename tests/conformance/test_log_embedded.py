@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conformance.test_log import COMPACTED, SRC, TOPIC, record, values
 
-from segma.contracts.errors import LogUnavailable, PositionGone, StaleConsumer
-from segma.contracts.log import Consumer, Log, Outgoing, Record, Stored
+from contracts.errors import LogUnavailable, PositionGone, StaleConsumer
+from contracts.log import Consumer, Log, Outgoing, Record, Stored
 from segma.transport import open_log
 from segma.transport.config import Settings, wall_clock_ms
+from tests.conformance.test_log import COMPACTED, SRC, TOPIC, record, values
 
 Opened = Callable[..., Log]
 
@@ -118,9 +118,9 @@ def test_a_log_that_cannot_be_written_says_so_and_recovers(opened: Opened, tmp_p
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from segma.contracts.errors import LogUnavailable
-from segma.contracts.log import Outgoing, Stored
-from segma.contracts.topics import Topic
+from contracts.errors import LogUnavailable
+from contracts.log import Outgoing, Stored
+from contracts.topics import Topic
 from segma.transport import open_log
 from segma.transport.config import Settings
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

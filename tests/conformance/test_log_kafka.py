@@ -13,16 +13,16 @@ import pytest
 from confluent_kafka import Consumer as Tool
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
-from tests.broker import Broker
-from tests.conformance.test_log import COMPACTED, TOPIC, read, read_all, record, values
 
-from segma.contracts.errors import ConfigError, LogUnavailable, PositionGone, StaleConsumer, UnknownTopic
-from segma.contracts.log import Consumer, Log, Outgoing, Record, Stored
-from segma.contracts.topics import Topic
+from contracts.errors import ConfigError, LogUnavailable, PositionGone, StaleConsumer, UnknownTopic
+from contracts.log import Consumer, Log, Outgoing, Record, Stored
+from contracts.topics import Topic
 from segma.transport import open_log
 from segma.transport.config import Settings, settings_of
 from segma.transport.kafka_client import consumer_config, producer_config
 from segma.transport.kafka_reader import gone
+from tests.broker import Broker
+from tests.conformance.test_log import COMPACTED, TOPIC, read, read_all, record, values
 
 PATIENCE_S = 120.0
 

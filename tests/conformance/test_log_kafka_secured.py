@@ -19,13 +19,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.broker import START_S, Broker
 
-from segma.contracts.errors import LogError
-from segma.contracts.log import Outgoing, Stored
-from segma.contracts.topics import Topic
+from contracts.errors import LogError
+from contracts.log import Outgoing, Stored
+from contracts.topics import Topic
 from segma.transport import open_log
 from segma.transport.config import Settings
+from tests.broker import START_S, Broker
 
 TOPIC = Topic("secured", 2)
 PASSWORDS = {"PLAIN": "of-plain-8c1f", "SCRAM-SHA-256": "of-256-77ab", "SCRAM-SHA-512": "of-512-03de"}

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.sinks.beds import ALL, Bed, bed_of
 
-from segma.contracts.errors import ConfigError
-from segma.contracts.reasons import Reason
+from contracts.errors import ConfigError
+from contracts.reasons import Reason
 from segma.sinks.base import Answer, Change, Done, Fate, Marks, Sink, Standing, Trouble
+from tests.sinks.beds import ALL, Bed, bed_of
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
 

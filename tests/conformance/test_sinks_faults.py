@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 import structlog
+
+from contracts.commands import Result
+from contracts.reasons import Reason
+from segma.sinks.base import Change, Done, Fate, Trouble
+from segma.sinks.http import MAX_BYTES
 from tests.sinks.beds import SERVED, ServedBed, served_bed
 from tests.sinks.courier import Courier, command
 from tests.sinks.memory import Crash
 from tests.sinks.simulator.server import KEY
-
-from segma.contracts.commands import Result
-from segma.contracts.reasons import Reason
-from segma.sinks.base import Change, Done, Fate, Trouble
-from segma.sinks.http import MAX_BYTES
 
 ANNA = "anna@example.org"
 

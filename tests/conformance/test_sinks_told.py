@@ -11,21 +11,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.conformance.test_sinks_faults import NAMES
-from tests.sinks.beds import brief, now_ms
-from tests.sinks.courier import Courier, command
-from tests.sinks.memory import Crash
 
-from segma.contracts.commands import Command, EventRef, Result, Verb
-from segma.contracts.errors import LogUnavailable, UnknownTopic
-from segma.contracts.log import Log, Outgoing, PublishOutcome, Record
-from segma.contracts.topics import Topic
+from contracts.commands import Command, EventRef, Result, Verb
+from contracts.errors import LogUnavailable, UnknownTopic
+from contracts.log import Log, Outgoing, PublishOutcome, Record
+from contracts.topics import Topic
 from segma.sinks.base import Change, Fate, NoSuchList, PlatformError, Trouble
 from segma.sinks.deliver import Delivery
 from segma.sinks.kafka import MAX_RECORD_BYTES, KafkaOptions, KafkaSink, make
 from segma.sinks.options import Around
 from segma.transport import open_log
 from segma.transport.config import Settings
+from tests.conformance.test_sinks_faults import NAMES
+from tests.sinks.beds import brief, now_ms
+from tests.sinks.courier import Courier, command
+from tests.sinks.memory import Crash
 
 TOPIC = "moves-for-anyone"
 PEOPLE = ("anna", "ben", "cleo")

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import ASGIApp, Message
 
+from contracts.actions import ACTIONS
+from contracts.codec import to_json
+from contracts.commands import Command, EventRef, Outcome, Result, Verb
+from contracts.events import Event
+from contracts.log import Log
+from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow
+from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
 from segma.console.app import Addresses, changes, console_app
 from segma.console.picture import Picture
 from segma.console.shop import PRODUCTS, ranged, shop_app
 from segma.console.tryout import tone
 from segma.console.watch import Watch
-from segma.contracts.actions import ACTIONS
-from segma.contracts.codec import to_json
-from segma.contracts.commands import Command, EventRef, Outcome, Result, Verb
-from segma.contracts.events import Event
-from segma.contracts.log import Log
-from segma.contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow
-from segma.contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
 
 EVIL = "<script>alert(1)</script>\"'&"
 COMMAND = Command(

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segma.contracts import beacons, commands, events, rows
-from segma.contracts.actions import ACTIONS, GESTURE, VOCABULARY, fitting, known_actions
-from segma.contracts.codec import depth_exceeds, json_reader, msgpack_reader, to_json, to_msgpack
-from segma.contracts.errors import BadRecord, ConfigError
-from segma.contracts.installation import check_installation, duration_ms
-from segma.contracts.reasons import Reason
-from segma.contracts.topics import fixed_topics, group_of, moves_topic, partition_of, subscriber_key
+from contracts import beacons, commands, events, rows
+from contracts.actions import ACTIONS, GESTURE, VOCABULARY, fitting, known_actions
+from contracts.codec import depth_exceeds, json_reader, msgpack_reader, to_json, to_msgpack
+from contracts.errors import BadRecord, ConfigError
+from contracts.installation import check_installation, duration_ms
+from contracts.reasons import Reason
+from contracts.topics import fixed_topics, group_of, moves_topic, partition_of, subscriber_key
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segma.contracts.errors import BadToken
-from segma.contracts.reasons import Reason
-from segma.contracts.tokens import (
+from contracts.errors import BadToken
+from contracts.reasons import Reason
+from contracts.tokens import (
     Claims,
     Keyring,
     TokenKey,

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contracts.actions import VOCABULARY
+from contracts.installation import Account, Installation, SecretAt, Site, Workspace, check_installation
+from contracts.reasons import Reason
 from segma.analytics.config import AnalyticsSettings
 from segma.cli.__main__ import COMMANDS
 from segma.collector.config import CollectorSettings
 from segma.console.config import ConsoleSettings
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.installation import Account, Installation, SecretAt, Site, Workspace, check_installation
-from segma.contracts.reasons import Reason
 from segma.flows.config import FlowSettings
 from segma.flows.language.parse import parse_listeners
 from segma.sinks.config import SinkSettings

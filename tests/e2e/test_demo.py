@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.broker import missing
-from tests.ports import free_port
 
 from segma.cli.drive import EXPECTED
+from tests.broker import missing
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +31,7 @@ def test_every_expected_move_happens(log: str, tmp_path: Path) -> None:
         if lacking := missing():
             pytest.skip(f"a real Kafka needs {lacking}")
         command.append("--kafka")
-    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     done = subprocess.run(
         [*command, "--port-base", str(free_base())],
         capture_output=True,

@@ -11,12 +11,12 @@ from typing import Any
 import clickhouse_connect
 import pytest
 import requests
+
+from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
+from segma.cli.people import import_people
+from segma.sinks.base import Member
 from tests.cli.test_up import command, up
 from tests.e2e.test_demo import free_base
-
-from segma.cli.people import import_people
-from segma.contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
-from segma.sinks.base import Member
 
 ORIGIN = "http://shop.test"
 KEY = TokenKey("k1", bytes.fromhex("ab" * 64))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from contracts.commands import Outcome, Result
 from tests.recovery.world import LISTENERS, ORIGIN, SECRET, TOKEN_SECRET, People, World
 from tests.sinks.simulator.mailman import Mailman
 from tests.sinks.simulator.server import KEY
-
-from segma.contracts.commands import Outcome, Result
 
 PATIENCE_S = 120.0
 

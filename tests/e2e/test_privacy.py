@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.ports import free_port
-from tests.recovery.world import SILENCE_S
 
+from contracts.codec import json_reader, to_json
+from contracts.commands import Command, Outcome
+from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
+from contracts.topics import OUTCOMES, SUBSCRIBERS, moves_topic
 from segma.cli.people import import_people
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.commands import Command, Outcome
-from segma.contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
-from segma.contracts.topics import OUTCOMES, SUBSCRIBERS, moves_topic
 from segma.transport import open_log
 from segma.transport.config import Settings
+from tests.ports import free_port
+from tests.recovery.world import SILENCE_S
 
 ADDRESS = "Shared.Person@Example.org"
 SECRETS = {"north": b"n" * 40, "south": b"z" * 40}

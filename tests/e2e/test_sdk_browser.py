@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page
 
-from segma.contracts.beacons import Beacon, SentEvent
-from segma.contracts.codec import json_reader
+from contracts.beacons import Beacon, SentEvent
+from contracts.codec import json_reader
 
 pytestmark = pytest.mark.browser
 

@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from contracts.codec import json_reader, replaced, to_json
+from contracts.commands import Outcome, Result
+from contracts.log import Log, Outgoing
+from contracts.reasons import Reason
+from contracts.rows import DirectoryEntry
+from contracts.tokens import subscriber_id
+from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
+from segma.collector.app import create_app
+from segma.collector.hooks import Hook
+from segma.sinks.base import Fate, Trouble
+from segma.sinks.deliver import Delivery
+from segma.transport import open_log
+from segma.transport.config import Settings
 from tests.collector.door import SECRET, Collector, posted
 from tests.collector.hooked import HOOK, by_hubspot, by_klaviyo, klaviyo, mailchimp
 from tests.sinks.beds import now_ms
 from tests.sinks.courier import command
 from tests.sinks.memory import MemorySink
-
-from segma.collector.app import create_app
-from segma.collector.hooks import Hook
-from segma.contracts.codec import json_reader, replaced, to_json
-from segma.contracts.commands import Outcome, Result
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import DirectoryEntry
-from segma.contracts.tokens import subscriber_id
-from segma.contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
-from segma.sinks.base import Fate, Trouble
-from segma.sinks.deliver import Delivery
-from segma.transport import open_log
-from segma.transport.config import Settings
 
 ADDRESS = "anna@example.org"
 ANNA = subscriber_id(SECRET, ADDRESS)

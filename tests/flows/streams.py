@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from segma.contracts.events import Event, Trust
+from contracts.events import Event, Trust
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
 from segma.flows.matcher import Machine, Match, State

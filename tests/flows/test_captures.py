@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from segma.contracts.actions import ASKED_FOR, VOCABULARY
-from segma.contracts.captures import Captures, Named, allowed
-from segma.contracts.codec import json_reader
-from segma.contracts.log import Log
-from segma.contracts.topics import CAPTURES, fixed_topics
-from segma.contracts.versions import ListenerVersion, ended
+from contracts.actions import ASKED_FOR, VOCABULARY
+from contracts.captures import Captures, Named, allowed
+from contracts.codec import json_reader
+from contracts.log import Log
+from contracts.topics import CAPTURES, fixed_topics
+from contracts.versions import ListenerVersion, ended
 from segma.flows.captured import CaptureNotice
 from segma.flows.deployment import Deployments, Versions
 from segma.flows.follow import Following

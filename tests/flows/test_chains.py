@@ -7,20 +7,20 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.flows.streams import sequence
-from tests.flows.test_changelog import States, all_of, read_position, unsynced
-from tests.properties.case import Case, cases
-from tests.properties.generate import GAP_MS
 
-from segma.contracts.codec import json_reader, replaced, to_json
-from segma.contracts.log import Record
-from segma.contracts.topics import EVENTS
+from contracts.codec import json_reader, replaced, to_json
+from contracts.log import Record
+from contracts.topics import EVENTS
 from segma.flows.chains import Input
 from segma.flows.changelog import Changelog, Position, StateDamaged
 from segma.flows.follow import Following
 from segma.flows.generations import Deployed
 from segma.flows.keeper import Keeper
 from segma.flows.logic import FollowBatch, FollowLogic, Shared
+from tests.flows.streams import sequence
+from tests.flows.test_changelog import States, all_of, read_position, unsynced
+from tests.properties.case import Case, cases
+from tests.properties.generate import GAP_MS
 
 HOUR_MS = 3_600_000
 _read: Callable[[bytes], list[int]] = json_reader(list[int])

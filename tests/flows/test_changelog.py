@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from segma.contracts.codec import json_reader, to_json
+from contracts.codec import json_reader, to_json
 from segma.flows.changelog import EPOCHS_KEPT, SCHEMA, Changelog, Position, StateDamaged
 from segma.flows.keeper import Keeper
 

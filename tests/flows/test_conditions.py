@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tests.flows.streams import matches, sequence
 
 LONG = "x" * 100_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.codec import replaced
-from segma.contracts.commands import Verb
-from segma.contracts.events import Event
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import CommandRow, EventRow, MatchRow
+from contracts.actions import VOCABULARY
+from contracts.codec import replaced
+from contracts.commands import Verb
+from contracts.events import Event
+from contracts.reasons import Reason
+from contracts.rows import CommandRow, EventRow, MatchRow
 from segma.flows.decide import command_id
 from segma.flows.follow import Followed, Following
 from segma.flows.language.parse import parse_listeners

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.flows.streams import GAP_MS, run, sequence, stream
 
 from segma.flows.explain import explain
 from segma.flows.language.files import load_listeners
 from segma.flows.matcher import Machine
+from tests.flows.streams import GAP_MS, run, sequence, stream
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "explain"

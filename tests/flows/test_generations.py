@@ -5,16 +5,16 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from tests.flows.test_decide_and_follow import MINUTE_MS, kinds
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.events import Event
-from segma.contracts.rows import MatchRow
-from segma.contracts.versions import ListenerVersion, ended, promoted
+from contracts.actions import VOCABULARY
+from contracts.events import Event
+from contracts.rows import MatchRow
+from contracts.versions import ListenerVersion, ended, promoted
 from segma.flows.follow import Followed, Following, Person
 from segma.flows.generations import Deployed
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
+from tests.flows.test_decide_and_follow import MINUTE_MS, kinds
 
 SECOND_MS = 1_000
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.errors import ListenerError
+from contracts.actions import VOCABULARY
+from contracts.errors import ListenerError
 from segma.flows.language.examples import parse_examples
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
@@ -84,8 +84,8 @@ ATTACKS = dict(
 CHILD = """
 import resource, sys
 from pathlib import Path
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.errors import ListenerError
+from contracts.actions import VOCABULARY
+from contracts.errors import ListenerError
 from segma.flows.language.parse import parse_listeners
 
 def virtual_bytes():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from segma.contracts.actions import VOCABULARY
+from contracts.actions import VOCABULARY
 from segma.flows.language.conditions import OPERATORS
 from segma.flows.language.elements import STEP
 from segma.flows.language.examples import failures, parse_examples

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.errors import ListenerError
+from contracts.actions import VOCABULARY
+from contracts.errors import ListenerError
 from segma.flows.language import source
 from segma.flows.language.parse import parse_listeners
 

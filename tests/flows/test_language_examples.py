@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.errors import ListenerError
+from contracts.actions import VOCABULARY
+from contracts.errors import ListenerError
 from segma.flows.language.describe import describe
 from segma.flows.language.examples import failures, parse_examples
 from segma.flows.language.files import listener_files

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segma.contracts.errors import ListenerError
+from contracts.errors import ListenerError
 from segma.flows.language.files import load_actions, load_listeners, load_versions
 
 NONE = Path("/nowhere/actions.yaml")

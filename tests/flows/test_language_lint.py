@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segma.contracts.actions import VOCABULARY
+from contracts.actions import VOCABULARY
 from segma.flows.language.lint import Rule, lint
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners

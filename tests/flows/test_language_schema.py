@@ -9,8 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.errors import ListenerError
+from contracts.actions import VOCABULARY
+from contracts.errors import ListenerError
 from segma.flows.language.parse import parse_listeners
 from segma.flows.language.schema import listener_schema, schema_text
 

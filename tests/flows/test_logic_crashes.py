@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.flows.test_changelog import unsynced
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.beacons import BeaconRecord, Source
-from segma.contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
-from segma.contracts.commands import Command
-from segma.contracts.events import LogTime
-from segma.contracts.log import Outgoing, Record
-from segma.contracts.rows import DeadLetter
-from segma.contracts.topics import BEACONS, DEAD_LETTERS, EVENTS, ROWS
+from contracts.actions import VOCABULARY
+from contracts.beacons import BeaconRecord, Source
+from contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
+from contracts.commands import Command
+from contracts.events import LogTime
+from contracts.log import Outgoing, Record
+from contracts.rows import DeadLetter
+from contracts.topics import BEACONS, DEAD_LETTERS, EVENTS, ROWS
 from segma.flows.changelog import Changelog
 from segma.flows.follow import Following
 from segma.flows.language.parse import parse_listeners
 from segma.flows.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
 from segma.flows.recognise import Rules
+from tests.flows.test_changelog import unsynced
 
 T0_MS = 1_800_000_000_000
 LISTENERS = b"""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tests.flows.streams import GAP_MS, evidence, matches, sequence, stream, told
-
-from segma.contracts.reasons import Reason
+from contracts.reasons import Reason
 from segma.flows.matcher import Machine
 from segma.flows.reapply import Follower
+from tests.flows.streams import GAP_MS, evidence, matches, sequence, stream, told
 
 A, B, C = "action: a", "action: b", "action: c"
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.flows.streams import listener, matches, run, sequence, session_of, stream, told
-
 from segma.flows.matcher import Machine
+from tests.flows.streams import listener, matches, run, sequence, session_of, stream, told
 
 A, B = "action: a", "action: b"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.flows.streams import matches, sequence
 
 A, B, C, D = "action: a", "action: b", "action: c", "action: d"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from tests.flows.streams import evidence, listener, matches, run, sequence, stream
 
-from segma.contracts.errors import BadRecord
+from contracts.errors import BadRecord
 from segma.flows.language.model import Listener, Reference
 from segma.flows.matcher import Machine
+from tests.flows.streams import evidence, listener, matches, run, sequence, stream
 
 A, B, C, D = "action: a", "action: b", "action: c", "action: d"
 

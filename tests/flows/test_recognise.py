@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segma.contracts.beacons import BeaconRecord, Source
-from segma.contracts.codec import to_json
-from segma.contracts.errors import BadRecord
-from segma.contracts.events import Event, Trust
-from segma.contracts.log import Record
-from segma.contracts.reasons import Reason
-from segma.contracts.tokens import anonymous_id
-from segma.contracts.topics import BEACONS
+from contracts.beacons import BeaconRecord, Source
+from contracts.codec import to_json
+from contracts.errors import BadRecord
+from contracts.events import Event, Trust
+from contracts.log import Record
+from contracts.reasons import Reason
+from contracts.tokens import anonymous_id
+from contracts.topics import BEACONS
 from segma.flows.recognise import HISTORY_EVENTS, HISTORY_MS, Device, Rules, recognise, released
 
 RULES = Rules(frozenset({"page_viewed", "email_clicked"}), quarantine_ms=60_000)

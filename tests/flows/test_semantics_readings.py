@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.flows.streams import matches, run, sequence, stream
-
 from segma.flows.matcher import Machine
+from tests.flows.streams import matches, run, sequence, stream
 
 
 def test_1_a_stitched_event_that_would_complete_is_not_taken() -> None:

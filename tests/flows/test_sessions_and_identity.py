@@ -5,14 +5,14 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from tests.flows.test_decide_and_follow import MINUTE_MS, Story, event, following, kinds
 
-from segma.contracts.codec import replaced
-from segma.contracts.events import Event
-from segma.contracts.rows import EventRow, SessionRow
+from contracts.codec import replaced
+from contracts.events import Event
+from contracts.rows import EventRow, SessionRow
 from segma.flows.bounds import Bound
 from segma.flows.follow import ANONYMOUS_KEPT_MS, DAY_MS, PERSON_KEPT_MS, Followed, Following
 from segma.flows.purchases import Purchase, bought
+from tests.flows.test_decide_and_follow import MINUTE_MS, Story, event, following, kinds
 
 GAP_MS = 30 * MINUTE_MS
 

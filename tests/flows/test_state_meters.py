@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.registry import CollectorRegistry
-from tests.flows.test_changelog import keeper
-from tests.flows.test_logic_crashes import beacon, shared
 
-from segma.contracts.log import Record
-from segma.contracts.topics import BEACONS
+from contracts.log import Record
+from contracts.topics import BEACONS
 from segma.flows.bounds import Bound
 from segma.flows.changelog import Changelog
 from segma.flows.logic import RecogniseLogic
 from segma.flows.meters import watch_state
+from tests.flows.test_changelog import keeper
+from tests.flows.test_logic_crashes import beacon, shared
 
 
 def test_every_bound_and_the_state_are_served(tmp_path: Path) -> None:

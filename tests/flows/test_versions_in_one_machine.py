@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.events import Event
+from contracts.actions import VOCABULARY
+from contracts.events import Event
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
 from segma.flows.matcher import Machine, State

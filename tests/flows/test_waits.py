@@ -8,14 +8,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.flows.test_logic_crashes import Disk
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.events import Event
-from segma.contracts.log import Outgoing, Record
-from segma.contracts.rows import Row, RunsRow
-from segma.contracts.topics import EVENTS, ROWS
+from contracts.actions import VOCABULARY
+from contracts.codec import json_reader, to_json
+from contracts.events import Event
+from contracts.log import Outgoing, Record
+from contracts.rows import Row, RunsRow
+from contracts.topics import EVENTS, ROWS
 from segma.flows.changelog import Changelog
 from segma.flows.follow import Following
 from segma.flows.generations import Deployed
@@ -24,6 +23,7 @@ from segma.flows.language.parse import parse_listeners
 from segma.flows.logic import FollowBatch, FollowLogic, Shared
 from segma.flows.recognise import Rules
 from segma.flows.waits import A_BATCH, AT_A_MINUTE
+from tests.flows.test_logic_crashes import Disk
 
 T0_MS = 1_800_056_700_000
 """A whole minute, a quarter of an hour before midnight (UTC)."""

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
-from tests.properties.generate import GAP_MS, Data, listener_data, parsed, stream
-from tests.properties.oracle import Answer
-
-from segma.contracts.errors import ListenerError
-from segma.contracts.events import Event
+from contracts.errors import ListenerError
+from contracts.events import Event
 from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match, State
 from segma.flows.sessions import Session, extended
+from tests.properties.generate import GAP_MS, Data, listener_data, parsed, stream
+from tests.properties.oracle import Answer
 
 STREAMS_EACH = 4
 """Streams per listener: making and reading a listener costs more than running it."""

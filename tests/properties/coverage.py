@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from contracts.errors import ListenerError
+from segma.flows.language.model import Op
 from tests.properties.case import Case
 from tests.properties.generate import GAP_MS, Data, parsed
 from tests.properties.oracle import brute_force
-
-from segma.contracts.errors import ListenerError
-from segma.flows.language.model import Op
 
 PARTS = frozenset(
     {

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.events import Event, Trust
+from contracts.actions import VOCABULARY
+from contracts.events import Event, Trust
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from segma.contracts.actions import fitting
-from segma.contracts.events import Event
+from contracts.actions import fitting
+from contracts.events import Event
 from segma.flows.language.model import Condition, Op, Predicate, Reference, Step
 
 Seen = tuple[Event, list[Event]]

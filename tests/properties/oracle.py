@@ -8,11 +8,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from contracts.events import Event
+from segma.flows.language.model import Listener, Op, Reference, Step
 from tests.properties.brute_force import Simulation
 from tests.properties.naive_language import Run, Seen, idents, rank, values
-
-from segma.contracts.events import Event
-from segma.flows.language.model import Listener, Op, Reference, Step
 
 Answer = tuple[str, dict[str, list[str]], list[str], int]
 """Match id, step → event ids, event ids in order, matched at."""

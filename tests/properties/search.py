@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 import yaml
+
+from contracts.codec import replaced
+from contracts.errors import ListenerError
+from contracts.events import Event, Trust
 from tests.properties.case import Case, by_machine, cases
 from tests.properties.coverage import without_one
 from tests.properties.generate import GAP_MS, Data, parsed
 from tests.properties.oracle import Answer, brute_force
-
-from segma.contracts.codec import replaced
-from segma.contracts.errors import ListenerError
-from segma.contracts.events import Event, Trust
 
 
 def answers(data: Data, events: list[Event], end_ms: int) -> tuple[list[Answer], list[Answer]] | None:

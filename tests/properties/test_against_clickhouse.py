@@ -13,11 +13,11 @@ from random import Random
 
 import chdb
 import pytest
-from tests.flows.streams import run, sequence
 
-from segma.contracts.events import Event
+from contracts.events import Event
 from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match
+from tests.flows.streams import run, sequence
 
 STREAMS = 400
 Stream = list[tuple[int, str]]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+
+from contracts.codec import replaced
+from contracts.events import Event
+from contracts.reasons import Reason
+from segma.flows.matcher import Machine
+from segma.flows.reapply import Follower, Timeline
 from tests.properties.case import Case, answer, cases
 from tests.properties.generate import GAP_MS
 from tests.properties.oracle import Answer, brute_force
-
-from segma.contracts.codec import replaced
-from segma.contracts.events import Event
-from segma.contracts.reasons import Reason
-from segma.flows.matcher import Machine
-from segma.flows.reapply import Follower, Timeline
 
 COUNT = 5_000
 ENOUGH_MS = 3_600_000

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
+
+from contracts.events import Event
 from tests.properties.case import by_machine
 from tests.properties.generate import GAP_MS, parsed
 from tests.properties.oracle import brute_force
-
-from segma.contracts.events import Event
 
 Short = tuple[str, int, str] | tuple[str, int, str, dict[str, Any]]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.properties import test_short_lateness as arrival
 
 from segma.flows import reapply
+from tests.properties import test_short_lateness as arrival
 
 MUTANTS: Final[dict[str, tuple[str, str]]] = {
     "an event exactly as old as the lateness is late": (

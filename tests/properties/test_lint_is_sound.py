@@ -7,15 +7,15 @@ from collections import Counter
 from random import Random
 
 from jsonschema import Draft202012Validator
-from tests.properties.generate import GAP_MS, listener_data, parsed, stream
 
-from segma.contracts.errors import ListenerError
+from contracts.errors import ListenerError
 from segma.flows.language.describe import describe
 from segma.flows.language.lint import Finding, Rule, lint
 from segma.flows.language.model import Listener, Step
 from segma.flows.language.schema import listener_schema
 from segma.flows.matcher import Machine, Match
 from segma.flows.sessions import extended
+from tests.properties.generate import GAP_MS, listener_data, parsed, stream
 
 SCHEMA = Draft202012Validator(listener_schema())
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from tests.properties.case import answer, by_machine, cases, step
-from tests.properties.generate import stream
-from tests.properties.oracle import Answer
 
 from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine
+from tests.properties.case import answer, by_machine, cases, step
+from tests.properties.generate import stream
+from tests.properties.oracle import Answer
 
 TOGETHER = 60
 ROUNDS = 40

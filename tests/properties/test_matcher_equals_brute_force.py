@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from tests.properties import brute_force as brute_force_module
 from tests.properties.case import by_machine, cases
 from tests.properties.coverage import NEVER_DECIDES, PARTS, deciding, parts_of

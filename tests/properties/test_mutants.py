@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
+from segma.flows import matcher
 from tests.properties.case import Case, by_machine, cases
 from tests.properties.generate import GAP_MS
 from tests.properties.mutants import MUTANTS, mutated
 from tests.properties.oracle import Answer, brute_force
-
-from segma.flows import matcher
 
 SEED, COUNT = 1, 6_000
 

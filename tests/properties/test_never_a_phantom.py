@@ -6,15 +6,15 @@ from random import Random
 
 import pytest
 import yaml
-from tests.properties.case import Case, cases
-from tests.properties.generate import GAP_MS
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.commands import Command, Verb
-from segma.contracts.events import Event
-from segma.contracts.rows import MatchRow
+from contracts.actions import VOCABULARY
+from contracts.commands import Command, Verb
+from contracts.events import Event
+from contracts.rows import MatchRow
 from segma.flows.follow import Followed, Following
 from segma.flows.language.parse import parse_listeners
+from tests.properties.case import Case, cases
+from tests.properties.generate import GAP_MS
 
 COUNT = 3_000
 ENOUGH_MS = 3_600_000

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.properties.case import answer, by_machine, cases, step
-from tests.properties.oracle import Answer
 
 from segma.flows.matcher import Machine
+from tests.properties.case import answer, by_machine, cases, step
+from tests.properties.oracle import Answer
 
 COUNT = 4_000
 

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from tests.properties.case import answer, step
-from tests.properties.generate import GAP_MS, Data, parsed, stream
-from tests.properties.oracle import Answer, brute_force
 
-from segma.contracts.events import Event
+from contracts.events import Event
 from segma.flows.language.model import Listener
 from segma.flows.matcher import Machine, Match, State
 from segma.flows.trace import Told
 from segma.flows.tree import is_plain
+from tests.properties.case import answer, step
+from tests.properties.generate import GAP_MS, Data, parsed, stream
+from tests.properties.oracle import Answer, brute_force
 
 ACTIONS = ("page_viewed", "product_added", "product_bought")
 ROUNDS, TOGETHER = 250, 24

@@ -10,15 +10,15 @@ from collections import Counter
 from random import Random
 
 import pytest
+
+from contracts.codec import replaced
+from contracts.events import Event
+from contracts.reasons import Reason
+from segma.flows.matcher import Machine
+from segma.flows.reapply import Applied, Follower
 from tests.properties.case import Case, answer, cases
 from tests.properties.generate import GAP_MS
 from tests.properties.oracle import Answer, brute_force
-
-from segma.contracts.codec import replaced
-from segma.contracts.events import Event
-from segma.contracts.reasons import Reason
-from segma.flows.matcher import Machine
-from segma.flows.reapply import Applied, Follower
 
 COUNT = 4_000
 LATENESS_MS, MAX_DELAY_MS = 3_000, 9_000

@@ -18,18 +18,18 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators.windowing import EventClock, SessionWindower, fold_window
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import TestingSink, TestingSource, run_main
-from tests.flows.test_changelog import unsynced
-from tests.properties.case import Case, cases
-from tests.properties.generate import GAP_MS, stream
 
-from segma.contracts.codec import json_reader, replaced, to_json
-from segma.contracts.events import Event
-from segma.contracts.log import Outgoing, Record
-from segma.contracts.rows import Row, SessionRow
-from segma.contracts.topics import EVENTS
+from contracts.codec import json_reader, replaced, to_json
+from contracts.events import Event
+from contracts.log import Outgoing, Record
+from contracts.rows import Row, SessionRow
+from contracts.topics import EVENTS
 from segma.flows.changelog import Changelog
 from segma.flows.follow import Following
 from segma.flows.logic import FollowBatch, FollowLogic, Shared
+from tests.flows.test_changelog import unsynced
+from tests.properties.case import Case, cases
+from tests.properties.generate import GAP_MS, stream
 
 CASES = 50
 ENOUGH_MS = 3_600_000

@@ -15,25 +15,25 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.flows.test_changelog import unsynced
-from tests.flows.test_logic_crashes import beacon
-from tests.properties.case import Case, cases
-from tests.properties.generate import GAP_MS
-from tests.properties.oracle import Answer, brute_force
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.beacons import BeaconRecord, Source
-from segma.contracts.codec import json_reader, msgpack_reader, replaced, to_json, to_msgpack
-from segma.contracts.events import Event, LogTime
-from segma.contracts.log import Outgoing, Record
-from segma.contracts.rows import EventRow, MatchRow, Row
-from segma.contracts.topics import BEACONS, EVENTS, ROWS
+from contracts.actions import VOCABULARY
+from contracts.beacons import BeaconRecord, Source
+from contracts.codec import json_reader, msgpack_reader, replaced, to_json, to_msgpack
+from contracts.events import Event, LogTime
+from contracts.log import Outgoing, Record
+from contracts.rows import EventRow, MatchRow, Row
+from contracts.topics import BEACONS, EVENTS, ROWS
 from segma.flows.changelog import Changelog
 from segma.flows.follow import Following
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
 from segma.flows.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
 from segma.flows.recognise import Rules
+from tests.flows.test_changelog import unsynced
+from tests.flows.test_logic_crashes import beacon
+from tests.properties.case import Case, cases
+from tests.properties.generate import GAP_MS
+from tests.properties.oracle import Answer, brute_force
 
 COUNT = 1_500
 T0_MS = 1_800_000_000_000

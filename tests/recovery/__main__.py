@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import click
+
 from tests.broker import Broker
 from tests.recovery.faults import kill_at_random, kill_broker, walked
 from tests.recovery.judge import judge

@@ -23,17 +23,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from contracts.codec import json_reader, to_json
+from contracts.commands import Command, Outcome
+from contracts.log import Outgoing
+from contracts.rows import DirectoryEntry
+from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
+from segma.transport import open_log
+from segma.transport.config import Settings
 from tests.sinks.courier import command
 from tests.sinks.simulator.hubspot import Hubspot
 from tests.sinks.simulator.server import KEY, Simulator
-
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.commands import Command, Outcome
-from segma.contracts.log import Outgoing
-from segma.contracts.rows import DirectoryEntry
-from segma.contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
-from segma.transport import open_log
-from segma.transport.config import Settings
 
 LISTS = ("newsletter", "warm", "hot", "lost", "back")
 QUOTA = (100, 1.0)

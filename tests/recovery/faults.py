@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 
 import requests
+
+from contracts.codec import to_json
+from contracts.tokens import Claims
+from contracts.topics import OUTCOMES
 from tests.broker import Broker
 from tests.recovery.judge import MOVES
 from tests.recovery.world import ORIGIN, PEOPLE, SILENCE_S, People, World
-
-from segma.contracts.codec import to_json
-from segma.contracts.tokens import Claims
-from segma.contracts.topics import OUTCOMES
 
 Say = Callable[[str], None]
 BUYER_S = 240.0

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.recovery.world import SILENCE_S, People, World, expected_commands
-
-from segma.contracts.commands import Outcome, Result
-from segma.contracts.events import Event
-from segma.contracts.topics import moves_topic
+from contracts.commands import Outcome, Result
+from contracts.events import Event
+from contracts.topics import moves_topic
 from segma.transport.embedded import EmbeddedLog
+from tests.recovery.world import SILENCE_S, People, World, expected_commands
 
 MOVES = moves_topic("demo", "mailbox")
 

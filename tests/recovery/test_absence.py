@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from tests.recovery.virtual import STEP_MS, T0_MS, Deed, VirtualWorld, arriving, deeds
 
 HOUR_MS = 3_600_000
@@ -73,7 +74,7 @@ def _drain(world: VirtualWorld, *, slowly: bool) -> None:
         """Takes one record, then is busy."""
 
         def publish(self, records):  # type: ignore[no-untyped-def]
-            from segma.contracts.errors import LogUnavailable
+            from contracts.errors import LogUnavailable
 
             stored = world.publisher.publish(records[:1])
             return stored + [LogUnavailable("busy")] * (len(records) - 1)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.broker import Broker
 from tests.recovery.faults import kill_at_random, kill_broker, walked
 from tests.recovery.judge import judge

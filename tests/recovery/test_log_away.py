@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.recovery.world import ORIGIN, PEOPLE, People, World
 
-from segma.contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
-from segma.contracts.codec import json_reader, msgpack_reader
-from segma.contracts.topics import BEACONS
+from contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
+from contracts.codec import json_reader, msgpack_reader
+from contracts.topics import BEACONS
+from tests.recovery.world import ORIGIN, PEOPLE, People, World
 
 AWAY_S = 20.0
 _read_record = msgpack_reader(BeaconRecord)

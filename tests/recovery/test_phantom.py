@@ -9,10 +9,10 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.recovery.virtual import T0_MS, Deed, VirtualWorld, arriving
 
-from segma.contracts.commands import Command
-from segma.contracts.topics import moves_topic
+from contracts.commands import Command
+from contracts.topics import moves_topic
+from tests.recovery.virtual import T0_MS, Deed, VirtualWorld, arriving
 
 SPAN_MS = 6_000
 CALM_MS = 16_000

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from contracts.codec import json_reader
+from contracts.commands import Command
+from contracts.log import Consumer
 from tests.broker import Broker
 from tests.recovery.faults import Buyer
 from tests.recovery.judge import MOVES
 from tests.recovery.world import PEOPLE, SILENCE_S, World
-
-from segma.contracts.codec import json_reader
-from segma.contracts.commands import Command
-from segma.contracts.log import Consumer
 
 ROUNDS = 3
 EPOCH_MS = "5000"

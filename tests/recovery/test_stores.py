@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
+
+from contracts.codec import json_reader, replaced, to_json
+from contracts.commands import Command
+from contracts.errors import AlreadyRunning, ConfigError
+from contracts.topics import BEACONS, EVENTS
+from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
 from tests.broker import Broker
 from tests.recovery.faults import await_followed, walked
 from tests.recovery.judge import MOVES, judge, judge_lists
 from tests.recovery.world import World
-
-from segma.contracts.codec import json_reader, replaced, to_json
-from segma.contracts.commands import Command
-from segma.contracts.errors import AlreadyRunning, ConfigError
-from segma.contracts.topics import BEACONS, EVENTS
-from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
 
 STOP_S = 10.0
 SHAPE = Shape(4, 16, 0, 1, {"beacons": "b1", "events": "e1"}, {"demo": fingerprint(b"secret")})

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.beacons import BeaconRecord, Source
-from segma.contracts.codec import json_reader, to_json, to_msgpack
-from segma.contracts.commands import Command
-from segma.contracts.errors import LogError
-from segma.contracts.log import Log, Outgoing, Record
-from segma.contracts.rows import DirectoryEntry
-from segma.contracts.topics import (
+from contracts.actions import VOCABULARY
+from contracts.beacons import BeaconRecord, Source
+from contracts.codec import json_reader, to_json, to_msgpack
+from contracts.commands import Command
+from contracts.errors import LogError
+from contracts.log import Log, Outgoing, Record
+from contracts.rows import DirectoryEntry
+from contracts.topics import (
     BEACONS,
     SUBSCRIBERS,
     account_topics,

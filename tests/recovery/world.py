@@ -18,23 +18,23 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from tests.ports import free_port
 
+from contracts.actions import VOCABULARY
+from contracts.codec import json_reader, to_json
+from contracts.commands import Outcome
+from contracts.events import Event
+from contracts.log import Log, Record
+from contracts.rows import EventRow, Row
+from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
+from contracts.topics import OUTCOMES, ROWS, moves_topic
 from segma.cli.people import import_people
-from segma.contracts.actions import VOCABULARY
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.commands import Outcome
-from segma.contracts.events import Event
-from segma.contracts.log import Log, Record
-from segma.contracts.rows import EventRow, Row
-from segma.contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
-from segma.contracts.topics import OUTCOMES, ROWS, moves_topic
 from segma.flows.decide import Moment, Past, decide
 from segma.flows.language.files import load_listeners
 from segma.flows.matcher import Machine, Match
 from segma.flows.sessions import extended
 from segma.transport import open_log
 from segma.transport.config import Settings, environment_of, settings_at
+from tests.ports import free_port
 
 SECRET = b"recovery-secret-of-forty-bytes-or-more-00"
 TOKEN_SECRET = bytes(range(64))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
+
 from tests.sdk.stage import ASKED, SECRETS, RealCollector, StaticSite
 
 

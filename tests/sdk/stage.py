@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 
 import requests
 
-from segma.contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
-from segma.contracts.captures import Captures, Named
-from segma.contracts.codec import json_reader, msgpack_reader, to_json
-from segma.contracts.log import Outgoing
-from segma.contracts.tokens import Claims, Keyring, TokenKey
-from segma.contracts.topics import BEACONS, CAPTURES
+from contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
+from contracts.captures import Captures, Named
+from contracts.codec import json_reader, msgpack_reader, to_json
+from contracts.log import Outgoing
+from contracts.tokens import Claims, Keyring, TokenKey
+from contracts.topics import BEACONS, CAPTURES
 from segma.transport import open_log
 from segma.transport.config import Settings
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 from playwright.sync_api import Page
+
 from tests.sdk.stage import RealCollector, StaticSite, serve_builds, tag
 from tests.sdk.visit import Visit
 

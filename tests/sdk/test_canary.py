@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page, Request
+
 from tests.sdk.site import serve
 from tests.sdk.stage import BUILDS, SECRETS, RealCollector, StaticSite, token
 from tests.sdk.visit import Visit

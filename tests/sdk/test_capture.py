@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page
+
 from tests.sdk.site import PLAYER, serve
 from tests.sdk.stage import BUILDS, RealCollector, StaticSite, Stored
 from tests.sdk.visit import Visit

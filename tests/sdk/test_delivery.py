@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page
+
 from tests.sdk.door import Door
 from tests.sdk.stage import ASKED, PATIENCE_S, SITE, RealCollector, StaticSite, serve_builds, tag
 from tests.sdk.visit import Visit

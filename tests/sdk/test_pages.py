@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
+
 from tests.sdk.stage import BUILDS, DIST, SITE, RealCollector, StaticSite, serve_builds, tag, token
 from tests.sdk.visit import Visit
 

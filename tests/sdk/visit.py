@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from playwright.sync_api import Page
+
 from tests.sdk.stage import SITE, RealCollector, Stored
 
 

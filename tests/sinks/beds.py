@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.sinks.memory import MemorySink
-from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
-from tests.sinks.simulator.mailman import Mailman
-from tests.sinks.simulator.server import KEY, Call, Dialect, Simulator
-
 from segma.sinks.base import Sink
 from segma.sinks.file import FileSink
 from segma.sinks.options import Around
 from segma.sinks.registry import SINKS
+from tests.sinks.memory import MemorySink
+from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
+from tests.sinks.simulator.mailman import Mailman
+from tests.sinks.simulator.server import KEY, Call, Dialect, Simulator
 
 BUCKETS = ("all", "search", "memberships", "profiles", "lists")
 WIDE: dict[str, Any] = {name: [[100_000, "1s"]] for name in BUCKETS}

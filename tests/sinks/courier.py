@@ -7,14 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.sinks.beds import ServedBed, brief, now_ms
-
-from segma.contracts.accounts import AccountState
-from segma.contracts.codec import json_reader, msgpack_reader, to_json
-from segma.contracts.commands import Command, Outcome, Verb
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.rows import DeadLetter, DirectoryEntry
-from segma.contracts.topics import (
+from contracts.accounts import AccountState
+from contracts.codec import json_reader, msgpack_reader, to_json
+from contracts.commands import Command, Outcome, Verb
+from contracts.log import Log, Outgoing
+from contracts.rows import DeadLetter, DirectoryEntry
+from contracts.topics import (
     ACCOUNTS,
     DEAD_LETTERS,
     OUTCOMES,
@@ -32,6 +30,7 @@ from segma.sinks.gate import read_states
 from segma.transport import open_log
 from segma.transport.config import Settings
 from segma.transport.kafka import KafkaLog
+from tests.sinks.beds import ServedBed, brief, now_ms
 
 _outcome = json_reader(Outcome)
 _letter = msgpack_reader(DeadLetter)

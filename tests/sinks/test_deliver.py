@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conformance.test_sinks_faults import NAMES
-from tests.sinks.memory import Crash, MemorySink
 
-from segma.contracts.codec import json_reader, msgpack_reader, replaced, to_json
-from segma.contracts.commands import Command, Outcome, Result, Verb
-from segma.contracts.errors import ConfigError
-from segma.contracts.installation import check_installation
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import DeadLetter, DirectoryEntry
-from segma.contracts.topics import (
+from contracts.codec import json_reader, msgpack_reader, replaced, to_json
+from contracts.commands import Command, Outcome, Result, Verb
+from contracts.errors import ConfigError
+from contracts.installation import check_installation
+from contracts.log import Log, Outgoing
+from contracts.reasons import Reason
+from contracts.rows import DeadLetter, DirectoryEntry
+from contracts.topics import (
     DEAD_LETTERS,
     OUTCOMES,
     SUBSCRIBERS,
@@ -32,6 +30,8 @@ from segma.sinks.file import FileSink
 from segma.sinks.registry import sink_of
 from segma.transport import open_log
 from segma.transport.config import Settings
+from tests.conformance.test_sinks_faults import NAMES
+from tests.sinks.memory import Crash, MemorySink
 
 _read_outcome = json_reader(Outcome)
 _read_letter = msgpack_reader(DeadLetter)

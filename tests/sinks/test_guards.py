@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.sinks.guards import GUARDS, ROOT, Guard, shown
 
 TRAPS = (Path(__file__).with_name("test_traps.py")).read_text("utf-8")

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from contracts.commands import Command, Verb
 from tests.sinks.courier import Courier, command
 from tests.sinks.memory import MemorySink
-
-from segma.contracts.commands import Command, Verb
 
 LISTS = ("a", "b")
 PEOPLE = ("anna", "ben", "cleo", "dora", "emil", "finn", "gina", "hugo")

@@ -11,16 +11,16 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
+
+from contracts.accounts import AccountState, Veto
+from contracts.codec import to_json
+from contracts.commands import Result, Verb
+from contracts.log import Outgoing
+from contracts.topics import ACCOUNTS, VETOES, account_key, veto_key
+from segma.sinks.plan import Wish, before, marks_of, waves
 from tests.sinks.beds import ServedBed, now_ms, served_bed
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import Answer, Fault
-
-from segma.contracts.accounts import AccountState, Veto
-from segma.contracts.codec import to_json
-from segma.contracts.commands import Result, Verb
-from segma.contracts.log import Outgoing
-from segma.contracts.topics import ACCOUNTS, VETOES, account_key, veto_key
-from segma.sinks.plan import Wish, before, marks_of, waves
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
 
@@ -187,9 +187,8 @@ def test_a_crash_before_the_outcome_forgets_nothing_of_what_was_changed(
     courier.bed.put(ANNA, "kept")
     first = command("new", "old")
     courier.send(first, command("kept", "old", person="ben"))
-    from tests.sinks.memory import Crash
-
     from segma.sinks.deliver import Delivery
+    from tests.sinks.memory import Crash
 
     def dying(*_: Any) -> None:
         raise Crash

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from contracts.commands import Result
+from contracts.reasons import Reason
+from segma.sinks.base import Answer as SinkAnswer
+from segma.sinks.base import Change, Done, Fate, Standing, Trouble
 from tests.sinks.beds import ServedBed, served_bed
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import KEY, Answer, Fault
-
-from segma.contracts.commands import Result
-from segma.contracts.reasons import Reason
-from segma.sinks.base import Answer as SinkAnswer
-from segma.sinks.base import Change, Done, Fate, Standing, Trouble
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
 

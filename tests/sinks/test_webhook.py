@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from contracts.commands import Result, Verb
+from segma.sinks.options import Around
+from segma.sinks.webhook import WebhookOptions, WebhookSink, make
 from tests.conformance.test_sinks_faults import NAMES
 from tests.sinks.beds import brief, now_ms
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import Answer, Asked, Fault, Quotas, Simulator
 from tests.sinks.simulator.world import World
-
-from segma.contracts.commands import Result, Verb
-from segma.sinks.options import Around
-from segma.sinks.webhook import WebhookOptions, WebhookSink, make
 
 SECRET = "a-signing-secret-of-some-length"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from contracts.errors import ConfigError
+from contracts.installation import SecretAt
 from segma.collector.config import CollectorSettings
-from segma.contracts.errors import ConfigError
-from segma.contracts.installation import SecretAt
 from segma.transport.config import load_installation, load_keyring, read_secret, settings_of
 
 GOOD = """

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from segma.contracts.errors import LogUnavailable, SpoolFull
-from segma.contracts.log import Outgoing, PublishOutcome, Stored
+from contracts.errors import LogUnavailable, SpoolFull
+from contracts.log import Outgoing, PublishOutcome, Stored
 from segma.transport.spool import Spool
 
 

@@ -13,11 +13,11 @@ import click
 import structlog
 import uvicorn
 
+from contracts.errors import AlreadyRunning, SegmaError
+from contracts.topics import fixed_topics
 from segma.analytics.config import AnalyticsSettings, connect, embedded_passwords, port_file
 from segma.analytics.loader import Loader
 from segma.analytics.migrate import migrate_patiently
-from segma.contracts.errors import AlreadyRunning, SegmaError
-from segma.contracts.topics import fixed_topics
 from segma.transport import open_log
 from segma.transport.config import load_installation, settings_of, wall_clock_ms
 

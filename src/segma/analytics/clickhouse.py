@@ -13,7 +13,7 @@ import requests
 import urllib3
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
-from segma.contracts.errors import SegmaError
+from contracts.errors import SegmaError
 
 DATA_FAULTS: Final = frozenset({6, 25, 26, 27, 33, 34, 38, 41, 53, 69, 70, 72, 117, 130, 131, 321, 349, 407, 467, 676})
 """ClickHouse's codes where a row is at fault, not the server: ``CANNOT_PARSE_…``, ``…_OVERFLOW`` and such."""

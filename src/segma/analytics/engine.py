@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import chdb
 
-from segma.contracts.errors import AlreadyRunning, SegmaError
+from contracts.errors import AlreadyRunning, SegmaError
 
 SYNTAX_ERROR: Final = 62
 UNKNOWN_EXCEPTION: Final = 1002

@@ -16,16 +16,16 @@ from typing import Any, Final
 import structlog
 import tenacity
 
+from contracts.codec import json_reader, msgpack_reader, to_msgpack
+from contracts.commands import Outcome
+from contracts.errors import BadRecord, LogError
+from contracts.log import Consumer, Log, Outgoing, Record
+from contracts.reasons import Reason
+from contracts.rows import DeadLetter, MembershipRow, Row
+from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
 from segma.analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
 from segma.analytics.erase import Erasures
 from segma.analytics.tables import Line, lines_of
-from segma.contracts.codec import json_reader, msgpack_reader, to_msgpack
-from segma.contracts.commands import Outcome
-from segma.contracts.errors import BadRecord, LogError
-from segma.contracts.log import Consumer, Log, Outgoing, Record
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import DeadLetter, MembershipRow, Row
-from segma.contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
 
 NAME: Final = "history"
 MOST: Final = 20_000

@@ -15,10 +15,10 @@ from typing import Final
 
 import structlog
 
+from contracts.codec import to_json
+from contracts.errors import ConfigError, Problem
 from segma.analytics.clickhouse import ClickHouse, HistoryUnavailable
 from segma.analytics.config import AnalyticsSettings
-from segma.contracts.codec import to_json
-from segma.contracts.errors import ConfigError, Problem
 
 log_line = structlog.get_logger("migrate")
 

@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from segma.contracts.errors import ConfigError, Problem
+from contracts.errors import ConfigError, Problem
 
 _PARAM = re.compile(r"-- (\w+) ([\w(), ']+?)(?: = ([^:]*))?: (.+)")
 _AGO = re.compile(r"-(\d{1,5})([dhm])")

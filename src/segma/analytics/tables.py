@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from segma.contracts.codec import to_json
-from segma.contracts.commands import EventRef, Outcome
-from segma.contracts.log import Record
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
+from contracts.codec import to_json
+from contracts.commands import EventRef, Outcome
+from contracts.log import Record
+from contracts.reasons import Reason
+from contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
 
 EVENTS: Final = "event_rows"
 SESSIONS: Final = "session_rows"

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import click
 
+from contracts.errors import SegmaError
 from segma import __version__
 from segma.cli.output import fail_on
-from segma.contracts.errors import SegmaError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("segma.cli.demo", "The whole trip on this machine: inbox, shop, lists that change within a second."),

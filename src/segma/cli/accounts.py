@@ -10,15 +10,15 @@ from typing import Any
 import click
 from rich.table import Table
 
+from contracts.accounts import AccountState
+from contracts.codec import json_reader, to_json
+from contracts.commands import Outcome
+from contracts.log import Log, Outgoing
+from contracts.reasons import Reason
+from contracts.topics import ACCOUNTS, OUTCOMES, account_key, backfill_topic, moves_topic
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
 from segma.cli.up import home_option, json_option
-from segma.contracts.accounts import AccountState
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.commands import Outcome
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.reasons import Reason
-from segma.contracts.topics import ACCOUNTS, OUTCOMES, account_key, backfill_topic, moves_topic
 from segma.sinks.base import NoSuchList, PlatformError
 from segma.sinks.gate import read_states
 from segma.sinks.registry import account_of, sink_of

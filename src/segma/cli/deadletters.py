@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from contracts.codec import json_reader, msgpack_reader, to_builtins
+from contracts.commands import Command
+from contracts.errors import BadRecord, LogError
+from contracts.log import Log, Outgoing
+from contracts.rows import DeadLetter
+from contracts.topics import DEAD_LETTERS, backfill_topic
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
 from segma.cli.up import home_option, json_option
-from segma.contracts.codec import json_reader, msgpack_reader, to_builtins
-from segma.contracts.commands import Command
-from segma.contracts.errors import BadRecord, LogError
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.rows import DeadLetter
-from segma.contracts.topics import DEAD_LETTERS, backfill_topic
 
 _read_letter = msgpack_reader(DeadLetter)
 _read_command = json_reader(Command)

@@ -12,13 +12,13 @@ from typing import NoReturn
 import click
 from rich.table import Table
 
+from contracts.codec import replaced
+from contracts.errors import ListenerError, Problem
+from contracts.installation import Account, Installation
+from contracts.topics import fixed_topics
+from contracts.versions import NOTICE_MS, ListenerVersion, ended, promoted
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
-from segma.contracts.codec import replaced
-from segma.contracts.errors import ListenerError, Problem
-from segma.contracts.installation import Account, Installation
-from segma.contracts.topics import fixed_topics
-from segma.contracts.versions import NOTICE_MS, ListenerVersion, ended, promoted
 from segma.flows.config import unknown_accounts
 from segma.flows.deployment import Versions, listener_of, to_apply, versions_in
 from segma.flows.language.files import load_actions

@@ -16,13 +16,13 @@ from typing import Final
 import click
 from rich.table import Table
 
+from contracts.accounts import AccountState
+from contracts.errors import ConfigError, LogError, SegmaError
+from contracts.topics import ACCOUNTS, EVENTS
 from segma.cli.accounts import state_word
 from segma.cli.output import Exit, out, print_json
 from segma.cli.supervise import running
 from segma.cli.up import home_option, json_option, sdk_bundle
-from segma.contracts.accounts import AccountState
-from segma.contracts.errors import ConfigError, LogError, SegmaError
-from segma.contracts.topics import ACCOUNTS, EVENTS
 from segma.flows.lag import log_times
 from segma.flows.language.files import load_listeners
 from segma.sinks.gate import read_states

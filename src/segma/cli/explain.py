@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 import click
 
+from contracts.errors import ConfigError, Problem
+from contracts.events import Event
 from segma.cli.match import MAX_SHOWN, BadLine, actions_beside, duration_option, event_of
 from segma.cli.output import Exit, err, fail, out, print_json
-from segma.contracts.errors import ConfigError, Problem
-from segma.contracts.events import Event
 from segma.flows.explain import explain
 from segma.flows.language.files import load_listeners
 from segma.flows.language.model import Listener

@@ -7,6 +7,10 @@ from typing import Any
 
 import click
 
+from contracts.codec import to_builtins
+from contracts.errors import LogError
+from contracts.log import Outgoing
+from contracts.topics import SUBSCRIBERS, subscriber_key
 from segma.analytics.clickhouse import HistoryUnavailable
 from segma.analytics.erase import erase
 from segma.analytics.tables import OF_A_PERSON
@@ -14,10 +18,6 @@ from segma.cli.history import Asking, workspace_option
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
 from segma.cli.up import home_option, json_option
-from segma.contracts.codec import to_builtins
-from segma.contracts.errors import LogError
-from segma.contracts.log import Outgoing
-from segma.contracts.topics import SUBSCRIBERS, subscriber_key
 from segma.sinks.directory import Directory
 from segma.transport.config import wall_clock_ms
 

@@ -10,10 +10,10 @@ from typing import Final
 
 import click
 
+from contracts.actions import known_actions
+from contracts.errors import ListenerError, Problem
 from segma.cli.deploy import apply_command, promote_command, remove_command, versions_command
 from segma.cli.output import Exit, err, out, print_json
-from segma.contracts.actions import known_actions
-from segma.contracts.errors import ListenerError, Problem
 from segma.flows.language.describe import describe
 from segma.flows.language.examples import Example, failures, parse_examples
 from segma.flows.language.files import TEST_ENDINGS, listener_files, load_actions, load_versions, newest

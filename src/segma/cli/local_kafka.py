@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from contracts.errors import ConfigError, LogError, Problem
 from segma.cli.output import Exit, fail
 from segma.cli.supervise import Program
-from segma.contracts.errors import ConfigError, LogError, Problem
 from segma.transport.config import Settings, settings_at
 from segma.transport.kafka_topics import KafkaTopics
 

@@ -16,11 +16,11 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from contracts.codec import MAX_DEPTH, Value, depth_exceeds, json_reader, to_json
+from contracts.errors import BadRecord
+from contracts.events import Event, Trust
+from contracts.installation import duration_ms
 from segma.cli.output import Exit, err
-from segma.contracts.codec import MAX_DEPTH, Value, depth_exceeds, json_reader, to_json
-from segma.contracts.errors import BadRecord
-from segma.contracts.events import Event, Trust
-from segma.contracts.installation import duration_ms
 from segma.flows.language.files import load_listeners
 from segma.flows.matcher import Machine, Match
 from segma.flows.reapply import Follower

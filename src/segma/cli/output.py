@@ -8,8 +8,8 @@ from typing import Final, NoReturn
 
 from rich.console import Console
 
-from segma.contracts.codec import to_builtins, to_json
-from segma.contracts.errors import AlreadyRunning, ConfigError, LogError, SegmaError
+from contracts.codec import to_builtins, to_json
+from contracts.errors import AlreadyRunning, ConfigError, LogError, SegmaError
 
 
 class Exit(IntEnum):

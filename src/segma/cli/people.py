@@ -11,15 +11,15 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import click
 
+from contracts.codec import replaced, to_json
+from contracts.errors import ConfigError, LogError, Problem
+from contracts.installation import Installation, Workspace
+from contracts.log import Log, Outgoing
+from contracts.rows import DirectoryEntry, MembershipRow
+from contracts.tokens import Claims, normalised_address, subscriber_id
+from contracts.topics import ROWS, SUBSCRIBERS, subscriber_key, topics_of
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
-from segma.contracts.codec import replaced, to_json
-from segma.contracts.errors import ConfigError, LogError, Problem
-from segma.contracts.installation import Installation, Workspace
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.rows import DirectoryEntry, MembershipRow
-from segma.contracts.tokens import Claims, normalised_address, subscriber_id
-from segma.contracts.topics import ROWS, SUBSCRIBERS, subscriber_key, topics_of
 from segma.sinks.base import Member
 from segma.sinks.directory import Directory
 from segma.sinks.registry import account_of, sink_of

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from contracts.codec import json_reader, to_json
+from contracts.commands import Command, Outcome, Result, Verb
+from contracts.errors import AlreadyRunning, LogError
+from contracts.log import Log, Outgoing
+from contracts.topics import OUTCOMES, backfill_topic, subscriber_key
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.commands import Command, Outcome, Result, Verb
-from segma.contracts.errors import AlreadyRunning, LogError
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.topics import OUTCOMES, backfill_topic, subscriber_key
 from segma.sinks.__main__ import deliver_account
 from segma.sinks.directory import Directory
 from segma.sinks.registry import account_of, sink_of

@@ -10,15 +10,15 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from contracts.codec import to_json
+from contracts.commands import Command, Verb
+from contracts.errors import LogError
+from contracts.log import Outgoing
+from contracts.tokens import normalised_address
+from contracts.topics import backfill_topic, subscriber_key
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
 from segma.cli.up import home_option, json_option
-from segma.contracts.codec import to_json
-from segma.contracts.commands import Command, Verb
-from segma.contracts.errors import LogError
-from segma.contracts.log import Outgoing
-from segma.contracts.tokens import normalised_address
-from segma.contracts.topics import backfill_topic, subscriber_key
 from segma.sinks.base import PlatformError, Standing
 from segma.sinks.directory import Directory
 from segma.sinks.ledger import Ledger

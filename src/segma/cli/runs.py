@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from contracts.topics import fixed_topics
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
-from segma.contracts.topics import fixed_topics
 from segma.flows.changelog import StateDamaged
 from segma.flows.config import load_shared, with_listeners_of
 from segma.flows.inflight import Waiting, stores, waiting

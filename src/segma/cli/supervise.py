@@ -24,7 +24,7 @@ from typing import Any, Final
 import requests
 from supervisor.xmlrpc import SupervisorTransport
 
-from segma.contracts.errors import AlreadyRunning, SegmaError
+from contracts.errors import AlreadyRunning, SegmaError
 
 READY_TIMEOUT_S: Final = 60.0
 """A process that is not ready by then is said to have failed; on a slow machine a first start takes some seconds."""

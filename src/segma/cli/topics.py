@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from contracts.topics import BEACONS, DAY_MS, EVENTS, Topic, topics_of
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
-from segma.contracts.topics import BEACONS, DAY_MS, EVENTS, Topic, topics_of
 from segma.flows.retention import Named, listeners_at_work, too_long
 from segma.transport import open_log
 from segma.transport.config import load_installation, settings_at

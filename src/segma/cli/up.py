@@ -13,12 +13,12 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from contracts.errors import ConfigError, Problem
+from contracts.installation import Installation
 from segma.analytics.config import analytics_settings_at
 from segma.cli.local_kafka import choose_kafka, kafka_program
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.supervise import Program, Supervised, running, supervise
-from segma.contracts.errors import ConfigError, Problem
-from segma.contracts.installation import Installation
 from segma.transport.config import environment_of, load_installation
 
 DEFAULT_PORT_BASE = 8400

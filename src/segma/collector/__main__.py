@@ -15,6 +15,9 @@ import structlog
 from gunicorn.app.base import BaseApplication
 from uvicorn_worker import UvicornWorker
 
+from contracts.errors import SegmaError
+from contracts.log import Consumer
+from contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
 from segma.collector.app import create_app
 from segma.collector.captured import Captured
 from segma.collector.config import CollectorSettings, load_bundle, load_sites
@@ -23,9 +26,6 @@ from segma.collector.hooks import load_hooks
 from segma.collector.intake import Intake
 from segma.collector.known import Known
 from segma.collector.notices import NAME_RECORDS
-from segma.contracts.errors import SegmaError
-from segma.contracts.log import Consumer
-from segma.contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
 from segma.transport import open_log
 from segma.transport.config import load_installation, settings_of, wall_clock_ms
 from segma.transport.spool import Spool

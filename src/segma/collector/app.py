@@ -13,6 +13,11 @@ import structlog
 import yaml
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from contracts.codec import to_json, to_msgpack
+from contracts.errors import BadInput, SpoolFull
+from contracts.log import Outgoing
+from contracts.reasons import Reason
+from contracts.topics import BEACONS
 from segma.collector.config import Bundle
 from segma.collector.core import Core, client_of
 from segma.collector.hooks import HookDoor, Hooks
@@ -27,11 +32,6 @@ from segma.collector.pipeline import (
     passed,
 )
 from segma.collector.sites import Sites
-from segma.contracts.codec import to_json, to_msgpack
-from segma.contracts.errors import BadInput, SpoolFull
-from segma.contracts.log import Outgoing
-from segma.contracts.reasons import Reason
-from segma.contracts.topics import BEACONS
 
 CONFIG_FRESH_S: Final = 60
 """How long a browser's cache may answer for a site's configuration: a listener put live reaches open shops soon."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from contracts.errors import ConfigError, Problem
+from contracts.installation import Installation
 from segma.collector.sites import Place, Sites
-from segma.contracts.errors import ConfigError, Problem
-from segma.contracts.installation import Installation
 from segma.transport.config import Settings, load_keyring, read_secret
 
 

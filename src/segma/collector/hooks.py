@@ -16,20 +16,20 @@ from typing import Final, NamedTuple
 import falcon
 import falcon.asgi
 
+from contracts.accounts import Veto
+from contracts.beacons import BeaconRecord, ServerBeacon, Source
+from contracts.codec import Raw, to_json, to_msgpack
+from contracts.errors import BadInput, ConfigError, Problem, SpoolFull
+from contracts.installation import Installation
+from contracts.log import Outgoing
+from contracts.reasons import Reason
+from contracts.tokens import normalised_address, subscriber_id
+from contracts.topics import BEACONS, VETOES, veto_key
 from segma.collector.core import Core
 from segma.collector.known import Known
 from segma.collector.notices import SUBSCRIBED, Notice, notices_of
 from segma.collector.pipeline import Arrival
 from segma.collector.signatures import Call, check_signed, same
-from segma.contracts.accounts import Veto
-from segma.contracts.beacons import BeaconRecord, ServerBeacon, Source
-from segma.contracts.codec import Raw, to_json, to_msgpack
-from segma.contracts.errors import BadInput, ConfigError, Problem, SpoolFull
-from segma.contracts.installation import Installation
-from segma.contracts.log import Outgoing
-from segma.contracts.reasons import Reason
-from segma.contracts.tokens import normalised_address, subscriber_id
-from segma.contracts.topics import BEACONS, VETOES, veto_key
 from segma.transport.config import read_secret
 
 MIN_HOOK_SECRET: Final = 24

@@ -13,8 +13,8 @@ from typing import Final
 
 import structlog
 
-from segma.contracts.errors import LogError
-from segma.contracts.log import Log, Outgoing, PublishOutcome
+from contracts.errors import LogError
+from contracts.log import Log, Outgoing, PublishOutcome
 from segma.transport.spool import Spool
 
 DRAIN_EVERY_S: Final = 0.5

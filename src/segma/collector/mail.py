@@ -8,17 +8,17 @@ from typing import Any, Final
 import falcon
 import falcon.asgi
 
+from contracts.beacons import BeaconRecord, Source
+from contracts.codec import to_msgpack
+from contracts.errors import BadInput, BadToken
+from contracts.log import Outgoing
+from contracts.reasons import Reason
+from contracts.tokens import Claims
+from contracts.topics import BEACONS
 from segma.collector.core import Core, client_of
 from segma.collector.pipeline import Arrival, truncated
 from segma.collector.scanners import is_proxy, scanner_sign
 from segma.collector.sites import destination, with_parameters
-from segma.contracts.beacons import BeaconRecord, Source
-from segma.contracts.codec import to_msgpack
-from segma.contracts.errors import BadInput, BadToken
-from segma.contracts.log import Outgoing
-from segma.contracts.reasons import Reason
-from segma.contracts.tokens import Claims
-from segma.contracts.topics import BEACONS
 
 REDIRECT_WAIT_S: Final = 0.3
 """How long a redirect waits for its record: a customer's mail must never hang on our log."""

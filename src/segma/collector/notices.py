@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
-from segma.contracts.codec import MAX_DEPTH, depth_exceeds, json_reader
-from segma.contracts.errors import BadInput, BadRecord
-from segma.contracts.reasons import Reason
+from contracts.codec import MAX_DEPTH, depth_exceeds, json_reader
+from contracts.errors import BadInput, BadRecord
+from contracts.reasons import Reason
 
 MOST: Final = 1_000
 """Notices of one call: Klaviyo sends so many, the others far fewer."""

@@ -8,8 +8,8 @@ from typing import Final
 
 import structlog
 
-from segma.contracts.errors import LogError
-from segma.contracts.log import Consumer, Record
+from contracts.errors import LogError
+from contracts.log import Consumer, Record
 
 POLL_S: Final = 0.5
 """How long a reader waits at most before it looks whether it should stop; a new record wakes it at once."""

@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple
 
 from standardwebhooks import Webhook
 
-from segma.contracts.errors import BadInput
-from segma.contracts.reasons import Reason
+from contracts.errors import BadInput
+from contracts.reasons import Reason
 
 TOLERANCE_S: Final = 300
 """Both ways, as Standard Webhooks and HubSpot advise."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
-from segma.contracts.installation import Site
-from segma.contracts.tokens import Keyring
+from contracts.installation import Site
+from contracts.tokens import Keyring
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,15 @@ import signal
 import uvicorn
 from starlette.types import ASGIApp
 
+from contracts.installation import Installation
+from contracts.rows import DirectoryEntry
+from contracts.tokens import Claims
+from contracts.topics import topics_of
 from segma.console.app import Addresses, console_app
 from segma.console.config import ConsoleSettings
 from segma.console.picture import Picture
 from segma.console.shop import shop_app
 from segma.console.watch import Watch
-from segma.contracts.installation import Installation
-from segma.contracts.rows import DirectoryEntry
-from segma.contracts.tokens import Claims
-from segma.contracts.topics import topics_of
 from segma.transport import open_log
 from segma.transport.config import load_installation, load_keyring, settings_of
 

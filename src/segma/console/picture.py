@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
-from segma.contracts.commands import Command, Outcome, Result
-from segma.contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow, Row
+from contracts.commands import Command, Outcome, Result
+from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow, Row
 
 KEPT: Final = 100
 """Events and moves shown; the whole history is ClickHouse's."""

@@ -15,10 +15,10 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 from prometheus_client import start_http_server
 
-from segma.contracts.errors import LogUnavailable, SegmaError
-from segma.contracts.installation import Installation
-from segma.contracts.log import Log
-from segma.contracts.topics import BEACONS, EVENTS, topics_of
+from contracts.errors import LogUnavailable, SegmaError
+from contracts.installation import Installation
+from contracts.log import Log
+from contracts.topics import BEACONS, EVENTS, topics_of
 from segma.flows.changelog import Changelog
 from segma.flows.config import FlowSettings, load_shared, with_listeners_of
 from segma.flows.dataflow import build

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from segma.contracts.codec import replaced
-from segma.contracts.events import Event
+from contracts.codec import replaced
+from contracts.events import Event
 from segma.flows.language.compile import Key
 from segma.flows.language.paths import frozen
 from segma.flows.runs import Box, Run

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import structlog
 
-from segma.contracts.captures import Captures
-from segma.contracts.codec import to_json
-from segma.contracts.errors import LogError
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.topics import CAPTURES
+from contracts.captures import Captures
+from contracts.codec import to_json
+from contracts.errors import LogError
+from contracts.log import Log, Outgoing
+from contracts.topics import CAPTURES
 from segma.flows.language.captures import captures_of
 from segma.flows.language.model import Listener
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from segma.contracts.codec import Packed
+from contracts.codec import Packed
 
 
 class Row(Packed, frozen=True):

@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
 
-from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
-from segma.contracts.errors import BadRecord, SegmaError
+from contracts.codec import Value, msgpack_reader, to_msgpack, written
+from contracts.errors import BadRecord, SegmaError
 from segma.flows.chains import Chain, Row, chained
 
 SEGMENT_BYTES: Final = 64 << 20

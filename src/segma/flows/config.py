@@ -9,11 +9,11 @@ from typing import Self
 import structlog
 from pydantic import Field, model_validator
 
-from segma.contracts.actions import known_actions
-from segma.contracts.errors import ConfigError, ListenerError, Problem
-from segma.contracts.installation import Installation
-from segma.contracts.log import Log
-from segma.contracts.versions import NOTICE_MS
+from contracts.actions import known_actions
+from contracts.errors import ConfigError, ListenerError, Problem
+from contracts.installation import Installation
+from contracts.log import Log
+from contracts.versions import NOTICE_MS
 from segma.flows.captured import CaptureNotice
 from segma.flows.deployment import Deployments, Versions, first_applied, to_apply, versions_in
 from segma.flows.follow import Following

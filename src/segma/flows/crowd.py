@@ -10,14 +10,14 @@ from typing import Final
 
 import structlog
 
-from segma.contracts.codec import json_reader, to_json, to_msgpack
-from segma.contracts.errors import BadRecord
-from segma.contracts.events import Event
-from segma.contracts.log import Outgoing, Record
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import DeadLetter
-from segma.contracts.tokens import is_anonymous
-from segma.contracts.topics import DEAD_LETTERS, ROWS, moves_topic
+from contracts.codec import json_reader, to_json, to_msgpack
+from contracts.errors import BadRecord
+from contracts.events import Event
+from contracts.log import Outgoing, Record
+from contracts.reasons import Reason
+from contracts.rows import DeadLetter
+from contracts.tokens import is_anonymous
+from contracts.topics import DEAD_LETTERS, ROWS, moves_topic
 from segma.flows.bounds import Bound, Bounds
 from segma.flows.changelog import Changelog, Position, StateDamaged
 from segma.flows.follow import Following

@@ -8,7 +8,7 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream
 
-from segma.contracts.log import Log
+from contracts.log import Log
 from segma.flows.changelog import Changelog
 from segma.flows.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
 from segma.flows.sink import LogSink

@@ -11,11 +11,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from segma.contracts.codec import to_json
-from segma.contracts.commands import Command, Verb
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import MatchRow
-from segma.contracts.tokens import is_anonymous
+from contracts.codec import to_json
+from contracts.commands import Command, Verb
+from contracts.reasons import Reason
+from contracts.rows import MatchRow
+from contracts.tokens import is_anonymous
 from segma.flows.language.model import Listener, Reference, Response, Template
 from segma.flows.matcher import Match, Version
 

@@ -12,12 +12,12 @@ from typing import Final
 
 import structlog
 
-from segma.contracts.actions import known_actions
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.errors import BadRecord, ListenerError, LogError, LogUnavailable, Problem
-from segma.contracts.log import Consumer, Log, Outgoing
-from segma.contracts.topics import LISTENERS
-from segma.contracts.versions import ListenerVersion, promoted
+from contracts.actions import known_actions
+from contracts.codec import json_reader, to_json
+from contracts.errors import BadRecord, ListenerError, LogError, LogUnavailable, Problem
+from contracts.log import Consumer, Log, Outgoing
+from contracts.topics import LISTENERS
+from contracts.versions import ListenerVersion, promoted
 from segma.flows.follow import Following
 from segma.flows.generations import Deployed
 from segma.flows.language.files import listener_files, load_actions

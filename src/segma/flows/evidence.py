@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from segma.contracts.events import Event
+from contracts.events import Event
 from segma.flows.matcher import Match
 
 KEPT_MS: Final = 30 * 86_400_000

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from segma.contracts.codec import replaced
-from segma.contracts.events import Event
+from contracts.codec import replaced
+from contracts.events import Event
 from segma.flows.language.model import Listener, Not, Step, Times
 from segma.flows.language.words import exact
 from segma.flows.matcher import Machine, Match

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from segma.contracts.codec import to_msgpack
-from segma.contracts.events import Event
-from segma.contracts.rows import CommandRow, EventRow, MatchRow, SessionRow
+from contracts.codec import to_msgpack
+from contracts.events import Event
+from contracts.rows import CommandRow, EventRow, MatchRow, SessionRow
 from segma.flows.bounds import Bound, Bounds
 from segma.flows.chains import Input
 from segma.flows.decide import Moment, Past, decide

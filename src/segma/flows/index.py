@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from segma.contracts.events import Event
+from contracts.events import Event
 from segma.flows.language.compile import Test
 
 _NOBODY: Final[tuple[int, ...]] = ()

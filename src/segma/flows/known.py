@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mypy_extensions import mypyc_attr
 
-from segma.contracts.commands import Command
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import Row
-from segma.contracts.tokens import is_anonymous
+from contracts.commands import Command
+from contracts.reasons import Reason
+from contracts.rows import Row
+from contracts.tokens import is_anonymous
 from segma.flows.decide import Past
 from segma.flows.evidence import Evidence
 from segma.flows.generations import Generation

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from segma.contracts.codec import json_reader
-from segma.contracts.errors import BadRecord
-from segma.contracts.events import LogTime
-from segma.contracts.log import Log
-from segma.contracts.topics import EVENTS
+from contracts.codec import json_reader
+from contracts.errors import BadRecord
+from contracts.events import LogTime
+from contracts.log import Log
+from contracts.topics import EVENTS
 
 LOOKED_AT: Final = 2_000
 """Records at the end of each partition of ``events`` in which every source is expected to have said its time."""

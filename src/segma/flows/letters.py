@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from segma.contracts.beacons import BeaconRecord
-from segma.contracts.codec import to_msgpack
-from segma.contracts.log import Outgoing, Record
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import DeadLetter
-from segma.contracts.topics import BEACONS, DEAD_LETTERS
+from contracts.beacons import BeaconRecord
+from contracts.codec import to_msgpack
+from contracts.log import Outgoing, Record
+from contracts.reasons import Reason
+from contracts.rows import DeadLetter
+from contracts.topics import BEACONS, DEAD_LETTERS
 
 
 def dead_letter(

@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Final, NamedTuple
 import structlog
 from bytewax.operators import StatefulBatchLogic
 
-from segma.contracts.beacons import BeaconRecord
-from segma.contracts.codec import Value, msgpack_reader, to_json, to_msgpack, written
-from segma.contracts.errors import BadRecord
-from segma.contracts.events import Event, LogTime
-from segma.contracts.log import Outgoing, Record
-from segma.contracts.reasons import Reason
-from segma.contracts.topics import EVENTS, subscriber_key
+from contracts.beacons import BeaconRecord
+from contracts.codec import Value, msgpack_reader, to_json, to_msgpack, written
+from contracts.errors import BadRecord
+from contracts.events import Event, LogTime
+from contracts.log import Outgoing, Record
+from contracts.reasons import Reason
+from contracts.topics import EVENTS, subscriber_key
 from segma.flows.bounds import Bound, Bounds
 from segma.flows.changelog import Changelog, Position
 from segma.flows.crowd import Crowd

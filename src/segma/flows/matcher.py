@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from segma.contracts.codec import to_json
-from segma.contracts.commands import EventRef
-from segma.contracts.events import Event
+from contracts.codec import to_json
+from contracts.commands import EventRef
+from contracts.events import Event
 from segma.flows.index import Index
 from segma.flows.language.model import Listener, Reference, Repeat
 from segma.flows.matches import Match, match_id

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from segma.contracts.codec import Packed, to_json
-from segma.contracts.commands import EventRef
+from contracts.codec import Packed, to_json
+from contracts.commands import EventRef
 from segma.flows.language.model import Reference
 
 

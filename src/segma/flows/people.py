@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from segma.contracts.codec import Value, msgpack_reader, written
+from contracts.codec import Value, msgpack_reader, written
 from segma.flows.matches import StoredMatches
 from segma.flows.purchases import Purchase
 

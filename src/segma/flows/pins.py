@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar, Final, NamedTuple
 
-from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
+from contracts.codec import Value, msgpack_reader, to_msgpack, written
 
 
 class Terms(NamedTuple):

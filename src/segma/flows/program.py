@@ -9,8 +9,8 @@ import operator
 from collections.abc import Sequence
 from typing import Final
 
-from segma.contracts.codec import replaced
-from segma.contracts.events import Event
+from contracts.codec import replaced
+from contracts.events import Event
 from segma.flows.boxes import bounded, boxes_for, shown_values, without_idle
 from segma.flows.language.compile import Key
 from segma.flows.language.model import Listener, Not, Repeat

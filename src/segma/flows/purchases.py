@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from segma.contracts.codec import replaced
-from segma.contracts.events import Event
+from contracts.codec import replaced
+from contracts.events import Event
 
 BOUGHT: Final = "product_bought"
 SIMILAR: Final = "similar_product_bought"

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
-from segma.contracts.codec import to_json, to_msgpack
-from segma.contracts.events import Event
-from segma.contracts.reasons import Reason
+from contracts.codec import to_json, to_msgpack
+from contracts.events import Event
+from contracts.reasons import Reason
 from segma.flows.matcher import Machine, Match, State, Version
 from segma.flows.matches import StoredMatches, changed, from_stored, missing, to_stored
 from segma.flows.sessions import Session, SessionChange, extended

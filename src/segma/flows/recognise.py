@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from segma.contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source
-from segma.contracts.codec import Value, json_reader, replaced, written
-from segma.contracts.errors import BadInput, BadRecord
-from segma.contracts.events import Event, Trust
-from segma.contracts.log import Record
-from segma.contracts.reasons import Reason
-from segma.contracts.tokens import anonymous_id
+from contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source
+from contracts.codec import Value, json_reader, replaced, written
+from contracts.errors import BadInput, BadRecord
+from contracts.events import Event, Trust
+from contracts.log import Record
+from contracts.reasons import Reason
+from contracts.tokens import anonymous_id
 
 HISTORY_EVENTS: Final = 200
 HISTORY_MS: Final = 86_400_000

@@ -6,10 +6,10 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from segma.contracts.codec import json_reader
-from segma.contracts.errors import BadRecord
-from segma.contracts.events import LogTime
-from segma.contracts.log import Record
+from contracts.codec import json_reader
+from contracts.errors import BadRecord
+from contracts.events import LogTime
+from contracts.log import Record
 from segma.flows.settling import Clock
 
 _read_log_time: Final[Callable[[bytes], LogTime]] = json_reader(LogTime)
@@ -34,7 +34,7 @@ class Regroup:
         return min([clock.believed_ms for clock in self.clocks.values()])
 
     def take(self, records: Sequence[Record]) -> dict[int, list[Timed]]:
-        """The next records, by the key group that :func:`segma.contracts.topics.group_of` names."""
+        """The next records, by the key group that :func:`contracts.topics.group_of` names."""
         found: dict[int, list[Timed]] = {}
         partitions, groups, crc32 = self._partitions, self._groups, zlib.crc32
         for record in records:

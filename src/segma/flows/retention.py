@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from segma.contracts.errors import ConfigError, Problem
-from segma.contracts.installation import Installation
-from segma.contracts.log import Log
-from segma.contracts.topics import BEACONS, DAY_MS, EVENTS, LISTENERS
+from contracts.errors import ConfigError, Problem
+from contracts.installation import Installation
+from contracts.log import Log
+from contracts.topics import BEACONS, DAY_MS, EVENTS, LISTENERS
 from segma.flows.deployment import Versions, listener_of
 from segma.flows.language.files import load_actions, load_listeners
 from segma.flows.language.model import Listener, Not, Step

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from segma.contracts.codec import Packed, replaced
+from contracts.codec import Packed, replaced
 
 
 class Taken(Packed, frozen=True):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from mypy_extensions import mypyc_attr
 
-from segma.contracts.events import Event
+from contracts.events import Event
 from segma.flows.purchases import DERIVED, SIMILAR
 
 DEFAULT_GAP_MS = 30 * 60_000

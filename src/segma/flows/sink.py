@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from segma.contracts.errors import LogError, LogUnavailable
-from segma.contracts.log import Log, Outgoing, PublishOutcome
+from contracts.errors import LogError, LogUnavailable
+from contracts.log import Log, Outgoing, PublishOutcome
 
 RETRY_S: Final = 0.2
 log_line = structlog.get_logger("flows")

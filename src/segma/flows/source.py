@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from segma.contracts.codec import replaced
-from segma.contracts.errors import PositionGone
-from segma.contracts.log import Consumer, Log, Record
-from segma.contracts.topics import BEACONS, EVENTS
+from contracts.codec import replaced
+from contracts.errors import PositionGone
+from contracts.log import Consumer, Log, Record
+from contracts.topics import BEACONS, EVENTS
 from segma.flows.logic import FollowBatch
 from segma.flows.meters import watch_lag
 from segma.flows.regroup import Regroup

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
-from segma.contracts.codec import Packed, Value, json_reader, msgpack_reader, written
-from segma.contracts.events import Event
-from segma.contracts.reasons import Reason
+from contracts.codec import Packed, Value, json_reader, msgpack_reader, written
+from contracts.events import Event
+from contracts.reasons import Reason
 from segma.flows.matches import Match, StoredMatches
 from segma.flows.runs import Place, SharedStanding, Standing, Taken
 from segma.flows.sessions import Session, SessionChange

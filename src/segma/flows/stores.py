@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
-from segma.contracts.codec import Value, json_reader, replaced, to_json, written
-from segma.contracts.errors import AlreadyRunning, BadRecord, ConfigError, Problem
-from segma.contracts.reasons import Reason
+from contracts.codec import Value, json_reader, replaced, to_json, written
+from contracts.errors import AlreadyRunning, BadRecord, ConfigError, Problem
+from contracts.reasons import Reason
 
 START_ANEW: Final = (
     "put it back, or remove the store: the flow then starts from the log, and the ledger skips what was done"

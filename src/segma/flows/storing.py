@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from segma.contracts.codec import replaced, to_msgpack
+from contracts.codec import replaced, to_msgpack
 from segma.flows.program import Program
 from segma.flows.runs import SharedRun, SharedStanding, Standing, Taken, Version, inherited
 from segma.flows.states import State, StoredRun, StoredState, StoredStates, read_states

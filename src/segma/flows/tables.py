@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from segma.contracts.events import Event
+from contracts.events import Event
 from segma.flows.language.compile import Key, Scope, Test, compile_condition
 from segma.flows.language.model import Condition, Listener, Not, Op, Reference, Step, Times
 from segma.flows.language.model import Scope as Sharing

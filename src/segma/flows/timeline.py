@@ -7,7 +7,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from segma.contracts.events import Event
+from contracts.events import Event
 from segma.flows.matcher import Match, State
 from segma.flows.runs import Place
 from segma.flows.sessions import Session, SessionChange, changes

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from segma.contracts.events import Event
+from contracts.events import Event
 from segma.flows.language.model import Not, Step
 
 if TYPE_CHECKING:

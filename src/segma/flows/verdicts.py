@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from segma.contracts.codec import replaced
-from segma.contracts.events import Event
+from contracts.codec import replaced
+from contracts.events import Event
 
 
 def is_news(known: Event, event: Event) -> bool:

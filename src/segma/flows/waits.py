@@ -14,7 +14,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from segma.contracts.rows import RunCount, RunsRow
+from contracts.rows import RunCount, RunsRow
 from segma.flows.follow import Following, Person
 from segma.flows.generations import Generation
 from segma.flows.keeper import Keeper

@@ -11,9 +11,9 @@ import click
 import structlog
 from prometheus_client import start_http_server
 
-from segma.contracts.errors import AlreadyRunning, SegmaError
-from segma.contracts.installation import Installation
-from segma.contracts.topics import topics_of
+from contracts.errors import AlreadyRunning, SegmaError
+from contracts.installation import Installation
+from contracts.topics import topics_of
 from segma.sinks.config import SinkSettings, tokens_of
 from segma.sinks.deliver import Delivery
 from segma.sinks.registry import account_of, sink_of

@@ -17,7 +17,7 @@ person. After a crash the call in doubt comes again, once: it may find its work 
 3. What it answers is what it did: ``changed`` names what was different before (:data:`Marks`), in a :class:`Trouble`
    too. Before its first write it tells (:data:`Tell`) what it is about to change, so that a crash forgets nothing.
 4. It adds nobody who left. Who unsubscribed at the platform, or is not in a list of ``only_if_in`` any more (while the
-   list is there), is added nowhere; the answer is :data:`~segma.contracts.reasons.Reason.UNSUBSCRIBED`. Taking out is
+   list is there), is added nowhere; the answer is :data:`~contracts.reasons.Reason.UNSUBSCRIBED`. Taking out is
    always allowed.
 5. It makes a list, tag or field that is missing, and never deletes one. Taking out of a list is neutral: it never
    unsubscribes a person globally, never suppresses, never deletes them, never clears an unsubscription.
@@ -39,8 +39,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from segma.contracts.errors import ConfigError, Problem, SegmaError
-from segma.contracts.reasons import Reason
+from contracts.errors import ConfigError, Problem, SegmaError
+from contracts.reasons import Reason
 
 Marks = tuple[str, ...]
 """What was changed: ``+list`` put in, ``-list`` taken out, ``t+tag`` and ``t-tag`` set and taken away, ``=field``

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from segma.contracts.installation import Account, Installation
-from segma.contracts.rows import DirectoryEntry
-from segma.contracts.tokens import Claims
+from contracts.installation import Account, Installation
+from contracts.rows import DirectoryEntry
+from contracts.tokens import Claims
 from segma.sinks.registry import SINKS
 from segma.transport.config import Settings, load_keyring
 

@@ -16,14 +16,14 @@ from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
-from segma.contracts.accounts import Intent
-from segma.contracts.codec import json_reader, to_json, to_msgpack
-from segma.contracts.commands import Command, Outcome, Result, Verb
-from segma.contracts.errors import BadRecord, LogError, LogUnavailable
-from segma.contracts.log import Consumer, Log, Outgoing, Publisher, Record
-from segma.contracts.reasons import Reason, reason_of
-from segma.contracts.rows import DeadLetter, DirectoryEntry
-from segma.contracts.topics import (
+from contracts.accounts import Intent
+from contracts.codec import json_reader, to_json, to_msgpack
+from contracts.commands import Command, Outcome, Result, Verb
+from contracts.errors import BadRecord, LogError, LogUnavailable
+from contracts.log import Consumer, Log, Outgoing, Publisher, Record
+from contracts.reasons import Reason, reason_of
+from contracts.rows import DeadLetter, DirectoryEntry
+from contracts.topics import (
     DEAD_LETTERS,
     INTENTS,
     OUTCOMES,

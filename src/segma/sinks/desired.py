@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from segma.contracts.reasons import Reason
+from contracts.reasons import Reason
 from segma.sinks.base import (
     Answer,
     Change,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from segma.contracts.codec import json_reader
-from segma.contracts.errors import BadRecord
-from segma.contracts.log import Log
-from segma.contracts.rows import DirectoryEntry
-from segma.contracts.topics import SUBSCRIBERS, subscriber_key
+from contracts.codec import json_reader
+from contracts.errors import BadRecord
+from contracts.log import Log
+from contracts.rows import DirectoryEntry
+from contracts.topics import SUBSCRIBERS, subscriber_key
 
 _read: Final[Callable[[bytes], DirectoryEntry]] = json_reader(DirectoryEntry)
 

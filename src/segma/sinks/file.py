@@ -14,9 +14,9 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from segma.contracts.codec import to_json
-from segma.contracts.reasons import Reason
-from segma.contracts.tokens import normalised_address
+from contracts.codec import to_json
+from contracts.reasons import Reason
+from contracts.tokens import normalised_address
 from segma.sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
 from segma.sinks.options import Around
 

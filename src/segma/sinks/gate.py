@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from segma.contracts.accounts import AccountState, Veto
-from segma.contracts.codec import json_reader, to_json
-from segma.contracts.errors import BadRecord
-from segma.contracts.log import Log, Outgoing
-from segma.contracts.reasons import Reason
-from segma.contracts.topics import ACCOUNTS, VETOES, account_key, away_key
+from contracts.accounts import AccountState, Veto
+from contracts.codec import json_reader, to_json
+from contracts.errors import BadRecord
+from contracts.log import Log, Outgoing
+from contracts.reasons import Reason
+from contracts.topics import ACCOUNTS, VETOES, account_key, away_key
 from segma.sinks.base import Fate, Trouble
 
 AWAY_MS: Final = 60_000

@@ -19,8 +19,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 import requests
 from requests.adapters import HTTPAdapter
 
-from segma.contracts.codec import MAX_DEPTH, depth_exceeds, to_json
-from segma.contracts.reasons import Reason
+from contracts.codec import MAX_DEPTH, depth_exceeds, to_json
+from contracts.reasons import Reason
 from segma.sinks.base import Fate, Trouble
 from segma.sinks.desired import Halt
 from segma.sinks.pace import Pace

@@ -13,12 +13,12 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from segma.contracts.codec import to_json
-from segma.contracts.errors import LogError, UnknownTopic
-from segma.contracts.installation import DurationMs
-from segma.contracts.log import Log, Outgoing, PublishOutcome
-from segma.contracts.reasons import Reason
-from segma.contracts.topics import DAY_MS, DEFAULT_PARTITIONS, Topic, fixed_topics, subscriber_key
+from contracts.codec import to_json
+from contracts.errors import LogError, UnknownTopic
+from contracts.installation import DurationMs
+from contracts.log import Log, Outgoing, PublishOutcome
+from contracts.reasons import Reason
+from contracts.topics import DAY_MS, DEFAULT_PARTITIONS, Topic, fixed_topics, subscriber_key
 from segma.sinks.base import (
     Answer,
     Change,

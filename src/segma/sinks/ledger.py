@@ -6,12 +6,12 @@ import collections
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from segma.contracts.accounts import Intent
-from segma.contracts.codec import json_reader
-from segma.contracts.commands import Command, Outcome, Result, Verb
-from segma.contracts.errors import BadRecord
-from segma.contracts.log import Log
-from segma.contracts.topics import INTENTS, OUTCOMES
+from contracts.accounts import Intent
+from contracts.codec import json_reader
+from contracts.commands import Command, Outcome, Result, Verb
+from contracts.errors import BadRecord
+from contracts.log import Log
+from contracts.topics import INTENTS, OUTCOMES
 from segma.sinks.base import Marks
 
 HOUR_MS: Final = 3_600_000

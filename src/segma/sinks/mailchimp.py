@@ -13,9 +13,9 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from segma.contracts.installation import SecretAt
-from segma.contracts.reasons import Reason
-from segma.contracts.tokens import normalised_address
+from contracts.installation import SecretAt
+from contracts.reasons import Reason
+from contracts.tokens import normalised_address
 from segma.sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
 from segma.sinks.desired import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
 from segma.sinks.http import Http, Reply, refused, safe_words, usual

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from segma.contracts.installation import SecretAt
-from segma.contracts.reasons import Reason
-from segma.contracts.tokens import normalised_address
+from contracts.installation import SecretAt
+from contracts.reasons import Reason
+from contracts.tokens import normalised_address
 from segma.sinks.base import Change, Fate, Member, NoSuchList, Traits, Trouble
 from segma.sinks.desired import Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
 from segma.sinks.http import Http, Reply, refused, safe_words

@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
-from segma.contracts.commands import Outcome
+from contracts.commands import Outcome
 from segma.sinks.gate import Gate
 
 _stopped: Final = Gauge(

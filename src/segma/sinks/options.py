@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from segma.contracts.installation import DurationMs, SecretAt
-from segma.contracts.log import Log
+from contracts.installation import DurationMs, SecretAt
+from contracts.log import Log
 from segma.sinks.http import Http, Judge, Limits, usual
 from segma.sinks.pace import Pace, Quota
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from segma.contracts.commands import Command, Outcome, Result
-from segma.contracts.log import Record
-from segma.contracts.reasons import Reason
-from segma.contracts.rows import DeadLetter
+from contracts.commands import Command, Outcome, Result
+from contracts.log import Record
+from contracts.reasons import Reason
+from contracts.rows import DeadLetter
 from segma.sinks.base import Answer, Done
 
 

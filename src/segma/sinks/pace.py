@@ -15,7 +15,7 @@ from typing import Final
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 from pyrate_limiter.abstracts import Decision
 
-from segma.contracts.reasons import Reason
+from contracts.reasons import Reason
 from segma.sinks.base import Fate, Trouble
 from segma.sinks.desired import Halt
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from segma.contracts.codec import to_builtins
-from segma.contracts.commands import Command, Verb
-from segma.contracts.rows import DirectoryEntry
+from contracts.codec import to_builtins
+from contracts.commands import Command, Verb
+from contracts.rows import DirectoryEntry
 from segma.sinks.base import Change, Marks, Traits
 from segma.sinks.ledger import Ledger, mark_of, place, places
 

@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from segma.contracts.errors import ConfigError, Problem
-from segma.contracts.installation import Account, Installation, SecretAt
-from segma.contracts.log import Log
+from contracts.errors import ConfigError, Problem
+from contracts.installation import Account, Installation, SecretAt
+from contracts.log import Log
 from segma.sinks import activecampaign, file, hubspot, kafka, klaviyo, listmonk, mailchimp, mailman, webhook
 from segma.sinks.base import Sink
 from segma.sinks.options import Around

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 from standardwebhooks import Webhook
 
-from segma.contracts.codec import to_json
-from segma.contracts.installation import SecretAt
-from segma.contracts.reasons import Reason
+from contracts.codec import to_json
+from contracts.installation import SecretAt
+from contracts.reasons import Reason
 from segma.sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
 from segma.sinks.desired import Halt
 from segma.sinks.http import Http, refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from segma.contracts.log import Log
+from contracts.log import Log
 from segma.transport.config import Settings, Surroundings, wall_clock_ms
 from segma.transport.embedded import EmbeddedLog
 

@@ -17,9 +17,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from segma.contracts.errors import ConfigError, Problem
-from segma.contracts.installation import Installation, SecretAt, check_installation
-from segma.contracts.tokens import KEY_BYTES, Keyring, TokenKey
+from contracts.errors import ConfigError, Problem
+from contracts.installation import Installation, SecretAt, check_installation
+from contracts.tokens import KEY_BYTES, Keyring, TokenKey
 
 S = TypeVar("S", bound=BaseSettings)
 

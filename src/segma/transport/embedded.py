@@ -6,8 +6,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from segma.contracts.log import Outgoing, PublishOutcome
-from segma.contracts.topics import Topic
+from contracts.log import Outgoing, PublishOutcome
+from contracts.topics import Topic
 from segma.transport.config import Surroundings
 from segma.transport.reader import EmbeddedConsumer
 from segma.transport.store import Store
@@ -15,14 +15,14 @@ from segma.transport.writer import Writer
 
 
 class EmbeddedPublisher:
-    """The :class:`~segma.contracts.log.Publisher` of the embedded log; all publishers of a log share its writer."""
+    """The :class:`~contracts.log.Publisher` of the embedded log; all publishers of a log share its writer."""
 
     def __init__(self, writer: Writer) -> None:
         self.submit = writer.submit
-        """See :meth:`segma.contracts.log.Publisher.submit`."""
+        """See :meth:`contracts.log.Publisher.submit`."""
 
     def publish(self, records: Sequence[Outgoing]) -> list[PublishOutcome]:
-        """See :meth:`segma.contracts.log.Publisher.publish`."""
+        """See :meth:`contracts.log.Publisher.publish`."""
         outcomes: list[PublishOutcome] = []
         stored = threading.Event()
 
@@ -35,12 +35,12 @@ class EmbeddedPublisher:
         return outcomes
 
     def close(self) -> None:
-        """See :meth:`segma.contracts.log.Publisher.close`. The writer keeps the order: what comes last is done last."""
+        """See :meth:`contracts.log.Publisher.close`. The writer keeps the order: what comes last is done last."""
         self.publish(())
 
 
 class EmbeddedLog:
-    """The :class:`~segma.contracts.log.Log` in a directory."""
+    """The :class:`~contracts.log.Log` in a directory."""
 
     def __init__(self, directory: Path, around: Surroundings) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -49,20 +49,20 @@ class EmbeddedLog:
         self._lock = threading.Lock()
 
     def ensure(self, topics: Sequence[Topic]) -> None:
-        """See :meth:`segma.contracts.log.Log.ensure`."""
+        """See :meth:`contracts.log.Log.ensure`."""
         for topic in topics:
             Store.create(self._path(topic.name), topic, self._around.unique())
 
     def topics(self) -> list[Topic]:
-        """See :meth:`segma.contracts.log.Log.topics`."""
+        """See :meth:`contracts.log.Log.topics`."""
         return [Store.shape(path) for path in sorted(self._directory.glob("*.db"))]
 
     def topic_id(self, topic: str) -> str:
-        """See :meth:`segma.contracts.log.Log.topic_id`."""
+        """See :meth:`contracts.log.Log.topic_id`."""
         return Store.identity(self._path(topic))
 
     def publisher(self) -> EmbeddedPublisher:
-        """See :meth:`segma.contracts.log.Log.publisher`."""
+        """See :meth:`contracts.log.Log.publisher`."""
         with self._lock:
             if self._writer is None:
                 self._writer = Writer(self._directory, self._around.now_ms)
@@ -77,7 +77,7 @@ class EmbeddedLog:
         start: Mapping[int, int] | None = None,
         ticks: bool = False,
     ) -> EmbeddedConsumer:
-        """See :meth:`segma.contracts.log.Log.consumer`."""
+        """See :meth:`contracts.log.Log.consumer`."""
         store = self._store(topic)
         return EmbeddedConsumer(
             store,
@@ -90,14 +90,14 @@ class EmbeddedLog:
         )
 
     def reader(self, topic: str, *, from_end: bool = False, strict: bool = True) -> EmbeddedConsumer:
-        """See :meth:`segma.contracts.log.Log.reader`."""
+        """See :meth:`contracts.log.Log.reader`."""
         store = self._store(topic)
         bells = self._directory / "bells" / topic
         partitions = range(store.topic.partitions)
         return EmbeddedConsumer(store, "", partitions, bells=bells, around=self._around, start={}, from_end=from_end)
 
     def end(self, topic: str) -> dict[int, int]:
-        """See :meth:`segma.contracts.log.Log.end`."""
+        """See :meth:`contracts.log.Log.end`."""
         store = self._store(topic)
         try:
             return {partition: head[0] for partition, head in store.heads().items()}
@@ -105,7 +105,7 @@ class EmbeddedLog:
             store.close()
 
     def close(self) -> None:
-        """See :meth:`segma.contracts.log.Log.close`."""
+        """See :meth:`contracts.log.Log.close`."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None

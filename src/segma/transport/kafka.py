@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from confluent_kafka import Consumer
 
-from segma.contracts.topics import Topic
+from contracts.topics import Topic
 from segma.transport.config import Settings, Surroundings
 from segma.transport.kafka_client import consumer_config, producer_config
 from segma.transport.kafka_leases import LEASES, LeaseBook
@@ -17,7 +17,7 @@ from segma.transport.kafka_writer import KafkaPublisher, KafkaWriter
 
 
 class KafkaLog:
-    """The :class:`~segma.contracts.log.Log` of a Kafka cluster."""
+    """The :class:`~contracts.log.Log` of a Kafka cluster."""
 
     def __init__(self, settings: Settings, around: Surroundings) -> None:
         self._settings, self._around = settings, around
@@ -28,19 +28,19 @@ class KafkaLog:
         self._lock = threading.RLock()
 
     def ensure(self, topics: Sequence[Topic]) -> None:
-        """See :meth:`segma.contracts.log.Log.ensure`."""
+        """See :meth:`contracts.log.Log.ensure`."""
         self.kafka_topics.ensure(topics)
 
     def topics(self) -> list[Topic]:
-        """See :meth:`segma.contracts.log.Log.topics`."""
+        """See :meth:`contracts.log.Log.topics`."""
         return [topic for topic in self.kafka_topics.all() if topic.name != LEASES.name]
 
     def topic_id(self, topic: str) -> str:
-        """See :meth:`segma.contracts.log.Log.topic_id`."""
+        """See :meth:`contracts.log.Log.topic_id`."""
         return self.kafka_topics.identity(topic)
 
     def publisher(self) -> KafkaPublisher:
-        """See :meth:`segma.contracts.log.Log.publisher`."""
+        """See :meth:`contracts.log.Log.publisher`."""
         with self._lock:
             if self._writer is None:
                 config = producer_config(self._settings)
@@ -56,24 +56,24 @@ class KafkaLog:
         start: Mapping[int, int] | None = None,
         ticks: bool = False,
     ) -> KafkaConsumer:
-        """See :meth:`segma.contracts.log.Log.consumer`."""
+        """See :meth:`contracts.log.Log.consumer`."""
         count = self.kafka_topics.count(topic)
         means = self._means(self._settings.kafka_prefix + name, self._leases())
         chosen = range(count) if partitions is None else partitions
         return KafkaConsumer(means, name, topic, chosen, start=start or {}, ticks=ticks)
 
     def reader(self, topic: str, *, from_end: bool = False, strict: bool = True) -> KafkaConsumer:
-        """See :meth:`segma.contracts.log.Log.reader`."""
+        """See :meth:`contracts.log.Log.reader`."""
         partitions = range(self.kafka_topics.count(topic))
         means = self._means("reader", None)
         return KafkaConsumer(means, "", topic, partitions, start={}, from_end=from_end, strict=strict)
 
     def end(self, topic: str) -> dict[int, int]:
-        """See :meth:`segma.contracts.log.Log.end`."""
+        """See :meth:`contracts.log.Log.end`."""
         return self.kafka_topics.offsets(topic, range(self.kafka_topics.count(topic)), end=True)
 
     def close(self) -> None:
-        """See :meth:`segma.contracts.log.Log.close`."""
+        """See :meth:`contracts.log.Log.close`."""
         with self._lock:
             if self._book is not None:
                 self._book.close()

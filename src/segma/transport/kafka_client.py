@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import KafkaError
 
-from segma.contracts.errors import ConfigError, LogError, LogUnavailable, PositionGone, Problem, UnknownTopic
+from contracts.errors import ConfigError, LogError, LogUnavailable, PositionGone, Problem, UnknownTopic
 from segma.transport.config import Settings
 
 MAX_RECORD_BYTES: Final = 8 * 1024 * 1024

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from segma.contracts.errors import LogError, LogUnavailable, StaleConsumer
-from segma.contracts.log import Outgoing, Stored
-from segma.contracts.topics import Topic
+from contracts.errors import LogError, LogUnavailable, StaleConsumer
+from contracts.log import Outgoing, Stored
+from contracts.topics import Topic
 from segma.transport.kafka_client import mapped
 from segma.transport.kafka_topics import KafkaTopics
 from segma.transport.kafka_writer import KafkaPublisher

@@ -10,8 +10,8 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME as BY_THE_LOG
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from prometheus_client import Counter
 
-from segma.contracts.errors import LogUnavailable, PositionGone, UnknownTopic
-from segma.contracts.log import Outgoing, PublishOutcome, Record
+from contracts.errors import LogUnavailable, PositionGone, UnknownTopic
+from contracts.log import Outgoing, PublishOutcome, Record
 from segma.transport.kafka_client import mapped
 from segma.transport.kafka_leases import LeaseBook
 from segma.transport.kafka_topics import KafkaTopics
@@ -44,7 +44,7 @@ class Means(NamedTuple):
 
 
 class KafkaConsumer:
-    """The :class:`~segma.contracts.log.Consumer` of Kafka."""
+    """The :class:`~contracts.log.Consumer` of Kafka."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class KafkaConsumer:
         self._assigned = False
 
     def poll(self, max_records: int, timeout_s: float = 0.0) -> list[Record]:
-        """See :meth:`segma.contracts.log.Consumer.poll`."""
+        """See :meth:`contracts.log.Consumer.poll`."""
         found = self._consume(max_records, timeout_s)
         if self._means.book is None:
             return found if found or not self._strict else self._what_is_there(max_records)
@@ -196,21 +196,21 @@ class KafkaConsumer:
             log_line.warning("gauge_not_told", topic=self._topic, detail=str(exception.args[0]))
 
     def commit(self, positions: Mapping[int, int]) -> None:
-        """See :meth:`segma.contracts.log.Consumer.commit`."""
+        """See :meth:`contracts.log.Consumer.commit`."""
         if self._means.book is not None:
             self._means.book.commit(self._name, self._topic, positions, self._generations)
 
     def positions(self) -> dict[int, int]:
-        """See :meth:`segma.contracts.log.Consumer.positions`."""
+        """See :meth:`contracts.log.Consumer.positions`."""
         return dict(self._positions)
 
     def seek(self, partition: int, offset: int) -> None:
-        """See :meth:`segma.contracts.log.Consumer.seek`."""
+        """See :meth:`contracts.log.Consumer.seek`."""
         self._positions[partition] = offset
         self._at_end.discard(partition)
         # NOTE: assigned anew, which drops what was fetched ahead; librdkafka's own seek fails before the first fetch.
         self._assigned = False
 
     def close(self) -> None:
-        """See :meth:`segma.contracts.log.Consumer.close`. A lease needs no word: the next claim outranks it."""
+        """See :meth:`contracts.log.Consumer.close`. A lease needs no word: the next claim outranks it."""
         self._means.consumer.close()

@@ -18,8 +18,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from segma.contracts.errors import LogError, LogUnavailable, UnknownTopic
-from segma.contracts.topics import Topic
+from contracts.errors import LogError, LogUnavailable, UnknownTopic
+from contracts.topics import Topic
 from segma.transport.config import Settings
 from segma.transport.kafka_client import MAX_RECORD_BYTES, REFUSALS, base_config, mapped, note
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from segma.contracts.errors import LogError, LogUnavailable, UnknownTopic
-from segma.contracts.log import Outgoing, PublishOutcome, Stored
-from segma.contracts.topics import partition_of
+from contracts.errors import LogError, LogUnavailable, UnknownTopic
+from contracts.log import Outgoing, PublishOutcome, Stored
+from contracts.topics import partition_of
 from segma.transport.kafka_client import mapped
 
 FULL_WAIT_S: Final = 0.01
@@ -60,7 +60,7 @@ class KafkaWriter:
         self._thread.start()
 
     def submit(self, records: Sequence[Outgoing], done: Done) -> None:
-        """See :meth:`segma.contracts.log.Publisher.submit`."""
+        """See :meth:`contracts.log.Publisher.submit`."""
         if not records:
             done([])
             return
@@ -112,7 +112,7 @@ class KafkaWriter:
 
 
 class KafkaPublisher:
-    """The :class:`~segma.contracts.log.Publisher` of Kafka; all publishers of a log share its producer."""
+    """The :class:`~contracts.log.Publisher` of Kafka; all publishers of a log share its producer."""
 
     def __init__(self, writer: KafkaWriter) -> None:
         self._writer = writer
@@ -120,7 +120,7 @@ class KafkaPublisher:
         self._idle = threading.Condition()
 
     def submit(self, records: Sequence[Outgoing], done: Done) -> None:
-        """See :meth:`segma.contracts.log.Publisher.submit`."""
+        """See :meth:`contracts.log.Publisher.submit`."""
         with self._idle:
             self._pending += 1
 
@@ -135,7 +135,7 @@ class KafkaPublisher:
         self._writer.submit(records, answered)
 
     def publish(self, records: Sequence[Outgoing]) -> list[PublishOutcome]:
-        """See :meth:`segma.contracts.log.Publisher.publish`."""
+        """See :meth:`contracts.log.Publisher.publish`."""
         outcomes: list[PublishOutcome] = []
         stored = threading.Event()
 
@@ -148,6 +148,6 @@ class KafkaPublisher:
         return outcomes
 
     def close(self) -> None:
-        """See :meth:`segma.contracts.log.Publisher.close`."""
+        """See :meth:`contracts.log.Publisher.close`."""
         with self._idle:
             self._idle.wait_for(lambda: not self._pending)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from segma.contracts.errors import PositionGone, StaleConsumer
-from segma.contracts.log import Record
+from contracts.errors import PositionGone, StaleConsumer
+from contracts.log import Record
 from segma.transport.bell import LOOK_MS, Bell, ring
 from segma.transport.config import Surroundings
 from segma.transport.store import Store
@@ -17,7 +17,7 @@ TICK_AFTER_MS: Final = 250
 
 
 class EmbeddedConsumer:
-    """The :class:`~segma.contracts.log.Consumer` of the embedded log. ``name`` empty: a reader without lease."""
+    """The :class:`~contracts.log.Consumer` of the embedded log. ``name`` empty: a reader without lease."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class EmbeddedConsumer:
         self._ticked_ms = 0
 
     def poll(self, max_records: int, timeout_s: float = 0.0) -> list[Record]:
-        """See :meth:`segma.contracts.log.Consumer.poll`."""
+        """See :meth:`contracts.log.Consumer.poll`."""
         until = self._elapsed() + timeout_s
         while True:
             rang = self._bell.wait(0)
@@ -108,15 +108,15 @@ class EmbeddedConsumer:
         self._caught_up = False
 
     def commit(self, positions: Mapping[int, int]) -> None:
-        """See :meth:`segma.contracts.log.Consumer.commit`."""
+        """See :meth:`contracts.log.Consumer.commit`."""
         self._store.commit(self._name, dict(positions), self._generations)
 
     def positions(self) -> dict[int, int]:
-        """See :meth:`segma.contracts.log.Consumer.positions`."""
+        """See :meth:`contracts.log.Consumer.positions`."""
         return dict(self._positions)
 
     def seek(self, partition: int, offset: int) -> None:
-        """See :meth:`segma.contracts.log.Consumer.seek`."""
+        """See :meth:`contracts.log.Consumer.seek`."""
         self._positions[partition] = offset
         self._caught_up = False
 

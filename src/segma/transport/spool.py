@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from segma.contracts.codec import msgpack_reader, to_msgpack
-from segma.contracts.errors import LogError, SpoolFull
-from segma.contracts.log import Outgoing, Publisher
+from contracts.codec import msgpack_reader, to_msgpack
+from contracts.errors import LogError, SpoolFull
+from contracts.log import Outgoing, Publisher
 
 _HEAD: Final = struct.Struct("<II")
 _read = msgpack_reader(tuple[str, bytes, bytes | None, int | None])

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from segma.contracts.errors import LogUnavailable, StaleConsumer, UnknownTopic
-from segma.contracts.log import Stored
-from segma.contracts.topics import Topic
+from contracts.errors import LogUnavailable, StaleConsumer, UnknownTopic
+from contracts.log import Stored
+from contracts.topics import Topic
 
 SCHEMA_VERSION: Final = 1
 CHECKPOINT_PAGES: Final = 8_000

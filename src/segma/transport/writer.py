@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from segma.contracts.errors import LogError, LogUnavailable, UnknownTopic
-from segma.contracts.log import Outgoing, PublishOutcome
-from segma.contracts.topics import partition_of
+from contracts.errors import LogError, LogUnavailable, UnknownTopic
+from contracts.log import Outgoing, PublishOutcome
+from contracts.topics import partition_of
 from segma.transport.bell import ring
 from segma.transport.store import Row, Store
 

@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any
 
 import requests
+
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import World
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from segma.contracts.actions import ASKED_FOR
-from segma.contracts.captures import Named
+from contracts.actions import ASKED_FOR
+from contracts.captures import Named
 from segma.flows.language.model import Condition, Listener, Op, Predicate, Step
 
 MAX_NAMED: Final = 200

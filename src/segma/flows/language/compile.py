@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 
 import re2
 
-from segma.contracts.actions import fitting
-from segma.contracts.events import Event, Trust
+from contracts.actions import fitting
+from contracts.events import Event, Trust
 from segma.flows.language.model import Condition, Op, Predicate, Reference
 from segma.flows.language.paths import Values, frozen, is_number, same, values_at
 from segma.flows.sessions import Session

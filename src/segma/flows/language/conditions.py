@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import re2
 
-from segma.contracts.events import Trust
+from contracts.events import Trust
 from segma.flows.language.compile import compiled_regex
 from segma.flows.language.kinds import Choice, Duration, Either, Flag, Lazy, ListOf, Number, Plain, Text, Whole
 from segma.flows.language.model import Condition, Op, Predicate, Reference

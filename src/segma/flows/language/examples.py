@@ -21,8 +21,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from segma.contracts.errors import ListenerError
-from segma.contracts.events import Event, Trust
+from contracts.errors import ListenerError
+from contracts.events import Event, Trust
 from segma.flows.language.conditions import ActionName
 from segma.flows.language.kinds import Choice, Duration, Either, Flag, ListOf, Plain, Text, Whole
 from segma.flows.language.model import Listener

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from segma.contracts.actions import known_actions
-from segma.contracts.errors import ListenerError, Problem
+from contracts.actions import known_actions
+from contracts.errors import ListenerError, Problem
 from segma.flows.language.kinds import Either, ListOf, Text
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from segma.contracts.installation import duration_ms
+from contracts.installation import duration_ms
 from segma.flows.language.reading import Kind, Reading, Schema, checked_path
 from segma.flows.language.source import BAD, Node, told
 

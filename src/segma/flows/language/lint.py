@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import product
 from typing import Any, Final
 
-from segma.contracts.actions import ACTIONS
+from contracts.actions import ACTIONS
 from segma.flows.language.model import Condition, Do, Listener, Not, Op, Reference, Response, Step
 from segma.flows.language.satisfiable import alternatives, can_coincide, contradiction, covers
 from segma.flows.language.words import Phrasing, lasting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
-from segma.contracts.errors import ListenerError, Problem
+from contracts.errors import ListenerError, Problem
 from segma.flows.language.conditions import TRUST
 from segma.flows.language.elements import Elements, step_names, trusted
 from segma.flows.language.kinds import Choice, Duration, Either, Path, Text, Whole

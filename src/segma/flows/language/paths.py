@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from segma.contracts.codec import to_json
+from contracts.codec import to_json
 
 Values = Callable[[Mapping[str, Any]], Sequence[Any]]
 """The values at a path: none where it leads nowhere, several where it goes through ``[]``."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from segma.contracts.actions import fitting
-from segma.contracts.events import Event, Trust
+from contracts.actions import fitting
+from contracts.events import Event, Trust
 from segma.flows.language.compile import Scope, compile_condition
 from segma.flows.language.model import Condition, Op, Predicate
 from segma.flows.language.words import Phrasing

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from segma.contracts.errors import Problem
+from contracts.errors import Problem
 
 MAX_FILE_BYTES: Final = 512 * 1024
 MAX_NODES: Final = 50_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Final
 
-from segma.contracts.codec import Value, replaced, written
+from contracts.codec import Value, replaced, written
 
 NOTICE_MS: Final = 2_000
 """How long before its log time a change is written, so that whoever reads events has read of it by then."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import ClassVar
 
-from segma.contracts.codec import Value, written
+from contracts.codec import Value, written
 
 
 class EventRef(Value, frozen=True):

@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from segma.contracts.reasons import Reason
+from contracts.reasons import Reason
 
 
 class SegmaError(Exception):

@@ -21,9 +21,9 @@ from typing import ClassVar, Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from segma.contracts.codec import Value, msgpack_reader, to_msgpack, written
-from segma.contracts.errors import BadRecord, BadToken
-from segma.contracts.reasons import Reason
+from contracts.codec import Value, msgpack_reader, to_msgpack, written
+from contracts.errors import BadRecord, BadToken
+from contracts.reasons import Reason
 
 KEY_BYTES: Final = 64
 """AES-256-SIV takes two 256-bit keys in one string (RFC 5297, section 2.7)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
-from segma.contracts.actions import ASKED_FOR
-from segma.contracts.codec import Value, written
+from contracts.actions import ASKED_FOR
+from contracts.codec import Value, written
 
 Named = str | int | float
 """What a listener names: a key, a letter, a selector, a percentage."""
@@ -15,7 +15,7 @@ Named = str | int | float
 class Captures(Value, frozen=True):
     """A record of the topic ``captures``: action → what the live listeners name of it.
 
-    Only actions of :data:`~segma.contracts.actions.ASKED_FOR` stand here; an absent one is asked for by nobody. Rare
+    Only actions of :data:`~contracts.actions.ASKED_FOR` stand here; an absent one is asked for by nobody. Rare
     and sensitive things are captured in a page only where they stand here *and* the site allows them
     (:func:`allowed`).
     """

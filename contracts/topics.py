@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from segma.contracts.codec import Value
-from segma.contracts.installation import Installation
+from contracts.codec import Value
+from contracts.installation import Installation
 
 DAY_MS: Final = 86_400_000
 

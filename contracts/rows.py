@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from segma.contracts.codec import Value, written
-from segma.contracts.commands import Command, EventRef
-from segma.contracts.events import Event
+from contracts.codec import Value, written
+from contracts.commands import Command, EventRef
+from contracts.events import Event
 
 
 class EventRow(Value, frozen=True, tag="event", tag_field="row"):

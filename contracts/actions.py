@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from segma.contracts.codec import Value
+from contracts.codec import Value
 
 
 class Action(Value, frozen=True):
@@ -368,7 +368,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
 ASKED_FOR: Final[dict[str, Action]] = {
     action.name: action for action in ACTIONS if action.allowed_as or action.asked_by
 }
-"""The actions of which a page must know what live listeners ask for (:class:`segma.contracts.captures.Captures`)."""
+"""The actions of which a page must know what live listeners ask for (:class:`contracts.captures.Captures`)."""
 
 VOCABULARY: Final[frozenset[str]] = frozenset(action.name for action in ACTIONS)
 

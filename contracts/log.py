@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from segma.contracts.codec import Packed
-from segma.contracts.errors import LogError
-from segma.contracts.topics import Topic
+from contracts.codec import Packed
+from contracts.errors import LogError
+from contracts.topics import Topic
 
 
 class Outgoing(Packed, frozen=True):

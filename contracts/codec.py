@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from segma.contracts.errors import BadRecord
-from segma.contracts.reasons import Reason
+from contracts.errors import BadRecord
+from contracts.reasons import Reason
 
 T = TypeVar("T")
 

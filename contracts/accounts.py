@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from segma.contracts.codec import Value, written
+from contracts.codec import Value, written
 
 
 class AccountState(Value, frozen=True):
