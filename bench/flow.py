@@ -25,8 +25,8 @@ from contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
 from contracts.log import Log, Outgoing
 from contracts.topics import BEACONS, ROWS, account_topics, fixed_topics
 from segma.cli.output import err
-from segma.transport import open_log
-from segma.transport.config import Settings
+from transport import open_log
+from transport.config import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"

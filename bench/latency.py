@@ -33,9 +33,9 @@ from contracts.events import Event
 from contracts.log import Log
 from contracts.topics import EVENTS, moves_topic
 from segma.cli.output import err
-from segma.transport import open_log
-from segma.transport.config import environment_of
 from tests.broker import Broker
+from transport import open_log
+from transport.config import environment_of
 
 CONNECTIONS = 32
 SLICES = 8

@@ -37,12 +37,12 @@ from segma.cli.output import err
 from segma.sinks.deliver import Delivery
 from segma.sinks.options import Around
 from segma.sinks.registry import SINKS
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.sinks.beds import now_ms
 from tests.sinks.courier import command
 from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
 from tests.sinks.simulator.server import KEY, Simulator
+from transport import open_log
+from transport.config import Settings
 
 PLATFORMS: dict[str, tuple[Any, dict[str, Any], int]] = {
     "klaviyo": (klaviyo.Klaviyo, klaviyo.OPTIONS, 1_600),

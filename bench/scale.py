@@ -27,9 +27,9 @@ from contracts.installation import Installation
 from contracts.log import Log, Outgoing
 from contracts.topics import ROWS, topics_of
 from segma.cli.output import err
-from segma.transport import open_log
-from segma.transport.config import Settings, environment_of, load_installation
 from tests.broker import Broker
+from transport import open_log
+from transport.config import Settings, environment_of, load_installation
 
 PARTITIONS = 8
 QUIET_S = 5.0

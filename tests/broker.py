@@ -12,8 +12,8 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from segma.transport.config import Settings
 from tests.ports import free_port
+from transport.config import Settings
 
 SCRIPT = Path(__file__).resolve().parents[1] / "infra" / "kafka" / "kafka"
 START_S = 120.0

@@ -19,10 +19,10 @@ from contracts.rows import DeadLetter
 from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS, fixed_topics, subscriber_key
 from segma.analytics.clickhouse import ClickHouse, HistoryError
 from segma.analytics.loader import Loader
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.analytics.embedded import PATIENCE_S, Embedded
 from tests.analytics.story import Written, at, baseline, event, moved, session
+from transport import open_log
+from transport.config import Settings
 
 VIEWS: Final = ("events", "sessions", "matches", "moves", "memberships", "dead_letters")
 CONFIG: Final = """

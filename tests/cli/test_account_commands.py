@@ -23,11 +23,11 @@ from segma.cli.__main__ import cli
 from segma.cli.reconcile import compare
 from segma.sinks.__main__ import deliver_account
 from segma.sinks.base import Standing
-from segma.transport import open_log
-from segma.transport.config import settings_at
 from tests.sinks.courier import command
 from tests.sinks.simulator.listmonk import Listmonk
 from tests.sinks.simulator.server import KEY, Simulator
+from transport import open_log
+from transport.config import settings_at
 
 ADA, BEN = "ada@example.org", "ben@example.org"
 

@@ -14,8 +14,8 @@ from segma.cli.demo import LISTENERS, PEOPLE, import_once, write_demo
 from segma.cli.drive import EXPECTED, Ledger
 from segma.cli.up import Addresses
 from segma.flows.language.files import load_listeners
-from segma.transport import open_log
-from segma.transport.config import Settings, load_installation, load_keyring
+from transport import open_log
+from transport.config import Settings, load_installation, load_keyring
 
 ADDRESSES = Addresses.at(18_400, shop=True)
 

@@ -20,9 +20,9 @@ from segma.flows.logic import Shared
 from segma.sinks.kafka import KafkaSink
 from segma.sinks.registry import SINKS
 from segma.sinks.webhook import WebhookSink
-from segma.transport import open_log
-from segma.transport.config import Settings, load_installation
 from tests.sinks.beds import ALL, bed_of
+from transport import open_log
+from transport.config import Settings, load_installation
 
 NOW_MS = 1_800_000_000_000
 LISTENER = """listener: looked

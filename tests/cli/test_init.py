@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from segma.cli.__main__ import cli
 from segma.flows.config import load_shared
-from segma.transport.config import load_installation, load_keyring
+from transport.config import load_installation, load_keyring
 
 
 def init(home: Path, *words: str) -> Result:

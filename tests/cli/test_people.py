@@ -14,8 +14,8 @@ from segma.cli.__main__ import cli
 from segma.cli.people import import_people
 from segma.sinks.base import Member
 from segma.sinks.directory import Directory
-from segma.transport import open_log
-from segma.transport.config import Settings
+from transport import open_log
+from transport.config import Settings
 
 CONFIG = """
 token_keys: {file: keys}

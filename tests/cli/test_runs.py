@@ -15,8 +15,8 @@ from contracts.topics import EVENTS
 from segma.cli.__main__ import cli
 from segma.flows.changelog import Changelog
 from segma.flows.logic import FollowBatch, FollowLogic, Shared
-from segma.transport.config import wall_clock_ms
 from tests.cli.test_deploy import home, started
+from transport.config import wall_clock_ms
 
 __all__ = ["home"]
 

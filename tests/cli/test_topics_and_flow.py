@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from segma.transport.config import environment_of
 from tests.broker import Broker
+from transport.config import environment_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """

@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from contracts.topics import BEACONS
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.e2e.test_demo import free_base
+from transport import open_log
+from transport.config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """

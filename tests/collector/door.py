@@ -24,7 +24,7 @@ from segma.collector.captured import Captured
 from segma.collector.config import Bundle, Script, load_sites
 from segma.collector.core import Core, Outside
 from segma.collector.intake import Intake
-from segma.transport.spool import Spool
+from transport.spool import Spool
 
 NOW_MS = 1_800_000_000_000
 SECRET = b"s" * 40

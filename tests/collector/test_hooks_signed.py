@@ -14,8 +14,6 @@ from contracts.events import Trust
 from contracts.log import Consumer, Outgoing, Record
 from contracts.topics import SUBSCRIBERS, fixed_topics
 from segma.collector.known import Known
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.collector.door import NOW_MS, Collector, posted
 from tests.collector.hooked import (
     ANNA,
@@ -32,6 +30,8 @@ from tests.collector.hooked import (
     vetoes,
     with_doors,
 )
+from transport import open_log
+from transport.config import Settings
 
 
 @pytest.fixture

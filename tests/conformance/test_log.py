@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from contracts.errors import StaleConsumer, UnknownTopic
 from contracts.log import Consumer, Log, Outgoing, Record, Stored
 from contracts.topics import Topic, partition_of
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.broker import Broker
+from transport import open_log
+from transport.config import Settings
 
 TOPIC = Topic("plain", 3)
 COMPACTED = Topic("compacted", 1, compacted=True, retention_ms=0)
@@ -219,8 +219,8 @@ def test_a_waiting_reader_is_woken(opened: Opened) -> None:
 WRITING = """
 import sys
 from contracts.log import Outgoing, Stored
-from segma.transport import open_log
-from segma.transport.config import Settings
+from transport import open_log
+from transport.config import Settings
 publisher, number, name = open_log(Settings()).publisher(), 0, sys.argv[1]
 while True:
     records = [Outgoing("plain", name.encode(), f"{name}:{number + each}".encode()) for each in range(7)]

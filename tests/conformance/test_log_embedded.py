@@ -13,9 +13,9 @@ import pytest
 
 from contracts.errors import LogUnavailable, PositionGone, StaleConsumer
 from contracts.log import Consumer, Log, Outgoing, Record, Stored
-from segma.transport import open_log
-from segma.transport.config import Settings, wall_clock_ms
 from tests.conformance.test_log import COMPACTED, SRC, TOPIC, record, values
+from transport import open_log
+from transport.config import Settings, wall_clock_ms
 
 Opened = Callable[..., Log]
 
@@ -121,8 +121,8 @@ from pathlib import Path
 from contracts.errors import LogUnavailable
 from contracts.log import Outgoing, Stored
 from contracts.topics import Topic
-from segma.transport import open_log
-from segma.transport.config import Settings
+from transport import open_log
+from transport.config import Settings
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 log = open_log(Settings(data=Path(sys.argv[1])))
 log.ensure([Topic("plain", 3)])

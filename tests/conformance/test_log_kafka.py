@@ -17,12 +17,12 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from contracts.errors import ConfigError, LogUnavailable, PositionGone, StaleConsumer, UnknownTopic
 from contracts.log import Consumer, Log, Outgoing, Record, Stored
 from contracts.topics import Topic
-from segma.transport import open_log
-from segma.transport.config import Settings, settings_of
-from segma.transport.kafka_client import consumer_config, producer_config
-from segma.transport.kafka_reader import gone
 from tests.broker import Broker
 from tests.conformance.test_log import COMPACTED, TOPIC, read, read_all, record, values
+from transport import open_log
+from transport.config import Settings, settings_of
+from transport.kafka.client import consumer_config, producer_config
+from transport.kafka.reader import gone
 
 PATIENCE_S = 120.0
 
@@ -125,7 +125,7 @@ def test_a_position_beyond_the_end_is_never_gone_on_from(log: Log, settings: Set
 def test_the_groups_offset_is_a_gauge_and_nothing_more(
     log: Log, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segma.transport.kafka_reader.GAUGE_S", 0.5)
+    monkeypatch.setattr("transport.kafka.reader.GAUGE_S", 0.5)
     log.publisher().publish([record(number, partition=0) for number in range(3)])
     consumer = log.consumer("c", TOPIC.name, [0])
     read_all(log, consumer)
@@ -191,7 +191,7 @@ def test_a_broker_that_dies_is_told_as_away_and_everything_goes_on_when_it_is_ba
 
 
 def test_a_cluster_that_is_not_there_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segma.transport.kafka_topics.BOOT_S", 1.0)
+    monkeypatch.setattr("transport.kafka.topics.BOOT_S", 1.0)
     log = open_log(Settings(data=tmp_path, log="kafka", kafka_servers="127.0.0.1:1"))
     with pytest.raises(LogUnavailable, match=r"Kafka at 127\.0\.0\.1:1"):
         log.ensure([TOPIC])

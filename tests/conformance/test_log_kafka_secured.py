@@ -23,9 +23,9 @@ from cryptography.x509.oid import NameOID
 from contracts.errors import LogError
 from contracts.log import Outgoing, Stored
 from contracts.topics import Topic
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.broker import START_S, Broker
+from transport import open_log
+from transport.config import Settings
 
 TOPIC = Topic("secured", 2)
 PASSWORDS = {"PLAIN": "of-plain-8c1f", "SCRAM-SHA-256": "of-256-77ab", "SCRAM-SHA-512": "of-512-03de"}
@@ -159,7 +159,7 @@ def test_records_pass_an_encrypted_door_with_a_password(cluster: Cluster, mechan
 def test_a_door_that_stays_shut_says_so(
     cluster: Cluster, wrong: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segma.transport.kafka_topics.BOOT_S", 5.0)
+    monkeypatch.setattr("transport.kafka.topics.BOOT_S", 5.0)
     more = dict(wrong)
     says, password = more.pop("says"), more.pop("password", PASSWORDS["SCRAM-SHA-512"])
     log = open_log(cluster.settings(tmp_path, password, **more))

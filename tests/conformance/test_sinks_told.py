@@ -20,12 +20,12 @@ from segma.sinks.base import Change, Fate, NoSuchList, PlatformError, Trouble
 from segma.sinks.deliver import Delivery
 from segma.sinks.kafka import MAX_RECORD_BYTES, KafkaOptions, KafkaSink, make
 from segma.sinks.options import Around
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.conformance.test_sinks_faults import NAMES
 from tests.sinks.beds import brief, now_ms
 from tests.sinks.courier import Courier, command
 from tests.sinks.memory import Crash
+from transport import open_log
+from transport.config import Settings
 
 TOPIC = "moves-for-anyone"
 PEOPLE = ("anna", "ben", "cleo")

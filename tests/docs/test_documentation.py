@@ -19,7 +19,7 @@ from segma.flows.config import FlowSettings
 from segma.flows.language.parse import parse_listeners
 from segma.sinks.config import SinkSettings
 from segma.sinks.registry import SINKS
-from segma.transport.config import Settings
+from transport.config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -17,10 +17,10 @@ from contracts.commands import Command, Outcome
 from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
 from contracts.topics import OUTCOMES, SUBSCRIBERS, moves_topic
 from segma.cli.people import import_people
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.ports import free_port
 from tests.recovery.world import SILENCE_S
+from transport import open_log
+from transport.config import Settings
 
 ADDRESS = "Shared.Person@Example.org"
 SECRETS = {"north": b"n" * 40, "south": b"z" * 40}

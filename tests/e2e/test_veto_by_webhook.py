@@ -19,13 +19,13 @@ from segma.collector.app import create_app
 from segma.collector.hooks import Hook
 from segma.sinks.base import Fate, Trouble
 from segma.sinks.deliver import Delivery
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.collector.door import SECRET, Collector, posted
 from tests.collector.hooked import HOOK, by_hubspot, by_klaviyo, klaviyo, mailchimp
 from tests.sinks.beds import now_ms
 from tests.sinks.courier import command
 from tests.sinks.memory import MemorySink
+from transport import open_log
+from transport.config import Settings
 
 ADDRESS = "anna@example.org"
 ANNA = subscriber_id(SECRET, ADDRESS)

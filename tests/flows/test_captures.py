@@ -19,8 +19,8 @@ from segma.flows.follow import Following
 from segma.flows.language.captures import captures_of
 from segma.flows.language.model import Listener
 from segma.flows.language.parse import parse_listeners
-from segma.transport import open_log
-from segma.transport.config import Settings
+from transport import open_log
+from transport.config import Settings
 
 
 def listeners(*sequences: str) -> list[Listener]:

@@ -28,11 +28,11 @@ from contracts.commands import Command, Outcome
 from contracts.log import Outgoing
 from contracts.rows import DirectoryEntry
 from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.sinks.courier import command
 from tests.sinks.simulator.hubspot import Hubspot
 from tests.sinks.simulator.server import KEY, Simulator
+from transport import open_log
+from transport.config import Settings
 
 LISTS = ("newsletter", "warm", "hot", "lost", "back")
 QUOTA = (100, 1.0)

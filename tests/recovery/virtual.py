@@ -36,9 +36,9 @@ from segma.flows.recognise import Rules
 from segma.flows.source import BeaconsSource, EventsSource, Outside, Position
 from segma.sinks.deliver import Delivery
 from segma.sinks.file import FileSink
-from segma.transport.config import Surroundings
-from segma.transport.embedded import EmbeddedLog
-from segma.transport.spool import Spool
+from transport.config import Surroundings
+from transport.embedded.log import EmbeddedLog
+from transport.spool import Spool
 
 T0_MS = 1_800_000_000_000
 STEP_MS = 250

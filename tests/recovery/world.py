@@ -32,9 +32,9 @@ from segma.flows.decide import Moment, Past, decide
 from segma.flows.language.files import load_listeners
 from segma.flows.matcher import Machine, Match
 from segma.flows.sessions import extended
-from segma.transport import open_log
-from segma.transport.config import Settings, environment_of, settings_at
 from tests.ports import free_port
+from transport import open_log
+from transport.config import Settings, environment_of, settings_at
 
 SECRET = b"recovery-secret-of-forty-bytes-or-more-00"
 TOKEN_SECRET = bytes(range(64))

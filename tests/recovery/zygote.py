@@ -11,7 +11,7 @@ import threading
 
 from segma.sinks.__main__ import deliver_account
 from segma.sinks.config import SinkSettings
-from segma.transport.config import settings_of
+from transport.config import settings_of
 
 
 def main(account: str) -> None:

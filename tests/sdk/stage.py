@@ -26,8 +26,8 @@ from contracts.codec import json_reader, msgpack_reader, to_json
 from contracts.log import Outgoing
 from contracts.tokens import Claims, Keyring, TokenKey
 from contracts.topics import BEACONS, CAPTURES
-from segma.transport import open_log
-from segma.transport.config import Settings
+from transport import open_log
+from transport.config import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DIST: Final = ROOT / "js-sdk" / "dist"

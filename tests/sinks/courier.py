@@ -27,10 +27,10 @@ from contracts.topics import (
 from segma.sinks.base import Sink
 from segma.sinks.deliver import Delivery
 from segma.sinks.gate import read_states
-from segma.transport import open_log
-from segma.transport.config import Settings
-from segma.transport.kafka import KafkaLog
 from tests.sinks.beds import ServedBed, brief, now_ms
+from transport import open_log
+from transport.config import Settings
+from transport.kafka.log import KafkaLog
 
 _outcome = json_reader(Outcome)
 _letter = msgpack_reader(DeadLetter)

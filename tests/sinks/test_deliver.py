@@ -28,10 +28,10 @@ from segma.sinks.base import Change, Fate, Trouble
 from segma.sinks.deliver import ATTEMPTS, Delivery
 from segma.sinks.file import FileSink
 from segma.sinks.registry import sink_of
-from segma.transport import open_log
-from segma.transport.config import Settings
 from tests.conformance.test_sinks_faults import NAMES
 from tests.sinks.memory import Crash, MemorySink
+from transport import open_log
+from transport.config import Settings
 
 _read_outcome = json_reader(Outcome)
 _read_letter = msgpack_reader(DeadLetter)

@@ -9,7 +9,7 @@ import pytest
 from contracts.errors import ConfigError
 from contracts.installation import SecretAt
 from segma.collector.config import CollectorSettings
-from segma.transport.config import load_installation, load_keyring, read_secret, settings_of
+from transport.config import load_installation, load_keyring, read_secret, settings_of
 
 GOOD = """
 token_keys: {file: keys}

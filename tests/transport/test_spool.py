@@ -10,7 +10,7 @@ import pytest
 
 from contracts.errors import LogUnavailable, SpoolFull
 from contracts.log import Outgoing, PublishOutcome, Stored
-from segma.transport.spool import Spool
+from transport.spool import Spool
 
 
 class Publisher:

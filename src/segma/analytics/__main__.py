@@ -18,8 +18,8 @@ from contracts.topics import fixed_topics
 from segma.analytics.config import AnalyticsSettings, connect, embedded_passwords, port_file
 from segma.analytics.loader import Loader
 from segma.analytics.migrate import migrate_patiently
-from segma.transport import open_log
-from segma.transport.config import load_installation, settings_of, wall_clock_ms
+from transport import open_log
+from transport.config import load_installation, settings_of, wall_clock_ms
 
 
 @click.group()

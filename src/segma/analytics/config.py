@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from contracts.errors import ConfigError, Problem
 from segma.analytics.clickhouse import ClickHouse
-from segma.transport.config import Settings, settings_of
+from transport.config import Settings, settings_of
 
 DEFAULT_PORT = 8403
 OWNER = "segma"
@@ -48,7 +48,7 @@ class AnalyticsSettings(Settings):
 
 
 def analytics_settings_at(home: Path) -> AnalyticsSettings:
-    """The settings of a command that is given a home: as :func:`~segma.transport.config.settings_at`, and the port on
+    """The settings of a command that is given a home: as :func:`~transport.config.settings_at`, and the port on
     which the home's embedded server was started last.
     """
 

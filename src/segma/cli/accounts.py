@@ -22,7 +22,7 @@ from segma.cli.up import home_option, json_option
 from segma.sinks.base import NoSuchList, PlatformError
 from segma.sinks.gate import read_states
 from segma.sinks.registry import account_of, sink_of
-from segma.transport.config import wall_clock_ms
+from transport.config import wall_clock_ms
 
 _read_outcome = json_reader(Outcome)
 

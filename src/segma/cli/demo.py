@@ -29,7 +29,7 @@ from segma.cli.up import (
     wait_for_stop,
 )
 from segma.sinks.base import Member
-from segma.transport.config import load_installation
+from transport.config import load_installation
 
 LISTENERS: Final = ("clicked-looked-not-bought", "basket-abandoned", "viewed-category", "tried-it")
 PEOPLE: Final = (

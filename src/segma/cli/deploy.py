@@ -24,8 +24,8 @@ from segma.flows.deployment import Versions, listener_of, to_apply, versions_in
 from segma.flows.language.files import load_actions
 from segma.flows.language.model import Do, Listener
 from segma.sinks.registry import SINKS
-from segma.transport import open_log
-from segma.transport.config import load_installation, settings_at, wall_clock_ms
+from transport import open_log
+from transport.config import load_installation, settings_at, wall_clock_ms
 
 workspace_option = click.option(
     "--workspace", help="Of the installation's workspaces; needed where there are several of them."

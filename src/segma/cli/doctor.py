@@ -26,8 +26,8 @@ from segma.cli.up import home_option, json_option, sdk_bundle
 from segma.flows.lag import log_times
 from segma.flows.language.files import load_listeners
 from segma.sinks.gate import read_states
-from segma.transport import open_log
-from segma.transport.config import load_installation, load_keyring, settings_at, wall_clock_ms
+from transport import open_log
+from transport.config import load_installation, load_keyring, settings_at, wall_clock_ms
 
 MAX_LAG_S: Final = 15.0
 """Above what a start, a snapshot or a pause of the machine makes."""

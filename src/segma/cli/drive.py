@@ -24,8 +24,8 @@ from segma.cli.doctor import HOW_TO_GET_A_BROWSER, find_browser
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.tail import read_outcome, read_row
 from segma.cli.up import Addresses
-from segma.transport import open_log
-from segma.transport.config import settings_at
+from transport import open_log
+from transport.config import settings_at
 
 PATIENCE_S: Final = 75.0
 """Above the longest wait of the demo's listeners (15 s and the grace) with room for a slow machine."""

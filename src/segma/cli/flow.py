@@ -10,7 +10,7 @@ from segma.cli.output import Exit, fail
 from segma.cli.up import home_option
 from segma.flows.__main__ import serve
 from segma.flows.config import FlowSettings
-from segma.transport.config import settings_of_kind_at
+from transport.config import settings_of_kind_at
 
 
 @click.command()

@@ -19,7 +19,7 @@ from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
 from segma.cli.up import home_option, json_option
 from segma.sinks.directory import Directory
-from segma.transport.config import wall_clock_ms
+from transport.config import wall_clock_ms
 
 
 @click.command("export")

@@ -21,7 +21,7 @@ from segma.analytics.migrate import migrate, read_migrations
 from segma.analytics.named import NamedQuery, named_queries
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
-from segma.transport.config import load_installation, read_secret, wall_clock_ms
+from transport.config import load_installation, read_secret, wall_clock_ms
 
 workspace_option = click.option("--workspace", help="Which workspace [default: the only one].")
 

@@ -11,8 +11,8 @@ from typing import Final
 from contracts.errors import ConfigError, LogError, Problem
 from segma.cli.output import Exit, fail
 from segma.cli.supervise import Program
-from segma.transport.config import Settings, settings_at
-from segma.transport.kafka_topics import KafkaTopics
+from transport.config import Settings, settings_at
+from transport.kafka.topics import KafkaTopics
 
 PORT_OFFSET: Final = 10
 """Behind the ports of collector, console and shop; the controller's is the next."""

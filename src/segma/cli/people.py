@@ -23,8 +23,8 @@ from segma.cli.up import home_option, json_option
 from segma.sinks.base import Member
 from segma.sinks.directory import Directory
 from segma.sinks.registry import account_of, sink_of
-from segma.transport import open_log
-from segma.transport.config import load_installation, load_keyring, read_secret, settings_at, wall_clock_ms
+from transport import open_log
+from transport.config import load_installation, load_keyring, read_secret, settings_at, wall_clock_ms
 
 BATCH = 1_000
 

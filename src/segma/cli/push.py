@@ -24,7 +24,7 @@ from segma.cli.people import open_home
 from segma.sinks.__main__ import deliver_account
 from segma.sinks.directory import Directory
 from segma.sinks.registry import account_of, sink_of
-from segma.transport.config import load_keyring, settings_at, wall_clock_ms
+from transport.config import load_keyring, settings_at, wall_clock_ms
 
 BATCH = 1_000
 _read_outcome = json_reader(Outcome)

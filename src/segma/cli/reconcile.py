@@ -23,7 +23,7 @@ from segma.sinks.base import PlatformError, Standing
 from segma.sinks.directory import Directory
 from segma.sinks.ledger import Ledger
 from segma.sinks.registry import account_of, sink_of
-from segma.transport.config import wall_clock_ms
+from transport.config import wall_clock_ms
 
 
 @dataclass

@@ -14,8 +14,8 @@ from segma.cli.up import home_option, json_option
 from segma.flows.changelog import StateDamaged
 from segma.flows.config import load_shared, with_listeners_of
 from segma.flows.inflight import Waiting, stores, waiting
-from segma.transport import open_log
-from segma.transport.config import load_installation, settings_at, wall_clock_ms
+from transport import open_log
+from transport.config import load_installation, settings_at, wall_clock_ms
 
 TRIES = 5
 

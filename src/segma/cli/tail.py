@@ -18,8 +18,8 @@ from contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, R
 from contracts.topics import OUTCOMES, ROWS
 from segma.cli.output import err, out, print_json
 from segma.cli.up import home_option, json_option
-from segma.transport import open_log
-from segma.transport.config import settings_at
+from transport import open_log
+from transport.config import settings_at
 
 read_row = json_reader(Row)
 read_outcome = json_reader(Outcome)

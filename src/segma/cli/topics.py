@@ -14,9 +14,9 @@ from contracts.topics import BEACONS, DAY_MS, EVENTS, Topic, topics_of
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
 from segma.flows.retention import Named, listeners_at_work, too_long
-from segma.transport import open_log
-from segma.transport.config import load_installation, settings_at
-from segma.transport.kafka import KafkaLog
+from transport import open_log
+from transport.config import load_installation, settings_at
+from transport.kafka.log import KafkaLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from segma.analytics.config import analytics_settings_at
 from segma.cli.local_kafka import choose_kafka, kafka_program
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.supervise import Program, Supervised, running, supervise
-from segma.transport.config import environment_of, load_installation
+from transport.config import environment_of, load_installation
 
 DEFAULT_PORT_BASE = 8400
 

@@ -26,9 +26,9 @@ from segma.collector.hooks import load_hooks
 from segma.collector.intake import Intake
 from segma.collector.known import Known
 from segma.collector.notices import NAME_RECORDS
-from segma.transport import open_log
-from segma.transport.config import load_installation, settings_of, wall_clock_ms
-from segma.transport.spool import Spool
+from transport import open_log
+from transport.config import load_installation, settings_of, wall_clock_ms
+from transport.spool import Spool
 
 GC_THRESHOLD = 50_000
 """Requests make no cycles that matter; looking for some after every 700 objects costs a tenth of the throughput."""

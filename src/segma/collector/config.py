@@ -14,7 +14,7 @@ from pydantic import Field
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
 from segma.collector.sites import Place, Sites
-from segma.transport.config import Settings, load_keyring, read_secret
+from transport.config import Settings, load_keyring, read_secret
 
 
 class CollectorSettings(Settings):

@@ -30,7 +30,7 @@ from segma.collector.known import Known
 from segma.collector.notices import SUBSCRIBED, Notice, notices_of
 from segma.collector.pipeline import Arrival
 from segma.collector.signatures import Call, check_signed, same
-from segma.transport.config import read_secret
+from transport.config import read_secret
 
 MIN_HOOK_SECRET: Final = 24
 """Characters: a part of a path that nobody guesses, and what Standard Webhooks ask of a key."""

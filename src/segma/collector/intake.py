@@ -15,7 +15,7 @@ import structlog
 
 from contracts.errors import LogError
 from contracts.log import Log, Outgoing, PublishOutcome
-from segma.transport.spool import Spool
+from transport.spool import Spool
 
 DRAIN_EVERY_S: Final = 0.5
 log_line = structlog.get_logger("collector")

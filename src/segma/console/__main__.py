@@ -18,8 +18,8 @@ from segma.console.config import ConsoleSettings
 from segma.console.picture import Picture
 from segma.console.shop import shop_app
 from segma.console.watch import Watch
-from segma.transport import open_log
-from segma.transport.config import load_installation, load_keyring, settings_of
+from transport import open_log
+from transport.config import load_installation, load_keyring, settings_of
 
 
 class Server(uvicorn.Server):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segma.transport.config import Settings
+from transport.config import Settings
 
 
 class ConsoleSettings(Settings):

@@ -26,8 +26,8 @@ from segma.flows.meters import watch_state
 from segma.flows.retention import check_retention
 from segma.flows.source import Outside
 from segma.flows.stores import LAYOUT, Shape, check_store, directory_of, fingerprint, locked
-from segma.transport import open_log
-from segma.transport.config import load_installation, read_secret, settings_of, wall_clock_ms
+from transport import open_log
+from transport.config import load_installation, read_secret, settings_of, wall_clock_ms
 
 COLLECT_EVERY = (100_000, 20, 50)
 """PERF: states hold no cycles, so the collector finds nothing among millions of them; with Python's own thresholds it

@@ -21,7 +21,7 @@ from segma.flows.language.files import load_actions, load_listeners
 from segma.flows.language.model import Listener
 from segma.flows.logic import Shared
 from segma.flows.recognise import Rules
-from segma.transport.config import Settings
+from transport.config import Settings
 
 log_line = structlog.get_logger("flows")
 

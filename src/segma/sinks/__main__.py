@@ -17,8 +17,8 @@ from contracts.topics import topics_of
 from segma.sinks.config import SinkSettings, tokens_of
 from segma.sinks.deliver import Delivery
 from segma.sinks.registry import account_of, sink_of
-from segma.transport import open_log
-from segma.transport.config import Settings, load_installation, settings_of, wall_clock_ms
+from transport import open_log
+from transport.config import Settings, load_installation, settings_of, wall_clock_ms
 
 
 @click.command()

@@ -11,7 +11,7 @@ from contracts.installation import Account, Installation
 from contracts.rows import DirectoryEntry
 from contracts.tokens import Claims
 from segma.sinks.registry import SINKS
-from segma.transport.config import Settings, load_keyring
+from transport.config import Settings, load_keyring
 
 
 class SinkSettings(Settings):

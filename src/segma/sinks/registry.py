@@ -14,7 +14,7 @@ from contracts.log import Log
 from segma.sinks import activecampaign, file, hubspot, kafka, klaviyo, listmonk, mailchimp, mailman, webhook
 from segma.sinks.base import Sink
 from segma.sinks.options import Around
-from segma.transport.config import read_secret, wall_clock_ms
+from transport.config import read_secret, wall_clock_ms
 
 
 class Kind(NamedTuple):

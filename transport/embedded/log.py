@@ -8,10 +8,10 @@ from pathlib import Path
 
 from contracts.log import Outgoing, PublishOutcome
 from contracts.topics import Topic
-from segma.transport.config import Surroundings
-from segma.transport.reader import EmbeddedConsumer
-from segma.transport.store import Store
-from segma.transport.writer import Writer
+from transport.config import Surroundings
+from transport.embedded.reader import EmbeddedConsumer
+from transport.embedded.store import Store
+from transport.embedded.writer import Writer
 
 
 class EmbeddedPublisher:

@@ -12,10 +12,10 @@ from prometheus_client import Counter
 
 from contracts.errors import LogUnavailable, PositionGone, UnknownTopic
 from contracts.log import Outgoing, PublishOutcome, Record
-from segma.transport.kafka_client import mapped
-from segma.transport.kafka_leases import LeaseBook
-from segma.transport.kafka_topics import KafkaTopics
-from segma.transport.kafka_writer import KafkaPublisher
+from transport.kafka.client import mapped
+from transport.kafka.leases import LeaseBook
+from transport.kafka.topics import KafkaTopics
+from transport.kafka.writer import KafkaPublisher
 
 TICK_AFTER_S: Final = 0.25
 """DESIGN 6: a partition quiet for that long gets a tick from whoever reads it."""

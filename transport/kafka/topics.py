@@ -20,8 +20,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from contracts.errors import LogError, LogUnavailable, UnknownTopic
 from contracts.topics import Topic
-from segma.transport.config import Settings
-from segma.transport.kafka_client import MAX_RECORD_BYTES, REFUSALS, base_config, mapped, note
+from transport.config import Settings
+from transport.kafka.client import MAX_RECORD_BYTES, REFUSALS, base_config, mapped, note
 
 REQUEST_S: Final = 10.0
 BOOT_S: Final = 60.0

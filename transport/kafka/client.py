@@ -9,7 +9,7 @@ import structlog
 from confluent_kafka import KafkaError
 
 from contracts.errors import ConfigError, LogError, LogUnavailable, PositionGone, Problem, UnknownTopic
-from segma.transport.config import Settings
+from transport.config import Settings
 
 MAX_RECORD_BYTES: Final = 8 * 1024 * 1024
 """Above the largest beacon that a site may be set to; Kafka's own default is 1 MB."""

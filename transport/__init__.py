@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from contracts.log import Log
-from segma.transport.config import Settings, Surroundings, wall_clock_ms
-from segma.transport.embedded import EmbeddedLog
+from transport.config import Settings, Surroundings, wall_clock_ms
+from transport.embedded.log import EmbeddedLog
 
 
 def open_log(settings: Settings, *, clock: Callable[[], int] = wall_clock_ms) -> Log:
@@ -14,7 +14,7 @@ def open_log(settings: Settings, *, clock: Callable[[], int] = wall_clock_ms) ->
     has its own).
     """
     if settings.log == "kafka":
-        from segma.transport.kafka import KafkaLog  # noqa: PLC0415 - librdkafka is loaded by those who use it
+        from transport.kafka.log import KafkaLog  # noqa: PLC0415 - librdkafka is loaded by those who use it
 
         return KafkaLog(settings, Surroundings(now_ms=clock))
     return EmbeddedLog(settings.data / "log", Surroundings(now_ms=clock))

@@ -12,8 +12,8 @@ from typing import Final
 from contracts.errors import LogError, LogUnavailable, UnknownTopic
 from contracts.log import Outgoing, PublishOutcome
 from contracts.topics import partition_of
-from segma.transport.bell import ring
-from segma.transport.store import Row, Store
+from transport.embedded.bell import ring
+from transport.embedded.store import Row, Store
 
 MAX_GROUP: Final = 20_000
 """Records of one transaction: above it latency grows and throughput does not."""

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import Consumer
 
 from contracts.topics import Topic
-from segma.transport.config import Settings, Surroundings
-from segma.transport.kafka_client import consumer_config, producer_config
-from segma.transport.kafka_leases import LEASES, LeaseBook
-from segma.transport.kafka_reader import KafkaConsumer, Means
-from segma.transport.kafka_topics import KafkaTopics
-from segma.transport.kafka_writer import KafkaPublisher, KafkaWriter
+from transport.config import Settings, Surroundings
+from transport.kafka.client import consumer_config, producer_config
+from transport.kafka.leases import LEASES, LeaseBook
+from transport.kafka.reader import KafkaConsumer, Means
+from transport.kafka.topics import KafkaTopics
+from transport.kafka.writer import KafkaPublisher, KafkaWriter
 
 
 class KafkaLog:

@@ -8,9 +8,9 @@ from typing import Final
 
 from contracts.errors import PositionGone, StaleConsumer
 from contracts.log import Record
-from segma.transport.bell import LOOK_MS, Bell, ring
-from segma.transport.config import Surroundings
-from segma.transport.store import Store
+from transport.config import Surroundings
+from transport.embedded.bell import LOOK_MS, Bell, ring
+from transport.embedded.store import Store
 
 TICK_AFTER_MS: Final = 250
 """DESIGN 6: a partition quiet for that long gets a tick from whoever reads it."""

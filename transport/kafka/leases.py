@@ -17,9 +17,9 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from contracts.errors import LogError, LogUnavailable, StaleConsumer
 from contracts.log import Outgoing, Stored
 from contracts.topics import Topic
-from segma.transport.kafka_client import mapped
-from segma.transport.kafka_topics import KafkaTopics
-from segma.transport.kafka_writer import KafkaPublisher
+from transport.kafka.client import mapped
+from transport.kafka.topics import KafkaTopics
+from transport.kafka.writer import KafkaPublisher
 
 LEASES: Final = Topic("leases", 1, compacted=True, retention_ms=0)
 PATIENCE_S: Final = 15.0

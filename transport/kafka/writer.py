@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from contracts.errors import LogError, LogUnavailable, UnknownTopic
 from contracts.log import Outgoing, PublishOutcome, Stored
 from contracts.topics import partition_of
-from segma.transport.kafka_client import mapped
+from transport.kafka.client import mapped
 
 FULL_WAIT_S: Final = 0.01
 """How long to wait for room in librdkafka's queue before looking again."""
