@@ -125,7 +125,7 @@ def collector(home: Path) -> Iterator[int]:
         "SEGMA_SDK": str(home / "sdk.js"),
         "SEGMA_COLLECTOR_PORT": str(port),
     }
-    process = subprocess.Popen([sys.executable, "-m", "segma.collector"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "collector"], env=environment)
     try:
         await_answer(f"http://127.0.0.1:{port}/ready")
         yield port

@@ -11,6 +11,11 @@ from typing import Any
 
 import falcon.testing
 
+from collector.app import create_app
+from collector.capture_requests import Captured
+from collector.config import Bundle, Script, load_sites
+from collector.core import Core, Outside
+from collector.intake import Intake
 from contracts.beacons import BeaconRecord
 from contracts.codec import msgpack_reader
 from contracts.errors import LogUnavailable
@@ -19,11 +24,6 @@ from contracts.log import Outgoing, PublishOutcome, Stored
 from contracts.rows import DeadLetter
 from contracts.tokens import Claims, Keyring, TokenKey
 from contracts.topics import BEACONS, DEAD_LETTERS
-from segma.collector.app import create_app
-from segma.collector.captured import Captured
-from segma.collector.config import Bundle, Script, load_sites
-from segma.collector.core import Core, Outside
-from segma.collector.intake import Intake
 from transport.spool import Spool
 
 NOW_MS = 1_800_000_000_000

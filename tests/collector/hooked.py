@@ -14,6 +14,9 @@ from urllib.parse import urlencode
 
 from standardwebhooks import Webhook
 
+from collector.app import create_app
+from collector.hooks import Hook
+from collector.platform_ids import Known
 from contracts.accounts import Veto
 from contracts.actions import VOCABULARY
 from contracts.codec import json_reader, to_json
@@ -21,9 +24,6 @@ from contracts.log import Record
 from contracts.rows import DirectoryEntry
 from contracts.tokens import subscriber_id
 from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, subscriber_key
-from segma.collector.app import create_app
-from segma.collector.hooks import Hook
-from segma.collector.known import Known
 from segma.flows.recognise import Device, Rules, recognise
 from tests.collector.door import NOW_MS, SECRET, Collector
 

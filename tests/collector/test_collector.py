@@ -13,16 +13,16 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collector import app as app_module
+from collector.config import Script
+from collector.pipeline import SDK_STEPS, SERVER_STEPS, STATUS, truncated
+from collector.scanners import is_proxy, scanner_sign
 from contracts.beacons import Source
 from contracts.captures import Captures
 from contracts.codec import to_json
 from contracts.log import Record
 from contracts.reasons import Reason
 from contracts.tokens import TokenKey, subscriber_id
-from segma.collector import app as app_module
-from segma.collector.config import Script
-from segma.collector.pipeline import SDK_STEPS, SERVER_STEPS, STATUS, truncated
-from segma.collector.scanners import is_proxy, scanner_sign
 from tests.collector.door import NOW_MS, ORIGIN, SECRET, Collector, beacon, got, posted, talk, token
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"}

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 import falcon.testing
 import pytest
 
+from collector.hooks import Hook, load_hooks
 from contracts.errors import ConfigError
 from contracts.events import Trust
 from contracts.installation import check_installation
 from contracts.topics import VETOES
-from segma.collector.hooks import Hook, load_hooks
 from tests.collector.door import NOW_MS, Collector, posted, talk
 from tests.collector.hooked import (
     ANNA,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from collector.platform_ids import Known
 from contracts.errors import LogUnavailable
 from contracts.events import Trust
 from contracts.log import Consumer, Outgoing, Record
 from contracts.topics import SUBSCRIBERS, fixed_topics
-from segma.collector.known import Known
 from tests.collector.door import NOW_MS, Collector, posted
 from tests.collector.hooked import (
     ANNA,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from collector.config import CollectorSettings
 from segma.analytics.config import AnalyticsSettings
-from segma.collector.config import CollectorSettings
 from segma.console.config import ConsoleSettings
 from segma.flows.config import FlowSettings
 from segma.sinks.config import SinkSettings

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from collector.app import create_app
+from collector.hooks import Hook
 from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Outcome, Result
 from contracts.log import Log, Outgoing
@@ -15,8 +17,6 @@ from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
 from contracts.tokens import subscriber_id
 from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
-from segma.collector.app import create_app
-from segma.collector.hooks import Hook
 from segma.sinks.base import Fate, Trouble
 from segma.sinks.deliver import Delivery
 from tests.collector.door import SECRET, Collector, posted

@@ -81,7 +81,7 @@ class World:
         self._followed: set[str] = set()
         self.flows = ["flow"] if flows == 1 else [f"flow-{index}" for index in range(flows)]
         self._commands = {
-            "collector": [sys.executable, "-m", "segma.collector"],
+            "collector": [sys.executable, "-m", "collector"],
             **{name: [sys.executable, "-m", "segma.flows"] for name in self.flows},
             "delivery": [sys.executable, "-m", "segma.sinks", "--account", "demo/mailbox"],
         }

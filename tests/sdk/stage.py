@@ -98,7 +98,7 @@ def free_port() -> int:
 
 
 class RealCollector:
-    """``python -m segma.collector`` over an embedded log in a directory."""
+    """``python -m collector`` over an embedded log in a directory."""
 
     def __init__(self, home: Path, origins: list[str], *, workspace: str = "") -> None:
         """``workspace``: more lines of the workspace in ``segma.yaml``."""
@@ -122,7 +122,7 @@ class RealCollector:
         }
         self._output = (home / "collector.log").open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "segma.collector"], env=self.environment, stdout=self._output, stderr=self._output
+            [sys.executable, "-m", "collector"], env=self.environment, stdout=self._output, stderr=self._output
         )
         self._await_ready()
         self.log = open_log(Settings(data=home / "data"))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from collector.config import CollectorSettings
 from contracts.errors import ConfigError
 from contracts.installation import SecretAt
-from segma.collector.config import CollectorSettings
 from transport.config import load_installation, load_keyring, read_secret, settings_of
 
 GOOD = """

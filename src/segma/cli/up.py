@@ -74,7 +74,7 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
     ]
     return [
         *kafka_program(home),
-        Program("collector", [python, "-m", "segma.collector"], f"{addresses.collector}/ready", common),
+        Program("collector", [python, "-m", "collector"], f"{addresses.collector}/ready", common),
         *(
             Program(
                 "flow" if flows == 1 else f"flow-{index}",

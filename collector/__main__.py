@@ -1,4 +1,4 @@
-"""``python -m segma.collector``: gunicorn with uvicorn workers (ADR 0003), until SIGTERM."""
+"""``python -m collector``: gunicorn with uvicorn workers (ADR 0003), until SIGTERM."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import structlog
 from gunicorn.app.base import BaseApplication
 from uvicorn_worker import UvicornWorker
 
+from collector.app import create_app
+from collector.capture_requests import Captured
+from collector.config import CollectorSettings, load_bundle, load_sites
+from collector.core import Core, Outside
+from collector.hooks import load_hooks
+from collector.intake import Intake
+from collector.notices import NAME_RECORDS
+from collector.platform_ids import Known
 from contracts.errors import SegmaError
 from contracts.log import Consumer
 from contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
-from segma.collector.app import create_app
-from segma.collector.captured import Captured
-from segma.collector.config import CollectorSettings, load_bundle, load_sites
-from segma.collector.core import Core, Outside
-from segma.collector.hooks import load_hooks
-from segma.collector.intake import Intake
-from segma.collector.known import Known
-from segma.collector.notices import NAME_RECORDS
 from transport import open_log
 from transport.config import load_installation, settings_of, wall_clock_ms
 from transport.spool import Spool
@@ -134,7 +134,7 @@ def main() -> None:
         log.ensure(topics_of(installation))
         log.close()
     except SegmaError as error:
-        click.echo(f"segma.collector: {error}", err=True)
+        click.echo(f"collector: {error}", err=True)
         sys.exit(1)
     os.environ.pop("WEB_CONCURRENCY", None)  # ours decides
     Server(settings).run()

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from collector.sites import Place, Sites
 from contracts.beacons import Beacon, BeaconRecord, ServerBeacon, Source
 from contracts.codec import depth_exceeds, json_reader, replaced, to_json
 from contracts.errors import BadInput, BadRecord, BadToken
 from contracts.reasons import Reason
 from contracts.tokens import subscriber_id
-from segma.collector.sites import Place, Sites
 
 MAX_BODY_BYTES: Final = 1_048_576
 """Above it a body is not read at all; each site's own limit is lower."""

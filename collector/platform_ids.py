@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
+from collector.topic_follower import Reading
 from contracts.codec import json_reader
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Record
 from contracts.rows import DirectoryEntry
 from contracts.topics import SUBSCRIBERS
-from segma.collector.reading import Reading
 
 Place = tuple[str, str]
 """Workspace and account."""

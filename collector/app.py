@@ -13,17 +13,11 @@ import structlog
 import yaml
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from contracts.codec import to_json, to_msgpack
-from contracts.errors import BadInput, SpoolFull
-from contracts.log import Outgoing
-from contracts.reasons import Reason
-from contracts.topics import BEACONS
-from segma.collector.config import Bundle
-from segma.collector.core import Core, client_of
-from segma.collector.hooks import HookDoor, Hooks
-from segma.collector.known import Known
-from segma.collector.mail import Pixel, Redirect
-from segma.collector.pipeline import (
+from collector.config import Bundle
+from collector.core import Core, client_of
+from collector.hooks import HookDoor, Hooks
+from collector.mail import Pixel, Redirect
+from collector.pipeline import (
     MAX_BODY_BYTES,
     SDK_STEPS,
     SERVER_STEPS,
@@ -31,7 +25,13 @@ from segma.collector.pipeline import (
     Step,
     passed,
 )
-from segma.collector.sites import Sites
+from collector.platform_ids import Known
+from collector.sites import Sites
+from contracts.codec import to_json, to_msgpack
+from contracts.errors import BadInput, SpoolFull
+from contracts.log import Outgoing
+from contracts.reasons import Reason
+from contracts.topics import BEACONS
 
 CONFIG_FRESH_S: Final = 60
 """How long a browser's cache may answer for a site's configuration: a listener put live reaches open shops soon."""
@@ -147,7 +147,7 @@ class Health:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        text = resources.files("segma.collector").joinpath("openapi.yaml").read_text(encoding="utf-8")
+        text = resources.files("collector").joinpath("openapi.yaml").read_text(encoding="utf-8")
         self._openapi = json.dumps(yaml.safe_load(text)).encode()
 
     async def on_get_health(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:

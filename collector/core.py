@@ -12,16 +12,16 @@ import limits
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from collector.capture_requests import Captured
+from collector.config import Bundle
+from collector.intake import Intake
+from collector.pipeline import STATUS, Arrival, Door
+from collector.sites import Place, Sites
 from contracts.codec import to_json, to_msgpack
 from contracts.errors import BadInput, SpoolFull
 from contracts.log import Outgoing
 from contracts.rows import DeadLetter
 from contracts.topics import DEAD_LETTERS
-from segma.collector.captured import Captured
-from segma.collector.config import Bundle
-from segma.collector.intake import Intake
-from segma.collector.pipeline import STATUS, Arrival, Door
-from segma.collector.sites import Place, Sites
 
 RETRY_AFTER_S: Final = 5
 HANDFUL: Final = 16

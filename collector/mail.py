@@ -8,6 +8,10 @@ from typing import Any, Final
 import falcon
 import falcon.asgi
 
+from collector.core import Core, client_of
+from collector.pipeline import Arrival, truncated
+from collector.scanners import is_proxy, scanner_sign
+from collector.sites import destination, with_parameters
 from contracts.beacons import BeaconRecord, Source
 from contracts.codec import to_msgpack
 from contracts.errors import BadInput, BadToken
@@ -15,10 +19,6 @@ from contracts.log import Outgoing
 from contracts.reasons import Reason
 from contracts.tokens import Claims
 from contracts.topics import BEACONS
-from segma.collector.core import Core, client_of
-from segma.collector.pipeline import Arrival, truncated
-from segma.collector.scanners import is_proxy, scanner_sign
-from segma.collector.sites import destination, with_parameters
 
 REDIRECT_WAIT_S: Final = 0.3
 """How long a redirect waits for its record: a customer's mail must never hang on our log."""

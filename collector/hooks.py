@@ -1,6 +1,6 @@
 """Webhooks of the email platforms: what became of mails, and who left, as events of the server (DESIGN 5).
 
-``POST /v1/hooks/{workspace}/{account}`` where the platform signs (:mod:`segma.collector.signatures`), or ``…/{secret}``
+``POST /v1/hooks/{workspace}/{account}`` where the platform signs (:mod:`collector.signatures`), or ``…/{secret}``
 where it signs nothing: the path is then the secret, compared in constant time. What a platform repeats has the same
 event id, so it counts once; what is signed and old is refused. Whoever left is vetoed at once: the veto is stored
 together with the event. An address becomes an id here and is not kept.
@@ -16,6 +16,11 @@ from typing import Final, NamedTuple
 import falcon
 import falcon.asgi
 
+from collector.core import Core
+from collector.notices import SUBSCRIBED, Notice, notices_of
+from collector.pipeline import Arrival
+from collector.platform_ids import Known
+from collector.signatures import Call, check_signed, same
 from contracts.accounts import Veto
 from contracts.beacons import BeaconRecord, ServerBeacon, Source
 from contracts.codec import Raw, to_json, to_msgpack
@@ -25,11 +30,6 @@ from contracts.log import Outgoing
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address, subscriber_id
 from contracts.topics import BEACONS, VETOES, veto_key
-from segma.collector.core import Core
-from segma.collector.known import Known
-from segma.collector.notices import SUBSCRIBED, Notice, notices_of
-from segma.collector.pipeline import Arrival
-from segma.collector.signatures import Call, check_signed, same
 from transport.config import read_secret
 
 MIN_HOOK_SECRET: Final = 24

@@ -7,12 +7,12 @@ from typing import Final
 
 import structlog
 
+from collector.topic_follower import Reading
 from contracts.captures import Captures, Named, allowed
 from contracts.codec import json_reader
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Record
 from contracts.topics import CAPTURES
-from segma.collector.reading import Reading
 
 _read: Final[Callable[[bytes], Captures]] = json_reader(Captures)
 log_line = structlog.get_logger("collector")

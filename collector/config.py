@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from collector.sites import Place, Sites
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
-from segma.collector.sites import Place, Sites
 from transport.config import Settings, load_keyring, read_secret
 
 
