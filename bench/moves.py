@@ -34,9 +34,9 @@ from contracts.log import Log, Outgoing
 from contracts.rows import DirectoryEntry
 from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
 from segma.cli.output import err
-from segma.sinks.deliver import Delivery
-from segma.sinks.options import Around
-from segma.sinks.registry import SINKS
+from sinks.delivery.loop import Delivery
+from sinks.registry import SINKS
+from sinks.toolkit.options import Around
 from tests.sinks.beds import now_ms
 from tests.sinks.courier import command
 from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
@@ -224,7 +224,7 @@ def beside(count: int, *, sick: bool) -> list[float]:
         names = ("well", "ill") if sick else ("well",)
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "segma.sinks", "--account", f"w/{name}"],
+                [sys.executable, "-m", "sinks", "--account", f"w/{name}"],
                 env=environment,
                 stderr=subprocess.DEVNULL,
             )

@@ -21,8 +21,8 @@ from contracts.tokens import subscriber_id
 from contracts.topics import ACCOUNTS, OUTCOMES, account_topics, away_key, fixed_topics, moves_topic
 from segma.cli.__main__ import cli
 from segma.cli.reconcile import compare
-from segma.sinks.__main__ import deliver_account
-from segma.sinks.base import Standing
+from sinks.__main__ import deliver_account
+from sinks.base import Standing
 from tests.sinks.courier import command
 from tests.sinks.simulator.listmonk import Listmonk
 from tests.sinks.simulator.server import KEY, Simulator

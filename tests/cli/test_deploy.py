@@ -17,9 +17,9 @@ from segma.cli.__main__ import cli
 from segma.flows.config import load_shared, with_listeners_of
 from segma.flows.deployment import Versions
 from segma.flows.logic import Shared
-from segma.sinks.kafka import KafkaSink
-from segma.sinks.registry import SINKS
-from segma.sinks.webhook import WebhookSink
+from sinks.platforms.kafka import KafkaSink
+from sinks.platforms.webhook import WebhookSink
+from sinks.registry import SINKS
 from tests.sinks.beds import ALL, bed_of
 from transport import open_log
 from transport.config import Settings, load_installation

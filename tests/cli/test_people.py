@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from contracts.topics import ROWS, SUBSCRIBERS
 from segma.cli.__main__ import cli
 from segma.cli.people import import_people
-from segma.sinks.base import Member
-from segma.sinks.directory import Directory
+from sinks.base import Member
+from sinks.delivery.directory import Directory
 from transport import open_log
 from transport.config import Settings
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import ConfigError
 from contracts.reasons import Reason
-from segma.sinks.base import Answer, Change, Done, Fate, Marks, Sink, Standing, Trouble
+from sinks.base import Answer, Change, Done, Fate, Marks, Sink, Standing, Trouble
 from tests.sinks.beds import ALL, Bed, bed_of
 
 ANNA, BEN = "anna@example.org", "ben@example.org"

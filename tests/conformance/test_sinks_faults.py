@@ -12,8 +12,8 @@ import structlog
 
 from contracts.commands import Result
 from contracts.reasons import Reason
-from segma.sinks.base import Change, Done, Fate, Trouble
-from segma.sinks.http import MAX_BYTES
+from sinks.base import Change, Done, Fate, Trouble
+from sinks.toolkit.http import MAX_BYTES
 from tests.sinks.beds import SERVED, ServedBed, served_bed
 from tests.sinks.courier import Courier, command
 from tests.sinks.memory import Crash

@@ -16,10 +16,10 @@ from contracts.commands import Command, EventRef, Result, Verb
 from contracts.errors import LogUnavailable, UnknownTopic
 from contracts.log import Log, Outgoing, PublishOutcome, Record
 from contracts.topics import Topic
-from segma.sinks.base import Change, Fate, NoSuchList, PlatformError, Trouble
-from segma.sinks.deliver import Delivery
-from segma.sinks.kafka import MAX_RECORD_BYTES, KafkaOptions, KafkaSink, make
-from segma.sinks.options import Around
+from sinks.base import Change, Fate, NoSuchList, PlatformError, Trouble
+from sinks.delivery.loop import Delivery
+from sinks.platforms.kafka import MAX_RECORD_BYTES, KafkaOptions, KafkaSink, make
+from sinks.toolkit.options import Around
 from tests.conformance.test_sinks_faults import NAMES
 from tests.sinks.beds import brief, now_ms
 from tests.sinks.courier import Courier, command

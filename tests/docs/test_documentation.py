@@ -17,8 +17,8 @@ from segma.cli.__main__ import COMMANDS
 from segma.console.config import ConsoleSettings
 from segma.flows.config import FlowSettings
 from segma.flows.language.parse import parse_listeners
-from segma.sinks.config import SinkSettings
-from segma.sinks.registry import SINKS
+from sinks.config import SinkSettings
+from sinks.registry import SINKS
 from transport.config import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

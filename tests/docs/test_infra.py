@@ -13,7 +13,7 @@ from collector.config import CollectorSettings
 from segma.analytics.config import AnalyticsSettings
 from segma.console.config import ConsoleSettings
 from segma.flows.config import FlowSettings
-from segma.sinks.config import SinkSettings
+from sinks.config import SinkSettings
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 COMPOSE = yaml.safe_load((INFRA / "compose.yaml").read_text(encoding="utf-8"))

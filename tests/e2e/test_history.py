@@ -14,7 +14,7 @@ import requests
 
 from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
 from segma.cli.people import import_people
-from segma.sinks.base import Member
+from sinks.base import Member
 from tests.cli.test_up import command, up
 from tests.e2e.test_demo import free_base
 

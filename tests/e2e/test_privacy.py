@@ -69,7 +69,7 @@ class Installation:
             "SEGMA_COLLECTOR_PORT": str(self.port),
         }
         arguments = [["collector"], ["segma.flows"]]
-        arguments += [["segma.sinks", "--account", f"{name}/mailbox"] for name in SECRETS]
+        arguments += [["sinks", "--account", f"{name}/mailbox"] for name in SECRETS]
         self.output = (home / "output.log").open("wb")
         self.processes = [
             subprocess.Popen([sys.executable, "-m", *each], env=environment, stdout=self.output, stderr=self.output)

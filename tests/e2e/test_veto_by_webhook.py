@@ -17,8 +17,8 @@ from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
 from contracts.tokens import subscriber_id
 from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
-from segma.sinks.base import Fate, Trouble
-from segma.sinks.deliver import Delivery
+from sinks.base import Fate, Trouble
+from sinks.delivery.loop import Delivery
 from tests.collector.door import SECRET, Collector, posted
 from tests.collector.hooked import HOOK, by_hubspot, by_klaviyo, klaviyo, mailchimp
 from tests.sinks.beds import now_ms

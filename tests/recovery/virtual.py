@@ -34,8 +34,8 @@ from segma.flows.language.parse import parse_listeners
 from segma.flows.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
 from segma.flows.recognise import Rules
 from segma.flows.source import BeaconsSource, EventsSource, Outside, Position
-from segma.sinks.deliver import Delivery
-from segma.sinks.file import FileSink
+from sinks.delivery.loop import Delivery
+from sinks.platforms.file import FileSink
 from transport.config import Surroundings
 from transport.embedded.log import EmbeddedLog
 from transport.spool import Spool

@@ -83,7 +83,7 @@ class World:
         self._commands = {
             "collector": [sys.executable, "-m", "collector"],
             **{name: [sys.executable, "-m", "segma.flows"] for name in self.flows},
-            "delivery": [sys.executable, "-m", "segma.sinks", "--account", "demo/mailbox"],
+            "delivery": [sys.executable, "-m", "sinks", "--account", "demo/mailbox"],
         }
         self.kills: Counter[str] = Counter()
 

@@ -9,8 +9,8 @@ import os
 import sys
 import threading
 
-from segma.sinks.__main__ import deliver_account
-from segma.sinks.config import SinkSettings
+from sinks.__main__ import deliver_account
+from sinks.config import SinkSettings
 from transport.config import settings_of
 
 

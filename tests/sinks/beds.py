@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from segma.sinks.base import Sink
-from segma.sinks.file import FileSink
-from segma.sinks.options import Around
-from segma.sinks.registry import SINKS
+from sinks.base import Sink
+from sinks.platforms.file import FileSink
+from sinks.registry import SINKS
+from sinks.toolkit.options import Around
 from tests.sinks.memory import MemorySink
 from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
 from tests.sinks.simulator.mailman import Mailman

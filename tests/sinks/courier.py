@@ -24,9 +24,9 @@ from contracts.topics import (
     moves_topic,
     subscriber_key,
 )
-from segma.sinks.base import Sink
-from segma.sinks.deliver import Delivery
-from segma.sinks.gate import read_states
+from sinks.base import Sink
+from sinks.delivery.account_state import read_states
+from sinks.delivery.loop import Delivery
 from tests.sinks.beds import ServedBed, brief, now_ms
 from transport import open_log
 from transport.config import Settings

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Guard(NamedTuple):
-    """In ``src/segma/sinks/<file>``: ``there`` is the guard, ``without`` what stands instead when it is out."""
+    """In ``sinks/<file>``: ``there`` is the guard, ``without`` what stands instead when it is out."""
 
     test: str
     file: str

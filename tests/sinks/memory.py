@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from contracts.reasons import Reason
-from segma.sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
+from sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
 
 
 class Crash(BaseException):

@@ -24,10 +24,10 @@ from contracts.topics import (
     moves_topic,
     subscriber_key,
 )
-from segma.sinks.base import Change, Fate, Trouble
-from segma.sinks.deliver import ATTEMPTS, Delivery
-from segma.sinks.file import FileSink
-from segma.sinks.registry import sink_of
+from sinks.base import Change, Fate, Trouble
+from sinks.delivery.loop import ATTEMPTS, Delivery
+from sinks.platforms.file import FileSink
+from sinks.registry import sink_of
 from tests.conformance.test_sinks_faults import NAMES
 from tests.sinks.memory import Crash, MemorySink
 from transport import open_log

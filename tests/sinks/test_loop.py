@@ -17,7 +17,7 @@ from contracts.codec import to_json
 from contracts.commands import Result, Verb
 from contracts.log import Outgoing
 from contracts.topics import ACCOUNTS, VETOES, account_key, veto_key
-from segma.sinks.plan import Wish, before, marks_of, waves
+from sinks.delivery.plan import Wish, before, marks_of, waves
 from tests.sinks.beds import ServedBed, now_ms, served_bed
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import Answer, Fault
@@ -90,7 +90,7 @@ def test_a_listener_that_moves_too_many_pauses_the_account_and_a_person_lets_it_
 def test_an_account_that_is_away_for_long_is_told_and_so_is_its_return(
     courier: Courier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segma.sinks.gate.AWAY_MS", 0)
+    monkeypatch.setattr("sinks.delivery.account_state.AWAY_MS", 0)
     courier.bed.server.faults = [Fault("", times=4, answer=Answer(503, {}))]
     seen: list[AccountState | None] = []
     measured: list[float] = []
@@ -126,7 +126,7 @@ def test_an_outage_that_is_short_is_told_to_nobody(courier: Courier) -> None:
 def test_an_alert_never_lets_an_account_go_on_that_a_person_has_stopped(
     courier: Courier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segma.sinks.gate.AWAY_MS", 0)
+    monkeypatch.setattr("sinks.delivery.account_state.AWAY_MS", 0)
     courier.bed.server.faults = [Fault("", times=1_000, answer=Answer(503, {}))]
     pause = courier.pause
 
@@ -187,7 +187,7 @@ def test_a_crash_before_the_outcome_forgets_nothing_of_what_was_changed(
     courier.bed.put(ANNA, "kept")
     first = command("new", "old")
     courier.send(first, command("kept", "old", person="ben"))
-    from segma.sinks.deliver import Delivery
+    from sinks.delivery.loop import Delivery
     from tests.sinks.memory import Crash
 
     def dying(*_: Any) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from contracts.commands import Result
 from contracts.reasons import Reason
-from segma.sinks.base import Answer as SinkAnswer
-from segma.sinks.base import Change, Done, Fate, Standing, Trouble
+from sinks.base import Answer as SinkAnswer
+from sinks.base import Change, Done, Fate, Standing, Trouble
 from tests.sinks.beds import ServedBed, served_bed
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import KEY, Answer, Fault

@@ -11,8 +11,8 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from contracts.commands import Result, Verb
-from segma.sinks.options import Around
-from segma.sinks.webhook import WebhookOptions, WebhookSink, make
+from sinks.platforms.webhook import WebhookOptions, WebhookSink, make
+from sinks.toolkit.options import Around
 from tests.conformance.test_sinks_faults import NAMES
 from tests.sinks.beds import brief, now_ms
 from tests.sinks.courier import Courier, command

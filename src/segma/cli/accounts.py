@@ -19,9 +19,9 @@ from contracts.topics import ACCOUNTS, OUTCOMES, account_key, backfill_topic, mo
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
 from segma.cli.up import home_option, json_option
-from segma.sinks.base import NoSuchList, PlatformError
-from segma.sinks.gate import read_states
-from segma.sinks.registry import account_of, sink_of
+from sinks.base import NoSuchList, PlatformError
+from sinks.delivery.account_state import read_states
+from sinks.registry import account_of, sink_of
 from transport.config import wall_clock_ms
 
 _read_outcome = json_reader(Outcome)

@@ -28,7 +28,7 @@ from segma.cli.up import (
     sdk_bundle,
     wait_for_stop,
 )
-from segma.sinks.base import Member
+from sinks.base import Member
 from transport.config import load_installation
 
 LISTENERS: Final = ("clicked-looked-not-bought", "basket-abandoned", "viewed-category", "tried-it")

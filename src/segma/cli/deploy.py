@@ -23,7 +23,7 @@ from segma.flows.config import unknown_accounts
 from segma.flows.deployment import Versions, listener_of, to_apply, versions_in
 from segma.flows.language.files import load_actions
 from segma.flows.language.model import Do, Listener
-from segma.sinks.registry import SINKS
+from sinks.registry import SINKS
 from transport import open_log
 from transport.config import load_installation, settings_at, wall_clock_ms
 

@@ -25,7 +25,7 @@ from segma.cli.supervise import running
 from segma.cli.up import home_option, json_option, sdk_bundle
 from segma.flows.lag import log_times
 from segma.flows.language.files import load_listeners
-from segma.sinks.gate import read_states
+from sinks.delivery.account_state import read_states
 from transport import open_log
 from transport.config import load_installation, load_keyring, settings_at, wall_clock_ms
 

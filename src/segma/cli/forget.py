@@ -18,7 +18,7 @@ from segma.cli.history import Asking, workspace_option
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
 from segma.cli.up import home_option, json_option
-from segma.sinks.directory import Directory
+from sinks.delivery.directory import Directory
 from transport.config import wall_clock_ms
 
 

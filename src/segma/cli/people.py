@@ -20,9 +20,9 @@ from contracts.tokens import Claims, normalised_address, subscriber_id
 from contracts.topics import ROWS, SUBSCRIBERS, subscriber_key, topics_of
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
-from segma.sinks.base import Member
-from segma.sinks.directory import Directory
-from segma.sinks.registry import account_of, sink_of
+from sinks.base import Member
+from sinks.delivery.directory import Directory
+from sinks.registry import account_of, sink_of
 from transport import open_log
 from transport.config import load_installation, load_keyring, read_secret, settings_at, wall_clock_ms
 

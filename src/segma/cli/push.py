@@ -21,9 +21,9 @@ from contracts.log import Log, Outgoing
 from contracts.topics import OUTCOMES, backfill_topic, subscriber_key
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
-from segma.sinks.__main__ import deliver_account
-from segma.sinks.directory import Directory
-from segma.sinks.registry import account_of, sink_of
+from sinks.__main__ import deliver_account
+from sinks.delivery.directory import Directory
+from sinks.registry import account_of, sink_of
 from transport.config import load_keyring, settings_at, wall_clock_ms
 
 BATCH = 1_000

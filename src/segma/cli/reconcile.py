@@ -19,10 +19,10 @@ from contracts.topics import backfill_topic, subscriber_key
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home
 from segma.cli.up import home_option, json_option
-from segma.sinks.base import PlatformError, Standing
-from segma.sinks.directory import Directory
-from segma.sinks.ledger import Ledger
-from segma.sinks.registry import account_of, sink_of
+from sinks.base import PlatformError, Standing
+from sinks.delivery.directory import Directory
+from sinks.delivery.ledger import Ledger
+from sinks.registry import account_of, sink_of
 from transport.config import wall_clock_ms
 
 

@@ -87,7 +87,7 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
         *(
             Program(
                 f"deliver-{account.replace('/', '-')}",
-                [python, "-m", "segma.sinks", "--account", account],
+                [python, "-m", "sinks", "--account", account],
                 None,
                 common,
             )

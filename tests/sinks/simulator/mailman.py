@@ -131,7 +131,7 @@ class Mailman:
         self._ask("DELETE", f"/lists/{self._address(list_name)}/member/{address.lower()}")
 
     def _address(self, list_name: str) -> str:
-        from segma.sinks.mailman import address_of
+        from sinks.platforms.mailman import address_of
 
         return address_of(list_name, self.domain)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from segma.sinks.base import NoSuchList
-from segma.sinks.desired import ListGone
-from segma.sinks.http import Http
+from sinks.base import NoSuchList
+from sinks.toolkit.http import Http
+from sinks.toolkit.list_sink import ListGone
 
 T = TypeVar("T")
 

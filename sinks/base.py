@@ -2,7 +2,7 @@
 
 A sink is one login at one email platform. It makes wanted states so, and reads no meaning into them: which listener
 wanted them, what they undo and whether they were done before is the delivery loop's business
-(:mod:`segma.sinks.deliver`). Most platforms are written against the smaller seam of :mod:`segma.sinks.desired`, which
+(:mod:`sinks.delivery.loop`). Most platforms are written against the smaller seam of :mod:`sinks.toolkit.list_sink`, which
 keeps promises 2 to 6 for them.
 
 *What the loop promises to a sink.* One thread; at most :attr:`Traits.batch` changes a call, each of another person. Of
@@ -24,10 +24,10 @@ person. After a crash the call in doubt comes again, once: it may find its work 
 6. One person's fault is one person's answer: a bad address does not fail those who were asked for with it.
 7. No address and no credential in an error's text, a log line or an answer.
 8. Bounded: an answer of any size, one that never ends, a redirect to elsewhere, HTML where JSON was promised: each is
-   a :class:`Trouble`, within the time-outs and the memory that :mod:`segma.sinks.http` states.
+   a :class:`Trouble`, within the time-outs and the memory that :mod:`sinks.toolkit.http` states.
 
 *Who may retry.* The loop, by the :class:`Fate` of a trouble. A sink that retries by itself would hide how often. Who
-waits: the sink, for its account's pace (:mod:`segma.sinks.pace`), before a call and never after one.
+waits: the sink, for its account's pace (:mod:`sinks.toolkit.rate_limit`), before a call and never after one.
 
 *Not promised.* That two changes are seen at once; that a reader of the platform sees a change at once; that a
 platform's own automation starts (docs/sinks.md says for each platform what starts one).

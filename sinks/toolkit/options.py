@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from contracts.installation import DurationMs, SecretAt
 from contracts.log import Log
-from segma.sinks.http import Http, Judge, Limits, usual
-from segma.sinks.pace import Pace, Quota
+from sinks.toolkit.http import Http, Judge, Limits, usual
+from sinks.toolkit.rate_limit import Pace, Quota
 
 
 def _safe_url(url: str) -> str:

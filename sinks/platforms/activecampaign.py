@@ -14,11 +14,11 @@ from typing import Any, Final, Literal
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from segma.sinks.base import Change, Fate, Member, Standing, Traits, Trouble
-from segma.sinks.desired import Fault, ListRefused, ListSink, One, Seen
-from segma.sinks.http import Http, Reply, refused, usual, waits_s
-from segma.sinks.names import NamedLists, Names
-from segma.sinks.options import Around, Options, SafeUrl
+from sinks.base import Change, Fate, Member, Standing, Traits, Trouble
+from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
+from sinks.toolkit.list_ids import NamedLists, Names
+from sinks.toolkit.list_sink import Fault, ListRefused, ListSink, One, Seen
+from sinks.toolkit.options import Around, Options, SafeUrl
 
 QUOTAS: Final = {"all": [(5, 1_000)]}
 """Of the account, all keys together."""

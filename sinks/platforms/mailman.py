@@ -17,11 +17,11 @@ from urllib.parse import quote
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from segma.sinks.base import Change, Fate, Member, NoSuchList, Traits, Trouble
-from segma.sinks.desired import Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
-from segma.sinks.http import Http, Reply, refused, safe_words
-from segma.sinks.names import Names
-from segma.sinks.options import Around, Options, SafeUrl
+from sinks.base import Change, Fate, Member, NoSuchList, Traits, Trouble
+from sinks.toolkit.http import Http, Reply, refused, safe_words
+from sinks.toolkit.list_ids import Names
+from sinks.toolkit.list_sink import Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.options import Around, Options, SafeUrl
 
 PAGE: Final = 500
 _LOCAL_PART: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")

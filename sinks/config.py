@@ -10,7 +10,7 @@ from pydantic import Field
 from contracts.installation import Account, Installation
 from contracts.rows import DirectoryEntry
 from contracts.tokens import Claims
-from segma.sinks.registry import SINKS
+from sinks.registry import SINKS
 from transport.config import Settings, load_keyring
 
 

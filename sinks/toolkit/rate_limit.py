@@ -16,8 +16,8 @@ from pyrate_limiter import Rate, RateItem, SQLiteBucket
 from pyrate_limiter.abstracts import Decision
 
 from contracts.reasons import Reason
-from segma.sinks.base import Fate, Trouble
-from segma.sinks.desired import Halt
+from sinks.base import Fate, Trouble
+from sinks.toolkit.list_sink import Halt
 
 SLACK: Final = 0.03
 """By how much our windows are longer: what a call may be under way."""

@@ -18,10 +18,10 @@ from standardwebhooks import Webhook
 from contracts.codec import to_json
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
-from segma.sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
-from segma.sinks.desired import Halt
-from segma.sinks.http import Http, refused
-from segma.sinks.options import Around, Options, SafeUrl
+from sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
+from sinks.toolkit.http import Http, refused
+from sinks.toolkit.list_sink import Halt
+from sinks.toolkit.options import Around, Options, SafeUrl
 
 MIN_SECRET: Final = 24
 """Bytes of a signing secret, as Standard Webhooks ask."""
@@ -59,7 +59,7 @@ class WebhookSink:
         self._http, self._options, self._signer, self._around = http, options, signer, around
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
-        """See :meth:`segma.sinks.base.Sink.apply`."""
+        """See :meth:`sinks.base.Sink.apply`."""
         return [self._call(change) for change in changes]
 
     def members(self, list_name: str) -> Iterator[Member]:

@@ -32,14 +32,14 @@ from contracts.topics import (
     backfill_topic,
     moves_topic,
 )
-from segma.sinks.base import Answer, Change, Done, Fate, Marks, Sink, Trouble
-from segma.sinks.directory import Directory
-from segma.sinks.gate import Gate
-from segma.sinks.ledger import Ledger
-from segma.sinks.meters import count_outcomes, watch_account
-from segma.sinks.outcomes import letter_of, outcome_of
-from segma.sinks.patience import FIRST_WAIT_S, patiently, with_earlier, worse_of
-from segma.sinks.plan import Wish, able_to, before, change_of, marks_of, waves, wish_of
+from sinks.base import Answer, Change, Done, Fate, Marks, Sink, Trouble
+from sinks.delivery.account_state import Gate
+from sinks.delivery.directory import Directory
+from sinks.delivery.ledger import Ledger
+from sinks.delivery.meters import count_outcomes, watch_account
+from sinks.delivery.outcomes import letter_of, outcome_of
+from sinks.delivery.plan import Wish, able_to, before, change_of, marks_of, waves, wish_of
+from sinks.delivery.retry import FIRST_WAIT_S, patiently, with_earlier, worse_of
 
 ATTEMPTS: Final = 8
 """Of one person's trouble that passes; an account's outage is waited for as long as it lasts."""

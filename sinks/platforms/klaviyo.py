@@ -14,11 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from segma.sinks.base import Change, Fate, Member, Standing, Traits, Trouble
-from segma.sinks.desired import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
-from segma.sinks.http import Http, Reply, refused, usual, waits_s
-from segma.sinks.names import NamedLists, Names, in_parts
-from segma.sinks.options import Around, Options, SafeUrl
+from sinks.base import Change, Fate, Member, Standing, Traits, Trouble
+from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
+from sinks.toolkit.list_ids import NamedLists, Names, in_parts
+from sinks.toolkit.list_sink import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.options import Around, Options, SafeUrl
 
 REVISION: Final = "2026-07-15"
 MEDIA: Final = "application/vnd.api+json"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from contracts.reasons import Reason
-from segma.sinks.base import (
+from sinks.base import (
     Answer,
     Change,
     Done,
@@ -122,7 +122,7 @@ class Platform(Protocol):
         """Write the ``fields`` of each one's change; a missing field is made."""
 
     def members(self, list_name: str) -> Iterator[Member]:
-        """See :meth:`segma.sinks.base.Sink.members`; troubles as :class:`Halt`."""
+        """See :meth:`sinks.base.Sink.members`; troubles as :class:`Halt`."""
 
     def close(self) -> None:
         """Release everything."""
@@ -162,34 +162,34 @@ class _Work:
 
 
 class ListSink:
-    """A :class:`~segma.sinks.base.Sink` of a platform."""
+    """A :class:`~sinks.base.Sink` of a platform."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
     @property
     def traits(self) -> Traits:
-        """See :attr:`segma.sinks.base.Sink.traits`."""
+        """See :attr:`sinks.base.Sink.traits`."""
         return self._platform.traits
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
-        """See :meth:`segma.sinks.base.Sink.apply`."""
+        """See :meth:`sinks.base.Sink.apply`."""
         return applied(self._platform, changes, tell) if changes else []
 
     def members(self, list_name: str) -> Iterator[Member]:
-        """See :meth:`segma.sinks.base.Sink.members`."""
+        """See :meth:`sinks.base.Sink.members`."""
         try:
             yield from self._platform.members(list_name)
         except Halt as halt:
             raise PlatformError(halt.trouble) from None
 
     def close(self) -> None:
-        """See :meth:`segma.sinks.base.Sink.close`."""
+        """See :meth:`sinks.base.Sink.close`."""
         self._platform.close()
 
 
 def applied(platform: Platform, changes: Sequence[Change], tell: Tell) -> list[Answer]:
-    """Make the changes so; one answer each, in order. See :meth:`segma.sinks.base.Sink.apply`."""
+    """Make the changes so; one answer each, in order. See :meth:`sinks.base.Sink.apply`."""
     lists = frozenset(name for each in changes for name in (*each.add, *each.remove, *each.only_if_in))
     answers: list[Answer | None] = [None] * len(changes)
     works: dict[int, _Work] = {}

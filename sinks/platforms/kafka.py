@@ -19,7 +19,7 @@ from contracts.installation import DurationMs
 from contracts.log import Log, Outgoing, PublishOutcome
 from contracts.reasons import Reason
 from contracts.topics import DAY_MS, DEFAULT_PARTITIONS, Topic, fixed_topics, subscriber_key
-from segma.sinks.base import (
+from sinks.base import (
     Answer,
     Change,
     Done,
@@ -32,7 +32,7 @@ from segma.sinks.base import (
     Trouble,
     nobody,
 )
-from segma.sinks.options import Around
+from sinks.toolkit.options import Around
 
 MAX_RECORD_BYTES: Final = 900_000
 """A broker takes 1 MB a record unless it is told otherwise; its own words around ours count as well."""
@@ -76,7 +76,7 @@ class KafkaSink:
         self._publisher = log.publisher()
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
-        """See :meth:`segma.sinks.base.Sink.apply`. Each change is one command; its record is confirmed, or trouble."""
+        """See :meth:`sinks.base.Sink.apply`. Each change is one command; its record is confirmed, or trouble."""
         answers: list[Answer | None] = [None] * len(changes)
         records: dict[int, Outgoing] = {}
         for index, change in enumerate(changes):

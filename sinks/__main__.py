@@ -1,4 +1,4 @@
-"""``python -m segma.sinks --account workspace/account``: the delivery loop of one account, until SIGTERM."""
+"""``python -m sinks --account workspace/account``: the delivery loop of one account, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from prometheus_client import start_http_server
 from contracts.errors import AlreadyRunning, SegmaError
 from contracts.installation import Installation
 from contracts.topics import topics_of
-from segma.sinks.config import SinkSettings, tokens_of
-from segma.sinks.deliver import Delivery
-from segma.sinks.registry import account_of, sink_of
+from sinks.config import SinkSettings, tokens_of
+from sinks.delivery.loop import Delivery
+from sinks.registry import account_of, sink_of
 from transport import open_log
 from transport.config import Settings, load_installation, settings_of, wall_clock_ms
 
@@ -38,7 +38,7 @@ def main(account: str) -> None:
             start_http_server(settings.sink_metrics_port, "127.0.0.1")
         deliver_account(settings, account, stop)
     except SegmaError as error:
-        click.echo(f"segma.sinks: {error}", err=True)
+        click.echo(f"sinks: {error}", err=True)
         sys.exit(1)
 
 

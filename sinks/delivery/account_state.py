@@ -12,7 +12,7 @@ from contracts.errors import BadRecord
 from contracts.log import Log, Outgoing
 from contracts.reasons import Reason
 from contracts.topics import ACCOUNTS, VETOES, account_key, away_key
-from segma.sinks.base import Fate, Trouble
+from sinks.base import Fate, Trouble
 
 AWAY_MS: Final = 60_000
 """How long an account may be away before somebody is told: longer than most outages, shorter than most patience."""

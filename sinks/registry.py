@@ -11,9 +11,9 @@ from pydantic import BaseModel, ValidationError
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Account, Installation, SecretAt
 from contracts.log import Log
-from segma.sinks import activecampaign, file, hubspot, kafka, klaviyo, listmonk, mailchimp, mailman, webhook
-from segma.sinks.base import Sink
-from segma.sinks.options import Around
+from sinks.base import Sink
+from sinks.platforms import activecampaign, file, hubspot, kafka, klaviyo, listmonk, mailchimp, mailman, webhook
+from sinks.toolkit.options import Around
 from transport.config import read_secret, wall_clock_ms
 
 

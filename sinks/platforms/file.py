@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.codec import to_json
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from segma.sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
-from segma.sinks.options import Around
+from sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
+from sinks.toolkit.options import Around
 
 _LIST_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 """Names that are files everywhere: no separators, no leading dot."""
@@ -51,12 +51,12 @@ class FileSink:
         self._directory, self._delay_s, self._pause = directory, delay_ms / 1_000, pause
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
-        """See :meth:`segma.sinks.base.Sink.apply`."""
+        """See :meth:`sinks.base.Sink.apply`."""
         tell({each.change_id: marks for each in changes if (marks := self._marks(each))})
         return [self._apply(change) for change in changes]
 
     def members(self, list_name: str) -> Iterator[Member]:
-        """See :meth:`segma.sinks.base.Sink.members`."""
+        """See :meth:`sinks.base.Sink.members`."""
         path = self._path(list_name)
         if path is None or not path.exists():
             raise NoSuchList(list_name, sorted(each.stem for each in self._directory.glob("*.txt")))

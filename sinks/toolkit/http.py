@@ -21,9 +21,9 @@ from requests.adapters import HTTPAdapter
 
 from contracts.codec import MAX_DEPTH, depth_exceeds, to_json
 from contracts.reasons import Reason
-from segma.sinks.base import Fate, Trouble
-from segma.sinks.desired import Halt
-from segma.sinks.pace import Pace
+from sinks.base import Fate, Trouble
+from sinks.toolkit.list_sink import Halt
+from sinks.toolkit.rate_limit import Pace
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Largest answer read: a page of 1,000 people is under 3 MB on every platform."""

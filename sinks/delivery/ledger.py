@@ -12,7 +12,7 @@ from contracts.commands import Command, Outcome, Result, Verb
 from contracts.errors import BadRecord
 from contracts.log import Log
 from contracts.topics import INTENTS, OUTCOMES
-from segma.sinks.base import Marks
+from sinks.base import Marks
 
 HOUR_MS: Final = 3_600_000
 

@@ -16,11 +16,11 @@ from typing import Any, Final, Literal
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from segma.sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
-from segma.sinks.desired import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
-from segma.sinks.http import Http, Reply, refused, safe_words, usual
-from segma.sinks.names import NamedLists, Names
-from segma.sinks.options import Around, Options, SafeUrl
+from sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
+from sinks.toolkit.http import Http, Reply, refused, safe_words, usual
+from sinks.toolkit.list_ids import NamedLists, Names
+from sinks.toolkit.list_sink import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.options import Around, Options, SafeUrl
 
 CONNECTIONS: Final = 10
 """Of a user, all apps together: the only limit there is, and no header tells how near it is."""

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 import tenacity
 
-from segma.sinks.base import Answer, Fate, Marks, Trouble
+from sinks.base import Answer, Fate, Marks, Trouble
 
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 30.0

@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from contracts.commands import Outcome
-from segma.sinks.gate import Gate
+from sinks.delivery.account_state import Gate
 
 _stopped: Final = Gauge(
     "segma_account_stopped", "1: the account waits for a person (a wrong key, too many moves, paused).", ["account"]

@@ -6,7 +6,7 @@ from contracts.commands import Command, Outcome, Result
 from contracts.log import Record
 from contracts.reasons import Reason
 from contracts.rows import DeadLetter
-from segma.sinks.base import Answer, Done
+from sinks.base import Answer, Done
 
 
 def outcome_of(command: Command, answer: Answer, *, calls: int, at_ms: int) -> Outcome:

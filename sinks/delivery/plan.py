@@ -1,6 +1,6 @@
 """From commands to wanted states, and from what changed back to commands. Pure.
 
-Commands of one person that arrive together become one :class:`~segma.sinks.base.Change`: add, remove, add is add, and a
+Commands of one person that arrive together become one :class:`~sinks.base.Change`: add, remove, add is add, and a
 platform is asked once. What each command would have changed, had they come one by one, is told apart again, so that an
 undo takes back what its command did and nothing else.
 """
@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from contracts.codec import to_builtins
 from contracts.commands import Command, Verb
 from contracts.rows import DirectoryEntry
-from segma.sinks.base import Change, Marks, Traits
-from segma.sinks.ledger import Ledger, mark_of, place, places
+from sinks.base import Change, Marks, Traits
+from sinks.delivery.ledger import Ledger, mark_of, place, places
 
 
 class Wish(NamedTuple):

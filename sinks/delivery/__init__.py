@@ -1,0 +1,1 @@
+"""One delivery loop an account: plan, ledger, retries, account state, outcomes."""

@@ -1,0 +1,1 @@
+"""What platforms share: desired state, HTTP, rate limits, list ids, options."""
