@@ -26,16 +26,16 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from analytics.clickhouse import ClickHouse, HistoryError
+from analytics.loader import Loader
+from analytics.named_queries import named_queries
+from analytics.tables import Line, lines_of
 from contracts.codec import to_json
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
 from contracts.events import Event
 from contracts.log import Log, Outgoing, Record
 from contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, SessionRow
 from contracts.topics import ROWS, subscriber_key
-from segma.analytics.clickhouse import ClickHouse, HistoryError
-from segma.analytics.loader import Loader
-from segma.analytics.named import named_queries
-from segma.analytics.tables import Line, lines_of
 from segma.cli.output import err, out
 from tests.analytics.embedded import Embedded
 from tests.analytics.streaming import write_home
@@ -253,7 +253,7 @@ class Lag:
 
     def measure(self, quiet_s: float, busy_s: float) -> tuple[float, float, float]:
         """Quiet, then with an analyst's question, then quiet: since when it kept up, and when the question ran."""
-        loader = subprocess.Popen([sys.executable, "-m", "segma.analytics", "loader"], env=self._embedded.environment())
+        loader = subprocess.Popen([sys.executable, "-m", "analytics", "loader"], env=self._embedded.environment())
         began = time.perf_counter()
         threads = [threading.Thread(target=self.write), threading.Thread(target=self.sample, args=(began,))]
         for thread in threads:

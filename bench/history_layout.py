@@ -21,10 +21,10 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from analytics.clickhouse import ClickHouse
+from analytics.migrate import read_migrations
+from analytics.named_queries import named_queries
 from bench.history import PARAMETERS, RESULTS, SPAN_MS, START, fill
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.migrate import read_migrations
-from segma.analytics.named import named_queries
 from segma.cli.output import err, out
 from tests.analytics.embedded import Embedded
 

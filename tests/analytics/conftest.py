@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from segma.analytics.clickhouse import ClickHouse
+from analytics.clickhouse import ClickHouse
 from tests.analytics.embedded import Embedded
 from tests.analytics.story import put, the_story
 

@@ -14,9 +14,9 @@ from typing import Any
 import clickhouse_connect
 import requests
 
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.config import AnalyticsSettings, embedded_passwords
-from segma.analytics.migrate import migrate, read_migrations
+from analytics.clickhouse import ClickHouse
+from analytics.config import AnalyticsSettings, embedded_passwords
+from analytics.migrate import migrate, read_migrations
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
@@ -53,7 +53,7 @@ class Embedded:
     def start(self) -> None:
         with (self.home / "server.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "segma.analytics", "server"],
+                [sys.executable, "-m", "analytics", "server"],
                 env=self.environment(),
                 stdout=output,
                 stderr=output,

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from analytics.clickhouse import ClickHouse
+from analytics.named_queries import named_queries
+from analytics.tables import lines_of
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
 from contracts.events import Event, Trust
 from contracts.log import Record
@@ -20,9 +23,6 @@ from contracts.rows import (
     RunsRow,
     SessionRow,
 )
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.named import named_queries
-from segma.analytics.tables import lines_of
 
 NOON = 1_792_843_200_000
 """2026-10-24 12:00:00 UTC."""

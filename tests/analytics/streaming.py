@@ -12,13 +12,13 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from analytics.clickhouse import ClickHouse, HistoryError
+from analytics.loader import Loader
 from contracts.codec import to_json, to_msgpack
 from contracts.commands import Outcome
 from contracts.log import Log, Outgoing
 from contracts.rows import DeadLetter
 from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS, fixed_topics, subscriber_key
-from segma.analytics.clickhouse import ClickHouse, HistoryError
-from segma.analytics.loader import Loader
 from tests.analytics.embedded import PATIENCE_S, Embedded
 from tests.analytics.story import Written, at, baseline, event, moved, session
 from transport import open_log
@@ -93,7 +93,7 @@ class Killing:
     def start_loader(self) -> None:
         with (self.embedded.home / "loader.log").open("ab") as output:
             self.loader = subprocess.Popen(
-                [sys.executable, "-m", "segma.analytics", "loader"],
+                [sys.executable, "-m", "analytics", "loader"],
                 env=self.embedded.environment(),
                 stdout=output,
                 stderr=output,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as some
 
+from analytics.clickhouse import ClickHouse
+from analytics.named_queries import named_queries
+from analytics.tables import lines_of
 from contracts.commands import Outcome, Result
 from contracts.log import Record
 from contracts.rows import MembershipRow
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.named import named_queries
-from segma.analytics.tables import lines_of
 from tests.analytics.embedded import Embedded
 from tests.analytics.story import NOON, Written, when
 

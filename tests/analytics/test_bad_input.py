@@ -18,7 +18,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from segma.analytics.clickhouse import ClickHouse
+from analytics.clickhouse import ClickHouse
 from tests.analytics.embedded import Embedded
 from tests.analytics.story import ask, at
 
@@ -196,7 +196,7 @@ def test_a_cut_or_garbled_insert_is_refused_and_the_server_goes_on(
 
 def test_a_second_process_is_told_who_has_the_path(embedded: Embedded) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "segma.analytics", "server"],
+        [sys.executable, "-m", "analytics", "server"],
         env=embedded.environment(),
         capture_output=True,
         text=True,
@@ -221,7 +221,7 @@ def test_no_text_is_more_than_a_text_to_a_named_query(text: str, history: ClickH
 
 
 def _parameters(name: str) -> set[str]:
-    from segma.analytics.named import named_queries
+    from analytics.named_queries import named_queries
 
     return {each.name for each in named_queries()[name].parameters}
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from segma.analytics.clickhouse import ClickHouse
+from analytics.clickhouse import ClickHouse
 from tests.analytics.embedded import Embedded
 from tests.analytics.story import DAY, at, put, the_runs, when
 

@@ -11,9 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
 import json
-from segma.analytics.config import AnalyticsSettings
-from segma.analytics.migrate import read_migrations
-from segma.analytics.named import named_queries
+from analytics.config import AnalyticsSettings
+from analytics.migrate import read_migrations
+from analytics.named_queries import named_queries
 print(json.dumps([[each.digest for each in read_migrations(AnalyticsSettings().migrations)], sorted(named_queries())]))
 """
 
@@ -44,6 +44,4 @@ def test_a_package_away_from_its_checkout_has_the_sql(tmp_path: Path) -> None:
     assert asked.returncode == 0, asked.stderr
     digests, names = json.loads(asked.stdout)
     assert len(digests) == len(list((ROOT / "infra" / "clickhouse").glob("*.sql")))
-    assert {f"{name}.sql" for name in names} == {
-        each.name for each in (ROOT / "src" / "segma" / "analytics" / "queries").glob("*.sql")
-    }
+    assert {f"{name}.sql" for name in names} == {each.name for each in (ROOT / "analytics" / "queries").glob("*.sql")}

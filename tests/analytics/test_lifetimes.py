@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.config import AnalyticsSettings
-from segma.analytics.migrate import migrate, read_migrations
+from analytics.clickhouse import ClickHouse
+from analytics.config import AnalyticsSettings
+from analytics.migrate import migrate, read_migrations
 
 MIGRATIONS = read_migrations(AnalyticsSettings().migrations)
 LIFETIMES = {

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import structlog
 
+from analytics.clickhouse import ClickHouse
+from analytics.erase import erase
+from analytics.loader import Loader
+from analytics.tables import OF_A_PERSON
 from contracts.log import Log, Outgoing
 from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.erase import erase
-from segma.analytics.loader import Loader
-from segma.analytics.tables import OF_A_PERSON
 from tests.analytics.embedded import Embedded
 from tests.analytics.story import at, baseline, event, put, the_story
 from tests.analytics.streaming import Killing, contents, load_in_peace, outgoing, stream, write_home

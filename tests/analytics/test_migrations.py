@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from analytics.clickhouse import ClickHouse
+from analytics.config import AnalyticsSettings
+from analytics.migrate import Migration, migrate, read_migrations
 from contracts.codec import to_json
 from contracts.errors import ConfigError
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.config import AnalyticsSettings
-from segma.analytics.migrate import Migration, migrate, read_migrations
 from tests.analytics.embedded import Embedded
 from tests.analytics.story import put, the_story
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from analytics.clickhouse import ClickHouse
+from analytics.named_queries import named_queries
 from contracts.errors import ConfigError
 from contracts.rows import SessionRow
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.named import named_queries
 from tests.analytics.story import ask, at, baseline, put, runs, the_runs, the_story, when
 
 COVERED = {

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from segma.analytics.clickhouse import ClickHouse
+from analytics.clickhouse import ClickHouse
 from tests.analytics.embedded import Embedded
 from tests.analytics.story import Written, at, baseline, event, moved, put, runs, session
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from analytics.config import AnalyticsSettings
 from collector.config import CollectorSettings
 from contracts.actions import VOCABULARY
 from contracts.installation import Account, Installation, SecretAt, Site, Workspace, check_installation
 from contracts.reasons import Reason
-from segma.analytics.config import AnalyticsSettings
 from segma.cli.__main__ import COMMANDS
 from segma.console.config import ConsoleSettings
 from segma.flows.config import FlowSettings

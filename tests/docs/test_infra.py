@@ -9,8 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from analytics.config import AnalyticsSettings
 from collector.config import CollectorSettings
-from segma.analytics.config import AnalyticsSettings
 from segma.console.config import ConsoleSettings
 from segma.flows.config import FlowSettings
 from sinks.config import SinkSettings

@@ -11,7 +11,7 @@ from typing import Final
 import click
 import yaml
 
-from segma.analytics.config import analytics_settings_at
+from analytics.config import analytics_settings_at
 from segma.cli.init import write_secrets
 from segma.cli.local_kafka import choose_kafka
 from segma.cli.output import Exit, err, fail

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
+from analytics.clickhouse import HistoryUnavailable
+from analytics.erase import erase
+from analytics.tables import OF_A_PERSON
 from contracts.codec import to_builtins
 from contracts.errors import LogError
 from contracts.log import Outgoing
 from contracts.topics import SUBSCRIBERS, subscriber_key
-from segma.analytics.clickhouse import HistoryUnavailable
-from segma.analytics.erase import erase
-from segma.analytics.tables import OF_A_PERSON
 from segma.cli.history import Asking, workspace_option
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.people import open_home

@@ -12,13 +12,13 @@ from typing import Any
 import click
 from rich.table import Table
 
+from analytics.clickhouse import ClickHouse, HistoryUnavailable
+from analytics.config import AnalyticsSettings, analytics_settings_at, connect
+from analytics.migrate import migrate, read_migrations
+from analytics.named_queries import NamedQuery, named_queries
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
 from contracts.tokens import subscriber_id
-from segma.analytics.clickhouse import ClickHouse, HistoryUnavailable
-from segma.analytics.config import AnalyticsSettings, analytics_settings_at, connect
-from segma.analytics.migrate import migrate, read_migrations
-from segma.analytics.named import NamedQuery, named_queries
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
 from transport.config import load_installation, read_secret, wall_clock_ms

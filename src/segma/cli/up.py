@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from analytics.config import analytics_settings_at
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
-from segma.analytics.config import analytics_settings_at
 from segma.cli.local_kafka import choose_kafka, kafka_program
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.supervise import Program, Supervised, running, supervise
@@ -100,7 +100,7 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
 
 def history_programs(addresses: Addresses, common: dict[str, str]) -> list[Program]:
     """The embedded ClickHouse, where the history has no server, and the loader."""
-    module = [sys.executable, "-m", "segma.analytics"]
+    module = [sys.executable, "-m", "analytics"]
     server = [Program("clickhouse", [*module, "server"], f"{addresses.clickhouse}/ping", common)]
     return [*(server if addresses.clickhouse else []), Program("loader", [*module, "loader"], None, common)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from analytics.clickhouse import ClickHouse
 from contracts.errors import ConfigError, Problem
-from segma.analytics.clickhouse import ClickHouse
 from transport.config import Settings, settings_of
 
 DEFAULT_PORT = 8403

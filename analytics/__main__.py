@@ -1,4 +1,4 @@
-"""``python -m segma.analytics server``: the embedded ClickHouse; ``… loader``: rows into ClickHouse, until SIGTERM."""
+"""``python -m analytics server``: the embedded ClickHouse; ``… loader``: rows into ClickHouse, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import click
 import structlog
 import uvicorn
 
+from analytics.config import AnalyticsSettings, connect, embedded_passwords, port_file
+from analytics.loader import Loader
+from analytics.migrate import migrate_patiently
 from contracts.errors import AlreadyRunning, SegmaError
 from contracts.topics import fixed_topics
-from segma.analytics.config import AnalyticsSettings, connect, embedded_passwords, port_file
-from segma.analytics.loader import Loader
-from segma.analytics.migrate import migrate_patiently
 from transport import open_log
 from transport.config import load_installation, settings_of, wall_clock_ms
 
@@ -34,9 +34,9 @@ def main() -> None:
 @main.command("server")
 def server_command() -> None:
     """Serve the embedded ClickHouse on loopback."""
-    from segma.analytics.desk import Desk  # noqa: PLC0415 - the engine is half a gigabyte: only where it is needed
-    from segma.analytics.engine import Engine  # noqa: PLC0415
-    from segma.analytics.server import Outside, clickhouse_app  # noqa: PLC0415
+    from analytics.embedded.engine import Engine  # noqa: PLC0415
+    from analytics.embedded.server import Outside, clickhouse_app  # noqa: PLC0415
+    from analytics.embedded.sessions import Desk  # noqa: PLC0415 - the engine is half a gigabyte: only where it is needed
 
     try:
         settings = settings_of(AnalyticsSettings)
@@ -44,7 +44,7 @@ def server_command() -> None:
         engine = Engine(settings.embedded)
         port_file(settings).write_text(f"{settings.clickhouse_port}\n", "ascii")
     except SegmaError as error:
-        click.echo(f"segma.analytics: {error}", err=True)
+        click.echo(f"analytics: {error}", err=True)
         sys.exit(1)
     connection = engine.connect()
     # NOTE: before anybody asks: a client that names a database which is not there yet is refused.
@@ -82,7 +82,7 @@ def loader_command() -> None:
         settings = settings_of(AnalyticsSettings)
         _load(settings, stop)
     except SegmaError as error:
-        click.echo(f"segma.analytics: {error}", err=True)
+        click.echo(f"analytics: {error}", err=True)
         sys.exit(1)
 
 

@@ -21,12 +21,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from analytics.config import ANALYST
+from analytics.embedded.encodings import PIECE, Decompressor, chosen, compressor, decompressor
+from analytics.embedded.engine import STREAMABLE, Connection, EngineError, Progress, Statement, engine_error
+from analytics.embedded.request import Asked, asked_of, check_host, externals_of, user_of
+from analytics.embedded.sessions import HEAD_BYTES, Desk, read_statement
 from contracts.codec import to_json
-from segma.analytics.asking import Asked, asked_of, check_host, externals_of, user_of
-from segma.analytics.config import ANALYST
-from segma.analytics.desk import HEAD_BYTES, Desk, read_statement
-from segma.analytics.encodings import PIECE, Decompressor, chosen, compressor, decompressor
-from segma.analytics.engine import STREAMABLE, Connection, EngineError, Progress, Statement, engine_error
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from segma.analytics.asking import Asked
-from segma.analytics.config import ANALYST
-from segma.analytics.engine import Connection, Engine, EngineError, Statement, engine_error
-from segma.analytics.guard import check_question
+from analytics.config import ANALYST
+from analytics.embedded.analyst_guard import check_question
+from analytics.embedded.engine import Connection, Engine, EngineError, Statement, engine_error
+from analytics.embedded.request import Asked
 
 MAX_SESSIONS: Final = 1_000
 HEAD_BYTES: Final = 262_144

@@ -16,6 +16,9 @@ from typing import Any, Final
 import structlog
 import tenacity
 
+from analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
+from analytics.erase import Erasures
+from analytics.tables import Line, lines_of
 from contracts.codec import json_reader, msgpack_reader, to_msgpack
 from contracts.commands import Outcome
 from contracts.errors import BadRecord, LogError
@@ -23,9 +26,6 @@ from contracts.log import Consumer, Log, Outgoing, Record
 from contracts.reasons import Reason
 from contracts.rows import DeadLetter, MembershipRow, Row
 from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
-from segma.analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
-from segma.analytics.erase import Erasures
-from segma.analytics.tables import Line, lines_of
 
 NAME: Final = "history"
 MOST: Final = 20_000

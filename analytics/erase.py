@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from analytics.clickhouse import ClickHouse
+from analytics.tables import DEAD_LETTERS, OF_A_PERSON, instant
 from contracts.codec import to_json
 from contracts.tokens import anonymous_id
 from contracts.topics import DAY_MS
-from segma.analytics.clickhouse import ClickHouse
-from segma.analytics.tables import DEAD_LETTERS, OF_A_PERSON, instant
 
 KEPT_FOR_MS: Final = 90 * DAY_MS
 """The longest retention of a topic that the loader reads: until then a replay could bring rows back."""

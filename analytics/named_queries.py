@@ -69,7 +69,7 @@ class NamedQuery:
 @cache
 def named_queries() -> dict[str, NamedQuery]:
     """Every named query by its name."""
-    folder = resources.files("segma.analytics") / "queries"
+    folder = resources.files("analytics") / "queries"
     found = {}
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
         name = file.name.removesuffix(".sql")

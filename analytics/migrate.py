@@ -15,10 +15,10 @@ from typing import Final
 
 import structlog
 
+from analytics.clickhouse import ClickHouse, HistoryUnavailable
+from analytics.config import AnalyticsSettings
 from contracts.codec import to_json
 from contracts.errors import ConfigError, Problem
-from segma.analytics.clickhouse import ClickHouse, HistoryUnavailable
-from segma.analytics.config import AnalyticsSettings
 
 log_line = structlog.get_logger("migrate")
 

@@ -4,7 +4,7 @@ The engine's ``readonly = 1`` refuses every write, every change of settings and 
 or the network. Four things pass it in chDB and are refused here: the scalar function ``file()``, which reads any file
 that the process can read; the table function ``python()``; ``INTO OUTFILE``; and statements that are no questions
 (``KILL``, ``SET``, ``USE``). What is looked at is never the text that came but the statement as ClickHouse's own parser
-writes it (:class:`~segma.analytics.engine.Statement`), so comments, case and quoting hide nothing.
+writes it (:class:`~analytics.embedded.engine.Statement`), so comments, case and quoting hide nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from segma.analytics.engine import EngineError, Statement, engine_error
+from analytics.embedded.engine import EngineError, Statement, engine_error
 
 QUESTIONS: Final = ("SELECT ", "WITH ", "(", "SHOW ", "DESCRIBE ", "EXISTS ", "EXPLAIN ")
 FORBIDDEN: Final = frozenset({"file", "python"})

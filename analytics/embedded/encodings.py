@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import lz4.frame
 from backports import zstd
 
-from segma.analytics.engine import EngineError, engine_error
+from analytics.embedded.engine import EngineError, engine_error
 
 PIECE: Final = 1024 * 1024
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from segma.analytics.config import ANALYST
-from segma.analytics.engine import engine_error
-from segma.analytics.guard import check_setting
+from analytics.config import ANALYST
+from analytics.embedded.analyst_guard import check_setting
+from analytics.embedded.engine import engine_error
 
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 

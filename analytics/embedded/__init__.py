@@ -1,0 +1,1 @@
+"""The embedded ClickHouse: chDB behind ClickHouse's own HTTP interface."""
