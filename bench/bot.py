@@ -25,14 +25,14 @@ from rich.progress import Progress
 from bench.memory import LISTENERS
 from bench.state import RESULTS, START_MS, Groups, record
 from contracts.log import Record
+from flows.__main__ import COLLECT_EVERY
+from flows.machine.states import read_timeline
+from flows.operators.key_group import PEOPLE
+from flows.state.changelog import latest
+from flows.state.compression import unpacked
+from flows.subscriber.bounds import Bound
+from flows.subscriber.stored import read_person
 from segma.cli.output import err
-from segma.flows.__main__ import COLLECT_EVERY
-from segma.flows.bounds import Bound
-from segma.flows.changelog import latest
-from segma.flows.crowd import PEOPLE
-from segma.flows.packing import unpacked
-from segma.flows.people import read_person
-from segma.flows.states import read_timeline
 
 BATCH_MS: Final = 50
 EPOCH_MS: Final = 1_000

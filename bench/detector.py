@@ -29,12 +29,12 @@ from contracts.codec import json_reader
 from contracts.events import Event
 from contracts.log import Log, Outgoing, PublishOutcome, Record, Stored
 from contracts.topics import EVENTS
-from segma.flows.__main__ import COLLECT_EVERY
-from segma.flows.changelog import Changelog
-from segma.flows.follow import Following
-from segma.flows.logic import FollowLogic, Shared
-from segma.flows.sink import LogSink
-from segma.flows.source import EventsSource, Outside
+from flows.__main__ import COLLECT_EVERY
+from flows.operators.log_sink import LogSink
+from flows.operators.logic import FollowLogic, Shared
+from flows.operators.source import EventsSource, Outside
+from flows.state.changelog import Changelog
+from flows.subscriber.follow import Following
 
 READ_BYTES: Final = 4 << 20
 _STORED: Final = Stored(0, 0, 0)
@@ -150,7 +150,7 @@ class FileLog:
 
 
 def flow_of(log: Log, shared: Shared, changelog: Changelog, groups: int, outside: Outside) -> Dataflow:
-    """The half of :func:`segma.flows.dataflow.build` that detects."""
+    """The half of :func:`flows.dataflow.build` that detects."""
     flow = Dataflow("detector")
     events = op.input("events", flow, EventsSource(log, 1, groups, outside))
     followed = op.stateful_batch("follow", events, lambda resumed: FollowLogic(shared, changelog, resumed))

@@ -106,7 +106,7 @@ def flowed(home: Path, log: Log, count: int, patience_s: float) -> float:
         "SEGMA_EPOCH_MS": "10000",
     }
     rows = log.reader(ROWS)
-    process = subprocess.Popen([sys.executable, "-m", "segma.flows"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "flows"], env=environment)
     seen, began, ended = 0, 0.0, 0.0
     try:
         with Progress(console=err, transient=True) as progress:

@@ -112,7 +112,7 @@ def _send(port: int, count: int, per_s: float, answers: Any) -> None:
 @contextmanager
 def running(home: Path, environment: dict[str, str], port: int) -> Iterator[None]:
     """Collector and flow."""
-    commands = ([sys.executable, "-m", "collector"], [sys.executable, "-m", "segma.flows"])
+    commands = ([sys.executable, "-m", "collector"], [sys.executable, "-m", "flows"])
     processes = [subprocess.Popen(command, env=environment) for command in commands]
     try:
         await_answer(f"http://127.0.0.1:{port}/ready")

@@ -16,8 +16,8 @@ from typing import Any, Final
 from contracts.codec import to_json
 from contracts.events import Event, LogTime, Trust
 from contracts.topics import subscriber_key
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
 
 SEED: Final = 7
 START_MS: Final = 1_767_225_600_000

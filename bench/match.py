@@ -25,11 +25,11 @@ from matplotlib.figure import Figure
 
 from contracts.actions import VOCABULARY
 from contracts.events import Event
+from flows.derived.sessions import Session, extended
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.machine.machine import Machine, State
 from segma.cli.match import event_of
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
-from segma.flows.matcher import Machine, State
-from segma.flows.sessions import Session, extended
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 COUNTS: Final = (1, 10, 100, 1_000, 5_000)

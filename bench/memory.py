@@ -25,10 +25,10 @@ from rich.progress import Progress
 
 from bench.state import RESULTS, START_MS, Groups, record
 from contracts.log import Record
+from flows.__main__ import COLLECT_EVERY
+from flows.operators.meters import watch_state
+from flows.subscriber.bounds import Bound
 from segma.cli.output import err
-from segma.flows.__main__ import COLLECT_EVERY
-from segma.flows.bounds import Bound
-from segma.flows.meters import watch_state
 
 HOUR_MS: Final = 3_600_000
 QUARTER_MS: Final = HOUR_MS // 4

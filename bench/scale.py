@@ -77,7 +77,7 @@ def worked_off(home: Path, settings: Settings, log: Log, count: int, processes: 
         "SEGMA_FLOW_OF": str(processes),
     }
     running = [
-        subprocess.Popen([sys.executable, "-m", "segma.flows"], env={**environment, "SEGMA_FLOW_INDEX": str(index)})
+        subprocess.Popen([sys.executable, "-m", "flows"], env={**environment, "SEGMA_FLOW_INDEX": str(index)})
         for index in range(processes)
     ]
     began = ended = first_s = last_s = 0.0

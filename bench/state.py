@@ -28,12 +28,12 @@ from contracts.codec import to_json
 from contracts.events import Event
 from contracts.log import Outgoing, Record
 from contracts.topics import EVENTS, group_of, subscriber_key
+from flows.__main__ import COLLECT_EVERY
+from flows.language.parse import parse_listeners
+from flows.operators.logic import FollowBatch, FollowLogic, Shared
+from flows.state.changelog import Changelog
+from flows.subscriber.follow import Following
 from segma.cli.output import err
-from segma.flows.__main__ import COLLECT_EVERY
-from segma.flows.changelog import Changelog
-from segma.flows.follow import Following
-from segma.flows.language.parse import parse_listeners
-from segma.flows.logic import FollowBatch, FollowLogic, Shared
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 GROUPS: Final = 64

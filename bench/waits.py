@@ -21,10 +21,10 @@ from bench.memory import LISTENERS
 from bench.state import ACTIONS, BATCH, LIMIT_PAUSE_S, RESULTS, START_MS, Groups, record
 from contracts.log import Record
 from contracts.topics import ROWS
+from flows.__main__ import COLLECT_EVERY
+from flows.operators.logic import FollowBatch
+from flows.operators.source import SPREAD_MS
 from segma.cli.output import err
-from segma.flows.__main__ import COLLECT_EVERY
-from segma.flows.logic import FollowBatch
-from segma.flows.source import SPREAD_MS
 
 A_SECOND = 1_000
 """People who come in a second, before the restart."""

@@ -122,7 +122,7 @@ def test_every_room_of_the_table_exists_and_no_other() -> None:
 @pytest.mark.parametrize(
     ("place", "source"),
     [
-        ("collector/x.py", "from segma.flows import matcher"),
+        ("collector/x.py", "from flows import matcher"),
         ("contracts/x.py", "import transport"),
         ("sinks/x.py", "from segma import collector"),
         ("flows/x.py", "import falcon.asgi"),

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 from contracts.actions import ACTIONS, VOCABULARY, Action
 from contracts.beacons import SentEvent
 from contracts.codec import json_reader, to_json
+from flows.language.parse import parse_listeners
 from segma.cli.actions import actions_command, sample_event, sample_listener
-from segma.flows.language.parse import parse_listeners
 
 BY_NAME = [pytest.param(action, id=action.name) for action in ACTIONS]
 

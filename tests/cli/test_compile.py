@@ -13,7 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ANSWERS = """
 import sys
-from segma.flows import follow, matcher, program, reapply, tree
+from flows.subscriber import follow
+from flows.machine import machine as matcher
+from flows.machine import program
+from flows.subscriber import reapply
+from flows.machine import tree
 for module in (follow, matcher, program, reapply, tree):
     assert module.__file__.endswith(".so"), module.__file__
 from tests.properties import test_arrival_order, test_matcher_equals_brute_force, test_shared_beginnings

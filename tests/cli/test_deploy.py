@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 
 from contracts.topics import fixed_topics
 from contracts.versions import NOTICE_MS, ListenerVersion
+from flows.config import load_shared, with_listeners_of
+from flows.operators.logic import Shared
+from flows.versions.deployment import Versions
 from segma.cli.__main__ import cli
-from segma.flows.config import load_shared, with_listeners_of
-from segma.flows.deployment import Versions
-from segma.flows.logic import Shared
 from sinks.platforms.kafka import KafkaSink
 from sinks.platforms.webhook import WebhookSink
 from sinks.registry import SINKS

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from flows.config import load_shared
 from segma.cli.__main__ import cli
-from segma.flows.config import load_shared
 from transport.config import load_installation, load_keyring
 
 

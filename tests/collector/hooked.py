@@ -24,7 +24,7 @@ from contracts.log import Record
 from contracts.rows import DirectoryEntry
 from contracts.tokens import subscriber_id
 from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, subscriber_key
-from segma.flows.recognise import Device, Rules, recognise
+from flows.recognise import Device, Rules, recognise
 from tests.collector.door import NOW_MS, SECRET, Collector
 
 HOOK = "hook-secret-of-24-characters-or-more"

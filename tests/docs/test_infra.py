@@ -11,8 +11,8 @@ import yaml
 
 from analytics.config import AnalyticsSettings
 from collector.config import CollectorSettings
+from flows.config import FlowSettings
 from segma.console.config import ConsoleSettings
-from segma.flows.config import FlowSettings
 from sinks.config import SinkSettings
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"

@@ -68,7 +68,7 @@ class Installation:
             "SEGMA_SDK": str(home / "sdk.js"),
             "SEGMA_COLLECTOR_PORT": str(self.port),
         }
-        arguments = [["collector"], ["segma.flows"]]
+        arguments = [["collector"], ["flows"]]
         arguments += [["sinks", "--account", f"{name}/mailbox"] for name in SECRETS]
         self.output = (home / "output.log").open("wb")
         self.processes = [

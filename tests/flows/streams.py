@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts.events import Event, Trust
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
-from segma.flows.matcher import Machine, Match, State
-from segma.flows.sessions import Session, extended
+from flows.derived.sessions import Session, extended
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.machine.machine import Machine, Match, State
 
 ACTIONS = frozenset({*"abcdmnx", "ab", "email_opened", "email_clicked", "page_clicked", "button_clicked"})
 GAP_MS = 1_800_000

@@ -13,12 +13,12 @@ from contracts.codec import json_reader
 from contracts.log import Log
 from contracts.topics import CAPTURES, fixed_topics
 from contracts.versions import ListenerVersion, ended
-from segma.flows.captured import CaptureNotice
-from segma.flows.deployment import Deployments, Versions
-from segma.flows.follow import Following
-from segma.flows.language.captures import captures_of
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
+from flows.language.captures import captures_of
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.subscriber.follow import Following
+from flows.versions.capture_requests import CaptureNotice
+from flows.versions.deployment import Deployments, Versions
 from transport import open_log
 from transport.config import Settings
 

@@ -11,12 +11,12 @@ import pytest
 from contracts.codec import json_reader, replaced, to_json
 from contracts.log import Record
 from contracts.topics import EVENTS
-from segma.flows.chains import Input
-from segma.flows.changelog import Changelog, Position, StateDamaged
-from segma.flows.follow import Following
-from segma.flows.generations import Deployed
-from segma.flows.keeper import Keeper
-from segma.flows.logic import FollowBatch, FollowLogic, Shared
+from flows.operators.logic import FollowBatch, FollowLogic, Shared
+from flows.state.changelog import Changelog, Position, StateDamaged
+from flows.state.rows import Input
+from flows.state.store import Keeper
+from flows.subscriber.follow import Following
+from flows.subscriber.generations import Deployed
 from tests.flows.streams import sequence
 from tests.flows.test_changelog import States, all_of, read_position, unsynced
 from tests.properties.case import Case, cases
@@ -78,9 +78,9 @@ class Process:
 @pytest.fixture(params=[1, 1_000])
 def shares(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups that write, cool and write whole at every turn, or never before they must."""
-    monkeypatch.setattr("segma.flows.changelog.Changelog.share", lambda self, of_all: request.param)
-    monkeypatch.setattr("segma.flows.keeper.WHOLE_AFTER", 4 if request.param == 1 else 1_000)
-    monkeypatch.setattr("segma.flows.keeper.COOLED_AT_ONCE", 1)
+    monkeypatch.setattr("flows.state.changelog.Changelog.share", lambda self, of_all: request.param)
+    monkeypatch.setattr("flows.state.store.WHOLE_AFTER", 4 if request.param == 1 else 1_000)
+    monkeypatch.setattr("flows.state.store.COOLED_AT_ONCE", 1)
 
 
 @pytest.mark.usefixtures("shares")

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from contracts.codec import json_reader, to_json
-from segma.flows.changelog import EPOCHS_KEPT, SCHEMA, Changelog, Position, StateDamaged
-from segma.flows.keeper import Keeper
+from flows.state.changelog import EPOCHS_KEPT, SCHEMA, Changelog, Position, StateDamaged
+from flows.state.store import Keeper
 
 States = dict[str, list[int]]
 read_position: Callable[[bytes], Position] = json_reader(Position)
@@ -175,7 +175,7 @@ def test_files_stay_below_a_multiple_of_what_lives(tmp_path: Path) -> None:
 
 
 def test_newer_state_refuses_to_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segma.flows.changelog.SCHEMA", SCHEMA + 1)
+    monkeypatch.setattr("flows.state.changelog.SCHEMA", SCHEMA + 1)
     found = keeper(Changelog(tmp_path, sync=unsynced))
     found.put("k", [1])
     found.snapshot()

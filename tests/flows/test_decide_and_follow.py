@@ -10,9 +10,9 @@ from contracts.commands import Verb
 from contracts.events import Event
 from contracts.reasons import Reason
 from contracts.rows import CommandRow, EventRow, MatchRow
-from segma.flows.decide import command_id
-from segma.flows.follow import Followed, Following
-from segma.flows.language.parse import parse_listeners
+from flows.language.parse import parse_listeners
+from flows.subscriber.decide import command_id
+from flows.subscriber.follow import Followed, Following
 
 MINUTE_MS = 60_000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segma.flows.dues import DAY_MS, HOUR_MS, UNDUE, Dues
+from flows.state.timers import DAY_MS, HOUR_MS, UNDUE, Dues
 
 KEYS = ("a", "b", "c", "d")
 DELAYS = st.sampled_from([0, 1, 60_000, HOUR_MS - 1, HOUR_MS, 5 * HOUR_MS, DAY_MS, 3 * DAY_MS, 400 * DAY_MS])

@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from segma.flows.explain import explain
-from segma.flows.language.files import load_listeners
-from segma.flows.matcher import Machine
+from flows.language.files import load_listeners
+from flows.machine.machine import Machine
+from flows.replay.explain import explain
 from tests.flows.streams import GAP_MS, run, sequence, stream
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,10 +10,10 @@ from contracts.actions import VOCABULARY
 from contracts.events import Event
 from contracts.rows import MatchRow
 from contracts.versions import ListenerVersion, ended, promoted
-from segma.flows.follow import Followed, Following, Person
-from segma.flows.generations import Deployed
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.subscriber.follow import Followed, Following, Person
+from flows.subscriber.generations import Deployed
 from tests.flows.test_decide_and_follow import MINUTE_MS, kinds
 
 SECOND_MS = 1_000

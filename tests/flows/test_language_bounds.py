@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from contracts.actions import VOCABULARY
 from contracts.errors import ListenerError
-from segma.flows.language.examples import parse_examples
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
-from segma.flows.language.source import MAX_FILE_BYTES
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.language.source import MAX_FILE_BYTES
+from flows.replay.examples import parse_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = [path.read_bytes() for path in sorted((ROOT / "listeners").glob("*.yaml"))]
@@ -86,7 +86,7 @@ import resource, sys
 from pathlib import Path
 from contracts.actions import VOCABULARY
 from contracts.errors import ListenerError
-from segma.flows.language.parse import parse_listeners
+from flows.language.parse import parse_listeners
 
 def virtual_bytes():
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

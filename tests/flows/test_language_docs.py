@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from contracts.actions import VOCABULARY
-from segma.flows.language.conditions import OPERATORS
-from segma.flows.language.elements import STEP
-from segma.flows.language.examples import failures, parse_examples
-from segma.flows.language.files import load_actions
-from segma.flows.language.lint import Rule
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import LISTENER, parse_listeners
-from segma.flows.language.responses import VERBS
+from flows.language.conditions import OPERATORS
+from flows.language.elements import STEP
+from flows.language.files import load_actions
+from flows.language.lint import Rule
+from flows.language.model import Listener
+from flows.language.parse import LISTENER, parse_listeners
+from flows.language.responses import VERBS
+from flows.replay.examples import failures, parse_examples
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/listeners.md").read_text(encoding="utf-8")
 BLOCKS = [(found[1], found[2]) for found in re.finditer(r"```yaml (\w+)\n(.*?)```", PAGE, re.DOTALL)]

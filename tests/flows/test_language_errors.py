@@ -11,8 +11,8 @@ import pytest
 
 from contracts.actions import VOCABULARY
 from contracts.errors import ListenerError
-from segma.flows.language import source
-from segma.flows.language.parse import parse_listeners
+from flows.language import source
+from flows.language.parse import parse_listeners
 
 LANGUAGE = Path(source.__file__).parent
 GOLDEN = Path(__file__).parent / "golden/language/errors.txt"

@@ -8,13 +8,13 @@ import pytest
 
 from contracts.actions import VOCABULARY
 from contracts.errors import ListenerError
-from segma.flows.language.describe import describe
-from segma.flows.language.examples import failures, parse_examples
-from segma.flows.language.files import listener_files
-from segma.flows.language.lint import lint
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
-from segma.flows.language.words import PHRASES, lasting, third
+from flows.language.describe import describe
+from flows.language.files import listener_files
+from flows.language.lint import lint
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.language.words import PHRASES, lasting, third
+from flows.replay.examples import failures, parse_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = listener_files(ROOT / "listeners")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import ListenerError
-from segma.flows.language.files import load_actions, load_listeners, load_versions
+from flows.language.files import load_actions, load_listeners, load_versions
 
 NONE = Path("/nowhere/actions.yaml")
 

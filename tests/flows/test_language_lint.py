@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from contracts.actions import VOCABULARY
-from segma.flows.language.lint import Rule, lint
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
+from flows.language.lint import Rule, lint
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
 
 THEN = "then: [{add: {to: a, at: b}}]\n"
 

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 
 from contracts.actions import VOCABULARY
 from contracts.errors import ListenerError
-from segma.flows.language.parse import parse_listeners
-from segma.flows.language.schema import listener_schema, schema_text
+from flows.language.parse import parse_listeners
+from flows.language.schema import listener_schema, schema_text
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(path for path in (ROOT / "listeners").glob("*.yaml") if not path.name.endswith(".test.yaml"))

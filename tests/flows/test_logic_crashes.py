@@ -16,11 +16,11 @@ from contracts.events import LogTime
 from contracts.log import Outgoing, Record
 from contracts.rows import DeadLetter
 from contracts.topics import BEACONS, DEAD_LETTERS, EVENTS, ROWS
-from segma.flows.changelog import Changelog
-from segma.flows.follow import Following
-from segma.flows.language.parse import parse_listeners
-from segma.flows.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
-from segma.flows.recognise import Rules
+from flows.language.parse import parse_listeners
+from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
+from flows.recognise import Rules
+from flows.state.changelog import Changelog
+from flows.subscriber.follow import Following
 from tests.flows.test_changelog import unsynced
 
 T0_MS = 1_800_000_000_000
@@ -146,7 +146,7 @@ def test_a_defect_of_ours_on_one_record_sets_it_aside(monkeypatch: pytest.Monkey
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("segma.flows.logic.recognise", broken)
+    monkeypatch.setattr("flows.operators.logic.recognise", broken)
     out = list(RecogniseLogic(shared(), disk(), None).on_batch([story()[:1]])[0])
     (letter,) = [_read_letter(each.value) for each in out if each.topic == DEAD_LETTERS and each.value]
     assert (letter.reason, letter.detail) == ("processing_failed", "ZeroDivisionError")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contracts.reasons import Reason
-from segma.flows.matcher import Machine
-from segma.flows.reapply import Follower
+from flows.machine.machine import Machine
+from flows.subscriber.reapply import Follower
 from tests.flows.streams import GAP_MS, evidence, matches, sequence, stream, told
 
 A, B, C = "action: a", "action: b", "action: c"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segma.flows.matcher import Machine
+from flows.machine.machine import Machine
 from tests.flows.streams import listener, matches, run, sequence, session_of, stream, told
 
 A, B = "action: a", "action: b"

@@ -7,8 +7,8 @@ import hashlib
 import pytest
 
 from contracts.errors import BadRecord
-from segma.flows.language.model import Listener, Reference
-from segma.flows.matcher import Machine
+from flows.language.model import Listener, Reference
+from flows.machine.machine import Machine
 from tests.flows.streams import evidence, listener, matches, run, sequence, stream
 
 A, B, C, D = "action: a", "action: b", "action: c", "action: d"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segma.flows import packing
-from segma.flows.packing import packed, plain, unpacked
+from flows.state import compression as packing
+from flows.state.compression import packed, plain, unpacked
 
 STATE = b'{"type":"event","workspace":"demo","subscriber":"s_1","event_id":"e1","action":"page_viewed"}' * 3
 

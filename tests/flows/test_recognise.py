@@ -16,7 +16,7 @@ from contracts.log import Record
 from contracts.reasons import Reason
 from contracts.tokens import anonymous_id
 from contracts.topics import BEACONS
-from segma.flows.recognise import HISTORY_EVENTS, HISTORY_MS, Device, Rules, recognise, released
+from flows.recognise import HISTORY_EVENTS, HISTORY_MS, Device, Rules, recognise, released
 
 RULES = Rules(frozenset({"page_viewed", "email_clicked"}), quarantine_ms=60_000)
 NOW_MS = 1_800_000_000_000

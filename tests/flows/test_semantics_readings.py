@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from segma.flows.matcher import Machine
+from flows.machine.machine import Machine
 from tests.flows.streams import matches, run, sequence, stream
 
 

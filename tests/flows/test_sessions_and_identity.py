@@ -9,9 +9,9 @@ import pytest
 from contracts.codec import replaced
 from contracts.events import Event
 from contracts.rows import EventRow, SessionRow
-from segma.flows.bounds import Bound
-from segma.flows.follow import ANONYMOUS_KEPT_MS, DAY_MS, PERSON_KEPT_MS, Followed, Following
-from segma.flows.purchases import Purchase, bought
+from flows.derived.purchases import Purchase, bought
+from flows.subscriber.bounds import Bound
+from flows.subscriber.follow import ANONYMOUS_KEPT_MS, DAY_MS, PERSON_KEPT_MS, Followed, Following
 from tests.flows.test_decide_and_follow import MINUTE_MS, Story, event, following, kinds
 
 GAP_MS = 30 * MINUTE_MS

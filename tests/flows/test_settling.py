@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segma.flows.settling import GAP_MS, Clock
+from flows.operators.watermark import GAP_MS, Clock
 
 STEPS = st.lists(
     st.one_of(st.integers(1, 400), st.integers(GAP_MS - 2, GAP_MS + 2), st.integers(1, 30_000)), min_size=1, max_size=40

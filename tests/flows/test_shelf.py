@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segma.flows.kept import Kept
-from segma.flows.shelf import DEAD_PART, LARGEST, PAGE_BYTES, Shelf
+from flows.state.arena import DEAD_PART, LARGEST, PAGE_BYTES, Shelf
+from flows.state.entry import Kept
 
 KEYS = tuple(f"k{number}" for number in range(12))
 STEPS = st.lists(

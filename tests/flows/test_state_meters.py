@@ -9,10 +9,10 @@ from prometheus_client.registry import CollectorRegistry
 
 from contracts.log import Record
 from contracts.topics import BEACONS
-from segma.flows.bounds import Bound
-from segma.flows.changelog import Changelog
-from segma.flows.logic import RecogniseLogic
-from segma.flows.meters import watch_state
+from flows.operators.logic import RecogniseLogic
+from flows.operators.meters import watch_state
+from flows.state.changelog import Changelog
+from flows.subscriber.bounds import Bound
 from tests.flows.test_changelog import keeper
 from tests.flows.test_logic_crashes import beacon, shared
 
@@ -36,7 +36,7 @@ def test_every_bound_and_the_state_are_served(tmp_path: Path) -> None:
 def test_devices_that_are_nobodys_are_bounded_and_those_used_longest_ago_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segma.flows.logic.MAX_ANONYMOUS", 0)  # a group's share is sixteen at least
+    monkeypatch.setattr("flows.operators.logic.MAX_ANONYMOUS", 0)  # a group's share is sixteen at least
     common = shared()
     changelog = Changelog(tmp_path)
     logic = RecogniseLogic(common, changelog, None)

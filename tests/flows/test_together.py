@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from contracts.log import Record
-from segma.flows.source import Item, Position, Together
+from flows.operators.source import Item, Position, Together
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contracts.actions import VOCABULARY
 from contracts.events import Event
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
-from segma.flows.matcher import Machine, State
-from segma.flows.sessions import extended
+from flows.derived.sessions import extended
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.machine.machine import Machine, State
 
 
 def listener(version: int, *, repeat: str = "every", action: str = "page_viewed") -> Listener:

@@ -15,14 +15,14 @@ from contracts.events import Event
 from contracts.log import Outgoing, Record
 from contracts.rows import Row, RunsRow
 from contracts.topics import EVENTS, ROWS
-from segma.flows.changelog import Changelog
-from segma.flows.follow import Following
-from segma.flows.generations import Deployed
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
-from segma.flows.logic import FollowBatch, FollowLogic, Shared
-from segma.flows.recognise import Rules
-from segma.flows.waits import A_BATCH, AT_A_MINUTE
+from flows.counts.run_counts import A_BATCH, AT_A_MINUTE
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.operators.logic import FollowBatch, FollowLogic, Shared
+from flows.recognise import Rules
+from flows.state.changelog import Changelog
+from flows.subscriber.follow import Following
+from flows.subscriber.generations import Deployed
 from tests.flows.test_logic_crashes import Disk
 
 T0_MS = 1_800_056_700_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from segma.flows.language.model import Listener, Not, Step
+from flows.language.model import Listener, Not, Step
 from tests.properties.naive_language import Events, Key, Run, Seen, ahead, fillable, fits, is_complete, is_loop
 
 from tests.properties.naive_language import rank, takes_more  # isort: skip

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from contracts.errors import ListenerError
 from contracts.events import Event
-from segma.flows.language.model import Listener
-from segma.flows.matcher import Machine, Match, State
-from segma.flows.sessions import Session, extended
+from flows.derived.sessions import Session, extended
+from flows.language.model import Listener
+from flows.machine.machine import Machine, Match, State
 from tests.properties.generate import GAP_MS, Data, listener_data, parsed, stream
 from tests.properties.oracle import Answer
 

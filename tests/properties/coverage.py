@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from contracts.errors import ListenerError
-from segma.flows.language.model import Op
+from flows.language.model import Op
 from tests.properties.case import Case
 from tests.properties.generate import GAP_MS, Data, parsed
 from tests.properties.oracle import brute_force

@@ -12,8 +12,8 @@ import yaml
 
 from contracts.actions import VOCABULARY
 from contracts.events import Event, Trust
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
 
 ACTIONS = ("page_viewed", "product_added", "product_bought", "email_opened", "button_clicked", "page_clicked")
 SENT = ACTIONS[:5]

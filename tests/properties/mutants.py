@@ -6,7 +6,7 @@ import types
 from pathlib import Path
 from typing import Final
 
-from segma.flows import program
+from flows.machine import program
 
 MUTANTS: Final[dict[str, tuple[str, str]]] = {
     "a window includes its end": (
@@ -92,7 +92,7 @@ def mutated(name: str) -> type[program.Program]:
     source = Path(program.__file__).read_text(encoding="utf-8")
     before, after = MUTANTS[name]
     assert source.count(before) == 1, f"{name}: found {source.count(before)} times"
-    module = types.ModuleType("segma.flows.mutant")
+    module = types.ModuleType("flows.mutant")
     exec(compile(source.replace(before, after), "mutant.py", "exec"), module.__dict__)
     kind: type[program.Program] = module.__dict__["Program"]
     return kind

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from contracts.actions import fitting
 from contracts.events import Event
-from segma.flows.language.model import Condition, Op, Predicate, Reference, Step
+from flows.language.model import Condition, Op, Predicate, Reference, Step
 
 Seen = tuple[Event, list[Event]]
 """An event, and its session up to and including it."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from contracts.events import Event
-from segma.flows.language.model import Listener, Op, Reference, Step
+from flows.language.model import Listener, Op, Reference, Step
 from tests.properties.brute_force import Simulation
 from tests.properties.naive_language import Run, Seen, idents, rank, values
 

@@ -15,8 +15,8 @@ import chdb
 import pytest
 
 from contracts.events import Event
-from segma.flows.language.model import Listener
-from segma.flows.matcher import Machine, Match
+from flows.language.model import Listener
+from flows.machine.machine import Machine, Match
 from tests.flows.streams import run, sequence
 
 STREAMS = 400

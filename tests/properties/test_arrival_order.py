@@ -9,8 +9,8 @@ import pytest
 from contracts.codec import replaced
 from contracts.events import Event
 from contracts.reasons import Reason
-from segma.flows.matcher import Machine
-from segma.flows.reapply import Follower, Timeline
+from flows.machine.machine import Machine
+from flows.subscriber.reapply import Follower, Timeline
 from tests.properties.case import Case, answer, cases
 from tests.properties.generate import GAP_MS
 from tests.properties.oracle import Answer, brute_force

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from segma.flows import reapply
+from flows.subscriber import reapply
 from tests.properties import test_short_lateness as arrival
 
 MUTANTS: Final[dict[str, tuple[str, str]]] = {
@@ -50,7 +50,7 @@ def mutated(name: str, monkeypatch: pytest.MonkeyPatch) -> type[reapply.Follower
     source = Path(reapply.__file__).read_text(encoding="utf-8")
     before, after = MUTANTS[name]
     assert source.count(before) == 1, f"{name}: found {source.count(before)} times"
-    module = types.ModuleType("segma.flows.mutant_of_reapply")
+    module = types.ModuleType("flows.mutant_of_reapply")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # msgspec resolves the fields' types there
     exec(compile(source.replace(before, after), "mutant.py", "exec"), module.__dict__)
     kind: type[reapply.Follower] = module.__dict__["Follower"]

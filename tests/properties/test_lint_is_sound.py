@@ -9,12 +9,12 @@ from random import Random
 from jsonschema import Draft202012Validator
 
 from contracts.errors import ListenerError
-from segma.flows.language.describe import describe
-from segma.flows.language.lint import Finding, Rule, lint
-from segma.flows.language.model import Listener, Step
-from segma.flows.language.schema import listener_schema
-from segma.flows.matcher import Machine, Match
-from segma.flows.sessions import extended
+from flows.derived.sessions import extended
+from flows.language.describe import describe
+from flows.language.lint import Finding, Rule, lint
+from flows.language.model import Listener, Step
+from flows.language.schema import listener_schema
+from flows.machine.machine import Machine, Match
 from tests.properties.generate import GAP_MS, listener_data, parsed, stream
 
 SCHEMA = Draft202012Validator(listener_schema())

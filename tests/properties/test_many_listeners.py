@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from segma.flows.language.model import Listener
-from segma.flows.matcher import Machine
+from flows.language.model import Listener
+from flows.machine.machine import Machine
 from tests.properties.case import answer, by_machine, cases, step
 from tests.properties.generate import stream
 from tests.properties.oracle import Answer

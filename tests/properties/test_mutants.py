@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segma.flows import matcher
+from flows.machine import machine as matcher
 from tests.properties.case import Case, by_machine, cases
 from tests.properties.generate import GAP_MS
 from tests.properties.mutants import MUTANTS, mutated

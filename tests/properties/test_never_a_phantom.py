@@ -11,8 +11,8 @@ from contracts.actions import VOCABULARY
 from contracts.commands import Command, Verb
 from contracts.events import Event
 from contracts.rows import MatchRow
-from segma.flows.follow import Followed, Following
-from segma.flows.language.parse import parse_listeners
+from flows.language.parse import parse_listeners
+from flows.subscriber.follow import Followed, Following
 from tests.properties.case import Case, cases
 from tests.properties.generate import GAP_MS
 

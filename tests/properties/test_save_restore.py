@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segma.flows.matcher import Machine
+from flows.machine.machine import Machine
 from tests.properties.case import answer, by_machine, cases, step
 from tests.properties.oracle import Answer
 

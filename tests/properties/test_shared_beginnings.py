@@ -13,10 +13,10 @@ from random import Random
 import pytest
 
 from contracts.events import Event
-from segma.flows.language.model import Listener
-from segma.flows.matcher import Machine, Match, State
-from segma.flows.trace import Told
-from segma.flows.tree import is_plain
+from flows.language.model import Listener
+from flows.machine.machine import Machine, Match, State
+from flows.machine.trace import Told
+from flows.machine.tree import is_plain
 from tests.properties.case import answer, step
 from tests.properties.generate import GAP_MS, Data, parsed, stream
 from tests.properties.oracle import Answer, brute_force

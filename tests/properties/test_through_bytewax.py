@@ -24,9 +24,9 @@ from contracts.events import Event
 from contracts.log import Outgoing, Record
 from contracts.rows import Row, SessionRow
 from contracts.topics import EVENTS
-from segma.flows.changelog import Changelog
-from segma.flows.follow import Following
-from segma.flows.logic import FollowBatch, FollowLogic, Shared
+from flows.operators.logic import FollowBatch, FollowLogic, Shared
+from flows.state.changelog import Changelog
+from flows.subscriber.follow import Following
 from tests.flows.test_changelog import unsynced
 from tests.properties.case import Case, cases
 from tests.properties.generate import GAP_MS, stream

@@ -23,12 +23,12 @@ from contracts.events import Event, LogTime
 from contracts.log import Outgoing, Record
 from contracts.rows import EventRow, MatchRow, Row
 from contracts.topics import BEACONS, EVENTS, ROWS
-from segma.flows.changelog import Changelog
-from segma.flows.follow import Following
-from segma.flows.language.model import Listener
-from segma.flows.language.parse import parse_listeners
-from segma.flows.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
-from segma.flows.recognise import Rules
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
+from flows.recognise import Rules
+from flows.state.changelog import Changelog
+from flows.subscriber.follow import Following
 from tests.flows.test_changelog import unsynced
 from tests.flows.test_logic_crashes import beacon
 from tests.properties.case import Case, cases

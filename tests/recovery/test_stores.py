@@ -17,7 +17,7 @@ from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Command
 from contracts.errors import AlreadyRunning, ConfigError
 from contracts.topics import BEACONS, EVENTS
-from segma.flows.stores import Shape, check_store, directory_of, fingerprint, locked
+from flows.state.recovery_dir import Shape, check_store, directory_of, fingerprint, locked
 from tests.broker import Broker
 from tests.recovery.faults import await_followed, walked
 from tests.recovery.judge import MOVES, judge, judge_lists

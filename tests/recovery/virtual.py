@@ -28,12 +28,12 @@ from contracts.topics import (
     moves_topic,
     subscriber_key,
 )
-from segma.flows.changelog import Changelog
-from segma.flows.follow import Following
-from segma.flows.language.parse import parse_listeners
-from segma.flows.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
-from segma.flows.recognise import Rules
-from segma.flows.source import BeaconsSource, EventsSource, Outside, Position
+from flows.language.parse import parse_listeners
+from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
+from flows.operators.source import BeaconsSource, EventsSource, Outside, Position
+from flows.recognise import Rules
+from flows.state.changelog import Changelog
+from flows.subscriber.follow import Following
 from sinks.delivery.loop import Delivery
 from sinks.platforms.file import FileSink
 from transport.config import Surroundings

@@ -27,11 +27,11 @@ from contracts.log import Log, Record
 from contracts.rows import EventRow, Row
 from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
 from contracts.topics import OUTCOMES, ROWS, moves_topic
+from flows.derived.sessions import extended
+from flows.language.files import load_listeners
+from flows.machine.machine import Machine, Match
+from flows.subscriber.decide import Moment, Past, decide
 from segma.cli.people import import_people
-from segma.flows.decide import Moment, Past, decide
-from segma.flows.language.files import load_listeners
-from segma.flows.matcher import Machine, Match
-from segma.flows.sessions import extended
 from tests.ports import free_port
 from transport import open_log
 from transport.config import Settings, environment_of, settings_at
@@ -82,7 +82,7 @@ class World:
         self.flows = ["flow"] if flows == 1 else [f"flow-{index}" for index in range(flows)]
         self._commands = {
             "collector": [sys.executable, "-m", "collector"],
-            **{name: [sys.executable, "-m", "segma.flows"] for name in self.flows},
+            **{name: [sys.executable, "-m", "flows"] for name in self.flows},
             "delivery": [sys.executable, "-m", "sinks", "--account", "demo/mailbox"],
         }
         self.kills: Counter[str] = Counter()

@@ -99,7 +99,7 @@ class Installation(RealCollector):
             subprocess.Popen(
                 [sys.executable, "-m", *module], env=self.environment, stdout=self._output, stderr=self._output
             )
-            for module in (["segma.flows"], ["sinks", "--account", "shop/mailbox"])
+            for module in (["flows"], ["sinks", "--account", "shop/mailbox"])
         ]
         self._outcomes = self.log.reader(OUTCOMES)
         self.moved: set[str] = set()

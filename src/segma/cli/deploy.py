@@ -17,12 +17,12 @@ from contracts.errors import ListenerError, Problem
 from contracts.installation import Account, Installation
 from contracts.topics import fixed_topics
 from contracts.versions import NOTICE_MS, ListenerVersion, ended, promoted
+from flows.config import unknown_accounts
+from flows.language.files import load_actions
+from flows.language.model import Do, Listener
+from flows.versions.deployment import Versions, listener_of, to_apply, versions_in
 from segma.cli.output import Exit, err, fail, out, print_json
 from segma.cli.up import home_option, json_option
-from segma.flows.config import unknown_accounts
-from segma.flows.deployment import Versions, listener_of, to_apply, versions_in
-from segma.flows.language.files import load_actions
-from segma.flows.language.model import Do, Listener
 from sinks.registry import SINKS
 from transport import open_log
 from transport.config import load_installation, settings_at, wall_clock_ms

@@ -19,12 +19,12 @@ from rich.table import Table
 from contracts.accounts import AccountState
 from contracts.errors import ConfigError, LogError, SegmaError
 from contracts.topics import ACCOUNTS, EVENTS
+from flows.language.files import load_listeners
+from flows.operators.lag import log_times
 from segma.cli.accounts import state_word
 from segma.cli.output import Exit, out, print_json
 from segma.cli.supervise import running
 from segma.cli.up import home_option, json_option, sdk_bundle
-from segma.flows.lag import log_times
-from segma.flows.language.files import load_listeners
 from sinks.delivery.account_state import read_states
 from transport import open_log
 from transport.config import load_installation, load_keyring, settings_at, wall_clock_ms

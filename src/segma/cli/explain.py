@@ -11,11 +11,11 @@ import click
 
 from contracts.errors import ConfigError, Problem
 from contracts.events import Event
+from flows.language.files import load_listeners
+from flows.language.model import Listener
+from flows.replay.explain import explain
 from segma.cli.match import MAX_SHOWN, BadLine, actions_beside, duration_option, event_of
 from segma.cli.output import Exit, err, fail, out, print_json
-from segma.flows.explain import explain
-from segma.flows.language.files import load_listeners
-from segma.flows.language.model import Listener
 
 
 @click.command("explain")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from flows.__main__ import serve
+from flows.config import FlowSettings
 from segma.cli.output import Exit, fail
 from segma.cli.up import home_option
-from segma.flows.__main__ import serve
-from segma.flows.config import FlowSettings
 from transport.config import settings_of_kind_at
 
 

@@ -12,14 +12,14 @@ import click
 
 from contracts.actions import known_actions
 from contracts.errors import ListenerError, Problem
+from flows.language.describe import describe
+from flows.language.files import TEST_ENDINGS, listener_files, load_actions, load_versions, newest
+from flows.language.lint import lint
+from flows.language.model import Listener
+from flows.language.schema import schema_text
+from flows.replay.examples import Example, failures, parse_examples
 from segma.cli.deploy import apply_command, promote_command, remove_command, versions_command
 from segma.cli.output import Exit, err, out, print_json
-from segma.flows.language.describe import describe
-from segma.flows.language.examples import Example, failures, parse_examples
-from segma.flows.language.files import TEST_ENDINGS, listener_files, load_actions, load_versions, newest
-from segma.flows.language.lint import lint
-from segma.flows.language.model import Listener
-from segma.flows.language.schema import schema_text
 
 _PLACE: Final = click.argument(
     "place", type=click.Path(exists=True, path_type=Path), default=Path("listeners"), required=False

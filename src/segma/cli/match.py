@@ -20,11 +20,11 @@ from contracts.codec import MAX_DEPTH, Value, depth_exceeds, json_reader, to_jso
 from contracts.errors import BadRecord
 from contracts.events import Event, Trust
 from contracts.installation import duration_ms
+from flows.derived.sessions import extended
+from flows.language.files import load_listeners
+from flows.machine.machine import Machine, Match
+from flows.subscriber.reapply import Follower
 from segma.cli.output import Exit, err
-from segma.flows.language.files import load_listeners
-from segma.flows.matcher import Machine, Match
-from segma.flows.reapply import Follower
-from segma.flows.sessions import extended
 
 PART_BYTES: Final = 16 * 1024 * 1024
 """Events held in memory at once, about; a larger file is first parted by subscriber on the disk."""

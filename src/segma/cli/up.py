@@ -78,7 +78,7 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
         *(
             Program(
                 "flow" if flows == 1 else f"flow-{index}",
-                [python, "-m", "segma.flows"],
+                [python, "-m", "flows"],
                 None,
                 common | {"SEGMA_FLOW_INDEX": str(index), "SEGMA_FLOW_OF": str(flows)},
             )

@@ -1,0 +1,1 @@
+"""What is derived from a subscriber's events: sessions, similar purchases, verdicts on clicks."""

@@ -1,0 +1,382 @@
+"""Conditions compiled once to closures.
+
+A compiled condition (:class:`Test`) has two halves. ``plain`` looks at the event and its session alone: every
+correlated line counts as true there, so it is also what *described* means (SEMANTICS 3). ``tied`` looks at the run and
+its scope too, and is None where the condition has no correlation.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import re2
+
+from contracts.actions import fitting
+from contracts.events import Event, Trust
+from flows.derived.sessions import Session
+from flows.language.model import Condition, Op, Predicate, Reference
+from flows.language.paths import Values, frozen, is_number, same, values_at
+
+Check = Callable[[Any], bool]
+Plain = Callable[[Event, Session], bool]
+
+REGEX_MEMORY_BYTES: Final = 1 << 20
+"""RE2's bound for one compiled pattern; a pattern that needs more is refused when it is read."""
+
+
+class Memory(Protocol):
+    """What a run remembers for correlations."""
+
+    @property
+    def noted(self) -> tuple[Any, ...]:
+        """Per reference of the listener: the value at the last event of that step; None where there is none."""
+
+    @property
+    def taken(self) -> int:
+        """Bit n is set when step number n has taken an event."""
+
+
+Key = tuple[str | None, ...]
+"""The scope's values, one per variable, frozen; None where none was seen yet."""
+Tied = Callable[[Event, Session, Memory, Key], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How a listener's references are numbered: ``notes`` in a run's memory, ``variables`` in its key."""
+
+    notes: Mapping[Reference, int]
+    variables: Mapping[Reference, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A compiled condition.
+
+    ``number``: its place in its listener, for remembering the answer during one event. ``actions``: those an event must
+    have to fit (None: any). ``text``: a property and the text it must be, where the condition says so, for an index.
+    """
+
+    number: int
+    actions: frozenset[str] | None
+    text: tuple[str, str] | None
+    plain: Plain
+    tied: Tied | None
+
+
+def compiled_regex(pattern: str) -> Any:
+    """The RE2 program of a pattern, bounded in memory. Raises ``re2.error``."""
+    options = re2.Options()
+    options.max_mem = REGEX_MEMORY_BYTES
+    options.log_errors = False
+    return re2.compile(pattern, options=options)
+
+
+def compile_condition(condition: Condition, scope: Scope, number: int) -> Test:
+    """Compile one condition of a listener."""
+    plain, tied = _halves(condition, scope, machine_named=False)
+    return Test(number, actions_of(condition), _text_of(condition), plain, tied)
+
+
+def _text_of(condition: Condition) -> tuple[str, str] | None:
+    for line in condition.where:
+        if line.op is Op.EQUALS and isinstance(line.operand, str) and "." not in line.path and "[]" not in line.path:
+            return (line.path, line.operand)
+    return None
+
+
+def actions_of(condition: Condition) -> frozenset[str] | None:
+    """The actions of events that may fit; None where any may."""
+    if condition.action == "*":
+        return None
+    if condition.action is not None:
+        return frozenset(fitting(condition.action))
+    found: set[str] = set()
+    for member in condition.any_of:
+        actions = actions_of(member)
+        if actions is None:
+            return None
+        found |= actions
+    return frozenset(found)
+
+
+def _halves(condition: Condition, scope: Scope, *, machine_named: bool) -> tuple[Plain, Tied | None]:
+    machine_named = machine_named or any(line.path == "machine" for line in condition.where)
+    checks: list[Plain] = []
+    ties: list[Tied] = []
+    for line in condition.where:
+        if line.references:
+            ties.append(_tie(line, scope))
+        else:
+            checks.append(_line(line))
+    checks.extend(_session_line(line) for line in condition.session)
+    if condition.trust is not None:
+        checks.append(_trusts(condition.trust))
+    if condition.action is not None:
+        checks.insert(0, _acts(condition.action, machine_named=machine_named))
+    else:
+        plain, tied = _any_of(condition.any_of, scope, machine_named=machine_named)
+        checks.append(plain)
+        if tied is not None:
+            ties.append(tied)
+    return _all_plain(checks), _all_tied(_all_plain(checks), ties)
+
+
+def _all_plain(checks: Sequence[Plain]) -> Plain:
+    if len(checks) == 1:
+        return checks[0]
+    if len(checks) == 2:
+        first, second = checks
+        return lambda event, session: first(event, session) and second(event, session)
+    every = tuple(checks)
+    return lambda event, session: all(check(event, session) for check in every)
+
+
+def _all_tied(plain: Plain, ties: Sequence[Tied]) -> Tied | None:
+    if not ties:
+        return None
+    every = tuple(ties)
+    return lambda event, session, run, key: (
+        plain(event, session) and all(tie(event, session, run, key) for tie in every)
+    )
+
+
+def _any_of(members: Sequence[Condition], scope: Scope, *, machine_named: bool) -> tuple[Plain, Tied | None]:
+    halves = tuple(_halves(member, scope, machine_named=machine_named) for member in members)
+
+    def plain(event: Event, session: Session) -> bool:
+        return any(half(event, session) for half, _ in halves)
+
+    def tied(event: Event, session: Session, run: Memory, key: Key) -> bool:
+        return any(half(event, session) if tie is None else tie(event, session, run, key) for half, tie in halves)
+
+    return plain, tied if any(tie is not None for _, tie in halves) else None
+
+
+def _acts(action: str, *, machine_named: bool) -> Plain:
+    if action == "*":
+        if machine_named:
+            return lambda event, session: True
+        return lambda event, session: not _by_machine(event)
+    if action == "email_opened" and not machine_named:
+        return lambda event, session: event.action == "email_opened" and not _by_machine(event)
+    actions = fitting(action)
+    if len(actions) == 1:
+        return lambda event, session: event.action == action
+    return lambda event, session: event.action in actions
+
+
+def _by_machine(event: Event) -> bool:
+    # SEMANTICS 7: an open by a machine fits only a step that names `machine` in its `where`.
+    return event.action == "email_opened" and event.properties.get("machine") is True
+
+
+def _trusts(least: str) -> Plain:
+    level = Trust(least).level
+    return lambda event, session: event.trust.level >= level
+
+
+def _session_line(line: Predicate) -> Plain:
+    check = _check(line.op, line.operand)
+    if line.path == "duration":
+        return lambda event, session: check(session.duration_ms)
+    return lambda event, session: check(session.events)
+
+
+def _line(line: Predicate) -> Plain:
+    values = values_at(line.path)
+    op, operand = line.op, line.operand
+    if op is Op.EXISTS:
+        return lambda event, session: any(value is not None for value in values(event.properties)) is operand
+    check = _check(op, operand)
+    if op in {Op.NOT_EQUALS, Op.NONE_OF}:
+
+        def absent_too(event: Event, session: Session) -> bool:
+            found = values(event.properties)
+            return not found or any(check(value) for value in found)
+
+        return absent_too
+    if "." not in line.path and "[]" not in line.path:
+        path = line.path
+        if op is Op.EQUALS and isinstance(operand, str):
+            # PERF: the commonest line; two strings need no look at their types.
+            return lambda event, session: event.properties.get(path) == operand
+        return lambda event, session: path in event.properties and check(event.properties[path])
+    return lambda event, session: any(check(value) for value in values(event.properties))
+
+
+_COMPARE: Final[Mapping[Op, Callable[[Any, Any], bool]]] = {
+    Op.AT_LEAST: operator.ge,
+    Op.MORE_THAN: operator.gt,
+    Op.AT_MOST: operator.le,
+    Op.LESS_THAN: operator.lt,
+}
+
+
+def _check(op: Op, operand: Any) -> Check:
+    if op in _COMPARE:
+        compare = _COMPARE[op]
+        return lambda value: is_number(value) and compare(value, operand)
+    return _CHECKS[op](operand)
+
+
+def _between(ends: Any) -> Check:
+    low, high = ends
+    return lambda value: is_number(value) and low <= value <= high
+
+
+def _equals(wanted: Any) -> Check:
+    return lambda value: same(value, wanted)
+
+
+def _not_equals(wanted: Any) -> Check:
+    return lambda value: not same(value, wanted)
+
+
+def _one_of(wanted: Any) -> Check:
+    known = frozenset(frozen(each) for each in wanted)
+    return lambda value: frozen(value) in known
+
+
+def _none_of(wanted: Any) -> Check:
+    known = frozenset(frozen(each) for each in wanted)
+    return lambda value: frozen(value) not in known
+
+
+def _glob(wanted: Any) -> Check:
+    patterns = tuple(glob(each) for each in wanted if isinstance(each, str) and "*" in each)
+    others = _one_of(tuple(each for each in wanted if not (isinstance(each, str) and "*" in each)))
+    return lambda value: others(value) or (isinstance(value, str) and any(fits(value) for fits in patterns))
+
+
+def glob(pattern: str) -> Callable[[str], bool]:
+    """Whether a whole string is of this form; ``*`` stands for any text, slashes included. Linear in the string."""
+    first, *middle = pattern.split("*")
+    last = middle.pop() if middle else ""
+
+    def fits(text: str) -> bool:
+        if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
+            return False
+        at, end = len(first), len(text) - len(last)
+        for part in middle:
+            found = text.find(part, at, end)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return True
+
+    return fits
+
+
+def _starts_with(start: Any) -> Check:
+    return lambda value: isinstance(value, str) and value.startswith(start)
+
+
+def _ends_with(end: Any) -> Check:
+    return lambda value: isinstance(value, str) and value.endswith(end)
+
+
+def _contains(part: Any) -> Check:
+    def check(value: Any) -> bool:
+        if isinstance(value, str):
+            return isinstance(part, str) and part in value
+        return isinstance(value, list) and any(same(element, part) for element in value)
+
+    return check
+
+
+def _matches(pattern: Any) -> Check:
+    search = compiled_regex(pattern).search
+    return lambda value: isinstance(value, str) and search(value) is not None
+
+
+_CHECKS: Final[Mapping[Op, Callable[[Any], Check]]] = {
+    Op.EQUALS: _equals,
+    Op.NOT_EQUALS: _not_equals,
+    Op.ONE_OF: _one_of,
+    Op.NONE_OF: _none_of,
+    Op.GLOB: _glob,
+    Op.BETWEEN: _between,
+    Op.STARTS_WITH: _starts_with,
+    Op.ENDS_WITH: _ends_with,
+    Op.CONTAINS: _contains,
+    Op.MATCHES: _matches,
+}
+
+
+def _tie(line: Predicate, scope: Scope) -> Tied:
+    values = values_at(line.path)
+    if line.op is Op.SAME_AS:
+        return _same_as(values, line.operand, scope)
+    if line.op is Op.SHARES_WITH:
+        return _shares_with(values, line, scope)
+    resolve = _resolver(line.operand, scope)
+    make = _tied_check(line.op)
+
+    def tied(event: Event, session: Session, run: Memory, key: Key) -> bool:
+        operand = resolve(run)
+        return operand is not None and any(
+            value is not None and make(value, operand) for value in values(event.properties)
+        )
+
+    return tied
+
+
+def _same_as(values: Values, reference: Reference, scope: Scope) -> Tied:
+    # SEMANTICS 3: correlation by `same_as` is scope. The machine of value x takes x at both ends, so nothing of the
+    # run need be read but that the step referred to was not skipped.
+    variable, bit = scope.variables[reference], 1 << reference.step
+
+    def tied(event: Event, session: Session, run: Memory, key: Key) -> bool:
+        wanted = key[variable]
+        return (
+            wanted is not None
+            and bool(run.taken & bit)
+            and any(value is not None and frozen(value) == wanted for value in values(event.properties))
+        )
+
+    return tied
+
+
+def _shares_with(values: Values, line: Predicate, scope: Scope) -> Tied:
+    note, collected = scope.notes[line.operand], "[]" in line.path
+
+    def tied(event: Event, session: Session, run: Memory, key: Key) -> bool:
+        other = run.noted[note]
+        found = list(values(event.properties))
+        own = found if collected else found[0] if found else None
+        if not isinstance(own, list) or not isinstance(other, (list, tuple)):
+            return False
+        known = {frozen(value) for value in other}
+        return any(frozen(value) in known for value in own)
+
+    return tied
+
+
+def _resolver(operand: Any, scope: Scope) -> Callable[[Memory], Any]:
+    if isinstance(operand, Reference):
+        note = scope.notes[operand]
+        return lambda run: run.noted[note]
+    ends = tuple(_resolver(each, scope) if isinstance(each, Reference) else _constant(each) for each in operand)
+
+    def both(run: Memory) -> Any:
+        pair = tuple(end(run) for end in ends)
+        return pair if all(is_number(each) for each in pair) else None
+
+    return both
+
+
+def _constant(value: Any) -> Callable[[Memory], Any]:
+    return lambda run: value
+
+
+def _tied_check(op: Op) -> Callable[[Any, Any], bool]:
+    if op is Op.DIFFERS_FROM:
+        return lambda value, other: not same(value, other)
+    if op is Op.BETWEEN:
+        return lambda value, ends: is_number(value) and bool(ends[0] <= value <= ends[1])
+    compare = _COMPARE[op]
+    return lambda value, other: is_number(value) and is_number(other) and compare(value, other)

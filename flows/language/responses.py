@@ -1,0 +1,150 @@
+"""What a match does: the tables of ``then`` (SEMANTICS 8)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from flows.language.kinds import ListOf, Text
+from flows.language.model import Do, Response, Template
+from flows.language.reading import Reading, Schema, checked_path
+from flows.language.shape import Field, Given, Shape
+from flows.language.source import BAD, Node, told
+
+MAX_RESPONSES: Final = 20
+
+ACCOUNT: Final = Text("the name of an account, such as mailchimp-main", "[a-z][a-z0-9-]{0,39}", 40)
+TAG: Final = Text("a tag's name without braces, of at most 100 characters", r"[^{}\x00-\x1f]+", 100)
+_HOLE = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class ListName:
+    """A list's name; ``{step.property}`` in it is filled in by the match."""
+
+    wanted: str = 'a list\'s name, such as newsletter or "viewed-{looked.category}"'
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """A :class:`Template`."""
+        if node.pairs is not None:
+            return reading.refuse(node, "a mapping", f"{self.wanted}, in quotes where it has braces")
+        found = Text(self.wanted, r"[^\x00-\x1f]+", 200).read(node, reading)
+        if found is BAD:
+            return BAD
+        if "{" not in found and "}" not in found:
+            return Template(found, (found,))
+        return self._template(node, found, reading)
+
+    def _template(self, node: Node, text: str, reading: Reading) -> Any:
+        if set(_HOLE.sub("", text)) & {"{", "}"}:
+            return reading.refuse(node, told(node), "braces in pairs: {step.property}")
+        parts: list[Any] = []
+        for index, part in enumerate(_HOLE.split(text)):
+            if index % 2:
+                parts.append(self._hole(node, part, reading))
+            elif part:
+                parts.append(part)
+        return BAD if any(part is BAD for part in parts) else Template(text, tuple(parts))
+
+    def _hole(self, node: Node, text: str, reading: Reading) -> Any:
+        if not re.fullmatch(r"[^.]+\..+", text):
+            return reading.refuse(node, f'"{{{text[:60]}}}"', "a step and a property: {looked.category}")
+        found = reading.reference(node, text)
+        if found is BAD or checked_path(node, found.path, reading, several=False) is BAD:
+            return BAD
+        return found
+
+    def schema(self) -> Schema:
+        """A string."""
+        return {"type": "string", "minLength": 1, "maxLength": 200}
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An http or https address without a name and password in it."""
+
+    def read(self, node: Node, reading: Reading) -> Any:
+        """The address."""
+        wanted = 'an address, such as "https://crm.example/hook"'
+        found = Text(wanted, r"https?://[^\s\x00-\x1f]+", 2_000).read(node, reading)
+        if found is BAD:
+            return BAD
+        try:
+            parts = urlsplit(found)
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            return reading.refuse(node, told(node), wanted)
+        if not host:
+            return reading.refuse(node, told(node), wanted)
+        if parts.username is not None or parts.password is not None:
+            return reading.refuse(node, "an address with a name or password in it", "an address without secrets")
+        return found
+
+    def schema(self) -> Schema:
+        """A string."""
+        return {"type": "string", "pattern": r"^https?://\S+$"}
+
+
+def _move(given: Given, reading: Reading) -> Any:
+    if not given.bad and given["from"].text == given["to"].text:
+        given.refuse(reading, "to", f'the list "{given["to"].text}", which is also `from`', "another list")
+    return BAD if given.bad else Response(Do.MOVE, given["at"], to_list=given["to"], from_list=given["from"])
+
+
+def _add(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.ADD, given["at"], to_list=given["to"])
+
+
+def _remove(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.REMOVE, given["at"], from_list=given["from"])
+
+
+def _tag(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.TAG, given["at"], tag=given["add"])
+
+
+def _untag(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.UNTAG, given["at"], tag=given["remove"])
+
+
+def _webhook(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else Response(Do.WEBHOOK, url=given["url"])
+
+
+_AT: Final = Field("at", ACCOUNT, "The account at an email platform.", required=True)
+_TO: Final = Field("to", ListName(), "The list to be in; it is made if missing.", required=True)
+_FROM: Final = Field("from", ListName(), "The list to leave.", required=True)
+
+VERBS: Final = (
+    Shape("move", (_FROM, _TO, _AT), _move),
+    Shape("add", (_TO, _AT), _add, elsewhere={"from": "`add` takes `to`; with `from` it is a `move`"}),
+    Shape("remove", (_FROM, _AT), _remove, elsewhere={"to": "`remove` takes `from`; with `to` it is a `move`"}),
+    Shape("tag", (Field("add", TAG, "The tag to set.", required=True), _AT), _tag),
+    Shape("untag", (Field("remove", TAG, "The tag to take away.", required=True), _AT), _untag),
+    Shape("webhook", (Field("url", Url(), "Called with the match, signed.", required=True),), _webhook),
+)
+_MEANINGS: Final = {
+    "move": "Add to one list, then remove from the other.",
+    "add": "Add to a list.",
+    "remove": "Remove from a list.",
+    "tag": "Set a tag.",
+    "untag": "Take a tag away.",
+    "webhook": "Call an address, signed, at least once.",
+}
+
+
+def _response(given: Given, reading: Reading) -> Any:
+    return BAD if given.bad else next(iter(given.values()))
+
+
+RESPONSE: Final = Shape(
+    "response",
+    tuple(Field(verb.name, verb, _MEANINGS[verb.name]) for verb in VERBS),
+    _response,
+    one_of=tuple(_MEANINGS),
+)
+RESPONSES: Final = ListOf(
+    RESPONSE, "a list of what to do, such as `- add: {to: warm, at: mailbox}`", most=MAX_RESPONSES
+)

@@ -1,0 +1,133 @@
+"""Whether an event can exist that fits a condition. Pure, and careful: it says no only where it is sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from contracts.actions import fitting
+from contracts.events import Event, Trust
+from flows.derived.sessions import Session
+from flows.language.compile import Scope, compile_condition
+from flows.language.model import Condition, Op, Predicate
+from flows.language.words import Phrasing
+
+_ABSENT_FITS: Final = frozenset({Op.NOT_EQUALS, Op.NONE_OF})
+_NO_NUMBERS: Final = frozenset({Op.STARTS_WITH, Op.ENDS_WITH, Op.MATCHES, Op.CONTAINS})
+_NUMBERS: Final = frozenset({Op.AT_LEAST, Op.MORE_THAN, Op.AT_MOST, Op.LESS_THAN, Op.BETWEEN})
+_SESSION: Final = Session("", 0, 0, 1)
+
+
+def contradiction(condition: Condition, phrasing: Phrasing) -> str:
+    """Two lines that no event can fit at once, in words; empty where none is known."""
+    if condition.any_of:
+        found = [contradiction(member, phrasing) for member in condition.any_of]
+        return found[0] if all(found) else ""
+    for path in dict.fromkeys(line.path for line in condition.where):
+        lines = [line for line in condition.where if line.path == path]
+        if "[]" not in path and not _some_value_fits(lines):
+            return " and ".join(phrasing.line(line) for line in lines)
+    for path in dict.fromkeys(line.path for line in condition.session):
+        lines = [line for line in condition.session if line.path == path]
+        least = Predicate(path, Op.AT_LEAST, 1 if path == "events" else 0)
+        if not _span([*lines, least]):
+            return "a visit " + " and ".join(phrasing.session(line) for line in lines)
+    return ""
+
+
+def covers(wider: Condition, narrower: Condition) -> bool:
+    """Whether every event that fits ``narrower`` surely fits ``wider``."""
+    if wider.any_of:
+        return any(covers(member, narrower) for member in wider.any_of) or wider == narrower
+    if narrower.any_of:
+        return all(covers(wider, member) for member in narrower.any_of)
+    acts = wider.action in {"*", narrower.action} or narrower.action in fitting(wider.action or "")
+    # An open by a machine fits only where `machine` is named: then the narrower one may fit what the wider does not.
+    machines = any(line.path == "machine" for line in narrower.where)
+    lines = set(wider.where) <= set(narrower.where) and set(wider.session) <= set(narrower.session)
+    return acts and not machines and lines and _level(wider) <= _level(narrower)
+
+
+def can_coincide(one: Condition, other: Condition) -> bool:
+    """Whether one event may fit both, as far as can be told."""
+    return any(
+        _same_action(left, right) and not _clash(left, right)
+        for left in alternatives(one)
+        for right in alternatives(other)
+    )
+
+
+def alternatives(condition: Condition) -> tuple[Condition, ...]:
+    """The conditions of which one must fit, without nesting."""
+    if not condition.any_of:
+        return (condition,)
+    return tuple(found for member in condition.any_of for found in alternatives(member))
+
+
+def _same_action(one: Condition, other: Condition) -> bool:
+    if "*" in {one.action, other.action}:
+        return True
+    return bool(set(fitting(one.action or "")) & set(fitting(other.action or "")))
+
+
+def _clash(one: Condition, other: Condition) -> bool:
+    # References are of their own listener each, so only what is constant can clash.
+    lines = [line for line in (*one.where, *other.where) if not line.references and "[]" not in line.path]
+    paths = {line.path for line in lines}
+    return not all(_some_value_fits([line for line in lines if line.path == path]) for path in paths)
+
+
+def _level(condition: Condition) -> int:
+    return Trust(condition.trust).level if condition.trust else 0
+
+
+def _some_value_fits(lines: Sequence[Predicate]) -> bool:
+    """Whether some value, or none at all, fits these lines of one property; True where it cannot be told."""
+    constant = [line for line in lines if not line.references]
+    if any(line.op is Op.EXISTS and line.operand is False for line in constant):
+        return all(line.op in _ABSENT_FITS or (line.op is Op.EXISTS and line.operand is False) for line in lines)
+    named = [_named(line) for line in constant]
+    values = next((found for found in named if found is not None), None)
+    if values is not None:
+        return any(_fits(value, constant) for value in values)
+    kinds = {line.op for line in constant}
+    if kinds & _NUMBERS:
+        return not kinds & _NO_NUMBERS and _span([line for line in constant if line.op in _NUMBERS])
+    return True
+
+
+def _named(line: Predicate) -> tuple[Any, ...] | None:
+    """The values of which it must be one, where the line says so."""
+    if line.op is Op.EQUALS:
+        return (line.operand,)
+    if line.op is Op.ONE_OF:
+        return tuple(line.operand)
+    return None
+
+
+def _fits(value: Any, lines: Sequence[Predicate]) -> bool:
+    condition = compile_condition(Condition("*", where=tuple(lines)), Scope({}, {}), 0)
+    event = Event("", "", "", "page_viewed", 0, properties={lines[0].path: value})
+    return condition.plain(event, _SESSION)
+
+
+def _span(lines: Iterable[Predicate]) -> bool:
+    """Whether a number lies in all of these ranges. Ends that touch count, unless one leaves its end out."""
+    low, high = float("-inf"), float("inf")
+    open_ends = set()
+    for line in lines:
+        below, above = _ends(line)
+        low, high = max(low, below), min(high, above)
+        if line.op in {Op.MORE_THAN, Op.LESS_THAN}:
+            open_ends.add(line.operand)
+    return low < high or (low == high and low not in open_ends)
+
+
+def _ends(line: Predicate) -> tuple[float, float]:
+    if line.op is Op.BETWEEN:
+        return line.operand[0], line.operand[1]
+    if line.op in {Op.AT_LEAST, Op.MORE_THAN}:
+        return line.operand, float("inf")
+    if line.op in {Op.AT_MOST, Op.LESS_THAN}:
+        return float("-inf"), line.operand
+    return line.operand, line.operand

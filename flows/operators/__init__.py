@@ -1,0 +1,1 @@
+"""What Bytewax runs: sources, key groups, the stateful logic, watermarks, the sink. Thin."""

@@ -1,0 +1,200 @@
+"""What runs inside Bytewax: the two flows over the states of a group. Nothing is raised; bad records are set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, NamedTuple
+
+import structlog
+from bytewax.operators import StatefulBatchLogic
+
+from contracts.beacons import BeaconRecord
+from contracts.codec import Value, msgpack_reader, to_json, to_msgpack, written
+from contracts.errors import BadRecord
+from contracts.events import Event, LogTime
+from contracts.log import Outgoing, Record
+from contracts.reasons import Reason
+from contracts.topics import EVENTS, subscriber_key
+from flows.machine.states import Counted
+from flows.operators.dead_letters import dead_letter
+from flows.operators.key_group import Crowd
+from flows.recognise import Device, Rules, recognise, released
+from flows.state.changelog import Changelog, Position
+from flows.state.store import MAX_ANONYMOUS, Fleeting, Keeper
+from flows.subscriber.bounds import Bound, Bounds
+from flows.subscriber.follow import Following
+
+DEVICES: Final = "devices-"
+"""How the changelog's groups of devices are called."""
+LOG_TIME_EVERY_MS: Final = 100
+"""How far the log time moves before ``recognise`` passes it on: deadlines are that much later, at most."""
+
+_read_beacon: Final[Callable[[bytes], BeaconRecord]] = msgpack_reader(BeaconRecord)
+_read_device: Final[Callable[[bytes], Device]] = msgpack_reader(Device)
+log_line = structlog.get_logger("flows")
+
+Item = tuple[str, Any]
+
+
+class Snapshot(Value, frozen=True):
+    """What Bytewax keeps of a group, as MessagePack. ``passed_on_ms``: what ``recognise`` last said of the log time;
+    ``counted``: what ``follow`` last said of the runs.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    position: Position
+    passed_on_ms: int = 0
+    counted: Counted = Counted()
+    schema: int = written(1)
+
+
+_read_snapshot: Final[Callable[[bytes], Snapshot]] = msgpack_reader(Snapshot)
+
+
+class FollowBatch(NamedTuple):
+    """What ``follow``'s source hands to a group: records with the log time at each, and the log time after them.
+
+    ``place``: the partition, and the group's number in it.
+    """
+
+    records: tuple[tuple[Record, int], ...]
+    log_time_ms: int
+    place: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What every group of a process uses. Immutable after start."""
+
+    rules: Mapping[str, Rules]
+    following: Mapping[str, Following]
+    partitions: int
+    bounds: Bounds = field(default_factory=Bounds)
+    refresh: Callable[[int], None] = lambda log_time_ms: None
+    """Takes over listeners that were applied since; whoever follows events calls it with a batch's log time before."""
+
+
+class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
+    """``recognise`` for one partition of ``beacons``: its records in order, then how far the log time has come."""
+
+    def __init__(self, shared: Shared, changelog: Changelog, resumed: bytes | None) -> None:
+        self._shared = shared
+        snapshot = None if resumed is None else _read_snapshot(resumed)
+        self._passed_on_ms = 0 if snapshot is None else snapshot.passed_on_ms
+        self._devices: Keeper[Device] = Keeper(
+            changelog,
+            None if snapshot is None else snapshot.position,
+            new=lambda key: Device(),
+            encode=lambda key, device: to_msgpack(device),
+            decode=lambda key, data: _read_device(data),
+            due_ms=lambda key, device: device.due_ms,
+            kind=DEVICES,
+        )
+        self._changelog = changelog
+        self._nobodys = Fleeting(())
+
+    def on_batch(self, values: list[list[Record]]) -> tuple[Iterable[Outgoing], bool]:
+        """Each value is a batch of records."""
+        out: list[Outgoing] = []
+        for records in values:
+            for record in records:
+                self._release(record.log_time_ms, out)
+                if not record.is_tick:
+                    self._take(record, out)
+                self._pass_on(record, out)
+        return out, False
+
+    def _take(self, record: Record, out: list[Outgoing]) -> None:
+        try:
+            beacon = _read_beacon(record.value or b"")
+            rules = self._shared.rules.get(beacon.workspace)
+            if rules is None:
+                raise BadRecord(Reason.UNDECODABLE, f"no workspace {beacon.workspace!r}")
+            key = record.key.decode("utf-8", "replace")
+            device, events, refused = recognise(self._devices.get(key), beacon, record, rules)
+        except BadRecord as error:
+            out.append(dead_letter(record, error.reason, error.detail))
+            return
+        except Exception as error:
+            log_line.error("processing_failed", topic=record.topic, partition=record.partition, offset=record.offset)
+            out.append(dead_letter(record, Reason.PROCESSING_FAILED, type(error).__name__))
+            return
+        self._keep(key, device, record.log_time_ms)
+        out.extend(map(event_record, events))
+        out.extend(dead_letter(record, each.reason, each.detail, each.data, beacon) for each in refused)
+
+    def _keep(self, key: str, device: Device, log_time_ms: int) -> None:
+        """Keep a device, if anything of it is worth keeping; of those that are nobody's only so many."""
+        if device.is_nobody or device.expires_ms <= log_time_ms:
+            self._devices.let_go(key)
+            self._nobodys.forget(key)
+            return
+        self._devices.put(key, device)
+        if device.person:
+            self._nobodys.forget(key)
+            return
+        self._nobodys.use(key)
+        for gone in self._nobodys.over(self._changelog.share(MAX_ANONYMOUS)):
+            self._devices.let_go(gone)
+            self._shared.bounds.bit(Bound.ANONYMOUS)
+
+    def _release(self, log_time_ms: int, out: list[Outgoing]) -> None:
+        for key in self._devices.due(log_time_ms):
+            device, events = released(self._devices.get(key), log_time_ms)
+            self._keep(key, device, log_time_ms)
+            out.extend(map(event_record, events))
+
+    def _pass_on(self, record: Record, out: list[Outgoing]) -> None:
+        if record.log_time_ms - self._passed_on_ms >= LOG_TIME_EVERY_MS:
+            self._passed_on_ms = record.log_time_ms
+            value = to_json(LogTime(record.partition, record.log_time_ms))
+            out.extend(Outgoing(EVENTS, b"", value, number) for number in range(self._shared.partitions))
+
+    def on_notify(self) -> tuple[Iterable[Outgoing], bool]:
+        """Nothing is timed by the engine's clock."""
+        return (), False
+
+    def on_eof(self) -> tuple[Iterable[Outgoing], bool]:
+        """The state stays."""
+        return (), False
+
+    def snapshot(self) -> bytes:
+        """Where its states are found again: on the disk when this returns."""
+        return to_msgpack(Snapshot(self._devices.snapshot(), self._passed_on_ms))
+
+
+class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
+    """``follow`` for one key group: its subscribers' events in order, and the deadlines that log time brings."""
+
+    def __init__(self, shared: Shared, changelog: Changelog, resumed: bytes | None) -> None:
+        self._refresh = shared.refresh
+        snapshot = None if resumed is None else _read_snapshot(resumed)
+        position, counted = (None, Counted()) if snapshot is None else (snapshot.position, snapshot.counted)
+        self._crowd = Crowd(shared.following, shared.bounds, changelog, position, counted)
+
+    def on_batch(self, values: list[FollowBatch]) -> tuple[Iterable[Outgoing], bool]:
+        """Each value is a batch of records and the log time after it."""
+        out: list[Outgoing] = []
+        for records, log_time_ms, place in values:
+            self._refresh(log_time_ms)
+            self._crowd.take(records, log_time_ms, place, out)
+        return out, False
+
+    def on_notify(self) -> tuple[Iterable[Outgoing], bool]:
+        """Nothing is timed by the engine's clock."""
+        return (), False
+
+    def on_eof(self) -> tuple[Iterable[Outgoing], bool]:
+        """The state stays."""
+        return (), False
+
+    def snapshot(self) -> bytes:
+        """Where its states are found again: on the disk when this returns."""
+        return to_msgpack(Snapshot(self._crowd.snapshot(), counted=self._crowd.counted()))
+
+
+def event_record(event: Event) -> Outgoing:
+    """An event as a record of ``events``."""
+    return Outgoing(EVENTS, subscriber_key(event.workspace, event.subscriber), to_json(event))

@@ -1,0 +1,1 @@
+"""Listeners over recorded events: examples and explanations."""

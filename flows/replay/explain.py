@@ -1,0 +1,194 @@
+"""Why a listener matched, or why not: each run's life in words. The tracer listens to the machine itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from contracts.codec import replaced
+from contracts.events import Event
+from flows.derived.sessions import extended
+from flows.language.model import Listener, Not, Step, Times
+from flows.language.words import exact
+from flows.machine.machine import Machine, Match
+from flows.machine.runs import Run
+from flows.machine.trace import Told, Turn
+
+
+@dataclass
+class Life:
+    """What happened to the runs that one event opened. They fork, so several ends are possible."""
+
+    opened_by: str
+    lines: list[str] = field(default_factory=list)
+    matched: bool = False
+
+    def add(self, line: str) -> None:
+        """Add a line once: forks of one run share much of their lives."""
+        if line not in self.lines:
+            self.lines.append(line)
+
+
+def explain(listener: Listener, events: Iterable[Event], *, final_ms: int | None, session_gap_ms: int) -> str:
+    """The transcript of one subscriber's events, which must be in order and of one subscriber."""
+    tracer = _Tracer(listener)
+    machine = Machine([listener], tell=tracer)
+    state, session, seen = machine.start(""), None, list[Event]()
+    matches: list[Match] = []
+    for event in events:
+        session = extended(session, event, gap_ms=session_gap_ms)
+        state, found = machine.apply(replaced(state, subscriber=event.subscriber), event, session)
+        matches.extend(found)
+        seen.append(event)
+    if final_ms is not None:
+        state, found = machine.advance(state, final_ms)
+        matches.extend(found)
+    now_ms = max([final_ms or 0, *(event.occurred_at_ms for event in seen)])
+    for run in (run for standing in state.standings.values() for box in standing.boxes for run in box.runs):
+        tracer.left(run, now_ms)
+    return "\n".join([*_head(listener, seen, matches), *tracer.transcript(), *_matches(matches)])
+
+
+def _head(listener: Listener, events: Sequence[Event], matches: Sequence[Match]) -> list[str]:
+    who = events[0].subscriber if events else "nobody"
+    count = f"{len(matches)} match{'' if len(matches) == 1 else 'es'}"
+    return [f"{listener.name}, version {listener.version}, for {who}: {len(events)} events, {count}."]
+
+
+def _matches(matches: Sequence[Match]) -> list[str]:
+    lines = []
+    for match in matches:
+        steps = "; ".join(
+            f"{name}: {', '.join(event.event_id for event in events)}" for name, events in match.steps.items()
+        )
+        lines += ["", f"Match {match.match_id} at {instant(match.matched_at_ms)}", f"  {steps}"]
+    return lines
+
+
+def instant(at_ms: int) -> str:
+    """An instant for a person: UTC to the millisecond."""
+    try:
+        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+    except OverflowError:
+        return f"{at_ms} ms"  # a deadline may lie behind the last year that has a date
+    return at.isoformat(sep=" ", timespec="milliseconds")[:23]
+
+
+class _Tracer:
+    """Collects what the machine tells, by the event that opened the run."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._steps = [element for element in listener.sequence if isinstance(element, Step)]
+        self._lives: dict[str, Life] = {}
+        self._refused: list[str] = []
+
+    def __call__(self, told: Told) -> None:
+        if told.turn is Turn.BLOCKED and told.event is not None:
+            self._refused.append(
+                f"{instant(told.at_ms)}  {_named(told.event)} opens no run: {_element(told.element)} was seen before it"
+            )
+            return
+        opener = told.run.events[0].event_id if told.run.events else told.event.event_id if told.event else ""
+        life = self._lives.setdefault(opener, Life(opener))
+        life.matched = life.matched or told.turn is Turn.MATCHED
+        life.add(f"{instant(told.at_ms)}  {self._words(told)}")
+
+    def left(self, run: Run, now_ms: int) -> None:
+        """A run that is there at the end: it waits still, or nothing has come since its time was over."""
+        life = self._lives[run.events[0].event_id]
+        over = [at_ms for at_ms in self._ends(run) if at_ms <= now_ms]
+        waits = self._pending(run)
+        life.add(f"{instant(min(over))}  it dies as it waits for {waits}" if over else f"it still waits for {waits}")
+
+    def _ends(self, run: Run) -> Iterable[int]:
+        if run.slot < len(self._steps):
+            if self._listener.within_ms is not None:
+                yield run.events[0].at_ms + self._listener.within_ms
+            within_ms = self._steps[run.slot].within_ms
+            if within_ms is not None:
+                yield run.anchor[0] + within_ms
+
+    def _pending(self, run: Run) -> str:
+        if run.slot == len(self._steps):
+            return "the time of the last `not`"
+        again = "another event of " if run.repeats or run.filled else ""
+        return again + _step(self._steps[run.slot])
+
+    def transcript(self) -> list[str]:
+        """All lives, oldest first."""
+        lines: list[str] = []
+        for number, life in enumerate(self._lives.values(), start=1):
+            lines += ["", f"Run {number}, opened by {life.opened_by}"]
+            lines += [f"  {line}" for line in life.lines]
+        if not self._lives:
+            lines += ["", f"No run opened: no event fitted {_element(_first(self._listener))}."]
+        if self._refused:
+            lines += ["", *self._refused]
+        return lines
+
+    def _words(self, told: Told) -> str:
+        event = _named(told.event) if told.event is not None else ""
+        if told.turn in {Turn.OPENED, Turn.ADVANCED}:
+            verb = "opens it" if told.turn is Turn.OPENED else "is taken"
+            return f"{event} {verb} as {_element(told.element)}"
+        if told.turn is Turn.KILLED:
+            return self._death(told, event)
+        if told.turn is Turn.EXPIRED:
+            return self._expiry(told)
+        if told.turn is Turn.MATCHED:
+            return (
+                f"it is complete: {event} completes it"
+                if told.event
+                else "it is complete: the last `not`'s time is over"
+            )
+        if told.turn is Turn.OUTRUN:
+            return f"it is dropped: the run of {told.rule} matched with an event at or after this one's first"
+        return "that is no match: the cooldown since the last one is not over"
+
+    def _death(self, told: Told, event: str) -> str:
+        killed = f"{event} kills it as it waits for {self._pending(told.run)}"
+        if told.rule == "until":
+            return f"{killed}: it fits the `until`"
+        if told.rule == "next":
+            return f"{killed}: that must come `next`, and the listener describes this event"
+        return f"{killed}: it fits {_element(told.element)}"
+
+    def _expiry(self, told: Told) -> str:
+        died = f"it dies as it waits for {self._pending(told.run)}"
+        if told.rule == "within" and self._listener.within_ms is not None:
+            return f"{died}: `within: {exact(self._listener.within_ms)}` of the first event is over"
+        if isinstance(told.element, Step) and told.element.within_ms is not None:
+            return f"{died}: `within: {exact(told.element.within_ms)}` of the event before is over"
+        return f"{died}: the session is over (`scope: session`)"
+
+
+def _first(listener: Listener) -> Step | Not:
+    return next(element for element in listener.sequence if isinstance(element, Step))
+
+
+def _named(event: Event) -> str:
+    return f"{event.event_id} ({event.action})"
+
+
+def _element(element: Step | Not | None) -> str:
+    if element is None:
+        return "a step"
+    if isinstance(element, Not):
+        return f"the `not` in element {element.number} ({_actions(element)})"
+    loop = "" if element.times == Times() and element.sum is None else ", which repeats"
+    return f"{_step(element)} ({_actions(element)}{loop})"
+
+
+def _step(step: Step) -> str:
+    return f"step {step.number}" + (f" `{step.name}`" if step.name else "")
+
+
+def _actions(element: Step | Not) -> str:
+    conditions = [element.condition] if element.condition is not None else list(getattr(element, "all_of", ()))
+    names: list[str] = []
+    for condition in conditions:
+        inner = condition.any_of or (condition,)
+        names.append(" or ".join(each.action or "…" for each in inner))
+    return " and ".join(names)

@@ -1,0 +1,1 @@
+"""The state store: entries, timers, snapshots and the changelog that they are read back from."""

@@ -1,0 +1,1 @@
+"""What happens to one subscriber: timeline, late events, decisions, what is stored of it."""

@@ -1,0 +1,150 @@
+"""Which versions of which listeners are at work at a log time (SEMANTICS 6; DESIGN 6).
+
+A version is a shadow from one log time, live from another, and ends at a third. Between two such instants lies a
+*generation*: the same versions for everybody. Whether a version hears an event depends on the event's place in the log
+alone, so it is the same in the live flow, in catch-up and in a replay.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from flows.language.model import Listener
+from flows.machine.machine import Machine, Version
+from flows.subscriber.pinned_terms import Pin, Terms
+from flows.subscriber.reapply import Follower
+
+Make = Callable[[Machine], Follower]
+PinOf = Callable[["Generation"], Pin]
+
+
+class Deployed(NamedTuple):
+    """A version of a listener, with log times. ``live_from_ms`` None: still a shadow; ``until_ms`` None: no end yet."""
+
+    listener: Listener
+    shadow_from_ms: int = 0
+    live_from_ms: int | None = 0
+    until_ms: int | None = None
+
+    @property
+    def version(self) -> Version:
+        """Its name and number."""
+        return self.listener.name, self.listener.version
+
+    def at_work(self, log_time_ms: int) -> bool:
+        """Whether it hears anything."""
+        return self.shadow_from_ms <= log_time_ms and (self.until_ms is None or log_time_ms < self.until_ms)
+
+    def live(self, log_time_ms: int) -> bool:
+        """Whether its matches are more than rows."""
+        return self.at_work(log_time_ms) and self.live_from_ms is not None and self.live_from_ms <= log_time_ms
+
+
+class Generation:
+    """The versions from one log time on. What they need is compiled when somebody is first followed by them."""
+
+    def __init__(
+        self, from_ms: int, deployed: Iterable[Deployed], make: Make, pin: Callable[[Generation], Pin]
+    ) -> None:
+        """``make``: a follower of a machine; ``pin``: all that an answer under these versions depends on."""
+        self.from_ms = from_ms
+        self._pin = pin
+        self._deployed = {each.version: each for each in deployed}
+        self.shadows = frozenset(version for version, each in self._deployed.items() if not each.live(from_ms))
+        self._make = make
+        # NOTE: mypyc computes a `cached_property` each time.
+        self._follower: Follower | None = None
+        self._encoded = b""
+
+    @property
+    def follower(self) -> Follower:
+        """Applies events to somebody's timeline."""
+        found = self._follower
+        if found is None:
+            live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
+            machine = Machine([each.listener for each in self._deployed.values()], live_from=live_from)
+            found = self._follower = self._make(machine)
+        return found
+
+    @property
+    def pin(self) -> bytes:
+        """What makes it what it is, as bytes that outlive the process."""
+        if not self._encoded:
+            self._encoded = self._pin(self).encoded()
+        return self._encoded
+
+    @property
+    def versions(self) -> list[Version]:
+        """In order."""
+        return sorted(self._deployed)
+
+    @property
+    def heard_from(self) -> tuple[tuple[str, int, int], ...]:
+        """Each version in order, with the log time from which it hears."""
+        return tuple((*version, self._deployed[version].shadow_from_ms) for version in self.versions)
+
+    @property
+    def content(self) -> tuple[int, frozenset[tuple[Version, int]], frozenset[Version]]:
+        """What makes it what it is."""
+        versions = frozenset((version, each.shadow_from_ms) for version, each in self._deployed.items())
+        return self.from_ms, versions, self.shadows
+
+
+class Generations:
+    """All generations of a workspace, and the listeners of every version ever known (retractions name old ones)."""
+
+    def __init__(self, workspace: str, terms: Terms, make: Make) -> None:
+        self.terms = terms
+        self._workspace, self._make = workspace, make
+        self._all = [self._generation(0, ())]
+        self._from = [0]
+        self.listeners: Mapping[Version, Listener] = {}
+
+    def deploy(self, deployed: Iterable[Deployed]) -> None:
+        """These are all versions that there ever were. Generations that stay the same stay the same objects."""
+        each_version = list(deployed)
+        known = {generation.content: generation for generation in self._all}
+        instants = {0, *(at for each in each_version for at in each[1:] if at is not None)}
+        found = []
+        for at_ms in sorted(instants):
+            made = self._generation(at_ms, [each for each in each_version if each.at_work(at_ms)])
+            found.append(known.get(made.content, made))
+        self._all, self._from = found, [generation.from_ms for generation in found]
+        self.listeners = {each.version: each.listener for each in each_version}
+
+    def _generation(self, from_ms: int, deployed: Iterable[Deployed]) -> Generation:
+        return Generation(from_ms, deployed, self._make, self._pin)
+
+    def _pin(self, generation: Generation) -> Pin:
+        shadows = tuple(sorted(generation.shadows))
+        return Pin(self._workspace, self.terms, generation.from_ms, generation.heard_from, shadows)
+
+    def pinned(self, pin: Pin) -> Generation:
+        """A generation as it was, whatever is known by now. ``KeyError``: a version that nobody knows any more."""
+        shadows = set(pin.shadows)
+        deployed = [
+            Deployed(self.listeners[name, version], from_ms, None if (name, version) in shadows else 0)
+            for name, version, from_ms in pin.versions
+        ]
+        now = self.at(pin.from_ms)
+        made = self._generation(pin.from_ms, deployed)
+        return now if now.pin == made.pin else made
+
+    def at(self, log_time_ms: int) -> Generation:
+        """The generation of a log time."""
+        newest = self._all[-1]
+        return newest if newest.from_ms <= log_time_ms else self._all[bisect_right(self._from, log_time_ms) - 1]
+
+    def changes_after(self, log_time_ms: int) -> int | None:
+        """When the next generation after a log time begins."""
+        index = bisect_right(self._from, log_time_ms)
+        return self._from[index] if index < len(self._from) else None
+
+    def between(self, after: Generation, log_time_ms: int) -> list[Generation]:
+        """The generations that somebody who was followed by ``after`` goes through up to a log time."""
+        found = [each for each in self._all if after.from_ms < each.from_ms <= log_time_ms]
+        own = self.at(after.from_ms)
+        # What was told too late for its instant: the versions of that instant are others than were believed.
+        return found if own is after or found else [own]

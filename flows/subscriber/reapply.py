@@ -1,0 +1,371 @@
+"""Any order of arrival within the lateness ends with the answer of the ordered stream (SEMANTICS 2, 4, 7; DESIGN 6).
+
+A :class:`Timeline` keeps, for the last ``lateness`` of event time, the events that came and the immutable state before
+each. An event in order is applied once, to the newest state, at once. A late one is put in its place and the events
+after it are applied again; what then no longer holds is a retraction, what is new is a match. The verdict on a click is
+the same thing: the event comes again under its id, in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+from contracts.codec import to_json, to_msgpack
+from contracts.events import Event
+from contracts.reasons import Reason
+from flows.derived.sessions import Session, SessionChange, extended
+from flows.derived.verdicts import is_news, with_verdict
+from flows.machine.machine import Machine, Match, State, Version
+from flows.machine.matches import StoredMatches, changed, from_stored, missing, to_stored
+from flows.machine.states import Applied, StoredEntry, StoredSession, StoredTimeline, read_timeline
+from flows.subscriber.timeline import (
+    NO_TIME,
+    Entry,
+    Timeline,
+    changed_sessions,
+    entry_of,
+    forget_ids,
+    let_go_ids,
+    moved,
+    place_among,
+    shifted,
+)
+
+__all__ = ["Applied", "Follower", "Timeline"]
+
+_SAME: Final[tuple[SessionChange, ...]] = ()
+_NEVER: Final = -(1 << 62)
+DEFAULT_MAX_EVENTS: Final = 2_000
+"""Events kept per subscriber for re-application; past it the oldest are final and ``overflowed`` counts them."""
+
+
+class Follower:
+    """Applies events to timelines. Pure but for the timeline it is given; share it freely."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        *,
+        lateness_ms: int,
+        session_gap_ms: int,
+        max_delay_ms: int,
+        max_events: int = DEFAULT_MAX_EVENTS,
+    ) -> None:
+        self._machine = machine
+        self._lateness_ms = lateness_ms
+        self._session_gap_ms = session_gap_ms
+        self._max_delay_ms = max_delay_ms
+        self._max_events = max_events
+
+    def new(self, subscriber: str) -> Timeline:
+        """The timeline of somebody of whom nothing is known."""
+        return Timeline(self._machine.start(subscriber))
+
+    def put(
+        self, timeline: Timeline, event: Event, *, log_time_ms: int, source: bytes | Event | None = None
+    ) -> Applied:
+        """Put an event in its place. ``log_time_ms``: when the log took it; ``source``: the JSON that it came as.
+
+        An event whose id is known is a duplicate, unless it brings the verdict on a click that was provisional, or
+        that a click which counted was a machine's.
+        """
+        entries, event_id = timeline.entries, event.event_id
+        if event_id in timeline.ids:
+            return self._repeated(timeline, event)
+        if self._is_late(timeline, event, log_time_ms):
+            return Applied(Reason.LATE)
+        newest = entries[-1] if entries else None
+        # PERF: most events come in order, and most of those with a later time: no place is made for them.
+        if newest is None or event.occurred_at_ms > newest.at_ms or event.place > newest.place:
+            return self._appended(timeline, event, source or event)
+        index = place_among(entries, event)
+        return self._reapplied(timeline, index, index, event, source or event)
+
+    def _repeated(self, timeline: Timeline, event: Event) -> Applied:
+        """An event whose id is known."""
+        for known, entry in enumerate(timeline.entries):
+            if entry.event_id == event.event_id:
+                before = entry.event
+                if is_news(before, event):
+                    judged = with_verdict(before, event)
+                    return self._reapplied(timeline, known, known + 1, judged, judged)
+        return Applied(Reason.DUPLICATE)
+
+    def advance(self, timeline: Timeline, now_ms: int) -> Applied:
+        """Let log time pass: fire the deadlines at or before ``now_ms``."""
+        if timeline.clock_ms is not None and now_ms <= timeline.clock_ms:
+            return Applied()
+        timeline.clock_ms = now_ms
+        timeline.advanced, matches = self._machine.advance(timeline.advanced, now_ms)
+        timeline.tail += matches
+        self._grow_old(timeline, matches)
+        return Applied(matches=matches)
+
+    def next_deadline(self, timeline: Timeline) -> int | None:
+        """When :meth:`advance` has something to do, in ms of log time."""
+        return self._machine.next_deadline(timeline.advanced)
+
+    def dropped(self, timeline: Timeline) -> int:
+        """How many runs were dropped over the bound, so far."""
+        return self._machine.dropped(timeline.state)
+
+    @property
+    def machine(self) -> Machine:
+        """The listeners."""
+        return self._machine
+
+    def encode(self, timeline: Timeline, *, whole: bool = False) -> bytes:
+        """The timeline as bytes. ``whole``: with the states between the events, for a machine with other listeners."""
+        # PERF: the states between follow from the first and the events. They would be most of the bytes of a busy
+        # subscriber, and few are ever asked for again.
+        entries, states = timeline.entries, list[State]()
+        if whole:
+            self._recall(timeline)
+            # One more: the next event meets a state that does not follow from the last one under other listeners.
+            timeline.unfolded = len(entries) + 1
+        stored: list[StoredEntry] = []
+        for index, entry in enumerate(entries):
+            place = -1
+            if index == 0 or index < timeline.unfolded:
+                if not states or entry.state is not states[-1]:
+                    states.append(entry.state)
+                place = len(states) - 1
+            source = entry.source
+            if isinstance(source, Event):
+                source = to_json(source)
+            made = to_stored(entry.made) if entry.made else ()
+            stored.append(StoredEntry(source, entry.event_id, entry.at_ms, entry.order, place, made))
+        if not states or timeline.state is not states[-1]:
+            states.append(timeline.state)
+        return to_msgpack(
+            StoredTimeline(
+                self._machine.encode_all(states),
+                _stored(entries[0].session if entries else timeline.session),
+                _stored(timeline.session),
+                tuple(stored),
+                timeline.clock_ms,
+                to_stored(timeline.tail),
+                timeline.newest_ms,
+                timeline.floor,
+                timeline.overflowed,
+                tuple(let_go_ids(timeline)),
+                timeline.unfolded,
+            )
+        )
+
+    def decode(self, data: bytes, *, promoted: Collection[Version] = ()) -> Timeline:
+        """The timeline of these bytes; matches of versions that are gone can no longer be taken back.
+
+        ``promoted``: versions whose matches so far were a shadow's. Raises ``BadRecord``.
+        """
+        stored = read_timeline(data)
+        machine = self._machine
+        states = machine.decode_all(stored.states, promoted=promoted)
+        timeline = Timeline(states[-1])
+        timeline.session = _session(stored.session)
+        session = _session(stored.prior)
+        for entry in stored.entries:
+            made = self._still_here(entry.made) if entry.made else ()
+            before = states[max(entry.state, 0)]
+            timeline.entries.append(
+                Entry(entry.source, entry.event_id, entry.at_ms, entry.order, before, session, made)
+            )
+            session = None
+        timeline.unknown, timeline.unfolded = len(timeline.entries), stored.unfolded
+        timeline.ids = dict(stored.gone)
+        timeline.oldest_ms = min(timeline.ids.values(), default=NO_TIME)
+        for each in timeline.entries:
+            timeline.ids[each.event_id] = each.at_ms
+        timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
+        timeline.tail = self._still_here(stored.tail)
+        timeline.floor, timeline.overflowed = stored.floor, stored.overflowed
+        timeline.advanced = timeline.state
+        if timeline.clock_ms is not None:
+            timeline.advanced, _ = machine.advance(timeline.state, timeline.clock_ms)
+        return timeline
+
+    def expires_ms(self, timeline: Timeline) -> int | None:
+        """The log time after which :meth:`let_go` has something to do."""
+        if timeline.entries:
+            return timeline.entries[-1].at_ms + self._max_delay_ms
+        if timeline.ids:
+            return max(timeline.ids.values()) + 2 * self._max_delay_ms
+        return None
+
+    def let_go(self, timeline: Timeline, log_time_ms: int) -> None:
+        """Let go of events before which nothing can be put any more: whatever came there would be late in any case.
+
+        Their ids are kept as long again, for what is sent again under another time.
+        """
+        entries = timeline.entries
+        if entries and log_time_ms - entries[-1].at_ms > self._max_delay_ms:
+            timeline.floor = entries[-1].place
+            timeline.entries = []
+            self._remember(timeline, entries)
+            timeline.unknown, timeline.unfolded = 0, min(timeline.unfolded, 1)
+        if not timeline.entries and all(
+            log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.ids.values()
+        ):
+            timeline.ids, timeline.oldest_ms = {}, NO_TIME
+
+    def _still_here(self, matches: Iterable[StoredMatches]) -> tuple[Match, ...]:
+        return tuple(match for match in from_stored(matches) if self._machine.knows(match))
+
+    def _is_late(self, timeline: Timeline, event: Event, log_time_ms: int) -> bool:
+        at_ms, newest_ms, floor = event.occurred_at_ms, timeline.newest_ms, timeline.floor
+        if log_time_ms - at_ms > self._max_delay_ms:
+            return True
+        if floor is not None and at_ms <= floor[0] and event.place <= floor:
+            return True
+        return newest_ms is not None and newest_ms - at_ms > self._lateness_ms
+
+    def _appended(self, timeline: Timeline, event: Event, source: bytes | Event) -> Applied:
+        """Apply an event behind all others: once, to the newest state."""
+        before, state = timeline.session, timeline.state
+        own = extended(before, event, gap_ms=self._session_gap_ms)
+        after, made = self._machine.apply(state, event, own)
+        timeline.entries.append(entry_of(event, source, state, before, made))
+        timeline.ids[event.event_id] = event.occurred_at_ms
+        timeline.session = own
+        sessions = _SAME if before is not None and own.session_id == before.session_id else (SessionChange(own),)
+        if timeline.tail or after.due_ms is not None:
+            told = timeline.tail
+            self._newest(timeline, after)
+            now = (*made, *timeline.tail)
+            self._grow_old(timeline, timeline.tail)
+            return Applied(None, own, missing(told, now), missing(now, told), changed(told, now), sessions)
+        timeline.state = timeline.advanced = after
+        self._grow_old(timeline, ())
+        return Applied(None, own, (), made, (), sessions)
+
+    def _reapplied(self, timeline: Timeline, first: int, rest: int, event: Event, source: bytes | Event) -> Applied:
+        """Apply ``event`` at index ``first``, then again the entries from ``rest`` on.
+
+        Where applying again has come to the very state that was there, the answers from there on are those of before.
+        """
+        self._recall(timeline)
+        old, gap_ms = timeline.entries[first:], self._session_gap_ms
+        prior, newest = old[0].session, timeline.session
+        before = [entry.session for entry in old[1:]]
+        timeline.ids[event.event_id] = event.occurred_at_ms
+        own = extended(prior, event, gap_ms=gap_ms)
+        state, made = self._machine.apply(old[0].state, event, own)
+        again, session = [entry_of(event, source, old[0].state, prior, made)], own
+        told = [match for entry in old[: rest - first] for match in entry.made]
+        now, settled = list(made), False
+        for index in range(rest - first, len(old)):
+            each = old[index]
+            settled = settled or (state is each.state and not self._machine.minds_sessions)
+            if settled and session == each.session:
+                again.extend(old[index:])  # nothing is another from here on
+                session = newest or session
+                break
+            after_it = before[index] if index < len(before) else newest
+            into = shifted(session, each, after_it) if settled else None
+            if settled and into is not None:
+                again.append(moved(each, each.state, session, each.made))
+                session = into
+                continue
+            again_event = each.event
+            into = extended(session, again_event, gap_ms=gap_ms)
+            if settled:
+                again.append(moved(each, each.state, session, each.made))
+            else:
+                after, made = self._machine.apply(state, again_event, into)
+                again.append(moved(each, state, session, made))
+                told.extend(each.made)
+                now.extend(made)
+                state = after
+            session = into
+        timeline.entries[first:] = again
+        timeline.unfolded += first == rest and first < timeline.unfolded
+        timeline.session = session
+        if not settled:
+            told.extend(timeline.tail)
+            self._newest(timeline, state)
+            now.extend(timeline.tail)
+        others = changed_sessions(prior, [*before, newest], [*(entry.session for entry in again[1:]), session])
+        self._grow_old(timeline, timeline.tail)
+        return Applied(None, own, missing(told, now), missing(now, told), changed(told, now), others)
+
+    def _recall(self, timeline: Timeline) -> None:
+        """Find the states and sessions between the entries again: they follow from the first ones and the events."""
+        entries, known = timeline.entries, timeline.unfolded
+        if timeline.unknown < 2:
+            return
+        state, session = entries[0].state, entries[0].session
+        for index in range(timeline.unknown):
+            entry = entries[index]
+            before = entry.state if index < known else state
+            entries[index] = moved(entry, before, session, entry.made)
+            event = entry.event
+            session = extended(session, event, gap_ms=self._session_gap_ms)
+            if index + 1 >= known and index + 1 < timeline.unknown:
+                state, _ = self._machine.apply(before, event, session)
+        timeline.unknown = 0
+
+    def _newest(self, timeline: Timeline, state: State) -> None:
+        """This is the state after the last event; what log time does to it comes after."""
+        timeline.state = timeline.advanced = state
+        timeline.tail = ()
+        if timeline.clock_ms is not None:
+            timeline.advanced, timeline.tail = self._machine.advance(state, timeline.clock_ms)
+
+    def _grow_old(self, timeline: Timeline, fired: Sequence[Match]) -> None:
+        """Move the newest time on, and let go of what is older than the lateness, or more than is kept."""
+        entries = timeline.entries
+        newest = timeline.newest_ms
+        newest_ms = _NEVER if newest is None else newest
+        if entries and entries[-1].at_ms > newest_ms:
+            newest_ms = entries[-1].at_ms
+        for match in fired:
+            newest_ms = max(newest_ms, match.matched_at_ms)
+        if newest_ms == _NEVER:
+            return
+        timeline.newest_ms = newest_ms
+        oldest_ms = newest_ms - self._lateness_ms
+        gone, count = 0, len(entries)
+        while gone < count and entries[gone].at_ms < oldest_ms:
+            gone += 1
+        over = count - gone - self._max_events
+        if over > 0:
+            timeline.overflowed += over
+            gone += over
+        if gone:
+            if gone < timeline.unknown:
+                self._recall(timeline)
+            timeline.unknown = max(timeline.unknown - gone, 0)
+            timeline.unfolded = max(timeline.unfolded - gone, 0)
+            timeline.floor = entries[gone - 1].place
+            old = entries[:gone]
+            del entries[:gone]
+            self._remember(timeline, old)
+
+    def _remember(self, timeline: Timeline, old: Sequence[Entry]) -> None:
+        """Events were let go. Their ids are kept for as long as a repetition could still count, and somewhat longer:
+        an eighth of that time, or as many again.
+        """
+        oldest_ms = timeline.oldest_ms
+        for entry in old:
+            oldest_ms = min(oldest_ms, entry.at_ms)
+        timeline.oldest_ms = oldest_ms
+        before_ms = (timeline.newest_ms or 0) - self._max_delay_ms
+        over = len(timeline.ids) - len(timeline.entries) - self._max_events
+        # PERF: all of them are looked through, so this is done for many at once.
+        if over > self._max_events or oldest_ms < before_ms - self._max_delay_ms // 8:
+            forget_ids(timeline, before_ms, self._max_events)
+
+
+def _stored(session: Session | None) -> StoredSession | None:
+    if session is None:
+        return None
+    name, started_ms, last_ms = session.session_id, session.started_at_ms, session.last_at_ms
+    return StoredSession(name, started_ms, last_ms, session.events, session.landing_path, session.campaign)
+
+
+def _session(stored: StoredSession | None) -> Session | None:
+    if stored is None:
+        return None
+    name, started_ms, last_ms = stored.session_id, stored.started_at_ms, stored.last_at_ms
+    return Session(name, started_ms, last_ms, stored.events, stored.landing_path, stored.campaign)

@@ -1,0 +1,177 @@
+"""One subscriber's recent past: the events of the last ``lateness`` and what was known before each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+from contracts.events import Event
+from flows.derived.sessions import Session, SessionChange, changes
+from flows.machine.machine import Match, State
+from flows.machine.runs import Place
+from flows.machine.states import read_event
+
+NO_TIME: Final = 1 << 60
+"""Later than any time."""
+
+
+@mypyc_attr(acyclic=True)
+class Entry:
+    """An event with the state and session before it, and the matches that applying it made. Never changed.
+
+    ``source``: the event, or the JSON that it came as. PERF: the JSON takes a third of the memory, is stored as it is,
+    and is read again only where a late event comes before it.
+    """
+
+    __slots__ = ("at_ms", "event_id", "made", "order", "session", "source", "state")
+
+    def __init__(  # noqa: PLR0917
+        self,
+        source: bytes | Event,
+        event_id: str,
+        at_ms: int,
+        order: int,
+        state: State,
+        session: Session | None,
+        made: tuple[Match, ...],
+    ) -> None:
+        self.source = source
+        self.event_id = event_id
+        self.at_ms = at_ms
+        self.order = order
+        self.state = state
+        self.session = session
+        self.made = made
+
+    @property
+    def event(self) -> Event:
+        """The event."""
+        source = self.source
+        return source if isinstance(source, Event) else read_event(source)
+
+    @property
+    def place(self) -> Place:
+        """The event's place in the subscriber's order."""
+        return (self.at_ms, self.order, self.event_id)
+
+
+@mypyc_attr(acyclic=True)
+class Timeline:
+    """One subscriber's recent past. Belongs to the :class:`flows.subscriber.reapply.Follower` that made it."""
+
+    __slots__ = (
+        "advanced",
+        "clock_ms",
+        "entries",
+        "floor",
+        "ids",
+        "newest_ms",
+        "oldest_ms",
+        "overflowed",
+        "session",
+        "state",
+        "tail",
+        "unfolded",
+        "unknown",
+    )
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        """After the last event, no time passed since."""
+        self.session: Session | None = None
+        self.entries: list[Entry] = []
+        self.ids: dict[str, int] = {}
+        """Of :attr:`entries` and of those that were let go, with their times: a beacon that is sent again late comes
+        with the same ids and another skew, so its time alone does not tell that it is a repetition."""
+        self.oldest_ms = NO_TIME
+        """The least time of the ids that were let go."""
+        self.clock_ms: int | None = None
+        """Up to where the log time has fired deadlines."""
+        self.advanced = state
+        """:attr:`state` at :attr:`clock_ms`."""
+        self.tail: tuple[Match, ...] = ()
+        """The matches that only the log time has made so far."""
+        self.newest_ms: int | None = None
+        self.floor: Place | None = None
+        """The place of the newest event that is no longer kept: nothing can be put before it."""
+        self.overflowed = 0
+        self.unknown = 0
+        """How many of the first entries are not known whole (but the first of all): after a restart the states and
+        sessions between them are found again from the events, once somebody asks."""
+        self.unfolded = 0
+        """How many of the first entries are stored with their states: those that came under other listeners."""
+
+
+def place_among(entries: list[Entry], event: Event) -> int:
+    """How many entries come before an event. PERF: most that are late come before few, so it is sought from there."""
+    at_ms, place = event.occurred_at_ms, event.place
+    index = len(entries)
+    while index:
+        entry = entries[index - 1]
+        if entry.at_ms < at_ms or (entry.at_ms == at_ms and entry.place < place):
+            break
+        index -= 1
+    return index
+
+
+def let_go_ids(timeline: Timeline) -> list[tuple[str, int]]:
+    """The ids of :attr:`Timeline.ids` whose events are not kept any more, with their times, in order of these."""
+    kept = {entry.event_id for entry in timeline.entries}
+    found = [(at_ms, event_id) for event_id, at_ms in timeline.ids.items() if event_id not in kept]
+    return [(event_id, at_ms) for at_ms, event_id in sorted(found)]
+
+
+def forget_ids(timeline: Timeline, before_ms: int, most: int) -> None:
+    """Forget ids that were let go: those from before a time, and the oldest of more than ``most``.
+
+    PERF: to be called now and then. What is forgotten depends on no order of arrival, so somebody who was stored and
+    read again forgets the same.
+    """
+    gone = let_go_ids(timeline)
+    first = max(len(gone) - most, 0)
+    while first < len(gone) and gone[first][1] < before_ms:
+        first += 1
+    for event_id, _ in gone[:first]:
+        del timeline.ids[event_id]
+    timeline.oldest_ms = gone[first][1] if first < len(gone) else NO_TIME
+
+
+def entry_of(
+    event: Event, source: bytes | Event, state: State, session: Session | None, made: tuple[Match, ...]
+) -> Entry:
+    """An entry of an event."""
+    return Entry(source, event.event_id, event.occurred_at_ms, event.order, state, session, made)
+
+
+def moved(entry: Entry, state: State, session: Session | None, made: tuple[Match, ...]) -> Entry:
+    """An entry of the same event, where other things came before it."""
+    return Entry(entry.source, entry.event_id, entry.at_ms, entry.order, state, session, made)
+
+
+def shifted(session: Session, entry: Entry, after: Session | None) -> Session | None:
+    """The session after an entry that an event more came before, where it differs by that event's count alone.
+
+    None: it has to be found from the event. PERF: the event is not read.
+    """
+    was = entry.session
+    if was is None or after is None or was.session_id != session.session_id or after.session_id != was.session_id:
+        return None
+    alike = was.last_at_ms == session.last_at_ms and was.landing_path == session.landing_path
+    if not alike or was.campaign != session.campaign or was.started_at_ms != session.started_at_ms:
+        return None
+    count = after.events + session.events - was.events
+    return Session(after.session_id, after.started_at_ms, after.last_at_ms, count, after.landing_path, after.campaign)
+
+
+def changed_sessions(
+    prior: Session | None, before: Sequence[Session | None], now: Sequence[Session | None]
+) -> tuple[SessionChange, ...]:
+    """As :func:`flows.derived.sessions.changes`, of the session after each event. PERF: most often it is one session."""
+    first, old, new = prior, before[-1], now[-1]
+    if first is not None and old is not None and new is not None:
+        name = first.session_id
+        if old.session_id == name and new.session_id == name:
+            return (SessionChange(new),) if old != new else ()
+    return changes((prior, *before), (prior, *now))

@@ -1,0 +1,208 @@
+"""Listeners from the log: which versions were ever applied, and how a directory of files is applied.
+
+The topic ``listeners`` is the truth. The files beside ``segma.yaml`` are what is applied at start; ``segma listeners``
+applies, promotes and removes at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from contracts.actions import known_actions
+from contracts.codec import json_reader, to_json
+from contracts.errors import BadRecord, ListenerError, LogError, LogUnavailable, Problem
+from contracts.log import Consumer, Log, Outgoing
+from contracts.topics import LISTENERS
+from contracts.versions import ListenerVersion, promoted
+from flows.language.files import listener_files, load_actions
+from flows.language.model import Listener
+from flows.language.parse import parse_listeners
+from flows.subscriber.follow import Following
+from flows.subscriber.generations import Deployed
+
+_read: Final[Callable[[bytes], ListenerVersion]] = json_reader(ListenerVersion)
+PATIENCE: Final = 60
+"""Half seconds that a start waits for the listeners."""
+REFRESH_MS: Final = 100
+"""How far the log time moves before the log is asked for listeners again: far less than the notice given."""
+log_line = structlog.get_logger("flows")
+
+
+class Versions:
+    """All versions that the log holds, as far as it has been read."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._reader: Consumer = log.reader(LISTENERS, strict=False)
+        self._known: dict[bytes, ListenerVersion] = {}
+        self._read_to_end()
+
+    @property
+    def known(self) -> list[ListenerVersion]:
+        """By key."""
+        return [self._known[key] for key in sorted(self._known)]
+
+    def _read_to_end(self) -> None:
+        """Read all that is there now. Raises :class:`LogUnavailable` where it does not come."""
+        ends = self._log.end(LISTENERS)
+        for _ in range(PATIENCE):
+            self.refresh(timeout_s=0.5)
+            positions = self._reader.positions()
+            if all(positions.get(partition, 0) >= end for partition, end in ends.items()):
+                return
+        raise LogUnavailable("the topic of listeners cannot be read to its end")
+
+    def refresh(self, timeout_s: float = 0.0) -> bool:
+        """Read on; whether there was anything new."""
+        changed = False
+        while records := self._reader.poll(1_000, 0.0 if changed else timeout_s):
+            for record in records:
+                changed = True
+                if record.value is None:
+                    self._known.pop(record.key, None)
+                    continue
+                try:
+                    self._known[record.key] = _read(record.value)
+                except BadRecord as error:
+                    log_line.error("listener_unreadable", key=record.key.decode(errors="replace"), detail=str(error))
+        return changed
+
+    def write(self, versions: Sequence[ListenerVersion]) -> None:
+        """Write versions and wait until they are stored. Raises :class:`LogError`."""
+        publisher = self._log.publisher()
+        try:
+            for outcome in publisher.publish([Outgoing(LISTENERS, each.key, to_json(each)) for each in versions]):
+                if isinstance(outcome, LogError):
+                    raise outcome
+        finally:
+            publisher.close()
+        self._read_to_end()
+
+    def close(self) -> None:
+        """Let the reader go."""
+        self._reader.close()
+
+
+def listener_of(version: ListenerVersion, actions: Iterable[str]) -> Listener:
+    """The listener of a version. Raises :class:`ListenerError`."""
+    where = version.key.decode()
+    found = parse_listeners([(where, version.text.encode())], known_actions=known_actions(actions))
+    for listener in found:
+        if (listener.name, listener.version) == (version.listener, version.version):
+            return listener
+    raise ListenerError([Problem(where, "listener", "a text without this version", "the file that it stands in")])
+
+
+def versions_in(place: Path, actions_file: Path, workspace: str) -> list[ListenerVersion]:
+    """The versions in a directory (or a file), as they would be applied. Raises :class:`ListenerError`."""
+    own = known_actions(load_actions(actions_file))
+    found = []
+    for path in listener_files(place):
+        data = path.read_bytes()
+        for listener in parse_listeners([(str(path), data)], known_actions=own):
+            found.append(ListenerVersion(workspace, listener.name, listener.version, data.decode(), 0))
+    return found
+
+
+def to_apply(
+    known: Sequence[ListenerVersion], given: Iterable[ListenerVersion], actions: Iterable[str]
+) -> tuple[list[ListenerVersion], list[Problem]]:
+    """The given versions that the log does not hold, and those that it holds with another meaning."""
+    own = list(actions)
+    there = {each.key: each for each in known}
+    new, problems = [], []
+    for each in given:
+        before = there.get(each.key)
+        if before is None:
+            new.append(each)
+        elif before.text != each.text and listener_of(before, own) != listener_of(each, own):
+            problems.append(
+                Problem(
+                    f"{each.listener}@{each.version}",
+                    "version",
+                    "another text than that which was applied: a version never changes",
+                    "a higher version number",
+                )
+            )
+    return new, problems
+
+
+def first_applied(
+    known: Sequence[ListenerVersion], given: Iterable[ListenerVersion], at_ms: int
+) -> list[ListenerVersion]:
+    """What to write at a start for files that were never applied: the newest of each listener is live at once.
+
+    Where the workspace never had a listener, it is live for all that the log holds.
+    """
+    newest: dict[str, ListenerVersion] = {}
+    for each in sorted(given, key=lambda version: version.version):
+        newest[each.listener] = each
+    written = []
+    for each in newest.values():
+        own = [version for version in known if version.workspace == each.workspace]
+        higher = any(version.listener == each.listener and version.version > each.version for version in own)
+        if not higher:
+            from_ms = at_ms if own else 0
+            started = ListenerVersion(each.workspace, each.listener, each.version, each.text, from_ms)
+            written.extend(promoted(own, started, from_ms))
+    return written
+
+
+class Deployments:
+    """Keeps the workspaces' listeners as the log says."""
+
+    def __init__(
+        self,
+        versions: Versions,
+        following: Mapping[str, Following],
+        actions: Mapping[str, frozenset[str]],
+        tell: Callable[[Mapping[str, Sequence[Listener]]], bool] = lambda at_work: True,
+    ) -> None:
+        """``tell``: told which listeners are at work, shadows included, whenever that changes; False: again later."""
+        self._versions = versions
+        self._tell = tell
+        self._told = True
+        self._following = following
+        self._actions = actions
+        self._asked_ms = 0
+        self._parsed: dict[tuple[bytes, str], Listener | None] = {}
+        self._deploy()
+
+    def refresh(self, log_time_ms: int) -> None:
+        """Take over what was applied, promoted or removed since."""
+        if log_time_ms - self._asked_ms < REFRESH_MS:
+            return
+        self._asked_ms = log_time_ms
+        try:
+            changed = self._versions.refresh()
+        except LogUnavailable:
+            return  # whoever cannot read this cannot read events either
+        if changed or not self._told:
+            self._deploy()
+
+    def _deploy(self) -> None:
+        at_work: dict[str, list[Listener]] = {}
+        for workspace, following in self._following.items():
+            found: list[Deployed] = []
+            for each in self._versions.known:
+                listener = self._parse(each) if each.workspace == workspace else None
+                if listener is not None:
+                    found.append(Deployed(listener, each.shadow_from_ms, each.live_from_ms, each.until_ms))
+            following.deploy(found)
+            at_work[workspace] = [each.listener for each in found if each.until_ms is None]
+        self._told = self._tell(at_work)
+
+    def _parse(self, version: ListenerVersion) -> Listener | None:
+        """The listener; None, and a line in the log, where this release cannot read it."""
+        key = (version.key, version.text)
+        if key not in self._parsed:
+            try:
+                self._parsed[key] = listener_of(version, self._actions[version.workspace])
+            except ListenerError as error:
+                log_line.error("listener_unusable", version=version.key.decode(), problems=str(error))
+                self._parsed[key] = None
+        return self._parsed[key]
