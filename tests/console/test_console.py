@@ -9,6 +9,11 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import ASGIApp, Message
 
+from console.app import Addresses, changes, console_app
+from console.picture import Picture
+from console.shop import PRODUCTS, ranged, shop_app
+from console.tryout import tone
+from console.watch import Watch
 from contracts.actions import ACTIONS
 from contracts.codec import to_json
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
@@ -16,11 +21,6 @@ from contracts.events import Event
 from contracts.log import Log
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
-from segma.console.app import Addresses, changes, console_app
-from segma.console.picture import Picture
-from segma.console.shop import PRODUCTS, ranged, shop_app
-from segma.console.tryout import tone
-from segma.console.watch import Watch
 
 EVIL = "<script>alert(1)</script>\"'&"
 COMMAND = Command(

@@ -10,13 +10,13 @@ import yaml
 
 from analytics.config import AnalyticsSettings
 from collector.config import CollectorSettings
+from console.config import ConsoleSettings
 from contracts.actions import VOCABULARY
 from contracts.installation import Account, Installation, SecretAt, Site, Workspace, check_installation
 from contracts.reasons import Reason
 from flows.config import FlowSettings
 from flows.language.parse import parse_listeners
 from segma.cli.__main__ import COMMANDS
-from segma.console.config import ConsoleSettings
 from sinks.config import SinkSettings
 from sinks.registry import SINKS
 from transport.config import Settings

@@ -11,8 +11,8 @@ import yaml
 
 from analytics.config import AnalyticsSettings
 from collector.config import CollectorSettings
+from console.config import ConsoleSettings
 from flows.config import FlowSettings
-from segma.console.config import ConsoleSettings
 from sinks.config import SinkSettings
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"

@@ -93,7 +93,7 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
             )
             for account in accounts
         ),
-        Program("console", [python, "-m", "segma.console"], f"{addresses.console}/health", common),
+        Program("console", [python, "-m", "console"], f"{addresses.console}/health", common),
         *history_programs(addresses, common),
     ]
 

@@ -1,4 +1,4 @@
-"""``python -m segma.console``: the console, and the demo's shop on a port of its own."""
+"""``python -m console``: the console, and the demo's shop on a port of its own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import signal
 import uvicorn
 from starlette.types import ASGIApp
 
+from console.app import Addresses, console_app
+from console.config import ConsoleSettings
+from console.picture import Picture
+from console.shop import shop_app
+from console.watch import Watch
 from contracts.installation import Installation
 from contracts.rows import DirectoryEntry
 from contracts.tokens import Claims
 from contracts.topics import topics_of
-from segma.console.app import Addresses, console_app
-from segma.console.config import ConsoleSettings
-from segma.console.picture import Picture
-from segma.console.shop import shop_app
-from segma.console.watch import Watch
 from transport import open_log
 from transport.config import load_installation, load_keyring, settings_of
 

@@ -15,10 +15,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from segma.console import tryout
-from segma.console.app import STATIC, Headers, changes
-from segma.console.markup import Html, html, joined
-from segma.console.watch import Watch
+from console import tryout
+from console.app import STATIC, Headers, changes
+from console.markup import Html, html, joined
+from console.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from console import pages
+from console.watch import Watch
 from contracts.codec import to_json
 from contracts.rows import DirectoryEntry
-from segma.console import pages
-from segma.console.watch import Watch
 
 STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (

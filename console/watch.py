@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import structlog
 
+from console.picture import Picture
 from contracts.codec import json_reader
 from contracts.commands import Outcome
 from contracts.errors import BadRecord, LogError
 from contracts.log import Log
 from contracts.rows import DirectoryEntry, Row
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
-from segma.console.picture import Picture
 
 READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     SUBSCRIBERS: json_reader(DirectoryEntry),

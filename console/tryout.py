@@ -6,7 +6,7 @@ import io
 import wave
 from typing import Final
 
-from segma.console.markup import Html
+from console.markup import Html
 
 SOUND_S: Final = 12
 SAMPLES_PER_S: Final = 8_000
