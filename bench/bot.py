@@ -24,6 +24,7 @@ from rich.progress import Progress
 
 from bench.memory import LISTENERS
 from bench.state import RESULTS, START_MS, Groups, record
+from cli.output import err
 from contracts.log import Record
 from flows.__main__ import COLLECT_EVERY
 from flows.machine.states import read_timeline
@@ -32,7 +33,6 @@ from flows.state.changelog import latest
 from flows.state.compression import unpacked
 from flows.subscriber.bounds import Bound
 from flows.subscriber.stored import read_person
-from segma.cli.output import err
 
 BATCH_MS: Final = 50
 EPOCH_MS: Final = 1_000

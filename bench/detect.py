@@ -20,7 +20,7 @@ import click
 from matplotlib.figure import Figure
 
 from bench.load import write_events
-from segma.cli.output import err
+from cli.output import err
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RESULTS: Final = ROOT / "bench" / "results"

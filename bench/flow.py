@@ -20,11 +20,11 @@ import click
 from matplotlib import pyplot
 from rich.progress import Progress
 
+from cli.output import err
 from contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
 from contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
 from contracts.log import Log, Outgoing
 from contracts.topics import BEACONS, ROWS, account_topics, fixed_topics
-from segma.cli.output import err
 from transport import open_log
 from transport.config import Settings
 

@@ -30,13 +30,13 @@ from analytics.clickhouse import ClickHouse, HistoryError
 from analytics.loader import Loader
 from analytics.named_queries import named_queries
 from analytics.tables import Line, lines_of
+from cli.output import err, out
 from contracts.codec import to_json
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
 from contracts.events import Event
 from contracts.log import Log, Outgoing, Record
 from contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, SessionRow
 from contracts.topics import ROWS, subscriber_key
-from segma.cli.output import err, out
 from tests.analytics.embedded import Embedded
 from tests.analytics.streaming import write_home
 

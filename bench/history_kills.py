@@ -14,7 +14,7 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from segma.cli.output import err, out
+from cli.output import err, out
 from tests.analytics.embedded import Embedded
 from tests.analytics.streaming import Killing, contents, load_in_peace, write_home
 

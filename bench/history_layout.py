@@ -25,7 +25,7 @@ from analytics.clickhouse import ClickHouse
 from analytics.migrate import read_migrations
 from analytics.named_queries import named_queries
 from bench.history import PARAMETERS, RESULTS, SPAN_MS, START, fill
-from segma.cli.output import err, out
+from cli.output import err, out
 from tests.analytics.embedded import Embedded
 
 AS_IT_IS = "as it is"

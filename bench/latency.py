@@ -27,12 +27,12 @@ from matplotlib import pyplot
 
 from bench.collector import await_answer, free_port
 from bench.flow import RESULTS, ROOT
+from cli.output import err
 from contracts.codec import json_reader
 from contracts.commands import Command
 from contracts.events import Event
 from contracts.log import Log
 from contracts.topics import EVENTS, moves_topic
-from segma.cli.output import err
 from tests.broker import Broker
 from transport import open_log
 from transport.config import environment_of

@@ -23,13 +23,13 @@ from typing import Any, Final
 import click
 from matplotlib.figure import Figure
 
+from cli.match import event_of
 from contracts.actions import VOCABULARY
 from contracts.events import Event
 from flows.derived.sessions import Session, extended
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
 from flows.machine.machine import Machine, State
-from segma.cli.match import event_of
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 COUNTS: Final = (1, 10, 100, 1_000, 5_000)
@@ -196,9 +196,7 @@ def command(files: Sequence[tuple[str, bytes]], events: int, seed: int) -> dict[
         arguments = ["match", "--listeners", str(directory), "--events", str(source)]
         begin = time.monotonic()
         with answer.open("wb") as file:
-            subprocess.run(
-                [sys.executable, "-m", "segma.cli", *arguments], stdout=file, check=True, preexec_fn=_on_one_core
-            )
+            subprocess.run([sys.executable, "-m", "cli", *arguments], stdout=file, check=True, preexec_fn=_on_one_core)
         seconds = time.monotonic() - begin
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         with answer.open("rb") as lines:

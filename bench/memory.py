@@ -24,11 +24,11 @@ from prometheus_client.registry import CollectorRegistry
 from rich.progress import Progress
 
 from bench.state import RESULTS, START_MS, Groups, record
+from cli.output import err
 from contracts.log import Record
 from flows.__main__ import COLLECT_EVERY
 from flows.operators.meters import watch_state
 from flows.subscriber.bounds import Bound
-from segma.cli.output import err
 
 HOUR_MS: Final = 3_600_000
 QUARTER_MS: Final = HOUR_MS // 4

@@ -28,12 +28,12 @@ from typing import Any
 import click
 from matplotlib.figure import Figure
 
+from cli.output import err
 from contracts.codec import json_reader, to_json
 from contracts.commands import Outcome
 from contracts.log import Log, Outgoing
 from contracts.rows import DirectoryEntry
 from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
-from segma.cli.output import err
 from sinks.delivery.loop import Delivery
 from sinks.registry import SINKS
 from sinks.toolkit.options import Around

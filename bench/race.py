@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 
 from bench.detect import RESULTS, ROOT, command, environment
 from bench.load import write_events, write_theirs
+from cli.output import err
 from contracts.topics import partition_of
-from segma.cli.output import err
 
 WANTED: Final = {1: 2, 10: 10, 100: 60}
 """By number of listeners: how many times Flink's speed is asked for."""

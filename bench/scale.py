@@ -23,10 +23,10 @@ from matplotlib import pyplot
 from rich.progress import Progress
 
 from bench.flow import BATCH, RESULTS, ROOT, beacons, write_installation
+from cli.output import err
 from contracts.installation import Installation
 from contracts.log import Log, Outgoing
 from contracts.topics import ROWS, topics_of
-from segma.cli.output import err
 from tests.broker import Broker
 from transport import open_log
 from transport.config import Settings, environment_of, load_installation

@@ -23,6 +23,7 @@ import psutil
 from matplotlib.figure import Figure
 from rich.progress import Progress
 
+from cli.output import err
 from contracts.actions import VOCABULARY
 from contracts.codec import to_json
 from contracts.events import Event
@@ -33,7 +34,6 @@ from flows.language.parse import parse_listeners
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
 from flows.state.changelog import Changelog
 from flows.subscriber.follow import Following
-from segma.cli.output import err
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 GROUPS: Final = 64

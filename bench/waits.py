@@ -19,12 +19,12 @@ from rich.progress import Progress
 
 from bench.memory import LISTENERS
 from bench.state import ACTIONS, BATCH, LIMIT_PAUSE_S, RESULTS, START_MS, Groups, record
+from cli.output import err
 from contracts.log import Record
 from contracts.topics import ROWS
 from flows.__main__ import COLLECT_EVERY
 from flows.operators.logic import FollowBatch
 from flows.operators.source import SPREAD_MS
-from segma.cli.output import err
 
 A_SECOND = 1_000
 """People who come in a second, before the restart."""

@@ -65,7 +65,7 @@ def browser() -> Iterator[Browser]:
     """The suite's one Chromium: the driver allows one in a process."""
     from playwright.sync_api import sync_playwright
 
-    from segma.cli.doctor import find_browser
+    from cli.doctor import find_browser
 
     executable = find_browser()
     assert executable, "these tests need Chromium: see `segma doctor`"

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.__main__ import cli
+from cli.reconcile import compare
 from contracts.accounts import AccountState
 from contracts.codec import replaced, to_json
 from contracts.commands import Command
 from contracts.log import Log, Outgoing
 from contracts.tokens import subscriber_id
 from contracts.topics import ACCOUNTS, OUTCOMES, account_topics, away_key, fixed_topics, moves_topic
-from segma.cli.__main__ import cli
-from segma.cli.reconcile import compare
 from sinks.__main__ import deliver_account
 from sinks.base import Standing
 from tests.sinks.courier import command
@@ -112,7 +112,7 @@ def test_accounts_are_listed_paused_and_let_go_on(home: Path) -> None:
 
 def alerts(home: Path) -> dict[str, dict[str, Any]]:
     """What the doctor finds of accounts."""
-    words = [sys.executable, "-m", "segma.cli", "doctor", "--json", "--home", str(home)]
+    words = [sys.executable, "-m", "cli", "doctor", "--json", "--home", str(home)]
     findings = json.loads(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
     return {each["subject"]: each for each in findings if each["subject"].startswith("account ")}
 

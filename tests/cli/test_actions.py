@@ -5,11 +5,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from cli.actions import actions_command, sample_event, sample_listener
 from contracts.actions import ACTIONS, VOCABULARY, Action
 from contracts.beacons import SentEvent
 from contracts.codec import json_reader, to_json
 from flows.language.parse import parse_listeners
-from segma.cli.actions import actions_command, sample_event, sample_listener
 
 BY_NAME = [pytest.param(action, id=action.name) for action in ACTIONS]
 

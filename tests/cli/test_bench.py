@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from segma.cli.bench import bench_command, benches
+from cli.bench import bench_command, benches
 
 ROOT = Path(__file__).resolve().parents[2]
 

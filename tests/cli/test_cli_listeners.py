@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.__main__ import cli
+from cli.output import Exit
 from flows.language.schema import schema_text
-from segma.cli.__main__ import cli
-from segma.cli.output import Exit
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = "listener: good\nsequence: [{step: a, action: page_viewed}]\nthen: [{add: {to: a, at: b}}]\n"

@@ -45,7 +45,7 @@ def run(code: Path, *command: str, **environment: str) -> subprocess.CompletedPr
 @pytest.mark.timeout(3_500)
 def test_the_compiled_machine_gives_the_same_answers(tmp_path: Path) -> None:
     into = tmp_path / "native"
-    done = run(ROOT / "src", "-m", "segma.cli", "compile", str(into))
+    done = run(ROOT / "src", "-m", "cli", "compile", str(into))
     assert done.returncode == 0, done.stderr
     assert "compiled" in done.stderr
     answered = run(into, "-c", ANSWERS)
@@ -53,7 +53,7 @@ def test_the_compiled_machine_gives_the_same_answers(tmp_path: Path) -> None:
 
 
 def test_without_a_compiler_it_says_that_nothing_needs_one(tmp_path: Path) -> None:
-    done = run(ROOT / "src", "-m", "segma.cli", "compile", str(tmp_path / "native"), PATH=str(tmp_path))
+    done = run(ROOT / "src", "-m", "cli", "compile", str(tmp_path / "native"), PATH=str(tmp_path))
     assert done.returncode == 3
     assert "there is no C compiler; nothing needs one, the flow is slower without" in done.stderr
     assert not (tmp_path / "native").exists()

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from cli.demo import LISTENERS, PEOPLE, import_once, write_demo
+from cli.drive import EXPECTED, Ledger
+from cli.up import Addresses
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
 from contracts.events import Event
 from contracts.log import Log
 from contracts.rows import CommandRow, EventRow
 from contracts.topics import ROWS, SUBSCRIBERS
 from flows.language.files import load_listeners
-from segma.cli.demo import LISTENERS, PEOPLE, import_once, write_demo
-from segma.cli.drive import EXPECTED, Ledger
-from segma.cli.up import Addresses
 from transport import open_log
 from transport.config import Settings, load_installation, load_keyring
 

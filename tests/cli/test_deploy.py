@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.__main__ import cli
 from contracts.topics import fixed_topics
 from contracts.versions import NOTICE_MS, ListenerVersion
 from flows.config import load_shared, with_listeners_of
 from flows.operators.logic import Shared
 from flows.versions.deployment import Versions
-from segma.cli.__main__ import cli
 from sinks.platforms.kafka import KafkaSink
 from sinks.platforms.webhook import WebhookSink
 from sinks.registry import SINKS

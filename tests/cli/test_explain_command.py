@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.explain import explain_command
+from cli.output import Exit
 from contracts.errors import ConfigError
-from segma.cli.explain import explain_command
-from segma.cli.output import Exit
 
 LISTENER = """
 listener: looked-then-added

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.__main__ import cli
 from flows.config import load_shared
-from segma.cli.__main__ import cli
 from transport.config import load_installation, load_keyring
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cli import match as match_module
+from cli.match import match_command
+from cli.output import Exit
 from contracts.errors import ListenerError
-from segma.cli import match as match_module
-from segma.cli.match import match_command
-from segma.cli.output import Exit
 
 TWO_STEPS = """
 listener: looked-then-added

@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.__main__ import cli
+from cli.people import import_people
 from contracts.topics import ROWS, SUBSCRIBERS
-from segma.cli.__main__ import cli
-from segma.cli.people import import_people
 from sinks.base import Member
 from sinks.delivery.directory import Directory
 from transport import open_log

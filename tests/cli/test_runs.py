@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.__main__ import cli
 from contracts.codec import to_json
 from contracts.events import Event
 from contracts.log import Record
 from contracts.topics import EVENTS
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
 from flows.state.changelog import Changelog
-from segma.cli.__main__ import cli
 from tests.cli.test_deploy import home, started
 from transport.config import wall_clock_ms
 

@@ -40,7 +40,7 @@ def home(tmp_path: Path) -> Path:
 
 def command(home: Path, *words: str) -> tuple[list[str], dict[str, str]]:
     environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
-    return [sys.executable, "-m", "segma.cli", *words, "--home", str(home)], environment
+    return [sys.executable, "-m", "cli", *words, "--home", str(home)], environment
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from analytics.config import AnalyticsSettings
+from cli.__main__ import COMMANDS
 from collector.config import CollectorSettings
 from console.config import ConsoleSettings
 from contracts.actions import VOCABULARY
@@ -16,7 +17,6 @@ from contracts.installation import Account, Installation, SecretAt, Site, Worksp
 from contracts.reasons import Reason
 from flows.config import FlowSettings
 from flows.language.parse import parse_listeners
-from segma.cli.__main__ import COMMANDS
 from sinks.config import SinkSettings
 from sinks.registry import SINKS
 from transport.config import Settings

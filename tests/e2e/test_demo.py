@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from segma.cli.drive import EXPECTED
+from cli.drive import EXPECTED
 from tests.broker import missing
 from tests.ports import free_port
 
@@ -26,7 +26,7 @@ def free_base() -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("log", ["embedded", "kafka"])
 def test_every_expected_move_happens(log: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "segma.cli", "demo", "--drive", "--json", "--home", str(tmp_path)]
+    command = [sys.executable, "-m", "cli", "demo", "--drive", "--json", "--home", str(tmp_path)]
     if log == "kafka":
         if lacking := missing():
             pytest.skip(f"a real Kafka needs {lacking}")

@@ -12,8 +12,8 @@ import clickhouse_connect
 import pytest
 import requests
 
+from cli.people import import_people
 from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
-from segma.cli.people import import_people
 from sinks.base import Member
 from tests.cli.test_up import command, up
 from tests.e2e.test_demo import free_base

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from cli.people import import_people
 from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome
 from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
 from contracts.topics import OUTCOMES, SUBSCRIBERS, moves_topic
-from segma.cli.people import import_people
 from tests.ports import free_port
 from tests.recovery.world import SILENCE_S
 from transport import open_log

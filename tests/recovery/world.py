@@ -19,6 +19,7 @@ from typing import Any
 
 import requests
 
+from cli.people import import_people
 from contracts.actions import VOCABULARY
 from contracts.codec import json_reader, to_json
 from contracts.commands import Outcome
@@ -31,7 +32,6 @@ from flows.derived.sessions import extended
 from flows.language.files import load_listeners
 from flows.machine.machine import Machine, Match
 from flows.subscriber.decide import Moment, Past, decide
-from segma.cli.people import import_people
 from tests.ports import free_port
 from transport import open_log
 from transport.config import Settings, environment_of, settings_at

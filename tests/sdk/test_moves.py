@@ -13,12 +13,12 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext
 
+from cli.people import import_people
 from contracts.actions import ACTIONS, ASKED_FOR, VOCABULARY
 from contracts.codec import json_reader, to_json
 from contracts.commands import Outcome
 from contracts.tokens import subscriber_id
 from contracts.topics import OUTCOMES
-from segma.cli.people import import_people
 from tests.sdk.site import serve
 from tests.sdk.stage import ASKED, PATIENCE_S, SECRET, SERVER_KEY, SITE, RealCollector, StaticSite, token
 from tests.sdk.test_capture import ROWS, Gesture, script

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import click
 import yaml
 
+from cli.output import Exit, err, fail, out, print_json
+from cli.up import DEFAULT_PORT_BASE, home_option, json_option
 from contracts.installation import check_installation
 from contracts.tokens import KEY_BYTES
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.up import DEFAULT_PORT_BASE, home_option, json_option
 
 LISTENER = """\
 # A listener: a row of actions, and what to do when somebody completes it. `segma listeners check` reads it;

@@ -16,7 +16,7 @@ from typing import Final
 import click
 
 import segma
-from segma.cli.output import Exit, err, fail
+from cli.output import Exit, err, fail
 
 MODULES: Final = (
     "boxes",

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import click
 
+from cli.output import Exit, err, fail, out, print_json
+from cli.up import home_option, json_option
 from contracts.codec import replaced, to_json
 from contracts.errors import ConfigError, LogError, Problem
 from contracts.installation import Installation, Workspace
@@ -18,8 +20,6 @@ from contracts.log import Log, Outgoing
 from contracts.rows import DirectoryEntry, MembershipRow
 from contracts.tokens import Claims, normalised_address, subscriber_id
 from contracts.topics import ROWS, SUBSCRIBERS, subscriber_key, topics_of
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.up import home_option, json_option
 from sinks.base import Member
 from sinks.delivery.directory import Directory
 from sinks.registry import account_of, sink_of
@@ -203,7 +203,7 @@ def tokens_command(workspace: str, account: str | None, target: Path | None, hom
     if account is not None:
         if workspace != "push":
             fail("write `segma tokens WORKSPACE` or `segma tokens push ACCOUNT`", Exit.USAGE)
-        from segma.cli.push import push_tokens  # noqa: PLC0415 - it needs what delivers
+        from cli.push import push_tokens  # noqa: PLC0415 - it needs what delivers
 
         push_tokens(home, account, as_json=as_json)
         return

@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 import segma
-from segma.cli.output import Exit, fail, out
+from cli.output import Exit, fail, out
 
 
 def benches(root: Path) -> dict[str, str]:

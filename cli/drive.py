@@ -14,16 +14,16 @@ from typing import Any, Final
 from playwright.sync_api import Browser, sync_playwright
 from rich.table import Table
 
+from cli.doctor import HOW_TO_GET_A_BROWSER, find_browser
+from cli.output import Exit, err, fail, out, print_json
+from cli.tail import read_outcome, read_row
+from cli.up import Addresses
 from contracts.codec import json_reader
 from contracts.commands import Command, Outcome
 from contracts.events import Event
 from contracts.log import Log
 from contracts.rows import CommandRow, DirectoryEntry, EventRow
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
-from segma.cli.doctor import HOW_TO_GET_A_BROWSER, find_browser
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.tail import read_outcome, read_row
-from segma.cli.up import Addresses
 from transport import open_log
 from transport.config import settings_at
 

@@ -12,12 +12,12 @@ import click
 import yaml
 
 from analytics.config import analytics_settings_at
-from segma.cli.init import write_secrets
-from segma.cli.local_kafka import choose_kafka
-from segma.cli.output import Exit, err, fail
-from segma.cli.people import import_people
-from segma.cli.supervise import running, supervise
-from segma.cli.up import (
+from cli.init import write_secrets
+from cli.local_kafka import choose_kafka
+from cli.output import Exit, err, fail
+from cli.people import import_people
+from cli.supervise import running, supervise
+from cli.up import (
     Addresses,
     check_ports,
     json_option,
@@ -119,7 +119,7 @@ def demo_command(home: Path, port_base: int, kafka: bool, drive: bool, as_json: 
     with supervise(home, programs, say=err.print) as supervised:
         import_once(home)  # into a log that had to be started first
         if drive:
-            from segma.cli.drive import drive_demo  # noqa: PLC0415 - the driver is installed for --drive alone
+            from cli.drive import drive_demo  # noqa: PLC0415 - the driver is installed for --drive alone
 
             drive_demo(home, addresses, as_json=as_json)
             return

@@ -9,13 +9,13 @@ from typing import BinaryIO
 
 import click
 
+from cli.match import MAX_SHOWN, BadLine, actions_beside, duration_option, event_of
+from cli.output import Exit, err, fail, out, print_json
 from contracts.errors import ConfigError, Problem
 from contracts.events import Event
 from flows.language.files import load_listeners
 from flows.language.model import Listener
 from flows.replay.explain import explain
-from segma.cli.match import MAX_SHOWN, BadLine, actions_beside, duration_option, event_of
-from segma.cli.output import Exit, err, fail, out, print_json
 
 
 @click.command("explain")

@@ -16,11 +16,11 @@ from analytics.clickhouse import ClickHouse, HistoryUnavailable
 from analytics.config import AnalyticsSettings, analytics_settings_at, connect
 from analytics.migrate import migrate, read_migrations
 from analytics.named_queries import NamedQuery, named_queries
+from cli.output import Exit, err, fail, out, print_json
+from cli.up import home_option, json_option
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
 from contracts.tokens import subscriber_id
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.up import home_option, json_option
 from transport.config import load_installation, read_secret, wall_clock_ms
 
 workspace_option = click.option("--workspace", help="Which workspace [default: the only one].")

@@ -10,15 +10,15 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from cli.output import Exit, err, fail, out, print_json
+from cli.people import open_home
+from cli.up import home_option, json_option
 from contracts.codec import to_json
 from contracts.commands import Command, Verb
 from contracts.errors import LogError
 from contracts.log import Outgoing
 from contracts.tokens import normalised_address
 from contracts.topics import backfill_topic, subscriber_key
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.people import open_home
-from segma.cli.up import home_option, json_option
 from sinks.base import PlatformError, Standing
 from sinks.delivery.directory import Directory
 from sinks.delivery.ledger import Ledger

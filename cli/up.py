@@ -14,11 +14,11 @@ import click
 from rich.table import Table
 
 from analytics.config import analytics_settings_at
+from cli.local_kafka import choose_kafka, kafka_program
+from cli.output import Exit, err, fail, out, print_json
+from cli.supervise import Program, Supervised, running, supervise
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
-from segma.cli.local_kafka import choose_kafka, kafka_program
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.supervise import Program, Supervised, running, supervise
 from transport.config import environment_of, load_installation
 
 DEFAULT_PORT_BASE = 8400

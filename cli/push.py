@@ -14,13 +14,13 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from cli.output import Exit, err, fail, out, print_json
+from cli.people import open_home
 from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome, Result, Verb
 from contracts.errors import AlreadyRunning, LogError
 from contracts.log import Log, Outgoing
 from contracts.topics import OUTCOMES, backfill_topic, subscriber_key
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.people import open_home
 from sinks.__main__ import deliver_account
 from sinks.delivery.directory import Directory
 from sinks.registry import account_of, sink_of

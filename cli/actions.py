@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from cli.output import Exit, fail, out, print_json
+from cli.up import json_option
 from contracts.actions import ACTIONS, Action
-from segma.cli.output import Exit, fail, out, print_json
-from segma.cli.up import json_option
 
 
 def how(action: Action) -> str:

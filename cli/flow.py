@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from cli.output import Exit, fail
+from cli.up import home_option
 from flows.__main__ import serve
 from flows.config import FlowSettings
-from segma.cli.output import Exit, fail
-from segma.cli.up import home_option
 from transport.config import settings_of_kind_at
 
 

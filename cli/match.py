@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from cli.output import Exit, err
 from contracts.codec import MAX_DEPTH, Value, depth_exceeds, json_reader, to_json
 from contracts.errors import BadRecord
 from contracts.events import Event, Trust
@@ -24,7 +25,6 @@ from flows.derived.sessions import extended
 from flows.language.files import load_listeners
 from flows.machine.machine import Machine, Match
 from flows.subscriber.reapply import Follower
-from segma.cli.output import Exit, err
 
 PART_BYTES: Final = 16 * 1024 * 1024
 """Events held in memory at once, about; a larger file is first parted by subscriber on the disk."""

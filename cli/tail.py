@@ -10,14 +10,14 @@ from typing import Any, Final
 
 import click
 
+from cli.output import err, out, print_json
+from cli.up import home_option, json_option
 from contracts.codec import json_reader
 from contracts.commands import Outcome
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Log
 from contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
 from contracts.topics import OUTCOMES, ROWS
-from segma.cli.output import err, out, print_json
-from segma.cli.up import home_option, json_option
 from transport import open_log
 from transport.config import settings_at
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from cli.output import Exit, err, fail, out, print_json
+from cli.people import open_home
+from cli.up import home_option, json_option
 from contracts.codec import json_reader, msgpack_reader, to_builtins
 from contracts.commands import Command
 from contracts.errors import BadRecord, LogError
 from contracts.log import Log, Outgoing
 from contracts.rows import DeadLetter
 from contracts.topics import DEAD_LETTERS, backfill_topic
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.people import open_home
-from segma.cli.up import home_option, json_option
 
 _read_letter = msgpack_reader(DeadLetter)
 _read_command = json_reader(Command)

@@ -10,6 +10,8 @@ from typing import Final
 
 import click
 
+from cli.deploy import apply_command, promote_command, remove_command, versions_command
+from cli.output import Exit, err, out, print_json
 from contracts.actions import known_actions
 from contracts.errors import ListenerError, Problem
 from flows.language.describe import describe
@@ -18,8 +20,6 @@ from flows.language.lint import lint
 from flows.language.model import Listener
 from flows.language.schema import schema_text
 from flows.replay.examples import Example, failures, parse_examples
-from segma.cli.deploy import apply_command, promote_command, remove_command, versions_command
-from segma.cli.output import Exit, err, out, print_json
 
 _PLACE: Final = click.argument(
     "place", type=click.Path(exists=True, path_type=Path), default=Path("listeners"), required=False

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from cli.output import Exit, err, fail, out, print_json
+from cli.up import home_option, json_option
 from contracts.topics import BEACONS, DAY_MS, EVENTS, Topic, topics_of
 from flows.versions.retention import Named, listeners_at_work, too_long
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.up import home_option, json_option
 from transport import open_log
 from transport.config import load_installation, settings_at
 from transport.kafka.log import KafkaLog

@@ -10,14 +10,14 @@ import click
 from analytics.clickhouse import HistoryUnavailable
 from analytics.erase import erase
 from analytics.tables import OF_A_PERSON
+from cli.history import Asking, workspace_option
+from cli.output import Exit, err, fail, out, print_json
+from cli.people import open_home
+from cli.up import home_option, json_option
 from contracts.codec import to_builtins
 from contracts.errors import LogError
 from contracts.log import Outgoing
 from contracts.topics import SUBSCRIBERS, subscriber_key
-from segma.cli.history import Asking, workspace_option
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.people import open_home
-from segma.cli.up import home_option, json_option
 from sinks.delivery.directory import Directory
 from transport.config import wall_clock_ms
 

@@ -10,15 +10,15 @@ from typing import Any
 import click
 from rich.table import Table
 
+from cli.output import Exit, err, fail, out, print_json
+from cli.people import open_home
+from cli.up import home_option, json_option
 from contracts.accounts import AccountState
 from contracts.codec import json_reader, to_json
 from contracts.commands import Outcome
 from contracts.log import Log, Outgoing
 from contracts.reasons import Reason
 from contracts.topics import ACCOUNTS, OUTCOMES, account_key, backfill_topic, moves_topic
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.people import open_home
-from segma.cli.up import home_option, json_option
 from sinks.base import NoSuchList, PlatformError
 from sinks.delivery.account_state import read_states
 from sinks.registry import account_of, sink_of

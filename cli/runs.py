@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from cli.output import Exit, err, fail, out, print_json
+from cli.up import home_option, json_option
 from contracts.topics import fixed_topics
 from flows.config import load_shared, with_listeners_of
 from flows.counts.offline import Waiting, stores, waiting
 from flows.state.changelog import StateDamaged
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.up import home_option, json_option
 from transport import open_log
 from transport.config import load_installation, settings_at, wall_clock_ms
 

@@ -16,15 +16,15 @@ from typing import Final
 import click
 from rich.table import Table
 
+from cli.accounts import state_word
+from cli.output import Exit, out, print_json
+from cli.supervise import running
+from cli.up import home_option, json_option, sdk_bundle
 from contracts.accounts import AccountState
 from contracts.errors import ConfigError, LogError, SegmaError
 from contracts.topics import ACCOUNTS, EVENTS
 from flows.language.files import load_listeners
 from flows.operators.lag import log_times
-from segma.cli.accounts import state_word
-from segma.cli.output import Exit, out, print_json
-from segma.cli.supervise import running
-from segma.cli.up import home_option, json_option, sdk_bundle
 from sinks.delivery.account_state import read_states
 from transport import open_log
 from transport.config import load_installation, load_keyring, settings_at, wall_clock_ms

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from cli.output import Exit, fail
+from cli.supervise import Program
 from contracts.errors import ConfigError, LogError, Problem
-from segma.cli.output import Exit, fail
-from segma.cli.supervise import Program
 from transport.config import Settings, settings_at
 from transport.kafka.topics import KafkaTopics
 

@@ -12,6 +12,8 @@ from typing import NoReturn
 import click
 from rich.table import Table
 
+from cli.output import Exit, err, fail, out, print_json
+from cli.up import home_option, json_option
 from contracts.codec import replaced
 from contracts.errors import ListenerError, Problem
 from contracts.installation import Account, Installation
@@ -21,8 +23,6 @@ from flows.config import unknown_accounts
 from flows.language.files import load_actions
 from flows.language.model import Do, Listener
 from flows.versions.deployment import Versions, listener_of, to_apply, versions_in
-from segma.cli.output import Exit, err, fail, out, print_json
-from segma.cli.up import home_option, json_option
 from sinks.registry import SINKS
 from transport import open_log
 from transport.config import load_installation, settings_at, wall_clock_ms

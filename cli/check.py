@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from segma.cli.output import Exit, err, fail
+from cli.output import Exit, err, fail
 
 
 def checks(root: Path, *, fast: bool) -> list[tuple[str, list[str], Path]]:
