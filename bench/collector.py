@@ -119,7 +119,7 @@ def collector(home: Path) -> Iterator[int]:
     )
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+        "PYTHONPATH": str(ROOT),
         "SEGMA_CONFIG": str(home / "segma.yaml"),
         "SEGMA_DATA": str(home / "data"),
         "SEGMA_SDK": str(home / "sdk.js"),

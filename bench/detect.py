@@ -32,7 +32,7 @@ Figures = dict[str, Any]
 def environment(*, plain: bool) -> dict[str, str]:
     """The environment of a process that detects: with the compiled machine, unless ``plain`` or there is none."""
     native = Path(os.environ.get("SEGMA_VENV", ROOT / ".venv")) / "native"
-    code = f"{ROOT}:{ROOT}/src" if plain or not (native / ".stamp").exists() else str(native)
+    code = str(ROOT) if plain or not (native / ".stamp").exists() else str(native)
     return {**os.environ, "PYTHONPATH": f"{code}:{ROOT}"}
 
 

@@ -100,7 +100,7 @@ def flowed(home: Path, log: Log, count: int, patience_s: float) -> float:
     """Seconds from the first event row to the last, of the flow as it is deployed."""
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+        "PYTHONPATH": str(ROOT),
         "SEGMA_CONFIG": str(home / "segma.yaml"),
         "SEGMA_DATA": str(home / "data"),
         "SEGMA_EPOCH_MS": "10000",

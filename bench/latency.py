@@ -207,7 +207,7 @@ def main(per_s: float, seconds: float, epoch_ms: int, as_json: bool) -> None:
         environment = {
             **os.environ,
             **environment_of(settings),
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+            "PYTHONPATH": str(ROOT),
             "SEGMA_CONFIG": str(home / "segma.yaml"),
             "SEGMA_SDK": str(home / "sdk.js"),
             "SEGMA_COLLECTOR_PORT": str(port),

@@ -71,7 +71,7 @@ def worked_off(home: Path, settings: Settings, log: Log, count: int, processes: 
     environment = {
         **os.environ,
         **environment_of(settings),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+        "PYTHONPATH": str(ROOT),
         "SEGMA_CONFIG": str(home / "segma.yaml"),
         "SEGMA_EPOCH_MS": str(epoch_ms),
         "SEGMA_FLOW_OF": str(processes),

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import click
 
+from cli import __version__
 from cli.output import fail_on
 from contracts.errors import SegmaError
-from segma import __version__
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("cli.demo", "The whole trip on this machine: inbox, shop, lists that change within a second."),

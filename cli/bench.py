@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-import segma
 from cli.output import Exit, fail, out
 
 
@@ -43,7 +42,7 @@ def bench_command(name: str | None, words: tuple[str, ...]) -> None:
     if name not in known:
         fail(f"no measurement `{name}`; known: {', '.join(known)}", Exit.USAGE)
     # The code that runs here: the compiled machine where there is one, as everywhere else.
-    paths = os.pathsep.join([str(Path(segma.__file__).resolve().parents[1]), str(root)])
+    paths = os.pathsep.join([str(Path(__file__).resolve().parents[1]), str(root)])
     ended = subprocess.run(
         [sys.executable, "-m", f"bench.{name}", *words], cwd=root, env={**os.environ, "PYTHONPATH": paths}, check=False
     )

@@ -22,8 +22,8 @@ def checks(root: Path, *, fast: bool) -> list[tuple[str, list[str], Path]]:
         pytest += ["-m", "not slow and not browser"]
     npm = shutil.which("npm") or "npm"
     return [
-        ("ruff", [python, "-m", "ruff", "check", "src", "tests", "bench"], root),
-        ("format", [python, "-m", "ruff", "format", "--check", "src", "tests", "bench"], root),
+        ("ruff", [python, "-m", "ruff", "check", "."], root),
+        ("format", [python, "-m", "ruff", "format", "--check", "."], root),
         ("mypy", [python, "-m", "mypy"], root),
         ("typescript", [npm, "run", "--silent", "check"], root / "js-sdk"),
         ("sdk tests", [npm, "test", "--silent"], root / "js-sdk"),

@@ -1,7 +1,7 @@
 """``segma compile``: the flow's pure machine as machine code, by mypyc. The Python source stays the truth.
 
-What comes of it is a copy of the package with compiled modules beside the same sources: put before ``src`` on Python's
-path it is imported instead (``./segma`` does so while it is as new as the source). docs/adr/0006 says what it brings.
+What comes of it is a copy of the rooms with compiled modules beside the same sources: put first on Python's path it is
+imported instead (``./segma`` does so while it is as new as the source). docs/adr/0006 says what it brings.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from typing import Final
 
 import click
 
-import segma
 from cli.output import Exit, err, fail
 
+ROOMS: Final = ("analytics", "cli", "collector", "console", "contracts", "flows", "sinks", "transport")
 MODULES: Final = (
-    "boxes",
-    "crowd",
-    "decide",
-    "dues",
-    "evidence",
-    "follow",
-    "generations",
-    "index",
-    "keeper",
-    "kept",
-    "known",
+    "counts/run_counts",
+    "counts/tally",
+    "derived/sessions",
     "language/compile",
     "language/paths",
-    "matcher",
-    "program",
-    "reapply",
-    "regroup",
-    "sessions",
-    "shelf",
-    "storing",
-    "tables",
-    "tally",
-    "timeline",
-    "tree",
-    "waits",
+    "machine/compiled",
+    "machine/correlation",
+    "machine/index",
+    "machine/machine",
+    "machine/program",
+    "machine/state_codec",
+    "machine/tree",
+    "operators/key_group",
+    "operators/regroup",
+    "state/arena",
+    "state/entry",
+    "state/store",
+    "state/timers",
+    "subscriber/decide",
+    "subscriber/evidence",
+    "subscriber/follow",
+    "subscriber/generations",
+    "subscriber/person",
+    "subscriber/reapply",
+    "subscriber/timeline",
 )
 """Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations)."""
 
@@ -58,32 +58,34 @@ setup(name="segma-compiled", packages=[], package_dir={{"": "."}}, ext_modules=m
 @click.command(name="compile")
 @click.argument("into", type=click.Path(path_type=Path, file_okay=False))
 def compile_command(into: Path) -> None:
-    """Compile the machine INTO a directory, which then holds the whole package.
+    """Compile the machine INTO a directory, which then holds all the rooms.
 
     Needs a C compiler. Without it, or without this command, everything works the same, slower.
     """
     if not any(map(shutil.which, ("cc", "gcc", "clang"))):
         fail("there is no C compiler; nothing needs one, the flow is slower without", Exit.UNAVAILABLE)
-    source = Path(segma.__file__).parent
+    source = Path(__file__).resolve().parents[1]
     with tempfile.TemporaryDirectory(prefix="segma-compile-") as directory:
         work = Path(directory)
         ignored = shutil.ignore_patterns("*.so", "__pycache__")
-        shutil.copytree(source, work / "segma", ignore=ignored)
+        for room in ROOMS:
+            shutil.copytree(source / room, work / room, ignore=ignored)
         compiled(work)
         if into.exists():
             shutil.rmtree(into)
         into.mkdir(parents=True)
-        shutil.copytree(work / "segma", into / "segma")
+        for room in ROOMS:
+            shutil.copytree(work / room, into / room)
         for library in work.glob("*.so"):
             shutil.copy2(library, into)
     err.print(f"compiled {len(MODULES)} modules into {into}", markup=False)
 
 
 def compiled(work: Path) -> None:
-    """Compile the copy of the package in ``work``, in place."""
+    """Compile the copy of the rooms in ``work``, in place."""
     (work / "mypy.ini").write_text("[mypy]\nexplicit_package_bases = True\nnamespace_packages = True\n")
     arguments = ["--config-file=mypy.ini", "--ignore-missing-imports"]
-    arguments += [f"segma/flows/{module}.py" for module in MODULES]
+    arguments += [f"flows/{module}.py" for module in MODULES]
     (work / "setup.py").write_text(_SETUP.format(arguments=arguments))
     with err.status("compiling …"):
         done = subprocess.run(

@@ -2,8 +2,8 @@
 
 A sink is one login at one email platform. It makes wanted states so, and reads no meaning into them: which listener
 wanted them, what they undo and whether they were done before is the delivery loop's business
-(:mod:`sinks.delivery.loop`). Most platforms are written against the smaller seam of :mod:`sinks.toolkit.list_sink`, which
-keeps promises 2 to 6 for them.
+(:mod:`sinks.delivery.loop`). Most platforms are written against the smaller seam of :mod:`sinks.toolkit.list_sink`,
+which keeps promises 2 to 6 for them.
 
 *What the loop promises to a sink.* One thread; at most :attr:`Traits.batch` changes a call, each of another person. Of
 one person the changes come in their order: one that was not carried out comes again before any later one of that

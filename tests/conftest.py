@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 BROWSER = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
-SOURCE = Path(__file__).resolve().parents[1] / "src"
-
+ROOT = Path(__file__).resolve().parents[1]
 
 DESCRIPTORS = 8_192
 """One process makes and breaks hundreds of logs and state stores; many shells allow 1,024 descriptors."""
@@ -31,8 +30,8 @@ def pytest_configure() -> None:
     if soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     before = os.environ.get("PYTHONPATH", "")
-    if str(SOURCE) not in before.split(os.pathsep):
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCE.parent), str(SOURCE), *([before] if before else [])])
+    if str(ROOT) not in before.split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), before] if before else [str(ROOT)])
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -11,7 +11,9 @@ from flows.machine.matches import StoredMatches
 
 
 class StoredPerson(Value, frozen=True):
-    """``from_ms``: of the listeners that the timeline belongs to; ``told``: see :class:`flows.subscriber.person.Person`."""
+    """``from_ms``: of the listeners that the timeline belongs to; ``told``: see
+    :class:`flows.subscriber.person.Person`.
+    """
 
     SCHEMA: ClassVar[int] = 1
 

@@ -168,7 +168,10 @@ def shifted(session: Session, entry: Entry, after: Session | None) -> Session | 
 def changed_sessions(
     prior: Session | None, before: Sequence[Session | None], now: Sequence[Session | None]
 ) -> tuple[SessionChange, ...]:
-    """As :func:`flows.derived.sessions.changes`, of the session after each event. PERF: most often it is one session."""
+    """As :func:`flows.derived.sessions.changes`, of the session after each event.
+
+    PERF: most often it is one session.
+    """
     first, old, new = prior, before[-1], now[-1]
     if first is not None and old is not None and new is not None:
         name = first.session_id

@@ -43,7 +43,7 @@ class Embedded:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+            "PYTHONPATH": str(ROOT),
             "SEGMA_CONFIG": str(self.home / "segma.yaml"),
             "SEGMA_DATA": str(self.home / "data"),
             "SEGMA_CLICKHOUSE_PORT": str(self.port),

@@ -52,7 +52,7 @@ def test_every_picture_of_the_notebook_is_drawn(
         "SEGMA_HOME": str(embedded.home),
         "SEGMA_CLICKHOUSE_DATABASE": database,
         "SEGMA_NOW_MS": str(at(28)),
-        "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
+        "PYTHONPATH": str(ROOT),
     }
     client = NotebookClient(
         notebook, timeout=280, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}

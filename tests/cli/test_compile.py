@@ -13,12 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ANSWERS = """
 import sys
-from flows.subscriber import follow
-from flows.machine import machine as matcher
-from flows.machine import program
-from flows.subscriber import reapply
-from flows.machine import tree
-for module in (follow, matcher, program, reapply, tree):
+from flows.machine import machine, program, tree
+from flows.subscriber import follow, reapply
+for module in (follow, machine, program, reapply, tree):
     assert module.__file__.endswith(".so"), module.__file__
 from tests.properties import test_arrival_order, test_matcher_equals_brute_force, test_shared_beginnings
 test_matcher_equals_brute_force.CASES_EACH = 600
@@ -45,7 +42,7 @@ def run(code: Path, *command: str, **environment: str) -> subprocess.CompletedPr
 @pytest.mark.timeout(3_500)
 def test_the_compiled_machine_gives_the_same_answers(tmp_path: Path) -> None:
     into = tmp_path / "native"
-    done = run(ROOT / "src", "-m", "cli", "compile", str(into))
+    done = run(ROOT, "-m", "cli", "compile", str(into))
     assert done.returncode == 0, done.stderr
     assert "compiled" in done.stderr
     answered = run(into, "-c", ANSWERS)
@@ -53,7 +50,7 @@ def test_the_compiled_machine_gives_the_same_answers(tmp_path: Path) -> None:
 
 
 def test_without_a_compiler_it_says_that_nothing_needs_one(tmp_path: Path) -> None:
-    done = run(ROOT / "src", "-m", "cli", "compile", str(tmp_path / "native"), PATH=str(tmp_path))
+    done = run(ROOT, "-m", "cli", "compile", str(tmp_path / "native"), PATH=str(tmp_path))
     assert done.returncode == 3
     assert "there is no C compiler; nothing needs one, the flow is slower without" in done.stderr
     assert not (tmp_path / "native").exists()

@@ -50,7 +50,7 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def segma(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "cli", *words, "--home", str(home)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_mended_is_told_and_the_retention_can(home: Path) -> None
 
 @pytest.mark.slow
 def test_a_flow_in_the_foreground_keeps_the_logs_time_and_drains_when_it_is_asked_to(home: Path) -> None:
-    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT)}
     flow = subprocess.Popen(
         [sys.executable, "-m", "cli", "flow", "--home", str(home), "--index", "0", "--of", "1"], env=environment
     )

@@ -39,7 +39,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def command(home: Path, *words: str) -> tuple[list[str], dict[str, str]]:
-    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT)}
     return [sys.executable, "-m", "cli", *words, "--home", str(home)], environment
 
 

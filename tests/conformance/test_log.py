@@ -48,7 +48,7 @@ class Opened:
     def environment(self) -> dict[str, str]:
         """So that another process opens it as well."""
         names = {f"SEGMA_{name.upper()}": str(getattr(self.settings, name)) for name in self.settings.model_fields_set}
-        return {**os.environ, **names, "PYTHONPATH": f"{ROOT}:{ROOT}/src"}
+        return {**os.environ, **names, "PYTHONPATH": str(ROOT)}
 
     @functools.cached_property
     def shared(self) -> Log:

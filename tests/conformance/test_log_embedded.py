@@ -13,7 +13,7 @@ import pytest
 
 from contracts.errors import LogUnavailable, PositionGone, StaleConsumer
 from contracts.log import Consumer, Log, Outgoing, Record, Stored
-from tests.conformance.test_log import COMPACTED, SRC, TOPIC, record, values
+from tests.conformance.test_log import COMPACTED, ROOT, TOPIC, record, values
 from transport import open_log
 from transport.config import Settings, wall_clock_ms
 
@@ -144,7 +144,7 @@ def test_a_full_disk_refuses_and_loses_nothing_that_was_acknowledged(opened: Ope
     # A limit on the size of files is to SQLite what a full disk is: the write fails.
     done = subprocess.run(
         [sys.executable, "-c", FULL, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(SRC)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,

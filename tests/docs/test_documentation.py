@@ -69,7 +69,7 @@ def test_the_readmes_listener_is_one() -> None:
 
 
 def test_the_readme_names_every_room() -> None:
-    rooms = [path.parent.name for path in (ROOT / "src/segma").glob("*/__init__.py")]
+    rooms = [path.parent.name for path in ROOT.glob("*/__init__.py")]
     rooms += ["js-sdk", "infra", "bench", "listeners", "tests"]
     assert [room for room in rooms if f"`{room}/`" not in README] == []
 

@@ -31,7 +31,7 @@ def test_every_expected_move_happens(log: str, tmp_path: Path) -> None:
         if lacking := missing():
             pytest.skip(f"a real Kafka needs {lacking}")
         command.append("--kafka")
-    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [*command, "--port-base", str(free_base())],
         capture_output=True,

@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from cli.compile import ROOMS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -30,69 +32,103 @@ class Guard(NamedTuple):
 
 
 GUARDS: tuple[Guard, ...] = (
-    Guard("mailchimp_403", "mailchimp.py", "if reply.status == 403 and not", "if False and not"),
-    Guard("mailchimp_bringing", "mailchimp.py", '"update_existing": False', '"update_existing": True'),
-    Guard("mailchimp_compliance", "mailchimp.py", 'if "compliance" in words or', "if False and"),
-    Guard("mailchimp_has_at_most", "mailchimp.py", "min(options.connections, CONNECTIONS)", "options.connections"),
-    Guard("mailchimp_a_200", "mailchimp.py", 'if error is None or verb == "members_to_remove":', "if True:"),
-    Guard("mailchimp_who_was_archived", "mailchimp.py", '"archived": Standing.LEFT', '"archived": Standing.ACTIVE'),
-    Guard("klaviyo_a_retired", "klaviyo.py", "if reply.status in {410, 415}:", "if False:"),
-    Guard("klaviyo_a_duplicate", "klaviyo.py", "if reply.status == 409:", "if False:"),
+    Guard("mailchimp_403", "platforms/mailchimp.py", "if reply.status == 403 and not", "if False and not"),
+    Guard("mailchimp_bringing", "platforms/mailchimp.py", '"update_existing": False', '"update_existing": True'),
+    Guard("mailchimp_compliance", "platforms/mailchimp.py", 'if "compliance" in words or', "if False and"),
+    Guard(
+        "mailchimp_has_at_most",
+        "platforms/mailchimp.py",
+        "min(options.connections, CONNECTIONS)",
+        "options.connections",
+    ),
+    Guard("mailchimp_a_200", "platforms/mailchimp.py", 'if error is None or verb == "members_to_remove":', "if True:"),
+    Guard(
+        "mailchimp_who_was_archived",
+        "platforms/mailchimp.py",
+        '"archived": Standing.LEFT',
+        '"archived": Standing.ACTIVE',
+    ),
+    Guard("klaviyo_a_retired", "platforms/klaviyo.py", "if reply.status in {410, 415}:", "if False:"),
+    Guard("klaviyo_a_duplicate", "platforms/klaviyo.py", "if reply.status == 409:", "if False:"),
     Guard(
         "klaviyo_the_link",
-        "klaviyo.py",
+        "platforms/klaviyo.py",
         'parse_qs(urlsplit(str(link)).query).get("page[cursor]", [""])[0]',
         "str(link)",
     ),
     Guard(
-        "klaviyo_a_suppression", "klaviyo.py", 'or reasons & {"USER_SUPPRESSED", "UNSUBSCRIBE", "SPAM_COMPLAINT"}', ""
+        "klaviyo_a_suppression",
+        "platforms/klaviyo.py",
+        'or reasons & {"USER_SUPPRESSED", "UNSUBSCRIBE", "SPAM_COMPLAINT"}',
+        "",
     ),
-    Guard("klaviyo_adding", "klaviyo.py", 'if email.get("consent") == "UNSUBSCRIBED" or', "if"),
+    Guard("klaviyo_adding", "platforms/klaviyo.py", 'if email.get("consent") == "UNSUBSCRIBED" or', "if"),
     Guard(
         "activecampaign_a_login",
-        "activecampaign.py",
+        "platforms/activecampaign.py",
         'if "html" in reply.headers.get("content-type", "") or',
         "if 0 and",
     ),
-    Guard("activecampaign_a_400", "activecampaign.py", "if reply.status == 400 and b", "if reply.status == 999 and b"),
-    Guard("activecampaign_lists_are", "activecampaign.py", '["tags", "lists"] = "tags"', '["tags", "lists"] = "lists"'),
-    Guard("activecampaign_status_1", "desired.py", "name in seen.left and name not in change.taken_out", "False"),
     Guard(
-        "activecampaign_whom", "desired.py", "name in seen.left and name not in change.taken_out", "name in seen.left"
+        "activecampaign_a_400",
+        "platforms/activecampaign.py",
+        "if reply.status == 400 and b",
+        "if reply.status == 999 and b",
+    ),
+    Guard(
+        "activecampaign_lists_are",
+        "platforms/activecampaign.py",
+        '["tags", "lists"] = "tags"',
+        '["tags", "lists"] = "lists"',
+    ),
+    Guard(
+        "activecampaign_status_1", "toolkit/list_sink.py", "name in seen.left and name not in change.taken_out", "False"
+    ),
+    Guard(
+        "activecampaign_whom",
+        "toolkit/list_sink.py",
+        "name in seen.left and name not in change.taken_out",
+        "name in seen.left",
     ),
     Guard(
         "activecampaign_a_tag",
-        "activecampaign.py",
+        "platforms/activecampaign.py",
         'self._untag(one.seen.notes.get(list_name, ""))',
         "self._untag(number)",
     ),
-    Guard("hubspot_a_200", "hubspot.py", 'one.person in missing and verb == "add"', "False"),
-    Guard("hubspot_a_lock", "hubspot.py", "if reply.status in {423, 477}:", "if False:"),
-    Guard("hubspot_an_invalid", "hubspot.py", "if len(addresses) == 1:", "if True:"),
-    Guard("hubspot_who_opted", "hubspot.py", 'properties.get(OPTED_OUT) == "true"', "False"),
+    Guard("hubspot_a_200", "platforms/hubspot.py", 'one.person in missing and verb == "add"', "False"),
+    Guard("hubspot_a_lock", "platforms/hubspot.py", "if reply.status in {423, 477}:", "if False:"),
+    Guard("hubspot_an_invalid", "platforms/hubspot.py", "if len(addresses) == 1:", "if True:"),
+    Guard("hubspot_who_opted", "platforms/hubspot.py", 'properties.get(OPTED_OUT) == "true"', "False"),
     Guard(
-        "listmonk_taking", "listmonk.py", 'self._change("remove", list_name', 'self._change("unsubscribe", list_name'
+        "listmonk_taking",
+        "platforms/listmonk.py",
+        'self._change("remove", list_name',
+        'self._change("unsubscribe", list_name',
     ),
-    Guard("listmonk_add", "listmonk.py", '"unsubscribed": Standing.LEFT', '"unsubscribed": Standing.PENDING'),
-    Guard("listmonk_who_is", "listmonk.py", '{"blocklisted": Standing.LEFT, ', "{"),
+    Guard("listmonk_add", "platforms/listmonk.py", '"unsubscribed": Standing.LEFT', '"unsubscribed": Standing.PENDING'),
+    Guard("listmonk_who_is", "platforms/listmonk.py", '{"blocklisted": Standing.LEFT, ', "{"),
     Guard(
-        "listmonk_writing", "listmonk.py", '"lists": [each["id"] for each in data.get("lists") or []]', '"lists": []'
+        "listmonk_writing",
+        "platforms/listmonk.py",
+        '"lists": [each["id"] for each in data.get("lists") or []]',
+        '"lists": []',
     ),
-    Guard("listmonk_an_address", "listmonk.py", """.replace("'", "''")""", ""),
-    Guard("mailman_already", "mailman.py", "if reply.ok or reply.status == 409:", "if reply.ok:"),
-    Guard("mailman_already", "mailman.py", "if reply.ok or reply.status == 404 else", "if reply.ok else"),
+    Guard("listmonk_an_address", "platforms/listmonk.py", """.replace("'", "''")""", ""),
+    Guard("mailman_already", "platforms/mailman.py", "if reply.ok or reply.status == 409:", "if reply.ok:"),
+    Guard("mailman_already", "platforms/mailman.py", "if reply.ok or reply.status == 404 else", "if reply.ok else"),
     Guard(
         "mailman_sends",
-        "mailman.py",
+        "platforms/mailman.py",
         '"send_welcome_message": "false",\n        }',
         '"send_welcome_message": "true",\n        }',
     ),
-    Guard("mailman_who", "desired.py", "return any(there[name] for name in missing)", "return False"),
-    Guard("redirect", "http.py", "allow_redirects=False", "allow_redirects=True"),
-    Guard("password_file", "http.py", "self._session.trust_env = False", "self._session.trust_env = True"),
-    Guard("429_waits", "http.py", 'Fate.AWAY, "429", wait_s=waits_s(reply)', 'Fate.AWAY, "429"'),
-    Guard("in_no_list", "desired.py", "[work for work in works if work.trouble is None]", "list(works)"),
-    Guard("seen_left", "desired.py", "if seen.standing is Standing.LEFT or any(", "if any(")._replace(
+    Guard("mailman_who", "toolkit/list_sink.py", "return any(there[name] for name in missing)", "return False"),
+    Guard("redirect", "toolkit/http.py", "allow_redirects=False", "allow_redirects=True"),
+    Guard("password_file", "toolkit/http.py", "self._session.trust_env = False", "self._session.trust_env = True"),
+    Guard("429_waits", "toolkit/http.py", 'Fate.AWAY, "429", wait_s=waits_s(reply)', 'Fate.AWAY, "429"'),
+    Guard("in_no_list", "toolkit/list_sink.py", "[work for work in works if work.trouble is None]", "list(works)"),
+    Guard("seen_left", "toolkit/list_sink.py", "if seen.standing is Standing.LEFT or any(", "if any(")._replace(
         test="hubspot_who_opted"
     ),
 )
@@ -101,9 +137,10 @@ GUARDS: tuple[Guard, ...] = (
 def shown(guard: Guard) -> tuple[bool, str]:
     """Whether the trap's test fails without the guard, and how."""
     with tempfile.TemporaryDirectory(prefix="segma-guard-") as directory:
-        source = Path(directory) / "src"
-        shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
-        path = source / "segma" / "sinks" / guard.file
+        source = Path(directory)
+        for room in ROOMS:
+            shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
+        path = source / "sinks" / guard.file
         text = path.read_text("utf-8")
         if guard.there not in text:
             return False, f"{guard.file} has no such guard any more"
@@ -123,7 +160,7 @@ def main(names: Sequence[str]) -> int:
         results = list(pool.map(shown, chosen))
     for guard, (held, said) in zip(chosen, results, strict=True):
         sys.stdout.write(
-            f"{'fails without it' if held else 'PASSES WITHOUT IT'}  {guard.file:18} {guard.there[:60]!r}\n"
+            f"{'fails without it' if held else 'PASSES WITHOUT IT'}  {guard.file:28} {guard.there[:60]!r}\n"
         )
         if not held:
             sys.stdout.write(f"    {said}\n")

@@ -13,7 +13,7 @@ TRAPS = (Path(__file__).with_name("test_traps.py")).read_text("utf-8")
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.file}-{guard.test}")
 def test_a_guard_is_where_it_is_said_to_be_and_has_its_test(guard: Guard) -> None:
-    assert (ROOT / "src/segma/sinks" / guard.file).read_text("utf-8").count(guard.there) >= 1
+    assert (ROOT / "sinks" / guard.file).read_text("utf-8").count(guard.there) >= 1
     assert guard.test in TRAPS
 
 
