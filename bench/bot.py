@@ -27,12 +27,10 @@ from bench.state import RESULTS, START_MS, Groups, record
 from cli.output import err
 from contracts.log import Record
 from flows.__main__ import COLLECT_EVERY
-from flows.machine.states import read_timeline
-from flows.operators.key_group import PEOPLE
-from flows.state.changelog import latest
+from flows.state.changelog import PEOPLE, latest
 from flows.state.compression import unpacked
 from flows.subscriber.bounds import Bound
-from flows.subscriber.stored import read_person
+from flows.subscriber.stored import read_person, read_timeline
 
 BATCH_MS: Final = 50
 EPOCH_MS: Final = 1_000

@@ -10,8 +10,8 @@ from typing import Any
 import click
 from rich.table import Table
 
+from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
-from cli.people import open_home
 from cli.up import home_option, json_option
 from contracts.accounts import AccountState
 from contracts.codec import json_reader, to_json

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
-from cli.people import open_home
 from cli.up import home_option, json_option
 from contracts.codec import json_reader, msgpack_reader, to_builtins
 from contracts.commands import Command

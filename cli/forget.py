@@ -11,8 +11,8 @@ from analytics.clickhouse import HistoryUnavailable
 from analytics.erase import erase
 from analytics.tables import OF_A_PERSON
 from cli.history import Asking, workspace_option
+from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
-from cli.people import open_home
 from cli.up import home_option, json_option
 from contracts.codec import to_builtins
 from contracts.errors import LogError

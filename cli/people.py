@@ -11,40 +11,21 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import click
 
+from cli.home import open_home, workspace_of
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import replaced, to_json
 from contracts.errors import ConfigError, LogError, Problem
-from contracts.installation import Installation, Workspace
 from contracts.log import Log, Outgoing
 from contracts.rows import DirectoryEntry, MembershipRow
 from contracts.tokens import Claims, normalised_address, subscriber_id
-from contracts.topics import ROWS, SUBSCRIBERS, subscriber_key, topics_of
+from contracts.topics import ROWS, SUBSCRIBERS, subscriber_key
 from sinks.base import Member
 from sinks.delivery.directory import Directory
 from sinks.registry import account_of, sink_of
-from transport import open_log
-from transport.config import load_installation, load_keyring, read_secret, settings_at, wall_clock_ms
+from transport.config import load_keyring, read_secret, wall_clock_ms
 
 BATCH = 1_000
-
-
-def open_home(home: Path) -> tuple[Path, Installation, Log]:
-    """The installation's file, its values, and the log with every topic."""
-    config = home / "segma.yaml"
-    installation = load_installation(config)
-    log = open_log(settings_at(home))
-    log.ensure(topics_of(installation))
-    return config, installation, log
-
-
-def workspace_of(installation: Installation, name: str, config: Path) -> Workspace:
-    """A workspace by name. Raises :class:`ConfigError`."""
-    found = installation.workspaces.get(name)
-    if found is None:
-        known = ", ".join(installation.workspaces)
-        raise ConfigError([Problem(str(config), "workspaces", f"no workspace `{name}`", f"known: {known}")])
-    return found
 
 
 def import_people(home: Path, account: str, list_name: str, members: Iterator[Member] | None = None) -> tuple[int, int]:

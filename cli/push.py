@@ -14,8 +14,8 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
-from cli.people import open_home
 from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome, Result, Verb
 from contracts.errors import AlreadyRunning, LogError

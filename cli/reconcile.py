@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
-from cli.people import open_home
 from cli.up import home_option, json_option
 from contracts.codec import to_json
 from contracts.commands import Command, Verb

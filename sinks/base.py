@@ -185,3 +185,11 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Release everything."""
+
+
+class Halt(Exception):
+    """A call met something that concerns everybody in it."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        self.trouble = trouble
+        super().__init__(str(trouble.reason))

@@ -10,8 +10,7 @@ from typing import NamedTuple
 from flows.counts.run_counts import name_of
 from flows.language.model import Listener, Not
 from flows.machine.machine import Version
-from flows.operators.key_group import PEOPLE
-from flows.state.changelog import latest
+from flows.state.changelog import PEOPLE, latest
 from flows.state.compression import unpacked
 from flows.state.rows import Chain
 from flows.subscriber.follow import Following, Person

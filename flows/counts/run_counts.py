@@ -16,9 +16,10 @@ from mypy_extensions import mypyc_attr
 
 from contracts.rows import RunCount, RunsRow
 from flows.counts.tally import EVERY_MS, Tally, Together, stays_of
+from flows.counts.told import Counted, Told
 from flows.language.model import Listener, Not, Step
 from flows.machine.machine import NEVER_MS, Machine, Version
-from flows.machine.states import Counted, State, Told
+from flows.machine.states import State
 from flows.state.store import Keeper
 from flows.subscriber.follow import Following, Person
 from flows.subscriber.generations import Generation

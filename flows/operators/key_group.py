@@ -19,17 +19,14 @@ from contracts.rows import DeadLetter
 from contracts.tokens import is_anonymous
 from contracts.topics import DEAD_LETTERS, ROWS, moves_topic
 from flows.counts.run_counts import MOST_NOTED, Waits
-from flows.machine.states import Counted
+from flows.counts.told import Counted
 from flows.operators.dead_letters import dead_letter
-from flows.state.changelog import Changelog, Position, StateDamaged
+from flows.state.changelog import PEOPLE, Changelog, Position, StateDamaged
 from flows.state.store import MAX_ANONYMOUS, Fleeting, Keeper
 from flows.subscriber.bounds import Bound, Bounds
 from flows.subscriber.follow import Following
 from flows.subscriber.person import Followed, Person
 from flows.subscriber.pinned_terms import read_pin
-
-PEOPLE: Final = "people-"
-"""How the changelog's groups of subscribers are called."""
 
 _read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
 log_line = structlog.get_logger("flows")

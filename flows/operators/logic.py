@@ -16,7 +16,7 @@ from contracts.events import Event, LogTime
 from contracts.log import Outgoing, Record
 from contracts.reasons import Reason
 from contracts.topics import EVENTS, subscriber_key
-from flows.machine.states import Counted
+from flows.counts.told import Counted
 from flows.operators.dead_letters import dead_letter
 from flows.operators.key_group import Crowd
 from flows.recognise import Device, Rules, recognise, released

@@ -365,3 +365,7 @@ def _scan(path: Path, number: int) -> Iterator[tuple[str, _Block]]:
             yield name.decode(), _Block(number, start, stop, data_bytes, check, flags, (segment, end))
             file.seek(stop)
             start = stop
+
+
+PEOPLE: Final = "people-"
+"""How the changelog's groups of subscribers are called."""

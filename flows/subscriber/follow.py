@@ -13,7 +13,6 @@ from flows.derived.sessions import Session, SessionChange
 from flows.language.model import Listener
 from flows.machine.machine import Machine, Match, Version
 from flows.machine.matches import from_stored, to_stored
-from flows.machine.states import read_event
 from flows.state.rows import Input
 from flows.subscriber.bounds import Bound, Bounds
 from flows.subscriber.decide import Moment, Past, decide
@@ -22,7 +21,7 @@ from flows.subscriber.generations import Deployed, Generation, Generations
 from flows.subscriber.person import Followed, Person
 from flows.subscriber.pinned_terms import Terms, read_pin
 from flows.subscriber.reapply import Applied, Follower
-from flows.subscriber.stored import StoredPerson, read_person
+from flows.subscriber.stored import StoredPerson, read_event, read_person
 
 __all__ = ["Followed", "Following", "Person"]
 

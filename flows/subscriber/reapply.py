@@ -18,7 +18,7 @@ from flows.derived.sessions import Session, SessionChange, extended
 from flows.derived.verdicts import is_news, with_verdict
 from flows.machine.machine import Machine, Match, State, Version
 from flows.machine.matches import StoredMatches, changed, from_stored, missing, to_stored
-from flows.machine.states import Applied, StoredEntry, StoredSession, StoredTimeline, read_timeline
+from flows.subscriber.stored import Applied, StoredEntry, StoredSession, StoredTimeline, read_timeline
 from flows.subscriber.timeline import (
     NO_TIME,
     Entry,

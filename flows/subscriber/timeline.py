@@ -11,7 +11,7 @@ from contracts.events import Event
 from flows.derived.sessions import Session, SessionChange, changes
 from flows.machine.machine import Match, State
 from flows.machine.runs import Place
-from flows.machine.states import read_event
+from flows.subscriber.stored import read_event
 
 NO_TIME: Final = 1 << 60
 """Later than any time."""

@@ -13,10 +13,10 @@ from typing import Any, Final
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Change, Fate, Member, Standing, Traits, Trouble
+from sinks.base import Change, Fate, Halt, Member, Standing, Traits, Trouble
 from sinks.toolkit.http import Http, refused, safe_words
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
-from sinks.toolkit.list_sink import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.list_sink import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
 from sinks.toolkit.options import Around, Options, SafeUrl
 
 LOOK: Final = 50

@@ -16,10 +16,10 @@ from typing import Any, Final, Literal
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Change, Fate, Member, NoSuchList, Standing, Traits, Trouble
+from sinks.base import Change, Fate, Halt, Member, NoSuchList, Standing, Traits, Trouble
 from sinks.toolkit.http import Http, Reply, refused, safe_words, usual
 from sinks.toolkit.list_ids import NamedLists, Names
-from sinks.toolkit.list_sink import BatchRefused, Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.list_sink import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
 from sinks.toolkit.options import Around, Options, SafeUrl
 
 CONNECTIONS: Final = 10

@@ -17,10 +17,10 @@ from urllib.parse import quote
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Change, Fate, Member, NoSuchList, Traits, Trouble
+from sinks.base import Change, Fate, Halt, Member, NoSuchList, Traits, Trouble
 from sinks.toolkit.http import Http, Reply, refused, safe_words
 from sinks.toolkit.list_ids import Names
-from sinks.toolkit.list_sink import Fault, Halt, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.list_sink import Fault, ListGone, ListRefused, ListSink, One, Seen
 from sinks.toolkit.options import Around, Options, SafeUrl
 
 PAGE: Final = 500

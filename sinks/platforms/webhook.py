@@ -18,9 +18,8 @@ from standardwebhooks import Webhook
 from contracts.codec import to_json
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
-from sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
+from sinks.base import Answer, Change, Done, Fate, Halt, Member, NoSuchList, Tell, Traits, Trouble, nobody
 from sinks.toolkit.http import Http, refused
-from sinks.toolkit.list_sink import Halt
 from sinks.toolkit.options import Around, Options, SafeUrl
 
 MIN_SECRET: Final = 24

@@ -21,8 +21,7 @@ from requests.adapters import HTTPAdapter
 
 from contracts.codec import MAX_DEPTH, depth_exceeds, to_json
 from contracts.reasons import Reason
-from sinks.base import Fate, Trouble
-from sinks.toolkit.list_sink import Halt
+from sinks.base import Fate, Halt, Trouble
 from sinks.toolkit.rate_limit import Pace
 
 MAX_BYTES: Final = 8 * 1024 * 1024

@@ -21,6 +21,7 @@ from sinks.base import (
     Change,
     Done,
     Fate,
+    Halt,
     Marks,
     Member,
     PlatformError,
@@ -60,14 +61,6 @@ class One(NamedTuple):
 
 Fault = Trouble | None
 """What one person of a call met; None: nothing."""
-
-
-class Halt(Exception):
-    """A call met something that concerns everybody in it."""
-
-    def __init__(self, trouble: Trouble) -> None:
-        self.trouble = trouble
-        super().__init__(str(trouble.reason))
 
 
 class ListGone(Exception):

@@ -16,8 +16,7 @@ from pyrate_limiter import Rate, RateItem, SQLiteBucket
 from pyrate_limiter.abstracts import Decision
 
 from contracts.reasons import Reason
-from sinks.base import Fate, Trouble
-from sinks.toolkit.list_sink import Halt
+from sinks.base import Fate, Halt, Trouble
 
 SLACK: Final = 0.03
 """By how much our windows are longer: what a call may be under way."""

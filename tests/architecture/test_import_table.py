@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,33 @@ MAY_IMPORT = {
     "console": {"contracts", "transport", "flows", "analytics"},
     "cli": {"contracts", "transport", "collector", "flows", "sinks", "analytics", "console"},
 }
+
+FLOORS = {
+    "analytics": [
+        ["clickhouse"],
+        ["config", "tables", "named_queries"],
+        ["embedded", "erase", "migrate"],
+        ["loader"],
+        ["__main__"],
+    ],
+    "flows": [
+        ["derived"],
+        ["language"],
+        ["machine"],
+        ["state", "replay"],
+        ["subscriber"],
+        ["versions", "counts"],
+        ["recognise"],
+        ["operators"],
+        ["config"],
+        ["dataflow"],
+        ["__main__"],
+    ],
+    "sinks": [["base"], ["toolkit"], ["platforms"], ["registry"], ["config"], ["delivery"], ["__main__"]],
+    "transport": [["config", "spool"], ["embedded", "kafka"], ["__init__"]],
+}
+"""Of each room that has sub-rooms: what stands on which floor, the ground first. An import goes down, or stays in its
+sub-room."""
 
 ONLY_IN = {
     "msgspec": "contracts",
@@ -80,6 +108,25 @@ def trespasses(path: Path, source: str) -> list[str]:
     return found
 
 
+def place_of(room: str, name: str) -> str:
+    """The sub-room of a module's name, or its own name where it stands in the room itself."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 and parts[0] == room else "__init__"
+
+
+def climbs(room: str, path: Path, source: str) -> list[str]:
+    """The imports of a file that lead upwards, or sideways out of its sub-room, by :data:`FLOORS`."""
+    floor = {place: number for number, places in enumerate(FLOORS[room]) for place in places}
+    here = place_of(room, ".".join(path.relative_to(ROOT).with_suffix("").parts))
+    found = []
+    for line, name in imported(ast.parse(source)):
+        if name.partition(".")[0] == room:
+            there = place_of(room, name)
+            if there != here and floor[there] >= floor[here]:
+                found.append(f"{path.name}:{line}: {here} imports {name}")
+    return found
+
+
 def impurities(path: Path, source: str) -> list[str]:
     if path.name in ("__main__.py", "config.py") or room_of(path) == "cli":
         return []
@@ -107,6 +154,60 @@ def test_a_room_imports_only_what_the_table_says(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_clock_environment_and_chance_arrive_as_arguments(path: Path) -> None:
     assert impurities(path, path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("room", sorted(FLOORS))
+def test_a_sub_room_imports_only_from_below(room: str) -> None:
+    files = sorted((ROOT / room).rglob("*.py"))
+    inside = [path for path in files if path != ROOT / room / "__init__.py" or room == "transport"]
+    assert [each for path in inside for each in climbs(room, path, path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize("room", sorted(FLOORS))
+def test_every_sub_room_and_file_has_a_floor(room: str) -> None:
+    there = {path.parent.name for path in (ROOT / room).glob("*/__init__.py")}
+    there |= {path.stem for path in (ROOT / room).glob("*.py") if path.stem != "__init__"}
+    assert there | ({"__init__"} if room == "transport" else set()) == {
+        place for places in FLOORS[room] for place in places
+    }
+
+
+def test_every_room_with_sub_rooms_is_in_the_table() -> None:
+    assert {path.parents[1].name for room in MAY_IMPORT for path in (ROOT / room).glob("*/__init__.py")} == set(FLOORS)
+
+
+def modules_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    known = {modules_of(path): path for path in FILES}
+    leads: dict[str, set[str]] = {}
+    for name, path in known.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        # What is imported inside a function is there when it is asked for, long after all modules are.
+        top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        targets = set[str]()
+        for node in top:
+            if isinstance(node, ast.Import):
+                targets |= {alias.name for alias in node.names}
+            else:
+                targets |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+        leads[name] = {target for target in targets if target in known and target != name}
+    assert list(graphlib.TopologicalSorter(leads).static_order())  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("flows/machine/x.py", "from flows.operators import lag"),
+        ("flows/state/x.py", "import flows.replay.explain"),
+        ("sinks/toolkit/x.py", "from sinks.registry import SINKS"),
+        ("transport/kafka/x.py", "from transport.embedded import store"),
+    ],
+)
+def test_the_floors_can_be_missed(place: str, source: str) -> None:
+    assert len(climbs(place.partition("/")[0], ROOT / place, source)) == 1
 
 
 def test_every_room_of_the_table_exists_and_no_other() -> None:
