@@ -72,7 +72,7 @@ class Run(Packed, frozen=True):
 
     @property
     def preference(self) -> tuple[Any, ...]:
-        """The less, the better, of runs that are finished at once (SEMANTICS 3.4, and 5 where the events are the
+        """The less, the better, of runs that are finished at once (SEMANTICS 3, rule 4, and 5 where the events are the
         same): the oldest first event, the most events, the earliest events, the earliest steps.
         """
         places = tuple(event.place for event in self.events)

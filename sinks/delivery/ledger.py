@@ -64,7 +64,7 @@ class Ledger:
 
     A place is as the newest command that stands there wants it; without any, as it was before the first. So a command
     that is taken back while a later one stands at the same place changes nothing there, and hands over what it had
-    changed: the later one takes it back, should it be taken back as well (SEMANTICS 8, docs/semantics-notes.md).
+    changed: the later one takes it back, should it be taken back as well (SEMANTICS 8, docs/semantics.md 10).
     """
 
     def __init__(self, log: Log, workspace: str, account: str) -> None:

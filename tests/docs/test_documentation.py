@@ -10,6 +10,7 @@ import yaml
 
 from analytics.config import AnalyticsSettings
 from cli.__main__ import COMMANDS
+from cli.compile import ROOMS
 from collector.config import CollectorSettings
 from console.config import ConsoleSettings
 from contracts.actions import VOCABULARY
@@ -85,3 +86,17 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     targets = [link for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text) if "://" not in link]
     assert [link for link in targets if not (ROOT / page.parent / link).exists()] == []
+
+
+def test_what_the_code_cites_is_a_section_of_the_page() -> None:
+    """``SEMANTICS 3`` and ``DESIGN 6`` are sections of docs/semantics.md and docs/architecture.md."""
+    pages = {"SEMANTICS": "semantics.md", "DESIGN": "architecture.md"}
+    sections = {
+        name: set(re.findall(r"^#{2,3} ([\d.]+?)\.? ", (ROOT / "docs" / page).read_text("utf-8"), re.MULTILINE))
+        for name, page in pages.items()
+    }
+    cited = re.compile(r"\b(SEMANTICS|DESIGN) (\d+(?:\.\d+)?)")
+    files = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    found = [(name, number) for path in files for name, number in cited.findall(path.read_text("utf-8"))]
+    assert len(found) > 20
+    assert [each for each in found if each[1] not in sections[each[0]]] == []

@@ -1,4 +1,4 @@
-"""The readings of docs/semantics-notes.md, one test each, in its order."""
+"""The readings of docs/semantics.md 10, one test each, in its order."""
 
 from __future__ import annotations
 
