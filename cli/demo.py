@@ -18,7 +18,7 @@ from cli.output import Exit, err, fail
 from cli.people import import_people
 from cli.supervise import running, supervise
 from cli.up import (
-    Addresses,
+    LocalAddresses,
     check_ports,
     json_option,
     kafka_option,
@@ -41,7 +41,7 @@ ACCOUNT: Final = "demo/mailbox"
 LIST: Final = "newsletter"
 
 
-def write_demo(home: Path, addresses: Addresses) -> None:
+def write_demo(home: Path, addresses: LocalAddresses) -> None:
     """Write ``segma.yaml`` for these addresses; secrets, listeners and the list's file where they are not there yet."""
     home.mkdir(parents=True, exist_ok=True)
     write_secrets(home, "demo")
@@ -61,7 +61,7 @@ def _examples() -> Path:
     return sdk_bundle().parents[2] / "listeners"
 
 
-def _installation(addresses: Addresses) -> dict[str, object]:
+def _installation(addresses: LocalAddresses) -> dict[str, object]:
     shop = str(addresses.shop)
     site = {"key": "demo-shop", "origins": [shop], "redirect_hosts": [shop.removeprefix("http://")]}
     site |= {"capture": ["keys", "mouse", "clipboard"]}
@@ -103,7 +103,7 @@ def import_once(home: Path) -> None:
 @json_option
 def demo_command(home: Path, port_base: int, kafka: bool, drive: bool, as_json: bool) -> None:
     """The whole trip on this machine: open a mail, walk through a shop, watch the lists. Ctrl-C stops everything."""
-    addresses = Addresses.at(port_base, shop=True, embedded=not analytics_settings_at(home).clickhouse_url)
+    addresses = LocalAddresses.at(port_base, shop=True, embedded=not analytics_settings_at(home).clickhouse_url)
     if drive:
         # NOTE: each drive begins with people who have not moved yet.
         home = home / time.strftime("drive-%Y%m%d-%H%M%S")

@@ -88,7 +88,7 @@ def apply_command(place: Path | None, promote: bool, home: Path, workspace: str 
         if promote:
             written = [change for each in written for change in promoted(versions.known, each, at_ms)]
         versions.write(written)
-    _tell(written, at_ms, as_json=as_json)
+    _print_versions(written, at_ms, as_json=as_json)
     if not as_json and not written:
         out.print("nothing new", markup=False)
 
@@ -133,7 +133,7 @@ def promote_command(listener: str, version: int, home: Path, workspace: str | No
         at_ms = wall_clock_ms() + NOTICE_MS
         written = [] if one.state(at_ms) == "live" else promoted(own.values(), one, at_ms)
         versions.write(written)
-    _tell(written, at_ms, as_json=as_json)
+    _print_versions(written, at_ms, as_json=as_json)
     if not as_json and not written:
         out.print(f"{listener}@{version} is live already", markup=False)
 
@@ -153,7 +153,7 @@ def remove_command(listener: str, home: Path, workspace: str | None, as_json: bo
         versions.write(written)
     if not written:
         fail(f"no version of {listener} is at work", Exit.PROBLEMS)
-    _tell(written, at_ms, as_json=as_json)
+    _print_versions(written, at_ms, as_json=as_json)
 
 
 @click.command("versions")
@@ -168,7 +168,7 @@ def versions_command(home: Path, workspace: str | None, as_json: bool) -> None:
         known = [each for each in versions.known if each.workspace == name]
     now_ms = wall_clock_ms()
     if as_json:
-        _tell(known, now_ms, as_json=True)
+        _print_versions(known, now_ms, as_json=True)
         return
     table = Table("listener", "version", "state", "shadow from", "live from", "until", box=None, pad_edge=False)
     for each in known:
@@ -177,7 +177,7 @@ def versions_command(home: Path, workspace: str | None, as_json: bool) -> None:
     out.print(table)
 
 
-def _tell(written: list[ListenerVersion], at_ms: int, *, as_json: bool) -> None:
+def _print_versions(written: list[ListenerVersion], at_ms: int, *, as_json: bool) -> None:
     for each in written:
         if as_json:
             state = {"listener": each.listener, "version": each.version, "state": each.state(at_ms)}

@@ -43,7 +43,7 @@ HOW_TO_GET_A_BROWSER: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One thing looked at. ``ok`` None: not needed now, said for information."""
 
     subject: str
@@ -63,18 +63,20 @@ def find_browser() -> str | None:
     return None
 
 
-def machine() -> list[Finding]:
+def machine() -> list[CheckResult]:
     """Python, Node, a browser, the SDK, disk."""
     fits = (3, 11) <= sys.version_info[:2] <= (3, 12)
     browser = find_browser()
     bundle = sdk_bundle()
     free_gb = shutil.disk_usage(".").free / 1e9
     return [
-        Finding("Python", fits, platform.python_version(), "use 3.11 or 3.12: Bytewax has wheels for no newer one"),
-        Finding("Node", *_version("node"), remedy="install Node 20 or newer: it builds the browser SDK"),
-        Finding("browser", browser is not None or None, browser or "none (for `demo --drive`)", HOW_TO_GET_A_BROWSER),
-        Finding("browser SDK", bundle.is_file(), str(bundle), "`./segma up` builds it"),
-        Finding("disk", free_gb > 1, f"{free_gb:.1f} GB free", "the log keeps 30 days: make room"),
+        CheckResult("Python", fits, platform.python_version(), "use 3.11 or 3.12: Bytewax has wheels for no newer one"),
+        CheckResult("Node", *_version("node"), remedy="install Node 20 or newer: it builds the browser SDK"),
+        CheckResult(
+            "browser", browser is not None or None, browser or "none (for `demo --drive`)", HOW_TO_GET_A_BROWSER
+        ),
+        CheckResult("browser SDK", bundle.is_file(), str(bundle), "`./segma up` builds it"),
+        CheckResult("disk", free_gb > 1, f"{free_gb:.1f} GB free", "the log keeps 30 days: make room"),
     ]
 
 
@@ -86,11 +88,11 @@ def _version(program: str) -> tuple[bool, str]:
     return answer.returncode == 0, answer.stdout.strip()
 
 
-def installation(home: Path) -> list[Finding]:
+def installation(home: Path) -> list[CheckResult]:
     """The settings, the secrets, the listeners, and what runs."""
     config = home / "segma.yaml"
     if not config.exists():
-        return [Finding("segma.yaml", None, f"none in {home}", "`segma init` writes one")]
+        return [CheckResult("segma.yaml", None, f"none in {home}", "`segma init` writes one")]
     findings = [_looked("segma.yaml", lambda: f"{len(load_installation(config).workspaces)} workspace(s)")]
     if findings[0].ok:
         loaded = load_installation(config)
@@ -103,37 +105,39 @@ def installation(home: Path) -> list[Finding]:
         findings += log_findings(home, running=supervised is not None)
     for state in supervised.states() if supervised else []:
         findings.append(
-            Finding(state.name, state.state == "running", f"{state.state}, pid {state.pid}, {state.for_s} s", state.log)
+            CheckResult(
+                state.name, state.state == "running", f"{state.state}, pid {state.pid}, {state.for_s} s", state.log
+            )
         )
     if supervised is None:
-        findings.append(Finding("processes", None, "nothing runs here", "`segma up`"))
+        findings.append(CheckResult("processes", None, "nothing runs here", "`segma up`"))
     return findings
 
 
-def log_findings(home: Path, *, running: bool) -> list[Finding]:
+def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
     """The log, and how far its time is behind the clock: deadlines fire that much later."""
     settings = settings_at(home)
     if settings.log == "embedded" and not (settings.data / "log").is_dir():
-        return [Finding("log", None, "embedded, nothing in it yet")]
+        return [CheckResult("log", None, "embedded, nothing in it yet")]
     log = open_log(settings)
     try:
         names = {topic.name for topic in log.topics()}
         times = log_times(log) if EVENTS in names else {}
         states = read_states(log) if ACCOUNTS in names else {}
     except LogError as error:
-        return [Finding("log", False if running else None, f"{settings.log}, not reachable", str(error))]
+        return [CheckResult("log", False if running else None, f"{settings.log}, not reachable", str(error))]
     finally:
         log.close()
-    found = [Finding("log", True, f"{settings.log}, {len(names)} topics")]
+    found = [CheckResult("log", True, f"{settings.log}, {len(names)} topics")]
     if times:
         lag_s = max(wall_clock_ms() - min(times.values()), 0) / 1_000
         slowest = min(times, key=lambda source: times[source])
         remedy = f"partition {slowest} of beacons is read slowly or by nobody: look at the flow's log"
-        found.append(Finding("log time", lag_s < MAX_LAG_S if running else None, f"{lag_s:.1f} s behind", remedy))
+        found.append(CheckResult("log time", lag_s < MAX_LAG_S if running else None, f"{lag_s:.1f} s behind", remedy))
     return found + account_findings(states)
 
 
-def account_findings(states: Mapping[tuple[str, str], AccountState]) -> list[Finding]:
+def account_findings(states: Mapping[tuple[str, str], AccountState]) -> list[CheckResult]:
     """The accounts in alert: stopped, or away for long."""
     found = []
     for (workspace, name), state in sorted(states.items()):
@@ -142,7 +146,7 @@ def account_findings(states: Mapping[tuple[str, str], AccountState]) -> list[Fin
         if state.stopped:
             remedy = f"mend the cause, then `segma accounts resume {account}`; its commands wait"
         if state.stopped or state.reason:
-            found.append(Finding(f"account {account}", False, f"{state_word(state)}: {why}", remedy))
+            found.append(CheckResult(f"account {account}", False, f"{state_word(state)}: {why}", remedy))
     return found
 
 
@@ -150,13 +154,13 @@ def _checked_listeners(directory: Path, actions: Path) -> str:
     return f"{len(load_listeners(directory, actions))} checked"
 
 
-def _looked(subject: str, look: Callable[[], str]) -> Finding:
+def _looked(subject: str, look: Callable[[], str]) -> CheckResult:
     try:
-        return Finding(subject, True, look())
+        return CheckResult(subject, True, look())
     except ConfigError as error:
-        return Finding(subject, False, f"{len(error.problems)} problem(s)", str(error))
+        return CheckResult(subject, False, f"{len(error.problems)} problem(s)", str(error))
     except SegmaError as error:
-        return Finding(subject, False, type(error).__name__, str(error))
+        return CheckResult(subject, False, type(error).__name__, str(error))
 
 
 @click.command()

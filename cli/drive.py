@@ -17,7 +17,7 @@ from rich.table import Table
 from cli.doctor import HOW_TO_GET_A_BROWSER, find_browser
 from cli.output import Exit, err, fail, out, print_json
 from cli.tail import read_outcome, read_row
-from cli.up import Addresses
+from cli.up import LocalAddresses
 from contracts.codec import json_reader
 from contracts.commands import Command, Outcome
 from contracts.events import Event
@@ -53,7 +53,7 @@ EXPECTED: Final = (
 
 
 @dataclass
-class Ledger:
+class TripLog:
     """What the log said since the drive began."""
 
     names: dict[str, str]
@@ -63,7 +63,7 @@ class Ledger:
     decided_ms: dict[str, int] = field(default_factory=dict)
     """Command id → when the log took the match's command: the flow was done with it."""
 
-    def take(self, item: object, log_time_ms: int) -> None:
+    def add(self, item: object, log_time_ms: int) -> None:
         """Keep one row or outcome, and when the log took it."""
         match item:
             case EventRow(event=event):
@@ -108,24 +108,24 @@ class Ledger:
         }
 
 
-def drive_demo(home: Path, addresses: Addresses, *, as_json: bool) -> None:
-    """Make the trips, wait for every expected move, print the ledger; exit 1 where a move is missing."""
+def drive_demo(home: Path, addresses: LocalAddresses, *, as_json: bool) -> None:
+    """Make the trips, wait for every expected move, print the log of the trips; exit 1 where a move is missing."""
     executable = find_browser()
     if executable is None:
         fail(f"no browser found: {HOW_TO_GET_A_BROWSER}", Exit.UNAVAILABLE)
     log = open_log(settings_at(home))
     started = time.monotonic()
     try:
-        ledger = Ledger(_names(log))
+        trips = TripLog(_names(log))
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
             for name, steps in TRIPS:
                 _walk(browser, addresses, name, steps)
             browser.close()
-        _follow(log, ledger, until_s=started + PATIENCE_S)
+        _follow(log, trips, until_s=started + PATIENCE_S)
     finally:
         log.close()
-    _report(home, ledger, time.monotonic() - started, as_json=as_json)
+    _report(home, trips, time.monotonic() - started, as_json=as_json)
 
 
 def _names(log: Log) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _names(log: Log) -> dict[str, str]:
     return {entry.subscriber: entry.name for entry in entries}
 
 
-def _walk(browser: Browser, addresses: Addresses, name: str, steps: Sequence[tuple[str, str]]) -> None:
+def _walk(browser: Browser, addresses: LocalAddresses, name: str, steps: Sequence[tuple[str, str]]) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{addresses.console}/inbox")
@@ -152,26 +152,26 @@ def _walk(browser: Browser, addresses: Addresses, name: str, steps: Sequence[tup
     context.close()
 
 
-def _follow(log: Log, ledger: Ledger, *, until_s: float) -> None:
+def _follow(log: Log, trips: TripLog, *, until_s: float) -> None:
     readers = [(log.reader(ROWS), read_row), (log.reader(OUTCOMES), read_outcome)]
-    while ledger.missing() and time.monotonic() < until_s:
+    while trips.missing() and time.monotonic() < until_s:
         for reader, read in readers:
             for record in reader.poll(500, 0.1):
                 if record.value is not None:
-                    ledger.take(read(record.value), record.log_time_ms)
+                    trips.add(read(record.value), record.log_time_ms)
     for reader, _ in readers:
         reader.close()
 
 
-def _report(home: Path, ledger: Ledger, took_s: float, *, as_json: bool) -> None:
-    moves, missing = ledger.moves(), ledger.missing()
+def _report(home: Path, trips: TripLog, took_s: float, *, as_json: bool) -> None:
+    moves, missing = trips.moves(), trips.missing()
     samples = [move["total_ms"] for move in moves if move["total_ms"] is not None]
     p50_ms = round(statistics.median(samples)) if samples else None
     if as_json:
         summary = {"moves": moves, "missing": missing, "p50_ms": p50_ms, "samples": len(samples)}
-        print_json({**summary, "events": len(ledger.events), "took_s": round(took_s, 1)})
+        print_json({**summary, "events": len(trips.events), "took_s": round(took_s, 1)})
     else:
-        _print(ledger, moves)
+        _print(trips, moves)
         changing = [move["total_ms"] for move in moves if move["total_ms"] is not None and move["changed"]]
         median = round(statistics.median(changing)) if changing else 0
         among = f", {median} ms over the {len(changing)} that changed one" if changing else ""
@@ -186,11 +186,11 @@ def _report(home: Path, ledger: Ledger, took_s: float, *, as_json: bool) -> None
     sys.exit(Exit.PROBLEMS if missing else Exit.OK)
 
 
-def _print(ledger: Ledger, moves: Sequence[dict[str, Any]]) -> None:
+def _print(trips: TripLog, moves: Sequence[dict[str, Any]]) -> None:
     events = Table("person", "event", "occurred → received → log, ms", title="Events")
-    for event in sorted(ledger.events.values(), key=lambda each: each.place):
+    for event in sorted(trips.events.values(), key=lambda each: each.place):
         hops = f"{event.received_at_ms - event.occurred_at_ms} → {event.log_time_ms - event.received_at_ms}"
-        events.add_row(ledger.names.get(event.subscriber, "(not known yet)"), event.action, hops)
+        events.add_row(trips.names.get(event.subscriber, "(not known yet)"), event.action, hops)
     table = Table("person", "listener", "change", "evidence", "by", title="Moves")
     table.add_column("received → log → match → moved, ms")
     table.add_column("total ms", justify="right")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cli.output import Exit, fail
-from cli.supervise import Program
+from cli.supervise import ManagedProcess
 from contracts.errors import ConfigError, LogError, Problem
 from transport.config import Settings, settings_at
 from transport.kafka.topics import KafkaTopics
@@ -46,14 +46,14 @@ def choose_kafka(home: Path, port_base: int, *, wanted: bool) -> int | None:
     return port
 
 
-def kafka_program(home: Path) -> list[Program]:
+def kafka_program(home: Path) -> list[ManagedProcess]:
     """The node of a home that has one."""
     node = (home / "data" / "kafka").resolve()
     if not node.is_dir():
         return []
     settings = settings_at(home)
     command = [str(script()), "run", str(node), settings.kafka_servers.rpartition(":")[2]]
-    return [Program("kafka", command, partial(_answers, settings), first=True)]
+    return [ManagedProcess("kafka", command, partial(_answers, settings), first=True)]
 
 
 def _answers(settings: Settings) -> bool:

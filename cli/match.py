@@ -57,7 +57,7 @@ class FileEvent(Value, frozen=True):
 read_file_event: Callable[[bytes], FileEvent] = json_reader(FileEvent)
 
 
-class Line(NamedTuple):
+class FileLine(NamedTuple):
     """A line read: its number, the log time when it came (with ``--arrival``), the event."""
 
     number: int
@@ -136,15 +136,15 @@ class _Parts:
         part.write(b"%d %d " % (number, self.latest_ms))
         part.write(data.rstrip(b"\r\n") + b"\n")
 
-    def subscribers(self) -> Iterator[list[Line]]:
+    def subscribers(self) -> Iterator[list[FileLine]]:
         """Each subscriber's lines, in the file's order."""
         for part in self._files:
-            found: dict[str, list[Line]] = {}
+            found: dict[str, list[FileLine]] = {}
             part.seek(0)
             for line in part:
                 number, log_time_ms, data = line.split(b" ", 2)
                 event = event_of(data, int(number))
-                found.setdefault(event.subscriber, []).append(Line(int(number), int(log_time_ms), event))
+                found.setdefault(event.subscriber, []).append(FileLine(int(number), int(log_time_ms), event))
             part.close()
             yield from found.values()
 
@@ -152,7 +152,7 @@ class _Parts:
 Rank = tuple[int, bool, int, str, str, str, tuple[str, ...]]
 
 
-class Result(NamedTuple):
+class FoundMatch(NamedTuple):
     """A match, its rank, and whether it was taken back."""
 
     match: Match
@@ -189,7 +189,7 @@ def rank_of(match: Match, orders: Mapping[str, int]) -> Rank:
     )
 
 
-def in_order(machine: Machine, lines: list[Line], final_ms: int, gap_ms: int) -> Iterator[Result]:
+def in_order(machine: Machine, lines: list[FileLine], final_ms: int, gap_ms: int) -> Iterator[FoundMatch]:
     """One subscriber, sorted by SEMANTICS 2. Of two lines with one id the first in the file counts."""
     unique = {line.event.event_id: line.event for line in reversed(lines)}
     orders = {event.event_id: event.order for event in unique.values()}
@@ -197,30 +197,30 @@ def in_order(machine: Machine, lines: list[Line], final_ms: int, gap_ms: int) ->
     for event in sorted(unique.values(), key=lambda event: event.place):
         session = extended(session, event, gap_ms=gap_ms)
         state, matches = machine.apply(state, event, session)
-        yield from (Result(match, rank_of(match, orders)) for match in matches)
-    yield from (Result(match, rank_of(match, orders)) for match in machine.advance(state, final_ms)[1])
+        yield from (FoundMatch(match, rank_of(match, orders)) for match in matches)
+    yield from (FoundMatch(match, rank_of(match, orders)) for match in machine.advance(state, final_ms)[1])
 
 
-def by_arrival(follower: Follower, lines: list[Line], final_ms: int) -> Iterator[Result]:
+def by_arrival(follower: Follower, lines: list[FileLine], final_ms: int) -> Iterator[FoundMatch]:
     """One subscriber, in the file's order: late events are put in their place, matches may be retracted."""
     orders = {line.event.event_id: line.event.order for line in reversed(lines)}
     timeline = follower.new(lines[0].event.subscriber)
-    found: dict[str, Result] = {}
+    found: dict[str, FoundMatch] = {}
     for line in lines:
         for applied in (
             follower.advance(timeline, line.log_time_ms),
             follower.put(timeline, line.event, log_time_ms=line.log_time_ms),
         ):
             for match in applied.retractions:
-                found[match.match_id] = Result(match, rank_of(match, orders), retracted=True)
+                found[match.match_id] = FoundMatch(match, rank_of(match, orders), retracted=True)
             for match in (*applied.matches, *applied.amended):
-                found[match.match_id] = Result(match, rank_of(match, orders))
+                found[match.match_id] = FoundMatch(match, rank_of(match, orders))
     for match in follower.advance(timeline, final_ms).matches:
-        found[match.match_id] = Result(match, rank_of(match, orders))
+        found[match.match_id] = FoundMatch(match, rank_of(match, orders))
     yield from found.values()
 
 
-def _sorted_parts(results: Iterable[list[Result]], directory: str) -> Iterator[bytes]:
+def _sorted_parts(results: Iterable[list[FoundMatch]], directory: str) -> Iterator[bytes]:
     """All lines in order of completion. Each list is sorted and put on the disk, its rank before each line."""
     runs: list[Iterator[tuple[Rank, bytes]]] = []
     for number, found in enumerate(results):
@@ -244,8 +244,8 @@ def _read_run(path: Path) -> Iterator[tuple[Rank, bytes]]:
             yield _read_rank(rank), line
 
 
-def _batched(results: Iterator[Result], size: int) -> Iterator[list[Result]]:
-    batch: list[Result] = []
+def _batched(results: Iterator[FoundMatch], size: int) -> Iterator[list[FoundMatch]]:
+    batch: list[FoundMatch] = []
     for result in results:
         batch.append(result)
         if len(batch) >= size:
@@ -327,7 +327,7 @@ def match_command(  # noqa: PLR0917
         last_ms = max(parts.latest_ms, final_ms if final_ms is not None else EARLIEST_MS)
         bar.begin("matching", parts.lines)
 
-        def results() -> Iterator[Result]:
+        def results() -> Iterator[FoundMatch]:
             for lines in parts.subscribers():
                 if arrival:
                     yield from by_arrival(follower, lines, last_ms)

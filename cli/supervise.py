@@ -41,7 +41,7 @@ class NotReady(SegmaError):
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ManagedProcess:
     """One process to keep running. ``ready``: a URL that answers 200, a question, or None: running is enough.
 
     ``first``: the others need it; it is started before them and stopped after them.
@@ -121,7 +121,7 @@ def running(home: Path) -> Supervised | None:
 
 @contextlib.contextmanager
 def supervise(
-    home: Path, programs: Sequence[Program], *, say: Callable[[str], None] = lambda _: None
+    home: Path, programs: Sequence[ManagedProcess], *, say: Callable[[str], None] = lambda _: None
 ) -> Iterator[Supervised]:
     """Start the programs, wait until each is ready, and stop all of them at the end.
 
@@ -178,7 +178,7 @@ def _stop(daemon: subprocess.Popen[bytes]) -> None:
 def _await_ready(
     supervised: Supervised,
     daemon: subprocess.Popen[bytes],
-    programs: Sequence[Program],
+    programs: Sequence[ManagedProcess],
     say: Callable[[str], None],
 ) -> None:
     waiting = {program.name: program for program in programs}
@@ -195,7 +195,7 @@ def _await_ready(
         time.sleep(0.1)  # the supervisor has no call that waits for a change
 
 
-def _is_ready(program: Program, state: ProcessState | None) -> bool:
+def _is_ready(program: ManagedProcess, state: ProcessState | None) -> bool:
     if state is None or state.state not in ("running", "starting"):
         return False
     if program.ready is None:
@@ -217,7 +217,7 @@ def _post_mortem(home: Path, name: str) -> str:
     return f"{name} did not start; the end of {log}: {last[0] if last else '(empty)'}"
 
 
-def _configuration(home: Path, programs: Sequence[Program]) -> str:
+def _configuration(home: Path, programs: Sequence[ManagedProcess]) -> str:
     run, logs = home.resolve() / "run", home.resolve() / "logs"
     socket = socket_path(home)
     lines = [

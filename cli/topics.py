@@ -20,7 +20,7 @@ from transport.kafka.log import KafkaLog
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TopicCheck:
     """A topic as it is, and what is wrong with it."""
 
     topic: str
@@ -83,7 +83,8 @@ def check_command(home: Path, as_json: bool) -> None:
     finally:
         log.close()
     states = [
-        _state(topic, found.get(topic.name), stamps.get(topic.name, ""), listeners) for topic in topics_of(installation)
+        _checked(topic, found.get(topic.name), stamps.get(topic.name, ""), listeners)
+        for topic in topics_of(installation)
     ]
     if as_json:
         print_json(states)
@@ -96,9 +97,9 @@ def check_command(home: Path, as_json: bool) -> None:
     sys.exit(Exit.PROBLEMS if any(state.problems for state in states) else Exit.OK)
 
 
-def _state(wanted: Topic, found: Topic | None, stamp: str, listeners: Named) -> State:
+def _checked(wanted: Topic, found: Topic | None, stamp: str, listeners: Named) -> TopicCheck:
     if found is None:
-        return State(wanted.name, 0, "", ("absent: `segma topics create`",))
+        return TopicCheck(wanted.name, 0, "", ("absent: `segma topics create`",))
     kept = (
         "newest of each key"
         if found.compacted
@@ -106,7 +107,7 @@ def _state(wanted: Topic, found: Topic | None, stamp: str, listeners: Named) -> 
         if found.retention_ms
         else "all"
     )
-    return State(wanted.name, found.partitions, kept, tuple(_problems(wanted, found, stamp, listeners)))
+    return TopicCheck(wanted.name, found.partitions, kept, tuple(_problems(wanted, found, stamp, listeners)))
 
 
 def _problems(wanted: Topic, found: Topic, stamp: str, listeners: Named) -> Iterator[str]:

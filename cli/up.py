@@ -16,7 +16,7 @@ from rich.table import Table
 from analytics.config import analytics_settings_at
 from cli.local_kafka import choose_kafka, kafka_program
 from cli.output import Exit, err, fail, out, print_json
-from cli.supervise import Program, Supervised, running, supervise
+from cli.supervise import ManagedProcess, Supervised, running, supervise
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
 from transport.config import environment_of, load_installation
@@ -25,7 +25,7 @@ DEFAULT_PORT_BASE = 8400
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class LocalAddresses:
     """Where a person or a page finds the running parts."""
 
     collector: str
@@ -35,7 +35,7 @@ class Addresses:
     """The embedded ClickHouse; None where the history goes to a server."""
 
     @classmethod
-    def at(cls, port_base: int, *, shop: bool, embedded: bool = True) -> Addresses:
+    def at(cls, port_base: int, *, shop: bool, embedded: bool = True) -> LocalAddresses:
         """Collector, console, shop and the embedded ClickHouse on four ports in a row, on loopback."""
         host = "http://127.0.0.1"
         return cls(
@@ -51,7 +51,9 @@ def sdk_bundle() -> Path:
     return Path(os.environ.get("SEGMA_ROOT", ".")).resolve() / "js-sdk" / "dist" / "segma.js"
 
 
-def programs_of(home: Path, installation: Installation, addresses: Addresses, flows: int = 1) -> list[Program]:
+def programs_of(
+    home: Path, installation: Installation, addresses: LocalAddresses, flows: int = 1
+) -> list[ManagedProcess]:
     """The processes of an installation: a local Kafka where the home has one, collector, flows, delivery, console."""
     python = sys.executable
     common = {
@@ -74,9 +76,9 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
     ]
     return [
         *kafka_program(home),
-        Program("collector", [python, "-m", "collector"], f"{addresses.collector}/ready", common),
+        ManagedProcess("collector", [python, "-m", "collector"], f"{addresses.collector}/ready", common),
         *(
-            Program(
+            ManagedProcess(
                 "flow" if flows == 1 else f"flow-{index}",
                 [python, "-m", "flows"],
                 None,
@@ -85,7 +87,7 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
             for index in range(flows)
         ),
         *(
-            Program(
+            ManagedProcess(
                 f"deliver-{account.replace('/', '-')}",
                 [python, "-m", "sinks", "--account", account],
                 None,
@@ -93,19 +95,19 @@ def programs_of(home: Path, installation: Installation, addresses: Addresses, fl
             )
             for account in accounts
         ),
-        Program("console", [python, "-m", "console"], f"{addresses.console}/health", common),
+        ManagedProcess("console", [python, "-m", "console"], f"{addresses.console}/health", common),
         *history_programs(addresses, common),
     ]
 
 
-def history_programs(addresses: Addresses, common: dict[str, str]) -> list[Program]:
+def history_programs(addresses: LocalAddresses, common: dict[str, str]) -> list[ManagedProcess]:
     """The embedded ClickHouse, where the history has no server, and the loader."""
     module = [sys.executable, "-m", "analytics"]
-    server = [Program("clickhouse", [*module, "server"], f"{addresses.clickhouse}/ping", common)]
-    return [*(server if addresses.clickhouse else []), Program("loader", [*module, "loader"], None, common)]
+    server = [ManagedProcess("clickhouse", [*module, "server"], f"{addresses.clickhouse}/ping", common)]
+    return [*(server if addresses.clickhouse else []), ManagedProcess("loader", [*module, "loader"], None, common)]
 
 
-def check_ports(addresses: Addresses, kafka: int | None = None) -> None:
+def check_ports(addresses: LocalAddresses, kafka: int | None = None) -> None:
     """Raise :class:`ConfigError` where a port is taken by somebody else. ``kafka``: the port of a local one."""
     problems = []
     urls = {name: getattr(addresses, name) for name in ("collector", "console", "shop", "clickhouse")}
@@ -123,7 +125,7 @@ def check_ports(addresses: Addresses, kafka: int | None = None) -> None:
         raise ConfigError(problems)
 
 
-def print_addresses(supervised: Supervised, addresses: Addresses, *, as_json: bool) -> None:
+def print_addresses(supervised: Supervised, addresses: LocalAddresses, *, as_json: bool) -> None:
     """Say what runs and where."""
     if as_json:
         processes = {state.name: state.pid for state in supervised.states()}
@@ -184,7 +186,7 @@ kafka_option = click.option(
 def up_command(home: Path, port_base: int, kafka: bool, flows: int, as_json: bool) -> None:
     """Start collector, flow, delivery, console and history, and keep them running until Ctrl-C."""
     installation = load_installation(home / "segma.yaml")
-    addresses = Addresses.at(port_base, shop=False, embedded=not analytics_settings_at(home).clickhouse_url)
+    addresses = LocalAddresses.at(port_base, shop=False, embedded=not analytics_settings_at(home).clickhouse_url)
     if running(home) is None:
         local = choose_kafka(home, port_base, wanted=kafka)
         check_ports(addresses, local)

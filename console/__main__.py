@@ -9,7 +9,7 @@ import signal
 import uvicorn
 from starlette.types import ASGIApp
 
-from console.app import Addresses, console_app
+from console.app import PageLinks, console_app
 from console.config import ConsoleSettings
 from console.picture import Picture
 from console.shop import shop_app
@@ -22,7 +22,7 @@ from transport import open_log
 from transport.config import load_installation, load_keyring, settings_of
 
 
-class Server(uvicorn.Server):
+class SignallessServer(uvicorn.Server):
     """One of two servers in a process: the process's signals are handled once, for both."""
 
     @contextlib.contextmanager
@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
 async def serve(apps: list[tuple[ASGIApp, int]], host: str) -> None:
     """Serve until SIGTERM or SIGINT; open streams get a second to end."""
     servers = [
-        Server(uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=1))
+        SignallessServer(uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=1))
         for app, port in apps
     ]
 
@@ -69,7 +69,7 @@ def main() -> None:
     watch = Watch(log, Picture())
     watch.start()
     apps: list[tuple[ASGIApp, int]] = [
-        (console_app(watch, Addresses(settings.collector_url, shop_url), token_of), settings.console_port)
+        (console_app(watch, PageLinks(settings.collector_url, shop_url), token_of), settings.console_port)
     ]
     if shop_port:
         shop = shop_app(collector=settings.collector_url, site=first_site_key(installation), watch=watch)

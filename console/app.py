@@ -35,7 +35,7 @@ PAUSE_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class PageLinks:
     """Where the pages' links lead."""
 
     collector: str
@@ -64,19 +64,19 @@ class Headers:
         await self._app(scope, receive, with_headers)
 
 
-def console_app(watch: Watch, addresses: Addresses, token_of: Callable[[DirectoryEntry], str]) -> Starlette:
+def console_app(watch: Watch, links: PageLinks, token_of: Callable[[DirectoryEntry], str]) -> Starlette:
     """The application. ``token_of`` seals a person's link token."""
 
-    def people() -> list[pages.Person]:
+    def people() -> list[pages.Recipient]:
         with watch.lock:
             entries = sorted(watch.picture.people.values(), key=lambda entry: entry.name)
-        return [pages.Person(entry.name, token_of(entry)) for entry in entries[:50]]
+        return [pages.Recipient(entry.name, token_of(entry)) for entry in entries[:50]]
 
     async def home(_: Request) -> HTMLResponse:
-        return HTMLResponse(pages.home(addresses.shop))
+        return HTMLResponse(pages.home(links.shop))
 
     async def inbox(_: Request) -> HTMLResponse:
-        return HTMLResponse(pages.inbox(people(), shop_url=addresses.shop, collector_url=addresses.collector))
+        return HTMLResponse(pages.inbox(people(), shop_url=links.shop, collector_url=links.collector))
 
     async def lists(_: Request) -> HTMLResponse:
         return HTMLResponse(pages.lists())

@@ -36,7 +36,7 @@ CAMPAIGN = "spring-sale"
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Recipient:
     """Whom a mail is for; ``token`` is the merge field of the mail's link."""
 
     name: str
@@ -75,7 +75,7 @@ def home(shop_url: str | None) -> str:
     return page("home", "What happens here", html(_HOME, shop=shop))
 
 
-def inbox(people: list[Person], *, shop_url: str | None, collector_url: str) -> str:
+def inbox(people: list[Recipient], *, shop_url: str | None, collector_url: str) -> str:
     """A mail a person. The first one's link goes by way of the redirect, the others carry their token themselves."""
     if shop_url is None or not people:
         text = "No mails yet: nobody is in the directory." if shop_url else "The inbox belongs to the demo's shop."
@@ -84,7 +84,7 @@ def inbox(people: list[Person], *, shop_url: str | None, collector_url: str) -> 
     return page("inbox", "Inbox", html('<div class="mails">{mails}</div>', mails=joined(mails)))
 
 
-def _mail(number: int, person: Person, shop_url: str, collector_url: str) -> Html:
+def _mail(number: int, person: Recipient, shop_url: str, collector_url: str) -> Html:
     story = STORIES[number % len(STORIES)]
     landing = f"{shop_url}{story.path}?utm_campaign={CAMPAIGN}"
     if number == 0:

@@ -14,7 +14,7 @@ KEPT: Final = 100
 MAX_COMMANDS: Final = 10_000
 """Commands kept until their outcome comes; the oldest go first."""
 
-Item = Row | Outcome | DirectoryEntry
+PictureRecord = Row | Outcome | DirectoryEntry
 
 
 class Picture:
@@ -28,7 +28,7 @@ class Picture:
         self._moves: deque[Outcome] = deque(maxlen=KEPT)
         self._events: deque[EventRow] = deque(maxlen=KEPT)
 
-    def apply(self, item: Item) -> bool:
+    def apply(self, item: PictureRecord) -> bool:
         """Take one record in; whether anything shown has changed."""
         match item:
             case EventRow():

@@ -77,11 +77,11 @@ class Watch:
             while not self._stop.is_set():
                 values = [record.value for record in reader.poll(500, POLL_S) if record.value is not None]
                 if values:
-                    self.take(topic, values)
+                    self.fold_in(topic, values)
         finally:
             reader.close()
 
-    def take(self, topic: str, values: list[bytes]) -> None:
+    def fold_in(self, topic: str, values: list[bytes]) -> None:
         """Fold records of a topic in, and ring."""
         with self.lock:
             for value in values:

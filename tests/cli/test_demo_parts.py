@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli.demo import LISTENERS, PEOPLE, import_once, write_demo
-from cli.drive import EXPECTED, Ledger
-from cli.up import Addresses
+from cli.drive import EXPECTED, TripLog
+from cli.up import LocalAddresses
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
 from contracts.events import Event
 from contracts.log import Log
@@ -17,7 +17,7 @@ from flows.language.files import load_listeners
 from transport import open_log
 from transport.config import Settings, load_installation, load_keyring
 
-ADDRESSES = Addresses.at(18_400, shop=True)
+ADDRESSES = LocalAddresses.at(18_400, shop=True)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_secrets_are_the_owners_alone_and_survive_another_start(home: Path) -> N
     files = sorted((home / "secrets").iterdir())
     before = [path.read_text() for path in files]
     assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600, 0o600]
-    write_demo(home, Addresses.at(19_400, shop=True))
+    write_demo(home, LocalAddresses.at(19_400, shop=True))
     assert [path.read_text() for path in files] == before
     assert load_installation(home / "segma.yaml").workspaces["demo"].sites["shop"].origins == (
         "http://127.0.0.1:19402",
@@ -59,19 +59,19 @@ def _count(log: Log, topic: str) -> int:
     return sum(log.end(topic).values())
 
 
-def test_the_ledger_says_what_is_missing_and_how_long_each_move_took() -> None:
-    ledger = Ledger({"s1": "Ada"})
+def test_the_trip_log_says_what_is_missing_and_how_long_each_move_took() -> None:
+    trips = TripLog({"s1": "Ada"})
     ref = EventRef("e1", "page_viewed", 1_000)
     command = Command(
         "c1", "demo", "mailbox", "s1", Verb.ADD, "viewed-category", 1, "m", 0, 1_000,
         to_list="viewed-shoes", evidence={"looked": (ref,)}, log_time_ms=1_070, received_at_ms=1_050,
     )  # fmt: skip
-    ledger.take(EventRow(Event("demo", "s1", "e1", "page_viewed", 1_000, received_at_ms=1_050, log_time_ms=1_060)), 0)
-    ledger.take(CommandRow(command), 1_080)
-    assert ledger.missing() == list(EXPECTED)
-    ledger.take(Outcome("c1", "demo", "mailbox", "s1", Result.APPLIED, 1_150, to_list="viewed-shoes"), 0)
-    assert ledger.missing() == [each for each in EXPECTED if each != ("Ada", "viewed-shoes")]
-    (move,) = ledger.moves()
+    trips.add(EventRow(Event("demo", "s1", "e1", "page_viewed", 1_000, received_at_ms=1_050, log_time_ms=1_060)), 0)
+    trips.add(CommandRow(command), 1_080)
+    assert trips.missing() == list(EXPECTED)
+    trips.add(Outcome("c1", "demo", "mailbox", "s1", Result.APPLIED, 1_150, to_list="viewed-shoes"), 0)
+    assert trips.missing() == [each for each in EXPECTED if each != ("Ada", "viewed-shoes")]
+    (move,) = trips.moves()
     assert (move["received_after_ms"], move["log_after_ms"], move["total_ms"]) == (50, 10, 100)
     assert (move["match_after_ms"], move["outcome_after_ms"]) == (20, 70)
     assert move["completed_by"] == "event"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from starlette.types import ASGIApp, Message
 
-from console.app import Addresses, changes, console_app
+from console.app import PageLinks, changes, console_app
 from console.picture import Picture
 from console.shop import PRODUCTS, ranged, shop_app
 from console.tryout import tone
@@ -82,8 +82,8 @@ def watch() -> Watch:
 @pytest.fixture
 def filled() -> Watch:
     it = watch()
-    it.take(SUBSCRIBERS, [to_json(DirectoryEntry("demo", "s1", "ada@example.org", EVIL))])
-    it.take(ROWS, [to_json(MembershipRow("demo", "mailbox", "newsletter", "s1", True, 1))])
+    it.fold_in(SUBSCRIBERS, [to_json(DirectoryEntry("demo", "s1", "ada@example.org", EVIL))])
+    it.fold_in(ROWS, [to_json(MembershipRow("demo", "mailbox", "newsletter", "s1", True, 1))])
     return it
 
 
@@ -91,7 +91,7 @@ def client(it: Watch) -> Client:
     return Client(
         console_app(
             it,
-            Addresses("http://c.test", "http://shop.test"),
+            PageLinks("http://c.test", "http://shop.test"),
             lambda entry: f"tok-{entry.workspace}-{entry.subscriber}",
         )
     )
@@ -126,15 +126,15 @@ def test_no_page_shows_an_address(filled: Watch) -> None:
 
 
 def test_the_first_link_goes_by_the_redirect_and_the_others_carry_their_token(filled: Watch) -> None:
-    filled.take(SUBSCRIBERS, [to_json(DirectoryEntry("demo", "s2", "b@example.org", "Zoe"))])
+    filled.fold_in(SUBSCRIBERS, [to_json(DirectoryEntry("demo", "s2", "b@example.org", "Zoe"))])
     text = client(filled).get("/inbox").text
     assert "http://c.test/r/tok-demo-s1?u=http%3A%2F%2Fshop.test%2F%3Futm_campaign%3Dspring-sale" in text
     assert "utm_campaign=spring-sale&amp;sgm=tok-demo-s2" in text
 
 
 def test_an_outcome_moves_a_person_and_says_why(filled: Watch) -> None:
-    filled.take(ROWS, [to_json(CommandRow(COMMAND))])
-    filled.take(OUTCOMES, [to_json(OUTCOME), to_json(OUTCOME)])
+    filled.fold_in(ROWS, [to_json(CommandRow(COMMAND))])
+    filled.fold_in(OUTCOMES, [to_json(OUTCOME), to_json(OUTCOME)])
     members = {each["list"]: each["members"] for each in filled.picture.lists()}
     assert members == {"interested": [EVIL], "newsletter": []}
     (move,) = filled.picture.moves()
@@ -143,20 +143,20 @@ def test_an_outcome_moves_a_person_and_says_why(filled: Watch) -> None:
 
 
 def test_a_command_row_may_come_after_its_outcome(filled: Watch) -> None:
-    filled.take(OUTCOMES, [to_json(OUTCOME)])
+    filled.fold_in(OUTCOMES, [to_json(OUTCOME)])
     assert filled.picture.moves()[0]["steps"] == []
-    filled.take(ROWS, [to_json(CommandRow(COMMAND))])
+    filled.fold_in(ROWS, [to_json(CommandRow(COMMAND))])
     assert filled.picture.moves()[0]["steps"] != []
 
 
 def test_a_baseline_read_after_a_move_does_not_undo_it(filled: Watch) -> None:
-    filled.take(OUTCOMES, [to_json(OUTCOME)])
-    filled.take(ROWS, [to_json(MembershipRow("demo", "mailbox", "newsletter", "s1", True, 1))])
+    filled.fold_in(OUTCOMES, [to_json(OUTCOME)])
+    filled.fold_in(ROWS, [to_json(MembershipRow("demo", "mailbox", "newsletter", "s1", True, 1))])
     assert {each["list"]: each["members"] for each in filled.picture.lists()}["newsletter"] == []
 
 
 def test_nonsense_in_the_log_is_passed_over(filled: Watch) -> None:
-    filled.take(ROWS, [b"{", b"[]", to_json(EventRow(Event("demo", "s1", "e1", "page_viewed", 5)))])
+    filled.fold_in(ROWS, [b"{", b"[]", to_json(EventRow(Event("demo", "s1", "e1", "page_viewed", 5)))])
     assert [event["action"] for event in filled.picture.events()] == ["page_viewed"]
 
 
@@ -166,7 +166,7 @@ def test_an_open_page_hears_of_a_change_as_one_line_of_json(filled: Watch) -> No
         first = (await anext(stream))["data"]
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)
-        filled.take(OUTCOMES, [to_json(OUTCOME)])
+        filled.fold_in(OUTCOMES, [to_json(OUTCOME)])
         second = (await waiting)["data"]
         await stream.aclose()
         return [first, second]
