@@ -19,10 +19,12 @@ import tenacity
 from analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
 from analytics.erase import Erasures
 from analytics.tables import Line, lines_of
-from contracts.codec import json_reader, msgpack_reader, to_msgpack
+from contracts.codec import json_reader, msgpack_reader
 from contracts.commands import Outcome
-from contracts.errors import BadRecord, LogError
-from contracts.log import Consumer, Log, Outgoing, Record
+from contracts.dead_letters import letter_of, set_aside
+from contracts.errors import BadRecord, LogUnavailable
+from contracts.log import Consumer, Log, Record
+from contracts.publishing import publish_until_stored
 from contracts.reasons import Reason
 from contracts.rows import DeadLetter, MembershipRow, Row
 from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
@@ -170,28 +172,16 @@ class Loader:
         return ",".join(f"{self._topic_ids[topic]}/{part}/{a}-{b}" for (topic, part), (a, b) in sorted(ends.items()))
 
     def _letter(self, record: Record, reason: Reason, detail: str) -> DeadLetter:
-        value = record.value or b""
-        return DeadLetter(
-            reason=reason,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            at_ms=self._now_ms(),
-            detail=detail,
-            key=record.key,
-            value=value[: DeadLetter.MAX_SAMPLE_BYTES],
-            size=len(value),
-        )
+        return letter_of(record, reason, detail, at_ms=self._now_ms())
 
     def _publish(self, letters: Sequence[DeadLetter]) -> None:
         """Publish, for as long as it takes."""
-        waiting = [Outgoing(DEAD_LETTERS, letter.topic.encode(), to_msgpack(letter)) for letter in letters]
-        while waiting:
-            results = self._publisher.publish(waiting)
-            waiting = [record for record, result in zip(waiting, results, strict=True) if isinstance(result, LogError)]
-            if waiting:
-                log_line.warning("log_unavailable", waiting=len(waiting))
-                self._pause(FIRST_WAIT_S)
+
+        def wait(count: int, fault: LogUnavailable) -> None:
+            log_line.warning("log_unavailable", waiting=count, detail=str(fault))
+            self._pause(FIRST_WAIT_S)
+
+        publish_until_stored(self._publisher, [set_aside(letter) for letter in letters], wait)
 
 
 def _by_table(lines: Iterable[tuple[Line, Record]]) -> dict[str, list[tuple[Line, Record]]]:

@@ -17,6 +17,7 @@ from contracts.accounts import AccountState
 from contracts.codec import json_reader, to_json
 from contracts.commands import Outcome
 from contracts.log import Log, Outgoing
+from contracts.reading import all_of
 from contracts.reasons import Reason
 from contracts.topics import ACCOUNTS, OUTCOMES, account_key, backfill_topic, moves_topic
 from sinks.base import NoSuchList, PlatformError
@@ -81,12 +82,9 @@ def state_word(state: AccountState | None) -> str:
 def _counts(log: Log) -> dict[str, dict[str, int]]:
     """Account → result → how many commands."""
     found: dict[str, Counter[str]] = {}
-    reader = log.reader(OUTCOMES)
-    while records := reader.poll(5_000):
-        for record in records:
-            if record.value is not None:
-                found.setdefault(record.key.decode(), Counter())[str(_read_outcome(record.value).result)] += 1
-    reader.close()
+    for record in all_of(log, OUTCOMES):
+        if record.value is not None:
+            found.setdefault(record.key.decode(), Counter())[str(_read_outcome(record.value).result)] += 1
     return {account: dict(counts) for account, counts in found.items()}
 
 

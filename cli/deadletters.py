@@ -15,6 +15,7 @@ from contracts.codec import json_reader, msgpack_reader, to_builtins
 from contracts.commands import Command
 from contracts.errors import BadRecord, LogError
 from contracts.log import Log, Outgoing
+from contracts.reading import all_of
 from contracts.rows import DeadLetter
 from contracts.topics import DEAD_LETTERS, backfill_topic
 
@@ -26,14 +27,11 @@ Numbered = tuple[int, DeadLetter]
 
 def letters_of(log: Log, reason: str = "") -> Iterator[Numbered]:
     """Every dead letter with its number, oldest first."""
-    reader = log.reader(DEAD_LETTERS)
-    while records := reader.poll(2_000):
-        for record in records:
-            if record.value is not None:
-                letter: DeadLetter = _read_letter(record.value)
-                if reason in {"", letter.reason}:
-                    yield record.offset, letter
-    reader.close()
+    for record in all_of(log, DEAD_LETTERS):
+        if record.value is not None:
+            letter: DeadLetter = _read_letter(record.value)
+            if reason in {"", letter.reason}:
+                yield record.offset, letter
 
 
 def command_of(letter: DeadLetter) -> Command | None:

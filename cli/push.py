@@ -20,6 +20,7 @@ from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome, Result, Verb
 from contracts.errors import AlreadyRunning, LogError
 from contracts.log import Log, Outgoing
+from contracts.reading import all_of
 from contracts.topics import OUTCOMES, backfill_topic, subscriber_key
 from sinks.__main__ import deliver_account
 from sinks.delivery.directory import Directory
@@ -86,14 +87,11 @@ def _commands(log: Log, workspace: str, account: str, key: str) -> Iterator[Comm
 def _done(log: Log, key: str) -> set[str]:
     """The commands of an account that have an outcome which stands."""
     found: set[str] = set()
-    reader = log.reader(OUTCOMES)
-    while records := reader.poll(5_000):
-        for record in records:
-            if record.value is not None and record.key == key.encode():
-                outcome: Outcome = _read_outcome(record.value)
-                if outcome.result is not Result.FAILED:
-                    found.add(outcome.command_id)
-    reader.close()
+    for record in all_of(log, OUTCOMES):
+        if record.value is not None and record.key == key.encode():
+            outcome: Outcome = _read_outcome(record.value)
+            if outcome.result is not Result.FAILED:
+                found.add(outcome.command_id)
     return found
 
 

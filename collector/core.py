@@ -17,11 +17,10 @@ from collector.config import Bundle
 from collector.intake import Intake
 from collector.pipeline import STATUS, Arrival, Door
 from collector.sites import Place, Sites
-from contracts.codec import to_json, to_msgpack
+from contracts.codec import to_json
+from contracts.dead_letters import letter_from, set_aside
 from contracts.errors import BadInput, SpoolFull
-from contracts.log import Outgoing
 from contracts.rows import DeadLetter
-from contracts.topics import DEAD_LETTERS
 
 RETRY_AFTER_S: Final = 5
 HANDFUL: Final = 16
@@ -111,23 +110,21 @@ class Core:
         elif self._limiter.hit(self._letters, "letters"):
             letter = self._letter(arrival, error, keep=keep)
             try:
-                await self.intake.store([Outgoing(DEAD_LETTERS, b"http", to_msgpack(letter))])
+                await self.intake.store([set_aside(letter)])
             except SpoolFull:
                 log_line.warning("refusal_not_kept", reason=str(error.reason))
 
     def _letter(self, arrival: Arrival, error: BadInput, *, keep: bool) -> DeadLetter:
         place = arrival.place
-        return DeadLetter(
-            reason=str(error.reason),
-            topic="http",
-            partition=-1,
-            offset=-1,
+        return letter_from(
+            "http",
+            error.reason,
+            error.detail,
             at_ms=arrival.received_at_ms,
-            detail=error.detail,
+            value=arrival.body if keep else b"",
+            size=len(arrival.body),
             workspace=place.workspace if place is not None else "",
             site=place.name if place is not None else "",
-            value=arrival.body[: DeadLetter.MAX_SAMPLE_BYTES] if keep else b"",
-            size=len(arrival.body),
         )
 
     async def close(self) -> None:

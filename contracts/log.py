@@ -60,6 +60,8 @@ class Record(Packed, frozen=True):
 
 
 PublishOutcome = Stored | LogError
+OnPublished = Callable[[list[PublishOutcome]], None]
+"""Called with the outcomes of one submission, in the order of its records."""
 
 
 class Publisher(Protocol):
@@ -68,7 +70,7 @@ class Publisher(Protocol):
     def publish(self, records: Sequence[Outgoing]) -> list[PublishOutcome]:
         """Store the records; returns when each is stored or refused, one outcome per record, in order."""
 
-    def submit(self, records: Sequence[Outgoing], done: Callable[[list[PublishOutcome]], None]) -> None:
+    def submit(self, records: Sequence[Outgoing], done: OnPublished) -> None:
         """As :meth:`publish`, without waiting: ``done`` is called once, on the writer's thread. Do little in it."""
 
     def close(self) -> None:

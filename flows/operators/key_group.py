@@ -10,14 +10,14 @@ from typing import Final
 
 import structlog
 
-from contracts.codec import json_reader, to_json, to_msgpack
+from contracts.codec import json_reader, to_json
+from contracts.dead_letters import letter_from, set_aside
 from contracts.errors import BadRecord
 from contracts.events import Event
 from contracts.log import Outgoing, Record
 from contracts.reasons import Reason
-from contracts.rows import DeadLetter
 from contracts.tokens import is_anonymous
-from contracts.topics import DEAD_LETTERS, ROWS, moves_topic
+from contracts.topics import ROWS, moves_topic
 from flows.counts.run_counts import MOST_NOTED, Waits
 from flows.counts.told import Counted
 from flows.operators.dead_letters import dead_letter
@@ -173,5 +173,5 @@ class Crowd:
         for command in followed.commands:
             out.append(Outgoing(moves_topic(command.workspace, command.account), name, to_json(command)))
         for reason, detail, match in followed.refused:
-            letter = DeadLetter(str(reason), "match", -1, -1, match.matched_at_ms, f"{match.listener}: {detail}")
-            out.append(Outgoing(DEAD_LETTERS, b"match", to_msgpack(letter)))
+            what = f"{match.listener}: {detail}"
+            out.append(set_aside(letter_from("match", reason, what, at_ms=match.matched_at_ms)))

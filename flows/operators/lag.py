@@ -9,6 +9,7 @@ from contracts.codec import json_reader
 from contracts.errors import BadRecord
 from contracts.events import LogTime
 from contracts.log import Log
+from contracts.reading import unread
 from contracts.topics import EVENTS
 
 LOOKED_AT: Final = 2_000
@@ -24,15 +25,14 @@ def log_times(log: Log) -> dict[int, int]:
     try:
         for partition, end in reader.positions().items():
             reader.seek(partition, max(end - LOOKED_AT, 0))
-        while records := reader.poll(LOOKED_AT):
-            for record in records:
-                if record.key or record.value is None:
-                    continue
-                try:
-                    said = _read(record.value)
-                except BadRecord:
-                    continue
-                found[said.source] = max(said.log_time_ms, found.get(said.source, 0))
+        for record in unread(reader):
+            if record.key or record.value is None:
+                continue
+            try:
+                said = _read(record.value)
+            except BadRecord:
+                continue
+            found[said.source] = max(said.log_time_ms, found.get(said.source, 0))
     finally:
         reader.close()
     return found

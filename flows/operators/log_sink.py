@@ -11,8 +11,9 @@ from typing import Final
 import structlog
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from contracts.errors import LogError, LogUnavailable
-from contracts.log import Log, Outgoing, PublishOutcome
+from contracts.errors import LogUnavailable
+from contracts.log import Log, Outgoing
+from contracts.publishing import publish_until_stored
 
 RETRY_S: Final = 0.2
 log_line = structlog.get_logger("flows")
@@ -27,13 +28,12 @@ class LogSinkPartition(StatefulSinkPartition[Outgoing, None]):
 
     def write_batch(self, values: list[Outgoing]) -> None:
         """Store the records in order."""
-        waiting = list(values)
-        while waiting:
-            outcomes = self._publisher.publish(waiting)
-            waiting = _unstored(waiting, outcomes)
-            if waiting:
-                log_line.warning("log_unavailable", waiting=len(waiting))
-                self._pause(RETRY_S)
+
+        def wait(count: int, fault: LogUnavailable) -> None:
+            log_line.warning("log_unavailable", waiting=count, detail=str(fault))
+            self._pause(RETRY_S)
+
+        publish_until_stored(self._publisher, values, wait)
 
     def snapshot(self) -> None:
         """Nothing is kept: all is confirmed."""
@@ -41,20 +41,6 @@ class LogSinkPartition(StatefulSinkPartition[Outgoing, None]):
     def close(self) -> None:
         """Let the publisher go."""
         self._publisher.close()
-
-
-def _unstored(records: list[Outgoing], outcomes: list[PublishOutcome]) -> list[Outgoing]:
-    """What has to be published again. Of each topic everything from its first fault on, so its order holds."""
-    faulty: set[str] = set()
-    waiting = []
-    for record, outcome in zip(records, outcomes, strict=True):
-        if isinstance(outcome, LogError):
-            if not isinstance(outcome, LogUnavailable):
-                raise outcome
-            faulty.add(record.topic)
-        if record.topic in faulty:
-            waiting.append(record)
-    return waiting
 
 
 class LogSink(FixedPartitionedSink[Outgoing, None]):

@@ -15,7 +15,8 @@ import structlog
 from contracts.actions import known_actions
 from contracts.codec import json_reader, to_json
 from contracts.errors import BadRecord, ListenerError, LogError, LogUnavailable, Problem
-from contracts.log import Consumer, Log, Outgoing
+from contracts.log import Log, Outgoing, Record
+from contracts.reading import Table
 from contracts.topics import LISTENERS
 from contracts.versions import ListenerVersion, promoted
 from flows.language.files import listener_files, load_actions
@@ -25,8 +26,6 @@ from flows.subscriber.follow import Following
 from flows.subscriber.generations import Deployed
 
 _read: Final[Callable[[bytes], ListenerVersion]] = json_reader(ListenerVersion)
-PATIENCE: Final = 60
-"""Half seconds that a start waits for the listeners."""
 REFRESH_MS: Final = 100
 """How far the log time moves before the log is asked for listeners again: far less than the notice given."""
 log_line = structlog.get_logger("flows")
@@ -37,39 +36,17 @@ class Versions:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._reader: Consumer = log.reader(LISTENERS, strict=False)
-        self._known: dict[bytes, ListenerVersion] = {}
-        self._read_to_end()
+        # PERF: not strict, for the flow asks ten times a second.
+        self._table = Table(log, LISTENERS, _read, strict=False, unreadable=_tell_unreadable)
 
     @property
     def known(self) -> list[ListenerVersion]:
         """By key."""
-        return [self._known[key] for key in sorted(self._known)]
-
-    def _read_to_end(self) -> None:
-        """Read all that is there now. Raises :class:`LogUnavailable` where it does not come."""
-        ends = self._log.end(LISTENERS)
-        for _ in range(PATIENCE):
-            self.refresh(timeout_s=0.5)
-            positions = self._reader.positions()
-            if all(positions.get(partition, 0) >= end for partition, end in ends.items()):
-                return
-        raise LogUnavailable("the topic of listeners cannot be read to its end")
+        return [self._table.values[key] for key in sorted(self._table.values)]
 
     def refresh(self, timeout_s: float = 0.0) -> bool:
         """Read on; whether there was anything new."""
-        changed = False
-        while records := self._reader.poll(1_000, 0.0 if changed else timeout_s):
-            for record in records:
-                changed = True
-                if record.value is None:
-                    self._known.pop(record.key, None)
-                    continue
-                try:
-                    self._known[record.key] = _read(record.value)
-                except BadRecord as error:
-                    log_line.error("listener_unreadable", key=record.key.decode(errors="replace"), detail=str(error))
-        return changed
+        return self._table.refresh(timeout_s)
 
     def write(self, versions: Sequence[ListenerVersion]) -> None:
         """Write versions and wait until they are stored. Raises :class:`LogError`."""
@@ -80,11 +57,15 @@ class Versions:
                     raise outcome
         finally:
             publisher.close()
-        self._read_to_end()
+        self._table.read_to_end()
 
     def close(self) -> None:
         """Let the reader go."""
-        self._reader.close()
+        self._table.close()
+
+
+def _tell_unreadable(record: Record, error: BadRecord) -> None:
+    log_line.error("listener_unreadable", key=record.key.decode(errors="replace"), detail=str(error))
 
 
 def listener_of(version: ListenerVersion, actions: Iterable[str]) -> Listener:

@@ -10,6 +10,7 @@ from contracts.accounts import AccountState, Veto
 from contracts.codec import json_reader, to_json
 from contracts.errors import BadRecord
 from contracts.log import Log, Outgoing
+from contracts.reading import Table, unread
 from contracts.reasons import Reason
 from contracts.topics import ACCOUNTS, VETOES, account_key, away_key
 from sinks.base import Fate, Trouble
@@ -22,15 +23,9 @@ _read_veto: Final[Callable[[bytes], Veto]] = json_reader(Veto)
 
 def read_states(log: Log) -> dict[tuple[str, str], AccountState]:
     """The state of every account that was ever stopped or is away: (workspace, account) → state. Stopped goes first."""
-    reader = log.reader(ACCOUNTS)
-    found: dict[bytes, AccountState] = {}
-    while records := reader.poll(5_000):
-        for record in records:
-            found.pop(record.key, None)
-            with contextlib.suppress(BadRecord):
-                if record.value is not None:
-                    found[record.key] = _read_state(record.value)
-    reader.close()
+    table = Table(log, ACCOUNTS, _read_state)
+    found = table.values
+    table.close()
     away = {each: state for each, state in found.items() if each == away_key(state.workspace, state.account)}
     own = {(state.workspace, state.account): state for each, state in found.items() if each not in away}
     alerts = {(state.workspace, state.account): state for state in away.values()}
@@ -63,18 +58,16 @@ class Gate:
     def follow(self) -> None:
         """Take in what has been told since."""
         own = account_key(self._workspace, self._account)
-        while records := self._states.poll(5_000):
-            for record in records:
-                if record.key == own and record.value is not None:
-                    with contextlib.suppress(BadRecord):
-                        self._state = _read_state(record.value)
-                elif record.key == away_key(self._workspace, self._account):
-                    self._told_away = record.value is not None
+        for record in unread(self._states):
+            if record.key == own and record.value is not None:
+                with contextlib.suppress(BadRecord):
+                    self._state = _read_state(record.value)
+            elif record.key == away_key(self._workspace, self._account):
+                self._told_away = record.value is not None
         prefix = own + b"/"
-        while records := self._vetoes_reader.poll(5_000):
-            for record in records:
-                if record.key.startswith(prefix):
-                    self._take(record.key, record.value)
+        for record in unread(self._vetoes_reader):
+            if record.key.startswith(prefix):
+                self._take(record.key, record.value)
 
     def stop(self, reason: Reason, detail: str) -> Outgoing:
         """Stop here and now; the record that says so to everybody else."""

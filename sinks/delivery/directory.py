@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from contracts.codec import json_reader
-from contracts.errors import BadRecord
 from contracts.log import Log
+from contracts.reading import Table
 from contracts.rows import DirectoryEntry
 from contracts.topics import SUBSCRIBERS, subscriber_key
 
@@ -18,22 +18,12 @@ class Directory:
     """The people of all workspaces."""
 
     def __init__(self, log: Log) -> None:
-        self._reader = log.reader(SUBSCRIBERS)
-        self._entries: dict[bytes, DirectoryEntry] = {}
-        self.follow()
+        self._table = Table(log, SUBSCRIBERS, _read)
+        self._entries = self._table.values
 
     def follow(self, timeout_s: float = 0.0) -> None:
         """Take in what has been written since."""
-        while records := self._reader.poll(5_000, timeout_s):
-            timeout_s = 0.0
-            for record in records:
-                if record.value is None:
-                    self._entries.pop(record.key, None)
-                    continue
-                try:
-                    self._entries[record.key] = _read(record.value)
-                except BadRecord:
-                    self._entries.pop(record.key, None)
+        self._table.refresh(timeout_s)
 
     def find(self, workspace: str, subscriber: str) -> DirectoryEntry | None:
         """Somebody's entry."""
@@ -52,4 +42,4 @@ class Directory:
 
     def close(self) -> None:
         """Stop following."""
-        self._reader.close()
+        self._table.close()

@@ -11,6 +11,7 @@ from contracts.codec import json_reader
 from contracts.commands import Command, Outcome, Result, Verb
 from contracts.errors import BadRecord
 from contracts.log import Log
+from contracts.reading import all_of, unread
 from contracts.topics import INTENTS, OUTCOMES
 from sinks.base import Marks
 
@@ -82,28 +83,24 @@ class Ledger:
 
     def follow(self) -> None:
         """Take in what has been published since."""
-        while records := self._reader.poll(5_000):
-            for record in records:
-                if record.key != self._key or record.value is None:
-                    continue
-                try:
-                    self.add(_read(record.value))
-                except BadRecord:
-                    continue  # not of ours: outcomes are written by the loop alone
+        for record in unread(self._reader):
+            if record.key != self._key or record.value is None:
+                continue
+            try:
+                self.add(_read(record.value))
+            except BadRecord:
+                continue  # not of ours: outcomes are written by the loop alone
 
     def _read_intents(self, log: Log) -> None:
         """What was about to be changed by calls whose outcomes nobody wrote down."""
-        reader = log.reader(INTENTS)
-        while records := reader.poll(5_000):
-            for record in records:
-                if record.key != self._key or record.value is None:
-                    continue
-                try:
-                    intent = _read_intent(record.value)
-                except BadRecord:
-                    continue
-                self.intend(intent)
-        reader.close()
+        for record in all_of(log, INTENTS):
+            if record.key != self._key or record.value is None:
+                continue
+            try:
+                intent = _read_intent(record.value)
+            except BadRecord:
+                continue
+            self.intend(intent)
 
     def intend(self, intent: Intent) -> None:
         """Note what a call is about to change, as far as its commands have no outcome yet."""

@@ -17,14 +17,15 @@ from typing import Final, NamedTuple, TypeVar
 import structlog
 
 from contracts.accounts import Intent
-from contracts.codec import json_reader, to_json, to_msgpack
+from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome, Result, Verb
-from contracts.errors import BadRecord, LogError, LogUnavailable
+from contracts.dead_letters import letter_of, set_aside
+from contracts.errors import BadRecord, LogUnavailable
 from contracts.log import Consumer, Log, Outgoing, Publisher, Record
+from contracts.publishing import publish_until_stored
 from contracts.reasons import Reason, reason_of
 from contracts.rows import DeadLetter, DirectoryEntry
 from contracts.topics import (
-    DEAD_LETTERS,
     INTENTS,
     OUTCOMES,
     account_key,
@@ -37,7 +38,7 @@ from sinks.delivery.account_state import Gate
 from sinks.delivery.directory import Directory
 from sinks.delivery.ledger import Ledger
 from sinks.delivery.meters import count_outcomes, watch_account
-from sinks.delivery.outcomes import letter_of, outcome_of
+from sinks.delivery.outcomes import outcome_of
 from sinks.delivery.plan import Wish, able_to, before, change_of, marks_of, waves, wish_of
 from sinks.delivery.retry import FIRST_WAIT_S, patiently, with_earlier, worse_of
 
@@ -359,7 +360,7 @@ class Delivery:
         unique = {outcome.command_id: outcome for outcome in outcomes}
         count_outcomes(key.decode(), unique.values())
         waiting = [Outgoing(OUTCOMES, key, to_json(outcome)) for outcome in unique.values()]
-        waiting += [Outgoing(DEAD_LETTERS, letter.topic.encode(), to_msgpack(letter)) for letter in letters]
+        waiting += map(set_aside, letters)
         self._send(waiting)
 
     def _patiently(self, ask: Callable[[], T]) -> T:
@@ -375,12 +376,9 @@ class Delivery:
 
     def _send(self, waiting: Sequence[Outgoing]) -> None:
         """Publish, for as long as it takes: nothing that was done may go without a word."""
-        while waiting:
-            results = self._publisher.publish(waiting)
-            waiting = [record for record, result in zip(waiting, results, strict=True) if isinstance(result, LogError)]
-            faults = [result for result in results if isinstance(result, LogError)]
-            if waiting and not all(isinstance(fault, LogUnavailable) for fault in faults):
-                raise faults[0]
-            if waiting:
-                log_line.warning("log_unavailable", waiting=len(waiting), detail=str(faults[0]))
-                self._pause(FIRST_WAIT_S)
+
+        def wait(count: int, fault: LogUnavailable) -> None:
+            log_line.warning("log_unavailable", waiting=count, detail=str(fault))
+            self._pause(FIRST_WAIT_S)
+
+        publish_until_stored(self._publisher, waiting, wait)

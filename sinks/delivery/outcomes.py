@@ -1,11 +1,9 @@
-"""What a command's end is written as: its outcome, its dead letter. Pure."""
+"""What a command's end is written as. Pure."""
 
 from __future__ import annotations
 
 from contracts.commands import Command, Outcome, Result
-from contracts.log import Record
 from contracts.reasons import Reason
-from contracts.rows import DeadLetter
 from sinks.base import Answer, Done
 
 
@@ -37,21 +35,4 @@ def outcome_of(command: Command, answer: Answer, *, calls: int, at_ms: int) -> O
         matched_at_ms=command.matched_at_ms,
         tag=command.tag,
         undoes=command.undoes,
-    )
-
-
-def letter_of(record: Record, reason: Reason, detail: str, *, workspace: str, at_ms: int) -> DeadLetter:
-    """The dead letter of a record of an account's topic."""
-    value = record.value or b""
-    return DeadLetter(
-        reason=reason,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        at_ms=at_ms,
-        detail=detail,
-        workspace=workspace,
-        key=record.key,
-        value=value[: DeadLetter.MAX_SAMPLE_BYTES],
-        size=len(value),
     )

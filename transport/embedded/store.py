@@ -51,7 +51,7 @@ def _insert(head: str, fields: int, rows: int) -> str:
     return head + ", ".join([row] * rows)
 
 
-Row = tuple[bytes, bytes | None, int]
+NewRow = tuple[bytes, bytes | None, int]
 """Key, value, partition."""
 
 
@@ -128,7 +128,7 @@ class Store:
         """The id that a topic made anew under the same name does not share."""
         return _meta(path)["topic_id"]
 
-    def append(self, rows: Sequence[Row], now: Callable[[], int]) -> list[Stored]:
+    def append(self, rows: Sequence[NewRow], now: Callable[[], int]) -> list[Stored]:
         """Store records in one transaction, in order. Raises :class:`LogUnavailable`; then none is stored."""
         execute = self.connection.execute
         try:
@@ -158,7 +158,7 @@ class Store:
             raise unavailable(self.path, error) from None
         return stored
 
-    def _compact(self, rows: Sequence[Row], stored: Sequence[Stored]) -> None:
+    def _compact(self, rows: Sequence[NewRow], stored: Sequence[Stored]) -> None:
         self.connection.executemany(
             "DELETE FROM records WHERE partition = ? AND key = ? AND offset < ?",
             [(partition, key, at.offset) for (key, _, partition), at in zip(rows, stored, strict=True)],

@@ -10,22 +10,20 @@ from pathlib import Path
 from typing import Final
 
 from contracts.errors import LogError, LogUnavailable, UnknownTopic
-from contracts.log import Outgoing, PublishOutcome
+from contracts.log import OnPublished, Outgoing, PublishOutcome
 from contracts.topics import partition_of
 from transport.embedded.bell import ring
-from transport.embedded.store import Row, Store
+from transport.embedded.store import NewRow, Store
 
 MAX_GROUP: Final = 20_000
 """Records of one transaction: above it latency grows and throughput does not."""
 RETAIN_EVERY_MS: Final = 60_000
 
-Done = Callable[[list[PublishOutcome]], None]
-
 
 @dataclass(slots=True)
-class _Request:
+class _Submission:
     records: Sequence[Outgoing]
-    done: Done
+    done: OnPublished
 
 
 class Writer:
@@ -35,13 +33,13 @@ class Writer:
         self._directory, self._now = directory, now
         self._stores: dict[str, Store] = {}
         self._retained_ms: dict[str, int] = {}
-        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="segma-log-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, records: Sequence[Outgoing], done: Done) -> None:
+    def submit(self, records: Sequence[Outgoing], done: OnPublished) -> None:
         """Queue records; ``done`` is called on this writer's thread."""
-        self._queue.put(_Request(records, done))
+        self._queue.put(_Submission(records, done))
 
     def close(self) -> None:
         """Write what was submitted, then end."""
@@ -51,7 +49,7 @@ class Writer:
     def _run(self) -> None:
         open_ = True
         while open_:
-            requests: list[_Request] = []
+            requests: list[_Submission] = []
             request = self._queue.get()
             size = 0
             while request is not None:
@@ -66,7 +64,7 @@ class Writer:
         for store in self._stores.values():
             store.close()
 
-    def _write(self, requests: list[_Request]) -> None:
+    def _write(self, requests: list[_Submission]) -> None:
         """Store a group, then answer each request: its outcomes lie behind one another in their topics' outcomes."""
         topics = {record.topic for request in requests for record in request.records}
         if len(topics) == 1:
@@ -116,7 +114,7 @@ class Writer:
             self._retained_ms[store.topic.name] = now_ms
 
 
-def _row(record: Outgoing, partitions: int) -> Row:
+def _row(record: Outgoing, partitions: int) -> NewRow:
     partition = partition_of(record.key, partitions) if record.partition is None else record.partition
     if not 0 <= partition < partitions:
         raise UnknownTopic(f"topic {record.topic} has no partition {partition}")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from contracts.errors import LogError, LogUnavailable, UnknownTopic
-from contracts.log import Outgoing, PublishOutcome, Stored
+from contracts.log import OnPublished, Outgoing, PublishOutcome, Stored
 from contracts.topics import partition_of
 from transport.kafka.client import mapped
 
@@ -18,13 +18,11 @@ FULL_WAIT_S: Final = 0.01
 """How long to wait for room in librdkafka's queue before looking again."""
 CLOSE_S: Final = 10.0
 
-Done = Callable[[list[PublishOutcome]], None]
 
-
-class _Request:
+class _Confirmations:
     """Records submitted together: answered once, when the last of them has its outcome."""
 
-    def __init__(self, size: int, done: Done) -> None:
+    def __init__(self, size: int, done: OnPublished) -> None:
         self._outcomes: list[Any] = [None] * size
         self._left, self._done = size, done
         self._lock = threading.Lock()
@@ -59,12 +57,12 @@ class KafkaWriter:
         self._thread = threading.Thread(target=self._listen, name="segma-kafka-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, records: Sequence[Outgoing], done: Done) -> None:
+    def submit(self, records: Sequence[Outgoing], done: OnPublished) -> None:
         """See :meth:`contracts.log.Publisher.submit`."""
         if not records:
             done([])
             return
-        request = _Request(len(records), done)
+        request = _Confirmations(len(records), done)
         for index, record in enumerate(records):
             try:
                 self._produce(record, partial(request.delivered, index))
@@ -119,7 +117,7 @@ class KafkaPublisher:
         self._pending = 0
         self._idle = threading.Condition()
 
-    def submit(self, records: Sequence[Outgoing], done: Done) -> None:
+    def submit(self, records: Sequence[Outgoing], done: OnPublished) -> None:
         """See :meth:`contracts.log.Publisher.submit`."""
         with self._idle:
             self._pending += 1
