@@ -6,15 +6,20 @@ decodes those (:class:`SentEvent`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 
-from contracts.codec import Raw, Value, written
+from contracts.codec import Raw, Value, json_reader, written
+from contracts.errors import BadInput, BadRecord
+from contracts.properties import MAX_EVENT_BYTES, check_properties
+from contracts.reasons import Reason
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
-ActionName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
+# NOTE: `\Z` and not `$`, which also fits before a line's end that closes the text.
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+\Z")]
+ActionName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*\Z")]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since the epoch, up to the end of the year 9999."""
 Count = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
@@ -65,6 +70,24 @@ class SentEvent(Value, frozen=True):
     occurred_at_ms: Millis
     order: Count = 0
     properties: dict[str, Any] = {}
+
+
+_decode_event: Final[Callable[[bytes], SentEvent]] = json_reader(SentEvent)
+
+
+def read_event(data: bytes) -> SentEvent:
+    """The event that a client's JSON text says, if it may be one: its fields, and :mod:`contracts.properties`.
+
+    Raises :class:`BadInput` (``bad_event``) with the place of the fault, never with what stands there.
+    """
+    if len(data) > MAX_EVENT_BYTES:
+        raise BadInput(Reason.BAD_EVENT, f"{len(data)} bytes, {MAX_EVENT_BYTES} at most")
+    try:
+        sent = _decode_event(data)
+    except BadRecord as error:
+        raise BadInput(Reason.BAD_EVENT, error.detail) from None
+    check_properties(sent.properties)
+    return sent
 
 
 class Source(StrEnum):

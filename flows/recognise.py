@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source
+from contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source, read_event
 from contracts.codec import Value, json_reader, replaced, written
-from contracts.errors import BadInput, BadRecord
+from contracts.errors import BadInput
 from contracts.events import Event, Trust
 from contracts.log import Record
 from contracts.reasons import Reason
@@ -22,7 +22,6 @@ BINDING_MS: Final = 400 * 86_400_000
 
 _read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
 _read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
-_read_event: Final[Callable[[bytes], SentEvent]] = json_reader(SentEvent)
 
 
 class Click(Value, frozen=True):
@@ -153,10 +152,7 @@ def _bodies(beacon: BeaconRecord) -> list[bytes]:
 
 
 def _sent(raw: bytes, rules: Rules) -> SentEvent:
-    try:
-        sent = _read_event(raw)
-    except BadRecord as error:
-        raise BadInput(Reason.BAD_EVENT, error.detail) from None
+    sent = read_event(raw)
     if sent.action not in rules.actions:
         raise BadInput(Reason.UNKNOWN_ACTION, sent.action)
     return sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.beacons import BeaconRecord, Source
-from contracts.codec import to_json
+from contracts.codec import to_json, to_msgpack
 from contracts.errors import BadRecord
 from contracts.events import Event, Trust
 from contracts.log import Record
@@ -182,3 +183,13 @@ def test_an_open_says_whether_a_machine_fetched_it() -> None:
     beacon = record(source=Source.PIXEL, subscriber="s_anna", body=b"", device="", properties={"machine": "true"})
     _, (event,) = walk(beacon)
     assert (event.action, event.properties["machine"]) == ("email_opened", True)
+
+
+@pytest.mark.parametrize("value", [10**20, 2**64, -(2**63) - 1, {"deep": [10**20]}])
+def test_a_number_that_no_state_can_hold_is_set_aside_and_the_rest_of_its_beacon_counts(value: Any) -> None:
+    events_sent = [sent("e1"), sent("e2", properties={"order": value}), sent("e3")]
+    body = json.dumps({"site": "k", "device": "d1", "sent_at_ms": NOW_MS, "events": events_sent}).encode()
+    device, events, refused = recognise(Device(), record(sent("e0"), body=body), stored(), RULES)
+    assert [event.event_id for event in events] == ["e1", "e3"]
+    assert [each.reason for each in refused] == [Reason.BAD_EVENT]
+    assert to_msgpack(device)
