@@ -1,8 +1,8 @@
 """What an honest visitor feels while others abuse the collector's door: idle, slow and refused connections beside them.
 
 ``./segma bench doors`` holds connections that say nothing, connections that send a byte now and then, and clients whose
-requests are refused, and beside them sends honest beacons at a steady rate. It prints their latencies without and with the
-others, how many were refused, how often a worker was restarted, and the memory over time, and draws them.
+requests are refused, and beside them sends honest beacons at a steady rate. It prints their latencies without and
+with the others, how many were refused, how often a worker was restarted, and the memory over time, and draws them.
 """
 
 from __future__ import annotations
