@@ -18,11 +18,11 @@ from uvicorn_worker import UvicornWorker
 from collector.app import create_app
 from collector.capture_requests import Captured
 from collector.config import CollectorSettings, load_bundle, load_sites
-from collector.core import Core, Outside
+from collector.core import ClockAndIds, Core
 from collector.hooks import load_hooks
 from collector.intake import Intake
-from collector.notices import NAME_RECORDS
 from collector.platform_ids import Known
+from collector.platforms.registry import PLATFORMS
 from contracts.errors import SegmaError
 from contracts.log import Consumer
 from contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
@@ -48,7 +48,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     }
 
 
-class Server(BaseApplication):
+class GunicornServer(BaseApplication):
     """Gunicorn, configured here and not from files."""
 
     def __init__(self, settings: CollectorSettings) -> None:
@@ -87,13 +87,15 @@ class Server(BaseApplication):
         def open_reader() -> Consumer:
             return open_log(settings).reader(CAPTURES, strict=False)
 
-        outside = Outside(wall_clock_ms, lambda: secrets.token_hex(8))
+        outside = ClockAndIds(wall_clock_ms, lambda: secrets.token_hex(8))
 
         def open_directory() -> Consumer:
             return open_log(settings).reader(SUBSCRIBERS, strict=False)
 
         hooks = load_hooks(installation, beside=settings.config)
-        by_record = [place for place, hook in hooks.items() if hook.sink in NAME_RECORDS]
+        by_record = [
+            whose for whose, hook in hooks.items() if hook.sink in PLATFORMS and PLATFORMS[hook.sink].names_records
+        ]
         core = Core(sites, load_bundle(settings.sdk), outside, open_intake, Captured(open_reader))
         return create_app(core, hooks, Known(by_record, open_directory))
 
@@ -137,7 +139,7 @@ def main() -> None:
         click.echo(f"collector: {error}", err=True)
         sys.exit(1)
     os.environ.pop("WEB_CONCURRENCY", None)  # ours decides
-    Server(settings).run()
+    GunicornServer(settings).run()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from collector.pipeline import (
     SDK_STEPS,
     SERVER_STEPS,
     Arrival,
-    Step,
+    DoorStep,
     passed,
 )
 from collector.platform_ids import Known
@@ -41,7 +41,7 @@ log_line = structlog.get_logger("collector")
 class Beacons:
     """``POST /v1/beacons`` and ``POST /v1/events``."""
 
-    def __init__(self, core: Core, steps: Sequence[Step], door: str, *, cross_origin: bool) -> None:
+    def __init__(self, core: Core, steps: Sequence[DoorStep], door: str, *, cross_origin: bool) -> None:
         self._core, self._steps, self._cross_origin = core, steps, cross_origin
         self._stored = core.meters.stored.labels(door)
 
@@ -121,16 +121,16 @@ class SiteConfig:
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, key: str) -> None:
         """What live listeners ask of its pages, the names of the parameters, the limits, the SDK's immutable path."""
-        place = self._core.sites.by_key.get(key)
-        if place is None:
+        served = self._core.sites.by_key.get(key)
+        if served is None:
             raise falcon.HTTPNotFound
-        site, script = place.site, self._core.bundle.full
+        site, script = served.site, self._core.bundle.full
         resp.set_header("Access-Control-Allow-Origin", "*")
         resp.set_header("Cache-Control", f"public, max-age={CONFIG_FRESH_S}")
         resp.content_type = falcon.MEDIA_JSON
         resp.data = to_json(
             {
-                "capture": self._core.captured.of(place.workspace, site.capture),
+                "capture": self._core.captured.of(served.workspace, site.capture),
                 "token_param": site.token_param,
                 "campaign_param": site.campaign_param,
                 "click_param": site.click_param,

@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
-from collector.topic_follower import Reading
-from contracts.captures import Captures, Named, allowed
+from collector.topic_follower import TopicFollower
+from contracts.captures import Captures, CaptureValue, allowed
 from contracts.codec import json_reader
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Record
@@ -23,22 +23,22 @@ class Captured:
 
     def __init__(self, open_reader: Callable[[], Consumer] | None = None) -> None:
         """``open_reader``: a reader of the topic ``captures`` from its oldest record; None: nobody publishes."""
-        self._actions: dict[str, dict[str, tuple[Named, ...]]] = {}
-        self._reading = Reading(CAPTURES, open_reader, self.take) if open_reader is not None else None
+        self._actions: dict[str, dict[str, tuple[CaptureValue, ...]]] = {}
+        self._follower = TopicFollower(CAPTURES, open_reader, self.take) if open_reader is not None else None
 
-    def of(self, workspace: str, capture: tuple[str, ...]) -> dict[str, tuple[Named, ...]]:
+    def of(self, workspace: str, capture: tuple[str, ...]) -> dict[str, tuple[CaptureValue, ...]]:
         """What is asked for and allowed by a site with this ``capture`` setting."""
         return allowed(self._actions.get(workspace, {}), capture)
 
     def start(self) -> None:
         """Follow the topic on a thread of its own."""
-        if self._reading is not None:
-            self._reading.start()
+        if self._follower is not None:
+            self._follower.start()
 
     def stop(self) -> None:
         """End within a poll."""
-        if self._reading is not None:
-            self._reading.stop()
+        if self._follower is not None:
+            self._follower.stop()
 
     def take(self, records: list[Record]) -> None:
         """Fold records in: the newest of a workspace counts."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from collector.sites import Place, Sites
+from collector.sites import ServedSite, Sites
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
 from transport.config import Settings, load_keyring, read_secret
@@ -78,12 +78,12 @@ def load_bundle(path: Path) -> Bundle:
 
 def load_sites(installation: Installation, *, beside: Path) -> Sites:
     """Every site with its secrets. Raises :class:`ConfigError`."""
-    places = {}
+    served = {}
     secrets = {}
     for name, workspace in installation.workspaces.items():
         secrets[name] = read_secret(workspace.secret, beside=beside, field=f"workspaces.{name}.secret")
         for site_name, site in workspace.sites.items():
             field = f"workspaces.{name}.sites.{site_name}.server_key"
             key = read_secret(site.server_key, beside=beside, field=field) if site.server_key else None
-            places[site.key] = Place(name, site_name, site, frozenset(site.origins), key)
-    return Sites(places, secrets, load_keyring(installation, beside=beside))
+            served[site.key] = ServedSite(name, site_name, site, frozenset(site.origins), key)
+    return Sites(served, secrets, load_keyring(installation, beside=beside))

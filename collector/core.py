@@ -16,7 +16,7 @@ from collector.capture_requests import Captured
 from collector.config import Bundle
 from collector.intake import Intake
 from collector.pipeline import STATUS, Arrival, Door
-from collector.sites import Place, Sites
+from collector.sites import ServedSite, Sites
 from contracts.codec import to_json
 from contracts.dead_letters import letter_from, set_aside
 from contracts.errors import BadInput, SpoolFull
@@ -32,7 +32,7 @@ log_line = structlog.get_logger("collector")
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class ClockAndIds:
     """What the application takes from outside: the clock and chance."""
 
     now_ms: Callable[[], int]
@@ -58,7 +58,7 @@ class Core:
         self,
         sites: Sites,
         bundle: Bundle,
-        outside: Outside,
+        outside: ClockAndIds,
         open_intake: Callable[[], Intake],
         captured: Captured | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class Core:
         self._paid: dict[tuple[str, str], int] = {}
         self._limiter = limits.strategies.FixedWindowRateLimiter(limits.storage.MemoryStorage())
         self._letters = limits.RateLimitItemPerSecond(LETTERS_PER_S)
-        self._shares = {key: share_of(place) for key, place in sites.by_key.items()}
+        self._shares = {key: share_of(served) for key, served in sites.by_key.items()}
         self.door = Door(sites, self.admits)
 
     @property
@@ -80,13 +80,13 @@ class Core:
             self._intake = self._open_intake()
         return self._intake
 
-    def admits(self, place: Place, client: str) -> bool:
+    def admits(self, served: ServedSite, client: str) -> bool:
         """Take one of a client's share; False if there is none left."""
         # PERF: the limiter costs more than all other steps, so a client's share is taken a handful at a time.
-        whose = (place.site.key, client)
+        whose = (served.site.key, client)
         left = self._paid.get(whose, 0)
         if not left:
-            share = self._shares[place.site.key]
+            share = self._shares[served.site.key]
             handful = max(min(HANDFUL, share.amount // 8), 1)
             if self._limiter.hit(share, *whose, cost=handful):
                 left = handful
@@ -115,7 +115,7 @@ class Core:
                 log_line.warning("refusal_not_kept", reason=str(error.reason))
 
     def _letter(self, arrival: Arrival, error: BadInput, *, keep: bool) -> DeadLetter:
-        place = arrival.place
+        served = arrival.served
         return letter_from(
             "http",
             error.reason,
@@ -123,8 +123,8 @@ class Core:
             at_ms=arrival.received_at_ms,
             value=arrival.body if keep else b"",
             size=len(arrival.body),
-            workspace=place.workspace if place is not None else "",
-            site=place.name if place is not None else "",
+            workspace=served.workspace if served is not None else "",
+            site=served.name if served is not None else "",
         )
 
     async def close(self) -> None:
@@ -134,10 +134,10 @@ class Core:
             self._intake = None
 
 
-def share_of(place: Place) -> limits.RateLimitItem:
+def share_of(served: ServedSite) -> limits.RateLimitItem:
     """A client's share: ``rate_burst`` beacons in as many seconds as ``rate_per_s`` fills it."""
-    seconds = max(round(place.site.rate_burst / place.site.rate_per_s), 1)
-    return limits.RateLimitItemPerSecond(place.site.rate_burst, seconds)
+    seconds = max(round(served.site.rate_burst / served.site.rate_per_s), 1)
+    return limits.RateLimitItemPerSecond(served.site.rate_burst, seconds)
 
 
 def client_of(req: falcon.asgi.Request) -> str:

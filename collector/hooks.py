@@ -1,6 +1,6 @@
 """Webhooks of the email platforms: what became of mails, and who left, as events of the server (DESIGN 5).
 
-``POST /v1/hooks/{workspace}/{account}`` where the platform signs (:mod:`collector.signatures`), or ``…/{secret}``
+``POST /v1/hooks/{workspace}/{account}`` where the platform signs (:mod:`collector.platforms`), or ``…/{secret}``
 where it signs nothing: the path is then the secret, compared in constant time. What a platform repeats has the same
 event id, so it counts once; what is signed and old is refused. Whoever left is vetoed at once: the veto is stored
 together with the event. An address becomes an id here and is not kept.
@@ -17,10 +17,11 @@ import falcon
 import falcon.asgi
 
 from collector.core import Core
-from collector.notices import SUBSCRIBED, Notice, notices_of
+from collector.notices import SUBSCRIBED, Notice, Told
 from collector.pipeline import Arrival
 from collector.platform_ids import Known
-from collector.signatures import Call, check_signed, same
+from collector.platforms.registry import check_signed, notices_of
+from collector.signatures import Call, same
 from contracts.accounts import Veto
 from contracts.beacons import BeaconRecord, ServerBeacon, Source
 from contracts.codec import Raw, to_json, to_msgpack
@@ -75,7 +76,7 @@ class HookDoor:
                 raise BadInput(Reason.TOO_LARGE, f"{req.content_length} bytes")
             arrival.body = await req.stream.read(MAX_HOOK_BYTES + 1)
             hook = self._let_in(req, arrival, workspace, account, secret)
-            notices = notices_of(hook.sink, arrival.body, req.content_type or "", req.get_param("action") or "")
+            notices = notices_of(hook.sink, Told(arrival.body, req.content_type or "", req.get_param("action") or ""))
             named = [(each, who) for each in notices if (who := self._who(each, workspace, account))]
             records = records_of(named, workspace, account, now_ms=arrival.received_at_ms)
             if records:

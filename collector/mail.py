@@ -75,15 +75,15 @@ class Redirect(Mail):
         claims = self.claims(token)
         sealed = claims.destination if claims is not None else ""
         url = sealed or req.get_param("u") or ""
-        place = core.sites.leading_to(url, claims.workspace if claims is not None else None)
-        if place is None and sealed and claims is not None:
-            place = core.sites.first_of(claims.workspace)
+        served = core.sites.leading_to(url, claims.workspace if claims is not None else None)
+        if served is None and sealed and claims is not None:
+            served = core.sites.first_of(claims.workspace)
         parts = destination(url)
-        if parts is None or place is None:
+        if parts is None or served is None:
             arrival = Arrival(b"", core.outside.now_ms())
             await core.refuse(resp, arrival, BadInput(Reason.BAD_DESTINATION), keep=False)
             return
-        site = place.site
+        site = served.site
         campaign = req.get_param(site.campaign_param) or ""
         parameters = {site.campaign_param: campaign[:200]}
         if claims is not None:
@@ -93,7 +93,7 @@ class Redirect(Mail):
             if sign := scanner_sign(req.method, req.user_agent or ""):
                 properties["scanner"] = sign
             await self.store(
-                req, claims, place.name, {"source": Source.REDIRECT, "click": click, "properties": properties}
+                req, claims, served.name, {"source": Source.REDIRECT, "click": click, "properties": properties}
             )
         resp.set_header("Cache-Control", "no-store")
         resp.set_header("Referrer-Policy", "no-referrer")

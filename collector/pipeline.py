@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from collector.sites import Place, Sites
+from collector.sites import ServedSite, Sites
 from contracts.beacons import Beacon, BeaconRecord, ServerBeacon, Source
 from contracts.codec import depth_exceeds, json_reader, replaced, to_json
 from contracts.errors import BadInput, BadRecord, BadToken
@@ -59,7 +59,7 @@ class Arrival:
     authorization: str = ""
     client: str = ""
     user_agent: str = ""
-    place: Place | None = None
+    served: ServedSite | None = None
     beacon: Beacon | None = None
     server: ServerBeacon | None = None
     subscriber: str = ""
@@ -68,11 +68,11 @@ class Arrival:
     record: BeaconRecord | None = None
     key: bytes = b""
 
-    def at(self) -> Place:
+    def at(self) -> ServedSite:
         """The site; every step behind ``put_site`` has it."""
-        if self.place is None:
+        if self.served is None:
             raise BadInput(Reason.UNKNOWN_SITE)
-        return self.place
+        return self.served
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ class Door:
     """What the steps need: the sites, and whether a client may send one more (True takes one of its share)."""
 
     sites: Sites
-    admit: Callable[[Place, str], bool]
+    admit: Callable[[ServedSite, str], bool]
 
 
-Step = Callable[[Arrival, Door], None]
+DoorStep = Callable[[Arrival, Door], None]
 
 
 def check_size(arrival: Arrival, door: Door) -> None:
@@ -136,8 +136,8 @@ def envelope_fault(error: BadRecord) -> BadInput:
 def put_site(arrival: Arrival, door: Door) -> None:
     """Whose it is: the site of this public key."""
     envelope = arrival.beacon or arrival.server
-    arrival.place = door.sites.by_key.get(envelope.site) if envelope is not None else None
-    if arrival.place is None:
+    arrival.served = door.sites.by_key.get(envelope.site) if envelope is not None else None
+    if arrival.served is None:
         raise BadInput(Reason.UNKNOWN_SITE)
 
 
@@ -197,13 +197,13 @@ def put_subscriber(arrival: Arrival, door: Door) -> None:
 
 def put_record(arrival: Arrival, door: Door) -> None:
     """The record of the SDK's beacon: the original bytes, and what only the server knows."""
-    place, beacon = arrival.at(), arrival.beacon
+    served, beacon = arrival.at(), arrival.beacon
     if beacon is None:
         raise BadInput(Reason.NOT_JSON)
-    arrival.key = f"{place.workspace}/{beacon.device}".encode()
+    arrival.key = f"{served.workspace}/{beacon.device}".encode()
     arrival.record = BeaconRecord(
-        workspace=place.workspace,
-        site=place.name,
+        workspace=served.workspace,
+        site=served.name,
         source=Source.SDK,
         received_at_ms=arrival.received_at_ms,
         body=arrival.body,
@@ -221,13 +221,13 @@ def put_record(arrival: Arrival, door: Door) -> None:
 
 def put_server_record(arrival: Arrival, door: Door) -> None:
     """The record of a server-side call."""
-    place, server = arrival.at(), arrival.server
+    served, server = arrival.at(), arrival.server
     if server is None:
         raise BadInput(Reason.NOT_JSON)
-    arrival.key = f"{place.workspace}/{arrival.subscriber}".encode()
+    arrival.key = f"{served.workspace}/{arrival.subscriber}".encode()
     arrival.record = BeaconRecord(
-        workspace=place.workspace,
-        site=place.name,
+        workspace=served.workspace,
+        site=served.name,
         source=Source.SERVER,
         received_at_ms=arrival.received_at_ms,
         body=arrival.body,
@@ -247,7 +247,7 @@ def truncated(client: str) -> str:
     return str(ipaddress.ip_network((address, length), strict=False).network_address)
 
 
-SDK_STEPS: Final[Sequence[Step]] = (
+SDK_STEPS: Final[Sequence[DoorStep]] = (
     check_size,
     check_utf8,
     check_depth,
@@ -260,7 +260,7 @@ SDK_STEPS: Final[Sequence[Step]] = (
     put_record,
 )
 
-SERVER_STEPS: Final[Sequence[Step]] = (
+SERVER_STEPS: Final[Sequence[DoorStep]] = (
     check_size,
     check_utf8,
     check_depth,
@@ -273,7 +273,7 @@ SERVER_STEPS: Final[Sequence[Step]] = (
 )
 
 
-def passed(arrival: Arrival, door: Door, steps: Sequence[Step]) -> BeaconRecord:
+def passed(arrival: Arrival, door: Door, steps: Sequence[DoorStep]) -> BeaconRecord:
     """Take an arrival through the steps. Raises :class:`BadInput` at the step that refuses it."""
     for step in steps:
         step(arrival, door)

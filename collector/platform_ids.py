@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from collector.topic_follower import Reading
+from collector.topic_follower import TopicFollower
 from contracts.codec import json_reader
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Record
 from contracts.rows import DirectoryEntry
 from contracts.topics import SUBSCRIBERS
 
-Place = tuple[str, str]
+AccountKey = tuple[str, str]
 """Workspace and account."""
 
 _read: Final[Callable[[bytes], DirectoryEntry]] = json_reader(DirectoryEntry)
@@ -21,13 +21,15 @@ _read: Final[Callable[[bytes], DirectoryEntry]] = json_reader(DirectoryEntry)
 class Known:
     """(workspace, account) and the platform's own id of a person → the subscriber. No address is kept."""
 
-    def __init__(self, places: Collection[Place] = (), open_reader: Callable[[], Consumer] | None = None) -> None:
-        """``places``: of whose platforms. ``open_reader``: a reader of the topic ``subscribers`` from its start."""
-        self._places = frozenset(places)
-        self._people: dict[tuple[Place, str], str] = {}
-        self._ids: dict[bytes, tuple[str, list[tuple[Place, str]]]] = {}
-        self._reading = (
-            Reading(SUBSCRIBERS, open_reader, self.take) if self._places and open_reader is not None else None
+    def __init__(
+        self, accounts: Collection[AccountKey] = (), open_reader: Callable[[], Consumer] | None = None
+    ) -> None:
+        """``accounts``: of whose platforms. ``open_reader``: a reader of the topic ``subscribers`` from its start."""
+        self._accounts = frozenset(accounts)
+        self._people: dict[tuple[AccountKey, str], str] = {}
+        self._ids: dict[bytes, tuple[str, list[tuple[AccountKey, str]]]] = {}
+        self._follower = (
+            TopicFollower(SUBSCRIBERS, open_reader, self.take) if self._accounts and open_reader is not None else None
         )
 
     def find(self, workspace: str, account: str, person: str) -> str:
@@ -36,13 +38,13 @@ class Known:
 
     def start(self) -> None:
         """Follow the directory on a thread of its own, where anybody needs it."""
-        if self._reading is not None:
-            self._reading.start()
+        if self._follower is not None:
+            self._follower.start()
 
     def stop(self) -> None:
         """End within a poll."""
-        if self._reading is not None:
-            self._reading.stop()
+        if self._follower is not None:
+            self._follower.stop()
 
     def take(self, records: list[Record]) -> None:
         """Fold records in: of a person the newest counts; whoever was forgotten is nobody any more."""
@@ -56,8 +58,8 @@ class Known:
             except BadRecord:
                 continue
             if entry is not None:
-                places = {(entry.workspace, account): person for account, person in entry.platform_ids.items()}
-                own = [(place, person) for place, person in places.items() if place in self._places]
+                accounts = {(entry.workspace, account): person for account, person in entry.platform_ids.items()}
+                own = [(whose, person) for whose, person in accounts.items() if whose in self._accounts]
                 self._people |= dict.fromkeys(own, entry.subscriber)
                 if own:
                     self._ids[record.key] = entry.subscriber, own

@@ -12,7 +12,7 @@ from contracts.tokens import Keyring
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServedSite:
     """A site in its workspace; ``server_key`` None: no server-side events."""
 
     workspace: str
@@ -26,7 +26,7 @@ class Place:
 class Sites:
     """All sites; the workspaces' secrets (for ids); the keyring (for tokens)."""
 
-    by_key: Mapping[str, Place]
+    by_key: Mapping[str, ServedSite]
     secrets: Mapping[str, bytes]
     keyring: Keyring
 
@@ -37,22 +37,22 @@ class Sites:
     @functools.cached_property
     def origins(self) -> frozenset[str]:
         """Every site's origins."""
-        return frozenset().union(*(place.origins for place in self.by_key.values()))
+        return frozenset().union(*(served.origins for served in self.by_key.values()))
 
-    def leading_to(self, url: str, workspace: str | None) -> Place | None:
+    def leading_to(self, url: str, workspace: str | None) -> ServedSite | None:
         """The site on whose allow-list a destination's host is; of this workspace, if it is known."""
         parts = destination(url)
         if parts is None:
             return None
         host = parts.netloc.lower()
-        for place in self.by_key.values():
-            if (workspace is None or place.workspace == workspace) and host in place.site.redirect_hosts:
-                return place
+        for served in self.by_key.values():
+            if (workspace is None or served.workspace == workspace) and host in served.site.redirect_hosts:
+                return served
         return None
 
-    def first_of(self, workspace: str) -> Place | None:
+    def first_of(self, workspace: str) -> ServedSite | None:
         """Some site of a workspace: for the names of its parameters."""
-        return next((place for place in self.by_key.values() if place.workspace == workspace), None)
+        return next((served for served in self.by_key.values() if served.workspace == workspace), None)
 
 
 def destination(url: str) -> SplitResult | None:

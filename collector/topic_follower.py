@@ -18,7 +18,7 @@ AT_ONCE: Final = 1_000
 log_line = structlog.get_logger("collector")
 
 
-class Reading:
+class TopicFollower:
     """Hands a topic's records to ``take``. While the log is away what was known holds; then all is read again."""
 
     def __init__(self, topic: str, open_reader: Callable[[], Consumer], take: Callable[[list[Record]], None]) -> None:

@@ -13,9 +13,11 @@ from contracts.codec import Value
 
 
 class Action(Value, frozen=True):
-    """One action: what it means, how a page gets it captured, what its event looks like."""
+    """One action: what it means, how a page gets it captured, what its event looks like. One row is all it takes."""
 
     name: str
+    phrase: str
+    """What a person does, as it stands behind "to": ``segma listeners describe`` says it so."""
     meaning: str
     captured_from: str
     markup: str = ""
@@ -44,6 +46,7 @@ def fitting(action: str) -> tuple[str, ...]:
 ACTIONS: Final[tuple[Action, ...]] = (
     Action(
         "email_delivered",
+        "get a mail",
         "The mail reached the mailbox's server.",
         "platform webhook",
         automatic=False,
@@ -52,6 +55,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "email_bounced",
+        "have a mail bounce",
         "The mail could not be delivered.",
         "platform webhook",
         automatic=False,
@@ -60,6 +64,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "email_complained",
+        "mark a mail as spam",
         "The person marked the mail as spam.",
         "platform webhook",
         automatic=False,
@@ -67,6 +72,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "email_unsubscribed",
+        "unsubscribe",
         "The person left the list at the platform.",
         "platform webhook",
         automatic=False,
@@ -74,6 +80,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "email_opened",
+        "open a mail",
         "The mail was opened; `machine: true` where a proxy, prefetcher or scanner did it.",
         "open pixel, platform webhook",
         automatic=False,
@@ -82,6 +89,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "email_clicked",
+        "follow a link in a mail",
         "A link in the mail was followed to the site.",
         "link token on landing, redirect endpoint",
         markup='<a href="https://shop.example/?sgm=TOKEN&utm_campaign=spring-sale">Shop</a>',
@@ -90,6 +98,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "page_clicked",
+        "click on a page",
         "Any click on the site; a listener on it also fits the more specific gestures.",
         "click",
         markup='<nav><a class="sale" href="/sale">Sale</a></nav>',
@@ -98,6 +107,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "page_viewed",
+        "view a page",
         "A page was looked at (also inside a single-page application).",
         "navigation",
         markup='<body data-segma-category="shoes">',
@@ -106,6 +116,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "page_loaded",
+        "load a page",
         "The page finished loading.",
         "load event",
         markup='<script async src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>',
@@ -114,6 +125,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "page_closed",
+        "leave a page",
         "The page was left.",
         "pagehide, navigation in the page",
         markup='<script async src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>',
@@ -122,6 +134,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "logged_in",
+        "log in",
         "The person logged in.",
         "segma.track, data attribute",
         markup='<form data-segma-action="logged_in" data-segma-method="password">…</form>',
@@ -129,6 +142,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "logged_out",
+        "log out",
         "The person logged out.",
         "segma.track, data attribute",
         markup='<a href="/logout" data-segma-action="logged_out">Log out</a>',
@@ -136,6 +150,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "file_downloaded",
+        "download a file",
         "A file was downloaded.",
         "links by extension, download attribute",
         markup='<a href="/price-list.zip">Prices</a>',
@@ -144,6 +159,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "product_added",
+        "put a product into the basket",
         "A product was put into the basket.",
         "segma.track, data attributes, the dataLayer of GA4 ecommerce",
         markup='<button data-segma-action="product_added" data-segma-sku="runner-42" data-segma-category="shoes"'
@@ -153,6 +169,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "product_bought",
+        "buy a product",
         "A product was bought.",
         "segma.track, data attributes, the dataLayer of GA4 ecommerce",
         markup='<button data-segma-action="product_bought" data-segma-sku="runner-42" data-segma-category="shoes"'
@@ -162,6 +179,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "similar_product_bought",
+        "buy a product like an earlier one",
         "A product was bought that shares a category, brand or tag with an earlier one.",
         "derived in the flow",
         markup="segma.track('similar_product_bought', {sku: 'trail-7', category: 'shoes'})",
@@ -170,6 +188,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "button_clicked",
+        "press a button",
         "A button was pressed.",
         "buttons and [role=button]",
         markup='<button id="subscribe">Subscribe</button>',
@@ -178,6 +197,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "video_played",
+        "watch a video",
         "A video was watched up to a part of its length.",
         "media elements, YouTube, Vimeo",
         markup='<video src="/film.mp4" controls></video>',
@@ -186,6 +206,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "audio_played",
+        "listen to an audio",
         "An audio was listened to up to a part of its length.",
         "media elements",
         markup='<audio src="/talk.mp3" controls></audio>',
@@ -194,6 +215,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "pdf_viewed",
+        "open a PDF",
         "A PDF was opened.",
         "links to and embeds of PDF",
         markup='<a href="/catalogue.pdf">Catalogue</a>',
@@ -202,6 +224,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "form_filled",
+        "fill in a field of a form",
         "A field of a form was filled in (never its value).",
         "change",
         markup='<form name="contact"><input name="company"></form>',
@@ -210,6 +233,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "form_submitted",
+        "submit a form",
         "A form was submitted.",
         "submit",
         markup='<form name="contact">…<button>Send</button></form>',
@@ -218,6 +242,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "field_focused",
+        "enter a field",
         "A field got the focus.",
         "focusin",
         markup='<form name="contact"><input name="phone"></form>',
@@ -226,6 +251,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "field_unfocused",
+        "leave a field",
         "A field lost the focus.",
         "focusout",
         markup='<form name="contact"><input name="phone"></form>',
@@ -234,6 +260,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "searched",
+        "search the site",
         "The site's search was used.",
         "site-search forms and query parameters",
         markup='<form role="search"><input type="search" name="q"></form>',
@@ -242,6 +269,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "key_pressed",
+        "press a key",
         "A key that a live listener names was pressed.",
         "keydown",
         markup='<script async src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>',
@@ -252,6 +280,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "key_held",
+        "hold a key down",
         "A key that a live listener names is being held.",
         "keydown, repeated",
         markup='<script async src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>',
@@ -262,6 +291,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "key_released",
+        "release a key",
         "A key that a live listener names was released.",
         "keyup",
         markup='<script async src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>',
@@ -272,6 +302,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "mouse_pressed",
+        "press a mouse button",
         "A mouse button was pressed.",
         "pointerdown",
         markup='<img class="product" src="/runner.jpg" alt="Runner">',
@@ -282,6 +313,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "mouse_moved",
+        "move the mouse",
         "The mouse moved (sampled).",
         "pointermove",
         markup='<script async src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>',
@@ -291,6 +323,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "mouse_over",
+        "point at an element",
         "The mouse came over an element.",
         "pointerover",
         markup='<img class="product" src="/runner.jpg" alt="Runner">',
@@ -301,6 +334,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "shortcut_pressed",
+        "press a keyboard shortcut",
         "A combination of keys that a live listener names was pressed.",
         "keydown with modifiers",
         markup='<script async src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>',
@@ -311,6 +345,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "scrolled_past",
+        "scroll past a point",
         "A point of the page was passed: a percentage or an element.",
         "scroll; a percentage, data-segma-point, or an element that a listener names",
         markup='<section data-segma-point="prices">…</section>',
@@ -320,6 +355,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "bottom_reached",
+        "reach the bottom of a page",
         "The bottom of the page was reached.",
         "scroll",
         markup='<script async src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>',
@@ -328,6 +364,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "hovered",
+        "hover over an element without clicking it",
         "The mouse rested on an element without clicking it.",
         "dwell time over links, buttons and data-segma-hover",
         markup='<button id="buy">Buy</button> <figure data-segma-hover>…</figure>',
@@ -337,6 +374,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "letter_typed",
+        "type a letter",
         "A letter that a live listener names was typed; the other keystrokes never leave the page.",
         "keydown, matched in the page",
         markup='<script async src="COLLECTOR/sdk/segma.js" data-site="KEY"></script>',
@@ -347,6 +385,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "content_copied",
+        "copy content",
         "Content was copied (length and element, never the content).",
         "copy",
         markup='<p class="address">…</p>',
@@ -356,6 +395,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action(
         "content_pasted",
+        "paste content",
         "Content was pasted (length and element, never the content).",
         "paste",
         markup='<input id="coupon">',

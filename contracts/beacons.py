@@ -19,7 +19,7 @@ from contracts.reasons import Reason
 
 # NOTE: `\Z` and not `$`, which also fits before a line's end that closes the text.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+\Z")]
-ActionName = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*\Z")]
+ActionField = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*\Z")]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since the epoch, up to the end of the year 9999."""
 Count = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
@@ -66,7 +66,7 @@ class SentEvent(Value, frozen=True):
     """One event as a client sends it. ``order`` is the device's running number, breaks ties."""
 
     event_id: Id
-    action: ActionName
+    action: ActionField
     occurred_at_ms: Millis
     order: Count = 0
     properties: dict[str, Any] = {}

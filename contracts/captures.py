@@ -8,7 +8,7 @@ from typing import ClassVar
 from contracts.actions import ASKED_FOR
 from contracts.codec import Value, written
 
-Named = str | int | float
+CaptureValue = str | int | float
 """What a listener names: a key, a letter, a selector, a percentage."""
 
 
@@ -23,11 +23,13 @@ class Captures(Value, frozen=True):
     SCHEMA: ClassVar[int] = 1
 
     workspace: str
-    actions: dict[str, tuple[Named, ...]] = {}
+    actions: dict[str, tuple[CaptureValue, ...]] = {}
     schema: int = written(1)
 
 
-def allowed(actions: Mapping[str, tuple[Named, ...]], capture: Collection[str]) -> dict[str, tuple[Named, ...]]:
+def allowed(
+    actions: Mapping[str, tuple[CaptureValue, ...]], capture: Collection[str]
+) -> dict[str, tuple[CaptureValue, ...]]:
     """What of it a site with this ``capture`` setting lets be captured."""
     return {
         name: values

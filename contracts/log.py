@@ -65,56 +65,124 @@ OnPublished = Callable[[list[PublishOutcome]], None]
 
 
 class Publisher(Protocol):
-    """Writes. Safe to share between threads."""
+    """Writes records. Safe to share between threads.
+
+    ::
+
+        publisher = log.publisher()
+        (outcome,) = publisher.publish([Outgoing(ROWS, b"shop/s_1", row)])
+        if isinstance(outcome, LogError):
+            raise outcome
+    """
 
     def publish(self, records: Sequence[Outgoing]) -> list[PublishOutcome]:
-        """Store the records; returns when each is stored or refused, one outcome per record, in order."""
+        """Store records; return when each of them is stored or refused.
+
+        Args:
+            records: Any number, also none, of any topics.
+
+        Returns:
+            One outcome a record, in their order: :class:`Stored`, or the :class:`LogError` that kept it out.
+            :class:`LogUnavailable` may be tried again; any other cannot be mended by waiting. Nothing is raised.
+        """
 
     def submit(self, records: Sequence[Outgoing], done: OnPublished) -> None:
-        """As :meth:`publish`, without waiting: ``done`` is called once, on the writer's thread. Do little in it."""
+        """Store records as :meth:`publish` does, without waiting.
+
+        Args:
+            records: As for :meth:`publish`.
+            done: Called once with the outcomes, on the writer's thread: it must neither wait nor raise.
+        """
 
     def close(self) -> None:
         """Wait for what was submitted, then release everything."""
 
 
 class Consumer(Protocol):
-    """Reads some partitions of one topic under one name, holding their leases. One thread at a time."""
+    """Reads some partitions of one topic under one name, and holds their leases. For one thread at a time.
+
+    ::
+
+        consumer = log.consumer("loader", ROWS)
+        for record in consumer.poll(5_000, timeout_s=0.5):
+            ...
+        consumer.commit(consumer.positions())
+    """
 
     def poll(self, max_records: int, timeout_s: float = 0.0) -> list[Record]:
-        """The next records, at most ``max_records``; waits up to ``timeout_s`` for the first. Ticks are records too.
+        """Return the next records of the partitions held, and move on behind them; ticks are records too.
 
-        Nothing may mean that records are still on their way; of a strict reader it means that there were none.
+        Args:
+            max_records: At most so many.
+            timeout_s: How many seconds to wait for the first of them; 0 returns at once.
 
-        Raises :class:`PositionGone`, :class:`StaleConsumer`, :class:`LogUnavailable`.
+        Returns:
+            Records in the order of their offsets within each partition. An empty list: of a strict reader, that the
+            log held no more when it was asked; of any other consumer, only that none is here yet.
+
+        Raises:
+            PositionGone: the position is older than the oldest record that retention has kept.
+            StaleConsumer: another consumer of this name has taken a partition over.
+            LogUnavailable: the log cannot be read now; try again later.
         """
 
     def commit(self, positions: Mapping[int, int]) -> None:
-        """Remember, per partition, the offset of the *next* record to read. Raises :class:`StaleConsumer`."""
+        """Remember how far partitions were read.
+
+        Args:
+            positions: Partition → offset of the *next* record to read.
+
+        Raises:
+            StaleConsumer: another consumer of this name has taken a partition over; nothing was remembered.
+        """
 
     def positions(self) -> dict[int, int]:
-        """The next offset to read of each partition held."""
+        """Return partition → offset of the next record that :meth:`poll` will return of it."""
 
     def seek(self, partition: int, offset: int) -> None:
-        """Read on from this offset."""
+        """Continue reading a partition at an offset.
+
+        Args:
+            partition: One of those held.
+            offset: Of the next record to read. Where retention has removed it, :meth:`poll` raises PositionGone.
+        """
 
     def close(self) -> None:
-        """Give the leases back."""
+        """Give the leases back and release everything."""
 
 
 class Log(Protocol):
-    """A log: topics, publishers, consumers."""
+    """A log: topics, publishers, consumers.
+
+    ::
+
+        log = open_log(settings)
+        log.ensure([Topic(ROWS, partitions=4)])
+    """
 
     def ensure(self, topics: Sequence[Topic]) -> None:
-        """Create the topics that are absent. Raises :class:`UnknownTopic` where one exists in another shape."""
+        """Create the topics that are absent.
+
+        Args:
+            topics: Their names and shapes. The number of partitions of a topic is frozen once it exists.
+
+        Raises:
+            UnknownTopic: one exists in another shape.
+            LogUnavailable: the log cannot be reached now.
+        """
 
     def topics(self) -> list[Topic]:
-        """The topics that exist."""
+        """Return the topics that exist."""
 
     def topic_id(self, topic: str) -> str:
-        """An id that a topic made anew under the same name does not share. Keep it beside positions."""
+        """Return an id that a topic made anew under the same name does not share. Keep it beside positions.
+
+        Raises:
+            UnknownTopic: there is none of this name.
+        """
 
     def publisher(self) -> Publisher:
-        """A new publisher."""
+        """Return a new publisher. Close it."""
 
     def consumer(
         self,
@@ -125,19 +193,33 @@ class Log(Protocol):
         start: Mapping[int, int] | None = None,
         ticks: bool = False,
     ) -> Consumer:
-        """A consumer of ``partitions`` (None: all). ``start``: positions that outrank the committed ones; where neither
-        is known it starts at the oldest record. ``ticks``: write ticks where it is quiet (DESIGN 6).
+        """Return a consumer that holds the leases of partitions of one topic. Close it.
+
+        Args:
+            name: Whose leases and committed positions these are.
+            topic: What to read.
+            partitions: Their numbers; None: all of the topic's.
+            start: Partition → offset, outranking the committed position. Where neither is known, reading starts at the
+                oldest record.
+            ticks: Write tick records into partitions that are quiet (docs/architecture.md, "The engine").
+
+        Raises:
+            UnknownTopic: there is no such topic.
+            LogUnavailable: the log cannot be reached now.
         """
 
     def reader(self, topic: str, *, from_end: bool = False, strict: bool = True) -> Consumer:
-        """A consumer without name, lease and commit: for looking on (``segma tail``, the console, the directory).
+        """Return a consumer without name, lease and commit: for looking on. Close it.
 
-        ``strict``: it returns nothing only when it has returned all that was in the log when it was asked. On Kafka
-        that costs a question to the brokers (3 ms), so whoever asks often and can wait says False.
+        Args:
+            topic: What to read, all of its partitions.
+            from_end: Start behind the newest record instead of at the oldest.
+            strict: ``poll`` returns an empty list only when it has returned all that the log held when it was asked. On
+                Kafka that costs a question to the brokers (3 ms), so whoever asks often and can wait says False.
         """
 
     def end(self, topic: str) -> dict[int, int]:
-        """Per partition, the offset that the next record will get."""
+        """Return partition → the offset that its next record will get."""
 
     def close(self) -> None:
         """Release everything."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from contracts.actions import ASKED_FOR
-from contracts.captures import Named
+from contracts.captures import CaptureValue
 from flows.language.model import Condition, Listener, Op, Predicate, Step
 
 MAX_NAMED: Final = 200
@@ -18,14 +18,14 @@ ANY: Final = "*"
 _NUMERIC: Final = frozenset({Op.AT_LEAST, Op.MORE_THAN, Op.AT_MOST, Op.LESS_THAN, Op.BETWEEN})
 
 
-def captures_of(listeners: Iterable[Listener]) -> dict[str, tuple[Named, ...]]:
+def captures_of(listeners: Iterable[Listener]) -> dict[str, tuple[CaptureValue, ...]]:
     """Action → what the listeners name of it, in order; an action that nobody asks for is absent.
 
     A condition that names nothing asks for the action as such: for any element (``*``) where elements can be named; of
     keys and letters for none, because only those that a listener names are captured. ``action: "*"`` asks for nothing:
     it takes what is captured anyway.
     """
-    found: dict[str, set[Named]] = {}
+    found: dict[str, set[CaptureValue]] = {}
     for listener in listeners:
         for condition in _conditions(listener):
             if condition.action in ASKED_FOR:
@@ -50,13 +50,13 @@ def _members(condition: Condition) -> Iterator[Condition]:
         yield from _members(member)
 
 
-def _named(condition: Condition, asked_by: tuple[str, ...]) -> Iterator[Named]:
+def _named(condition: Condition, asked_by: tuple[str, ...]) -> Iterator[CaptureValue]:
     for line in condition.where:
         if line.path in asked_by:
             yield from (value for value in _values(line) if not isinstance(value, bool))
 
 
-def _values(line: Predicate) -> Iterator[Named]:
+def _values(line: Predicate) -> Iterator[CaptureValue]:
     operands = line.operand if isinstance(line.operand, tuple) else (line.operand,)
     if line.op in {Op.EQUALS, Op.ONE_OF}:
         yield from (value for value in operands if isinstance(value, (str, int, float)))

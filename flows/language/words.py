@@ -6,49 +6,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from contracts.actions import ACTIONS
 from flows.language.model import Condition, Listener, Op, Predicate, Reference
 
-PHRASES: Final[Mapping[str, str]] = {
-    "*": "do anything",
-    "email_delivered": "get a mail",
-    "email_bounced": "have a mail bounce",
-    "email_complained": "mark a mail as spam",
-    "email_unsubscribed": "unsubscribe",
-    "email_opened": "open a mail",
-    "email_clicked": "follow a link in a mail",
-    "page_clicked": "click on a page",
-    "page_viewed": "view a page",
-    "page_loaded": "load a page",
-    "page_closed": "leave a page",
-    "logged_in": "log in",
-    "logged_out": "log out",
-    "file_downloaded": "download a file",
-    "product_added": "put a product into the basket",
-    "product_bought": "buy a product",
-    "similar_product_bought": "buy a product like an earlier one",
-    "button_clicked": "press a button",
-    "video_played": "watch a video",
-    "audio_played": "listen to an audio",
-    "pdf_viewed": "open a PDF",
-    "form_filled": "fill in a field of a form",
-    "form_submitted": "submit a form",
-    "field_focused": "enter a field",
-    "field_unfocused": "leave a field",
-    "searched": "search the site",
-    "key_pressed": "press a key",
-    "key_held": "hold a key down",
-    "key_released": "release a key",
-    "mouse_pressed": "press a mouse button",
-    "mouse_moved": "move the mouse",
-    "mouse_over": "point at an element",
-    "shortcut_pressed": "press a keyboard shortcut",
-    "scrolled_past": "scroll past a point",
-    "bottom_reached": "reach the bottom of a page",
-    "hovered": "hover over an element without clicking it",
-    "letter_typed": "type a letter",
-    "content_copied": "copy content",
-    "content_pasted": "paste content",
-}
+PHRASES: Final[Mapping[str, str]] = {"*": "do anything", **{action.name: action.phrase for action in ACTIONS}}
 """Action → what a person does, as it stands behind "to"."""
 
 _UNITS: Final = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1_000, "second"), (1, "millisecond"))

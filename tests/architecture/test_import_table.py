@@ -30,6 +30,14 @@ FLOORS = {
         ["loader"],
         ["__main__"],
     ],
+    "collector": [
+        ["sites", "scanners", "intake", "topic_follower", "notices", "signatures"],
+        ["platforms", "pipeline", "platform_ids", "capture_requests", "config"],
+        ["core"],
+        ["mail", "hooks"],
+        ["app"],
+        ["__main__"],
+    ],
     "flows": [
         ["derived"],
         ["language"],

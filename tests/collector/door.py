@@ -14,7 +14,7 @@ import falcon.testing
 from collector.app import create_app
 from collector.capture_requests import Captured
 from collector.config import Bundle, Script, load_sites
-from collector.core import Core, Outside
+from collector.core import ClockAndIds, Core
 from collector.intake import Intake
 from contracts.beacons import BeaconRecord
 from contracts.codec import msgpack_reader
@@ -110,7 +110,7 @@ class Collector:
         self.numbers = iter(range(1_000_000))
         self.spool_path, self.spool_bytes = home / "0.spool", spool_bytes
         sites = load_sites(installation, beside=home / "segma.yaml")
-        outside = Outside(lambda: NOW_MS, lambda: f"click{next(self.numbers)}")
+        outside = ClockAndIds(lambda: NOW_MS, lambda: f"click{next(self.numbers)}")
         sets = {"clicks": Script(b"/* clicks */"), "forms+scroll": Script(b"/* two */")}
         self.captured = Captured()
         self.core = Core(sites, Bundle(Script(b"/* sdk */"), sets), outside, self._open, self.captured)

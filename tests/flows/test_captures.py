@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts.actions import ASKED_FOR, VOCABULARY
-from contracts.captures import Captures, Named, allowed
+from contracts.captures import Captures, CaptureValue, allowed
 from contracts.codec import json_reader
 from contracts.log import Log
 from contracts.topics import CAPTURES, fixed_topics
@@ -95,10 +95,10 @@ def version(text: str, number: int = 1) -> ListenerVersion:
     return ListenerVersion("shop", "keyed", number, whole, 0, 0)
 
 
-def told(log: Log) -> dict[str, tuple[Named, ...]]:
+def told(log: Log) -> dict[str, tuple[CaptureValue, ...]]:
     """What the newest record says that the shop's pages need."""
     values = [record.value for record in log.reader(CAPTURES).poll(100) if record.key == b"shop" and record.value]
-    actions: dict[str, tuple[Named, ...]] = json_reader(Captures)(values[-1]).actions
+    actions: dict[str, tuple[CaptureValue, ...]] = json_reader(Captures)(values[-1]).actions
     return actions
 
 

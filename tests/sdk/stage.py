@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import requests
 
 from contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
-from contracts.captures import Captures, Named
+from contracts.captures import Captures, CaptureValue
 from contracts.codec import json_reader, msgpack_reader, to_json
 from contracts.log import Outgoing
 from contracts.tokens import Claims, Keyring, TokenKey
@@ -58,7 +58,7 @@ _read_record: Final = msgpack_reader(BeaconRecord)
 _read_beacon: Final = json_reader(Beacon)
 _read_event: Final = json_reader(SentEvent)
 
-ASKED: Final[dict[str, tuple[Named, ...]]] = {
+ASKED: Final[dict[str, tuple[CaptureValue, ...]]] = {
     "key_pressed": ("Escape", "ArrowUp ArrowUp ArrowDown"),
     "key_held": ("ArrowDown",),
     "key_released": ("Escape",),
@@ -140,14 +140,14 @@ class RealCollector:
                 time.sleep(0.02)
         raise AssertionError((self.home / "collector.log").read_text())
 
-    def ask(self, actions: Mapping[str, tuple[Named, ...]]) -> None:
+    def ask(self, actions: Mapping[str, tuple[CaptureValue, ...]]) -> None:
         """Publish what live listeners need, as the flow does, and wait until the collector tells browsers."""
         publisher = self.log.publisher()
         publisher.publish([Outgoing(CAPTURES, b"shop", to_json(Captures("shop", dict(actions))))])
         publisher.close()
         self.await_asked(actions)
 
-    def await_asked(self, actions: Mapping[str, tuple[Named, ...]]) -> None:
+    def await_asked(self, actions: Mapping[str, tuple[CaptureValue, ...]]) -> None:
         """Return once the collector tells browsers that this is asked for."""
         wanted = {name: list(values) for name, values in actions.items()}
         until = time.monotonic() + PATIENCE_S

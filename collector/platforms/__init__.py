@@ -1,0 +1,1 @@
+"""How the email platforms' webhooks speak and sign: a file each, named in the registry."""

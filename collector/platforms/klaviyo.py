@@ -1,0 +1,82 @@
+"""Klaviyo's system webhooks: JSON, signed in a way of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any, Final
+
+from collector.notices import MAX_WORDS, SUBSCRIBED, Notice, Told, check_count, mapping, read_json
+from collector.platforms.base import Platform, Signature
+from collector.signatures import Call, check_age, instant_s, same
+from contracts.errors import BadInput
+from contracts.reasons import Reason
+
+_ACTIONS: Final = {
+    "received_email": "email_delivered",
+    "opened_email": "email_opened",
+    "clicked_email": "email_clicked",
+    "bounced_email": "email_bounced",
+    "marked_email_as_spam": "email_complained",
+    "unsubscribed_from_email_marketing": "email_unsubscribed",
+    "subscribed_to_email_marketing": SUBSCRIBED,
+}
+_ADDRESSES: Final = ("email_address", "Recipient Email Address", "email")
+_KEPT: Final = {"campaign": "Campaign Name", "url": "URL", "kind": "Bounce Type"}
+
+
+def notices(told: Told) -> list[Notice] | None:
+    """What its events say; None: the body is in our words."""
+    said = read_json(told.body)
+    return _of_events(said["data"]) if isinstance(said, dict) and isinstance(said.get("data"), list) else None
+
+
+def _of_events(events: list[Any]) -> list[Notice]:
+    """Klaviyo's system webhooks: ``data`` of events, each with ``topic``, ``external_id`` and the event itself.
+
+    A topic that means nothing to us is passed over.
+    """
+    check_count(events)
+    found = []
+    for event in events:
+        topic = event.get("topic") if isinstance(event, dict) else None
+        if not isinstance(topic, str):
+            raise BadInput(Reason.MISSING_FIELD, "each event needs `topic`")
+        action = _ACTIONS.get(topic.rpartition("klaviyo.")[2])
+        if action is not None:
+            found.append(_of_event(action, event))
+    return found
+
+
+def _of_event(action: str, event: Mapping[str, Any]) -> Notice:
+    payload = mapping(event.get("payload"))
+    properties = mapping(mapping(mapping(payload.get("data")).get("attributes")).get("event_properties"))
+    profiles = payload.get("included")
+    known = [
+        mapping(mapping(each).get("attributes")).get("email")
+        for each in (profiles if isinstance(profiles, list) else [])
+        if mapping(each).get("type") == "profile"
+    ]
+    addresses = [*(properties.get(name) for name in _ADDRESSES), *known]
+    address = next((each for each in addresses if isinstance(each, str) and "@" in each), "")
+    kept: dict[str, Any] = {
+        name: str(properties[key])[:MAX_WORDS] for name, key in _KEPT.items() if properties.get(key)
+    }
+    machine = {"machine": True} if properties.get("machine_open") is True else {}
+    return Notice(action, address, str(event.get("external_id", ""))[:40], "", kept | machine)
+
+
+def _check_klaviyo(call: Call, secret: str, now_s: int) -> None:
+    """Klaviyo's: HMAC-SHA256, hexadecimal, of the body and its time as it stands in the header."""
+    given, sent_at = call.headers["klaviyo-signature"], call.headers.get("klaviyo-timestamp", "")
+    expected = hmac.new(secret.encode(), call.body + sent_at.encode(), hashlib.sha256).hexdigest()
+    if not sent_at or not same(given.lower(), expected):
+        raise BadInput(Reason.BAD_SIGNATURE)
+    at_s = instant_s(sent_at)
+    if at_s is None:
+        raise BadInput(Reason.BAD_SIGNATURE)
+    check_age(now_s - at_s)
+
+
+PLATFORM = Platform(notices, Signature("klaviyo-signature", _check_klaviyo))
