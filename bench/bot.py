@@ -29,8 +29,8 @@ from contracts.log import Record
 from flows.__main__ import COLLECT_EVERY
 from flows.state.changelog import PEOPLE, latest
 from flows.state.compression import unpacked
-from flows.subscriber.bounds import Bound
-from flows.subscriber.stored import read_person, read_timeline
+from flows.subscriber.limits import Limit
+from flows.subscriber.stored import read_subscriber, read_timeline
 
 BATCH_MS: Final = 50
 EPOCH_MS: Final = 1_000
@@ -53,7 +53,7 @@ def own(directory: Path) -> Own:
     name = record(0, BOT, ACTIONS[0], 0).key.decode()
     chain = next(chain for key, chain in latest(directory, PEOPLE) if key == name)
     whole = b"" if chain.whole is None else unpacked(chain.whole)
-    events = len(read_timeline(read_person(whole).timeline).entries) if whole else 0
+    events = len(read_timeline(read_subscriber(whole).timeline).entries) if whole else 0
     return Own(events, len(whole), sum(len(each.data) for each in chain.inputs))
 
 
@@ -150,7 +150,7 @@ def main(subscribers: int, others: int, bot_events: int, minutes: int, as_json: 
             progress.advance(task)
             if index * BATCH_MS % LOOK_MS == 0 or index == batches:
                 found.append(own(Path(directory) / "beside"))
-        overflowed = sum(each.total[Bound.UNDO_LOG] for each in beside.groups.bounds)
+        overflowed = sum(each.total[Limit.UNDO_LOG] for each in beside.groups.bounds)
         files = beside.groups.changelog.total_bytes
         for line in (alone, beside):
             line.groups.changelog.close()

@@ -32,9 +32,9 @@ from contracts.topics import EVENTS
 from flows.__main__ import COLLECT_EVERY
 from flows.operators.log_sink import LogSink
 from flows.operators.logic import FollowLogic, Shared
-from flows.operators.source import EventsSource, Outside
+from flows.operators.source import EventsSource, ProcessContext
 from flows.state.changelog import Changelog
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 
 READ_BYTES: Final = 4 << 20
 _STORED: Final = Stored(0, 0, 0)
@@ -149,12 +149,12 @@ class FileLog:
         return self._publisher
 
 
-def flow_of(log: Log, shared: Shared, changelog: Changelog, groups: int, outside: Outside) -> Dataflow:
+def flow_of(log: Log, shared: Shared, changelog: Changelog, groups: int, context: ProcessContext) -> Dataflow:
     """The half of :func:`flows.dataflow.build` that detects."""
     flow = Dataflow("detector")
-    events = op.input("events", flow, EventsSource(log, 1, groups, outside))
-    followed = op.stateful_batch("follow", events, lambda resumed: FollowLogic(shared, changelog, resumed))
-    op.output("followed", followed, LogSink(log, outside.pause))
+    events = op.input("events", flow, EventsSource(log, 1, groups, context))
+    emitted = op.stateful_batch("follow", events, lambda resumed: FollowLogic(shared, changelog, resumed))
+    op.output("followed", emitted, LogSink(log, context.pause))
     return flow
 
 
@@ -198,17 +198,17 @@ def main(
         return
     gc.set_threshold(*COLLECT_EVERY)
     clock = Clock()
-    following = Following(
+    engine = WorkspaceEngine(
         "shop", listeners(load, count), lateness_ms=lateness_ms, session_gap_ms=1_800_000, max_delay_ms=86_400_000,
         grace_ms=2_000, event_rows=rows,
     )  # fmt: skip
     consumer = FileConsumer(events, clock)
     with out.open("wb") as file, tempfile.TemporaryDirectory() as store:
         log: Any = FileLog(consumer, FilePublisher(file))
-        outside = Outside(consumer.drained, lambda: datetime.now(UTC), time.sleep)
+        context = ProcessContext(consumer.drained, lambda: datetime.now(UTC), time.sleep)
         init_db_dir(Path(store), 1)  # type: ignore[no-untyped-call]
         changelog = Changelog(Path(store) / "states")
-        flow = flow_of(log, Shared({}, {"shop": following}, 1), changelog, groups, outside)
+        flow = flow_of(log, Shared({}, {"shop": engine}, 1), changelog, groups, context)
         cli_main(  # type: ignore[no-untyped-call]
             flow,
             epoch_interval=timedelta(milliseconds=epoch_ms),

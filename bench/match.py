@@ -29,7 +29,7 @@ from contracts.events import Event
 from flows.derived.sessions import Session, extended
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
-from flows.machine.machine import Machine, State
+from flows.machine.machine import Machine, MachineState
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 COUNTS: Final = (1, 10, 100, 1_000, 5_000)
@@ -156,7 +156,7 @@ def decode_only(lines: Sequence[bytes]) -> None:
 
 
 def decode_and_match(lines: Sequence[bytes], machine: Machine) -> None:
-    states: dict[str, tuple[State, Session]] = {}
+    states: dict[str, tuple[MachineState, Session]] = {}
     for number, line in enumerate(lines):
         event: Event = event_of(line, number)
         known = states.get(event.subscriber)

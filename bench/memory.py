@@ -28,7 +28,7 @@ from cli.output import err
 from contracts.log import Record
 from flows.__main__ import COLLECT_EVERY
 from flows.operators.meters import watch_state
-from flows.subscriber.bounds import Bound
+from flows.subscriber.limits import Limit
 
 HOUR_MS: Final = 3_600_000
 QUARTER_MS: Final = HOUR_MS // 4
@@ -131,7 +131,7 @@ def main(subscribers: int, hours: int, crawler: int, as_json: bool) -> None:
         samples = list(simulated(groups, days(subscribers, hours, crawler, 24), hours, progress))
         groups.changelog.close()
     settled = [each for each in samples if each.hour >= SETTLED_H]
-    bit = {bound.value: _metric(registry, bound) for bound in Bound}
+    bit = {bound.value: _metric(registry, bound) for bound in Limit}
     figures = {
         "subscribers": subscribers,
         "hours": hours,
@@ -173,7 +173,7 @@ def _a_day_before(samples: list[Sample]) -> Sample:
     return next(each for each in samples if each.hour >= max(samples[-1].hour - 24, SETTLED_H))
 
 
-def _metric(registry: CollectorRegistry, bound: Bound) -> float:
+def _metric(registry: CollectorRegistry, bound: Limit) -> float:
     """As the metrics page has it."""
     return registry.get_sample_value("segma_state_bounds_total", {"bound": bound.value}) or 0.0
 

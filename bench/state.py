@@ -33,7 +33,7 @@ from flows.__main__ import COLLECT_EVERY
 from flows.language.parse import parse_listeners
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
 from flows.state.changelog import Changelog
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 GROUPS: Final = 64
@@ -61,7 +61,7 @@ LISTENERS: Final = "\n---\n".join(
 def shared(text: str) -> Shared:
     """One workspace with these listeners."""
     listeners = parse_listeners([("bench.yaml", text.encode())], known_actions=VOCABULARY)
-    following = Following(
+    engine = WorkspaceEngine(
         "w",
         listeners,
         lateness_ms=10 * MINUTE_MS,
@@ -69,7 +69,7 @@ def shared(text: str) -> Shared:
         max_delay_ms=1_440 * MINUTE_MS,
         grace_ms=2_000,
     )
-    return Shared({}, {"w": following}, 1)
+    return Shared({}, {"w": engine}, 1)
 
 
 def _hex(number: int, length: int) -> str:
@@ -110,7 +110,7 @@ class Groups:
     def __init__(self, directory: Path, snapshots: list[bytes] | None, listeners: str = LISTENERS) -> None:
         self.changelog = Changelog(directory)
         common = shared(listeners)
-        self.bounds = [common.bounds, common.following["w"].bounds]
+        self.bounds = [common.bounds, common.engines["w"].bounds]
         positions: list[bytes | None] = [None] * GROUPS if snapshots is None else list(snapshots)
         self.logics = [FollowLogic(common, self.changelog, position) for position in positions]
         self.out = 0

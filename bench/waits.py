@@ -83,7 +83,7 @@ def main(subscribers: int, as_json: bool) -> None:
 
 
 def _uncounted(groups: Groups) -> list[bool]:
-    return [bool(logic._crowd._waits._uncounted) for logic in groups.logics]
+    return [bool(logic._group._gauges._uncounted) for logic in groups.logics]
 
 
 if __name__ == "__main__":

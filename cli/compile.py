@@ -39,9 +39,9 @@ MODULES: Final = (
     "state/timers",
     "subscriber/decide",
     "subscriber/evidence",
-    "subscriber/follow",
+    "subscriber/engine",
     "subscriber/generations",
-    "subscriber/person",
+    "subscriber/subscriber",
     "subscriber/reapply",
     "subscriber/timeline",
 )

@@ -24,7 +24,7 @@ from contracts.installation import duration_ms
 from flows.derived.sessions import extended
 from flows.language.files import load_listeners
 from flows.machine.machine import Machine, Match
-from flows.subscriber.reapply import Follower
+from flows.subscriber.reapply import Reapplier
 
 PART_BYTES: Final = 16 * 1024 * 1024
 """Events held in memory at once, about; a larger file is first parted by subscriber on the disk."""
@@ -201,7 +201,7 @@ def in_order(machine: Machine, lines: list[FileLine], final_ms: int, gap_ms: int
     yield from (FoundMatch(match, rank_of(match, orders)) for match in machine.advance(state, final_ms)[1])
 
 
-def by_arrival(follower: Follower, lines: list[FileLine], final_ms: int) -> Iterator[FoundMatch]:
+def by_arrival(follower: Reapplier, lines: list[FileLine], final_ms: int) -> Iterator[FoundMatch]:
     """One subscriber, in the file's order: late events are put in their place, matches may be retracted."""
     orders = {line.event.event_id: line.event.order for line in reversed(lines)}
     timeline = follower.new(lines[0].event.subscriber)
@@ -321,7 +321,7 @@ def match_command(  # noqa: PLR0917
     # nothing, and took a third of the time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-    follower = Follower(machine, lateness_ms=lateness, session_gap_ms=session_gap, max_delay_ms=max_delay)
+    follower = Reapplier(machine, lateness_ms=lateness, session_gap_ms=session_gap, max_delay_ms=max_delay)
     with tempfile.TemporaryDirectory(prefix="segma-match-") as scratch, _Bar() as bar:
         parts = _read(source, scratch, bar)
         last_ms = max(parts.latest_ms, final_ms if final_ms is not None else EARLIEST_MS)

@@ -45,7 +45,7 @@ def runs_command(home: Path, listener: str | None, as_json: bool) -> None:
         for left in reversed(range(TRIES)):
             looked_at: Counter[str] = Counter()
             try:
-                found = waiting(directories, shared.following, wall_clock_ms(), looked_at)
+                found = waiting(directories, shared.engines, wall_clock_ms(), looked_at)
                 break
             except StateDamaged:
                 # The flow removes files that nobody needs; what was looked at may have been one of them.

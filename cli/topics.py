@@ -13,7 +13,7 @@ from rich.table import Table
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.topics import BEACONS, DAY_MS, EVENTS, Topic, topics_of
-from flows.versions.retention import Named, listeners_at_work, too_long
+from flows.versions.retention import OwnedListeners, listeners_at_work, too_long
 from transport import open_log
 from transport.config import load_installation, settings_at
 from transport.kafka.log import KafkaLog
@@ -97,7 +97,7 @@ def check_command(home: Path, as_json: bool) -> None:
     sys.exit(Exit.PROBLEMS if any(state.problems for state in states) else Exit.OK)
 
 
-def _checked(wanted: Topic, found: Topic | None, stamp: str, listeners: Named) -> TopicCheck:
+def _checked(wanted: Topic, found: Topic | None, stamp: str, listeners: OwnedListeners) -> TopicCheck:
     if found is None:
         return TopicCheck(wanted.name, 0, "", ("absent: `segma topics create`",))
     kept = (
@@ -110,7 +110,7 @@ def _checked(wanted: Topic, found: Topic | None, stamp: str, listeners: Named) -
     return TopicCheck(wanted.name, found.partitions, kept, tuple(_problems(wanted, found, stamp, listeners)))
 
 
-def _problems(wanted: Topic, found: Topic, stamp: str, listeners: Named) -> Iterator[str]:
+def _problems(wanted: Topic, found: Topic, stamp: str, listeners: OwnedListeners) -> Iterator[str]:
     if found.partitions != wanted.partitions:
         yield f"{found.partitions} partitions, segma.yaml says {wanted.partitions}: they are frozen"
     if found.compacted != wanted.compacted:

@@ -22,9 +22,9 @@ from contracts.topics import BEACONS, EVENTS, topics_of
 from flows.config import FlowSettings, load_shared, with_listeners_of
 from flows.dataflow import build
 from flows.operators.meters import watch_state
-from flows.operators.source import Outside
+from flows.operators.source import ProcessContext
 from flows.state.changelog import Changelog
-from flows.state.recovery_dir import LAYOUT, Shape, check_store, directory_of, fingerprint, locked
+from flows.state.recovery_dir import LAYOUT, StoreShape, check_store, directory_of, fingerprint, locked
 from flows.versions.retention import check_retention
 from transport import open_log
 from transport.config import load_installation, read_secret, settings_of, wall_clock_ms
@@ -93,7 +93,7 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
             if stop.wait(seconds):
                 raise LogUnavailable("the log is away, so this stop could not drain; the last snapshot stands")
 
-        outside = Outside(
+        context = ProcessContext(
             stop.is_set,
             lambda: datetime.now(UTC),
             pause,
@@ -101,8 +101,8 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
             settings.flow_settle_ms,
         )
         changelog = Changelog(store / "states")
-        flow = build(log, shared, groups=settings.groups, outside=outside, changelog=changelog)
-        watch_state(changelog, [shared.bounds, *(each.bounds for each in shared.following.values())])
+        flow = build(log, shared, groups=settings.groups, context=context, changelog=changelog)
+        watch_state(changelog, [shared.bounds, *(each.bounds for each in shared.engines.values())])
         if settings.flow_metrics_port:
             start_http_server(settings.flow_metrics_port, "127.0.0.1")
         try:
@@ -126,7 +126,7 @@ def _cause(error: BaseException) -> BaseException:
     return found or error
 
 
-def shape_of(log: Log, installation: Installation, settings: FlowSettings) -> Shape:
+def shape_of(log: Log, installation: Installation, settings: FlowSettings) -> StoreShape:
     """What a recovery store must have been made for."""
     secrets = {
         name: fingerprint(read_secret(each.secret, beside=settings.config, field=f"workspaces.{name}.secret"))
@@ -134,7 +134,7 @@ def shape_of(log: Log, installation: Installation, settings: FlowSettings) -> Sh
     }
     topics = {name: log.topic_id(name) for name in (BEACONS, EVENTS)}
     share = (settings.flow_index, settings.flow_of)
-    return Shape(installation.partitions, settings.groups, *share, topics, secrets, LAYOUT)
+    return StoreShape(installation.partitions, settings.groups, *share, topics, secrets, LAYOUT)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from flows.language.files import load_actions, load_listeners
 from flows.language.model import Listener
 from flows.operators.logic import Shared
 from flows.recognise import Rules
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 from flows.versions.capture_requests import CaptureNotice
 from flows.versions.deployment import Deployments, Versions, first_applied, to_apply, versions_in
 from transport.config import Settings
@@ -53,7 +53,7 @@ def load_shared(installation: Installation, *, beside: Path) -> Shared:
     """Read every workspace's listeners and actions. Raises :class:`ListenerError` with every problem of all."""
     problems: list[Problem] = []
     rules: dict[str, Rules] = {}
-    following: dict[str, Following] = {}
+    engines: dict[str, WorkspaceEngine] = {}
     for name, workspace in installation.workspaces.items():
         actions_file = beside.parent / workspace.actions
         directory = beside.parent / workspace.listeners
@@ -64,7 +64,7 @@ def load_shared(installation: Installation, *, beside: Path) -> Shared:
             problems.extend(error.problems)
             continue
         rules[name] = Rules(actions, workspace.quarantine)
-        following[name] = Following(
+        engines[name] = WorkspaceEngine(
             name,
             listeners,
             lateness_ms=workspace.lateness,
@@ -75,7 +75,7 @@ def load_shared(installation: Installation, *, beside: Path) -> Shared:
         problems.extend(unknown_accounts(listeners, set(workspace.accounts), directory))
     if problems:
         raise ListenerError(problems)
-    return Shared(rules, following, installation.partitions)
+    return Shared(rules, engines, installation.partitions)
 
 
 def with_listeners_of(
@@ -106,7 +106,7 @@ def with_listeners_of(
         for problem in problems:
             log_line.error("listener_not_applied", workspace=name, detail=str(problem))
         versions.write(first_applied(known, new, now_ms + NOTICE_MS))
-    return replace(shared, refresh=Deployments(versions, shared.following, actions, CaptureNotice(log).tell).refresh)
+    return replace(shared, refresh=Deployments(versions, shared.engines, actions, CaptureNotice(log).tell).refresh)
 
 
 def unknown_accounts(listeners: list[Listener], accounts: set[str], directory: Path) -> list[Problem]:

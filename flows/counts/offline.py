@@ -12,8 +12,8 @@ from flows.language.model import Listener, Not
 from flows.machine.machine import Version
 from flows.state.changelog import PEOPLE, latest
 from flows.state.compression import unpacked
-from flows.state.rows import Chain
-from flows.subscriber.follow import Following, Person
+from flows.state.rows import SnapshotAndTail
+from flows.subscriber.engine import Subscriber, WorkspaceEngine
 
 
 class Waiting(NamedTuple):
@@ -38,7 +38,7 @@ def stores(data: Path) -> list[Path]:
 
 
 def waiting(
-    directories: Iterable[Path], following: Mapping[str, Following], now_ms: int, looked_at: Counter[str]
+    directories: Iterable[Path], engines: Mapping[str, WorkspaceEngine], now_ms: int, looked_at: Counter[str]
 ) -> list[Waiting]:
     """Where the runs wait, of every version at work, in the order of the sequences.
 
@@ -51,28 +51,28 @@ def waiting(
     for directory in directories:
         for key, chain in latest(directory, PEOPLE):
             workspace, _, subscriber = key.partition("/")
-            flow = following.get(workspace)
-            if flow is None:
+            engine = engines.get(workspace)
+            if engine is None:
                 continue
             looked_at["subscribers"] += 1
             furthest: dict[tuple[Version, int], int] = {}
-            for listener, waits, opened_ms in flow.in_flight(_person(flow, subscriber, chain), now_ms):
+            for listener, waits, opened_ms in engine.in_flight(_person(engine, subscriber, chain), now_ms):
                 version = (listener.name, listener.version)
                 versions[workspace, version] = listener
                 furthest[version, opened_ms] = max(waits, furthest.get((version, opened_ms), 0))
             found = [(workspace, version, waits) for (version, _), waits in furthest.items()]
             runs.update(found)
             people.update(set(found))
-    for workspace, flow in following.items():
-        versions |= {(workspace, (each.name, each.version)): each for each in flow.listeners_at(now_ms)}
+    for workspace, engine in engines.items():
+        versions |= {(workspace, (each.name, each.version)): each for each in engine.listeners_at(now_ms)}
     return [each for key in sorted(versions) for each in _rows(*key, versions[key], runs, people)]
 
 
-def _person(flow: Following, subscriber: str, chain: Chain) -> Person:
+def _person(engine: WorkspaceEngine, subscriber: str, chain: SnapshotAndTail) -> Subscriber:
     whole = None if chain.whole is None else unpacked(chain.whole)
     if chain.inputs:
-        return flow.again(subscriber, whole, chain.inputs)
-    return flow.new(subscriber) if whole is None else flow.decode(whole)
+        return engine.replay(subscriber, whole, chain.inputs)
+    return engine.new(subscriber) if whole is None else engine.decode(whole)
 
 
 def _rows(

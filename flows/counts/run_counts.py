@@ -15,13 +15,13 @@ from typing import Final
 from mypy_extensions import mypyc_attr
 
 from contracts.rows import RunCount, RunsRow
-from flows.counts.tally import EVERY_MS, Tally, Together, stays_of
-from flows.counts.told import Counted, Told
+from flows.counts.counts_snapshot import CountsSnapshot, ElementCount
+from flows.counts.tally import EVERY_MS, Tally, TreeTally, stays_of
 from flows.language.model import Listener, Not, Step
 from flows.machine.machine import NEVER_MS, Machine, Version
-from flows.machine.states import State
-from flows.state.store import Keeper
-from flows.subscriber.follow import Following, Person
+from flows.machine.states import MachineState
+from flows.state.store import StateStore
+from flows.subscriber.engine import Subscriber, WorkspaceEngine
 from flows.subscriber.generations import Generation
 
 DAY_MS: Final = 86_400_000
@@ -33,7 +33,7 @@ AT_A_MINUTE: Final = 32
 """People who are counted after a restart, with each batch and at each minute: a count of all at once would hold the
 events up. Until all have been counted nothing is said."""
 
-Element = tuple[str, Version, int]
+ElementKey = tuple[str, Version, int]
 """Workspace, version, and the number of the element that is waited for."""
 MOST_GENERATIONS: Final = 16
 """Of which is remembered how their listeners are numbered."""
@@ -43,37 +43,41 @@ own."""
 
 
 @mypyc_attr(acyclic=True)
-class Moment:
+class CountedState:
     """Somebody's state between two events."""
 
     __slots__ = ("generation", "state")
 
-    def __init__(self, generation: Generation, state: State) -> None:
+    def __init__(self, generation: Generation, state: MachineState) -> None:
         self.generation = generation
         self.state = state
 
 
-class Counting:
+class ListenerNumbers:
     """How a generation's listeners are counted. ``firsts``: by listener, the number of the element before its first."""
 
     __slots__ = ("firsts", "trees")
 
-    def __init__(self, firsts: list[int], trees: list[Together]) -> None:
+    def __init__(self, firsts: list[int], trees: list[TreeTally]) -> None:
         self.firsts = firsts
         self.trees = trees
 
 
-class Waits:
-    """The counts of one key group, from the states that its :class:`Keeper` holds."""
+class RunGauges:
+    """The counts of one key group, from the states that its :class:`StateStore` holds."""
 
     def __init__(
-        self, following: Mapping[str, Following], people: Keeper[Person], resumed: Counted, most: Callable[[], int]
+        self,
+        engines: Mapping[str, WorkspaceEngine],
+        people: StateStore[Subscriber],
+        resumed: CountsSnapshot,
+        most: Callable[[], int],
     ) -> None:
         """``most``: how many people may be noted."""
-        self._following, self._people, self._most = following, people, most
+        self._engines, self._people, self._most = engines, people, most
         self._limit = most()
         self._at_ms = resumed.at_ms
-        self._told: dict[Element, tuple[int, int]] = {
+        self._told: dict[ElementKey, tuple[int, int]] = {
             (each.workspace, (each.listener, each.version), each.element): (each.runs, each.subscribers)
             for each in resumed.told
         }
@@ -81,15 +85,15 @@ class Waits:
         self._versions: list[tuple[str, Version]] = []
         """Every version that was counted, with its workspace; its place here is its number."""
         self._places: dict[tuple[str, Version], int] = {}
-        self._counting: dict[Generation, Counting] = {}
-        self._noted: dict[str, Moment | None] = {}
-        self._uncounted = dict.fromkeys(key for key in people.known() if _workspace(key) in following)
+        self._counting: dict[Generation, ListenerNumbers] = {}
+        self._noted: dict[str, CountedState | None] = {}
+        self._uncounted = dict.fromkeys(key for key in people.known() if _workspace(key) in engines)
         self._touched = bool(self._uncounted)
         """Whether anybody may stand otherwise than at the last count."""
         self._owes_day = resumed.owes_day
         """Whether a day has begun while not all had been counted: what is said next is everything."""
 
-    def note(self, key: str, person: Person, log_time_ms: int) -> None:
+    def note(self, key: str, person: Subscriber, log_time_ms: int) -> None:
         """Somebody is about to be touched. ``log_time_ms``: when the log took what touches them."""
         if key in self._noted:
             return
@@ -100,7 +104,7 @@ class Waits:
             del self._uncounted[key]
             self._noted[key] = None
         else:
-            self._noted[key] = Moment(person.generation, person.timeline.advanced)
+            self._noted[key] = CountedState(person.generation, person.timeline.advanced)
         if len(self._noted) > self._limit:
             self._settle(len(self._noted) // 2)
 
@@ -111,7 +115,7 @@ class Waits:
             del self._uncounted[key]
             return
         person = self._people.peek(key)
-        moment = self._noted.pop(key, Moment(person.generation, person.timeline.advanced))
+        moment = self._noted.pop(key, CountedState(person.generation, person.timeline.advanced))
         if moment is not None:
             self._change(key, moment, -1)
 
@@ -131,7 +135,7 @@ class Waits:
     def _next_change(self) -> int:
         """A time before which the counts stay as they are when nobody is touched."""
         found = [self._tally.next_ms, self._people.next_due_ms()]
-        found += [each.changes_after(self._at_ms) for each in self._following.values()]
+        found += [each.changes_after(self._at_ms) for each in self._engines.values()]
         if self._told:
             found.append((self._at_ms // DAY_MS + 1) * DAY_MS)
         return min((each for each in found if each is not None), default=NEVER_MS)
@@ -148,19 +152,19 @@ class Waits:
     def _count(self, key: str) -> None:
         del self._uncounted[key]
         person = self._people.peek(key)
-        self._change(key, Moment(person.generation, person.timeline.advanced), 1)
+        self._change(key, CountedState(person.generation, person.timeline.advanced), 1)
 
-    def _change(self, key: str, moment: Moment, by: int, unlike: State | None = None) -> None:
+    def _change(self, key: str, moment: CountedState, by: int, unlike: MachineState | None = None) -> None:
         """Put somebody's runs on or take them off, of the listeners that stand otherwise in ``unlike``."""
         generation = moment.generation
-        machine = generation.follower.machine
+        machine = generation.reapplier.machine
         alone, together = machine.runs_alone(moment.state, unlike), machine.runs_together(moment.state, unlike)
         if not alone and not together:
             return
         counting = self._counting.get(generation)
         if counting is None:
             if len(self._counting) > MOST_GENERATIONS:
-                self._tell()
+                self._trace()
                 self._counting = {}
             counting = self._counting[generation] = self._numbered(_workspace(key), machine)
         if alone:
@@ -168,13 +172,13 @@ class Waits:
         for index, runs in together:
             counting.trees[index].change(runs, by)
 
-    def _tell(self) -> None:
+    def _trace(self) -> None:
         """Put on the tally what has changed of listeners that begin alike."""
         for counting in self._counting.values():
             for tree in counting.trees:
-                tree.tell(self._tally)
+                tree.trace(self._tally)
 
-    def _numbered(self, workspace: str, machine: Machine) -> Counting:
+    def _numbered(self, workspace: str, machine: Machine) -> ListenerNumbers:
         firsts: list[int] = []
         for listener in machine.listeners:
             version = (workspace, (listener.name, listener.version))
@@ -184,10 +188,10 @@ class Waits:
                 self._versions.append(version)
             firsts.append(place * ELEMENTS)
         trees = [
-            Together([firsts[number] for number, _ in members], [window for _, window in members])
+            TreeTally([firsts[number] for number, _ in members], [window for _, window in members])
             for members in machine.trees_windows()
         ]
-        return Counting(firsts, trees)
+        return ListenerNumbers(firsts, trees)
 
     def _settle(self, most: int) -> None:
         for key in list(islice(self._noted, most)):
@@ -195,13 +199,13 @@ class Waits:
             person = self._people.peek(key)
             generation, state = person.generation, person.timeline.advanced
             if before is None:
-                self._change(key, Moment(generation, state), 1)
+                self._change(key, CountedState(generation, state), 1)
             elif before.generation is not generation:
                 self._change(key, before, -1)
-                self._change(key, Moment(generation, state), 1)
+                self._change(key, CountedState(generation, state), 1)
             elif before.state is not state:
                 self._change(key, before, -1, state)
-                self._change(key, Moment(generation, state), 1, before.state)
+                self._change(key, CountedState(generation, state), 1, before.state)
 
     def rows(self, at_ms: int, place: tuple[int, int]) -> Iterator[RunsRow]:
         """What is to be said at a minute that :meth:`next_ms` named, once all that was due by then has been done.
@@ -211,7 +215,7 @@ class Waits:
         self._tally.pass_time(at_ms)
         self._count_first(AT_A_MINUTE)
         self._settle(len(self._noted))
-        self._tell()
+        self._trace()
         self._at_ms, self._limit = at_ms, self._most()
         self._owes_day = self._owes_day or at_ms % DAY_MS == 0
         if self._uncounted:
@@ -227,10 +231,10 @@ class Waits:
         for workspace, counts in said.items():
             yield RunsRow(workspace, *place, at_ms, tuple(counts))
 
-    def _now(self, at_ms: int) -> dict[Element, tuple[int, int]]:
+    def _now(self, at_ms: int) -> dict[ElementKey, tuple[int, int]]:
         """What is not nothing, of the versions at work."""
-        at_work = {workspace: set(following.at_work(at_ms)) for workspace, following in self._following.items()}
-        found: dict[Element, tuple[int, int]] = {}
+        at_work = {workspace: set(engine.at_work(at_ms)) for workspace, engine in self._engines.items()}
+        found: dict[ElementKey, tuple[int, int]] = {}
         for element, runs in self._tally.runs.items():
             if runs:
                 workspace, version = self._versions[element // ELEMENTS]
@@ -238,10 +242,10 @@ class Waits:
                     found[workspace, version, element % ELEMENTS] = (runs, self._tally.subscribers[element])
         return found
 
-    def _count_of(self, element: Element, runs: int, subscribers: int) -> RunCount:
+    def _count_of(self, element: ElementKey, runs: int, subscribers: int) -> RunCount:
         workspace, version, number = element
-        following = self._following.get(workspace)
-        listener = None if following is None else following.listener(version)
+        engine = self._engines.get(workspace)
+        listener = None if engine is None else engine.listener(version)
         if listener is None:
             return RunCount(*version, number, 0, str(number), "", runs, subscribers)
         element_of = listener.step(number)
@@ -249,13 +253,13 @@ class Waits:
         name = name_of(listener, number)
         return RunCount(*version, number, len(listener.sequence), step, name, runs, subscribers)
 
-    def snapshot(self) -> Counted:
+    def snapshot(self) -> CountsSnapshot:
         """What has to be known again after a restart; everything else is counted from the states."""
         told = tuple(
-            Told(workspace, *version, number, runs, subscribers)
+            ElementCount(workspace, *version, number, runs, subscribers)
             for (workspace, version, number), (runs, subscribers) in sorted(self._told.items())
         )
-        return Counted(self._at_ms, told, self._owes_day)
+        return CountsSnapshot(self._at_ms, told, self._owes_day)
 
 
 def _workspace(key: str) -> str:

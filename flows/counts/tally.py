@@ -9,14 +9,14 @@ from __future__ import annotations
 import heapq
 from typing import Final
 
-from flows.machine.machine import NEVER_MS, InFlight, TreeRun
+from flows.machine.machine import NEVER_MS, InFlight, TreeRunPlace
 
 EVERY_MS: Final = 60_000
 """Between two counts. NOTE: a row's id holds its time, so another value makes other rows of the same log."""
 Counts = dict[int, int]
 Stay = tuple[int, int, int]
 """The number of an awaited element, and from which minute to which (not with it) it is waited for if nothing comes."""
-Change = tuple[int, int, int]
+TreeChange = tuple[int, int, int]
 """An element's number in its sequence, whose it is as bits, and when the runs were opened (:data:`NEVER_MS`: their
 listeners have no window)."""
 
@@ -123,7 +123,7 @@ def _merged(stays: list[Stay]) -> list[Stay]:
     return found
 
 
-class Together:
+class TreeTally:
     """The listeners of a tree. What changes for some of them alike is one change until it is put on a tally.
 
     PERF: a hundred listeners that begin alike have a hundred runs where the tree has one.
@@ -135,10 +135,10 @@ class Together:
         self._endless = sum(1 << bit for bit, window in enumerate(windows) if window == NEVER_MS)
         # Runs that were opened in one minute end in one minute, if windows are whole minutes.
         self._by_minute = all(window % EVERY_MS == 0 for window in windows if window != NEVER_MS)
-        self._runs: dict[Change, int] = {}
-        self._subscribers: dict[Change, int] = {}
+        self._runs: dict[TreeChange, int] = {}
+        self._subscribers: dict[TreeChange, int] = {}
 
-    def change(self, runs: list[TreeRun], by: int) -> None:
+    def change(self, runs: list[TreeRunPlace], by: int) -> None:
         """A person has these runs (``by`` 1), or has them no more (-1). Of runs opened at once the furthest counts."""
         if len(runs) == 1:
             opened_ms, waits, who = runs[0]
@@ -158,7 +158,7 @@ class Together:
             self._note(self._subscribers, waits, own & ~before, opened_ms, by)
             here[waits] = before | own
 
-    def _note(self, changes: dict[Change, int], waits: int, who: int, opened_ms: int, by: int) -> None:
+    def _note(self, changes: dict[TreeChange, int], waits: int, who: int, opened_ms: int, by: int) -> None:
         endless = who & self._endless
         if endless:
             key = (waits, endless, NEVER_MS)
@@ -168,13 +168,13 @@ class Together:
             key = (waits, who, minute_after(opened_ms) if self._by_minute else opened_ms)
             changes[key] = changes.get(key, 0) + by
 
-    def tell(self, tally: Tally) -> None:
+    def trace(self, tally: Tally) -> None:
         """Put on a tally what has changed."""
-        self._tell(tally, self._runs, 0)
-        self._tell(tally, self._subscribers, 1)
+        self._trace(tally, self._runs, 0)
+        self._trace(tally, self._subscribers, 1)
         self._runs, self._subscribers = {}, {}
 
-    def _tell(self, tally: Tally, changes: dict[Change, int], which: int) -> None:
+    def _trace(self, tally: Tally, changes: dict[TreeChange, int], which: int) -> None:
         for (waits, who, opened_ms), by in changes.items():
             left = who if by else 0
             while left:

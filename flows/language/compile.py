@@ -20,8 +20,8 @@ from flows.derived.sessions import Session
 from flows.language.model import Condition, Op, Predicate, Reference
 from flows.language.paths import Values, frozen, is_number, same, values_at
 
-Check = Callable[[Any], bool]
-Plain = Callable[[Event, Session], bool]
+ValueCheck = Callable[[Any], bool]
+PlainCheck = Callable[[Event, Session], bool]
 
 REGEX_MEMORY_BYTES: Final = 1 << 20
 """RE2's bound for one compiled pattern; a pattern that needs more is refused when it is read."""
@@ -41,11 +41,11 @@ class Memory(Protocol):
 
 Key = tuple[str | None, ...]
 """The scope's values, one per variable, frozen; None where none was seen yet."""
-Tied = Callable[[Event, Session, Memory, Key], bool]
+TiedCheck = Callable[[Event, Session, Memory, Key], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ReferenceNumbers:
     """How a listener's references are numbered: ``notes`` in a run's memory, ``variables`` in its key."""
 
     notes: Mapping[Reference, int]
@@ -63,8 +63,8 @@ class Test:
     number: int
     actions: frozenset[str] | None
     text: tuple[str, str] | None
-    plain: Plain
-    tied: Tied | None
+    plain: PlainCheck
+    tied: TiedCheck | None
 
 
 def compiled_regex(pattern: str) -> Any:
@@ -75,7 +75,7 @@ def compiled_regex(pattern: str) -> Any:
     return re2.compile(pattern, options=options)
 
 
-def compile_condition(condition: Condition, scope: Scope, number: int) -> Test:
+def compile_condition(condition: Condition, scope: ReferenceNumbers, number: int) -> Test:
     """Compile one condition of a listener."""
     plain, tied = _halves(condition, scope, machine_named=False)
     return Test(number, actions_of(condition), _text_of(condition), plain, tied)
@@ -103,10 +103,12 @@ def actions_of(condition: Condition) -> frozenset[str] | None:
     return frozenset(found)
 
 
-def _halves(condition: Condition, scope: Scope, *, machine_named: bool) -> tuple[Plain, Tied | None]:
+def _halves(
+    condition: Condition, scope: ReferenceNumbers, *, machine_named: bool
+) -> tuple[PlainCheck, TiedCheck | None]:
     machine_named = machine_named or any(line.path == "machine" for line in condition.where)
-    checks: list[Plain] = []
-    ties: list[Tied] = []
+    checks: list[PlainCheck] = []
+    ties: list[TiedCheck] = []
     for line in condition.where:
         if line.references:
             ties.append(_tie(line, scope))
@@ -125,7 +127,7 @@ def _halves(condition: Condition, scope: Scope, *, machine_named: bool) -> tuple
     return _all_plain(checks), _all_tied(_all_plain(checks), ties)
 
 
-def _all_plain(checks: Sequence[Plain]) -> Plain:
+def _all_plain(checks: Sequence[PlainCheck]) -> PlainCheck:
     if len(checks) == 1:
         return checks[0]
     if len(checks) == 2:
@@ -135,7 +137,7 @@ def _all_plain(checks: Sequence[Plain]) -> Plain:
     return lambda event, session: all(check(event, session) for check in every)
 
 
-def _all_tied(plain: Plain, ties: Sequence[Tied]) -> Tied | None:
+def _all_tied(plain: PlainCheck, ties: Sequence[TiedCheck]) -> TiedCheck | None:
     if not ties:
         return None
     every = tuple(ties)
@@ -144,7 +146,9 @@ def _all_tied(plain: Plain, ties: Sequence[Tied]) -> Tied | None:
     )
 
 
-def _any_of(members: Sequence[Condition], scope: Scope, *, machine_named: bool) -> tuple[Plain, Tied | None]:
+def _any_of(
+    members: Sequence[Condition], scope: ReferenceNumbers, *, machine_named: bool
+) -> tuple[PlainCheck, TiedCheck | None]:
     halves = tuple(_halves(member, scope, machine_named=machine_named) for member in members)
 
     def plain(event: Event, session: Session) -> bool:
@@ -156,7 +160,7 @@ def _any_of(members: Sequence[Condition], scope: Scope, *, machine_named: bool) 
     return plain, tied if any(tie is not None for _, tie in halves) else None
 
 
-def _acts(action: str, *, machine_named: bool) -> Plain:
+def _acts(action: str, *, machine_named: bool) -> PlainCheck:
     if action == "*":
         if machine_named:
             return lambda event, session: True
@@ -174,19 +178,19 @@ def _by_machine(event: Event) -> bool:
     return event.action == "email_opened" and event.properties.get("machine") is True
 
 
-def _trusts(least: str) -> Plain:
+def _trusts(least: str) -> PlainCheck:
     level = Trust(least).level
     return lambda event, session: event.trust.level >= level
 
 
-def _session_line(line: Predicate) -> Plain:
+def _session_line(line: Predicate) -> PlainCheck:
     check = _check(line.op, line.operand)
     if line.path == "duration":
         return lambda event, session: check(session.duration_ms)
     return lambda event, session: check(session.events)
 
 
-def _line(line: Predicate) -> Plain:
+def _line(line: Predicate) -> PlainCheck:
     values = values_at(line.path)
     op, operand = line.op, line.operand
     if op is Op.EXISTS:
@@ -216,37 +220,37 @@ _COMPARE: Final[Mapping[Op, Callable[[Any, Any], bool]]] = {
 }
 
 
-def _check(op: Op, operand: Any) -> Check:
+def _check(op: Op, operand: Any) -> ValueCheck:
     if op in _COMPARE:
         compare = _COMPARE[op]
         return lambda value: is_number(value) and compare(value, operand)
     return _CHECKS[op](operand)
 
 
-def _between(ends: Any) -> Check:
+def _between(ends: Any) -> ValueCheck:
     low, high = ends
     return lambda value: is_number(value) and low <= value <= high
 
 
-def _equals(wanted: Any) -> Check:
+def _equals(wanted: Any) -> ValueCheck:
     return lambda value: same(value, wanted)
 
 
-def _not_equals(wanted: Any) -> Check:
+def _not_equals(wanted: Any) -> ValueCheck:
     return lambda value: not same(value, wanted)
 
 
-def _one_of(wanted: Any) -> Check:
+def _one_of(wanted: Any) -> ValueCheck:
     known = frozenset(frozen(each) for each in wanted)
     return lambda value: frozen(value) in known
 
 
-def _none_of(wanted: Any) -> Check:
+def _none_of(wanted: Any) -> ValueCheck:
     known = frozenset(frozen(each) for each in wanted)
     return lambda value: frozen(value) not in known
 
 
-def _glob(wanted: Any) -> Check:
+def _glob(wanted: Any) -> ValueCheck:
     patterns = tuple(glob(each) for each in wanted if isinstance(each, str) and "*" in each)
     others = _one_of(tuple(each for each in wanted if not (isinstance(each, str) and "*" in each)))
     return lambda value: others(value) or (isinstance(value, str) and any(fits(value) for fits in patterns))
@@ -271,15 +275,15 @@ def glob(pattern: str) -> Callable[[str], bool]:
     return fits
 
 
-def _starts_with(start: Any) -> Check:
+def _starts_with(start: Any) -> ValueCheck:
     return lambda value: isinstance(value, str) and value.startswith(start)
 
 
-def _ends_with(end: Any) -> Check:
+def _ends_with(end: Any) -> ValueCheck:
     return lambda value: isinstance(value, str) and value.endswith(end)
 
 
-def _contains(part: Any) -> Check:
+def _contains(part: Any) -> ValueCheck:
     def check(value: Any) -> bool:
         if isinstance(value, str):
             return isinstance(part, str) and part in value
@@ -288,12 +292,12 @@ def _contains(part: Any) -> Check:
     return check
 
 
-def _matches(pattern: Any) -> Check:
+def _matches(pattern: Any) -> ValueCheck:
     search = compiled_regex(pattern).search
     return lambda value: isinstance(value, str) and search(value) is not None
 
 
-_CHECKS: Final[Mapping[Op, Callable[[Any], Check]]] = {
+_CHECKS: Final[Mapping[Op, Callable[[Any], ValueCheck]]] = {
     Op.EQUALS: _equals,
     Op.NOT_EQUALS: _not_equals,
     Op.ONE_OF: _one_of,
@@ -307,7 +311,7 @@ _CHECKS: Final[Mapping[Op, Callable[[Any], Check]]] = {
 }
 
 
-def _tie(line: Predicate, scope: Scope) -> Tied:
+def _tie(line: Predicate, scope: ReferenceNumbers) -> TiedCheck:
     values = values_at(line.path)
     if line.op is Op.SAME_AS:
         return _same_as(values, line.operand, scope)
@@ -325,7 +329,7 @@ def _tie(line: Predicate, scope: Scope) -> Tied:
     return tied
 
 
-def _same_as(values: Values, reference: Reference, scope: Scope) -> Tied:
+def _same_as(values: Values, reference: Reference, scope: ReferenceNumbers) -> TiedCheck:
     # SEMANTICS 3: correlation by `same_as` is scope. The machine of value x takes x at both ends, so nothing of the
     # run need be read but that the step referred to was not skipped.
     variable, bit = scope.variables[reference], 1 << reference.step
@@ -341,7 +345,7 @@ def _same_as(values: Values, reference: Reference, scope: Scope) -> Tied:
     return tied
 
 
-def _shares_with(values: Values, line: Predicate, scope: Scope) -> Tied:
+def _shares_with(values: Values, line: Predicate, scope: ReferenceNumbers) -> TiedCheck:
     note, collected = scope.notes[line.operand], "[]" in line.path
 
     def tied(event: Event, session: Session, run: Memory, key: Key) -> bool:
@@ -356,7 +360,7 @@ def _shares_with(values: Values, line: Predicate, scope: Scope) -> Tied:
     return tied
 
 
-def _resolver(operand: Any, scope: Scope) -> Callable[[Memory], Any]:
+def _resolver(operand: Any, scope: ReferenceNumbers) -> Callable[[Memory], Any]:
     if isinstance(operand, Reference):
         note = scope.notes[operand]
         return lambda run: run.noted[note]

@@ -14,11 +14,11 @@ import re2
 
 from contracts.events import Trust
 from flows.language.compile import compiled_regex
-from flows.language.kinds import Choice, Duration, Either, Flag, Lazy, ListOf, Number, Plain, Text, Whole
+from flows.language.context import ParseContext, Schema, ValueKind, checked_path
+from flows.language.kinds import Choice, Duration, Either, Flag, Lazy, ListOf, Number, Scalar, Text, Whole
 from flows.language.model import Condition, Op, Predicate, Reference
-from flows.language.reading import Kind, Reading, Schema, checked_path
 from flows.language.shape import Field, Given, Shape, names_of
-from flows.language.source import BAD, Node, told
+from flows.language.source import BAD, YamlNode, phrase
 
 MAX_PATTERN: Final = 500
 """Characters of a ``matches``."""
@@ -36,13 +36,13 @@ class Referred:
 
     several: bool = False
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """A :class:`Reference`."""
         wanted = "step.property of an earlier step, such as looked.category"
-        found = Text(wanted, r"[^.]+\..+", 300).read(node, reading)
+        found = Text(wanted, r"[^.]+\..+", 300).read(node, context)
         if found is not BAD and "[]" in found and not self.several:
-            return reading.refuse(node, told(node), "a property with one value: [] goes with same_as and shares_with")
-        return BAD if found is BAD else reading.reference(node, found)
+            return context.refuse(node, phrase(node), "a property with one value: [] goes with same_as and shares_with")
+        return BAD if found is BAD else context.reference(node, found)
 
     def schema(self) -> Schema:
         """A string with a dot."""
@@ -50,18 +50,18 @@ class Referred:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class Ends:
     """``[a, b]`` with a at most b."""
 
-    kind: Kind
+    kind: ValueKind
     wanted: str = "a list of two: [least, most]"
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """Both ends."""
-        found = ListOf(self.kind, self.wanted, 2, 2).read(node, reading)
+        found = ListOf(self.kind, self.wanted, 2, 2).read(node, context)
         if found is BAD or any(isinstance(end, Reference) for end in found) or found[0] <= found[1]:
             return found
-        return reading.refuse(node, "the greater end first", "[least, most]")
+        return context.refuse(node, "the greater end first", "[least, most]")
 
     def schema(self) -> Schema:
         """An array of two."""
@@ -72,20 +72,20 @@ class Pair:
 class Pattern:
     """RE2 syntax, bounded in length and in memory."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The pattern's text."""
-        found = Text("a pattern in RE2 syntax", longest=MAX_PATTERN).read(node, reading)
-        if found is BAD or found in reading.patterns:
+        found = Text("a pattern in RE2 syntax", longest=MAX_PATTERN).read(node, context)
+        if found is BAD or found in context.patterns:
             return found
-        if len(reading.patterns) >= MAX_PATTERNS:
-            return reading.refuse(node, f"more than {MAX_PATTERNS} different patterns", "spread them over more files")
-        reading.patterns.add(found)
+        if len(context.patterns) >= MAX_PATTERNS:
+            return context.refuse(node, f"more than {MAX_PATTERNS} different patterns", "spread them over more files")
+        context.patterns.add(found)
         try:
             compiled_regex(found)
         except re2.error as error:
             said = error.args[0] if error.args else b""
             reason = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-            return reading.refuse(node, f"a pattern that RE2 refuses ({reason})", "a pattern in RE2 syntax")
+            return context.refuse(node, f"a pattern that RE2 refuses ({reason})", "a pattern in RE2 syntax")
         return found
 
     def schema(self) -> Schema:
@@ -94,18 +94,18 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
-class ActionName:
+class KnownAction:
     """An action of the vocabulary or of ``actions.yaml``, or ``"*"``."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The action."""
-        found = Text("an action, such as page_viewed", longest=100).read(node, reading)
-        if found is BAD or found == "*" or found in reading.known_actions:
+        found = Text("an action, such as page_viewed", longest=100).read(node, context)
+        if found is BAD or found == "*" or found in context.known_actions:
             return found
-        wanted = reading.suggestion(
-            found, reading.known_actions, "an action of `segma actions`, or declare it in actions.yaml"
+        wanted = context.suggestion(
+            found, context.known_actions, "an action of `segma actions`, or declare it in actions.yaml"
         )
-        return reading.refuse(node, f'the unknown action "{found}"', wanted)
+        return context.refuse(node, f'the unknown action "{found}"', wanted)
 
     def schema(self) -> Schema:
         """A string: a site's own actions are not known to the schema."""
@@ -114,23 +114,23 @@ class ActionName:
 
 @dataclass(frozen=True, slots=True)
 class _NumberOrReference:
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         if isinstance(node.value, str):
             if "." not in node.value:
-                return reading.refuse(node, told(node), _NUMBER_OR_REFERENCE)
-            return Referred().read(node, reading)
-        return Number().read(node, reading)
+                return context.refuse(node, phrase(node), _NUMBER_OR_REFERENCE)
+            return Referred().read(node, context)
+        return Number().read(node, context)
 
     def schema(self) -> Schema:
         return {"anyOf": [Number().schema(), Referred().schema()]}
 
 
 _NUMBER: Final = Either(_NUMBER_OR_REFERENCE, scalar=_NumberOrReference())
-_PLAIN: Final = Plain("a text, a number, true or false; for several, one_of")
-_PLAINS: Final = ListOf(Plain(), "a list of values")
+_PLAIN: Final = Scalar("a text, a number, true or false; for several, one_of")
+_PLAINS: Final = ListOf(Scalar(), "a list of values")
 _PART: Final = Text("a text")
 
-OPERATORS: Final[Mapping[str, tuple[Kind, str]]] = {
+OPERATORS: Final[Mapping[str, tuple[ValueKind, str]]] = {
     Op.EQUALS: (_PLAIN, "is that value; no coercion, case counts"),
     Op.ONE_OF: (_PLAINS, "is one of them"),
     Op.NOT_EQUALS: (_PLAIN, "is not that value; a missing one fits too"),
@@ -139,7 +139,7 @@ OPERATORS: Final[Mapping[str, tuple[Kind, str]]] = {
     Op.MORE_THAN: (_NUMBER, "is a number above this"),
     Op.AT_MOST: (_NUMBER, "is a number, at most this"),
     Op.LESS_THAN: (_NUMBER, "is a number below this"),
-    Op.BETWEEN: (Pair(_NUMBER), "is a number between the two, ends included"),
+    Op.BETWEEN: (Ends(_NUMBER), "is a number between the two, ends included"),
     Op.STARTS_WITH: (_PART, "is a text that begins so"),
     Op.ENDS_WITH: (_PART, "is a text that ends so"),
     Op.CONTAINS: (_PLAIN, "has this part (a text) or element (a list)"),
@@ -152,9 +152,9 @@ OPERATORS: Final[Mapping[str, tuple[Kind, str]]] = {
 """Operator → (kind of its operand, when it holds)."""
 
 
-def _operators(given: Given, reading: Reading) -> Any:
+def _operators(given: Given, context: ParseContext) -> Any:
     if not given.nodes and not given.spoiled:
-        return reading.refuse(given.node, "an empty mapping", "an operator, such as {at_least: 50}")
+        return context.refuse(given.node, "an empty mapping", "an operator, such as {at_least: 50}")
     return tuple((Op(name), value) for name, value in given.items())
 
 
@@ -176,8 +176,8 @@ class _Short:
 
     many: bool = False
 
-    def read(self, node: Node, reading: Reading) -> Any:
-        found = (_PLAINS if self.many else Plain()).read(node, reading)
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
+        found = (_PLAINS if self.many else Scalar()).read(node, context)
         if found is BAD:
             return BAD
         values = found if self.many else (found,)
@@ -186,7 +186,7 @@ class _Short:
         return ((Op.ONE_OF, values),) if self.many else ((Op.EQUALS, found),)
 
     def schema(self) -> Schema:
-        return (_PLAINS if self.many else Plain()).schema()
+        return (_PLAINS if self.many else Scalar()).schema()
 
 
 _TEST: Final = Either(
@@ -198,18 +198,18 @@ _TEST: Final = Either(
 class Where:
     """Property → value, list or operators."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """Predicates, in the order of the file."""
         if node.value is BAD:
             return BAD
         if node.pairs is None:
-            return reading.refuse(node, told(node), 'a mapping from properties to values: {path: "/shoes/*"}')
+            return context.refuse(node, phrase(node), 'a mapping from properties to values: {path: "/shoes/*"}')
         if len(node.pairs) > MAX_LINES:
-            return reading.refuse(node, f"{len(node.pairs)} properties", f"at most {MAX_LINES}")
+            return context.refuse(node, f"{len(node.pairs)} properties", f"at most {MAX_LINES}")
         given, lines = Given(node), list[Predicate]()
-        for name, value in names_of(node, reading, given):
-            path = checked_path(value, name, reading) if len(name) <= 200 else _too_long(value, name, reading)
-            tests = _TEST.read(value, reading)
+        for name, value in names_of(node, context, given):
+            path = checked_path(value, name, context) if len(name) <= 200 else _too_long(value, name, context)
+            tests = _TEST.read(value, context)
             if path is BAD or tests is BAD:
                 given.spoiled = True
             else:
@@ -225,19 +225,19 @@ class Where:
         return {"type": "object", "additionalProperties": _TEST.schema()}
 
 
-def _too_long(node: Node, name: str, reading: Reading) -> Any:
-    return reading.refuse(node, f"a name of {len(name)} characters", "at most 200")
+def _too_long(node: YamlNode, name: str, context: ParseContext) -> Any:
+    return context.refuse(node, f"a name of {len(name)} characters", "at most 200")
 
 
-def _comparisons(kind: Kind) -> tuple[Field, ...]:
+def _comparisons(kind: ValueKind) -> tuple[Field, ...]:
     names = (Op.AT_LEAST, Op.MORE_THAN, Op.AT_MOST, Op.LESS_THAN, Op.EQUALS)
-    pair = Field(str(Op.BETWEEN), Pair(kind), "Between the two, ends included.")
+    pair = Field(str(Op.BETWEEN), Ends(kind), "Between the two, ends included.")
     return (*(Field(str(name), kind, f"{name} this.".replace("_", " ").capitalize()) for name in names), pair)
 
 
-def _session(given: Given, reading: Reading) -> Any:
+def _session(given: Given, context: ParseContext) -> Any:
     if not given.nodes and not given.spoiled:
-        return reading.refuse(given.node, "an empty mapping", "{duration: {at_least: 3m}} or {events: {at_least: 5}}")
+        return context.refuse(given.node, "an empty mapping", "{duration: {at_least: 3m}} or {events: {at_least: 5}}")
     return tuple(
         Predicate(path, op, operand) for path, tests in given.items() if tests is not BAD for op, operand in tests
     )
@@ -305,7 +305,7 @@ def _stronger(one: str | None, other: str | None) -> str | None:
     return max(levels, key=lambda level: Trust(level).level, default=None)
 
 
-def _condition(given: Given, reading: Reading) -> Any:
+def _condition(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else condition_of(given)
 
 
@@ -313,15 +313,15 @@ def _condition(given: Given, reading: Reading) -> Any:
 class _Bare:
     """An action's name alone, as a condition."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
-        found = ActionName().read(node, reading)
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
+        found = KnownAction().read(node, context)
         return BAD if found is BAD else Condition(action=found)
 
     def schema(self) -> Schema:
-        return ActionName().schema()
+        return KnownAction().schema()
 
 
-CONDITION: Final[Kind] = Either(
+CONDITION: Final[ValueKind] = Either(
     "an action, or a condition: a mapping with action or any_of, and where, session, trust",
     scalar=_Bare(),
     mapping=Lazy(lambda: CONDITION_SHAPE),
@@ -331,7 +331,7 @@ CONDITIONS: Final = ListOf(CONDITION, "a list of conditions", most=100)
 CONDITION_SHAPE: Final[Shape] = Shape(
     "condition",
     (
-        Field("action", ActionName(), 'The event\'s action; "*" for any.'),
+        Field("action", KnownAction(), 'The event\'s action; "*" for any.'),
         Field("any_of", CONDITIONS, "The event fits one of these."),
         *BESIDE,
     ),

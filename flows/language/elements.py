@@ -10,17 +10,17 @@ from flows.language.conditions import (
     BESIDE,
     CONDITION,
     CONDITIONS,
-    ActionName,
-    Pair,
+    Ends,
+    KnownAction,
     beside,
     condition_of,
     narrowed,
 )
+from flows.language.context import ParseContext, Schema
 from flows.language.kinds import Duration, Either, Flag, ListOf, Number, Path, Text, Whole
 from flows.language.model import Not, Step, Sum, Times
-from flows.language.reading import Reading, Schema
 from flows.language.shape import Field, Given, Shape
-from flows.language.source import BAD, Node, told
+from flows.language.source import BAD, YamlNode, phrase
 
 MAX_ELEMENTS: Final = 50
 """``not``s counted: a state holds their numbers as the bits of one integer of 64."""
@@ -32,7 +32,7 @@ MAX_ALL_OF: Final = 8
 STEP_NAME: Final = Text("a name of letters, digits, - and _ that begins with a letter", "[A-Za-z][A-Za-z0-9_-]*", 64)
 
 
-def _times(given: Given, reading: Reading) -> Any:
+def _times(given: Given, context: ParseContext) -> Any:
     if given.bad:
         return BAD
     if "between" in given:
@@ -46,11 +46,11 @@ def _times(given: Given, reading: Reading) -> Any:
 class _Count:
     """``times: n``."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         if node.value == 0 and not isinstance(node.value, bool):
             wanted = "1 or more; for absence a `not`, for a step that may be skipped {at_least: 0}"
-            return reading.refuse(node, "the number 0, which takes no event", wanted)
-        found = Whole(1, MAX_TIMES).read(node, reading)
+            return context.refuse(node, "the number 0, which takes no event", wanted)
+        found = Whole(1, MAX_TIMES).read(node, context)
         return BAD if found is BAD else Times(found, found)
 
     def schema(self) -> Schema:
@@ -61,14 +61,14 @@ class _Count:
 class _Range:
     """``[n, m]``, m at least 1."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
-        found = Pair(Whole(0, MAX_TIMES)).read(node, reading)
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
+        found = Ends(Whole(0, MAX_TIMES)).read(node, context)
         if found is not BAD and found[1] == 0:
-            return reading.refuse(node, "[0, 0], which takes no event", "[0, 1] or more; for absence, a `not`")
+            return context.refuse(node, "[0, 0], which takes no event", "[0, 1] or more; for absence, a `not`")
         return found
 
     def schema(self) -> Schema:
-        return Pair(Whole(0, MAX_TIMES)).schema()
+        return Ends(Whole(0, MAX_TIMES)).schema()
 
 
 TIMES_SHAPE: Final = Shape(
@@ -85,7 +85,7 @@ TIMES_SHAPE: Final = Shape(
 TIMES: Final = Either("how often: 2, {exactly: 2}, {at_least: 2} or {between: [2, 5]}", _Count(), mapping=TIMES_SHAPE)
 
 
-def _sum(given: Given, reading: Reading) -> Any:
+def _sum(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else Sum(given["of"], given["at_least"])
 
 
@@ -101,23 +101,23 @@ SUM: Final = Shape(
 _LOOP_FIELDS: Final = ("times", "distinct_by", "until", "sum")
 
 
-def _step(given: Given, reading: Reading) -> Any:
+def _step(given: Given, context: ParseContext) -> Any:
     for name in ("distinct_by", "until"):
         if name in given.nodes and "times" not in given.nodes:
-            given.refuse(reading, name, f"`{name}` without `times`", "a `times` beside it")
+            given.refuse(context, name, f"`{name}` without `times`", "a `times` beside it")
     if "sum" in given.nodes and "times" in given.nodes:
-        given.refuse(reading, "sum", "`sum` and `times` together", "one of them: `sum` stands instead of `times`")
+        given.refuse(context, "sum", "`sum` and `times` together", "one of them: `sum` stands instead of `times`")
     if "all_of" in given.nodes:
         for name in _LOOP_FIELDS:
             if name in given.nodes:
-                given.refuse(reading, name, f"`{name}` on a step with `all_of`", "a step with action or any_of")
-    return BAD if given.bad else _built_step(given, reading)
+                given.refuse(context, name, f"`{name}` on a step with `all_of`", "a step with action or any_of")
+    return BAD if given.bad else _built_step(given, context)
 
 
-def _built_step(given: Given, reading: Reading) -> Step:
+def _built_step(given: Given, context: ParseContext) -> Step:
     members = tuple(narrowed(each, **beside(given)) for each in given.get("all_of", ()))
     return Step(
-        number=reading.here,
+        number=context.here,
         name=given.get("step"),
         condition=None if members else condition_of(given),
         all_of=members,
@@ -138,7 +138,7 @@ STEP: Final = Shape(
     "step",
     (
         _STEP_NAME,
-        Field("action", ActionName(), 'The event\'s action; "*" for any.'),
+        Field("action", KnownAction(), 'The event\'s action; "*" for any.'),
         Field("any_of", CONDITIONS, "The event fits one of these."),
         Field(
             "all_of",
@@ -165,21 +165,21 @@ STEP: Final = Shape(
 class _For:
     """A duration, or ``ever``."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         if node.value == "ever":
             return "ever"
-        return Duration("a duration such as 10s, 30m, 2h or 7d, or ever on a first `not`").read(node, reading)
+        return Duration("a duration such as 10s, 30m, 2h or 7d, or ever on a first `not`").read(node, context)
 
     def schema(self) -> Schema:
         return {"anyOf": [Duration().schema(), {"const": "ever"}]}
 
 
-def _not(given: Given, reading: Reading) -> Any:
+def _not(given: Given, context: ParseContext) -> Any:
     if given.bad:
         return BAD
     wait = given.get("for")
     return Not(
-        number=reading.here,
+        number=context.here,
         condition=narrowed(given["not"], **beside(given)),
         name=given.get("step"),
         for_ms=None if wait == "ever" else wait,
@@ -213,22 +213,22 @@ class Elements:
 
     wanted: str = "a list of steps, such as `- action: page_viewed`"
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """Steps and ``not``s, numbered from 1."""
         if node.value is BAD:
             return BAD
         if node.items is None:
-            return reading.refuse(node, told(node), self.wanted)
+            return context.refuse(node, phrase(node), self.wanted)
         if not 1 <= len(node.items) <= MAX_ELEMENTS:
             found = f"a list of {len(node.items)}" if node.items else "an empty list"
-            return reading.refuse(node, found, f"{self.wanted}, 1 to {MAX_ELEMENTS} of them")
+            return context.refuse(node, found, f"{self.wanted}, 1 to {MAX_ELEMENTS} of them")
         found_elements = []
         for number, item in enumerate(node.items, start=1):
-            reading.here = number
+            context.here = number
             shape = NOT if item.get("not") is not None else STEP
-            found_elements.append(shape.read(item, reading))
-        reading.here = len(node.items) + 1
-        good = _names_are_unique(node.items, reading) & _places_are_right(node, reading)
+            found_elements.append(shape.read(item, context))
+        context.here = len(node.items) + 1
+        good = _names_are_unique(node.items, context) & _places_are_right(node, context)
         return tuple(found_elements) if good and not any(each is BAD for each in found_elements) else BAD
 
     def schema(self) -> Schema:
@@ -241,7 +241,7 @@ class Elements:
         }
 
 
-def step_names(sequence: Node | None) -> dict[str, tuple[int, bool]]:
+def step_names(sequence: YamlNode | None) -> dict[str, tuple[int, bool]]:
     """Name → (number, whether it is a ``not``), of a sequence that has not been checked yet."""
     found: dict[str, tuple[int, bool]] = {}
     for number, item in enumerate((sequence.items if sequence else None) or (), start=1):
@@ -251,46 +251,46 @@ def step_names(sequence: Node | None) -> dict[str, tuple[int, bool]]:
     return found
 
 
-def _names_are_unique(items: Sequence[Node], reading: Reading) -> bool:
+def _names_are_unique(items: Sequence[YamlNode], context: ParseContext) -> bool:
     good, seen = True, dict[str, int]()
     for item in items:
         name = item.get("step")
         if name is None or not isinstance(name.value, str):
             continue
         if name.value in seen:
-            reading.refuse(name, told(name), f"another name: the step at line {seen[name.value]} has this one")
+            context.refuse(name, phrase(name), f"another name: the step at line {seen[name.value]} has this one")
             good = False
         seen.setdefault(name.value, name.line)
     return good
 
 
-def _places_are_right(node: Node, reading: Reading) -> bool:
+def _places_are_right(node: YamlNode, context: ParseContext) -> bool:
     items = node.items or []
     steps = [index for index, item in enumerate(items) if item.get("not") is None]
     if not steps:
-        reading.refuse(node, "only `not`s", "at least one step that takes an event")
+        context.refuse(node, "only `not`s", "at least one step that takes an event")
         return False
     good = True
     for index, item in enumerate(items):
         if item.get("not") is not None:
             place = "first" if index < steps[0] else "between" if index < steps[-1] else "last"
             final = index == len(items) - 1
-            good &= _for_is_right(item, place, reading, final=final)
+            good &= _for_is_right(item, place, context, final=final)
     return good
 
 
-def _for_is_right(item: Node, place: str, reading: Reading, *, final: bool) -> bool:
+def _for_is_right(item: YamlNode, place: str, context: ParseContext, *, final: bool) -> bool:
     wait = item.get("for")
     if place == "first" and wait is None:
-        reading.refuse(item, "a first `not` without `for`", "`for: 7d`, or `for: ever`")
+        context.refuse(item, "a first `not` without `for`", "`for: 7d`, or `for: ever`")
     elif wait is None:
         return True
     elif place == "between":
-        reading.refuse(wait, "`for` on a `not` between two steps", "no `for`: it guards until the next step")
+        context.refuse(wait, "`for` on a `not` between two steps", "no `for`: it guards until the next step")
     elif place == "last" and not final:
-        reading.refuse(wait, "`for` on a `not` that is not the final one", "`for` on the last `not` alone")
+        context.refuse(wait, "`for` on a `not` that is not the final one", "`for` on the last `not` alone")
     elif place == "last" and wait.value == "ever":
-        reading.refuse(wait, "`for: ever` on a last `not`", "a duration: a wait must end")
+        context.refuse(wait, "`for: ever` on a last `not`", "a duration: a wait must end")
     else:
         return True
     return False

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from contracts.actions import known_actions
 from contracts.errors import ListenerError, Problem
+from flows.language.context import ParseContext, Schema
 from flows.language.kinds import Either, ListOf, Text
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
-from flows.language.reading import Reading, Schema
 from flows.language.shape import Field, Given, Shape, names_of
-from flows.language.source import BAD, MAX_FILE_BYTES, Node, Report, documents
+from flows.language.source import BAD, MAX_FILE_BYTES, Report, YamlNode, documents
 
 TEST_ENDINGS: Final = (".test.yaml", ".test.yml")
 _NAME: Final = Text("an action: snake_case, in the past tense, such as quiz_finished", "[a-z][a-z0-9_]*", 100)
@@ -24,17 +24,17 @@ _NAME: Final = Text("an action: snake_case, in the past tense, such as quiz_fini
 class _Meanings:
     """Names with what they mean."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         given = Given(node)
-        names = [_NAME.read(key, reading) for key, _ in node.pairs or ()]
-        names_of(node, reading, given)
+        names = [_NAME.read(key, context) for key, _ in node.pairs or ()]
+        names_of(node, context, given)
         return BAD if given.bad or any(name is BAD for name in names) else tuple(names)
 
     def schema(self) -> Schema:
         return {"type": "object", "additionalProperties": {"type": "string"}}
 
 
-def _declared(given: Given, reading: Reading) -> Any:
+def _declared(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else given["actions"]
 
 
@@ -99,7 +99,7 @@ def load_actions(actions_file: Path) -> frozenset[str]:
     for name, data in _read_all([actions_file], problems):
         report = Report(name)
         for node in documents(data, report, begins="actions:"):
-            names = _ACTIONS.read(node, Reading(report, ()))
+            names = _ACTIONS.read(node, ParseContext(report, ()))
             found.update(() if names is BAD else names)
         problems.extend(report.finished())
     if problems:

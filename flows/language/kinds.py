@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.installation import duration_ms
-from flows.language.reading import Kind, Reading, Schema, checked_path
-from flows.language.source import BAD, Node, told
+from flows.language.context import ParseContext, Schema, ValueKind, checked_path
+from flows.language.source import BAD, YamlNode, phrase
 
 MAX_DURATION_MS: Final = 3_650 * 86_400_000
 """Ten years: a window no log outlives."""
@@ -29,17 +29,17 @@ class Text:
     pattern: str = r"(?s).+"
     longest: int = 1_000
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The text."""
         if node.value is BAD:
             return BAD
         if not isinstance(node.value, str):
             as_text = f', in quotes: "{node.text}"' if node.text and re.fullmatch(self.pattern, node.text) else ""
-            return reading.refuse(node, told(node), self.wanted + as_text)
+            return context.refuse(node, phrase(node), self.wanted + as_text)
         if len(node.value) > self.longest:
-            return reading.refuse(node, f"a text of {len(node.value)} characters", f"at most {self.longest}")
+            return context.refuse(node, f"a text of {len(node.value)} characters", f"at most {self.longest}")
         if not re.fullmatch(self.pattern, node.value):
-            return reading.refuse(node, told(node), self.wanted)
+            return context.refuse(node, phrase(node), self.wanted)
         return node.value
 
     def schema(self) -> Schema:
@@ -62,13 +62,13 @@ class Whole:
         """In words."""
         return f"a whole number from {self.least} to {self.most}"
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The number."""
         if node.value is BAD:
             return BAD
         whole = isinstance(node.value, int) and not isinstance(node.value, bool)
         if not whole or not self.least <= node.value <= self.most:
-            return reading.refuse(node, told(node), self.wanted)
+            return context.refuse(node, phrase(node), self.wanted)
         return node.value
 
     def schema(self) -> Schema:
@@ -82,17 +82,17 @@ class Number:
 
     positive: bool = False
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The number."""
         if node.value is BAD:
             return BAD
         if isinstance(node.value, bool) or not isinstance(node.value, (int, float)):
-            return reading.refuse(node, told(node), "a number" + (" above zero" if self.positive else ""))
+            return context.refuse(node, phrase(node), "a number" + (" above zero" if self.positive else ""))
         # Compared as it is: a whole number may be larger than any float.
         if not abs(node.value) <= MAX_EXACT:
-            return reading.refuse(node, told(node), f"a number of at most {MAX_EXACT}")
+            return context.refuse(node, phrase(node), f"a number of at most {MAX_EXACT}")
         if self.positive and node.value <= 0:
-            return reading.refuse(node, told(node), "a number above zero")
+            return context.refuse(node, phrase(node), "a number above zero")
         return node.value
 
     def schema(self) -> Schema:
@@ -106,18 +106,18 @@ class Duration:
 
     wanted: str = "a whole number above zero and one unit: 250ms, 10s, 30m, 2h or 7d"
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """Milliseconds."""
         if node.value is BAD:
             return BAD
         if not isinstance(node.value, str):
-            return reading.refuse(node, told(node), self.wanted)
+            return context.refuse(node, phrase(node), self.wanted)
         try:
             found = duration_ms(node.value)
         except ValueError:
-            return reading.refuse(node, told(node), self.wanted)
+            return context.refuse(node, phrase(node), self.wanted)
         if found > MAX_DURATION_MS:
-            return reading.refuse(node, told(node), "at most ten years: 3650d")
+            return context.refuse(node, phrase(node), "at most ten years: 3650d")
         return found
 
     def schema(self) -> Schema:
@@ -136,14 +136,14 @@ class Choice:
         """In words."""
         return " or ".join(filter(None, (", ".join(self.words[:-1]), self.words[-1])))
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The word."""
         if node.value is BAD:
             return BAD
         if not isinstance(node.value, str):
-            return reading.refuse(node, told(node), self.wanted)
+            return context.refuse(node, phrase(node), self.wanted)
         if node.value not in self.words:
-            return reading.refuse(node, told(node), reading.suggestion(node.value, self.words, "one of"))
+            return context.refuse(node, phrase(node), context.suggestion(node.value, self.words, "one of"))
         return node.value
 
     def schema(self) -> Schema:
@@ -155,11 +155,11 @@ class Choice:
 class Flag:
     """``true`` or ``false``."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The flag."""
         if node.value is BAD or isinstance(node.value, bool):
             return node.value
-        return reading.refuse(node, told(node), "true or false")
+        return context.refuse(node, phrase(node), "true or false")
 
     def schema(self) -> Schema:
         """A boolean."""
@@ -167,20 +167,20 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class Scalar:
     """A plain value: a text, a number, true or false."""
 
     wanted: str = "a text, a number, true or false"
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The value."""
         if node.value is BAD:
             return BAD
         if node.value is None:
-            return reading.refuse(node, told(node), self.wanted)
+            return context.refuse(node, phrase(node), self.wanted)
         if isinstance(node.value, str):
-            return Text(self.wanted, r"(?s).*").read(node, reading)
-        return node.value if isinstance(node.value, bool) else Number().read(node, reading)
+            return Text(self.wanted, r"(?s).*").read(node, context)
+        return node.value if isinstance(node.value, bool) else Number().read(node, context)
 
     def schema(self) -> Schema:
         """A scalar."""
@@ -191,22 +191,22 @@ class Plain:
 class ListOf:
     """A list of one kind, as a tuple."""
 
-    kind: Kind
+    kind: ValueKind
     wanted: str
     least: int = 1
     most: int = 1_000
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The values."""
         if node.value is BAD:
             return BAD
         if node.items is None:
-            return reading.refuse(node, told(node), self.wanted)
+            return context.refuse(node, phrase(node), self.wanted)
         if not self.least <= len(node.items) <= self.most:
             size = "" if self.least == self.most else f", {self.least} to {self.most} of them"
             found = f"a list of {len(node.items)}" if node.items else "an empty list"
-            return reading.refuse(node, found, self.wanted + size)
-        found_values = tuple(self.kind.read(item, reading) for item in node.items)
+            return context.refuse(node, found, self.wanted + size)
+        found_values = tuple(self.kind.read(item, context) for item in node.items)
         return BAD if any(value is BAD for value in found_values) else found_values
 
     def schema(self) -> Schema:
@@ -218,10 +218,10 @@ class ListOf:
 class Path:
     """A path to a property: ``category``, ``cart.total``, ``items[].sku``."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The path."""
-        found = Text("the name of a property", longest=200).read(node, reading)
-        return BAD if found is BAD else checked_path(node, found, reading)
+        found = Text("the name of a property", longest=200).read(node, context)
+        return BAD if found is BAD else checked_path(node, found, context)
 
     def schema(self) -> Schema:
         """A string."""
@@ -232,11 +232,11 @@ class Path:
 class Lazy:
     """A kind that is defined later: for what holds itself."""
 
-    kind: Callable[[], Kind]
+    kind: Callable[[], ValueKind]
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """As the kind does."""
-        return self.kind().read(node, reading)
+        return self.kind().read(node, context)
 
     def schema(self) -> Schema:
         """As the kind does."""
@@ -248,18 +248,18 @@ class Either:
     """One kind for scalars, another for lists, another for mappings; None where that is not allowed."""
 
     wanted: str
-    scalar: Kind | None = None
-    items: Kind | None = None
-    mapping: Kind | None = None
+    scalar: ValueKind | None = None
+    items: ValueKind | None = None
+    mapping: ValueKind | None = None
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """As the kind that fits the node's form does."""
         if node.value is BAD:
             return BAD
         kind = self.items if node.items is not None else self.mapping if node.pairs is not None else self.scalar
         if kind is None or (kind is self.scalar and node.value is None):
-            return reading.refuse(node, told(node), self.wanted)
-        return kind.read(node, reading)
+            return context.refuse(node, phrase(node), self.wanted)
+        return kind.read(node, context)
 
     def schema(self) -> Schema:
         """Any of them."""

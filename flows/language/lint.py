@@ -31,7 +31,7 @@ class Rule(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """One thing worth a look. ``field`` is a path in the listener, as in the parser's problems."""
 
     listener: str
@@ -45,13 +45,13 @@ class Finding:
         return f"{place}: {self.found}; {self.wanted} ({self.rule})"
 
 
-Told = tuple[Rule, str, str, str]
+Remark = tuple[Rule, str, str, str]
 
 
-def lint(listeners: Sequence[Listener]) -> list[Finding]:
+def lint(listeners: Sequence[Listener]) -> list[LintFinding]:
     """Findings on each listener, then on pairs of them; by the listener's name."""
     found = [
-        Finding(listener.name, *told)
+        LintFinding(listener.name, *told)
         for listener in sorted(listeners, key=lambda each: (each.name, each.version))
         for check in _CHECKS
         for told in check(listener)
@@ -76,7 +76,7 @@ def _taken(step: Step) -> tuple[Condition, ...]:
 _OPENS: Final = frozenset({"email_opened", "email_delivered"})
 
 
-def _opens_only(listener: Listener) -> Iterator[Told]:
+def _opens_only(listener: Listener) -> Iterator[Remark]:
     needed = [step for step in steps_of(listener) if not is_skippable(step)]
     actions = {each.action for step in needed for part in _taken(step) for each in alternatives(part)}
     if "email_opened" in actions and actions <= _OPENS:
@@ -85,7 +85,7 @@ def _opens_only(listener: Listener) -> Iterator[Told]:
         yield Rule.OPENS_ONLY, "sequence", found, wanted
 
 
-def _contradictions(listener: Listener) -> Iterator[Told]:
+def _contradictions(listener: Listener) -> Iterator[Remark]:
     phrasing = Phrasing(listener)
     for step in steps_of(listener):
         if is_skippable(step):
@@ -96,7 +96,7 @@ def _contradictions(listener: Listener) -> Iterator[Told]:
                 yield Rule.NEVER_MATCHES, field, f"no event fits: {found}", "leave one of them out"
 
 
-def _windows(listener: Listener) -> Iterator[Told]:
+def _windows(listener: Listener) -> Iterator[Remark]:
     for step in steps_of(listener):
         if step.after_ms is not None and step.within_ms is not None and step.after_ms >= step.within_ms:
             found = f"at least {lasting(step.after_ms)} and less than {lasting(step.within_ms)} after the event before"
@@ -127,7 +127,7 @@ def _least_length(listener: Listener) -> int:
     return total
 
 
-def _guarded(listener: Listener) -> Iterator[Told]:
+def _guarded(listener: Listener) -> Iterator[Remark]:
     """A ``not`` right before a step that it covers, and an ``until`` that covers its own step."""
     for guard, step in zip(listener.sequence, listener.sequence[1:], strict=False):
         if not isinstance(guard, Not) or not isinstance(step, Step) or is_skippable(step):
@@ -143,7 +143,7 @@ def _guarded(listener: Listener) -> Iterator[Told]:
             yield Rule.NEVER_MATCHES, f"sequence[{step.number}].until", found, "another `until`: it wins over the step"
 
 
-def _distinct(listener: Listener) -> Iterator[Told]:
+def _distinct(listener: Listener) -> Iterator[Remark]:
     for step in steps_of(listener):
         if step.distinct_by is None or step.condition is None or is_skippable(step):
             continue
@@ -154,7 +154,7 @@ def _distinct(listener: Listener) -> Iterator[Told]:
                 yield Rule.NEVER_MATCHES, f"sequence[{step.number}].distinct_by", found, "fewer times, or more values"
 
 
-def _idle_ends(listener: Listener) -> Iterator[Told]:
+def _idle_ends(listener: Listener) -> Iterator[Remark]:
     """What stands last and is not needed: the match is complete before it."""
     if isinstance(listener.sequence[-1], Not):
         return  # the wait restarts with each event that it takes
@@ -172,7 +172,7 @@ def _idle_ends(listener: Listener) -> Iterator[Told]:
         yield Rule.NEVER_TAKES_PART, f"sequence[{last.number}].times", found, wanted
 
 
-def _skipped_references(listener: Listener) -> Iterator[Told]:
+def _skipped_references(listener: Listener) -> Iterator[Remark]:
     for at, condition in _every_condition(listener):
         for line in condition.lines():
             for reference in line.references:
@@ -185,7 +185,7 @@ def _skipped_references(listener: Listener) -> Iterator[Told]:
                     yield from _skipped(listener, part, field, "has no name")
 
 
-def _skipped(listener: Listener, reference: Reference, field: str, then: str) -> Iterator[Told]:
+def _skipped(listener: Listener, reference: Reference, field: str, then: str) -> Iterator[Remark]:
     step = listener.step(reference.step)
     if isinstance(step, Step) and is_skippable(step):
         found = f'"{step.key}" may be skipped, and then this {then}'
@@ -201,7 +201,7 @@ def _every_condition(listener: Listener) -> Iterator[tuple[int, Condition]]:
 _REFERENCE = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)\..+")
 
 
-def _looks_like_references(listener: Listener) -> Iterator[Told]:
+def _looks_like_references(listener: Listener) -> Iterator[Remark]:
     names = {step.name for step in steps_of(listener) if step.name}
     for number, condition in _every_condition(listener):
         for line in condition.lines():
@@ -217,7 +217,7 @@ _SAMPLES: Final = {action.name: action.sample for action in ACTIONS}
 _VALUES: Final = frozenset({Op.EQUALS, Op.ONE_OF, Op.NOT_EQUALS, Op.NONE_OF})
 
 
-def _other_types(listener: Listener) -> Iterator[Told]:
+def _other_types(listener: Listener) -> Iterator[Remark]:
     """A value of another type than the action's own property has: it would never be equal."""
     for at, condition in _every_condition(listener):
         for each in alternatives(condition):
@@ -237,7 +237,7 @@ def _type(value: Any) -> str:
     return "a text" if isinstance(value, str) else "a number"
 
 
-def _without_effect(listener: Listener) -> Iterator[Told]:
+def _without_effect(listener: Listener) -> Iterator[Remark]:
     first = steps_of(listener)[0]
     alone = first.times.at_most == 1 and first.sum is None and not first.all_of
     for name, window in (("within", first.within_ms), ("after", first.after_ms)):
@@ -248,7 +248,7 @@ def _without_effect(listener: Listener) -> Iterator[Told]:
         yield Rule.NOTHING_DONE, "then", "no response", "say what a match does; without it, it is only written down"
 
 
-_CHECKS: Final[tuple[Callable[[Listener], Iterator[Told]], ...]] = (
+_CHECKS: Final[tuple[Callable[[Listener], Iterator[Remark]], ...]] = (
     _opens_only,
     _contradictions,
     _windows,
@@ -262,7 +262,7 @@ _CHECKS: Final[tuple[Callable[[Listener], Iterator[Told]], ...]] = (
 )
 
 
-def _undoing(listeners: Sequence[Listener]) -> Iterator[Finding]:
+def _undoing(listeners: Sequence[Listener]) -> Iterator[LintFinding]:
     doing: dict[Effects, list[Listener]] = defaultdict(list)
     for listener in sorted(listeners, key=lambda each: (each.name, each.version)):
         for response in listener.then:
@@ -275,11 +275,11 @@ def _undoing(listeners: Sequence[Listener]) -> Iterator[Finding]:
                 yield _undone(one, other, effects)
 
 
-def _undone(one: Listener, other: Listener, effects: Effects) -> Finding:
+def _undone(one: Listener, other: Listener, effects: Effects) -> LintFinding:
     number = next(at for at, response in enumerate(one.then, start=1) if _effects(response) == effects)
     found = f"`{other.name}` does the opposite, and one event can complete both"
     wanted = "let one of them ask for more, so that they cannot happen at once"
-    return Finding(one.name, Rule.UNDO_EACH_OTHER, f"then[{number}]", found, wanted)
+    return LintFinding(one.name, Rule.UNDO_EACH_OTHER, f"then[{number}]", found, wanted)
 
 
 Effects = frozenset[tuple[str | None, str, str, bool]]

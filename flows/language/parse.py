@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from contracts.errors import ListenerError, Problem
 from flows.language.conditions import TRUST
+from flows.language.context import ParseContext
 from flows.language.elements import Elements, step_names, trusted
 from flows.language.kinds import Choice, Duration, Either, Path, Text, Whole
 from flows.language.model import Listener, Not, Op, Reference, Repeat, Scope, Step
-from flows.language.reading import Reading
 from flows.language.responses import RESPONSES
 from flows.language.shape import Field, Given, Shape
-from flows.language.source import BAD, Node, Report, documents
+from flows.language.source import BAD, Report, YamlNode, documents
 
 MAX_VERSION: Final = 1_000_000_000
 MAX_VARIABLES: Final = 4
@@ -22,7 +22,7 @@ MAX_VARIABLES: Final = 4
 NAME: Final = Text("a name in kebab-case, such as basket-abandoned", "[a-z0-9]+(-[a-z0-9]+)*", 80)
 
 
-def _cooldown(given: Given, reading: Reading) -> Any:
+def _cooldown(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else given["cooldown"]
 
 
@@ -33,28 +33,28 @@ COOLDOWN: Final = Shape(
 )
 
 
-def _listener(given: Given, reading: Reading) -> Any:
-    _check_deadline(given, reading)
+def _listener(given: Given, context: ParseContext) -> Any:
+    _check_deadline(given, context)
     if given.get("sequence", BAD) is not BAD:
-        _check_variables(given, reading)
+        _check_variables(given, context)
     return BAD if given.bad else _built(given)
 
 
-def _check_deadline(given: Given, reading: Reading) -> None:
+def _check_deadline(given: Given, context: ParseContext) -> None:
     items = given.nodes["sequence"].items if "sequence" in given.nodes else None
     # A sequence of `not`s alone is told of otherwise.
     if not items or "within" in given.nodes or all(item.get("not") is not None for item in items):
         return
     if items[-1].get("not") is not None and items[-1].get("for") is None:
-        reading.refuse(items[-1], "a last `not` without `for`", "`for: 30m` on it, or `within` on the listener")
+        context.refuse(items[-1], "a last `not` without `for`", "`for: 30m` on it, or `within` on the listener")
         given.spoiled = True
 
 
-def _check_variables(given: Given, reading: Reading) -> None:
+def _check_variables(given: Given, context: ParseContext) -> None:
     referred = {reference for element in given["sequence"] for reference in _referred(element)}
     if len(referred) + ("per" in given.nodes) > MAX_VARIABLES:
         found = f"`same_as` with {len(referred)} different properties" + (" and `per`" if "per" in given.nodes else "")
-        given.refuse(reading, "sequence", found, f"at most {MAX_VARIABLES} together")
+        given.refuse(context, "sequence", found, f"at most {MAX_VARIABLES} together")
 
 
 def _referred(element: Step | Not) -> Iterator[Reference]:
@@ -124,9 +124,9 @@ def parse_listeners(files: Sequence[tuple[str, bytes]], *, known_actions: Collec
     first: dict[tuple[str, int], str] = {}
     for name, data in files:
         report = Report(name)
-        reading = Reading(report, known_actions)
+        context = ParseContext(report, known_actions)
         for node in documents(data, report):
-            listener = _read(node, reading)
+            listener = _read(node, context)
             if listener is BAD:
                 continue
             _check_unique(listener, node, first, report)
@@ -137,12 +137,12 @@ def parse_listeners(files: Sequence[tuple[str, bytes]], *, known_actions: Collec
     return listeners
 
 
-def _read(node: Node, reading: Reading) -> Any:
-    reading.steps = step_names(node.get("sequence"))
-    return LISTENER.read(node, reading)
+def _read(node: YamlNode, context: ParseContext) -> Any:
+    context.steps = step_names(node.get("sequence"))
+    return LISTENER.read(node, context)
 
 
-def _check_unique(listener: Listener, node: Node, first: dict[tuple[str, int], str], report: Report) -> None:
+def _check_unique(listener: Listener, node: YamlNode, first: dict[tuple[str, int], str], report: Report) -> None:
     at = node.get("listener") or node
     here, key = f"{report.file}:{at.line}", (listener.name, listener.version)
     if key in first:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from flows.language.context import ParseContext, Schema, checked_path
 from flows.language.kinds import ListOf, Text
 from flows.language.model import Do, Response, Template
-from flows.language.reading import Reading, Schema, checked_path
 from flows.language.shape import Field, Given, Shape
-from flows.language.source import BAD, Node, told
+from flows.language.source import BAD, YamlNode, phrase
 
 MAX_RESPONSES: Final = 20
 
@@ -26,33 +26,33 @@ class ListName:
 
     wanted: str = 'a list\'s name, such as newsletter or "viewed-{looked.category}"'
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """A :class:`Template`."""
         if node.pairs is not None:
-            return reading.refuse(node, "a mapping", f"{self.wanted}, in quotes where it has braces")
-        found = Text(self.wanted, r"[^\x00-\x1f]+", 200).read(node, reading)
+            return context.refuse(node, "a mapping", f"{self.wanted}, in quotes where it has braces")
+        found = Text(self.wanted, r"[^\x00-\x1f]+", 200).read(node, context)
         if found is BAD:
             return BAD
         if "{" not in found and "}" not in found:
             return Template(found, (found,))
-        return self._template(node, found, reading)
+        return self._template(node, found, context)
 
-    def _template(self, node: Node, text: str, reading: Reading) -> Any:
+    def _template(self, node: YamlNode, text: str, context: ParseContext) -> Any:
         if set(_HOLE.sub("", text)) & {"{", "}"}:
-            return reading.refuse(node, told(node), "braces in pairs: {step.property}")
+            return context.refuse(node, phrase(node), "braces in pairs: {step.property}")
         parts: list[Any] = []
         for index, part in enumerate(_HOLE.split(text)):
             if index % 2:
-                parts.append(self._hole(node, part, reading))
+                parts.append(self._hole(node, part, context))
             elif part:
                 parts.append(part)
         return BAD if any(part is BAD for part in parts) else Template(text, tuple(parts))
 
-    def _hole(self, node: Node, text: str, reading: Reading) -> Any:
+    def _hole(self, node: YamlNode, text: str, context: ParseContext) -> Any:
         if not re.fullmatch(r"[^.]+\..+", text):
-            return reading.refuse(node, f'"{{{text[:60]}}}"', "a step and a property: {looked.category}")
-        found = reading.reference(node, text)
-        if found is BAD or checked_path(node, found.path, reading, several=False) is BAD:
+            return context.refuse(node, f'"{{{text[:60]}}}"', "a step and a property: {looked.category}")
+        found = context.reference(node, text)
+        if found is BAD or checked_path(node, found.path, context, several=False) is BAD:
             return BAD
         return found
 
@@ -65,21 +65,21 @@ class ListName:
 class Url:
     """An http or https address without a name and password in it."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The address."""
         wanted = 'an address, such as "https://crm.example/hook"'
-        found = Text(wanted, r"https?://[^\s\x00-\x1f]+", 2_000).read(node, reading)
+        found = Text(wanted, r"https?://[^\s\x00-\x1f]+", 2_000).read(node, context)
         if found is BAD:
             return BAD
         try:
             parts = urlsplit(found)
             host, _ = parts.hostname, parts.port
         except ValueError:
-            return reading.refuse(node, told(node), wanted)
+            return context.refuse(node, phrase(node), wanted)
         if not host:
-            return reading.refuse(node, told(node), wanted)
+            return context.refuse(node, phrase(node), wanted)
         if parts.username is not None or parts.password is not None:
-            return reading.refuse(node, "an address with a name or password in it", "an address without secrets")
+            return context.refuse(node, "an address with a name or password in it", "an address without secrets")
         return found
 
     def schema(self) -> Schema:
@@ -87,29 +87,29 @@ class Url:
         return {"type": "string", "pattern": r"^https?://\S+$"}
 
 
-def _move(given: Given, reading: Reading) -> Any:
+def _move(given: Given, context: ParseContext) -> Any:
     if not given.bad and given["from"].text == given["to"].text:
-        given.refuse(reading, "to", f'the list "{given["to"].text}", which is also `from`', "another list")
+        given.refuse(context, "to", f'the list "{given["to"].text}", which is also `from`', "another list")
     return BAD if given.bad else Response(Do.MOVE, given["at"], to_list=given["to"], from_list=given["from"])
 
 
-def _add(given: Given, reading: Reading) -> Any:
+def _add(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else Response(Do.ADD, given["at"], to_list=given["to"])
 
 
-def _remove(given: Given, reading: Reading) -> Any:
+def _remove(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else Response(Do.REMOVE, given["at"], from_list=given["from"])
 
 
-def _tag(given: Given, reading: Reading) -> Any:
+def _tag(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else Response(Do.TAG, given["at"], tag=given["add"])
 
 
-def _untag(given: Given, reading: Reading) -> Any:
+def _untag(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else Response(Do.UNTAG, given["at"], tag=given["remove"])
 
 
-def _webhook(given: Given, reading: Reading) -> Any:
+def _webhook(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else Response(Do.WEBHOOK, url=given["url"])
 
 
@@ -135,7 +135,7 @@ _MEANINGS: Final = {
 }
 
 
-def _response(given: Given, reading: Reading) -> Any:
+def _response(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else next(iter(given.values()))
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from contracts.actions import fitting
 from contracts.events import Event, Trust
 from flows.derived.sessions import Session
-from flows.language.compile import Scope, compile_condition
+from flows.language.compile import ReferenceNumbers, compile_condition
 from flows.language.model import Condition, Op, Predicate
 from flows.language.words import Phrasing
 
@@ -106,7 +106,7 @@ def _named(line: Predicate) -> tuple[Any, ...] | None:
 
 
 def _fits(value: Any, lines: Sequence[Predicate]) -> bool:
-    condition = compile_condition(Condition("*", where=tuple(lines)), Scope({}, {}), 0)
+    condition = compile_condition(Condition("*", where=tuple(lines)), ReferenceNumbers({}, {}), 0)
     event = Event("", "", "", "page_viewed", 0, properties={lines[0].path: value})
     return condition.plain(event, _SESSION)
 

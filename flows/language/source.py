@@ -40,31 +40,31 @@ BAD: Final = Bad()
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class YamlNode:
     """One value of the tree. ``line`` counts from 1; ``value`` is the scalar's, or BAD where it is a trap.
 
     Of ``items`` (a list) and ``pairs`` (a mapping) one is None, for a scalar both.
     """
 
     line: int
-    parent: Node | None = None
+    parent: YamlNode | None = None
     key: str | int = ""
     value: Any = None
     text: str = ""
-    items: list[Node] | None = None
-    pairs: list[tuple[Node, Node]] | None = None
+    items: list[YamlNode] | None = None
+    pairs: list[tuple[YamlNode, YamlNode]] | None = None
 
     @property
     def field(self) -> str:
         """The dotted path from the document, list elements counted from 1: ``sequence[2].where.path``."""
         found = ""
-        node: Node | None = self
+        node: YamlNode | None = self
         while node is not None and node.parent is not None:
             found = joined(_part(node.key), found)
             node = node.parent
         return found
 
-    def get(self, name: str) -> Node | None:
+    def get(self, name: str) -> YamlNode | None:
         """The value of a name, of a mapping."""
         return next((value for key, value in self.pairs or () if key.value == name), None)
 
@@ -89,7 +89,7 @@ class Report:
         """Whether further problems are only counted."""
         return len(self.problems) >= MAX_PROBLEMS
 
-    def refuse(self, node: Node, found: str, wanted: str) -> Bad:
+    def refuse(self, node: YamlNode, found: str, wanted: str) -> Bad:
         """Note a problem of a node."""
         self.add(node.line, "" if self.full else node.field, found, wanted)
         return BAD
@@ -121,7 +121,7 @@ def _printable(text: str) -> str:
     return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
-def told(node: Node) -> str:
+def phrase(node: YamlNode) -> str:
     """What stands there, as a phrase."""
     if node.items is not None:
         return "a list"
@@ -135,7 +135,7 @@ def told(node: Node) -> str:
     return f'{kind} "{shortened(node.text)}"' if kind == "the text" else f"{kind} {shortened(node.text)}"
 
 
-def documents(data: bytes, report: Report, *, begins: str = "listener: its-name") -> list[Node]:
+def documents(data: bytes, report: Report, *, begins: str = "listener: its-name") -> list[YamlNode]:
     """The documents of a file; problems go into ``report``, and what is bad inside a document has the value BAD.
 
     ``begins``: how such a file begins, for the problem of an empty one.
@@ -200,9 +200,9 @@ class _Builder:
     """Makes the tree of the parser's events without recursion."""
 
     report: Report
-    roots: list[Node] = field(default_factory=list)
-    stack: list[Node] = field(default_factory=list)
-    keys: list[Node | None] = field(default_factory=list)
+    roots: list[YamlNode] = field(default_factory=list)
+    stack: list[YamlNode] = field(default_factory=list)
+    keys: list[YamlNode | None] = field(default_factory=list)
     nodes: int = 0
 
     def take(self, event: yaml.Event) -> bool:
@@ -213,7 +213,7 @@ class _Builder:
             return True
         if not isinstance(event, yaml.NodeEvent):
             return True
-        node = Node(_line(event))
+        node = YamlNode(_line(event))
         self.nodes += 1
         if not self._is_plain(event, node):
             return False
@@ -230,7 +230,7 @@ class _Builder:
             self.keys.append(None)
         return True
 
-    def _is_plain(self, event: Any, node: Node) -> bool:
+    def _is_plain(self, event: Any, node: YamlNode) -> bool:
         refusal = self._refusal(event)
         if refusal is not None:
             self.report.add(node.line, self._field(), *refusal)
@@ -274,7 +274,7 @@ class _Builder:
             return joined(parent.field, _part(len(parent.items) + 1))
         return joined(parent.field, _part(last.text)) if last is not None else parent.field
 
-    def _place(self, node: Node) -> None:
+    def _place(self, node: YamlNode) -> None:
         if not self.stack:
             self.roots.append(node)
             return

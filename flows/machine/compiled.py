@@ -8,11 +8,10 @@ from typing import Any
 
 from contracts.events import Event
 from flows.derived.sessions import Session
-from flows.language.compile import Key, Scope, Test, compile_condition
-from flows.language.model import Condition, Listener, Not, Op, Reference, Step, Times
-from flows.language.model import Scope as Sharing
+from flows.language.compile import Key, ReferenceNumbers, Test, compile_condition
+from flows.language.model import Condition, Listener, Not, Op, Reference, Scope, Step, Times
 from flows.language.paths import Values, frozen, values_at
-from flows.machine.runs import Box, Run, Standing, Taken
+from flows.machine.runs import Correlation, ListenerRuns, Run, Taken
 
 Guards = tuple[tuple[Not, Test], ...]
 Opening = tuple[int, Times, tuple[int, ...], bool, int, bool]
@@ -60,7 +59,7 @@ class Facts:
     def __init__(self, event: Event, session: Session) -> None:
         self.event = event
         self.session = session
-        self.opened: dict[Opening, Standing] = {}
+        self.opened: dict[Opening, ListenerRuns] = {}
         """What opening a first run comes to, by the way in which listeners begin."""
         self._known: dict[int, bool] = {}
         self._taken: Taken | None = None
@@ -96,7 +95,7 @@ class Tests:
         self._shared: dict[str, Test] = {}
         self._size = 0
 
-    def of(self, condition: Condition, scope: Scope) -> Test:
+    def of(self, condition: Condition, scope: ReferenceNumbers) -> Test:
         """The compiled condition."""
         # NOTE: by its text, because True equals 1 and the conditions that ask for them are two.
         text = repr(condition)
@@ -110,7 +109,7 @@ class Tests:
         return test
 
 
-class Tables:
+class CompiledListener:
     """What of a listener never changes while it runs.
 
     ``ahead[slot]``: the slots reachable from one that is done; ``ahead[-1]``: from the start. ``guards[slot][ahead]``:
@@ -134,7 +133,7 @@ class Tables:
         self.lone = self._only_the_oldest_can_win()
         self.forking = self._forks()
         self.empty_run = Run(noted=(None,) * len(self.scope.notes))
-        self.empty_box = Box((None,) * self.variables, (), (None,) * len(self.first_nots))
+        self.empty_correlation = Correlation((None,) * self.variables, (), (None,) * len(self.first_nots))
         self.opening = self._opening_alike()
         self.hears = _actions(self.tests)
         self.openers = tuple(test for slot in self.ahead[-1] if slot < self.end for test in self.slots[slot].tests)
@@ -191,7 +190,7 @@ class Tables:
         listener, first = self.listener, self.slots[0]
         return (
             listener.within_ms is None
-            and listener.scope is Sharing.SUBSCRIBER
+            and listener.scope is Scope.SUBSCRIBER
             and not self.nots
             and not self.scope.notes
             and not self.variables
@@ -243,11 +242,13 @@ class Tables:
             ends.append(run.anchor[0] + step_ms)
         return min(ends, default=None)
 
-    def due(self, standing: Standing) -> int | None:
+    def due(self, held: ListenerRuns) -> int | None:
         """The earliest deadline."""
         if not self.tail:
             return None
-        found = [self.deadline(run) for box in standing.boxes for run in box.runs if run.slot == self.end]
+        found = [
+            self.deadline(run) for correlation in held.correlations for run in correlation.runs if run.slot == self.end
+        ]
         return min((each for each in found if each is not None), default=None)
 
     def _opening_alike(self) -> Opening | None:
@@ -257,7 +258,7 @@ class Tables:
         waits = self.end in ahead and bool(self.tail)
         if any(rules) or (self.end in ahead and not waits):
             return None
-        notes, by_session = len(self.scope.notes), self.listener.scope is Sharing.SESSION
+        notes, by_session = len(self.scope.notes), self.listener.scope is Scope.SESSION
         return (slot.step.number, slot.step.times, ahead, waits and ahead[-1] == self.end, notes, by_session)
 
     def _forks(self) -> bool:
@@ -301,14 +302,14 @@ def minds_sessions(listener: Listener) -> bool:
         for element in listener.sequence
         for condition in (element.conditions() if isinstance(element, Step) else (element.condition,))
     ]
-    return listener.scope is Sharing.SESSION or any(map(_minds_session, asked))
+    return listener.scope is Scope.SESSION or any(map(_minds_session, asked))
 
 
 def _minds_session(condition: Condition) -> bool:
     return bool(condition.session) or any(map(_minds_session, condition.any_of))
 
 
-def scope_of(listener: Listener) -> Scope:
+def scope_of(listener: Listener) -> ReferenceNumbers:
     """Number the references: those of ``same_as`` are variables, all others (and the templates') are notes."""
     variables: dict[Reference, int] = {}
     notes: dict[Reference, int] = {}
@@ -321,7 +322,7 @@ def scope_of(listener: Listener) -> Scope:
             for part in template.parts if template else ():
                 if isinstance(part, Reference):
                     notes.setdefault(part, len(notes))
-    return Scope(notes, variables)
+    return ReferenceNumbers(notes, variables)
 
 
 def noted_by(noted: tuple[Any, ...], slot: Slot, event: Event) -> tuple[Any, ...]:

@@ -9,73 +9,98 @@ from contracts.codec import replaced
 from contracts.events import Event
 from flows.language.compile import Key
 from flows.language.paths import frozen
-from flows.machine.compiled import Tables
-from flows.machine.runs import Box, Run
+from flows.machine.compiled import CompiledListener
+from flows.machine.runs import Correlation, Run
 
-Pair = tuple[tuple[int, int, str], Key]
+RunKey = tuple[tuple[int, int, str], Key]
 """A first event and the correlated values that the run has met: what the bound on runs counts."""
 
 
-def boxes_for(tables: Tables, boxes: Sequence[Box], event: Event) -> Sequence[Box]:
+def correlations_for(
+    tables: CompiledListener, correlations: Sequence[Correlation], event: Event
+) -> Sequence[Correlation]:
     """The boxes, with one more for each combination of values that the event shows for the first time.
 
     A value that was not seen is one that every box without a value (None) stands for, so its boxes are copies.
     """
     if not (tables.hears is None or event.action in tables.hears):
-        return boxes
+        return correlations
     for values, variable in tables.sources:
-        known = {box.key[variable] for box in boxes}
+        known = {correlation.key[variable] for correlation in correlations}
         for value in sorted({frozen(each) for each in values(event.properties) if each is not None} - known):
-            boxes = [*boxes, *(_keyed(box, variable, value) for box in boxes if box.key[variable] is None)]
+            correlations = [
+                *correlations,
+                *(
+                    _keyed(correlation, variable, value)
+                    for correlation in correlations
+                    if correlation.key[variable] is None
+                ),
+            ]
             known.add(value)
-    return boxes
+    return correlations
 
 
-def shown_values(tables: Tables, event: Event) -> set[str]:
+def shown_values(tables: CompiledListener, event: Event) -> set[str]:
     """The values of a listener's only variable that the event shows."""
     if not (tables.hears is None or event.action in tables.hears):
         return set()
     return {frozen(value) for values, _ in tables.sources for value in values(event.properties) if value is not None}
 
 
-def without_idle(boxes: Sequence[Box], variables: int) -> Sequence[Box]:
+def without_idle(correlations: Sequence[Correlation], variables: int) -> Sequence[Correlation]:
     """Without the boxes of values that are again as if they had never been seen."""
     for variable in range(variables):
-        unseen = {_keyed(box, variable, None).key: box for box in boxes if box.key[variable] is None}
-        telling = {
-            box.key[variable]
-            for box in boxes
-            if (twin := unseen[_keyed(box, variable, None).key]).runs != box.runs or twin.seen != box.seen
+        unseen = {
+            _keyed(correlation, variable, None).key: correlation
+            for correlation in correlations
+            if correlation.key[variable] is None
         }
-        boxes = [box for box in boxes if box.key[variable] is None or box.key[variable] in telling]
-    return boxes
+        telling = {
+            correlation.key[variable]
+            for correlation in correlations
+            if (twin := unseen[_keyed(correlation, variable, None).key]).runs != correlation.runs
+            or twin.seen != correlation.seen
+        }
+        correlations = [
+            correlation
+            for correlation in correlations
+            if correlation.key[variable] is None or correlation.key[variable] in telling
+        ]
+    return correlations
 
 
-def bounded(tables: Tables, boxes: Sequence[Box], max_runs: int) -> tuple[Sequence[Box], int]:
+def bounded(
+    tables: CompiledListener, correlations: Sequence[Correlation], max_runs: int
+) -> tuple[Sequence[Correlation], int]:
     """At most ``max_runs`` different pairs of first event and correlated values; the oldest go first."""
-    if sum(len(box.runs) for box in boxes) <= max_runs:
-        return boxes, 0
-    pairs = sorted({_pair(tables, run, box.key) for box in boxes for run in box.runs}, key=_order)
+    if sum(len(correlation.runs) for correlation in correlations) <= max_runs:
+        return correlations, 0
+    pairs = sorted(
+        {_pair(tables, run, correlation.key) for correlation in correlations for run in correlation.runs}, key=_order
+    )
     gone = set(pairs[: max(len(pairs) - max_runs, 0)])
     if not gone:
-        return boxes, 0
+        return correlations, 0
     return [
-        replaced(box, runs=tuple(run for run in box.runs if _pair(tables, run, box.key) not in gone)) for box in boxes
+        replaced(
+            correlation, runs=tuple(run for run in correlation.runs if _pair(tables, run, correlation.key) not in gone)
+        )
+        for correlation in correlations
     ], len(gone)
 
 
-def _pair(tables: Tables, run: Run, key: Key) -> Pair:
+def _pair(tables: CompiledListener, run: Run, key: Key) -> RunKey:
     met = {variable for reference, variable in tables.scope.variables.items() if run.taken & 1 << reference.step}
     if tables.per:
         met.add(tables.variables - 1)
     return run.start, tuple(value if index in met else None for index, value in enumerate(key))
 
 
-def _order(pair: Pair) -> tuple[Any, ...]:
+def _order(pair: RunKey) -> tuple[Any, ...]:
     """By first event, then by values with the unseen first."""
     start, values = pair
     return (start, tuple((value is not None, value or "") for value in values))
 
 
-def _keyed(box: Box, variable: int, value: str | None) -> Box:
-    return replaced(box, key=(*box.key[:variable], value, *box.key[variable + 1 :]))
+def _keyed(correlation: Correlation, variable: int, value: str | None) -> Correlation:
+    return replaced(correlation, key=(*correlation.key[:variable], value, *correlation.key[variable + 1 :]))

@@ -55,10 +55,10 @@ class Index:
                         found.append(numbers)
         return found
 
-    def touched(self, event: Event, hears: Index, standings: Mapping[int, Any]) -> Iterable[int]:
+    def touched(self, event: Event, hears: Index, by_listener: Mapping[int, Any]) -> Iterable[int]:
         """In order: what the event may start, and, of what has a standing, what ``hears`` it."""
         started = self.sets(event)
-        if not standings:
+        if not by_listener:
             # PERF: most events touch nothing or one thing; no set is made for them.
             if not started:
                 return _NOBODY
@@ -66,15 +66,15 @@ class Index:
         hearing = hears.sets(event)
         if not started and len(hearing) == 1:
             # PERF: most that touch somebody start nothing, and are heard by one action or one text; no set either.
-            return sorted(_both(standings, hearing[0]))
+            return sorted(_both(by_listener, hearing[0]))
         heard = set[int]().union(*started)
         for numbers in hearing:
-            heard.update(_both(standings, numbers))
+            heard.update(_both(by_listener, numbers))
         return sorted(heard)
 
 
-def _both(standings: Mapping[int, Any], numbers: frozenset[int]) -> list[int]:
+def _both(by_listener: Mapping[int, Any], numbers: frozenset[int]) -> list[int]:
     """What has a standing and is among the numbers."""
-    if len(numbers) < len(standings):
-        return [number for number in numbers if number in standings]
-    return [number for number in standings if number in numbers]
+    if len(numbers) < len(by_listener):
+        return [number for number in numbers if number in by_listener]
+    return [number for number in by_listener if number in numbers]

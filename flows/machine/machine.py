@@ -1,6 +1,6 @@
 """The machine: every listener of a workspace, over the events of one subscriber at a time. Pure.
 
-State in, event in; state and matches out. A :class:`State` is an immutable value: keep any number of them, compare
+State in, event in; state and matches out. A :class:`MachineState` is an immutable value: keep any number, compare
 them, encode them. The rules are SEMANTICS 3 and stand in :mod:`flows.machine.program`; here is what they share: which
 listeners an event can touch, the order of simultaneous matches, the identity of a match, the bytes of a state.
 """
@@ -19,15 +19,15 @@ from flows.language.model import Listener, Reference, Repeat
 from flows.machine.compiled import Facts, Tests, minds_sessions
 from flows.machine.index import Index
 from flows.machine.matches import Match, match_id
-from flows.machine.program import Program
-from flows.machine.runs import Finished, SharedRun, SharedStanding, Standing, Taken, Version
-from flows.machine.state_codec import Storing
-from flows.machine.states import State
-from flows.machine.trace import Tell, tell_nothing
-from flows.machine.tree import FRESH as NONE_SHARED
+from flows.machine.program import ListenerProgram
+from flows.machine.runs import Finished, ListenerRuns, Taken, TreeRun, TreeRuns, Version
+from flows.machine.state_codec import StateCodec
+from flows.machine.states import MachineState
+from flows.machine.trace import Trace, no_trace
+from flows.machine.tree import FRESH as NO_TREE_RUNS
 from flows.machine.tree import Tree, is_plain, trees_of
 
-__all__ = ["Machine", "Match", "State", "Version", "match_id"]
+__all__ = ["Machine", "MachineState", "Match", "Version", "match_id"]
 
 DEFAULT_MAX_RUNS: Final = 64
 """Runs kept per listener and subscriber, counted as SEMANTICS 3 says; past it the oldest is dropped and counted."""
@@ -38,7 +38,7 @@ NEVER_MS: Final = 1 << 60
 InFlight = tuple[int, int, int, int]
 """Of a run: its listener's number, the number of the element that it waits for, when it was opened, and when its window
 is over (:data:`NEVER_MS`: it has none, or waits for its deadline)."""
-TreeRun = tuple[int, int, int]
+TreeRunPlace = tuple[int, int, int]
 """Of a tree's run: when it was opened, the number of the element that it waits for, and whose it is, as bits."""
 _ALWAYS: Final[dict[Version, int]] = {}
 
@@ -51,12 +51,12 @@ class Machine:
         listeners: Iterable[Listener],
         *,
         max_runs: int = DEFAULT_MAX_RUNS,
-        tell: Tell = tell_nothing,
+        trace: Trace = no_trace,
         live_from: Mapping[Version, int] = _ALWAYS,
     ) -> None:
         """``listeners``: in any order. ``live_from``: the log time from which a version hears events, if not always.
 
-        Whoever listens by ``tell`` hears each listener alone.
+        Whoever listens by ``trace`` hears each listener alone.
         """
         # Simultaneous matches come in order of the listeners' names: their numbers are that order.
         ordered = sorted(listeners, key=lambda listener: (listener.name, listener.version))
@@ -69,10 +69,10 @@ class Machine:
         """By their numbers."""
         self._heads = tuple(to_json([listener.name, listener.version])[:-1] + b"," for listener in ordered)
         tests = Tests()
-        self._programs = tuple(Program(listener, tests, max_runs=max_runs, tell=tell) for listener in ordered)
-        plain = [(number, each) for number, each in enumerate(ordered) if tell is tell_nothing and is_plain(each)]
+        self._programs = tuple(ListenerProgram(listener, tests, max_runs=max_runs, trace=trace) for listener in ordered)
+        plain = [(number, each) for number, each in enumerate(ordered) if trace is no_trace and is_plain(each)]
         self._trees = trees_of(plain, tests, max_runs=max_runs)
-        self._storing = Storing(self._programs, self._trees)
+        self._codec = StateCodec(self._programs, self._trees)
         self.minds_sessions = any(minds_sessions(listener) for listener in ordered)
         """Whether an answer may depend on the session of an event."""
         trees = {member.number for tree in self._trees for member in tree.members}
@@ -82,11 +82,11 @@ class Machine:
         self._tree_starts = Index({index: tree.tests[:1] for index, tree in enumerate(self._trees)})
         self._tree_hears = Index({index: tree.tests for index, tree in enumerate(self._trees)})
 
-    def start(self, subscriber: str) -> State:
+    def start(self, subscriber: str) -> MachineState:
         """The state of somebody of whom nothing is known."""
-        return State(subscriber)
+        return MachineState(subscriber)
 
-    def apply(self, state: State, event: Event, session: Session) -> tuple[State, tuple[Match, ...]]:
+    def apply(self, state: MachineState, event: Event, session: Session) -> tuple[MachineState, tuple[Match, ...]]:
         """Time first: deadlines at or before the event fire. Then the event, after all others in its order.
 
         ``session``: the session up to and including the event. A provisional click, or one that was a machine's, fits
@@ -97,7 +97,7 @@ class Machine:
             state, matches = self.advance(state, event.occurred_at_ms)
         if event.provisional or (event.verdict and event.verdict.startswith("machine")):
             return state, matches
-        touched = self._starts.touched(event, self._hears, state.standings)
+        touched = self._starts.touched(event, self._hears, state.by_listener)
         trees = self._tree_starts.touched(event, self._tree_hears, state.shared)
         if not touched and not trees:
             return state, matches
@@ -114,12 +114,12 @@ class Machine:
         return state, (*matches, *(match for _, match in found))
 
     def _apply_programs(
-        self, state: State, facts: Facts, touched: Iterable[int], found: list[tuple[int, Match]]
-    ) -> State:
-        standings, changed = state.standings, dict[int, Standing]()
+        self, state: MachineState, facts: Facts, touched: Iterable[int], found: list[tuple[int, Match]]
+    ) -> MachineState:
+        by_listener, changed = state.by_listener, dict[int, ListenerRuns]()
         for number in touched:
             program = self._programs[number]
-            before = standings.get(number, _FRESH)
+            before = by_listener.get(number, _FRESH)
             if self._live_from[number] > facts.event.log_time_ms:
                 continue
             if before.last_ms is not None and program.listener.repeat is Repeat.ONCE:
@@ -131,10 +131,12 @@ class Machine:
                 found.append((number, self._match(number, state.subscriber, each)))
         return self._changed(state, changed) if changed else state
 
-    def _apply_trees(self, state: State, facts: Facts, trees: Iterable[int], found: list[tuple[int, Match]]) -> State:
-        shared: dict[int, SharedStanding] | None = None
+    def _apply_trees(
+        self, state: MachineState, facts: Facts, trees: Iterable[int], found: list[tuple[int, Match]]
+    ) -> MachineState:
+        shared: dict[int, TreeRuns] | None = None
         for index in trees:
-            tree, before = self._trees[index], state.shared.get(index, NONE_SHARED)
+            tree, before = self._trees[index], state.shared.get(index, NO_TREE_RUNS)
             if facts.event.log_time_ms >= self._all_live_from:
                 after, won = tree.on_event(before, facts)
             else:
@@ -145,23 +147,23 @@ class Machine:
                 continue
             if shared is None:
                 shared = dict(state.shared)
-            if after is NONE_SHARED:
+            if after is NO_TREE_RUNS:
                 shared.pop(index, None)
             else:
                 shared[index] = after
-        return state if shared is None else State(state.subscriber, state.standings, state.due_ms, shared)
+        return state if shared is None else MachineState(state.subscriber, state.by_listener, state.due_ms, shared)
 
     def _hearing(self, tree: Tree, event: Event) -> int:
         """The tree's listeners that were live when the log took the event, as bits."""
         return sum(1 << each.bit for each in tree.members if self._live_from[each.number] <= event.log_time_ms)
 
-    def advance(self, state: State, now_ms: int) -> tuple[State, tuple[Match, ...]]:
+    def advance(self, state: MachineState, now_ms: int) -> tuple[MachineState, tuple[Match, ...]]:
         """Fire the deadlines at or before ``now_ms``."""
         if state.due_ms is None or state.due_ms > now_ms:
             return state, ()
         found: list[Match] = []
-        changed: dict[int, Standing] = {}
-        for number, before in state.standings.items():
+        changed: dict[int, ListenerRuns] = {}
+        for number, before in state.by_listener.items():
             program = self._programs[number]
             due = program.due(before)
             if due is None or due > now_ms:
@@ -172,17 +174,17 @@ class Machine:
         found.sort(key=lambda match: (match.matched_at_ms, match.listener))
         return self._changed(state, changed), tuple(found)
 
-    def next_deadline(self, state: State) -> int | None:
+    def next_deadline(self, state: MachineState) -> int | None:
         """When :meth:`advance` has something to do, in ms; None if nothing waits."""
         return state.due_ms
 
-    def dropped(self, state: State) -> int:
+    def dropped(self, state: MachineState) -> int:
         """How many runs were dropped over the bound, so far."""
-        counts = [standing.dropped for standing in state.standings.values()]
-        counts += [count for standing in state.shared.values() for _, count in standing.dropped]
+        counts = [held.dropped for held in state.by_listener.values()]
+        counts += [count for held in state.shared.values() for _, count in held.dropped]
         return sum(counts)
 
-    def in_flight(self, state: State) -> list[InFlight]:
+    def in_flight(self, state: MachineState) -> list[InFlight]:
         """Each run. One whose window has passed is dropped when the next event looks at it, and told until then."""
         found = self.runs_alone(state)
         for index, runs in self.runs_together(state):
@@ -193,23 +195,25 @@ class Machine:
                     found.append((member.number, waits, opened_ms, over_ms))
         return found
 
-    def runs_alone(self, state: State, unlike: State | None = None) -> list[InFlight]:
+    def runs_alone(self, state: MachineState, unlike: MachineState | None = None) -> list[InFlight]:
         """As :meth:`in_flight`, of listeners that are in no tree. ``unlike``: of those that stand otherwise there."""
         found: list[InFlight] = []
-        for number, standing in state.standings.items():
-            if unlike is not None and unlike.standings.get(number) is standing:
+        for number, held in state.by_listener.items():
+            if unlike is not None and unlike.by_listener.get(number) is held:
                 continue
             program = self._programs[number]
-            for box in standing.boxes:
-                for run in box.runs:
+            for correlation in held.correlations:
+                for run in correlation.runs:
                     waits = program.tail[-1].number if run.slot == program.end else program.slots[run.slot].step.number
                     over_ms = program.over_ms(run)
                     found.append((number, waits, run.events[0].at_ms, NEVER_MS if over_ms is None else over_ms))
         return found
 
-    def runs_together(self, state: State, unlike: State | None = None) -> list[tuple[int, list[TreeRun]]]:
+    def runs_together(
+        self, state: MachineState, unlike: MachineState | None = None
+    ) -> list[tuple[int, list[TreeRunPlace]]]:
         """The runs of each tree, by its number. ``unlike``: of those that stand otherwise there."""
-        found: list[tuple[int, list[TreeRun]]] = []
+        found: list[tuple[int, list[TreeRunPlace]]] = []
         for index, shared in state.shared.items():
             if unlike is not None and unlike.shared.get(index) is shared:
                 continue
@@ -224,19 +228,19 @@ class Machine:
             for tree in (tree.members for tree in self._trees)
         ]
 
-    def encode(self, state: State) -> bytes:
+    def encode(self, state: MachineState) -> bytes:
         """The state as bytes; states of equal histories are equal bytes."""
-        return self._storing.encode([state])
+        return self._codec.encode([state])
 
-    def encode_all(self, states: Sequence[State]) -> bytes:
+    def encode_all(self, states: Sequence[MachineState]) -> bytes:
         """Several states of one subscriber; together they take less."""
-        return self._storing.encode(states)
+        return self._codec.encode(states)
 
     def knows(self, match: Match) -> bool:
         """Whether the match is of a version that is at work here."""
         return (match.listener, match.version) in self._numbers
 
-    def decode(self, data: bytes, *, promoted: Collection[Version] = ()) -> State:
+    def decode(self, data: bytes, *, promoted: Collection[Version] = ()) -> MachineState:
         """The state of these bytes.
 
         What :meth:`encode` wrote, also of a machine with other listeners: the runs of a version that is gone are
@@ -245,30 +249,30 @@ class Machine:
         """
         return self.decode_all(data, promoted=promoted)[-1]
 
-    def decode_all(self, data: bytes, *, promoted: Collection[Version] = ()) -> list[State]:
+    def decode_all(self, data: bytes, *, promoted: Collection[Version] = ()) -> list[MachineState]:
         """The reverse of :meth:`encode_all`, as :meth:`decode`."""
-        found = self._storing.decode(data, promoted)
-        return [self._changed(each, each.standings) if each.standings else each for each in found]
+        found = self._codec.decode(data, promoted)
+        return [self._changed(each, each.by_listener) if each.by_listener else each for each in found]
 
-    def _changed(self, state: State, changed: Mapping[int, Standing]) -> State:
-        standings = {**state.standings, **changed}
+    def _changed(self, state: MachineState, changed: Mapping[int, ListenerRuns]) -> MachineState:
+        by_listener = {**state.by_listener, **changed}
         due_ms, stale = state.due_ms, False
-        for number, standing in changed.items():
-            if standing == _FRESH:
-                del standings[number]
+        for number, held in changed.items():
+            if held == _FRESH:
+                del by_listener[number]
             program = self._programs[number]
             if program.tail:
-                before = state.standings.get(number)
+                before = state.by_listener.get(number)
                 stale = stale or (before is not None and due_ms is not None and program.due(before) == due_ms)
         if stale:
-            dues = [self._programs[number].due(standing) for number, standing in standings.items()]
+            dues = [self._programs[number].due(held) for number, held in by_listener.items()]
         else:
             # PERF: the earliest deadline of the others stands; only a state whose earliest one changed is searched.
-            dues = [self._programs[number].due(standing) for number, standing in changed.items()]
+            dues = [self._programs[number].due(held) for number, held in changed.items()]
         found = [due for due in dues if due is not None]
         if not stale and due_ms is not None:
             found.append(due_ms)
-        return State(state.subscriber, standings, min(found) if found else None, state.shared)
+        return MachineState(state.subscriber, by_listener, min(found) if found else None, state.shared)
 
     def _match(self, number: int, subscriber: str, finished: Finished) -> Match:
         """The match of a listener that runs alone."""
@@ -296,7 +300,7 @@ class Machine:
             },
         )
 
-    def _matches(self, tree: Tree, who: int, run: SharedRun, subscriber: str, found: list[tuple[int, Match]]) -> None:
+    def _matches(self, tree: Tree, who: int, run: TreeRun, subscriber: str, found: list[tuple[int, Match]]) -> None:
         """The matches of listeners that end with one run. PERF: what does not differ is made once."""
         events = tuple([event.event_id for event in run.events])
         references = [(_reference(event),) for event in run.events]
@@ -315,7 +319,7 @@ class Machine:
             found.append((number, match))
 
 
-_FRESH: Final = Standing()
+_FRESH: Final = ListenerRuns()
 _NO_VALUES: Final[dict[Reference, Any]] = {}
 
 

@@ -1,6 +1,6 @@
 """One listener, compiled: what an event or the passing of time does to its runs. The rules of SEMANTICS 3, in order.
 
-Pure: a :class:`Standing` and an event in, a :class:`Standing` and the finished runs out.
+Pure: a :class:`ListenerRuns` and an event in, a :class:`ListenerRuns` and the finished runs out.
 """
 
 from __future__ import annotations
@@ -12,42 +12,41 @@ from typing import Final
 from contracts.codec import replaced
 from contracts.events import Event
 from flows.language.compile import Key
-from flows.language.model import Listener, Not, Repeat
-from flows.language.model import Scope as Sharing
+from flows.language.model import Listener, Not, Repeat, Scope
 from flows.language.paths import frozen, is_number
-from flows.machine.compiled import Facts, Guards, Opening, Slot, Tables, Tests, marked_by, noted_by
-from flows.machine.correlation import bounded, boxes_for, shown_values, without_idle
-from flows.machine.runs import Box, Finished, Run, Standing, best, outlasting, thinned
-from flows.machine.trace import Tell, Told, Turn, tell_nothing
+from flows.machine.compiled import CompiledListener, Facts, Guards, Opening, Slot, Tests, marked_by, noted_by
+from flows.machine.correlation import bounded, correlations_for, shown_values, without_idle
+from flows.machine.runs import Correlation, Finished, ListenerRuns, Run, best, outlasting, thinned
+from flows.machine.trace import Trace, TraceEntry, Turn, no_trace
 
 _ONLY: Final = (0,)
 """The only member of a step with one condition."""
 _NONE: Final[tuple[int, ...]] = ()
 
 
-class Program(Tables):
+class ListenerProgram(CompiledListener):
     """A compiled listener that runs."""
 
-    def __init__(self, listener: Listener, tests: Tests, *, max_runs: int, tell: Tell = tell_nothing) -> None:
+    def __init__(self, listener: Listener, tests: Tests, *, max_runs: int, trace: Trace = no_trace) -> None:
         super().__init__(listener, tests)
         self._max_runs = max_runs
-        self._tell = tell
+        self._trace = trace
         # PERF: nothing is told in the live flow, and making what would be told costs as much as the rules.
-        self._telling = tell is not tell_nothing
-        self._opening = None if self._telling else self.opening
+        self._tracing = trace is not no_trace
+        self._opening = None if self._tracing else self.opening
 
     # Time.
 
-    def on_time(self, standing: Standing, now_ms: int) -> tuple[Standing, list[Finished]]:
+    def on_time(self, held: ListenerRuns, now_ms: int) -> tuple[ListenerRuns, list[Finished]]:
         """Rule 1: fire the deadlines at or before ``now_ms``, in order of (deadline, first event)."""
-        boxes: list[Box] = []
+        correlations: list[Correlation] = []
         finished: list[Finished] = []
-        for box in standing.boxes:
-            runs, done = self._fired(box.runs, now_ms)
-            boxes.append(replaced(box, runs=tuple(runs)))
+        for correlation in held.correlations:
+            runs, done = self._fired(correlation.runs, now_ms)
+            correlations.append(replaced(correlation, runs=tuple(runs)))
             finished.extend(done)
         finished.sort(key=lambda each: (each.at_ms, each.run.preference))
-        return self._settled(standing, boxes, finished)
+        return self._settled(held, correlations, finished)
 
     def _fired(self, runs: Sequence[Run], now_ms: int) -> tuple[list[Run], list[Finished]]:
         left, done = list(runs), list[Finished]()
@@ -58,107 +57,110 @@ class Program(Tables):
             at = min(waiting, key=lambda each: each[0])[0]
             match = best([run for when, run in waiting if when == at])
             done.append(Finished(match, at, by_event=False))
-            if self._telling:
-                self._tell(Told(Turn.MATCHED, match, at))
-                self._tell_outrun(match, [run for run in left if run.start <= match.last], at)
+            if self._tracing:
+                self._trace(TraceEntry(Turn.MATCHED, match, at))
+                self._trace_outrun(match, [run for run in left if run.start <= match.last], at)
             left = [run for run in left if run.start > match.last]
 
     # Events.
 
-    def on_event(self, standing: Standing, facts: Facts) -> tuple[Standing, Sequence[Finished]]:
+    def on_event(self, held: ListenerRuns, facts: Facts) -> tuple[ListenerRuns, Sequence[Finished]]:
         """Rules 1 (the drops) to 4 for one event; deadlines at or before it have been fired.
 
         The very same standing comes back where nothing has changed.
         """
-        if self._opening is not None and not standing.boxes:
-            return self._opened(standing, facts, self._opening), ()
+        if self._opening is not None and not held.correlations:
+            return self._opened(held, facts, self._opening), ()
         if self.variables:
             alone = self.variables == 1 and not self.per
-            return self._for_each_value(standing, facts) if alone else self._in_boxes(standing, facts)
-        box = standing.boxes[0] if standing.boxes else self.empty_box
-        changed, match = self._in_box(box, facts)
-        if match is None and (changed is box or len(changed.runs) <= self._max_runs):
-            return (standing if changed is box else self._stood(standing, changed)), ()
-        return self._settled(standing, (changed,), [] if match is None else [match])
+            return self._for_each_value(held, facts) if alone else self._in_correlations(held, facts)
+        correlation = held.correlations[0] if held.correlations else self.empty_correlation
+        changed, match = self._in_correlation(correlation, facts)
+        if match is None and (changed is correlation or len(changed.runs) <= self._max_runs):
+            return (held if changed is correlation else self._stood(held, changed)), ()
+        return self._settled(held, (changed,), [] if match is None else [match])
 
-    def _opened(self, standing: Standing, facts: Facts, opening: Opening) -> Standing:
+    def _opened(self, held: ListenerRuns, facts: Facts, opening: Opening) -> ListenerRuns:
         """A first run. PERF: listeners that begin alike share one value, whatever they wait for then."""
         if not facts.plain(self.slots[0].tests[0]):
-            return standing
+            return held
         fresh = facts.opened.get(opening)
         if fresh is None:
-            box, _ = self._in_box(self.empty_box, facts)
-            fresh = facts.opened[opening] = Standing((box,))
-        if standing.last_ms is None and not standing.dropped:
+            correlation, _ = self._in_correlation(self.empty_correlation, facts)
+            fresh = facts.opened[opening] = ListenerRuns((correlation,))
+        if held.last_ms is None and not held.dropped:
             return fresh
-        return Standing(fresh.boxes, standing.last_ms, standing.dropped)
+        return ListenerRuns(fresh.correlations, held.last_ms, held.dropped)
 
-    def _stood(self, standing: Standing, box: Box) -> Standing:
-        if box.runs or box.seen != self.empty_box.seen:
-            return Standing((box,), standing.last_ms, standing.dropped)
-        return Standing((), standing.last_ms, standing.dropped)
+    def _stood(self, held: ListenerRuns, correlation: Correlation) -> ListenerRuns:
+        if correlation.runs or correlation.seen != self.empty_correlation.seen:
+            return ListenerRuns((correlation,), held.last_ms, held.dropped)
+        return ListenerRuns((), held.last_ms, held.dropped)
 
-    def _for_each_value(self, standing: Standing, facts: Facts) -> tuple[Standing, Sequence[Finished]]:
-        """As :meth:`_in_boxes` with one variable, the commonest: boxes that add nothing are never kept."""
-        boxes = standing.boxes or (self.empty_box,)
-        unseen = boxes[0]
-        known = [box.key[0] for box in boxes]
+    def _for_each_value(self, held: ListenerRuns, facts: Facts) -> tuple[ListenerRuns, Sequence[Finished]]:
+        """As :meth:`_in_correlations` with one variable, the commonest: boxes that add nothing are never kept."""
+        correlations = held.correlations or (self.empty_correlation,)
+        unseen = correlations[0]
+        known = [correlation.key[0] for correlation in correlations]
         shown = shown_values(self, facts.event).difference(known)
-        first, match = self._in_box(unseen, facts)
+        first, match = self._in_correlation(unseen, facts)
         kept, finished = [first], [] if match is None else [match]
-        for box in (*boxes[1:], *(Box((value,), unseen.runs, unseen.seen) for value in sorted(shown))):
-            changed, match = self._in_box(box, facts)
+        for correlation in (
+            *correlations[1:],
+            *(Correlation((value,), unseen.runs, unseen.seen) for value in sorted(shown)),
+        ):
+            changed, match = self._in_correlation(correlation, facts)
             if match is not None:
                 finished.append(match)
             if changed.runs != first.runs or changed.seen != first.seen:
                 kept.append(changed)
-        if finished or sum(len(box.runs) for box in kept) > self._max_runs:
+        if finished or sum(len(correlation.runs) for correlation in kept) > self._max_runs:
             finished.sort(key=lambda each: each.run.preference)
-            return self._settled(standing, kept, finished)
+            return self._settled(held, kept, finished)
         if len(kept) == 1:
-            return (standing if first is unseen and len(boxes) == 1 else self._stood(standing, first)), ()
-        return Standing(tuple(kept), standing.last_ms, standing.dropped), ()
+            return (held if first is unseen and len(correlations) == 1 else self._stood(held, first)), ()
+        return ListenerRuns(tuple(kept), held.last_ms, held.dropped), ()
 
-    def _in_boxes(self, standing: Standing, facts: Facts) -> tuple[Standing, Sequence[Finished]]:
+    def _in_correlations(self, held: ListenerRuns, facts: Facts) -> tuple[ListenerRuns, Sequence[Finished]]:
         event = facts.event
-        boxes: list[Box] = []
+        correlations: list[Correlation] = []
         finished: list[Finished] = []
         per = {frozen(value) for value in self.per(event.properties)} if self.per else None
-        for box in boxes_for(self, standing.boxes or (self.empty_box,), event):
-            if per is not None and box.key[-1] not in per:
-                boxes.append(box)
+        for correlation in correlations_for(self, held.correlations or (self.empty_correlation,), event):
+            if per is not None and correlation.key[-1] not in per:
+                correlations.append(correlation)
                 continue
-            changed, match = self._in_box(box, facts)
-            boxes.append(changed)
+            changed, match = self._in_correlation(correlation, facts)
+            correlations.append(changed)
             if match is not None:
                 finished.append(match)
         finished.sort(key=lambda each: each.run.preference)
-        return self._settled(standing, boxes, finished)
+        return self._settled(held, correlations, finished)
 
-    def _in_box(self, box: Box, facts: Facts) -> tuple[Box, Finished | None]:
-        key, at_ms = box.key, facts.event.occurred_at_ms
+    def _in_correlation(self, correlation: Correlation, facts: Facts) -> tuple[Correlation, Finished | None]:
+        key, at_ms = correlation.key, facts.event.occurred_at_ms
         runs: list[Run] = []
         done: list[Run] = []
-        for run in box.runs:
+        for run in correlation.runs:
             if not self._expired(run, facts):
                 self._meet(run, facts, key, runs, done)
         if not (self.lone and runs):
-            self._start(box, facts, runs, done)
-        seen = self._seen(box, facts) if self.first_nots else box.seen
+            self._start(correlation, facts, runs, done)
+        seen = self._seen(correlation, facts) if self.first_nots else correlation.seen
         if done:
             # Every run started at or before this event, the match's last one: all are dropped.
             match = best(done)
-            if self._telling:
-                self._tell(Told(Turn.MATCHED, match, at_ms, facts.event))
-                self._tell_outrun(match, [*runs, *done], at_ms)
-            return Box(key, (), seen), Finished(match, at_ms, by_event=True)
-        if seen == box.seen and _same(runs, box.runs):
-            return box, None
+            if self._tracing:
+                self._trace(TraceEntry(Turn.MATCHED, match, at_ms, facts.event))
+                self._trace_outrun(match, [*runs, *done], at_ms)
+            return Correlation(key, (), seen), Finished(match, at_ms, by_event=True)
+        if seen == correlation.seen and _same(runs, correlation.runs):
+            return correlation, None
         if self.forking:
             runs = thinned(self._restarted(runs, facts.event))
-        return Box(key, tuple(runs), seen), None
+        return Correlation(key, tuple(runs), seen), None
 
-    def _start(self, box: Box, facts: Facts, runs: list[Run], done: list[Run]) -> None:
+    def _start(self, correlation: Correlation, facts: Facts, runs: list[Run], done: list[Run]) -> None:
         """Rule 3, unless a first ``not`` forbids it."""
         # PERF: most events that touch a listener open nothing; a plain loop says so soonest.
         for test in self.openers:
@@ -166,22 +168,23 @@ class Program(Tables):
                 break
         else:
             return
-        guard = self._blocking(box, facts.event.occurred_at_ms) if self.first_nots else None
+        guard = self._blocking(correlation, facts.event.occurred_at_ms) if self.first_nots else None
         if guard is None:
-            self._open(facts, box.key, runs, done)
-        elif self._telling:
-            self._tell(Told(Turn.BLOCKED, self.empty_run, facts.event.occurred_at_ms, facts.event, guard))
+            self._open(facts, correlation.key, runs, done)
+        elif self._tracing:
+            self._trace(TraceEntry(Turn.BLOCKED, self.empty_run, facts.event.occurred_at_ms, facts.event, guard))
 
-    def _seen(self, box: Box, facts: Facts) -> tuple[int | None, ...]:
+    def _seen(self, correlation: Correlation, facts: Facts) -> tuple[int | None, ...]:
         at_ms = facts.event.occurred_at_ms
         return tuple(
-            at_ms if facts.plain(test) else last for (_, test), last in zip(self.first_nots, box.seen, strict=True)
+            at_ms if facts.plain(test) else last
+            for (_, test), last in zip(self.first_nots, correlation.seen, strict=True)
         )
 
-    def _tell_outrun(self, match: Run, dropped: list[Run], at_ms: int) -> None:
+    def _trace_outrun(self, match: Run, dropped: list[Run], at_ms: int) -> None:
         for run in dropped:
             if run.start != match.start:
-                self._tell(Told(Turn.OUTRUN, run, at_ms, rule=match.events[0].event_id))
+                self._trace(TraceEntry(Turn.OUTRUN, run, at_ms, rule=match.events[0].event_id))
 
     def _expired(self, run: Run, facts: Facts) -> bool:
         """Rule 1: windows are half-open; a run that waits only for its last ``not`` stays."""
@@ -189,17 +192,17 @@ class Program(Tables):
             return False
         within_ms, at_ms = self.listener.within_ms, facts.event.occurred_at_ms
         if within_ms is not None and at_ms - run.events[0].at_ms >= within_ms:
-            return self._over(Told(Turn.EXPIRED, run, run.events[0].at_ms + within_ms, rule="within"))
+            return self._over(TraceEntry(Turn.EXPIRED, run, run.events[0].at_ms + within_ms, rule="within"))
         step = self.slots[run.slot].step
         if step.within_ms is not None and at_ms - run.anchor[0] >= step.within_ms:
             over_ms = run.anchor[0] + step.within_ms
-            return self._over(Told(Turn.EXPIRED, run, over_ms, element=step, rule="step within"))
+            return self._over(TraceEntry(Turn.EXPIRED, run, over_ms, element=step, rule="step within"))
         if run.session and run.session != facts.session.session_id:
-            return self._over(Told(Turn.EXPIRED, run, at_ms, rule="session"))
+            return self._over(TraceEntry(Turn.EXPIRED, run, at_ms, rule="session"))
         return False
 
-    def _over(self, told: Told) -> bool:
-        self._tell(told)
+    def _over(self, entry: TraceEntry) -> bool:
+        self._trace(entry)
         return True
 
     def _meet(self, run: Run, facts: Facts, key: Key, runs: list[Run], done: list[Run]) -> None:
@@ -207,7 +210,9 @@ class Program(Tables):
         if self.nots:
             for guard, test in self._guarding(run):
                 if facts.fits(test, run, key):
-                    self._tell(Told(Turn.KILLED, run, facts.event.occurred_at_ms, event=facts.event, element=guard))
+                    self._trace(
+                        TraceEntry(Turn.KILLED, run, facts.event.occurred_at_ms, event=facts.event, element=guard)
+                    )
                     return
         if run.slot == self.end:
             runs.append(run)
@@ -221,7 +226,7 @@ class Program(Tables):
         after_ms = slot.step.after_ms
         early = after_ms is not None and facts.event.occurred_at_ms - run.anchor[0] < after_ms
         if fitting := self._fitting(slot, run, facts, key):
-            if early or not self._take(run, slot, fitting, facts, runs, done):
+            if early or not self._accept(run, slot, fitting, facts, runs, done):
                 runs.append(run)
         elif slot.step.next and self._described(facts):
             self._kill(run, slot, facts, "next")
@@ -229,7 +234,7 @@ class Program(Tables):
             runs.append(run)
 
     def _kill(self, run: Run, slot: Slot, facts: Facts, rule: str) -> None:
-        self._tell(Told(Turn.KILLED, run, facts.event.occurred_at_ms, facts.event, slot.step, rule))
+        self._trace(TraceEntry(Turn.KILLED, run, facts.event.occurred_at_ms, facts.event, slot.step, rule))
 
     def _guarding(self, run: Run) -> Guards:
         """The ``not``s that guard the pending slot."""
@@ -270,16 +275,16 @@ class Program(Tables):
             if not run.filled & 1 << member and facts.fits(test, run, key)
         ]
 
-    def _blocking(self, box: Box, at_ms: int) -> Not | None:
+    def _blocking(self, correlation: Correlation, at_ms: int) -> Not | None:
         """The first ``not`` that forbids that a run opens now."""
-        for (guard, _), last in zip(self.first_nots, box.seen, strict=True):
+        for (guard, _), last in zip(self.first_nots, correlation.seen, strict=True):
             if last is not None and (guard.ever or (guard.for_ms is not None and at_ms - last < guard.for_ms)):
                 return guard
         return None
 
     def _open(self, facts: Facts, key: Key, runs: list[Run], done: list[Run]) -> None:
         """Rule 3: a run opens at each slot reachable from the start that the event fits."""
-        session = facts.session.session_id if self.listener.scope is Sharing.SESSION else ""
+        session = facts.session.session_id if self.listener.scope is Scope.SESSION else ""
         for index in self.ahead[-1]:
             if index == self.end:
                 return
@@ -289,9 +294,9 @@ class Program(Tables):
             if slot.until is not None and facts.fits(slot.until, run, key):
                 continue
             if fitting := self._fitting(slot, run, facts, key):
-                self._take(run, slot, fitting, facts, runs, done)
+                self._accept(run, slot, fitting, facts, runs, done)
 
-    def _take(  # noqa: PLR0917
+    def _accept(  # noqa: PLR0917
         self, run: Run, slot: Slot, members: Sequence[int], facts: Facts, runs: list[Run], done: list[Run]
     ) -> bool:
         """Let the run take the event, and fork. False where a stitched event would complete it: then it is not taken.
@@ -302,9 +307,9 @@ class Program(Tables):
         finishing = [fork for fork in forks if fork.slot == self.end] if not self.tail else []
         if finishing and facts.event.stitched:
             return False
-        if self._telling:
+        if self._tracing:
             turn = Turn.ADVANCED if run.events else Turn.OPENED
-            self._tell(Told(turn, run, facts.event.occurred_at_ms, facts.event, slot.step))
+            self._trace(TraceEntry(turn, run, facts.event.occurred_at_ms, facts.event, slot.step))
         if finishing:
             done.extend(finishing)
             forks = [fork for fork in forks if fork.slot < self.end]
@@ -359,15 +364,15 @@ class Program(Tables):
     # After an event or a deadline.
 
     def _settled(
-        self, standing: Standing, boxes: Sequence[Box], finished: list[Finished]
-    ) -> tuple[Standing, list[Finished]]:
-        accepted, last_ms = self._accepted(standing.last_ms, finished)
+        self, held: ListenerRuns, correlations: Sequence[Correlation], finished: list[Finished]
+    ) -> tuple[ListenerRuns, list[Finished]]:
+        accepted, last_ms = self._accepted(held.last_ms, finished)
         if last_ms is not None and self.listener.repeat is Repeat.ONCE:
-            return Standing((), last_ms, standing.dropped), accepted
-        kept, dropped = bounded(self, without_idle(boxes, self.variables), self._max_runs)
-        if len(kept) == 1 and kept[0] == self.empty_box:
+            return ListenerRuns((), last_ms, held.dropped), accepted
+        kept, dropped = bounded(self, without_idle(correlations, self.variables), self._max_runs)
+        if len(kept) == 1 and kept[0] == self.empty_correlation:
             kept = ()
-        return Standing(tuple(kept), last_ms, standing.dropped + dropped), accepted
+        return ListenerRuns(tuple(kept), last_ms, held.dropped + dropped), accepted
 
     def _accepted(self, last_ms: int | None, finished: list[Finished]) -> tuple[list[Finished], int | None]:
         """``repeat``: once, every, or not again within the cooldown of the last that counted."""
@@ -382,7 +387,7 @@ class Program(Tables):
                 continue
             cooldown_ms = self.listener.cooldown_ms
             if last_ms is not None and cooldown_ms is not None and each.at_ms - last_ms < cooldown_ms:
-                self._tell(Told(Turn.IGNORED, each.run, each.at_ms, rule="cooldown"))
+                self._trace(TraceEntry(Turn.IGNORED, each.run, each.at_ms, rule="cooldown"))
                 continue
             if self.listener.repeat is not Repeat.EVERY:
                 last_ms = each.at_ms

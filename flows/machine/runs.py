@@ -112,7 +112,7 @@ class Run(Packed, frozen=True):
         return self.events[max(len(self.events) - 1 - self.filled.bit_count(), 0)].place
 
 
-class Box(Packed, frozen=True):
+class Correlation(Packed, frozen=True):
     """The machine of one combination of correlated values (SEMANTICS 3, *Correlation by same_as is scope*).
 
     ``key``: per variable its value, frozen; None stands for every value not seen yet. ``seen``: per first ``not`` the
@@ -124,18 +124,18 @@ class Box(Packed, frozen=True):
     seen: tuple[int | None, ...] = ()
 
 
-class Standing(Packed, frozen=True):
-    """Where one listener stands with one subscriber. ``boxes`` empty: nothing but the empty box.
+class ListenerRuns(Packed, frozen=True):
+    """Where one listener stands with one subscriber. ``correlations`` empty: nothing but the empty box.
 
     ``last_ms``: when it last matched (for ``repeat``); ``dropped``: runs dropped over the bound.
     """
 
-    boxes: tuple[Box, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
     last_ms: int | None = None
     dropped: int = 0
 
 
-class SharedRun(Packed, frozen=True):
+class TreeRun(Packed, frozen=True):
     """One run of several listeners that begin alike (:mod:`flows.machine.tree`).
 
     ``who``: bit n is set for the tree's listener n. ``node``: the tree's node reached. ``noted``: what the node's steps
@@ -148,13 +148,13 @@ class SharedRun(Packed, frozen=True):
     noted: tuple[Any, ...] = ()
 
 
-class SharedStanding(Packed, frozen=True):
+class TreeRuns(Packed, frozen=True):
     """Where a tree stands with one subscriber. ``runs``: by their first event; of one first event the bits differ.
 
     ``dropped``: pairs of a listener's bit and how many of its runs were dropped over the bound.
     """
 
-    runs: tuple[SharedRun, ...] = ()
+    runs: tuple[TreeRun, ...] = ()
     dropped: tuple[tuple[int, int], ...] = ()
 
 
@@ -188,10 +188,10 @@ def thinned(runs: list[Run]) -> list[Run]:
     return runs if len(kept) == len(runs) else list(kept.values())
 
 
-def inherited(version: Version, found: Mapping[Version, Standing], here: Collection[Version]) -> Standing:
+def inherited(version: Version, found: Mapping[Version, ListenerRuns], here: Collection[Version]) -> ListenerRuns:
     """A version's standing: its own, and when versions of its listener that are gone last matched."""
-    own = found.get(version, Standing())
-    gone = [standing for other, standing in found.items() if other not in here]
+    own = found.get(version, ListenerRuns())
+    gone = [held for other, held in found.items() if other not in here]
     if not gone:
         return own
     lasts = [each.last_ms for each in (own, *gone) if each.last_ms is not None]

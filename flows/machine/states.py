@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from contracts.codec import Packed, Value, msgpack_reader, written
-from flows.machine.runs import SharedStanding, Standing, Taken
+from flows.machine.runs import ListenerRuns, Taken, TreeRuns
 
 
-class State(Packed, frozen=True):
-    """One subscriber's state. ``standings``: by listener; one without runs or memory is absent.
+class MachineState(Packed, frozen=True):
+    """One subscriber's state. ``by_listener``: by listener; one without runs or memory is absent.
 
     ``due_ms``: the earliest deadline of all, None if nothing waits. ``shared``: by tree, of listeners that begin alike.
     """
 
     subscriber: str
-    standings: Mapping[int, Standing] = {}
+    by_listener: Mapping[int, ListenerRuns] = {}
     due_ms: int | None = None
-    shared: Mapping[int, SharedStanding] = {}
+    shared: Mapping[int, TreeRuns] = {}
 
 
 class StoredRun(Packed, frozen=True):
@@ -38,7 +38,7 @@ class StoredRun(Packed, frozen=True):
 class StoredState(Packed, frozen=True):
     """One state: per listener its name, version and standing; the trees' runs; tree, bit and count of dropped runs."""
 
-    standings: tuple[tuple[str, int, Standing], ...] = ()
+    by_listener: tuple[tuple[str, int, ListenerRuns], ...] = ()
     runs: tuple[StoredRun, ...] = ()
     dropped: tuple[tuple[int, int, int], ...] = ()
 

@@ -29,7 +29,7 @@ class Turn(StrEnum):
     """Completed within the cooldown, or after the only match that ``repeat: once`` allows."""
 
 
-class Told(NamedTuple):
+class TraceEntry(NamedTuple):
     """One turn. ``run``: as it was before; ``at_ms``: when.
 
     ``event``: the one that did it, if any; ``element``: the step that took the event, or the ``not`` or step that
@@ -45,8 +45,8 @@ class Told(NamedTuple):
     rule: str = ""
 
 
-Tell = Callable[[Told], None]
+Trace = Callable[[TraceEntry], None]
 
 
-def tell_nothing(told: Told) -> None:
+def no_trace(entry: TraceEntry) -> None:
     """Nobody listens."""

@@ -19,14 +19,14 @@ from flows.language.compile import Test
 from flows.language.model import Condition, Listener, Repeat, Scope, Step
 from flows.language.paths import Values, values_at
 from flows.machine.compiled import Facts, Tests, scope_of
-from flows.machine.runs import SharedRun, SharedStanding, Taken
+from flows.machine.runs import Taken, TreeRun, TreeRuns
 
-Won = tuple[int, SharedRun]
+Won = tuple[int, TreeRun]
 """Whose match it is, as bits, and the run with all its events."""
 _NOBODY: Final[tuple[Won, ...]] = ()
 
 
-class Node:
+class TreeNode:
     """Some steps, from the first on. ``who``: the listeners that have them; ``ends``: those that have no more.
 
     ``before`` and ``notes``: how many values the earlier steps note, and what this one notes.
@@ -47,7 +47,7 @@ class Node:
         "who",
     )
 
-    def __init__(self, number: int, parent: Node | None, test: Test) -> None:
+    def __init__(self, number: int, parent: TreeNode | None, test: Test) -> None:
         self.number = number
         self.parent = parent
         self.depth: int = 1 if parent is None else parent.depth + 1
@@ -55,11 +55,11 @@ class Node:
         self.before = 0
         self.who = 0
         self.ends = 0
-        self.children: list[Node] = []
+        self.children: list[TreeNode] = []
         self.notes: dict[str, Values] = {}
-        self._wild: list[Node] = []
-        self._always: dict[str, list[Node]] = {}
-        self._texts: dict[str, dict[str, dict[str, list[Node]]]] = {}
+        self._wild: list[TreeNode] = []
+        self._always: dict[str, list[TreeNode]] = {}
+        self._texts: dict[str, dict[str, dict[str, list[TreeNode]]]] = {}
 
     def index(self) -> None:
         """Find the children that an event may reach by its action, and by a text where they ask for one."""
@@ -75,9 +75,9 @@ class Node:
                     path, text = test.text
                     self._texts.setdefault(action, {}).setdefault(path, {}).setdefault(text, []).append(child)
 
-    def reached(self, facts: Facts) -> list[Node]:
+    def reached(self, facts: Facts) -> list[TreeNode]:
         """The children whose step the event fits."""
-        event, found = facts.event, list[Node]()
+        event, found = facts.event, list[TreeNode]()
         for child in self._wild:
             if facts.plain(child.test):
                 found.append(child)
@@ -95,7 +95,7 @@ class Node:
         return found
 
 
-class Member:
+class TreeMember:
     """A listener of the tree. ``number``: its place among all listeners of the machine; ``bit``: its place here."""
 
     __slots__ = ("bit", "keys", "listener", "noted", "number", "way")
@@ -106,7 +106,7 @@ class Member:
         self.bit = 0
         self.keys = tuple(step.key for step in listener.sequence if isinstance(step, Step))
         """What evidence calls its steps."""
-        self.way: list[Node] = []
+        self.way: list[TreeNode] = []
         """Its nodes, a step each."""
         self.noted = dict.fromkeys(scope_of(listener).notes, 0)
         """Per reference of its templates: its place among what a run notes."""
@@ -115,12 +115,12 @@ class Member:
 class Tree:
     """Plain listeners with an equal first step, compiled."""
 
-    def __init__(self, members: Sequence[Member], tests: Tests, *, max_runs: int) -> None:
+    def __init__(self, members: Sequence[TreeMember], tests: Tests, *, max_runs: int) -> None:
         """``members``: in order of their names."""
         self.members = members
         self._max_runs = max_runs
-        self.nodes: list[Node] = []
-        self._texts: dict[tuple[int, str], Node] = {}
+        self.nodes: list[TreeNode] = []
+        self._texts: dict[tuple[int, str], TreeNode] = {}
         for bit, member in enumerate(members):
             member.bit = bit
             self._grow(member, tests)
@@ -142,9 +142,9 @@ class Tree:
                 self._lone |= 1 << member.bit
         self._read_windows()
 
-    def _grow(self, member: Member, tests: Tests) -> None:
+    def _grow(self, member: TreeMember, tests: Tests) -> None:
         bit, scope = 1 << member.bit, scope_of(member.listener)
-        node: Node | None = None
+        node: TreeNode | None = None
         for step in member.listener.sequence:
             assert isinstance(step, Step) and step.condition is not None  # noqa: S101, PT018
             node = self._node(node, step.condition, tests)
@@ -155,11 +155,11 @@ class Tree:
                     node.notes.setdefault(reference.path, values_at(reference.path))
         member.way[-1].ends |= bit
 
-    def _node(self, parent: Node | None, condition: Condition, tests: Tests) -> Node:
+    def _node(self, parent: TreeNode | None, condition: Condition, tests: Tests) -> TreeNode:
         key = (-1 if parent is None else parent.number, repr(condition))
         found = self._texts.get(key)
         if found is None:
-            found = self._texts[key] = Node(len(self.nodes), parent, tests.of(condition, _NO_SCOPE))
+            found = self._texts[key] = TreeNode(len(self.nodes), parent, tests.of(condition, _NO_SCOPE))
             self.nodes.append(found)
             if parent is not None:
                 parent.children.append(found)
@@ -179,18 +179,16 @@ class Tree:
             for passed in (-1, *windows)
         ]
 
-    def on_event(
-        self, standing: SharedStanding, facts: Facts, hearing: int = -1
-    ) -> tuple[SharedStanding, Sequence[Won]]:
+    def on_event(self, held: TreeRuns, facts: Facts, hearing: int = -1) -> tuple[TreeRuns, Sequence[Won]]:
         """Rules 1 to 4 for one event. The very same standing comes back where nothing has changed."""
         event = facts.event
         at_ms, shortest = event.occurred_at_ms, self._shortest
-        kept: list[SharedRun] = []
+        kept: list[TreeRun] = []
         won: list[Won] = []
         claimed = 0
         changed = False
-        seen, reached = -1, list[Node]()
-        for run in standing.runs:
+        seen, reached = -1, list[TreeNode]()
+        for run in held.runs:
             who = run.who
             age_ms = at_ms - run.events[0].at_ms
             if age_ms >= shortest:
@@ -213,16 +211,16 @@ class Tree:
             for who, _ in won:
                 claimed |= who
         if not changed:
-            return standing, _NOBODY
-        return self._settled(standing, kept, claimed), won
+            return held, _NOBODY
+        return self._settled(held, kept, claimed), won
 
     def _advance(  # noqa: PLR0917
         self,
-        run: SharedRun,
+        run: TreeRun,
         who: int,
-        reached: list[Node],
+        reached: list[TreeNode],
         facts: Facts,
-        kept: list[SharedRun],
+        kept: list[TreeRun],
         won: list[Won],
         claimed: int,
     ) -> tuple[int, int]:
@@ -246,20 +244,20 @@ class Tree:
                 kept.append(_of(after, taking & ~ending))
         return who, claimed
 
-    def on_event_of(self, hearing: int, standing: SharedStanding, facts: Facts) -> tuple[SharedStanding, Sequence[Won]]:
+    def on_event_of(self, hearing: int, held: TreeRuns, facts: Facts) -> tuple[TreeRuns, Sequence[Won]]:
         """As :meth:`on_event`, of some listeners; for the others the event never was."""
-        heard = SharedStanding(_part(standing.runs, hearing), standing.dropped)
+        heard = TreeRuns(_part(held.runs, hearing), held.dropped)
         after, won = self.on_event(heard, facts, hearing)
         if after is heard:
-            return standing, _NOBODY
-        runs: dict[tuple[int, tuple[Taken, ...]], SharedRun] = {}
-        for run in (*_part(standing.runs, ~hearing), *after.runs):
+            return held, _NOBODY
+        runs: dict[tuple[int, tuple[Taken, ...]], TreeRun] = {}
+        for run in (*_part(held.runs, ~hearing), *after.runs):
             other = runs.get((run.node, run.events))
             runs[run.node, run.events] = run if other is None else _of(run, run.who | other.who)
         merged = tuple(sorted(runs.values(), key=lambda run: run.events[0].place))
-        return (SharedStanding(merged, after.dropped) if merged or after.dropped else FRESH), won
+        return (TreeRuns(merged, after.dropped) if merged or after.dropped else FRESH), won
 
-    def _start(self, kept: list[SharedRun], won: list[Won], hearing: int, facts: Facts) -> bool:
+    def _start(self, kept: list[TreeRun], won: list[Won], hearing: int, facts: Facts) -> bool:
         """Rule 3. A run of a listener that matches at once is dropped with the others (rule 4)."""
         first = self._first
         who = first.who & hearing
@@ -278,21 +276,21 @@ class Tree:
             kept.append(_of(opened, who & ~ending))
         return True
 
-    def _settled(self, standing: SharedStanding, kept: list[SharedRun], claimed: int) -> SharedStanding:
+    def _settled(self, held: TreeRuns, kept: list[TreeRun], claimed: int) -> TreeRuns:
         if claimed:
-            left: list[SharedRun] = []
+            left: list[TreeRun] = []
             for run in kept:
                 who = run.who & ~claimed
                 if who:
                     left.append(run if who == run.who else _of(run, who))
             kept = left
         if len(kept) <= self._max_runs:
-            return SharedStanding(tuple(kept), standing.dropped) if kept or standing.dropped else FRESH
-        return self._bounded(standing, kept)
+            return TreeRuns(tuple(kept), held.dropped) if kept or held.dropped else FRESH
+        return self._bounded(held, kept)
 
-    def _bounded(self, standing: SharedStanding, kept: list[SharedRun]) -> SharedStanding:
+    def _bounded(self, held: TreeRuns, kept: list[TreeRun]) -> TreeRuns:
         """At most so many runs of each listener; the oldest go first, and are counted."""
-        dropped = dict(standing.dropped)
+        dropped = dict(held.dropped)
         for member in self.members:
             bit = 1 << member.bit
             own = [index for index, run in enumerate(kept) if run.who & bit]
@@ -302,12 +300,12 @@ class Tree:
             dropped[member.bit] = dropped.get(member.bit, 0) + over
             for index in own[:over]:
                 kept[index] = _of(kept[index], kept[index].who & ~bit)
-        return SharedStanding(tuple(run for run in kept if run.who), tuple(sorted(dropped.items())))
+        return TreeRuns(tuple(run for run in kept if run.who), tuple(sorted(dropped.items())))
 
-    def noted(self, run: SharedRun) -> tuple[tuple[int, str, Any], ...]:
+    def noted(self, run: TreeRun) -> tuple[tuple[int, str, Any], ...]:
         """What a run notes, by step and path; what was not there is left out."""
         node, found = self.nodes[run.node], list[tuple[int, str, Any]]()
-        way: Node | None = node
+        way: TreeNode | None = node
         while way is not None and run.noted:
             for place, path in enumerate(way.notes, start=way.before):
                 if run.noted[place] is not None:
@@ -315,17 +313,17 @@ class Tree:
             way = way.parent
         return tuple(found)
 
-    def noting(self, node: Node, noted: Iterable[tuple[int, str, Any]]) -> tuple[Any, ...]:
+    def noting(self, node: TreeNode, noted: Iterable[tuple[int, str, Any]]) -> tuple[Any, ...]:
         """The reverse of :meth:`noted`, for a run that has come to this node."""
         values = {(step, path): value for step, path, value in noted}
         found: list[Any] = []
-        way: Node | None = node
+        way: TreeNode | None = node
         while way is not None:
             found[:0] = [values.get((way.depth, path)) for path in way.notes]
             way = way.parent
         return tuple(found)
 
-    def whose(self, who: int) -> Iterator[Member]:
+    def whose(self, who: int) -> Iterator[TreeMember]:
         """The listeners of these bits, in order of their names."""
         while who:
             lowest = who & -who
@@ -333,8 +331,8 @@ class Tree:
             who ^= lowest
 
 
-FRESH: Final = SharedStanding()
-_NEW: Final = SharedRun(0, 0, ())
+FRESH: Final = TreeRuns()
+_NEW: Final = TreeRun(0, 0, ())
 _NO_SCOPE: Final = scope_of(Listener("", 1, ()))
 
 
@@ -365,27 +363,27 @@ def _is_plain(step: Step) -> bool:
 
 def trees_of(listeners: Iterable[tuple[int, Listener]], tests: Tests, *, max_runs: int) -> list[Tree]:
     """The trees of plain listeners, each with its number, in order of their names."""
-    found: dict[str, list[Member]] = {}
+    found: dict[str, list[TreeMember]] = {}
     for number, listener in listeners:
         step = listener.sequence[0]
         assert isinstance(step, Step)  # noqa: S101
-        found.setdefault(repr(step.condition), []).append(Member(number, listener))
+        found.setdefault(repr(step.condition), []).append(TreeMember(number, listener))
     return [Tree(members, tests, max_runs=max_runs) for members in found.values()]
 
 
-def _of(run: SharedRun, who: int) -> SharedRun:
-    return SharedRun(who, run.node, run.events, run.noted)
+def _of(run: TreeRun, who: int) -> TreeRun:
+    return TreeRun(who, run.node, run.events, run.noted)
 
 
-def _part(runs: Iterable[SharedRun], who: int) -> tuple[SharedRun, ...]:
+def _part(runs: Iterable[TreeRun], who: int) -> tuple[TreeRun, ...]:
     return tuple(_of(run, run.who & who) for run in runs if run.who & who)
 
 
-def _taking(run: SharedRun, node: Node, facts: Facts) -> SharedRun:
+def _taking(run: TreeRun, node: TreeNode, facts: Facts) -> TreeRun:
     noted = run.noted
     if node.notes:
         properties = facts.event.properties
         for values in node.notes.values():
             found = values(properties)
             noted = (*noted, found[0] if found else None)
-    return SharedRun(node.who, node.number, (*run.events, facts.taken(node.depth)), noted)
+    return TreeRun(node.who, node.number, (*run.events, facts.taken(node.depth)), noted)

@@ -16,14 +16,14 @@ from contracts.events import Event, LogTime
 from contracts.log import Outgoing, Record
 from contracts.reasons import Reason
 from contracts.topics import EVENTS, subscriber_key
-from flows.counts.told import Counted
+from flows.counts.counts_snapshot import CountsSnapshot
 from flows.operators.dead_letters import dead_letter
-from flows.operators.key_group import Crowd
+from flows.operators.key_group import KeyGroup
 from flows.recognise import Device, Rules, recognise, released
-from flows.state.changelog import Changelog, Position
-from flows.state.store import MAX_ANONYMOUS, Fleeting, Keeper
-from flows.subscriber.bounds import Bound, Bounds
-from flows.subscriber.follow import Following
+from flows.state.changelog import Changelog, GroupPosition
+from flows.state.store import MAX_ANONYMOUS, LeastRecentlyUsed, StateStore
+from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.limits import Limit, LimitHits
 
 DEVICES: Final = "devices-"
 """How the changelog's groups of devices are called."""
@@ -37,20 +37,20 @@ log_line = structlog.get_logger("flows")
 Item = tuple[str, Any]
 
 
-class Snapshot(Value, frozen=True):
+class GroupSnapshot(Value, frozen=True):
     """What Bytewax keeps of a group, as MessagePack. ``passed_on_ms``: what ``recognise`` last said of the log time;
     ``counted``: what ``follow`` last said of the runs.
     """
 
     SCHEMA: ClassVar[int] = 1
 
-    position: Position
+    position: GroupPosition
     passed_on_ms: int = 0
-    counted: Counted = Counted()
+    counted: CountsSnapshot = CountsSnapshot()
     schema: int = written(1)
 
 
-_read_snapshot: Final[Callable[[bytes], Snapshot]] = msgpack_reader(Snapshot)
+_read_snapshot: Final[Callable[[bytes], GroupSnapshot]] = msgpack_reader(GroupSnapshot)
 
 
 class FollowBatch(NamedTuple):
@@ -69,9 +69,9 @@ class Shared:
     """What every group of a process uses. Immutable after start."""
 
     rules: Mapping[str, Rules]
-    following: Mapping[str, Following]
+    engines: Mapping[str, WorkspaceEngine]
     partitions: int
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: LimitHits = field(default_factory=LimitHits)
     refresh: Callable[[int], None] = lambda log_time_ms: None
     """Takes over listeners that were applied since; whoever follows events calls it with a batch's log time before."""
 
@@ -83,7 +83,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         self._shared = shared
         snapshot = None if resumed is None else _read_snapshot(resumed)
         self._passed_on_ms = 0 if snapshot is None else snapshot.passed_on_ms
-        self._devices: Keeper[Device] = Keeper(
+        self._devices: StateStore[Device] = StateStore(
             changelog,
             None if snapshot is None else snapshot.position,
             new=lambda key: Device(),
@@ -93,7 +93,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             kind=DEVICES,
         )
         self._changelog = changelog
-        self._nobodys = Fleeting(())
+        self._anonymous = LeastRecentlyUsed(())
 
     def on_batch(self, values: list[list[Record]]) -> tuple[Iterable[Outgoing], bool]:
         """Each value is a batch of records."""
@@ -102,11 +102,11 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             for record in records:
                 self._release(record.log_time_ms, out)
                 if not record.is_tick:
-                    self._take(record, out)
+                    self._process(record, out)
                 self._pass_on(record, out)
         return out, False
 
-    def _take(self, record: Record, out: list[Outgoing]) -> None:
+    def _process(self, record: Record, out: list[Outgoing]) -> None:
         try:
             beacon = _read_beacon(record.value or b"")
             rules = self._shared.rules.get(beacon.workspace)
@@ -129,16 +129,16 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         """Keep a device, if anything of it is worth keeping; of those that are nobody's only so many."""
         if device.is_nobody or device.expires_ms <= log_time_ms:
             self._devices.let_go(key)
-            self._nobodys.forget(key)
+            self._anonymous.forget(key)
             return
         self._devices.put(key, device)
         if device.person:
-            self._nobodys.forget(key)
+            self._anonymous.forget(key)
             return
-        self._nobodys.use(key)
-        for gone in self._nobodys.over(self._changelog.share(MAX_ANONYMOUS)):
+        self._anonymous.use(key)
+        for gone in self._anonymous.over(self._changelog.share(MAX_ANONYMOUS)):
             self._devices.let_go(gone)
-            self._shared.bounds.bit(Bound.ANONYMOUS)
+            self._shared.bounds.hit(Limit.ANONYMOUS)
 
     def _release(self, log_time_ms: int, out: list[Outgoing]) -> None:
         for key in self._devices.due(log_time_ms):
@@ -162,7 +162,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
 
     def snapshot(self) -> bytes:
         """Where its states are found again: on the disk when this returns."""
-        return to_msgpack(Snapshot(self._devices.snapshot(), self._passed_on_ms))
+        return to_msgpack(GroupSnapshot(self._devices.snapshot(), self._passed_on_ms))
 
 
 class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
@@ -171,15 +171,15 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
     def __init__(self, shared: Shared, changelog: Changelog, resumed: bytes | None) -> None:
         self._refresh = shared.refresh
         snapshot = None if resumed is None else _read_snapshot(resumed)
-        position, counted = (None, Counted()) if snapshot is None else (snapshot.position, snapshot.counted)
-        self._crowd = Crowd(shared.following, shared.bounds, changelog, position, counted)
+        position, counted = (None, CountsSnapshot()) if snapshot is None else (snapshot.position, snapshot.counted)
+        self._group = KeyGroup(shared.engines, shared.bounds, changelog, position, counted)
 
     def on_batch(self, values: list[FollowBatch]) -> tuple[Iterable[Outgoing], bool]:
         """Each value is a batch of records and the log time after it."""
         out: list[Outgoing] = []
         for records, log_time_ms, place in values:
             self._refresh(log_time_ms)
-            self._crowd.take(records, log_time_ms, place, out)
+            self._group.process(records, log_time_ms, place, out)
         return out, False
 
     def on_notify(self) -> tuple[Iterable[Outgoing], bool]:
@@ -192,7 +192,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
 
     def snapshot(self) -> bytes:
         """Where its states are found again: on the disk when this returns."""
-        return to_msgpack(Snapshot(self._crowd.snapshot(), counted=self._crowd.counted()))
+        return to_msgpack(GroupSnapshot(self._group.snapshot(), counted=self._group.counted()))
 
 
 def event_record(event: Event) -> Outgoing:

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from flows.state.changelog import Changelog
-from flows.subscriber.bounds import Bound, Bounds
+from flows.subscriber.limits import Limit, LimitHits
 
 _lag: Final = Gauge(
     "segma_log_time_lag_seconds", "How far the log time of a partition of events is behind the clock.", ["partition"]
@@ -26,7 +26,7 @@ def watch_lag(partition: int, lag_s: Callable[[], float]) -> None:
 class _StateMeters(Collector):
     """What the state store holds, and which bounds bit, read when somebody asks."""
 
-    def __init__(self, changelog: Changelog, bounds: Iterable[Bounds]) -> None:
+    def __init__(self, changelog: Changelog, bounds: Iterable[LimitHits]) -> None:
         self._changelog, self._bounds = changelog, tuple(bounds)
 
     def collect(self) -> Iterator[Metric]:
@@ -34,7 +34,7 @@ class _StateMeters(Collector):
         bits = CounterMetricFamily(
             "segma_state_bounds", "How often a bound on what is kept of somebody bit: dropped.", labels=["bound"]
         )
-        for bound in Bound:
+        for bound in Limit:
             bits.add_metric([bound.value], sum(each.total[bound] for each in self._bounds))
         yield bits
         changelog = self._changelog
@@ -43,6 +43,6 @@ class _StateMeters(Collector):
         yield GaugeMetricFamily("segma_state_file_bytes", "Bytes of the files they stand in.", changelog.total_bytes)
 
 
-def watch_state(changelog: Changelog, bounds: Iterable[Bounds], registry: CollectorRegistry = REGISTRY) -> None:
+def watch_state(changelog: Changelog, bounds: Iterable[LimitHits], registry: CollectorRegistry = REGISTRY) -> None:
     """Serve what the state store holds and which bounds bit."""
     registry.register(_StateMeters(changelog, bounds))

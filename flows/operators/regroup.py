@@ -28,19 +28,19 @@ class Regroup:
         """``clocks``: what is known of the partitions of ``beacons``. ``groups``: of each partition."""
         self._partitions, self._groups, self._settle_ms = partitions, groups, settle_ms
         self.clocks: dict[int, Clock] = dict.fromkeys(range(partitions), Clock()) | dict(clocks)
-        self.now_ms = self._believed_ms()
+        self.now_ms = self._watermark_ms()
 
-    def _believed_ms(self) -> int:
-        return min([clock.believed_ms for clock in self.clocks.values()])
+    def _watermark_ms(self) -> int:
+        return min([clock.watermark_ms for clock in self.clocks.values()])
 
-    def take(self, records: Sequence[Record]) -> dict[int, list[Timed]]:
+    def split(self, records: Sequence[Record]) -> dict[int, list[Timed]]:
         """The next records, by the key group that :func:`contracts.topics.group_of` names."""
         found: dict[int, list[Timed]] = {}
         partitions, groups, crc32 = self._partitions, self._groups, zlib.crc32
         for record in records:
             key = record.key
             if not key:
-                self._hear(record.value)
+                self._note_time(record.value)
                 continue
             # PERF: `group_of`, without the call.
             group = crc32(key) // partitions % groups
@@ -51,7 +51,7 @@ class Regroup:
                 own.append((record, self.now_ms))
         return found
 
-    def _hear(self, value: bytes | None) -> None:
+    def _note_time(self, value: bytes | None) -> None:
         """Take in what ``recognise`` says of the time."""
         if value is None:
             return
@@ -62,4 +62,4 @@ class Regroup:
         clock = self.clocks.get(said.source)
         if clock is not None:
             self.clocks[said.source] = clock.hear(said.log_time_ms, self._settle_ms)
-            self.now_ms = self._believed_ms()
+            self.now_ms = self._watermark_ms()

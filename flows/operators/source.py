@@ -24,7 +24,7 @@ SPREAD_MS: Final = 200
 """How far the log time moves before groups without events hear of it."""
 
 
-class Outside(NamedTuple):
+class ProcessContext(NamedTuple):
     """What comes from outside the flow: ``stopping`` asks for a clean end, ``now`` wakes sources, ``pause`` waits.
 
     ``share``: this process is the first of ``(0, n)``, the second, … of ``n`` that own the partitions in turn.
@@ -43,7 +43,7 @@ class Outside(NamedTuple):
         return [str(number) for number in range(partitions) if number % of == index]
 
 
-Item = tuple[str, list[Record] | FollowBatch]
+SourceItem = tuple[str, list[Record] | FollowBatch]
 """Of ``beacons``: a partition and its records; of ``events``: a group and what came to it."""
 
 
@@ -61,10 +61,10 @@ class Opened:
     They are opened before the dataflow runs, so that a log which cannot be read ends the start and not a batch.
     """
 
-    def __init__(self, log: Log, topic: str, name: str, partitions: int, outside: Outside) -> None:
-        self.topic, self.outside, self.partitions = topic, outside, partitions
+    def __init__(self, log: Log, topic: str, name: str, partitions: int, context: ProcessContext) -> None:
+        self.topic, self.context, self.partitions = topic, context, partitions
         self.topic_id = log.topic_id(topic)
-        self.parts = outside.owned(partitions)
+        self.parts = context.owned(partitions)
         self._consumers = {part: log.consumer(name, topic, [int(part)], ticks=topic == BEACONS) for part in self.parts}
 
     def consumer(self, part: str, resumed: Position | None) -> Consumer:
@@ -83,20 +83,20 @@ class _Partition:
 
     def __init__(self, opened: Opened, part: str, resumed: Position | None) -> None:
         self._consumer = opened.consumer(part, resumed)
-        self._topic_id, self._outside = opened.topic_id, opened.outside
+        self._topic_id, self._context = opened.topic_id, opened.context
         self._partition = int(part)
         self._empty = False
         self._clocks = dict(resumed.clocks) if resumed is not None else {}
 
     def _poll(self) -> list[Record]:
-        if self._outside.stopping():
+        if self._context.stopping():
             raise StopIteration
         records = self._consumer.poll(BATCH)
         self._empty = not records
         return records
 
     def _awake(self) -> datetime | None:
-        return self._outside.now() + LOOK_AGAIN if self._empty else None
+        return self._context.now() + LOOK_AGAIN if self._empty else None
 
     def snapshot(self) -> Position:
         """The next record to read, and the time it is."""
@@ -113,7 +113,7 @@ class BeaconsPartition(_Partition, StatefulSourcePartition[tuple[str, list[Recor
         if not records:
             return []
         # NOTE: of one partition time never goes back, whatever a broker's clock does, nor over a restart.
-        newest_ms = self._clocks.get(self._partition, Clock()).heard_ms
+        newest_ms = self._clocks.get(self._partition, Clock()).newest_ms
         for number, record in enumerate(records):
             if record.log_time_ms < newest_ms:
                 records[number] = replaced(record, log_time_ms=newest_ms)
@@ -137,14 +137,14 @@ class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch
     def __init__(self, opened: Opened, part: str, resumed: Position | None, groups: int) -> None:
         super().__init__(opened, part, resumed)
         self._groups = groups
-        self._regroup = Regroup(opened.partitions, groups, opened.outside.settle_ms, self._clocks)
+        self._regroup = Regroup(opened.partitions, groups, opened.context.settle_ms, self._clocks)
         self._clocks = self._regroup.clocks
         self._spread_ms = 0
-        watch_lag(self._partition, lambda: self._outside.now().timestamp() - self._regroup.now_ms / 1_000)
+        watch_lag(self._partition, lambda: self._context.now().timestamp() - self._regroup.now_ms / 1_000)
 
     def next_batch(self) -> list[tuple[str, FollowBatch]]:
         """The next records, by group; every group hears of the log time now and then."""
-        found = self._regroup.take(self._poll())
+        found = self._regroup.split(self._poll())
         now_ms = self._regroup.now_ms
         part = self._partition
         items = {group: FollowBatch(tuple(records), now_ms, (part, group)) for group, records in found.items()}
@@ -166,8 +166,8 @@ class EventsPartition(_Partition, StatefulSourcePartition[tuple[str, FollowBatch
 class BeaconsSource(FixedPartitionedSource[tuple[str, list[Record]], Position]):
     """The partitions of ``beacons`` that belong to this process."""
 
-    def __init__(self, log: Log, partitions: int, outside: Outside) -> None:
-        self._opened = Opened(log, BEACONS, "recognise", partitions, outside)
+    def __init__(self, log: Log, partitions: int, context: ProcessContext) -> None:
+        self._opened = Opened(log, BEACONS, "recognise", partitions, context)
 
     def list_parts(self) -> list[str]:
         """Those of this process, by number."""
@@ -181,8 +181,8 @@ class BeaconsSource(FixedPartitionedSource[tuple[str, list[Record]], Position]):
 class EventsSource(FixedPartitionedSource[tuple[str, FollowBatch], Position]):
     """The partitions of ``events`` that belong to this process."""
 
-    def __init__(self, log: Log, partitions: int, groups: int, outside: Outside) -> None:
-        self._opened, self._groups = Opened(log, EVENTS, "follow", partitions, outside), groups
+    def __init__(self, log: Log, partitions: int, groups: int, context: ProcessContext) -> None:
+        self._opened, self._groups = Opened(log, EVENTS, "follow", partitions, context), groups
 
     def list_parts(self) -> list[str]:
         """Those of this process, by number."""
@@ -193,7 +193,7 @@ class EventsSource(FixedPartitionedSource[tuple[str, FollowBatch], Position]):
         return EventsPartition(self._opened, for_part, resume_state, self._groups)
 
 
-class Together(FixedPartitionedSource[Item, dict[str, Position]]):
+class MergedSource(FixedPartitionedSource[SourceItem, dict[str, Position]]):
     """All partitions of several sources as one partition of Bytewax's.
 
     NOTE: Bytewax counts the epochs of each of its partitions by themselves, from when that one last ended an epoch, and
@@ -208,7 +208,7 @@ class Together(FixedPartitionedSource[Item, dict[str, Position]]):
         """The one."""
         return ["log"]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Position] | None) -> Lanes:
+    def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Position] | None) -> MergedPartition:
         """Read all on from where they stood."""
         stood = resume_state or {}
         lanes: dict[str, StatefulSourcePartition[Any, Position]] = {}
@@ -216,23 +216,23 @@ class Together(FixedPartitionedSource[Item, dict[str, Position]]):
             for part in source.list_parts():
                 name = f"{number}.{part}"
                 lanes[name] = source.build_part(step_id, part, stood.get(name))
-        return Lanes(lanes)
+        return MergedPartition(lanes)
 
 
-def is_of_beacons(item: Item) -> TypeGuard[tuple[str, list[Record]]]:
+def is_of_beacons(item: SourceItem) -> TypeGuard[tuple[str, list[Record]]]:
     """Whether an item came from ``beacons``; the others came from ``events``."""
     return isinstance(item[1], list)
 
 
-class Lanes(StatefulSourcePartition[Item, dict[str, Position]]):
+class MergedPartition(StatefulSourcePartition[SourceItem, dict[str, Position]]):
     """Partitions that are read in turn, by name."""
 
     def __init__(self, lanes: dict[str, StatefulSourcePartition[Any, Position]]) -> None:
         self._lanes = lanes
 
-    def next_batch(self) -> list[Item]:
+    def next_batch(self) -> list[SourceItem]:
         """The next of each. Raises ``StopIteration`` where one has ended; never with something in hand."""
-        found: list[Item] = []
+        found: list[SourceItem] = []
         for lane in self._lanes.values():
             try:
                 found += lane.next_batch()

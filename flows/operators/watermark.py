@@ -22,21 +22,21 @@ is over, and its spool drained, before an absence within it is believed."""
 class Clock(NamedTuple):
     """What one partition of ``beacons`` has said. ``gaps``: where each began, and when it needs no more waiting."""
 
-    heard_ms: int = 0
+    newest_ms: int = 0
     gaps: tuple[tuple[int, int], ...] = ()
 
     def hear(self, log_time_ms: int, settle_ms: int) -> Clock:
         """It is so late now. A time that was passed already (a repetition after a crash) changes nothing."""
-        if log_time_ms <= self.heard_ms:
+        if log_time_ms <= self.newest_ms:
             return self
         gaps = self.gaps
-        if self.heard_ms and log_time_ms - self.heard_ms > GAP_MS:
-            gaps = (*gaps, (self.heard_ms, log_time_ms + settle_ms))
+        if self.newest_ms and log_time_ms - self.newest_ms > GAP_MS:
+            gaps = (*gaps, (self.newest_ms, log_time_ms + settle_ms))
         if gaps:
             gaps = tuple(gap for gap in gaps if gap[1] > log_time_ms)
         return Clock(log_time_ms, gaps)
 
     @property
-    def believed_ms(self) -> int:
+    def watermark_ms(self) -> int:
         """The time up to which everything is known to have come."""
-        return self.gaps[0][0] if self.gaps else self.heard_ms
+        return self.gaps[0][0] if self.gaps else self.newest_ms

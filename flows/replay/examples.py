@@ -24,12 +24,12 @@ from typing import Any, Final
 from contracts.errors import ListenerError
 from contracts.events import Event, Trust
 from flows.derived.sessions import DEFAULT_GAP_MS, Session, extended
-from flows.language.conditions import ActionName
-from flows.language.kinds import Choice, Duration, Either, Flag, ListOf, Plain, Text, Whole
+from flows.language.conditions import KnownAction
+from flows.language.context import ParseContext, Schema
+from flows.language.kinds import Choice, Duration, Either, Flag, ListOf, Scalar, Text, Whole
 from flows.language.model import Listener
-from flows.language.reading import Reading, Schema
 from flows.language.shape import Field, Given, Shape, names_of
-from flows.language.source import BAD, Node, Report, documents, told
+from flows.language.source import BAD, Report, YamlNode, documents, phrase
 from flows.language.words import exact
 from flows.machine.machine import Machine, Match
 
@@ -62,9 +62,9 @@ class Example:
 class _Since:
     """A time since the example's start: ``0s``, or a duration."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         zero = node.value in ("0s", "0ms", "0m")
-        return 0 if zero else Duration("a time since the start: 0s, 250ms, 10s, 30m, 2h or 7d").read(node, reading)
+        return 0 if zero else Duration("a time since the start: 0s, 250ms, 10s, 30m, 2h or 7d").read(node, context)
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$"}
@@ -74,35 +74,35 @@ class _Since:
 class _Happened:
     """An action that there is; not ``"*"``."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         if node.value == "*":
-            return reading.refuse(node, told(node), "an action, such as page_viewed")
-        return ActionName().read(node, reading)
+            return context.refuse(node, phrase(node), "an action, such as page_viewed")
+        return KnownAction().read(node, context)
 
     def schema(self) -> Schema:
-        return ActionName().schema()
+        return KnownAction().schema()
 
 
 @dataclass(frozen=True, slots=True)
 class _Properties:
     """Any mapping: an event's properties."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         if node.pairs is None:
-            return reading.refuse(node, told(node), "properties, such as {path: /shoes}")
+            return context.refuse(node, phrase(node), "properties, such as {path: /shoes}")
         given = Given(node)
-        found = {name: _anything(value, reading) for name, value in names_of(node, reading, given)}
+        found = {name: _anything(value, context) for name, value in names_of(node, context, given)}
         return BAD if given.spoiled or any(value is BAD for value in found.values()) else found
 
     def schema(self) -> Schema:
         return {"type": "object"}
 
 
-def _anything(node: Node, reading: Reading) -> Any:
+def _anything(node: YamlNode, context: ParseContext) -> Any:
     if node.pairs is not None:
-        return _Properties().read(node, reading)
+        return _Properties().read(node, context)
     if node.items is not None:
-        found = [_anything(item, reading) for item in node.items]
+        found = [_anything(item, context) for item in node.items]
         return BAD if any(value is BAD for value in found) else found
     return node.value
 
@@ -111,10 +111,10 @@ def _anything(node: Node, reading: Reading) -> Any:
 class _Called:
     """An event's number or its ``id``."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         if isinstance(node.value, int) and not isinstance(node.value, bool):
             return str(node.value)
-        return Text("the number or the id of an event", longest=100).read(node, reading)
+        return Text("the number or the id of an event", longest=100).read(node, context)
 
     def schema(self) -> Schema:
         return {"type": ["string", "integer"]}
@@ -127,12 +127,12 @@ _CALLED: Final = Either("the number or the id of an event, or a list of them", _
 class _Steps:
     """Step → the events that it took."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         if node.pairs is None:
-            return reading.refuse(node, told(node), "steps and their events, such as {clicked: 1, looked: [2, 3]}")
+            return context.refuse(node, phrase(node), "steps and their events, such as {clicked: 1, looked: [2, 3]}")
         found = {}
         for key, value in node.pairs:
-            called = _CALLED.read(value, reading)
+            called = _CALLED.read(value, context)
             found[key.text] = called if isinstance(called, tuple) else (called,)
         return BAD if any(BAD in called for called in found.values()) else found
 
@@ -140,33 +140,33 @@ class _Steps:
         return {"type": "object", "additionalProperties": _CALLED.schema()}
 
 
-def _values(given: Given, reading: Reading) -> Any:
+def _values(given: Given, context: ParseContext) -> Any:
     return BAD if given.bad else dict(given)
 
 
-def _expected(given: Given, reading: Reading) -> Any:
+def _expected(given: Given, context: ParseContext) -> Any:
     if given.bad:
         return BAD
     return Expected(given.get("listener"), given.get("steps"), given.get("events"), given.get("at"))
 
 
-def _example(given: Given, reading: Reading) -> Any:
+def _example(given: Given, context: ParseContext) -> Any:
     if given.bad:
         return BAD
     events = tuple(_event(number, each) for number, each in enumerate(given["events"], start=1))
-    _check_names([event.event_id for event in events], given, reading)
+    _check_names([event.event_id for event in events], given, context)
     gap_ms = given.get("session_gap", DEFAULT_GAP_MS)
     ordered = tuple(sorted(events, key=lambda event: event.place))
     return Example(given["name"], given.node.line, ordered, given.get("until"), gap_ms, given["expect"])
 
 
-def _check_names(names: Sequence[str], given: Given, reading: Reading) -> None:
+def _check_names(names: Sequence[str], given: Given, context: ParseContext) -> None:
     for name in sorted({name for name in names if names.count(name) > 1}):
-        given.refuse(reading, "events", f'two events called "{name}"', "an `id` of its own for each")
+        given.refuse(context, "events", f'two events called "{name}"', "an `id` of its own for each")
     for node, expected in zip(given.nodes["expect"].items or (), given["expect"], strict=True):
         called = [*(expected.events or ()), *(each for events in (expected.steps or {}).values() for each in events)]
         for name in sorted(set(called) - set(names)):
-            reading.refuse(node, f'"{name}", an event that does not exist', "the number or the id of an event")
+            context.refuse(node, f'"{name}", an event that does not exist', "the number or the id of an event")
             given.spoiled = True
 
 
@@ -203,7 +203,7 @@ _EVENT: Final = Shape(
 _EXPECTED: Final = Shape(
     "expected",
     (
-        Field("listener", Plain(), "Which listener, where the file holds several."),
+        Field("listener", Scalar(), "Which listener, where the file holds several."),
         Field("steps", _Steps(), "Each step's events."),
         Field("events", ListOf(_Called(), "a list of events"), "All events of the match, in order."),
         Field("at", _Since(), "When the match was complete."),
@@ -224,15 +224,15 @@ _EXAMPLE: Final = Shape(
 _FILE: Final = Shape(
     "examples",
     (Field("examples", ListOf(_EXAMPLE, "a list of examples"), "The examples.", required=True),),
-    lambda given, reading: BAD if given.bad else given["examples"],
+    lambda given, context: BAD if given.bad else given["examples"],
 )
 
 
 def parse_examples(file: str, data: bytes, *, known_actions: Collection[str]) -> list[Example]:
     """The examples of one file. Raises :class:`ListenerError` with every problem."""
     report = Report(file)
-    reading = Reading(report, known_actions)
-    found = [_FILE.read(node, reading) for node in documents(data, report, begins="examples:")]
+    context = ParseContext(report, known_actions)
+    found = [_FILE.read(node, context) for node in documents(data, report, begins="examples:")]
     if problems := report.finished():
         raise ListenerError(problems)
     return [example for examples in found for example in examples]

@@ -13,7 +13,7 @@ from flows.language.model import Listener, Not, Step, Times
 from flows.language.words import exact
 from flows.machine.machine import Machine, Match
 from flows.machine.runs import Run
-from flows.machine.trace import Told, Turn
+from flows.machine.trace import TraceEntry, Turn
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Life:
 def explain(listener: Listener, events: Iterable[Event], *, final_ms: int | None, session_gap_ms: int) -> str:
     """The transcript of one subscriber's events, which must be in order and of one subscriber."""
     tracer = _Tracer(listener)
-    machine = Machine([listener], tell=tracer)
+    machine = Machine([listener], trace=tracer)
     state, session, seen = machine.start(""), None, list[Event]()
     matches: list[Match] = []
     for event in events:
@@ -45,7 +45,9 @@ def explain(listener: Listener, events: Iterable[Event], *, final_ms: int | None
         state, found = machine.advance(state, final_ms)
         matches.extend(found)
     now_ms = max([final_ms or 0, *(event.occurred_at_ms for event in seen)])
-    for run in (run for standing in state.standings.values() for box in standing.boxes for run in box.runs):
+    for run in (
+        run for held in state.by_listener.values() for correlation in held.correlations for run in correlation.runs
+    ):
         tracer.left(run, now_ms)
     return "\n".join([*_head(listener, seen, matches), *tracer.transcript(), *_matches(matches)])
 
@@ -84,16 +86,17 @@ class _Tracer:
         self._lives: dict[str, Life] = {}
         self._refused: list[str] = []
 
-    def __call__(self, told: Told) -> None:
-        if told.turn is Turn.BLOCKED and told.event is not None:
+    def __call__(self, entry: TraceEntry) -> None:
+        if entry.turn is Turn.BLOCKED and entry.event is not None:
+            guard = _element(entry.element)
             self._refused.append(
-                f"{instant(told.at_ms)}  {_named(told.event)} opens no run: {_element(told.element)} was seen before it"
+                f"{instant(entry.at_ms)}  {_named(entry.event)} opens no run: {guard} was seen before it"
             )
             return
-        opener = told.run.events[0].event_id if told.run.events else told.event.event_id if told.event else ""
+        opener = entry.run.events[0].event_id if entry.run.events else entry.event.event_id if entry.event else ""
         life = self._lives.setdefault(opener, Life(opener))
-        life.matched = life.matched or told.turn is Turn.MATCHED
-        life.add(f"{instant(told.at_ms)}  {self._words(told)}")
+        life.matched = life.matched or entry.turn is Turn.MATCHED
+        life.add(f"{instant(entry.at_ms)}  {self._words(entry)}")
 
     def left(self, run: Run, now_ms: int) -> None:
         """A run that is there at the end: it waits still, or nothing has come since its time was over."""
@@ -128,39 +131,39 @@ class _Tracer:
             lines += ["", *self._refused]
         return lines
 
-    def _words(self, told: Told) -> str:
-        event = _named(told.event) if told.event is not None else ""
-        if told.turn in {Turn.OPENED, Turn.ADVANCED}:
-            verb = "opens it" if told.turn is Turn.OPENED else "is taken"
-            return f"{event} {verb} as {_element(told.element)}"
-        if told.turn is Turn.KILLED:
-            return self._death(told, event)
-        if told.turn is Turn.EXPIRED:
-            return self._expiry(told)
-        if told.turn is Turn.MATCHED:
+    def _words(self, entry: TraceEntry) -> str:
+        event = _named(entry.event) if entry.event is not None else ""
+        if entry.turn in {Turn.OPENED, Turn.ADVANCED}:
+            verb = "opens it" if entry.turn is Turn.OPENED else "is taken"
+            return f"{event} {verb} as {_element(entry.element)}"
+        if entry.turn is Turn.KILLED:
+            return self._death(entry, event)
+        if entry.turn is Turn.EXPIRED:
+            return self._expiry(entry)
+        if entry.turn is Turn.MATCHED:
             return (
                 f"it is complete: {event} completes it"
-                if told.event
+                if entry.event
                 else "it is complete: the last `not`'s time is over"
             )
-        if told.turn is Turn.OUTRUN:
-            return f"it is dropped: the run of {told.rule} matched with an event at or after this one's first"
+        if entry.turn is Turn.OUTRUN:
+            return f"it is dropped: the run of {entry.rule} matched with an event at or after this one's first"
         return "that is no match: the cooldown since the last one is not over"
 
-    def _death(self, told: Told, event: str) -> str:
-        killed = f"{event} kills it as it waits for {self._pending(told.run)}"
-        if told.rule == "until":
+    def _death(self, entry: TraceEntry, event: str) -> str:
+        killed = f"{event} kills it as it waits for {self._pending(entry.run)}"
+        if entry.rule == "until":
             return f"{killed}: it fits the `until`"
-        if told.rule == "next":
+        if entry.rule == "next":
             return f"{killed}: that must come `next`, and the listener describes this event"
-        return f"{killed}: it fits {_element(told.element)}"
+        return f"{killed}: it fits {_element(entry.element)}"
 
-    def _expiry(self, told: Told) -> str:
-        died = f"it dies as it waits for {self._pending(told.run)}"
-        if told.rule == "within" and self._listener.within_ms is not None:
+    def _expiry(self, entry: TraceEntry) -> str:
+        died = f"it dies as it waits for {self._pending(entry.run)}"
+        if entry.rule == "within" and self._listener.within_ms is not None:
             return f"{died}: `within: {exact(self._listener.within_ms)}` of the first event is over"
-        if isinstance(told.element, Step) and told.element.within_ms is not None:
-            return f"{died}: `within: {exact(told.element.within_ms)}` of the event before is over"
+        if isinstance(entry.element, Step) and entry.element.within_ms is not None:
+            return f"{died}: `within: {exact(entry.element.within_ms)}` of the event before is over"
         return f"{died}: the session is over (`scope: session`)"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from flows.state.entry import Kept, Page
+from flows.state.entry import Page, StateEntry
 
 PAGE_BYTES: Final = 1 << 16
 LARGEST: Final = PAGE_BYTES // 4
@@ -18,42 +18,42 @@ DEAD_PART: Final = 8
 """One part in so many may be dead, and a page beside."""
 
 
-class Shelf:
-    """The pages of one group, oldest first. Who stands in them says where: :class:`flows.state.entry.Kept`."""
+class Arena:
+    """The pages of one group, oldest first. Who stands in them says where: :class:`flows.state.entry.StateEntry`."""
 
-    def __init__(self, resting: Mapping[str, Kept]) -> None:
+    def __init__(self, resting: Mapping[str, StateEntry]) -> None:
         """``resting``: who may stand here, by key."""
         self._resting = resting
         self._pages: list[Page] = []
         self._used = self._live = 0
         """Bytes that were put into the pages there are; and of them those that count."""
 
-    def put(self, kept: Kept, data: bytes) -> None:
+    def put(self, entry: StateEntry, data: bytes) -> None:
         """Keep bytes of somebody of whom nothing stands here."""
-        self._append(kept, data)
+        self._append(entry, data)
         while self._used - self._live > self._used // DEAD_PART + PAGE_BYTES:
             self._clean()
 
-    def get(self, kept: Kept) -> bytes | None:
+    def get(self, entry: StateEntry) -> bytes | None:
         """Somebody's bytes; None where none stand here."""
-        page = kept.page
-        return None if page is None else bytes(memoryview(page.data)[kept.place : kept.place + kept.size])
+        page = entry.page
+        return None if page is None else bytes(memoryview(page.data)[entry.place : entry.place + entry.size])
 
-    def drop(self, kept: Kept) -> None:
+    def drop(self, entry: StateEntry) -> None:
         """Somebody's bytes, if any stand here, count no more."""
-        if kept.page is not None:
-            kept.page = None
-            self._live -= kept.size
+        if entry.page is not None:
+            entry.page = None
+            self._live -= entry.size
 
-    def _append(self, kept: Kept, data: bytes) -> None:
+    def _append(self, entry: StateEntry, data: bytes) -> None:
         page, size = self._pages[-1] if self._pages else None, len(data)
         if page is None or page.used + size > PAGE_BYTES:
             page = Page(PAGE_BYTES)
             self._pages.append(page)
         end = page.used + size
         page.data[page.used : end] = data
-        page.keys.append(kept.key)
-        kept.page, kept.place, kept.size = page, page.used, size
+        page.keys.append(entry.key)
+        entry.page, entry.place, entry.size = page, page.used, size
         page.used = end
         self._used += size
         self._live += size
@@ -63,8 +63,8 @@ class Shelf:
         page = self._pages.pop(0)
         self._used -= page.used
         for key in page.keys:
-            kept = self._resting.get(key)
-            if kept is not None and kept.page is page:
-                data = self.get(kept)
-                self._live -= kept.size
-                self._append(kept, data or b"")
+            entry = self._resting.get(key)
+            if entry is not None and entry.page is page:
+                data = self.get(entry)
+                self._live -= entry.size
+                self._append(entry, data or b"")

@@ -4,7 +4,7 @@ A *block* holds rows of one group (:mod:`flows.state.rows`): whole states, and w
 written whole. Blocks of all groups share the files (*segments*), so that one sync makes an epoch durable, whatever the
 number of groups. What is guaranteed:
 
-* A position that :meth:`Group.snapshot` returned is on the disk, with everything before it.
+* A position that :meth:`ChangelogGroup.snapshot` returned is on the disk, with everything before it.
 * Resuming at a position gives the group exactly as it was there, whatever was written after it: by an epoch that was
   never committed, by a start that crashed, or by a write that was torn. A start writes into a new segment and says, in
   each group's first block, where it went on; what stands between is void.
@@ -27,7 +27,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from contracts.codec import Value, msgpack_reader, to_msgpack, written
 from contracts.errors import BadRecord, SegmaError
-from flows.state.rows import Chain, Row, chained
+from flows.state.rows import ChangelogRow, SnapshotAndTail, assembled
 
 SEGMENT_BYTES: Final = 64 << 20
 SLACK_BYTES: Final = 64 << 20
@@ -50,10 +50,10 @@ class StateDamaged(SegmaError):
     """A block of the state store that is needed is missing or damaged."""
 
 
-_read_rows: Final[Callable[[bytes], list[Row]]] = msgpack_reader(list[Row])
+_read_rows: Final[Callable[[bytes], list[ChangelogRow]]] = msgpack_reader(list[ChangelogRow])
 
 
-class Position(Value, frozen=True):
+class GroupPosition(Value, frozen=True):
     """Where a group stands: the end of its last block in a segment, and that block's CRC-32. 0 in 0: no block yet.
 
     ``group``: a name of the changelog's own (Bytewax does not say which key a logic is made for).
@@ -89,10 +89,10 @@ class _Block(NamedTuple):
         return self.segment, self.end
 
 
-class Group:
+class ChangelogGroup:
     """One key group's part of the changelog. Who keeps the states gives ``pending``, ``everything`` and ``live``."""
 
-    def __init__(self, changelog: Changelog, position: Position, base: int) -> None:
+    def __init__(self, changelog: Changelog, position: GroupPosition, base: int) -> None:
         self._changelog = changelog
         self.position = position
         self.base = base
@@ -100,19 +100,19 @@ class Group:
         self.begun = False
         self.resumed = (position.segment, position.end)
         self.epochs = 0
-        self.pending: Callable[[], Sequence[Row]] = tuple
-        self.everything: Callable[[], Sequence[Row]] = tuple
+        self.pending: Callable[[], Sequence[ChangelogRow]] = tuple
+        self.everything: Callable[[], Sequence[ChangelogRow]] = tuple
         self.live: Callable[[], tuple[int, int]] = lambda: (0, 0)
         """How many keys it has, and their bytes."""
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Sequence[ChangelogRow]) -> None:
         """Write rows now. They count with the next :meth:`snapshot`."""
         if rows:
             self._changelog.append(self, rows)
 
-    def snapshot(self) -> Position:
+    def snapshot(self) -> GroupPosition:
         """Write what is pending, of all groups; return when it is on the disk. Call it once an epoch."""
-        self._changelog.settle(self)
+        self._changelog.commit(self)
         return self.position
 
 
@@ -132,7 +132,7 @@ class Changelog:
         self._directory = directory
         self._sync = sync
         self._segment_bytes, self._slack_bytes = segment_bytes, slack_bytes
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, ChangelogGroup] = {}
         self._found: dict[str, list[_Block]] = {}
         self.sizes: dict[int, int] = {}
         """Bytes of each segment."""
@@ -146,9 +146,9 @@ class Changelog:
         self._opened = self._segment + 1
         self._file = -1
         self._unsynced = False
-        self._doomed: dict[int, tuple[Group, int]] = {}
+        self._doomed: dict[int, tuple[ChangelogGroup, int]] = {}
         """Segments that no base needs: by whose epoch, and since when."""
-        self._settled: set[str] = set()
+        self._committed: set[str] = set()
         """The groups that have ended the epoch so far."""
         self._written = self._based = 0
         """Bytes of the epoch: of rows, and of bases."""
@@ -172,19 +172,19 @@ class Changelog:
         """How many keys have a state."""
         return sum(group.live()[0] for group in list(self._groups.values()))
 
-    def group(self, resumed: Position | None, kind: str = "") -> tuple[Group, dict[str, Chain]]:
+    def group(self, resumed: GroupPosition | None, kind: str = "") -> tuple[ChangelogGroup, dict[str, SnapshotAndTail]]:
         """A group where it stood (None: a new one), and what stands there by key. Raises :class:`StateDamaged`.
 
         ``kind``: what a new group's states are, for whoever reads the files (:func:`latest`).
         """
-        position = resumed or Position(f"{kind}{self._opened}.{len(self._groups)}")
+        position = resumed or GroupPosition(f"{kind}{self._opened}.{len(self._groups)}")
         blocks = self._blocks(position)
         rows = _applied(self._directory, blocks)
-        group = Group(self, position, blocks[0].segment if blocks else 0)
+        group = ChangelogGroup(self, position, blocks[0].segment if blocks else 0)
         self._groups[position.group] = group
         return group, rows
 
-    def append(self, group: Group, rows: Sequence[Row], *, base: bool = False) -> None:
+    def append(self, group: ChangelogGroup, rows: Sequence[ChangelogRow], *, base: bool = False) -> None:
         """Write one block."""
         flags = _BASE if base or not group.base else 0
         if not group.begun:
@@ -198,17 +198,17 @@ class Changelog:
         else:
             self._written += len(data)
         group.begun = True
-        group.position = Position(group.position.group, self._segment, end, check)
+        group.position = GroupPosition(group.position.group, self._segment, end, check)
         if flags & _BASE:
             group.base = self._segment
 
-    def settle(self, group: Group) -> None:
+    def commit(self, group: ChangelogGroup) -> None:
         """Make everything durable, and clear up a little."""
         group.epochs += 1
-        if group.position.group in self._settled:
-            self._settled.clear()
+        if group.position.group in self._committed:
+            self._committed.clear()
             self._written = self._based = 0
-        self._settled.add(group.position.group)
+        self._committed.add(group.position.group)
         for each in self._groups.values():
             each.write(each.pending())
         if group.base and group.base == self._oldest() and self._overgrown() and self._affordable(group):
@@ -236,11 +236,11 @@ class Changelog:
         left = self.total_bytes - sum(self.sizes[number] for number in self._doomed)
         return self._oldest() < self._segment and left > 2 * self.live_bytes + self._slack_bytes
 
-    def _affordable(self, group: Group) -> bool:
+    def _affordable(self, group: ChangelogGroup) -> bool:
         """Of bases no more is written in an epoch than of rows, or one: everybody waits for it."""
         return not self._based or self._based + group.live()[1] <= self._written
 
-    def _clear(self, group: Group) -> None:
+    def _clear(self, group: ChangelogGroup) -> None:
         """Remove files that no position needs which may still be resumed at."""
         for number, (by, since) in list(self._doomed.items()):
             if by is group and group.epochs - since >= EPOCHS_KEPT:
@@ -273,11 +273,11 @@ class Changelog:
         finally:
             os.close(directory)
 
-    def _blocks(self, position: Position) -> list[_Block]:
+    def _blocks(self, position: GroupPosition) -> list[_Block]:
         """The blocks that a position stands for: from the newest base on, without what is void."""
         found = [block for block in self._found.pop(position.group, []) if block.place <= position.place]
         chain = _chain(found)
-        last = Position(position.group, *((*chain[-1].place, chain[-1].check) if chain else ()))
+        last = GroupPosition(position.group, *((*chain[-1].place, chain[-1].check) if chain else ()))
         if last != position or (chain and not chain[0].flags & _BASE):
             raise StateDamaged(
                 f"the state of group {position.group} at {position.end} in segment {position.segment} is not in"
@@ -287,7 +287,7 @@ class Changelog:
         return chain
 
 
-def latest(directory: Path, kind: str) -> Iterator[tuple[str, Chain]]:
+def latest(directory: Path, kind: str) -> Iterator[tuple[str, SnapshotAndTail]]:
     """Keys and chains of a kind as they were last written, committed or not: for looking on while a flow runs.
 
     Raises :class:`StateDamaged`, also where the flow cleared up meanwhile: look again.
@@ -320,11 +320,11 @@ def _chain(found: Sequence[_Block]) -> list[_Block]:
     return chain[bases[-1] :] if bases else chain
 
 
-def _applied(directory: Path, blocks: Sequence[_Block]) -> dict[str, Chain]:
-    return chained(row for block in blocks for row in _rows(directory, block))
+def _applied(directory: Path, blocks: Sequence[_Block]) -> dict[str, SnapshotAndTail]:
+    return assembled(row for block in blocks for row in _rows(directory, block))
 
 
-def _rows(directory: Path, block: _Block) -> list[Row]:
+def _rows(directory: Path, block: _Block) -> list[ChangelogRow]:
     path = _path(directory, block.segment)
     try:
         with path.open("rb") as file:

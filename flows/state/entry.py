@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from flows.state.rows import Chain
-from flows.state.timers import UNDUE
+from flows.state.rows import SnapshotAndTail
+from flows.state.timers import NO_TIMER
 
 FRESH: Final = -1
 """No input came since a state was written."""
@@ -26,7 +26,7 @@ class Page:
 
 
 @mypyc_attr(acyclic=True)
-class Kept:
+class StateEntry:
     """One key's state. PERF: one record where each of its parts would be looked up in a table of its own.
 
     NOTE: what is generic cannot be kept out of the garbage collector's sight; :class:`Keeper` knows what ``state`` is.
@@ -44,13 +44,13 @@ class Kept:
         self.page: Page | None = None
         """Where it stands on the shelf while it rests, from which byte, and how many they are."""
         self.place = self.size = 0
-        self.chain: Chain | None = None
+        self.chain: SnapshotAndTail | None = None
         """What a resume found, where inputs are part of it and nobody has asked for it since."""
         self.whole = 0
         """Bytes of key and whole state, as written last (of none: of the key); 0: nothing is, or is to be."""
         self.grown = FRESH
         """Bytes of the inputs since then."""
-        self.due_ms = UNDUE
+        self.due_ms = NO_TIMER
         """The time under which it stands among the dues."""
         self.used_ms = 0
         """The log time of the last input."""
@@ -58,4 +58,4 @@ class Kept:
     @property
     def waits_ms(self) -> int | None:
         """:attr:`due_ms`, None where nothing waits."""
-        return None if self.due_ms == UNDUE else self.due_ms
+        return None if self.due_ms == NO_TIMER else self.due_ms

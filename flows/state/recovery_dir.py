@@ -23,7 +23,7 @@ LAYOUT: Final = 2
 """What lies in a store, and under which names. 1: a position for each partition; 2: one for all of them."""
 
 
-class Shape(Value, frozen=True):
+class StoreShape(Value, frozen=True):
     """What a store was made for: frozen for its life, but for workspaces that join later.
 
     ``topics``: topic → the log's own id of it. ``workspaces``: name → a fingerprint of its secret.
@@ -41,7 +41,7 @@ class Shape(Value, frozen=True):
     schema: int = written(1)
 
 
-_read: Final[Callable[[bytes], Shape]] = json_reader(Shape)
+_read: Final[Callable[[bytes], StoreShape]] = json_reader(StoreShape)
 
 
 def fingerprint(secret: bytes) -> str:
@@ -66,7 +66,7 @@ def locked(store: Path) -> Iterator[Path]:
         yield store
 
 
-def check_store(store: Path, wanted: Shape) -> None:
+def check_store(store: Path, wanted: StoreShape) -> None:
     """Hold a store against what is to run on it, and note what it is for. Raises :class:`ConfigError`, a line each."""
     path = store / "shape.json"
     found = _shape_of(path)
@@ -81,7 +81,7 @@ def check_store(store: Path, wanted: Shape) -> None:
     temporary.replace(path)
 
 
-def _shape_of(path: Path) -> Shape | None:
+def _shape_of(path: Path) -> StoreShape | None:
     try:
         return _read(path.read_bytes())
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def _check_neighbours(store: Path) -> None:
         raise ConfigError([Problem(str(store.parent), "", text, START_ANEW)])
 
 
-def _differences(found: Shape, wanted: Shape) -> Iterator[str]:
+def _differences(found: StoreShape, wanted: StoreShape) -> Iterator[str]:
     if found.layout != wanted.layout:
         yield f"was written by {'an older' if found.layout < wanted.layout else 'another'} release, in another layout"
     for name in ("partitions", "groups", "index", "of"):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from contracts.codec import Packed
 
 
-class Row(Packed, frozen=True):
+class ChangelogRow(Packed, frozen=True):
     """A whole state, an input, or (without a key) what inputs are applied under.
 
     ``data`` None: the key was let go. ``due_ms``: log time, None where nothing waits. ``at_ms``: of an input the log
@@ -36,7 +36,7 @@ class Input(NamedTuple):
     under: bytes
 
 
-class Chain(NamedTuple):
+class SnapshotAndTail(NamedTuple):
     """One key's state: what was written whole (None: nothing), and what came since, in order."""
 
     whole: bytes | None
@@ -60,7 +60,7 @@ class _Growing:
         self.due_ms: int | None = None
 
 
-def chained(rows: Iterable[Row]) -> dict[str, Chain]:
+def assembled(rows: Iterable[ChangelogRow]) -> dict[str, SnapshotAndTail]:
     """What rows come to, by key. A row that is whole replaces all before it."""
     under: dict[int, bytes] = {}
     found: dict[str, _Growing] = {}
@@ -71,10 +71,10 @@ def chained(rows: Iterable[Row]) -> dict[str, Chain]:
             found.pop(row.key, None)
         else:
             _grow(found, row, row.data, under)
-    return {key: Chain(each.whole, tuple(each.inputs), each.due_ms) for key, each in found.items()}
+    return {key: SnapshotAndTail(each.whole, tuple(each.inputs), each.due_ms) for key, each in found.items()}
 
 
-def _grow(found: dict[str, _Growing], row: Row, data: bytes, under: dict[int, bytes]) -> None:
+def _grow(found: dict[str, _Growing], row: ChangelogRow, data: bytes, under: dict[int, bytes]) -> None:
     chain = found.get(row.key)
     if chain is None:
         chain = found[row.key] = _Growing(None)

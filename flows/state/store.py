@@ -1,8 +1,8 @@
 """The states of a key group: decoded while they are at work, bytes while they are not, in the changelog for ever.
 
-A state is written whole when it was :meth:`Keeper.put`, at the epoch's end; or what came to it is written
-(:meth:`Keeper.add`) and the state itself now and then. Deadlines are kept beside the bytes: after a resume nobody is
-decoded until an event or a deadline asks for them.
+A state is written whole when it was :meth:`StateStore.put`, at the end of the epoch; or its inputs are written
+(:meth:`StateStore.add`) and the state itself now and then. Timers are kept beside the bytes: after a resume no state is
+decoded until an event or a timer asks for it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
-from flows.state.arena import LARGEST, Shelf
-from flows.state.changelog import Changelog, Position
+from flows.state.arena import LARGEST, Arena
+from flows.state.changelog import Changelog, GroupPosition
 from flows.state.compression import packed, plain, unpacked
-from flows.state.entry import FRESH, Kept
-from flows.state.rows import Chain, Input, Row
-from flows.state.timers import DAY_MS, UNDUE, Dues
+from flows.state.entry import FRESH, StateEntry
+from flows.state.rows import ChangelogRow, Input, SnapshotAndTail
+from flows.state.timers import DAY_MS, NO_TIMER, Timers
 
 S = TypeVar("S")
-Again = Callable[[str, bytes | None, Sequence[Input]], S]
+Replay = Callable[[str, bytes | None, Sequence[Input]], S]
 
 MAX_PENDING: Final = 4_096
 """States of all groups that may wait for the epoch's end to be encoded: past its share a group writes half of its own,
@@ -43,40 +43,40 @@ MAX_ANONYMOUS: Final = 500_000
 """Devices that are nobody's, of all groups: anybody may invent one, so their number is bounded beside their time."""
 
 
-class Keeper(Generic[S]):
+class StateStore(Generic[S]):
     """The states of one group, by key."""
 
     def __init__(
         self,
         changelog: Changelog,
-        resumed: Position | None,
+        resumed: GroupPosition | None,
         *,
         new: Callable[[str], S],
         encode: Callable[[str, S], bytes],
         decode: Callable[[str, bytes], S],
         due_ms: Callable[[str, S], int | None],
-        again: Again[S] | None = None,
+        replay: Replay[S] | None = None,
         kind: str = "",
     ) -> None:
-        """``again``: the state that inputs make of a whole one (None: of nothing), for :meth:`add`."""
+        """``replay``: the state that inputs make of a whole one (None: of nothing), for :meth:`add`."""
         self._new, self._encode, self._decode, self._due_ms = new, encode, decode, due_ms
-        self._again = again
+        self._replay = replay
         self._changelog = changelog
         self._group, chains = changelog.group(resumed, kind)
         self._group.pending = self._pending
         self._group.everything = self._everything
         self._group.live = lambda: (self._count, self._bytes)
-        self._live: dict[str, Kept] = {}
+        self._live: dict[str, StateEntry] = {}
         """Those that are decoded, longest first."""
-        self._resting: dict[str, Kept] = {}
+        self._resting: dict[str, StateEntry] = {}
         """All others."""
-        self._shelf = Shelf(self._resting)
+        self._arena = Arena(self._resting)
         self._touched: dict[str, None] = {}
         """Who is to be written whole, or was let go."""
-        self._inputs: list[Row] = []
+        self._inputs: list[ChangelogRow] = []
         """What came and is not written yet; what it was applied under before it."""
         self._under: dict[bytes, int] = {}
-        self._dues = Dues(self._scheduled, zlib.crc32(self._group.position.group.encode()) % DAY_MS)
+        self._timers = Timers(self._scheduled, zlib.crc32(self._group.position.group.encode()) % DAY_MS)
         self._count = self._bytes = 0
         """Keys with something written or to be written as inputs, and the bytes of that."""
         self._resume(chains)
@@ -85,17 +85,17 @@ class Keeper(Generic[S]):
         self._now_ms = self._look_ms = self._unseen = 0
         """Log time; when those at work are looked at next; and how many of them this time are still to be."""
 
-    def _resume(self, chains: dict[str, Chain]) -> None:
+    def _resume(self, chains: dict[str, SnapshotAndTail]) -> None:
         for key, chain in chains.items():
-            kept = Kept(key)
+            entry = StateEntry(key)
             if chain.due_ms is not None:
-                self._schedule(kept, chain.due_ms)
-            kept.whole = len(key) + len(chain.whole or b"")
+                self._schedule(entry, chain.due_ms)
+            entry.whole = len(key) + len(chain.whole or b"")
             if chain.inputs:
-                kept.chain, kept.grown = chain, chain.size - len(chain.whole or b"")
-            self._resting[key] = kept
+                entry.chain, entry.grown = chain, chain.size - len(chain.whole or b"")
+            self._resting[key] = entry
             if not chain.inputs and chain.whole is not None:
-                self._put_down(kept, chain.whole)
+                self._put_down(entry, chain.whole)
             self._bytes += len(key) + chain.size
             self._count += 1
 
@@ -106,71 +106,71 @@ class Keeper(Generic[S]):
 
     def known(self) -> list[str]:
         """The keys of which something is written or to be written as inputs."""
-        return [kept.key for kept in self._all() if kept.whole]
+        return [entry.key for entry in self._all() if entry.whole]
 
-    def _all(self) -> list[Kept]:
+    def _all(self) -> list[StateEntry]:
         return [*self._live.values(), *self._resting.values()]
 
-    def unders(self) -> set[bytes]:
+    def all_terms(self) -> set[bytes]:
         """What the inputs were applied under that a resume found."""
-        chains = [kept.chain for kept in self._resting.values() if kept.chain is not None]
+        chains = [entry.chain for entry in self._resting.values() if entry.chain is not None]
         return {each.under for chain in chains for each in chain.inputs}
 
     def get(self, key: str) -> S:
         """The state of a key. Say :meth:`put` or :meth:`add` after changing it."""
-        kept = self._live.get(key)
-        if kept is None:
+        entry = self._live.get(key)
+        if entry is None:
             found = self._found(key)
-            kept = self._woken(key)
-            kept.state = found
-        state: S = kept.state
+            entry = self._woken(key)
+            entry.state = found
+        state: S = entry.state
         return state
 
     def peek(self, key: str) -> S:
         """The state of a key, to be looked at and not changed; nothing is kept decoded for it."""
-        kept = self._live.get(key)
-        if kept is None:
+        entry = self._live.get(key)
+        if entry is None:
             return self._found(key)
-        state: S = kept.state
+        state: S = entry.state
         return state
 
     def next_due_ms(self) -> int | None:
         """A log time before which :meth:`due` finds nothing."""
-        return self._dues.next_ms()
+        return self._timers.next_ms()
 
     def _found(self, key: str) -> S:
         """The state of a key that is not decoded."""
-        kept = self._resting.get(key)
-        if kept is None or key in self._touched:
+        entry = self._resting.get(key)
+        if entry is None or key in self._touched:
             return self._new(key)
-        if kept.chain is not None:
-            assert self._again is not None  # noqa: S101
-            whole = kept.chain.whole
-            return self._again(key, None if whole is None else unpacked(whole), kept.chain.inputs)
-        saved = self._saved(kept)
+        if entry.chain is not None:
+            assert self._replay is not None  # noqa: S101
+            whole = entry.chain.whole
+            return self._replay(key, None if whole is None else unpacked(whole), entry.chain.inputs)
+        saved = self._saved(entry)
         return self._new(key) if saved is None else self._decode(key, unpacked(saved))
 
-    def _saved(self, kept: Kept) -> bytes | None:
+    def _saved(self, entry: StateEntry) -> bytes | None:
         """Somebody whole, where that is current and at hand."""
-        return self._shelf.get(kept) if kept.saved is None else kept.saved
+        return self._arena.get(entry) if entry.saved is None else entry.saved
 
-    def _put_down(self, kept: Kept, data: bytes) -> None:
+    def _put_down(self, entry: StateEntry, data: bytes) -> None:
         """Keep the bytes of somebody who rests."""
         if len(data) > LARGEST:
-            kept.saved = data
+            entry.saved = data
         else:
-            kept.saved = None
-            self._shelf.put(kept, data)
+            entry.saved = None
+            self._arena.put(entry, data)
 
-    def _woken(self, key: str) -> Kept:
+    def _woken(self, key: str) -> StateEntry:
         """The record of a key, among those that are decoded from here on."""
-        kept = self._live.get(key)
-        if kept is None:
-            kept = self._resting.pop(key, None) or Kept(key)
-            kept.saved, kept.chain = self._saved(kept), None
-            self._shelf.drop(kept)
-            self._live[kept.key] = kept
-        return kept
+        entry = self._live.get(key)
+        if entry is None:
+            entry = self._resting.pop(key, None) or StateEntry(key)
+            entry.saved, entry.chain = self._saved(entry), None
+            self._arena.drop(entry)
+            self._live[entry.key] = entry
+        return entry
 
     def put(self, key: str, state: S) -> None:
         """The state of a key is this now."""
@@ -178,11 +178,11 @@ class Keeper(Generic[S]):
 
     def put_due(self, key: str, state: S, due_ms: int | None) -> None:
         """The state of a key is this now, and this is when it is due."""
-        kept = self._woken(key)
-        kept.state = state
-        kept.used_ms = self._now_ms
+        entry = self._woken(key)
+        entry.state = state
+        entry.used_ms = self._now_ms
         self._touch(key)
-        self._schedule(kept, due_ms)
+        self._schedule(entry, due_ms)
         if len(self._live) > self._most_decoded:
             self._cool()
 
@@ -190,27 +190,27 @@ class Keeper(Generic[S]):
         self, key: str, state: S, due_ms: int | None, data: bytes, at_ms: int, under: bytes
     ) -> None:
         """As :meth:`put_due`, where this input alone made the state of what it was. See :class:`Input`."""
-        kept = self._woken(key)
-        kept.state = state
-        kept.used_ms = at_ms
-        self._schedule(kept, due_ms)
+        entry = self._woken(key)
+        entry.state = state
+        entry.used_ms = at_ms
+        self._schedule(entry, due_ms)
         if self._touched and key in self._touched:
             return  # it will be written whole
         number = self._under.get(under)
         if number is None:
             number = self._under[under] = len(self._under)
-            self._inputs.append(Row("", under, None, None, number))
-        self._inputs.append(Row(key, data, due_ms, at_ms, number))
+            self._inputs.append(ChangelogRow("", under, None, None, number))
+        self._inputs.append(ChangelogRow(key, data, due_ms, at_ms, number))
         size = len(data)
         self._bytes += size
-        if kept.grown == FRESH:
-            kept.saved, kept.grown = None, 0
-            if not kept.whole:
-                kept.whole = len(kept.key)
-                self._bytes += kept.whole
+        if entry.grown == FRESH:
+            entry.saved, entry.grown = None, 0
+            if not entry.whole:
+                entry.whole = len(entry.key)
+                self._bytes += entry.whole
                 self._count += 1
-        kept.grown += size
-        if kept.grown > WHOLE_AFTER and (kept.grown > 2 * kept.whole or kept.grown > WHOLE_AT_LAST):
+        entry.grown += size
+        if entry.grown > WHOLE_AFTER and (entry.grown > 2 * entry.whole or entry.grown > WHOLE_AT_LAST):
             self._touch(key)
         if len(self._inputs) > self._most_inputs:
             self._write([])
@@ -225,28 +225,28 @@ class Keeper(Generic[S]):
         if len(self._touched) > most:
             self._write(list(islice(self._touched, most // 2)))
 
-    def _schedule(self, kept: Kept, due_ms: int | None) -> None:
+    def _schedule(self, entry: StateEntry, due_ms: int | None) -> None:
         # PERF: what is due later than it was is asked again when its time comes, so that a key has one entry, however
         # often its due time moves on.
-        if due_ms is not None and due_ms < kept.due_ms:
-            kept.due_ms = due_ms
-            self._dues.put(due_ms, kept.key)
-            if len(self._dues) > 2 * (len(self._live) + len(self._resting)) + MOST_VOID:
-                self._dues.renew([(each.due_ms, each.key) for each in self._all() if each.due_ms != UNDUE])
+        if due_ms is not None and due_ms < entry.due_ms:
+            entry.due_ms = due_ms
+            self._timers.put(due_ms, entry.key)
+            if len(self._timers) > 2 * (len(self._live) + len(self._resting)) + MOST_VOID:
+                self._timers.renew([(each.due_ms, each.key) for each in self._all() if each.due_ms != NO_TIMER])
 
     def _scheduled(self, key: str) -> int:
-        kept = self._live.get(key) or self._resting.get(key)
-        return UNDUE if kept is None else kept.due_ms
+        entry = self._live.get(key) or self._resting.get(key)
+        return NO_TIMER if entry is None else entry.due_ms
 
     def let_go(self, key: str) -> None:
         """Nothing is known of this key any more."""
-        kept = self._live.pop(key, None)
-        if kept is None:
-            kept = self._resting.get(key)
+        entry = self._live.pop(key, None)
+        if entry is None:
+            entry = self._resting.get(key)
         else:
-            self._resting[kept.key] = kept  # until that is written
-        if kept is not None:
-            kept.state, kept.due_ms = None, UNDUE
+            self._resting[entry.key] = entry  # until that is written
+        if entry is not None:
+            entry.state, entry.due_ms = None, NO_TIMER
         self._touch(key)
 
     def due(self, log_time_ms: int, wanted: Callable[[str], bool] = lambda key: True) -> Iterator[str]:
@@ -259,63 +259,63 @@ class Keeper(Generic[S]):
             self._rest()
         while True:
             ready: list[tuple[int, str]] = []
-            while (key := self._dues.pop(log_time_ms)) is not None:
-                kept = self._live.get(key) or self._resting[key]
-                kept.due_ms = UNDUE
+            while (key := self._timers.pop(log_time_ms)) is not None:
+                entry = self._live.get(key) or self._resting[key]
+                entry.due_ms = NO_TIMER
                 if not wanted(key):
                     continue
                 due_ms = self._due_ms(key, self.get(key))
                 if due_ms is not None and due_ms <= log_time_ms:
                     ready.append((due_ms, key))
                 else:
-                    self._schedule(kept, due_ms)
+                    self._schedule(entry, due_ms)
             if not ready:
                 return
             ready.sort()
             yield from [key for _, key in ready]
 
-    def snapshot(self) -> Position:
-        """The position at which :class:`Keeper` finds all states again: it is on the disk."""
+    def snapshot(self) -> GroupPosition:
+        """The position at which :class:`StateStore` finds all states again: it is on the disk."""
         self._share()
         return self._group.snapshot()
 
-    def _pending(self) -> list[Row]:
+    def _pending(self) -> list[ChangelogRow]:
         """What came, and the rows of all who were touched; they count as written."""
         return self._rows(list(self._touched))
 
     def _write(self, keys: list[str]) -> None:
         self._group.write(self._rows(keys))
 
-    def _rows(self, keys: list[str]) -> list[Row]:
+    def _rows(self, keys: list[str]) -> list[ChangelogRow]:
         """NOTE: what came stands before whole states, which hold it already."""
         rows, self._inputs = self._inputs, []
         for key in keys:
             del self._touched[key]
-            kept = self._live.get(key)
-            if kept is not None:
-                rows.append(Row(key, self._whole(kept), self._due_ms(key, kept.state)))
+            entry = self._live.get(key)
+            if entry is not None:
+                rows.append(ChangelogRow(key, self._whole(entry), self._due_ms(key, entry.state)))
                 continue
             gone = self._resting.pop(key, None)
             if gone is not None:
                 self._forget(gone)
-            rows.append(Row(key, None, None))
+            rows.append(ChangelogRow(key, None, None))
         return rows
 
-    def _forget(self, kept: Kept) -> None:
+    def _forget(self, entry: StateEntry) -> None:
         """What is written of a key counts no more."""
-        if kept.whole:
-            self._bytes -= kept.whole + max(kept.grown, 0)
+        if entry.whole:
+            self._bytes -= entry.whole + max(entry.grown, 0)
             self._count -= 1
-            kept.whole, kept.grown = 0, FRESH
-        kept.saved = kept.chain = None
-        self._shelf.drop(kept)
+            entry.whole, entry.grown = 0, FRESH
+        entry.saved = entry.chain = None
+        self._arena.drop(entry)
 
-    def _whole(self, kept: Kept) -> bytes:
+    def _whole(self, entry: StateEntry) -> bytes:
         """Somebody at work as bytes, which count from here on. They are not kept beside the state that they are of."""
-        self._forget(kept)
-        data = plain(self._encode(kept.key, kept.state))
-        kept.whole = len(kept.key) + len(data)
-        self._bytes += kept.whole
+        self._forget(entry)
+        data = plain(self._encode(entry.key, entry.state))
+        entry.whole = len(entry.key) + len(data)
+        self._bytes += entry.whole
         self._count += 1
         return data
 
@@ -330,52 +330,52 @@ class Keeper(Generic[S]):
             self._unseen = len(self._live)
         for key in list(islice(self._live, min(self._unseen, LOOKED_AT_ONCE))):
             self._unseen -= 1
-            kept = self._live.pop(key)
-            if key in self._touched or self._now_ms - kept.used_ms < IDLE_MS:
-                self._live[key] = kept
+            entry = self._live.pop(key)
+            if key in self._touched or self._now_ms - entry.used_ms < IDLE_MS:
+                self._live[key] = entry
             else:
-                self._pack(kept)
+                self._pack(entry)
         if self._unseen <= 0 or not self._live:
             self._unseen, self._look_ms = 0, self._now_ms + IDLE_MS // 2
 
-    def _pack(self, kept: Kept) -> None:
+    def _pack(self, entry: StateEntry) -> None:
         """Keep somebody as bytes, if anything of them is written or to be written."""
-        if kept.whole:
-            data = self._whole(kept) if kept.saved is None else kept.saved
+        if entry.whole:
+            data = self._whole(entry) if entry.saved is None else entry.saved
             less = packed(data)
-            kept.whole += len(less) - len(data)
+            entry.whole += len(less) - len(data)
             self._bytes += len(less) - len(data)
-            self._resting[kept.key] = kept
-            self._put_down(kept, less)
-        kept.state = None
+            self._resting[entry.key] = entry
+            self._put_down(entry, less)
+        entry.state = None
 
-    def _everything(self) -> list[Row]:
+    def _everything(self) -> list[ChangelogRow]:
         """All rows; call :meth:`_pending` before. Whoever was not asked for since the start stays as they came."""
         self._under = {}
-        rows: list[Row] = []
-        for kept in self._live.values():
-            if kept.whole:
-                data = self._whole(kept) if kept.saved is None else kept.saved
-                rows.append(Row(kept.key, data, kept.waits_ms))
-        chains: list[tuple[str, Chain]] = []
-        for key, kept in self._resting.items():
-            if kept.chain is not None:
-                chains.append((key, kept.chain))
-            elif (saved := self._saved(kept)) is not None:
-                rows.append(Row(key, saved, kept.waits_ms))
+        rows: list[ChangelogRow] = []
+        for entry in self._live.values():
+            if entry.whole:
+                data = self._whole(entry) if entry.saved is None else entry.saved
+                rows.append(ChangelogRow(entry.key, data, entry.waits_ms))
+        chains: list[tuple[str, SnapshotAndTail]] = []
+        for key, entry in self._resting.items():
+            if entry.chain is not None:
+                chains.append((key, entry.chain))
+            elif (saved := self._saved(entry)) is not None:
+                rows.append(ChangelogRow(key, saved, entry.waits_ms))
         for key, chain in chains:
             if chain.whole is not None:
-                rows.append(Row(key, chain.whole, chain.due_ms))
+                rows.append(ChangelogRow(key, chain.whole, chain.due_ms))
             for each in chain.inputs:
                 number = self._under.get(each.under)
                 if number is None:
                     number = self._under[each.under] = len(self._under)
-                    rows.append(Row("", each.under, None, None, number))
-                rows.append(Row(key, each.data, chain.due_ms, each.at_ms, number))
+                    rows.append(ChangelogRow("", each.under, None, None, number))
+                rows.append(ChangelogRow(key, each.data, chain.due_ms, each.at_ms, number))
         return rows
 
 
-class Fleeting:
+class LeastRecentlyUsed:
     """Keys of which at most so many are kept, those used longest ago go first."""
 
     def __init__(self, keys: Iterable[str]) -> None:

@@ -12,11 +12,11 @@ from typing import Final
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
-UNDUE: Final = 1 << 60
+NO_TIMER: Final = 1 << 60
 """Later than any log time."""
 
 
-class Dues:
+class Timers:
     """Keys by the time at which they are due. Whoever keeps them knows that time too; an entry that differs is void."""
 
     def __init__(self, due_ms: Callable[[str], int], offset_ms: int) -> None:
@@ -41,10 +41,10 @@ class Dues:
 
     def next_ms(self) -> int | None:
         """A time before which :meth:`pop` finds nothing."""
-        soon = self._soon[0][0] if self._soon else UNDUE
-        later = self._spans[0][0] if self._spans else UNDUE
+        soon = self._soon[0][0] if self._soon else NO_TIMER
+        later = self._spans[0][0] if self._spans else NO_TIMER
         first = soon if soon < later else later
-        return None if first == UNDUE else first
+        return None if first == NO_TIMER else first
 
     def put(self, due_ms: int, key: str) -> None:
         """A key is due at this time."""

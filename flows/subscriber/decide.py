@@ -23,7 +23,7 @@ MAX_PART: Final = 60
 """Characters that one value may bring into a list's name."""
 
 
-class Moment(NamedTuple):
+class Occasion(NamedTuple):
     """When and from what the decision came: the log time, and when the collector received the completing event."""
 
     workspace: str
@@ -80,7 +80,7 @@ def decide(
     retractions: Sequence[Match],
     matches: Sequence[Match],
     past: Past,
-    moment: Moment,
+    moment: Occasion,
     *,
     shadows: Collection[Version] = (),
 ) -> Decision:
@@ -120,7 +120,7 @@ def _heir(listeners: Mapping[Version, Listener], gone: Match, candidates: Sequen
     return None
 
 
-def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Moment, *, shadow: bool) -> None:
+def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasion, *, shadow: bool) -> None:
     if shadow:
         decision.rows.append(_row("match", match, moment, reason=str(Reason.SHADOWED)))
         return
@@ -136,7 +136,7 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Moment
     decision.commands.extend(_command(listener, match, each, origin, moment) for each in wanted)
 
 
-def _take_back(listener: Listener, match: Match, decision: Decision, moment: Moment, *, shadow: bool) -> None:
+def _take_back(listener: Listener, match: Match, decision: Decision, moment: Occasion, *, shadow: bool) -> None:
     decision.rows.append(_row("retraction", match, moment))
     origin = _spent(match, decision)
     if listener.undo and not shadow and not is_anonymous(match.subscriber):
@@ -186,7 +186,7 @@ def _slug(value: object) -> str:
 
 
 def _command(
-    listener: Listener, match: Match, wanted: _Wanted, origin: str, moment: Moment, *, undo: bool = False
+    listener: Listener, match: Match, wanted: _Wanted, origin: str, moment: Occasion, *, undo: bool = False
 ) -> Command:
     response = wanted.response
     named = response.to_list is not None and any(isinstance(part, Reference) for part in response.to_list.parts)
@@ -224,7 +224,7 @@ def command_id(origin: str, position: int, *, undo: bool = False) -> str:
     return hashlib.sha256(to_json(parts)).hexdigest()[:32]
 
 
-def _row(kind: str, match: Match, moment: Moment, *, replaces: str = "", reason: str = "") -> MatchRow:
+def _row(kind: str, match: Match, moment: Occasion, *, replaces: str = "", reason: str = "") -> MatchRow:
     return MatchRow(
         kind=kind,
         workspace=moment.workspace,

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from flows.language.model import Listener
 from flows.machine.machine import Machine, Version
-from flows.subscriber.pinned_terms import Pin, Terms
-from flows.subscriber.reapply import Follower
+from flows.subscriber.pinned_terms import PinnedTerms, Terms
+from flows.subscriber.reapply import Reapplier
 
-Make = Callable[[Machine], Follower]
-PinOf = Callable[["Generation"], Pin]
+Make = Callable[[Machine], Reapplier]
+PinOf = Callable[["Generation"], PinnedTerms]
 
 
 class Deployed(NamedTuple):
@@ -46,26 +46,26 @@ class Generation:
     """The versions from one log time on. What they need is compiled when somebody is first followed by them."""
 
     def __init__(
-        self, from_ms: int, deployed: Iterable[Deployed], make: Make, pin: Callable[[Generation], Pin]
+        self, from_ms: int, deployed: Iterable[Deployed], make: Make, pin: Callable[[Generation], PinnedTerms]
     ) -> None:
-        """``make``: a follower of a machine; ``pin``: all that an answer under these versions depends on."""
+        """``make``: a reapplier of a machine; ``pin``: all that an answer under these versions depends on."""
         self.from_ms = from_ms
         self._pin = pin
         self._deployed = {each.version: each for each in deployed}
         self.shadows = frozenset(version for version, each in self._deployed.items() if not each.live(from_ms))
         self._make = make
         # NOTE: mypyc computes a `cached_property` each time.
-        self._follower: Follower | None = None
+        self._reapplier: Reapplier | None = None
         self._encoded = b""
 
     @property
-    def follower(self) -> Follower:
+    def reapplier(self) -> Reapplier:
         """Applies events to somebody's timeline."""
-        found = self._follower
+        found = self._reapplier
         if found is None:
             live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
             machine = Machine([each.listener for each in self._deployed.values()], live_from=live_from)
-            found = self._follower = self._make(machine)
+            found = self._reapplier = self._make(machine)
         return found
 
     @property
@@ -117,11 +117,11 @@ class Generations:
     def _generation(self, from_ms: int, deployed: Iterable[Deployed]) -> Generation:
         return Generation(from_ms, deployed, self._make, self._pin)
 
-    def _pin(self, generation: Generation) -> Pin:
+    def _pin(self, generation: Generation) -> PinnedTerms:
         shadows = tuple(sorted(generation.shadows))
-        return Pin(self._workspace, self.terms, generation.from_ms, generation.heard_from, shadows)
+        return PinnedTerms(self._workspace, self.terms, generation.from_ms, generation.heard_from, shadows)
 
-    def pinned(self, pin: Pin) -> Generation:
+    def pinned(self, pin: PinnedTerms) -> Generation:
         """A generation as it was, whatever is known by now. ``KeyError``: a version that nobody knows any more."""
         shadows = set(pin.shadows)
         deployed = [

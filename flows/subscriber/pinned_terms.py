@@ -21,7 +21,7 @@ class Terms(NamedTuple):
     grace_ms: int
 
 
-class Pin(Value, frozen=True):
+class PinnedTerms(Value, frozen=True):
     """``versions``: listener, version, and the log time from which it hears; ``shadows``: those that are no more."""
 
     SCHEMA: ClassVar[int] = 1
@@ -38,4 +38,4 @@ class Pin(Value, frozen=True):
         return to_msgpack(self)
 
 
-read_pin: Final[Callable[[bytes], Pin]] = msgpack_reader(Pin)
+read_pinned_terms: Final[Callable[[bytes], PinnedTerms]] = msgpack_reader(PinnedTerms)

@@ -16,7 +16,7 @@ from contracts.events import Event
 from contracts.reasons import Reason
 from flows.derived.sessions import Session, SessionChange, extended
 from flows.derived.verdicts import is_news, with_verdict
-from flows.machine.machine import Machine, Match, State, Version
+from flows.machine.machine import Machine, MachineState, Match, Version
 from flows.machine.matches import StoredMatches, changed, from_stored, missing, to_stored
 from flows.subscriber.stored import Applied, StoredEntry, StoredSession, StoredTimeline, read_timeline
 from flows.subscriber.timeline import (
@@ -32,7 +32,7 @@ from flows.subscriber.timeline import (
     shifted,
 )
 
-__all__ = ["Applied", "Follower", "Timeline"]
+__all__ = ["Applied", "Reapplier", "Timeline"]
 
 _SAME: Final[tuple[SessionChange, ...]] = ()
 _NEVER: Final = -(1 << 62)
@@ -40,7 +40,7 @@ DEFAULT_MAX_EVENTS: Final = 2_000
 """Events kept per subscriber for re-application; past it the oldest are final and ``overflowed`` counts them."""
 
 
-class Follower:
+class Reapplier:
     """Applies events to timelines. Pure but for the timeline it is given; share it freely."""
 
     def __init__(
@@ -119,7 +119,7 @@ class Follower:
         """The timeline as bytes. ``whole``: with the states between the events, for a machine with other listeners."""
         # PERF: the states between follow from the first and the events. They would be most of the bytes of a busy
         # subscriber, and few are ever asked for again.
-        entries, states = timeline.entries, list[State]()
+        entries, states = timeline.entries, list[MachineState]()
         if whole:
             self._recall(timeline)
             # One more: the next event meets a state that does not follow from the last one under other listeners.
@@ -305,7 +305,7 @@ class Follower:
                 state, _ = self._machine.apply(before, event, session)
         timeline.unknown = 0
 
-    def _newest(self, timeline: Timeline, state: State) -> None:
+    def _newest(self, timeline: Timeline, state: MachineState) -> None:
         """This is the state after the last event; what log time does to it comes after."""
         timeline.state = timeline.advanced = state
         timeline.tail = ()

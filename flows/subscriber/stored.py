@@ -14,9 +14,9 @@ from flows.machine.matches import Match, StoredMatches
 from flows.machine.runs import Place
 
 
-class StoredPerson(Value, frozen=True):
+class StoredSubscriber(Value, frozen=True):
     """``from_ms``: of the listeners that the timeline belongs to; ``told``: see
-    :class:`flows.subscriber.person.Person`.
+    :class:`flows.subscriber.subscriber.Subscriber`.
     """
 
     SCHEMA: ClassVar[int] = 1
@@ -32,7 +32,7 @@ class StoredPerson(Value, frozen=True):
     schema: int = written(1)
 
 
-read_person: Final[Callable[[bytes], StoredPerson]] = msgpack_reader(StoredPerson)
+read_subscriber: Final[Callable[[bytes], StoredSubscriber]] = msgpack_reader(StoredSubscriber)
 
 
 class Applied(Packed, frozen=True):

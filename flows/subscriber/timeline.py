@@ -9,7 +9,7 @@ from mypy_extensions import mypyc_attr
 
 from contracts.events import Event
 from flows.derived.sessions import Session, SessionChange, changes
-from flows.machine.machine import Match, State
+from flows.machine.machine import MachineState, Match
 from flows.machine.runs import Place
 from flows.subscriber.stored import read_event
 
@@ -33,7 +33,7 @@ class Entry:
         event_id: str,
         at_ms: int,
         order: int,
-        state: State,
+        state: MachineState,
         session: Session | None,
         made: tuple[Match, ...],
     ) -> None:
@@ -59,7 +59,7 @@ class Entry:
 
 @mypyc_attr(acyclic=True)
 class Timeline:
-    """One subscriber's recent past. Belongs to the :class:`flows.subscriber.reapply.Follower` that made it."""
+    """One subscriber's recent past. Belongs to the :class:`flows.subscriber.reapply.Reapplier` that made it."""
 
     __slots__ = (
         "advanced",
@@ -77,7 +77,7 @@ class Timeline:
         "unknown",
     )
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: MachineState) -> None:
         self.state = state
         """After the last event, no time passed since."""
         self.session: Session | None = None
@@ -139,13 +139,13 @@ def forget_ids(timeline: Timeline, before_ms: int, most: int) -> None:
 
 
 def entry_of(
-    event: Event, source: bytes | Event, state: State, session: Session | None, made: tuple[Match, ...]
+    event: Event, source: bytes | Event, state: MachineState, session: Session | None, made: tuple[Match, ...]
 ) -> Entry:
     """An entry of an event."""
     return Entry(source, event.event_id, event.occurred_at_ms, event.order, state, session, made)
 
 
-def moved(entry: Entry, state: State, session: Session | None, made: tuple[Match, ...]) -> Entry:
+def moved(entry: Entry, state: MachineState, session: Session | None, made: tuple[Match, ...]) -> Entry:
     """An entry of the same event, where other things came before it."""
     return Entry(entry.source, entry.event_id, entry.at_ms, entry.order, state, session, made)
 

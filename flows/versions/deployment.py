@@ -22,7 +22,7 @@ from contracts.versions import ListenerVersion, promoted
 from flows.language.files import listener_files, load_actions
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.generations import Deployed
 
 _read: Final[Callable[[bytes], ListenerVersion]] = json_reader(ListenerVersion)
@@ -139,7 +139,7 @@ class Deployments:
     def __init__(
         self,
         versions: Versions,
-        following: Mapping[str, Following],
+        engines: Mapping[str, WorkspaceEngine],
         actions: Mapping[str, frozenset[str]],
         tell: Callable[[Mapping[str, Sequence[Listener]]], bool] = lambda at_work: True,
     ) -> None:
@@ -147,7 +147,7 @@ class Deployments:
         self._versions = versions
         self._tell = tell
         self._told = True
-        self._following = following
+        self._engines = engines
         self._actions = actions
         self._asked_ms = 0
         self._parsed: dict[tuple[bytes, str], Listener | None] = {}
@@ -167,13 +167,13 @@ class Deployments:
 
     def _deploy(self) -> None:
         at_work: dict[str, list[Listener]] = {}
-        for workspace, following in self._following.items():
+        for workspace, engine in self._engines.items():
             found: list[Deployed] = []
             for each in self._versions.known:
                 listener = self._parse(each) if each.workspace == workspace else None
                 if listener is not None:
                     found.append(Deployed(listener, each.shadow_from_ms, each.live_from_ms, each.until_ms))
-            following.deploy(found)
+            engine.deploy(found)
             at_work[workspace] = [each.listener for each in found if each.until_ms is None]
         self._told = self._tell(at_work)
 

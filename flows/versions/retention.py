@@ -13,7 +13,7 @@ from flows.language.files import load_actions, load_listeners
 from flows.language.model import Listener, Not, Step
 from flows.versions.deployment import Versions, listener_of
 
-Named = Iterable[tuple[str, Listener]]
+OwnedListeners = Iterable[tuple[str, Listener]]
 """Workspace and listener."""
 
 
@@ -25,7 +25,7 @@ def reach_ms(listener: Listener) -> int:
     return (listener.within_ms or between) + max(guards, default=0)
 
 
-def too_long(listeners: Named, retention_ms: int) -> list[str]:
+def too_long(listeners: OwnedListeners, retention_ms: int) -> list[str]:
     """The listeners that look back further than a topic keeps its records (0: for ever), in words."""
     return [
         f"{workspace}/{listener.name} looks {_days(reach_ms(listener))} back, {_days(retention_ms)} are kept"

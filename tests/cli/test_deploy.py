@@ -139,7 +139,7 @@ def test_a_first_start_makes_the_files_live_for_all_that_the_log_holds(home: Pat
     with started(home) as shared:
         (one,) = known(home)
         assert (one.shadow_from_ms, one.live_from_ms, one.until_ms) == (0, 0, None)
-        assert set(shared.following) == {"demo"}
+        assert set(shared.engines) == {"demo"}
     with started(home):
         assert known(home) == [one]
 
@@ -172,12 +172,12 @@ def test_a_start_with_a_changed_version_keeps_what_was_applied_and_says_so(
 
 def test_a_running_flow_takes_over_what_is_applied(home: Path) -> None:
     with started(home) as shared:
-        following = shared.following["demo"]
-        before = following.at_work(NOW_MS)
+        engine = shared.engines["demo"]
+        before = engine.at_work(NOW_MS)
         write(home, 2)
         assert run(home, "apply", str(home / "listeners"), "--promote").exit_code == 0
         shared.refresh(NOW_MS)
-        assert (before, following.at_work(10 * NOW_MS)) == ([("looked", 1)], [("looked", 2)])
+        assert (before, engine.at_work(10 * NOW_MS)) == ([("looked", 1)], [("looked", 2)])
 
 
 def test_tags_at_a_platform_without_tags_are_refused_before_anything_runs(home: Path) -> None:

@@ -26,7 +26,7 @@ def test_what_it_writes_every_room_can_read(tmp_path: Path) -> None:
     installation = load_installation(config)
     load_keyring(installation, beside=config)
     assert installation.workspaces["acme"].sites["site"].origins == ("https://shop.example",)
-    assert set(load_shared(installation, beside=config).following) == {"acme"}
+    assert set(load_shared(installation, beside=config).engines) == {"acme"}
     assert (tmp_path / "listeners" / "looked-twice.yaml").exists()
     assert [stat.S_IMODE(path.stat().st_mode) for path in sorted((tmp_path / "secrets").iterdir())] == [0o600, 0o600]
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700

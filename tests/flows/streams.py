@@ -11,7 +11,7 @@ from contracts.events import Event, Trust
 from flows.derived.sessions import Session, extended
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
-from flows.machine.machine import Machine, Match, State
+from flows.machine.machine import Machine, MachineState, Match
 
 ACTIONS = frozenset({*"abcdmnx", "ab", "email_opened", "email_clicked", "page_clicked", "button_clicked"})
 GAP_MS = 1_800_000
@@ -62,7 +62,7 @@ def told(match: Match) -> str:
     return f"{','.join(match.events)}@{match.matched_at_ms / 1_000:g}"
 
 
-def run(machine: Machine, events: Sequence[Event], until: float | None = None) -> tuple[State, list[Match]]:
+def run(machine: Machine, events: Sequence[Event], until: float | None = None) -> tuple[MachineState, list[Match]]:
     """The machine over events in order, then time up to ``until`` (seconds)."""
     state, session, found = machine.start("s"), None, list[Match]()
     for event in events:

@@ -16,7 +16,7 @@ from contracts.versions import ListenerVersion, ended
 from flows.language.captures import captures_of
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 from flows.versions.capture_requests import CaptureNotice
 from flows.versions.deployment import Deployments, Versions
 from transport import open_log
@@ -106,14 +106,14 @@ def test_pages_hear_of_a_listener_that_is_applied_and_of_one_that_ends(tmp_path:
     log = open_log(Settings(data=tmp_path))
     log.ensure(fixed_topics(1))
     versions = Versions(log)
-    following = Following("shop", lateness_ms=1, session_gap_ms=1, max_delay_ms=1, grace_ms=1)
+    engine = WorkspaceEngine("shop", lateness_ms=1, session_gap_ms=1, max_delay_ms=1, grace_ms=1)
     refused = [False]
     notice = CaptureNotice(log)
 
-    def tell(at_work: Mapping[str, Sequence[Listener]]) -> bool:
+    def trace(at_work: Mapping[str, Sequence[Listener]]) -> bool:
         return not refused[0] and notice.tell(at_work)
 
-    deployments = Deployments(versions, {"shop": following}, {"shop": frozenset()}, tell)
+    deployments = Deployments(versions, {"shop": engine}, {"shop": frozenset()}, trace)
     assert told(log) == {}
     tab = version("{action: key_pressed, where: {key: Tab}}")
     Versions(log).write([tab])

@@ -10,11 +10,11 @@ from random import Random
 import pytest
 
 from contracts.codec import json_reader, to_json
-from flows.state.changelog import EPOCHS_KEPT, SCHEMA, Changelog, Position, StateDamaged
-from flows.state.store import Keeper
+from flows.state.changelog import EPOCHS_KEPT, SCHEMA, Changelog, GroupPosition, StateDamaged
+from flows.state.store import StateStore
 
 States = dict[str, list[int]]
-read_position: Callable[[bytes], Position] = json_reader(Position)
+read_position: Callable[[bytes], GroupPosition] = json_reader(GroupPosition)
 _read: Callable[[bytes], list[int]] = json_reader(list[int])
 
 
@@ -22,9 +22,9 @@ def unsynced(file: int) -> None:
     """The tests cut the files themselves: they need not wait for the disk."""
 
 
-def keeper(changelog: Changelog, resumed: Position | None = None) -> Keeper[list[int]]:
+def keeper(changelog: Changelog, resumed: GroupPosition | None = None) -> StateStore[list[int]]:
     """Lists of numbers; the last number is when something is due."""
-    return Keeper(
+    return StateStore(
         changelog,
         resumed,
         new=lambda key: [],
@@ -34,7 +34,7 @@ def keeper(changelog: Changelog, resumed: Position | None = None) -> Keeper[list
     )
 
 
-def all_of(found: Keeper[list[int]], keys: int = 12) -> States:
+def all_of(found: StateStore[list[int]], keys: int = 12) -> States:
     return {key: state for number in range(keys) if (state := found.get(key := f"k{number}"))}
 
 
@@ -42,13 +42,13 @@ class Process:
     """Three groups in one store, changed at random, and what a model says of each at every position."""
 
     def __init__(
-        self, directory: Path, resumed: list[tuple[Position, States]] | None = None, *, segment_bytes: int = 700
+        self, directory: Path, resumed: list[tuple[GroupPosition, States]] | None = None, *, segment_bytes: int = 700
     ) -> None:
         self.changelog = Changelog(directory, segment_bytes=segment_bytes, slack_bytes=0, sync=unsynced)
         self.keepers = [keeper(self.changelog, None if resumed is None else resumed[n][0]) for n in range(3)]
         self.models: list[States] = [{} if resumed is None else dict(resumed[n][1]) for n in range(3)]
 
-    def epoch(self, chance: Random) -> list[tuple[Position, States]]:
+    def epoch(self, chance: Random) -> list[tuple[GroupPosition, States]]:
         """Change some states, let some go, and take every group's snapshot."""
         for _ in range(chance.randrange(12)):
             number, key = chance.randrange(3), f"k{chance.randrange(12)}"
@@ -65,7 +65,7 @@ class Process:
 
 def test_every_start_finds_what_was_committed_whatever_was_written_after_it(tmp_path: Path) -> None:
     chance = Random(3)
-    committed: list[tuple[Position, States]] | None = None
+    committed: list[tuple[GroupPosition, States]] | None = None
     for _ in range(60):
         process = Process(tmp_path, committed)
         for each, model in zip(process.keepers, process.models, strict=True):
@@ -79,7 +79,7 @@ def test_every_start_finds_what_was_committed_whatever_was_written_after_it(tmp_
     assert len(list(tmp_path.glob("*.log"))) < 60, "files that nobody needs are removed"
 
 
-def history(directory: Path) -> tuple[list[tuple[Position, States]], dict[str, bytes]]:
+def history(directory: Path) -> tuple[list[tuple[GroupPosition, States]], dict[str, bytes]]:
     """A store of two starts: what it held at a committed epoch, and the files as a crash a little later left them."""
     chance = Random(5)
     process = Process(directory, segment_bytes=2_000)
@@ -95,7 +95,7 @@ def history(directory: Path) -> tuple[list[tuple[Position, States]], dict[str, b
     return committed, {path.name: path.read_bytes() for path in directory.glob("*.log")}
 
 
-def resumes(directory: Path, committed: list[tuple[Position, States]]) -> bool:
+def resumes(directory: Path, committed: list[tuple[GroupPosition, States]]) -> bool:
     """Whether the store resumes as it must; False where it says that it is damaged. A wrong state fails the test."""
     there = set(directory.iterdir())
     try:
@@ -190,9 +190,9 @@ def test_what_is_due_is_known_again_after_a_start(tmp_path: Path) -> None:
         found.put(key, [due])
     found.put("a", [5])
     position = found.snapshot()
-    again = keeper(Changelog(tmp_path, sync=unsynced), position)
-    assert list(again.due(10)) == ["a", "b"]
-    assert list(again.due(100)) == ["c"]
+    replay = keeper(Changelog(tmp_path, sync=unsynced), position)
+    assert list(replay.due(10)) == ["a", "b"]
+    assert list(replay.due(100)) == ["c"]
 
 
 def test_the_bytes_of_the_first_release_decode(tmp_path: Path) -> None:

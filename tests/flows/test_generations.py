@@ -12,9 +12,9 @@ from contracts.rows import MatchRow
 from contracts.versions import ListenerVersion, ended, promoted
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
-from flows.subscriber.follow import Followed, Following, Person
+from flows.subscriber.engine import Emitted, Subscriber, WorkspaceEngine
 from flows.subscriber.generations import Deployed
-from tests.flows.test_decide_and_follow import MINUTE_MS, kinds
+from tests.flows.test_decide_and_engine import MINUTE_MS, kinds
 
 SECOND_MS = 1_000
 
@@ -28,8 +28,8 @@ def listener(version: int, *, action: str = "page_viewed", more: str = "") -> Li
     return found
 
 
-def empty() -> Following:
-    return Following(
+def empty() -> WorkspaceEngine:
+    return WorkspaceEngine(
         "w",
         lateness_ms=10 * MINUTE_MS,
         session_gap_ms=30 * MINUTE_MS,
@@ -46,20 +46,20 @@ def event(second: int, action: str, log_second: int | None = None, event_id: str
 class Story:
     """Events at the log times that they carry, through a restart before each."""
 
-    def __init__(self, flow: Following) -> None:
+    def __init__(self, flow: WorkspaceEngine) -> None:
         self.flow, self.person = flow, flow.new("s")
 
-    def take(self, each: Event) -> Followed:
+    def apply(self, each: Event) -> Emitted:
         self.person = self.flow.decode(self.flow.encode(self.person))
-        return self.flow.take(self.person, each, each.log_time_ms)
+        return self.flow.apply(self.person, each, each.log_time_ms)
 
 
-def told(followed: Followed) -> list[tuple[str, int, str]]:
-    return [(row.kind, row.version, row.reason) for row in followed.rows if isinstance(row, MatchRow)]
+def told(emitted: Emitted) -> list[tuple[str, int, str]]:
+    return [(row.kind, row.version, row.reason) for row in emitted.rows if isinstance(row, MatchRow)]
 
 
-def lists(followed: Followed) -> list[str]:
-    return [command.to_list for command in followed.commands]
+def lists(emitted: Emitted) -> list[str]:
+    return [command.to_list for command in emitted.commands]
 
 
 SHADOWED = [Deployed(listener(1), until_ms=30_000), Deployed(listener(2), 10_000, 30_000)]
@@ -70,24 +70,24 @@ def test_a_shadow_writes_rows_and_moves_nobody_until_it_is_promoted() -> None:
     flow = empty()
     flow.deploy(SHADOWED)
     story = Story(flow)
-    story.take(event(1, "email_clicked"))
-    followed = story.take(event(2, "page_viewed"))
-    assert (told(followed), lists(followed)) == ([("match", 1, "")], ["list-1"])
-    story.take(event(11, "email_clicked"))
-    followed = story.take(event(12, "page_viewed"))
-    assert told(followed) == [("match", 1, ""), ("match", 2, "shadowed")]
-    assert lists(followed) == ["list-1"]
-    story.take(event(29, "email_clicked"))
-    followed = story.take(event(31, "page_viewed"))
-    assert (told(followed), lists(followed)) == ([("match", 2, "")], ["list-2"])
+    story.apply(event(1, "email_clicked"))
+    emitted = story.apply(event(2, "page_viewed"))
+    assert (told(emitted), lists(emitted)) == ([("match", 1, "")], ["list-1"])
+    story.apply(event(11, "email_clicked"))
+    emitted = story.apply(event(12, "page_viewed"))
+    assert told(emitted) == [("match", 1, ""), ("match", 2, "shadowed")]
+    assert lists(emitted) == ["list-1"]
+    story.apply(event(29, "email_clicked"))
+    emitted = story.apply(event(31, "page_viewed"))
+    assert (told(emitted), lists(emitted)) == ([("match", 2, "")], ["list-2"])
 
 
 def test_an_event_that_the_log_took_before_a_version_is_none_of_its() -> None:
     flow = empty()
     flow.deploy(SHADOWED)
     story = Story(flow)
-    story.take(event(9, "email_clicked"))
-    assert told(story.take(event(12, "page_viewed"))) == [("match", 1, "")]
+    story.apply(event(9, "email_clicked"))
+    assert told(story.apply(event(12, "page_viewed"))) == [("match", 1, "")]
 
 
 def test_a_late_event_after_a_promotion_takes_back_nothing_that_the_version_before_it_did() -> None:
@@ -97,10 +97,10 @@ def test_a_late_event_after_a_promotion_takes_back_nothing_that_the_version_befo
     first = parse_listeners([("l", text.encode())], known_actions=VOCABULARY)
     flow.deploy([Deployed(first[0], until_ms=30_000), Deployed(listener(2), 30_000, 30_000)])
     story = Story(flow)
-    story.take(event(1, "email_clicked"))
-    assert told(story.take(event(9, "page_viewed"))) == [("match", 1, "")]
-    followed = story.take(event(5, "button_clicked", log_second=31))
-    assert (told(followed), lists(followed)) == ([], [])
+    story.apply(event(1, "email_clicked"))
+    assert told(story.apply(event(9, "page_viewed"))) == [("match", 1, "")]
+    emitted = story.apply(event(5, "button_clicked", log_second=31))
+    assert (told(emitted), lists(emitted)) == ([], [])
 
 
 def test_a_listener_that_is_gone_drops_its_runs_and_fires_no_deadline() -> None:
@@ -110,33 +110,33 @@ def test_a_listener_that_is_gone_drops_its_runs_and_fires_no_deadline() -> None:
     flow = empty()
     flow.deploy([Deployed(waits, until_ms=20_000)])
     story = Story(flow)
-    story.take(event(1, "product_added"))
+    story.apply(event(1, "product_added"))
     assert kinds(flow.pass_time(story.person, 60_000)) == []
     story = Story(flow)
     flow.deploy([Deployed(waits, until_ms=40_000)])
-    story.take(event(1, "product_added"))
-    followed = flow.pass_time(story.person, 60_000)
-    assert kinds(followed) == ["match"], "what was due before its end is due, however late it is looked at"
+    story.apply(event(1, "product_added"))
+    emitted = flow.pass_time(story.person, 60_000)
+    assert kinds(emitted) == ["match"], "what was due before its end is due, however late it is looked at"
 
 
 def test_what_was_heard_of_while_somebody_was_followed_is_taken_over() -> None:
     flow = empty()
     flow.deploy([Deployed(listener(1))])
     person = flow.new("s")
-    flow.take(person, event(1, "email_clicked"), 1_000)
+    flow.apply(person, event(1, "email_clicked"), 1_000)
     flow.deploy([Deployed(listener(1), until_ms=5_000), Deployed(listener(2), 5_000, 5_000)])
-    flow.take(person, event(6, "email_clicked"), 6_000)
-    assert lists(flow.take(person, event(7, "page_viewed"), 7_000)) == ["list-2"]
+    flow.apply(person, event(6, "email_clicked"), 6_000)
+    assert lists(flow.apply(person, event(7, "page_viewed"), 7_000)) == ["list-2"]
 
 
 def test_news_that_come_too_late_for_their_instant_are_taken_over_all_the_same() -> None:
     flow = empty()
     flow.deploy([Deployed(listener(1))])
     person = flow.new("s")
-    flow.take(person, event(1, "email_clicked"), 1_000)
+    flow.apply(person, event(1, "email_clicked"), 1_000)
     flow.deploy([])
-    assert told(flow.take(person, event(2, "page_viewed"), 2_000)) == []
-    assert isinstance(person, Person)
+    assert told(flow.apply(person, event(2, "page_viewed"), 2_000)) == []
+    assert isinstance(person, Subscriber)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -157,7 +157,7 @@ def test_whenever_a_worker_hears_of_a_version_the_answer_is_the_replays(seed: in
     replayed.deploy(versions)
     whole, person = [], replayed.new("s")
     for each in events:
-        whole.append(replayed.take(person, each, each.log_time_ms))
+        whole.append(replayed.apply(person, each, each.log_time_ms))
     heard, story, said = versions[:1], Story(live), []
     live.deploy(heard)
     for each in events:
@@ -165,7 +165,7 @@ def test_whenever_a_worker_hears_of_a_version_the_answer_is_the_replays(seed: in
         if len(now) != len(heard):
             heard = now
             live.deploy(heard)
-        said.append(story.take(each))
+        said.append(story.apply(each))
     assert [(row.rows, row.commands) for row in said] == [(row.rows, row.commands) for row in whole]
 
 

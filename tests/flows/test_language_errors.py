@@ -333,7 +333,7 @@ def test_every_place_that_notes_a_problem_is_reached_by_a_case(monkeypatch: pyte
     monkeypatch.setattr(source.Report, "add", noting)
     for data in CASES.values():
         problems(data)
-    modules = ("source", "reading", "kinds", "shape", "conditions", "elements", "responses", "parse")
+    modules = ("source", "context", "kinds", "shape", "conditions", "elements", "responses", "parse")
     everywhere = [place for name in modules for place in refusals(LANGUAGE / f"{name}.py")]
     assert len(everywhere) > 50
     missed = [

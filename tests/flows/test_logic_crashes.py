@@ -20,7 +20,7 @@ from flows.language.parse import parse_listeners
 from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
 from flows.recognise import Rules
 from flows.state.changelog import Changelog
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 from tests.flows.test_changelog import unsynced
 
 T0_MS = 1_800_000_000_000
@@ -39,10 +39,10 @@ _read_command = json_reader(Command)
 
 def shared() -> Shared:
     listeners = parse_listeners([("l.yaml", LISTENERS)], known_actions=VOCABULARY)
-    following = Following(
+    engine = WorkspaceEngine(
         "w", listeners, lateness_ms=600_000, session_gap_ms=1_800_000, max_delay_ms=86_400_000, grace_ms=200
     )
-    return Shared({"w": Rules(VOCABULARY, 2_000)}, {"w": following}, 1)
+    return Shared({"w": Rules(VOCABULARY, 2_000)}, {"w": engine}, 1)
 
 
 def beacon(device: str, *actions: str, at_ms: int, subscriber: str = "", **more: Any) -> bytes:
@@ -79,7 +79,7 @@ def story() -> list[Record]:
     ]
 
 
-def followed(records: Sequence[Outgoing]) -> list[tuple[Record, int]]:
+def emitted(records: Sequence[Outgoing]) -> list[tuple[Record, int]]:
     """What the events' source makes of what recognise wrote: records with the log time at each."""
     found, now_ms = [], 0
     for offset, record in enumerate(each for each in records if each.topic == EVENTS):
@@ -124,7 +124,7 @@ def commands(out: Sequence[Outgoing]) -> list[Command]:
 
 def test_the_story_comes_out_as_it_should(disk: Disk) -> None:
     events = list(RecogniseLogic(shared(), disk(), None).on_batch([story()])[0])
-    out = feed(FollowLogic(shared(), disk(), None), followed(events))
+    out = feed(FollowLogic(shared(), disk(), None), emitted(events))
     assert [(each.listener, each.subscriber) for each in commands(out)] == [
         ("engaged", "s_anna"),
         ("abandoned", "s_ben"),
@@ -154,7 +154,7 @@ def test_a_defect_of_ours_on_one_record_sets_it_aside(monkeypatch: pytest.Monkey
 
 def test_every_accepted_event_ends_as_a_row_or_a_dead_letter(disk: Disk) -> None:
     events = list(RecogniseLogic(shared(), disk(), None).on_batch([story()])[0])
-    out = feed(FollowLogic(shared(), disk(), None), followed(events))
+    out = feed(FollowLogic(shared(), disk(), None), emitted(events))
     rows = [each for each in out if each.topic == ROWS and b'"row":"event"' in (each.value or b"")]
     assert len(rows) == sum(1 for each in events if each.topic == EVENTS and each.key)
 
@@ -178,7 +178,7 @@ def test_recognise_says_the_same_again_after_a_crash_at_every_index(disk: Disk, 
 
 
 def test_follow_says_the_same_again_after_a_crash_at_every_index(disk: Disk) -> None:
-    records = followed(list(RecogniseLogic(shared(), disk(), None).on_batch([story()])[0]))
+    records = emitted(list(RecogniseLogic(shared(), disk(), None).on_batch([story()])[0]))
     whole = feed(FollowLogic(shared(), disk(), None), records)
     for crash in range(len(records) + 1):
         for saved in {0, crash // 2, max(crash - 1, 0), crash}:

@@ -118,7 +118,7 @@ def test_a_new_version_starts_with_no_runs_but_repeat_counts_on() -> None:
     state, found = run(old, stream("a@1 b@2"))
     assert len(found) == 1
     carried = new.decode(old.encode(state))
-    assert carried.standings[0].last_ms == 2_000
+    assert carried.by_listener[0].last_ms == 2_000
 
 
 def test_a_newer_schema_is_refused() -> None:

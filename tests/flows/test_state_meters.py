@@ -12,21 +12,21 @@ from contracts.topics import BEACONS
 from flows.operators.logic import RecogniseLogic
 from flows.operators.meters import watch_state
 from flows.state.changelog import Changelog
-from flows.subscriber.bounds import Bound
+from flows.subscriber.limits import Limit
 from tests.flows.test_changelog import keeper
 from tests.flows.test_logic_crashes import beacon, shared
 
 
 def test_every_bound_and_the_state_are_served(tmp_path: Path) -> None:
     changelog, registry, common = Changelog(tmp_path), CollectorRegistry(), shared()
-    watch_state(changelog, [common.bounds, common.following["w"].bounds], registry)
+    watch_state(changelog, [common.bounds, common.engines["w"].bounds], registry)
     found = keeper(changelog)
     found.put("k1", [1, 2])
     found.snapshot()
-    common.bounds.bit(Bound.ANONYMOUS, 3)
-    common.following["w"].bounds.bit(Bound.ANONYMOUS)
+    common.bounds.hit(Limit.ANONYMOUS, 3)
+    common.engines["w"].bounds.hit(Limit.ANONYMOUS)
     assert registry.get_sample_value("segma_state_bounds_total", {"bound": "anonymous"}) == 4
-    for bound in Bound:
+    for bound in Limit:
         assert registry.get_sample_value("segma_state_bounds_total", {"bound": bound.value}) is not None
     assert registry.get_sample_value("segma_state_keys") == 1
     assert registry.get_sample_value("segma_state_live_bytes") == len("k1") + len("[1,2]") + 1
@@ -45,7 +45,7 @@ def test_devices_that_are_nobodys_are_bounded_and_those_used_longest_ago_go(
         record = Record(BEACONS, 0, offset, offset, f"w/{device}".encode(), beacon(device, "page_viewed", at_ms=offset))
         logic.on_batch([[record]])
     logic.snapshot()
-    assert (common.bounds.total[Bound.ANONYMOUS], changelog.keys) == (4, 16)
+    assert (common.bounds.total[Limit.ANONYMOUS], changelog.keys) == (4, 16)
     told = beacon("d0", "page_viewed", at_ms=30, subscriber="s_anna")
     out, _ = logic.on_batch([[Record(BEACONS, 0, 30, 30, b"w/d0", told)]])
     assert sum(b'"stitched":true' in (each.value or b"") for each in out) == 2, "d0 was used again in time"

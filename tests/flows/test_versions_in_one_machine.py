@@ -7,7 +7,7 @@ from contracts.events import Event
 from flows.derived.sessions import extended
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
-from flows.machine.machine import Machine, State
+from flows.machine.machine import Machine, MachineState
 
 
 def listener(version: int, *, repeat: str = "every", action: str = "page_viewed") -> Listener:
@@ -23,7 +23,7 @@ def event(number: int, action: str, log_time_ms: int = 0) -> Event:
     return Event("w", "s", f"e{number}", action, number * 1_000, log_time_ms=log_time_ms)
 
 
-def feed(machine: Machine, state: State, *events: Event) -> tuple[State, list[tuple[int, str]]]:
+def feed(machine: Machine, state: MachineState, *events: Event) -> tuple[MachineState, list[tuple[int, str]]]:
     found = []
     for each in events:
         state, matches = machine.apply(state, each, extended(None, each, gap_ms=1))

@@ -10,7 +10,7 @@ from contracts.errors import ListenerError
 from contracts.events import Event
 from flows.derived.sessions import Session, extended
 from flows.language.model import Listener
-from flows.machine.machine import Machine, Match, State
+from flows.machine.machine import Machine, MachineState, Match
 from tests.properties.generate import GAP_MS, Data, listener_data, parsed, stream
 from tests.properties.oracle import Answer
 
@@ -61,8 +61,8 @@ def by_machine(listener: Listener, events: Sequence[Event], end_ms: int | None) 
 
 
 def step(
-    machine: Machine, state: State, session: Session | None, event: Event
-) -> tuple[State, Session, tuple[Match, ...]]:
+    machine: Machine, state: MachineState, session: Session | None, event: Event
+) -> tuple[MachineState, Session, tuple[Match, ...]]:
     """Apply one event with its session."""
     session = extended(session, event, gap_ms=GAP_MS)
     state, matches = machine.apply(state, event, session)

@@ -22,8 +22,8 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
         "facts.event.occurred_at_ms - run.anchor[0] <= after_ms",
     ),
     "an early event is lost on a run": (
-        "            if early or not self._take(run, slot, fitting, facts, runs, done):",
-        "            if not early and not self._take(run, slot, fitting, facts, runs, done):",
+        "            if early or not self._accept(run, slot, fitting, facts, runs, done):",
+        "            if not early and not self._accept(run, slot, fitting, facts, runs, done):",
     ),
     "a not does not win over the step": (
         "        if self.nots:\n            for guard, test in self._guarding(run):",
@@ -61,8 +61,8 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
         "            left = [run for run in left if run != match]",
     ),
     "an event's match drops nothing else": (
-        "return Box(key, (), seen), Finished(",
-        "return Box(key, tuple(runs), seen), Finished(",
+        "return Correlation(key, (), seen), Finished(",
+        "return Correlation(key, tuple(runs), seen), Finished(",
     ),
     "a trailing loop does not restart the wait": (
         "            runs = thinned(self._restarted(runs, facts.event))",
@@ -87,12 +87,12 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def mutated(name: str) -> type[program.Program]:
+def mutated(name: str) -> type[program.ListenerProgram]:
     """The class with one rule broken. The text to break must stand in the source exactly once."""
     source = Path(program.__file__).read_text(encoding="utf-8")
     before, after = MUTANTS[name]
     assert source.count(before) == 1, f"{name}: found {source.count(before)} times"
     module = types.ModuleType("flows.mutant")
     exec(compile(source.replace(before, after), "mutant.py", "exec"), module.__dict__)
-    kind: type[program.Program] = module.__dict__["Program"]
+    kind: type[program.ListenerProgram] = module.__dict__["ListenerProgram"]
     return kind

@@ -10,7 +10,7 @@ from contracts.codec import replaced
 from contracts.events import Event
 from contracts.reasons import Reason
 from flows.machine.machine import Machine
-from flows.subscriber.reapply import Follower, Timeline
+from flows.subscriber.reapply import Reapplier, Timeline
 from tests.properties.case import Case, answer, cases
 from tests.properties.generate import GAP_MS
 from tests.properties.oracle import Answer, brute_force
@@ -19,17 +19,17 @@ COUNT = 5_000
 ENOUGH_MS = 3_600_000
 
 
-def follower_of(case: Case) -> Follower:
+def follower_of(case: Case) -> Reapplier:
     machine = Machine([case.listener])
-    return Follower(machine, lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS)
+    return Reapplier(machine, lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS)
 
 
-def standing(follower: Follower, timeline: Timeline, arrivals: list[tuple[Event, int]], end_ms: int) -> list[Answer]:
+def held(reapplier: Reapplier, timeline: Timeline, arrivals: list[tuple[Event, int]], end_ms: int) -> list[Answer]:
     """The matches not retracted after these arrivals (event, log time), with a save and restore now and then."""
     found: dict[str, Answer] = {}
     for number, (event, log_time_ms) in enumerate(arrivals):
-        fired = follower.advance(timeline, log_time_ms)
-        put = follower.put(timeline, event, log_time_ms=log_time_ms)
+        fired = reapplier.advance(timeline, log_time_ms)
+        put = reapplier.put(timeline, event, log_time_ms=log_time_ms)
         for applied in (fired, put):
             for match in applied.retractions:
                 del found[match.match_id]
@@ -40,10 +40,10 @@ def standing(follower: Follower, timeline: Timeline, arrivals: list[tuple[Event,
                 assert match.match_id not in found
                 found[match.match_id] = answer(match)
         if number % 3 == 2:
-            saved = follower.encode(timeline)
-            timeline = follower.decode(saved)
-            assert follower.encode(timeline) == saved
-    for match in follower.advance(timeline, end_ms).matches:
+            saved = reapplier.encode(timeline)
+            timeline = reapplier.decode(saved)
+            assert reapplier.encode(timeline) == saved
+    for match in reapplier.advance(timeline, end_ms).matches:
         found[match.match_id] = answer(match)
     return sorted(found.values(), key=lambda each: (each[3], each[2]))
 
@@ -59,9 +59,9 @@ def test_any_order_of_arrival_ends_with_the_ordered_answer() -> None:
     for case in cases(21, COUNT):
         events = list(case.events)
         random.shuffle(events)
-        follower = follower_of(case)
+        reapplier = follower_of(case)
         arrivals = [(event, 0) for event in events]
-        assert standing(follower, follower.new("s"), arrivals, case.end_ms) == expected(case, case.events), case
+        assert held(reapplier, reapplier.new("s"), arrivals, case.end_ms) == expected(case, case.events), case
 
 
 @pytest.mark.slow
@@ -74,8 +74,8 @@ def test_deadlines_that_fired_too_early_are_corrected_by_late_events() -> None:
         for event in order:
             log_ms = min(max(log_ms, event.occurred_at_ms + random.choice((0, 3_000))), case.end_ms)
             arrivals.append((event, log_ms))
-        follower = follower_of(case)
-        assert standing(follower, follower.new("s"), arrivals, case.end_ms) == expected(case, case.events), case
+        reapplier = follower_of(case)
+        assert held(reapplier, reapplier.new("s"), arrivals, case.end_ms) == expected(case, case.events), case
 
 
 @pytest.mark.slow
@@ -86,18 +86,18 @@ def test_repeated_events_change_nothing_and_late_verdicts_count_in_their_place()
         arrivals = [(event, 0) for event in case.events]
         arrivals += [(event, 0) for event, before in zip(final, case.events, strict=True) if before.provisional]
         arrivals += [(event, 0) for event in random.sample(case.events, k=len(case.events) // 2)]
-        follower = follower_of(case)
-        assert standing(follower, follower.new("s"), arrivals, case.end_ms) == expected(case, final), case
+        reapplier = follower_of(case)
+        assert held(reapplier, reapplier.new("s"), arrivals, case.end_ms) == expected(case, final), case
 
 
 def test_an_event_older_than_the_lateness_is_late_and_one_exactly_that_old_counts() -> None:
     case = next(cases(24, 1))
-    follower = Follower(Machine([]), lateness_ms=1_000, session_gap_ms=GAP_MS, max_delay_ms=5_000)
-    timeline = follower.new("s")
+    reapplier = Reapplier(Machine([]), lateness_ms=1_000, session_gap_ms=GAP_MS, max_delay_ms=5_000)
+    timeline = reapplier.new("s")
 
     def at(ms: int, event_id: str, log_ms: int = 0) -> Reason | None:
         event = replaced(case.events[0], event_id=event_id, occurred_at_ms=ms)
-        return follower.put(timeline, event, log_time_ms=log_ms).reason
+        return reapplier.put(timeline, event, log_time_ms=log_ms).reason
 
     assert at(10_000, "a") is None
     assert at(9_000, "b") is None
@@ -109,14 +109,14 @@ def test_an_event_older_than_the_lateness_is_late_and_one_exactly_that_old_count
 
 def test_an_id_that_was_let_go_is_known_though_its_time_has_moved() -> None:
     case = next(cases(24, 1))
-    follower = Follower(Machine([]), lateness_ms=3_000, session_gap_ms=GAP_MS, max_delay_ms=60_000, max_events=3)
-    timeline = follower.new("s")
+    reapplier = Reapplier(Machine([]), lateness_ms=3_000, session_gap_ms=GAP_MS, max_delay_ms=60_000, max_events=3)
+    timeline = reapplier.new("s")
 
     def at(ms: int, event_id: str) -> Reason | None:
         nonlocal timeline
-        timeline = follower.decode(follower.encode(timeline))
+        timeline = reapplier.decode(reapplier.encode(timeline))
         event = replaced(case.events[0], event_id=event_id, occurred_at_ms=ms, provisional=False)
-        return follower.put(timeline, event, log_time_ms=0).reason
+        return reapplier.put(timeline, event, log_time_ms=0).reason
 
     assert at(1_000, "a") is None
     assert at(20_000, "b") is None

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from contracts.errors import ListenerError
 from flows.derived.sessions import extended
 from flows.language.describe import describe
-from flows.language.lint import Finding, Rule, lint
+from flows.language.lint import LintFinding, Rule, lint
 from flows.language.model import Listener, Step
 from flows.language.schema import listener_schema
 from flows.machine.machine import Machine, Match
@@ -30,7 +30,7 @@ def matches(listener: Listener, random: Random) -> list[Match]:
     return found + list(machine.advance(state, 10**9)[1])
 
 
-def contradicts(finding: Finding, listener: Listener, match: Match) -> bool:
+def contradicts(finding: LintFinding, listener: Listener, match: Match) -> bool:
     """Whether a match shows that a finding is wrong."""
     if finding.rule is not Rule.NEVER_TAKES_PART:
         return finding.rule is Rule.NEVER_MATCHES

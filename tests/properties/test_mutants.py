@@ -27,5 +27,5 @@ def answered() -> list[tuple[Case, list[Answer]]]:
 def test_the_cases_kill_the_mutant(
     name: str, answered: list[tuple[Case, list[Answer]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matcher, "Program", mutated(name))
+    monkeypatch.setattr(matcher, "ListenerProgram", mutated(name))
     assert any(by_machine(case.listener, case.events, case.end_ms) != answer for case, answer in answered), name

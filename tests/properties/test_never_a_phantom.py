@@ -12,7 +12,7 @@ from contracts.commands import Command, Verb
 from contracts.events import Event
 from contracts.rows import MatchRow
 from flows.language.parse import parse_listeners
-from flows.subscriber.follow import Followed, Following
+from flows.subscriber.engine import Emitted, WorkspaceEngine
 from tests.properties.case import Case, cases
 from tests.properties.generate import GAP_MS
 
@@ -32,7 +32,7 @@ class Lists:
 
     def __init__(self) -> None:
         self.names = {"newsletter"}
-        self.standing: dict[str, tuple[set[str], set[str]]] = {}
+        self.held: dict[str, tuple[set[str], set[str]]] = {}
         """Command id → the lists that it touches, and what it changed (``+list``, ``-list``), oldest first."""
         self.calls = 0
 
@@ -42,49 +42,51 @@ class Lists:
         if command.undoes:
             self._undo(command.undoes)
             return
-        assert command.command_id not in self.standing, "done twice"
+        assert command.command_id not in self.held, "done twice"
         assert command.verb in {Verb.MOVE, Verb.ADD}
         changed = {f"+{name}" for name in {command.to_list} - {""} - self.names}
         changed |= {f"-{name}" for name in {command.from_list} & self.names}
         self.names = self.names | {command.to_list} - {command.from_list}
         self.names -= {command.from_list}
-        self.standing[command.command_id] = ({command.to_list, command.from_list}, changed)
+        self.held[command.command_id] = ({command.to_list, command.from_list}, changed)
 
     def _undo(self, command_id: str) -> None:
-        later = list(self.standing)[list(self.standing).index(command_id) + 1 :]
-        _, changed = self.standing.pop(command_id)
+        later = list(self.held)[list(self.held).index(command_id) + 1 :]
+        _, changed = self.held.pop(command_id)
         for mark in changed:
-            heir = next((each for each in later if mark[1:] in self.standing[each][0]), None)
+            heir = next((each for each in later if mark[1:] in self.held[each][0]), None)
             if heir is not None:
-                self.standing[heir][1].add(mark)
+                self.held[heir][1].add(mark)
             elif mark[0] == "+":
                 self.names.discard(mark[1:])
             else:
                 self.names.add(mark[1:])
 
 
-def following(case: Case) -> Following:
+def engine_of(case: Case) -> WorkspaceEngine:
     data = yaml.safe_dump({**case.data, "then": THEN}).encode()
     listeners = parse_listeners([("l.yaml", data)], known_actions=VOCABULARY)
-    return Following("w", listeners, lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0)
+    return WorkspaceEngine(
+        "w", listeners, lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0
+    )
 
 
 def brought(case: Case, arrivals: list[tuple[Event, int]]) -> tuple[set[str], int, int]:
     """The lists at the end, the commands made, and how often a match was amended."""
-    flow, lists, amended = following(case), Lists(), 0
+    flow, lists, amended = engine_of(case), Lists(), 0
     person = flow.new("s")
 
-    def say(followed: Followed) -> None:
+    def say(emitted: Emitted) -> None:
         nonlocal amended
-        kinds = [row.kind for row in followed.rows if isinstance(row, MatchRow)]
+        kinds = [row.kind for row in emitted.rows if isinstance(row, MatchRow)]
         amended += kinds.count("amendment")
         if set(kinds) <= {"amendment"}:
-            assert not followed.commands, "a match that was only amended made a call"
-        for command in followed.commands:
+            assert not emitted.commands, "a match that was only amended made a call"
+        for command in emitted.commands:
             lists.apply(command)
 
     for event, log_time_ms in arrivals:
-        say(flow.take(person, event, log_time_ms))
+        say(flow.apply(person, event, log_time_ms))
         person = flow.decode(flow.encode(person))
     say(flow.pass_time(person, case.end_ms + ENOUGH_MS))
     return lists.names, lists.calls, amended

@@ -14,8 +14,8 @@ import pytest
 
 from contracts.events import Event
 from flows.language.model import Listener
-from flows.machine.machine import Machine, Match, State
-from flows.machine.trace import Told
+from flows.machine.machine import Machine, MachineState, Match
+from flows.machine.trace import TraceEntry
 from flows.machine.tree import is_plain
 from tests.properties.case import answer, step
 from tests.properties.generate import GAP_MS, Data, parsed, stream
@@ -56,11 +56,11 @@ def rounds(seed: int, length: int = 16) -> Iterator[tuple[Random, list[Listener]
         yield random, crowd(random), stream(random, length)
 
 
-def ignored(told: Told) -> None:
+def ignored(told: TraceEntry) -> None:
     """Whoever listens hears each listener alone: none is in a tree."""
 
 
-def played(machine: Machine, events: list[Event], *, restart: bool = False) -> tuple[State, list[Match]]:
+def played(machine: Machine, events: list[Event], *, restart: bool = False) -> tuple[MachineState, list[Match]]:
     state, session, found = machine.start("s"), None, list[Match]()
     for event in events:
         if restart:
@@ -93,7 +93,7 @@ def test_each_of_many_that_begin_alike_gives_the_brute_force_answer() -> None:
 def test_matches_values_and_dropped_runs_are_those_of_listeners_that_run_alone(max_runs: int) -> None:
     dropped, noted = 0, 0
     for _, listeners, events in rounds(42, 24):
-        together, alone = Machine(listeners, max_runs=max_runs), Machine(listeners, max_runs=max_runs, tell=ignored)
+        together, alone = Machine(listeners, max_runs=max_runs), Machine(listeners, max_runs=max_runs, trace=ignored)
         (state, found), (state_alone, found_alone) = played(together, events), played(alone, events)
         assert found == found_alone
         assert together.dropped(state) == alone.dropped(state_alone)
@@ -114,14 +114,14 @@ def test_a_restart_at_every_index_changes_nothing_also_with_other_listeners() ->
         cut = random.randrange(1, len(events))
         left = random.sample(listeners, TOGETHER // 2)
         fewer = Machine([*left, parsed({**plain_data(random, 0), "listener": "new"})])
-        for before in (machine, Machine(listeners, tell=ignored)):
+        for before in (machine, Machine(listeners, trace=ignored)):
             state = fewer.decode(before.encode(played(before, events[:cut])[0]))
             expected, _ = played(Machine(left), events[:cut])
             now_ms = events[cut - 1].occurred_at_ms
             assert in_flight(fewer, state, now_ms) == in_flight(Machine(left), expected, now_ms)
 
 
-def in_flight(machine: Machine, state: State, now_ms: int) -> list[tuple[str, int, int]]:
+def in_flight(machine: Machine, state: MachineState, now_ms: int) -> list[tuple[str, int, int]]:
     """The runs that can still go on: one whose window has passed is dropped when it is looked at again."""
     return sorted(
         (machine.listeners[number].name, waits, at_ms)

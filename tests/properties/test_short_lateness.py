@@ -15,7 +15,7 @@ from contracts.codec import replaced
 from contracts.events import Event
 from contracts.reasons import Reason
 from flows.machine.machine import Machine
-from flows.subscriber.reapply import Applied, Follower
+from flows.subscriber.reapply import Applied, Reapplier
 from tests.properties.case import Case, answer, cases
 from tests.properties.generate import GAP_MS
 from tests.properties.oracle import Answer, brute_force
@@ -29,11 +29,11 @@ class Arrival:
 
     def __init__(self, case: Case) -> None:
         machine = Machine([case.listener])
-        self.follower = Follower(machine, lateness_ms=LATENESS_MS, session_gap_ms=GAP_MS, max_delay_ms=MAX_DELAY_MS)
-        self.timeline = self.follower.new("s")
+        self.reapplier = Reapplier(machine, lateness_ms=LATENESS_MS, session_gap_ms=GAP_MS, max_delay_ms=MAX_DELAY_MS)
+        self.timeline = self.reapplier.new("s")
         self.newest_ms: int | None = None
         self.accepted: list[Event] = []
-        self.standing: dict[str, Answer] = {}
+        self.held: dict[str, Answer] = {}
         self.told: Counter[str] = Counter()
 
     def bring(self, event: Event, log_ms: int) -> None:
@@ -41,7 +41,7 @@ class Arrival:
         self.pass_time(log_ms)
         late = log_ms - event.occurred_at_ms > MAX_DELAY_MS
         late = late or (self.newest_ms is not None and self.newest_ms - event.occurred_at_ms > LATENESS_MS)
-        applied = self.follower.put(self.timeline, event, log_time_ms=log_ms)
+        applied = self.reapplier.put(self.timeline, event, log_time_ms=log_ms)
         assert applied.reason is (Reason.LATE if late else None)
         self.told["late"] += late
         if not late:
@@ -51,25 +51,25 @@ class Arrival:
 
     def pass_time(self, log_ms: int) -> None:
         """A deadline that fires counts as the newest time."""
-        self.follow(self.follower.advance(self.timeline, log_ms))
+        self.follow(self.reapplier.advance(self.timeline, log_ms))
 
     def follow(self, applied: Applied) -> None:
         for match in applied.retractions:
-            del self.standing[match.match_id]
+            del self.held[match.match_id]
             self.told["retracted"] += 1
         for match in (*applied.amended, *applied.matches):
-            self.standing[match.match_id] = answer(match)
+            self.held[match.match_id] = answer(match)
         # A deadline's instant counts even where it lies after every event.
         times = [match.matched_at_ms for match in applied.matches]
         self.newest_ms = max([*times, *([] if self.newest_ms is None else [self.newest_ms])], default=None)
 
     def save_and_restore(self) -> None:
         """As a restart does."""
-        self.timeline = self.follower.decode(self.follower.encode(self.timeline))
+        self.timeline = self.reapplier.decode(self.reapplier.encode(self.timeline))
 
     def in_order(self) -> list[Answer]:
         """The matches that stand."""
-        return sorted(self.standing.values(), key=lambda each: (each[3], each[2]))
+        return sorted(self.held.values(), key=lambda each: (each[3], each[2]))
 
 
 def expected(case: Case, events: list[Event], end_ms: int) -> list[Answer]:
@@ -111,12 +111,12 @@ def test_of_equal_times_the_order_and_then_the_event_id_decide_whatever_comes_fi
             )
             for event, number in zip(case.events, ids, strict=True)
         ]
-        follower = Follower(
+        reapplier = Reapplier(
             Machine([case.listener]), lateness_ms=3_600_000, session_gap_ms=GAP_MS, max_delay_ms=3_600_000
         )
         arrival = Arrival(case)
-        arrival.follower, arrival.timeline = follower, follower.new("s")
+        arrival.reapplier, arrival.timeline = reapplier, reapplier.new("s")
         for event in events:
-            arrival.follow(follower.put(arrival.timeline, event, log_time_ms=0))
+            arrival.follow(reapplier.put(arrival.timeline, event, log_time_ms=0))
         arrival.pass_time(case.end_ms)
         assert arrival.in_order() == expected(case, events, case.end_ms), case

@@ -26,7 +26,7 @@ from contracts.rows import Row, SessionRow
 from contracts.topics import EVENTS
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
 from flows.state.changelog import Changelog
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 from tests.flows.test_changelog import unsynced
 from tests.properties.case import Case, cases
 from tests.properties.generate import GAP_MS, stream
@@ -38,8 +38,8 @@ Items = list[tuple[str, FollowBatch]]
 _read_row = json_reader(Row)
 
 
-def following(case: Case) -> Following:
-    return Following(
+def engine_of(case: Case) -> WorkspaceEngine:
+    return WorkspaceEngine(
         "w", [case.listener], lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0
     )
 
@@ -69,12 +69,12 @@ class Process:
 
     def run(self, source: Sequence[Any]) -> dict[bytes, list[Outgoing]]:
         """What comes out, by subscriber."""
-        shared = Shared({}, {"w": following(self._case)}, 1)
+        shared = Shared({}, {"w": engine_of(self._case)}, 1)
         changelog = Changelog(self._directory / "states", segment_bytes=1_500, slack_bytes=0, sync=unsynced)
         flow, out = Dataflow("test"), list[tuple[str, Outgoing]]()
         items = op.input("in", flow, TestingSource(source))
-        followed = op.stateful_batch("follow", items, lambda resumed: FollowLogic(shared, changelog, resumed))
-        op.output("out", followed, TestingSink(out))
+        emitted = op.stateful_batch("follow", items, lambda resumed: FollowLogic(shared, changelog, resumed))
+        op.output("out", emitted, TestingSink(out))
         run_main(flow, epoch_interval=timedelta(0), recovery_config=RecoveryConfig(str(self._directory)))  # type: ignore[no-untyped-call]
         changelog.close()
         found: dict[bytes, list[Outgoing]] = {}
@@ -133,14 +133,14 @@ def test_sessions_are_those_of_bytewaxs_own_windows_in_any_order_of_arrival() ->
     random = Random(6)
     for _ in range(300):
         events = [replaced(event, workspace="w", subscriber="s_one") for event in stream(random)]
-        flow = Following("w", lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0)
+        flow = WorkspaceEngine("w", lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0)
         person, rows = flow.new("s_one"), dict[str, SessionRow]()
         for event in (*random.sample(events, k=len(events)), None):
             if event is None:
-                followed = flow.pass_time(person, events[-1].occurred_at_ms + GAP_MS + 1)
+                emitted = flow.pass_time(person, events[-1].occurred_at_ms + GAP_MS + 1)
             else:
-                followed = flow.take(person, event, 0)
-            for row in followed.rows:
+                emitted = flow.apply(person, event, 0)
+            for row in emitted.rows:
                 if isinstance(row, SessionRow):
                     rows[row.session] = row
                     for joined in row.joined:

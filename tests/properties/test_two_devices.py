@@ -28,7 +28,7 @@ from flows.language.parse import parse_listeners
 from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
 from flows.recognise import Rules
 from flows.state.changelog import Changelog
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 from tests.flows.test_changelog import unsynced
 from tests.flows.test_logic_crashes import beacon
 from tests.properties.case import Case, cases
@@ -139,10 +139,10 @@ class Flow:
         self._start()
 
     def _start(self) -> None:
-        following = Following(
+        engine = WorkspaceEngine(
             "w", [self._listener], lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0
         )
-        shared = Shared({"w": Rules(VOCABULARY, QUARANTINE_MS)}, {"w": following}, 1)
+        shared = Shared({"w": Rules(VOCABULARY, QUARANTINE_MS)}, {"w": engine}, 1)
         changelog = Changelog(self._directory, segment_bytes=3_000, slack_bytes=0, sync=unsynced)
         self._recognise = RecogniseLogic(shared, changelog, self._snapshots[0])
         self._follow = FollowLogic(shared, changelog, self._snapshots[1])
@@ -169,7 +169,7 @@ def rows(out: Sequence[Outgoing]) -> list[Row]:
     return [_read_row(each.value) for each in out if each.topic == ROWS and each.value and each.key == b"w/s_anna"]
 
 
-def standing(found: Sequence[Row]) -> list[Answer]:
+def held(found: Sequence[Row]) -> list[Answer]:
     """The matches that were not taken back."""
     matches: dict[str, Answer] = {}
     for row in found:
@@ -220,7 +220,7 @@ def test_two_devices_end_with_the_ordered_answer_and_live_is_replay(tmp_path: Pa
         ordered = stream(found)
         end_ms = records[-1].log_time_ms
         expected = brute_force(listener, ordered, gap_ms=GAP_MS, end_ms=end_ms) if ordered else []
-        assert [(each[0], each[3]) for each in standing(found)] == sorted(
+        assert [(each[0], each[3]) for each in held(found)] == sorted(
             ((each[0], each[3]) for each in expected), key=lambda each: (each[1], each[0])
         ), case
         seen["stitched"] += any(event.stitched for event in ordered)

@@ -17,14 +17,14 @@ from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Command
 from contracts.errors import AlreadyRunning, ConfigError
 from contracts.topics import BEACONS, EVENTS
-from flows.state.recovery_dir import Shape, check_store, directory_of, fingerprint, locked
+from flows.state.recovery_dir import StoreShape, check_store, directory_of, fingerprint, locked
 from tests.broker import Broker
 from tests.recovery.faults import await_followed, walked
 from tests.recovery.judge import MOVES, judge, judge_lists
 from tests.recovery.world import World
 
 STOP_S = 10.0
-SHAPE = Shape(4, 16, 0, 1, {"beacons": "b1", "events": "e1"}, {"demo": fingerprint(b"secret")})
+SHAPE = StoreShape(4, 16, 0, 1, {"beacons": "b1", "events": "e1"}, {"demo": fingerprint(b"secret")})
 _read_command = json_reader(Command)
 
 

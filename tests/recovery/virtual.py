@@ -30,10 +30,10 @@ from contracts.topics import (
 )
 from flows.language.parse import parse_listeners
 from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
-from flows.operators.source import BeaconsSource, EventsSource, Outside, Position
+from flows.operators.source import BeaconsSource, EventsSource, Position, ProcessContext
 from flows.recognise import Rules
 from flows.state.changelog import Changelog
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 from sinks.delivery.loop import Delivery
 from sinks.platforms.file import FileSink
 from transport.config import Surroundings
@@ -70,14 +70,14 @@ class Flow:
         self._shared, self._publisher = world.shared, world.log.publisher()
         store = world.home / "recovery" / f"{share[0]}-of-{share[1]}" / "states"
         self._changelog = Changelog(store)
-        outside = Outside(
+        context = ProcessContext(
             lambda: False, lambda: datetime.fromtimestamp(world.now_ms / 1_000, UTC), world.never, share, settle_ms
         )
         self._resumed = saved.states if saved is not None else {}
         positions = saved.positions if saved is not None else {}
         beacons, events = (
-            BeaconsSource(world.log, PARTITIONS, outside),
-            EventsSource(world.log, PARTITIONS, GROUPS, outside),
+            BeaconsSource(world.log, PARTITIONS, context),
+            EventsSource(world.log, PARTITIONS, GROUPS, context),
         )
         sources: dict[str, Any] = {"recognise": beacons, "follow": events}
         self._parts: dict[tuple[str, str], Any] = {
@@ -126,10 +126,10 @@ class VirtualWorld:
         self.log: Log = EmbeddedLog(home / "log", around)
         self.log.ensure([*fixed_topics(PARTITIONS), *account_topics("demo", "mailbox")])
         listeners = parse_listeners([("listeners.yaml", LISTENERS)], known_actions=VOCABULARY)
-        following = Following(
+        engine = WorkspaceEngine(
             "demo", listeners, lateness_ms=600_000, session_gap_ms=1_800_000, max_delay_ms=86_400_000, grace_ms=GRACE_MS
         )
-        self.shared = Shared({"demo": Rules(VOCABULARY, 60_000)}, {"demo": following}, PARTITIONS)
+        self.shared = Shared({"demo": Rules(VOCABULARY, 60_000)}, {"demo": engine}, PARTITIONS)
         self.people = [f"s_{number}" for number in range(people)]
         self._flows, self._settle_ms = flows, settle_ms
         self.saved: dict[int, Saved | None] = dict.fromkeys(range(flows))

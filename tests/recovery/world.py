@@ -31,7 +31,7 @@ from contracts.topics import OUTCOMES, ROWS, moves_topic
 from flows.derived.sessions import extended
 from flows.language.files import load_listeners
 from flows.machine.machine import Machine, Match
-from flows.subscriber.decide import Moment, Past, decide
+from flows.subscriber.decide import Occasion, Past, decide
 from tests.ports import free_port
 from transport import open_log
 from transport.config import Settings, environment_of, settings_at
@@ -354,6 +354,6 @@ def expected_commands(world: World, rounds: Sequence[int]) -> dict[str, str]:
                 state, made = machine.apply(state, event, session)
                 matches.extend(made)
         matches.extend(machine.advance(state, at_ms + 10_000)[1])
-        decision = decide(versions, (), matches, Past(), Moment("demo", 0, 0))
+        decision = decide(versions, (), matches, Past(), Occasion("demo", 0, 0))
         found |= {command.command_id: command.listener for command in decision.commands}
     return found

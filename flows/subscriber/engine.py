@@ -14,16 +14,16 @@ from flows.language.model import Listener
 from flows.machine.machine import Machine, Match, Version
 from flows.machine.matches import from_stored, to_stored
 from flows.state.rows import Input
-from flows.subscriber.bounds import Bound, Bounds
-from flows.subscriber.decide import Moment, Past, decide
+from flows.subscriber.decide import Occasion, Past, decide
 from flows.subscriber.evidence import Evidence, is_late_verdict, noted, revoked
 from flows.subscriber.generations import Deployed, Generation, Generations
-from flows.subscriber.person import Followed, Person
-from flows.subscriber.pinned_terms import Terms, read_pin
-from flows.subscriber.reapply import Applied, Follower
-from flows.subscriber.stored import StoredPerson, read_event, read_person
+from flows.subscriber.limits import Limit, LimitHits
+from flows.subscriber.pinned_terms import Terms, read_pinned_terms
+from flows.subscriber.reapply import Applied, Reapplier
+from flows.subscriber.stored import StoredSubscriber, read_event, read_subscriber
+from flows.subscriber.subscriber import Emitted, Subscriber
 
-__all__ = ["Followed", "Following", "Person"]
+__all__ = ["Emitted", "Subscriber", "WorkspaceEngine"]
 
 KEPT_ORIGINS: Final = 200
 """Amended matches whose first match is remembered per subscriber; a match that old is final."""
@@ -35,7 +35,7 @@ ANONYMOUS_KEPT_MS: Final = 30 * DAY_MS
 (DESIGN 5 hands over 24 hours of it, its open runs may still become rows)."""
 
 
-class Following:
+class WorkspaceEngine:
     """One workspace's listeners at work."""
 
     def __init__(
@@ -55,10 +55,10 @@ class Following:
         self._lateness_ms, self._session_gap_ms = lateness_ms, session_gap_ms
         self._max_delay_ms, self._grace_ms = max_delay_ms, grace_ms
         terms = Terms(lateness_ms, session_gap_ms, max_delay_ms, grace_ms)
-        self._generations = Generations(workspace, terms, self._follower)
-        self._former: dict[bytes, tuple[Following, Generation]] = {}
+        self._generations = Generations(workspace, terms, self._reapplier)
+        self._former: dict[bytes, tuple[WorkspaceEngine, Generation]] = {}
         self._newest_ms = 0
-        self.bounds = Bounds()
+        self.bounds = LimitHits()
         self.deploy([Deployed(listener) for listener in listeners])
 
     def deploy(self, deployed: Iterable[Deployed]) -> None:
@@ -81,55 +81,57 @@ class Following:
         """The next log time known at which other versions are at work."""
         return self._generations.changes_after(log_time_ms)
 
-    def _follower(self, machine: Machine) -> Follower:
-        return Follower(
+    def _reapplier(self, machine: Machine) -> Reapplier:
+        return Reapplier(
             machine,
             lateness_ms=self._lateness_ms,
             session_gap_ms=self._session_gap_ms,
             max_delay_ms=self._max_delay_ms,
         )
 
-    def new(self, subscriber: str) -> Person:
+    def new(self, subscriber: str) -> Subscriber:
         """Somebody of whom nothing is known."""
         generation = self._generations.at(self._newest_ms)
-        return Person(generation.follower.new(subscriber), generation)
+        return Subscriber(generation.reapplier.new(subscriber), generation)
 
-    def take(self, person: Person, event: Event, log_time_ms: int, source: bytes | None = None) -> Followed:
+    def apply(self, person: Subscriber, event: Event, log_time_ms: int, source: bytes | None = None) -> Emitted:
         """One event. Deadlines at or before ``log_time_ms`` minus the grace fire first (DESIGN 6).
 
         ``source``: the JSON that it came as.
         """
-        followed = self.pass_time(person, max(log_time_ms, event.log_time_ms), believed_ms=log_time_ms)
-        self._take(person, event, followed, log_time_ms, source)
-        return followed
+        emitted = self.pass_time(person, max(log_time_ms, event.log_time_ms), watermark_ms=log_time_ms)
+        self._apply(person, event, emitted, log_time_ms, source)
+        return emitted
 
-    def _take(self, person: Person, event: Event, followed: Followed, log_time_ms: int, source: bytes | None) -> None:
-        applied = self._put(person, event, followed, log_time_ms, source)
+    def _apply(
+        self, person: Subscriber, event: Event, emitted: Emitted, log_time_ms: int, source: bytes | None
+    ) -> None:
+        applied = self._put(person, event, emitted, log_time_ms, source)
         if applied.reason is not None and is_late_verdict(event):
-            self._revoke(person, event, followed, log_time_ms)
+            self._revoke(person, event, emitted, log_time_ms)
         if event.action == BOUGHT and applied.reason is None:
             person.purchases, similar = bought(person.purchases, event, self._lateness_ms)
             for each in similar:
-                self._put(person, each, followed, log_time_ms)
+                self._put(person, each, emitted, log_time_ms)
 
-    def pass_time(self, person: Person, log_time_ms: int, *, believed_ms: int | None = None) -> Followed:
-        """Let log time pass. ``believed_ms``: up to where absences are believed, where that is not all of it."""
-        followed = Followed()
+    def pass_time(self, person: Subscriber, log_time_ms: int, *, watermark_ms: int | None = None) -> Emitted:
+        """Let log time pass. ``watermark_ms``: up to where absences are believed, where that is not all of it."""
+        emitted = Emitted()
         self._newest_ms = max(self._newest_ms, log_time_ms)
-        passed_ms = log_time_ms if believed_ms is None else believed_ms
+        passed_ms = log_time_ms if watermark_ms is None else watermark_ms
         if self._generations.at(log_time_ms) is not person.generation:
             for generation in self._generations.between(person.generation, log_time_ms):
-                self._fire(person, min(generation.from_ms, passed_ms), followed)
-                followed.moved = _move(person, generation) or followed.moved
+                self._fire(person, min(generation.from_ms, passed_ms), emitted)
+                emitted.moved = _move(person, generation) or emitted.moved
         if passed_ms >= person.due_ms:
-            self._fire(person, passed_ms, followed)
-        return followed
+            self._fire(person, passed_ms, emitted)
+        return emitted
 
-    def due_ms(self, person: Person) -> int:
+    def due_ms(self, person: Subscriber) -> int:
         """The log time at which :meth:`pass_time` or :meth:`is_forgotten` has something to do."""
-        timeline, follower = person.timeline, person.generation.follower
-        deadline_ms = follower.next_deadline(timeline)
-        expires_ms = follower.expires_ms(timeline)
+        timeline, reapplier = person.timeline, person.generation.reapplier
+        deadline_ms = reapplier.next_deadline(timeline)
+        expires_ms = reapplier.expires_ms(timeline)
         if expires_ms is not None:
             due_ms = expires_ms + 1
         else:
@@ -142,24 +144,24 @@ class Following:
         person.due_ms = due_ms
         return due_ms
 
-    def is_forgotten(self, person: Person, log_time_ms: int) -> bool:
+    def is_forgotten(self, person: Subscriber, log_time_ms: int) -> bool:
         """Whether nothing need be kept of somebody any more."""
         if person.timeline.entries:
             return False
         if person.timeline.newest_ms is None:
             return True
-        waits = person.generation.follower.next_deadline(person.timeline) is not None
+        waits = person.generation.reapplier.next_deadline(person.timeline) is not None
         return not waits and self._forgotten_ms(person) <= log_time_ms
 
-    def encode(self, person: Person) -> bytes:
+    def encode(self, person: Subscriber) -> bytes:
         """Somebody as bytes."""
-        dropped = person.generation.follower.dropped(person.timeline)
+        dropped = person.generation.reapplier.dropped(person.timeline)
         if dropped > person.dropped:
-            self.bounds.bit(Bound.RUNS, dropped - person.dropped)
+            self.bounds.hit(Limit.RUNS, dropped - person.dropped)
             person.dropped = dropped
         return to_msgpack(
-            StoredPerson(
-                person.generation.follower.encode(person.timeline),
+            StoredSubscriber(
+                person.generation.reapplier.encode(person.timeline),
                 tuple(person.past.origins.items()),
                 tuple(person.past.spent.items()),
                 person.generation.from_ms,
@@ -170,59 +172,59 @@ class Following:
             )
         )
 
-    def decode(self, data: bytes) -> Person:
+    def decode(self, data: bytes) -> Subscriber:
         """Somebody of these bytes. Raises ``BadRecord``."""
-        stored = read_person(data)
+        stored = read_subscriber(data)
         return self._decoded(stored, self._generations.at(stored.from_ms))
 
-    def again(self, subscriber: str, whole: bytes | None, inputs: Sequence[Input]) -> Person:
+    def replay(self, subscriber: str, whole: bytes | None, inputs: Sequence[Input]) -> Subscriber:
         """Somebody of these bytes (None: new) after these inputs; what came of them was said before.
 
-        They are applied as they were: under the listeners and settings of then. Raises what :meth:`remembers` does.
+        They are applied as they were: under the listeners and settings of then. Raises what :meth:`prepare` does.
         """
         former, generation = self._as_of(inputs[0].under)
         if whole is None:
-            person = Person(generation.follower.new(subscriber), generation)
+            person = Subscriber(generation.reapplier.new(subscriber), generation)
         else:
-            person = former._decoded(read_person(whole), generation)
-        said = Followed()
+            person = former._decoded(read_subscriber(whole), generation)
+        said = Emitted()
         for data, at_ms, _ in inputs:
             former._fire(person, at_ms, said)
             if data:
-                former._take(person, read_event(data), said, at_ms, data)
+                former._apply(person, read_event(data), said, at_ms, data)
         return person
 
-    def remembers(self, pin: bytes) -> None:
+    def prepare(self, pin: bytes) -> None:
         """Make ready what inputs were applied under. Raises ``BadRecord``, and ``KeyError`` of an unknown version."""
         self._as_of(pin)
 
-    def _as_of(self, pin: bytes) -> tuple[Following, Generation]:
+    def _as_of(self, pin: bytes) -> tuple[WorkspaceEngine, Generation]:
         """This workspace with the settings of then, counting for itself, and its listeners of then."""
         found = self._former.get(pin)
         if found is None:
-            then = read_pin(pin)
-            former = Following(self._workspace, event_rows=False, **then.terms._asdict())
+            then = read_pinned_terms(pin)
+            former = WorkspaceEngine(self._workspace, event_rows=False, **then.terms._asdict())
             former._generations.listeners = self._generations.listeners
             own = self._generations if former._generations.terms == self._generations.terms else former._generations
             found = self._former[pin] = (former, own.pinned(then))
         return found
 
-    def _decoded(self, stored: StoredPerson, generation: Generation) -> Person:
-        person = Person(generation.follower.decode(stored.timeline), generation)
+    def _decoded(self, stored: StoredSubscriber, generation: Generation) -> Subscriber:
+        person = Subscriber(generation.reapplier.decode(stored.timeline), generation)
         person.past, person.told = Past(dict(stored.origins), dict(stored.spent)), stored.told
-        person.dropped = generation.follower.dropped(person.timeline)
+        person.dropped = generation.reapplier.dropped(person.timeline)
         matches = {match.match_id: match for match in from_stored(stored.matches)}
         person.evidence, person.purchases = Evidence(matches, stored.revoked), stored.purchases
         return person
 
-    def in_flight(self, person: Person, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
+    def in_flight(self, person: Subscriber, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
         """Each run of somebody whose window has not passed: listener, awaited element, when it was opened."""
-        machine = person.generation.follower.machine
+        machine = person.generation.reapplier.machine
         for number, waits, opened_ms, over_ms in machine.in_flight(person.timeline.advanced):
             if now_ms < over_ms:
                 yield machine.listeners[number], waits, opened_ms
 
-    def _forgotten_ms(self, person: Person) -> int:
+    def _forgotten_ms(self, person: Subscriber) -> int:
         kept_ms = ANONYMOUS_KEPT_MS if person.is_nobody else PERSON_KEPT_MS
         return (person.timeline.newest_ms or 0) + kept_ms
 
@@ -230,51 +232,51 @@ class Following:
         """The log time at which nothing can extend a session any more but what comes late."""
         return session.last_at_ms + self._session_gap_ms + 1 + self._grace_ms
 
-    def _fire(self, person: Person, log_time_ms: int, followed: Followed) -> None:
+    def _fire(self, person: Subscriber, log_time_ms: int, emitted: Emitted) -> None:
         """What is due at a log time, under the listeners that somebody is followed by.
 
         One after the other and each under its own time, so that rows and commands are the same whatever the batches are
         in which a worker happens to read.
         """
-        follower, timeline = person.generation.follower, person.timeline
+        reapplier, timeline = person.generation.reapplier, person.timeline
         person.due_ms = 0
         while True:
-            deadline_ms = follower.next_deadline(timeline)
+            deadline_ms = reapplier.next_deadline(timeline)
             fires_ms = _NEVER if deadline_ms is None else deadline_ms + self._grace_ms
             session = timeline.session
             ends_ms = _NEVER if session is None or person.told == session.events else self._ends_ms(session)
             if deadline_ms is not None and fires_ms <= ends_ms and fires_ms <= log_time_ms:
-                self._decide(person, follower.advance(timeline, deadline_ms), followed, fires_ms, 0)
+                self._decide(person, reapplier.advance(timeline, deadline_ms), emitted, fires_ms, 0)
             elif session is not None and ends_ms <= log_time_ms:
-                self._tell(person, SessionChange(session), followed)
+                self._tell(person, SessionChange(session), emitted)
             else:
                 break
-        expires_ms = follower.expires_ms(timeline)
+        expires_ms = reapplier.expires_ms(timeline)
         if expires_ms is not None and expires_ms < log_time_ms:
-            follower.let_go(timeline, log_time_ms)
+            reapplier.let_go(timeline, log_time_ms)
 
     def _put(
-        self, person: Person, event: Event, followed: Followed, log_time_ms: int, source: bytes | None = None
+        self, person: Subscriber, event: Event, emitted: Emitted, log_time_ms: int, source: bytes | None = None
     ) -> Applied:
         timeline = person.timeline
         person.due_ms = 0
         newest, overflowed = timeline.session, timeline.overflowed
-        applied = person.generation.follower.put(
+        applied = person.generation.reapplier.put(
             timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms), source=source
         )
         if timeline.overflowed != overflowed:
-            self.bounds.bit(Bound.UNDO_LOG, timeline.overflowed - overflowed)
+            self.bounds.hit(Limit.UNDO_LOG, timeline.overflowed - overflowed)
         if self._event_rows:
             reason = str(applied.reason) if applied.reason is not None else ""
             session = applied.session.session_id if applied.session is not None else ""
-            followed.rows.append(EventRow(event, session, reason))
+            emitted.rows.append(EventRow(event, session, reason))
         if applied.sessions:
-            self._tell_changes(person, newest, applied.sessions, followed)
-        self._decide(person, applied, followed, log_time_ms, event.received_at_ms)
+            self._tell_changes(person, newest, applied.sessions, emitted)
+        self._decide(person, applied, emitted, log_time_ms, event.received_at_ms)
         return applied
 
     def _tell_changes(
-        self, person: Person, before: Session | None, found: Iterable[SessionChange], followed: Followed
+        self, person: Subscriber, before: Session | None, found: Iterable[SessionChange], emitted: Emitted
     ) -> None:
         """The rows of sessions that began, that ended by that, or that a late event changed.
 
@@ -285,17 +287,17 @@ class Following:
         for change in found:
             session = change.session
             if session is not newest:
-                self._tell(person, change, followed)
+                self._tell(person, change, emitted)
             elif before is None or session.session_id != before.session_id:
                 if before is not None and before.last_at_ms < session.started_at_ms and not was_told:
-                    self._tell(person, SessionChange(before), followed)
-                self._tell(person, change, followed)
+                    self._tell(person, SessionChange(before), emitted)
+                self._tell(person, change, emitted)
             elif change.joined or was_told:
-                self._tell(person, change, followed)
+                self._tell(person, change, emitted)
 
-    def _tell(self, person: Person, change: SessionChange, followed: Followed) -> None:
+    def _tell(self, person: Subscriber, change: SessionChange, emitted: Emitted) -> None:
         session = change.session
-        followed.rows.append(
+        emitted.rows.append(
             SessionRow(
                 workspace=self._workspace,
                 subscriber=person.timeline.state.subscriber,
@@ -311,14 +313,14 @@ class Following:
         if session is person.timeline.session:
             person.told = session.events
 
-    def _revoke(self, person: Person, click: Event, followed: Followed, log_time_ms: int) -> None:
+    def _revoke(self, person: Subscriber, click: Event, emitted: Emitted, log_time_ms: int) -> None:
         """A verdict that came after the lateness: what rests on the click is taken back, nothing is matched anew."""
         person.evidence, victims = revoked(person.evidence, click.event_id)
         if victims:
-            self._say(person, victims, (), followed, Moment(self._workspace, log_time_ms, click.received_at_ms))
+            self._say(person, victims, (), emitted, Occasion(self._workspace, log_time_ms, click.received_at_ms))
 
     def _decide(
-        self, person: Person, applied: Applied, followed: Followed, log_time_ms: int, received_at_ms: int
+        self, person: Subscriber, applied: Applied, emitted: Emitted, log_time_ms: int, received_at_ms: int
     ) -> None:
         if not (applied.retractions or applied.matches or applied.amended):
             return
@@ -328,29 +330,29 @@ class Following:
         )
         person.evidence, over = noted(person.evidence, gone, (*made, *amended), log_time_ms)
         if over:
-            self.bounds.bit(Bound.EVIDENCE, over)
-        moment = Moment(self._workspace, log_time_ms, received_at_ms)
-        self._say(person, gone, made, followed, moment)
-        followed.rows.extend(_amendment(match, moment) for match in amended)
+            self.bounds.hit(Limit.EVIDENCE, over)
+        moment = Occasion(self._workspace, log_time_ms, received_at_ms)
+        self._say(person, gone, made, emitted, moment)
+        emitted.rows.extend(_amendment(match, moment) for match in amended)
 
     def _say(
         self,
-        person: Person,
+        person: Subscriber,
         gone: Iterable[Match],
         made: Iterable[Match],
-        followed: Followed,
-        moment: Moment,
+        emitted: Emitted,
+        moment: Occasion,
     ) -> None:
         listeners, shadows = self._generations.listeners, person.generation.shadows
         decision = decide(listeners, tuple(gone), tuple(made), person.past, moment, shadows=shadows)
         past, over = _bounded(decision.past)
         person.past = past
         if over:
-            self.bounds.bit(Bound.ORIGINS, over)
-        followed.rows.extend(decision.rows)
-        followed.rows.extend(CommandRow(command) for command in decision.commands)
-        followed.commands.extend(decision.commands)
-        followed.refused.extend(decision.refused)
+            self.bounds.hit(Limit.ORIGINS, over)
+        emitted.rows.extend(decision.rows)
+        emitted.rows.extend(CommandRow(command) for command in decision.commands)
+        emitted.commands.extend(decision.commands)
+        emitted.refused.extend(decision.refused)
 
 
 def _bounded(past: Past) -> tuple[Past, int]:
@@ -362,7 +364,7 @@ def _bounded(past: Past) -> tuple[Past, int]:
     return Past(origins, spent), sum(over)
 
 
-def _move(person: Person, generation: Generation) -> bool:
+def _move(person: Subscriber, generation: Generation) -> bool:
     """Let somebody be followed by other listeners: runs of versions that are gone are dropped.
 
     Whether anything was known of them.
@@ -371,15 +373,15 @@ def _move(person: Person, generation: Generation) -> bool:
     person.generation = generation
     person.due_ms = 0
     if timeline.newest_ms is None and not timeline.entries:
-        person.timeline = generation.follower.new(timeline.state.subscriber)
+        person.timeline = generation.reapplier.new(timeline.state.subscriber)
         return False
     promoted = before.shadows - generation.shadows
-    data = before.follower.encode(timeline, whole=True)
-    person.timeline = generation.follower.decode(data, promoted=promoted)
+    data = before.reapplier.encode(timeline, whole=True)
+    person.timeline = generation.reapplier.decode(data, promoted=promoted)
     return True
 
 
-def _amendment(match: Match, moment: Moment) -> MatchRow:
+def _amendment(match: Match, moment: Occasion) -> MatchRow:
     return MatchRow(
         kind="amendment",
         workspace=moment.workspace,

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from contracts.log import Record
-from flows.operators.source import Item, Position, Together
+from flows.operators.source import MergedSource, Position, SourceItem
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Counting(StatefulSourcePartition[Item, Position]):
+class Counting(StatefulSourcePartition[SourceItem, Position]):
     """A partition of so many records, one a batch; ends when it is asked for more."""
 
     def __init__(self, part: str, length: int, resumed: Position | None) -> None:
@@ -20,7 +20,7 @@ class Counting(StatefulSourcePartition[Item, Position]):
         self.offset = resumed.offset if resumed else 0
         self.closed = False
 
-    def next_batch(self) -> list[Item]:
+    def next_batch(self) -> list[SourceItem]:
         if self.offset == self.length:
             raise StopIteration
         self.offset += 1
@@ -36,7 +36,7 @@ class Counting(StatefulSourcePartition[Item, Position]):
         self.closed = True
 
 
-class Some(FixedPartitionedSource[Item, Position]):
+class Some(FixedPartitionedSource[SourceItem, Position]):
     """Partitions of these lengths."""
 
     def __init__(self, *lengths: int) -> None:
@@ -51,7 +51,7 @@ class Some(FixedPartitionedSource[Item, Position]):
         return self.built[-1]
 
 
-def read(source: Together, stood: dict[str, Position] | None) -> tuple[list[tuple[str, int]], dict[str, Position]]:
+def read(source: MergedSource, stood: dict[str, Position] | None) -> tuple[list[tuple[str, int]], dict[str, Position]]:
     """What is read to the end, and where it stands then."""
     lanes, found = source.build_part("s", "log", stood), list[tuple[str, int]]()
     while True:
@@ -65,12 +65,12 @@ def read(source: Together, stood: dict[str, Position] | None) -> tuple[list[tupl
 
 
 def test_one_process_has_one_partition() -> None:
-    assert Together(Some(1, 1), Some(1, 1)).list_parts() == ["log"]
+    assert MergedSource(Some(1, 1), Some(1, 1)).list_parts() == ["log"]
 
 
 def test_what_was_taken_when_another_ended_goes_out_first() -> None:
     # The first partition has given a record when the second ends: its position counts it, so it must not be lost.
-    found, stood = read(Together(Some(3, 1), Some(2)), None)
+    found, stood = read(MergedSource(Some(3, 1), Some(2)), None)
     for name, position in stood.items():
         part = name.rpartition(".")[2]
         assert sum(each == part for each, _ in found) >= position.offset
@@ -80,18 +80,18 @@ def test_what_was_taken_when_another_ended_goes_out_first() -> None:
 
 
 def test_each_goes_on_from_where_it_stood() -> None:
-    whole, _ = read(Together(Some(2, 2), Some(2)), None)
-    first, stood = read(Together(Some(1, 1), Some(1)), None)
-    rest, _ = read(Together(Some(2, 2), Some(2)), stood)
+    whole, _ = read(MergedSource(Some(2, 2), Some(2)), None)
+    first, stood = read(MergedSource(Some(1, 1), Some(1)), None)
+    rest, _ = read(MergedSource(Some(2, 2), Some(2)), stood)
     assert sorted(first + rest) == sorted(whole)
 
 
 def test_the_first_to_be_due_wakes_it() -> None:
-    lanes = Together(Some(5, 2), Some(7)).build_part("s", "log", None)
+    lanes = MergedSource(Some(5, 2), Some(7)).build_part("s", "log", None)
     assert lanes.next_awake() == NOW + timedelta(milliseconds=2)
 
 
 def test_all_are_let_go() -> None:
     sources = Some(1, 1), Some(1)
-    Together(*sources).build_part("s", "log", None).close()
+    MergedSource(*sources).build_part("s", "log", None).close()
     assert all(part.closed for source in sources for part in source.built)

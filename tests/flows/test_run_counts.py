@@ -21,7 +21,7 @@ from flows.language.parse import parse_listeners
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
 from flows.recognise import Rules
 from flows.state.changelog import Changelog
-from flows.subscriber.follow import Following
+from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.generations import Deployed
 from tests.flows.test_logic_crashes import Disk
 
@@ -83,12 +83,12 @@ def listeners() -> list[Listener]:
 
 
 def shared(deployed: Sequence[Deployed] = ()) -> Shared:
-    following = Following(
+    engine = WorkspaceEngine(
         "w", listeners(), lateness_ms=60_000, session_gap_ms=1_800_000, max_delay_ms=300_000, grace_ms=GRACE_MS
     )
     if deployed:
-        following.deploy(deployed)
-    return Shared({"w": Rules(VOCABULARY, 2_000)}, {"w": following}, 1)
+        engine.deploy(deployed)
+    return Shared({"w": Rules(VOCABULARY, 2_000)}, {"w": engine}, 1)
 
 
 def record(number: int, who: str, action: str, after_ms: int, *, late_ms: int = 0) -> tuple[Record, int]:
@@ -181,14 +181,14 @@ def stream(random: Random, count: int) -> list[tuple[Record, int]]:
 def recount(store: Changelog, records: Sequence[tuple[Record, int]], at_ms: int) -> dict[Element, tuple[int, int]]:
     """Brute force: everything up to an instant by a flow of its own, and a look at each person's bytes."""
     common = shared()
-    following = common.following["w"]
+    engine = common.engines["w"]
     logic = FollowLogic(common, store, None)
     logic.on_batch([Batch(tuple(each for each in records if each[1] <= at_ms), at_ms)])
     runs: Counter[Element] = Counter()
     subscribers: Counter[Element] = Counter()
     for who in {each[0].key.decode() for each in records}:
         found: dict[tuple[str, int, int], int] = {}
-        for listener, element, opened_ms in following.in_flight(logic._crowd._people.peek(who), at_ms):
+        for listener, element, opened_ms in engine.in_flight(logic._group._people.peek(who), at_ms):
             key = (listener.name, listener.version, opened_ms)
             found[key] = max(element, found.get(key, 0))
         elements = [(name, version, element) for (name, version, _), element in found.items()]
@@ -286,7 +286,7 @@ def test_after_a_restart_a_large_group_is_counted_a_few_at_a_time_and_nothing_is
     first.on_batch([Batch(tuple(came), T0_MS + 840_000)])
     snapshot = first.snapshot()
     second = FollowLogic(shared(), store(), snapshot)
-    waits, rows, after_ms, left, crashes = second._crowd._waits, list[RunsRow](), 840_000, people, 0
+    waits, rows, after_ms, left, crashes = second._group._gauges, list[RunsRow](), 840_000, people, 0
     while waits._uncounted:
         after_ms += 30_000
         batch = Batch((), T0_MS + after_ms)
@@ -298,7 +298,7 @@ def test_after_a_restart_a_large_group_is_counted_a_few_at_a_time_and_nothing_is
             # It counts from the beginning, and still owes a row with everything.
             snapshot, crashes = second.snapshot(), 1
             second = FollowLogic(shared(), store(), snapshot)
-            waits, left = second._crowd._waits, people
+            waits, left = second._group._gauges, people
     assert crashes, "the day began meanwhile"
     at_ms = T0_MS + after_ms
     while not rows:

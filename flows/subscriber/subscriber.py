@@ -17,7 +17,7 @@ from flows.subscriber.reapply import Timeline
 
 
 @mypyc_attr(acyclic=True)
-class Person:
+class Subscriber:
     """What is known of one subscriber."""
 
     __slots__ = ("dropped", "due_ms", "evidence", "generation", "is_nobody", "past", "purchases", "timeline", "told")
@@ -39,7 +39,7 @@ class Person:
 
 
 @mypyc_attr(acyclic=True)
-class Followed:
+class Emitted:
     """What came of it. ``refused``: wishes that could not be resolved.
 
     ``moved``: whether other listeners follow somebody from here on.

@@ -12,10 +12,10 @@ from contracts.codec import json_reader, replaced, to_json
 from contracts.log import Record
 from contracts.topics import EVENTS
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
-from flows.state.changelog import Changelog, Position, StateDamaged
+from flows.state.changelog import Changelog, GroupPosition, StateDamaged
 from flows.state.rows import Input
-from flows.state.store import Keeper
-from flows.subscriber.follow import Following
+from flows.state.store import StateStore
+from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.generations import Deployed
 from tests.flows.streams import sequence
 from tests.flows.test_changelog import States, all_of, read_position, unsynced
@@ -26,7 +26,7 @@ HOUR_MS = 3_600_000
 _read: Callable[[bytes], list[int]] = json_reader(list[int])
 
 
-def again(key: str, whole: bytes | None, inputs: Sequence[Input]) -> list[int]:
+def replay(key: str, whole: bytes | None, inputs: Sequence[Input]) -> list[int]:
     """What came is a number; what it is applied under is how many are kept."""
     state = [] if whole is None else _read(whole)
     for each in inputs:
@@ -34,15 +34,15 @@ def again(key: str, whole: bytes | None, inputs: Sequence[Input]) -> list[int]:
     return state
 
 
-def keeper(changelog: Changelog, resumed: Position | None = None) -> Keeper[list[int]]:
-    return Keeper(
+def keeper(changelog: Changelog, resumed: GroupPosition | None = None) -> StateStore[list[int]]:
+    return StateStore(
         changelog,
         resumed,
         new=lambda key: [],
         encode=lambda key, state: to_json(state),
         decode=lambda key, data: _read(data),
         due_ms=lambda key, state: state[-1] if state else None,
-        again=again,
+        replay=replay,
     )
 
 
@@ -50,13 +50,13 @@ class Process:
     """Two groups in one store whose states change by what comes to them, are put, or are let go, at random."""
 
     def __init__(
-        self, directory: Path, resumed: list[tuple[Position, States]] | None = None, *, segment_bytes: int = 700
+        self, directory: Path, resumed: list[tuple[GroupPosition, States]] | None = None, *, segment_bytes: int = 700
     ) -> None:
         self.changelog = Changelog(directory, segment_bytes=segment_bytes, slack_bytes=0, sync=unsynced)
         self.keepers = [keeper(self.changelog, None if resumed is None else resumed[n][0]) for n in range(2)]
         self.models: list[States] = [{} if resumed is None else dict(resumed[n][1]) for n in range(2)]
 
-    def epoch(self, chance: Random) -> list[tuple[Position, States]]:
+    def epoch(self, chance: Random) -> list[tuple[GroupPosition, States]]:
         for _ in range(chance.randrange(12)):
             number, key = chance.randrange(2), f"k{chance.randrange(12)}"
             found, model = self.keepers[number], self.models[number]
@@ -65,12 +65,12 @@ class Process:
                 found.let_go(key)
                 del model[key]
                 continue
-            more, kept = chance.randrange(100), chance.choice((3, 5))
-            state = [*found.get(key), more][-kept:]
+            more, entry = chance.randrange(100), chance.choice((3, 5))
+            state = [*found.get(key), more][-entry:]
             if how < 0.2:
                 found.put(key, state)
             else:
-                found.add(key, state, more, b"%d" % more, 0, b"%d" % kept)
+                found.add(key, state, more, b"%d" % more, 0, b"%d" % entry)
             model[key] = state
         return [(each.snapshot(), dict(model)) for each, model in zip(self.keepers, self.models, strict=True)]
 
@@ -86,7 +86,7 @@ def shares(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.usefixtures("shares")
 def test_every_start_finds_what_was_committed_whatever_was_written_after_it(tmp_path: Path) -> None:
     chance = Random(9)
-    committed: list[tuple[Position, States]] | None = None
+    committed: list[tuple[GroupPosition, States]] | None = None
     for _ in range(80):
         process = Process(tmp_path, committed)
         if chance.random() < 0.7:
@@ -101,7 +101,7 @@ def test_every_start_finds_what_was_committed_whatever_was_written_after_it(tmp_
     assert len(list(tmp_path.glob("*.log"))) < 60, "files that nobody needs are removed"
 
 
-def history(directory: Path) -> tuple[list[tuple[Position, States]], dict[str, bytes]]:
+def history(directory: Path) -> tuple[list[tuple[GroupPosition, States]], dict[str, bytes]]:
     chance = Random(5)
     process = Process(directory, segment_bytes=2_000)
     for _ in range(4):
@@ -116,7 +116,7 @@ def history(directory: Path) -> tuple[list[tuple[Position, States]], dict[str, b
     return committed, {path.name: path.read_bytes() for path in directory.glob("*.log")}
 
 
-def resumes(directory: Path, committed: list[tuple[Position, States]]) -> bool:
+def resumes(directory: Path, committed: list[tuple[GroupPosition, States]]) -> bool:
     there = set(directory.iterdir())
     try:
         process = Process(directory, committed)
@@ -161,8 +161,8 @@ def test_what_came_is_written_whole_once_it_is_more_than_the_state(tmp_path: Pat
         found.add("k", [*found.get("k"), 1][-3:], 1, b"1" + b" " * 40, 0, b"3")
         position = found.snapshot()
     changelog.close()
-    again = keeper(Changelog(tmp_path, sync=unsynced), position)
-    assert again.get("k") == [1, 1, 1]
+    replay = keeper(Changelog(tmp_path, sync=unsynced), position)
+    assert replay.get("k") == [1, 1, 1]
     left = [each.chain for each in keeper(Changelog(tmp_path, sync=unsynced), position)._resting.values()]
     assert all(each is None or len(each.inputs) < 500 for each in left)
 
@@ -201,8 +201,8 @@ OTHER = sequence("action: '*'", "action: '*'")
 """A listener that would match all the time."""
 
 
-def following(deployed: Sequence[Deployed], lateness_ms: int = HOUR_MS) -> Following:
-    found = Following("w", lateness_ms=lateness_ms, session_gap_ms=GAP_MS, max_delay_ms=HOUR_MS, grace_ms=0)
+def engine_of(deployed: Sequence[Deployed], lateness_ms: int = HOUR_MS) -> WorkspaceEngine:
+    found = WorkspaceEngine("w", lateness_ms=lateness_ms, session_gap_ms=GAP_MS, max_delay_ms=HOUR_MS, grace_ms=0)
     found.deploy(deployed)
     return found
 
@@ -218,9 +218,9 @@ def batches(case: Case, chance: Random) -> list[FollowBatch]:
     return [*found, FollowBatch((), case.end_ms)]
 
 
-def logic(following: Following, directory: Path, resumed: bytes | None) -> FollowLogic:
+def logic(engine: WorkspaceEngine, directory: Path, resumed: bytes | None) -> FollowLogic:
     changelog = Changelog(directory, segment_bytes=1_500, slack_bytes=0, sync=unsynced)
-    return FollowLogic(Shared({}, {"w": following}, 1), changelog, resumed)
+    return FollowLogic(Shared({}, {"w": engine}, 1), changelog, resumed)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -230,18 +230,18 @@ def test_whatever_is_known_after_a_restart_what_was_said_stands(tmp_path: Path, 
         items = batches(case, chance)
         cut = chance.randrange(len(items) + 1)
         own = [Deployed(case.listener)]
-        first = logic(following(own), tmp_path / str(number), None)
+        first = logic(engine_of(own), tmp_path / str(number), None)
         for item in items[:cut]:
             first.on_batch([item])
             snapshot = first.snapshot() if chance.random() < 0.5 else None
         snapshot = first.snapshot()
         # Another lateness, and a listener that is live from the beginning and that nobody knew of.
-        told = following([*own, Deployed(OTHER)], lateness_ms=1_000)
+        told = engine_of([*own, Deployed(OTHER)], lateness_ms=1_000)
         second = logic(told, tmp_path / str(number), snapshot)
-        assert second._crowd._people.known() == first._crowd._people.known()
-        for key in first._crowd._people.known():
-            before, after = first._crowd._people.get(key), second._crowd._people.get(key)
-            assert after.generation.follower.encode(after.timeline) == before.generation.follower.encode(
+        assert second._group._people.known() == first._group._people.known()
+        for key in first._group._people.known():
+            before, after = first._group._people.get(key), second._group._people.get(key)
+            assert after.generation.reapplier.encode(after.timeline) == before.generation.reapplier.encode(
                 before.timeline
             )
             assert (after.past, after.told, after.purchases) == (before.past, before.told, before.purchases)
@@ -252,9 +252,9 @@ def test_whatever_is_known_after_a_restart_what_was_said_stands(tmp_path: Path, 
 
 def test_inputs_that_rest_on_a_listener_that_is_gone_are_refused(tmp_path: Path) -> None:
     case = next(cases(1, 1))
-    first = logic(following([Deployed(case.listener)]), tmp_path, None)
+    first = logic(engine_of([Deployed(case.listener)]), tmp_path, None)
     for item in batches(case, Random(1)):
         first.on_batch([item])
     snapshot = first.snapshot()
     with pytest.raises(StateDamaged, match="does not hold any more"):
-        logic(following([]), tmp_path, snapshot)
+        logic(engine_of([]), tmp_path, snapshot)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contracts.codec import Packed
 
 
-class Told(Packed, frozen=True):
+class ElementCount(Packed, frozen=True):
     """What was told last of an element, as a snapshot keeps it."""
 
     workspace: str
@@ -16,12 +16,12 @@ class Told(Packed, frozen=True):
     subscribers: int
 
 
-class Counted(Packed, frozen=True):
+class CountsSnapshot(Packed, frozen=True):
     """What a snapshot keeps: up to which log time was counted (0: never), and what was told, but for noughts.
 
     ``owes_day``: whether a day has begun since then of which nothing was said.
     """
 
     at_ms: int = 0
-    told: tuple[Told, ...] = ()
+    told: tuple[ElementCount, ...] = ()
     owes_day: bool = False

@@ -6,7 +6,7 @@ from collections import Counter
 from enum import StrEnum
 
 
-class Bound(StrEnum):
+class Limit(StrEnum):
     """A bound on what is kept of somebody. The value is a metric's label."""
 
     UNDO_LOG = "undo_log"
@@ -21,12 +21,12 @@ class Bound(StrEnum):
     """Devices that are nobody's."""
 
 
-class Bounds:
+class LimitHits:
     """How often each bound bit since the start of the process: a gauge of pressure, not a part of the state."""
 
     def __init__(self) -> None:
-        self.total: Counter[Bound] = Counter()
+        self.total: Counter[Limit] = Counter()
 
-    def bit(self, bound: Bound, times: int = 1) -> None:
+    def hit(self, bound: Limit, times: int = 1) -> None:
         """A bound bit."""
         self.total[bound] += times

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.state.timers import DAY_MS, HOUR_MS, UNDUE, Dues
+from flows.state.timers import DAY_MS, HOUR_MS, NO_TIMER, Timers
 
 KEYS = ("a", "b", "c", "d")
 DELAYS = st.sampled_from([0, 1, 60_000, HOUR_MS - 1, HOUR_MS, 5 * HOUR_MS, DAY_MS, 3 * DAY_MS, 400 * DAY_MS])
@@ -25,7 +25,7 @@ def test_the_earliest_comes_first_and_only_once_its_time_has_come(
     steps: list[tuple[str, str, int]], offset_ms: int
 ) -> None:
     due: dict[str, int] = {}
-    dues = Dues(lambda key: due.get(key, UNDUE), offset_ms)
+    dues = Timers(lambda key: due.get(key, NO_TIMER), offset_ms)
     now_ms = 1_767_225_600_000
     for what, key, by_ms in steps:
         if what == "put":
@@ -50,7 +50,7 @@ def test_the_earliest_comes_first_and_only_once_its_time_has_come(
 
 def test_what_is_due_much_later_is_one_entry_of_its_day_and_void_ones_can_be_dropped() -> None:
     due: dict[str, int] = {}
-    dues = Dues(lambda key: due.get(key, UNDUE), 0)
+    dues = Timers(lambda key: due.get(key, NO_TIMER), 0)
     dues.pop(DAY_MS)
     for number in range(1_000):
         due["k"] = 400 * DAY_MS - number

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flows.language.model import Reference
-from flows.language.source import BAD, Node, Report, shortened
+from flows.language.source import BAD, Report, YamlNode, shortened
 
 Schema = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Reading:
+class ParseContext:
     """What readers know beside their node: where problems go, and the names around them.
 
     ``steps``: name → (number, whether it is a ``not``). ``here``: the number of the element being read; references lead
@@ -38,11 +38,11 @@ class Reading:
         listed = ", ".join(sorted(known)) if 0 < len(known) <= 20 else ""
         return f"{otherwise}: {listed}" if listed else otherwise
 
-    def refuse(self, node: Node, found: str, wanted: str) -> Any:
+    def refuse(self, node: YamlNode, found: str, wanted: str) -> Any:
         """Note a problem; BAD."""
         return self.report.refuse(node, found, wanted)
 
-    def reference(self, node: Node, text: str) -> Any:
+    def reference(self, node: YamlNode, text: str) -> Any:
         """``step.property`` of an earlier step, or BAD with a problem."""
         name, _, path = text.partition(".")
         number, is_not = self.steps.get(name, (0, False))
@@ -58,10 +58,10 @@ class Reading:
         return Reference(number, path) if checked_path(node, path, self) is not BAD else BAD
 
 
-class Kind(Protocol):
+class ValueKind(Protocol):
     """A kind of value."""
 
-    def read(self, node: Node, reading: Reading) -> Any:
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
         """The value, or BAD after the problem has been noted."""
 
     def schema(self) -> Schema:
@@ -71,11 +71,11 @@ class Kind(Protocol):
 _PATH = re.compile(r"[^.\[\]]+(\[\])*(\.[^.\[\]]+(\[\])*)*")
 
 
-def checked_path(node: Node, path: str, reading: Reading, *, several: bool = True) -> Any:
+def checked_path(node: YamlNode, path: str, context: ParseContext, *, several: bool = True) -> Any:
     """The path if it is one, else BAD with a problem."""
     if not _PATH.fullmatch(path):
         wanted = "a property, such as category, cart.total or items[].sku"
-        return reading.refuse(node, f'the path "{shortened(path)}"', wanted)
+        return context.refuse(node, f'the path "{shortened(path)}"', wanted)
     if not several and "[]" in path:
-        return reading.refuse(node, f'the path "{shortened(path)}"', "a property with one value: no [] here")
+        return context.refuse(node, f'the path "{shortened(path)}"', "a property with one value: no [] here")
     return path

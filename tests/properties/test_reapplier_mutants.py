@@ -45,7 +45,7 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
 }
 
 
-def mutated(name: str, monkeypatch: pytest.MonkeyPatch) -> type[reapply.Follower]:
+def mutated(name: str, monkeypatch: pytest.MonkeyPatch) -> type[reapply.Reapplier]:
     """The class with one rule broken. The text to break must stand in the source exactly once."""
     source = Path(reapply.__file__).read_text(encoding="utf-8")
     before, after = MUTANTS[name]
@@ -53,14 +53,14 @@ def mutated(name: str, monkeypatch: pytest.MonkeyPatch) -> type[reapply.Follower
     module = types.ModuleType("flows.mutant_of_reapply")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # msgspec resolves the fields' types there
     exec(compile(source.replace(before, after), "mutant.py", "exec"), module.__dict__)
-    kind: type[reapply.Follower] = module.__dict__["Follower"]
+    kind: type[reapply.Reapplier] = module.__dict__["Reapplier"]
     return kind
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_streams_kill_the_mutant(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrival, "Follower", mutated(name, monkeypatch))
+    monkeypatch.setattr(arrival, "Reapplier", mutated(name, monkeypatch))
     with pytest.raises((AssertionError, KeyError)):
         _every_order_of_arrival()
 

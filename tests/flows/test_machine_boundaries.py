@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.reasons import Reason
 from flows.machine.machine import Machine
-from flows.subscriber.reapply import Follower
+from flows.subscriber.reapply import Reapplier
 from tests.flows.streams import GAP_MS, evidence, matches, sequence, stream, told
 
 A, B, C = "action: a", "action: b", "action: c"
@@ -48,12 +48,12 @@ def test_b6_the_completing_event_cannot_start_the_next_match() -> None:
 
 def test_b7_an_event_exactly_as_old_as_the_lateness_counts_and_an_older_one_is_late() -> None:
     # Flink drops what equals its watermark; here only what is older than the lateness is late.
-    follower = Follower(Machine([sequence(A, B)]), lateness_ms=2_000, session_gap_ms=GAP_MS, max_delay_ms=86_400_000)
-    timeline = follower.new("s")
+    reapplier = Reapplier(Machine([sequence(A, B)]), lateness_ms=2_000, session_gap_ms=GAP_MS, max_delay_ms=86_400_000)
+    timeline = reapplier.new("s")
     newest, exactly, older = stream("b@12 a@10 a@9.999")
-    assert follower.put(timeline, newest, log_time_ms=12_000).reason is None
-    assert [told(match) for match in follower.put(timeline, exactly, log_time_ms=12_000).matches] == ["2,1@12"]
-    assert follower.put(timeline, older, log_time_ms=12_000).reason is Reason.LATE
+    assert reapplier.put(timeline, newest, log_time_ms=12_000).reason is None
+    assert [told(match) for match in reapplier.put(timeline, exactly, log_time_ms=12_000).matches] == ["2,1@12"]
+    assert reapplier.put(timeline, older, log_time_ms=12_000).reason is Reason.LATE
 
 
 def test_b8_the_oldest_start_wins_with_the_longest_loop() -> None:
