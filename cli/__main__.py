@@ -19,6 +19,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "flow": ("cli.flow", "Run one of several flow processes in the foreground."),
     "topics": ("cli.topics", "Make and check the log's topics."),
     "test": ("cli.check", "Run the project's own tests."),
+    "docs": ("cli.docs", "Build the manual as a site."),
     "bench": ("cli.bench", "Run one of the project's measurements."),
     "doctor": ("cli.doctor", "Say what this machine has, what runs, and what is wrong."),
     "import": ("cli.people", "Read the people of a list (or a CSV) into the directory."),
