@@ -174,13 +174,39 @@ class Sink(Protocol):
         """What the platform is like; the same for the sink's life."""
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
-        """Make the wanted states so; one answer each, in order."""
+        """Make the wanted states so.
+
+        Args:
+            changes: At most ``traits.batch`` changes, each of another person.
+            tell: Called once, before the first write, with what is about to be changed; what it raises is raised.
+
+        Returns:
+            One answer for each change, in the order given: ``Done``, or ``Trouble`` with its reason and fate. Waits
+            (``wait_s``) are in seconds.
+
+        Raises:
+            Nothing for what the platform or one change met.
+
+        Example:
+            ``sink.apply([Change("c1", "s_1", "ann@example.org", add=("hot",), remove=("news",))])`` gives
+            ``[Done(("+hot", "-news"), "changed")]``, and asked again ``[Done((), "already so")]``.
+        """
 
     def members(self, list_name: str) -> Iterator[Member]:
         """The people of a list, whatever their standing: for imports, reconciliation and vetoes.
 
-        Raises :class:`NoSuchList` (always for the empty name: the cheapest question whether an account answers) and
-        :class:`PlatformError`.
+        Args:
+            list_name: The list's name; the empty name is the cheapest question whether an account answers.
+
+        Returns:
+            The members one by one, each once, read page by page.
+
+        Raises:
+            NoSuchList: There is no such list; always for the empty name.
+            PlatformError: The platform could not be read; nothing more comes.
+
+        Example:
+            ``[each.address for each in sink.members("hot")]`` gives ``["ann@example.org"]``.
         """
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ def read_states(log: Log) -> dict[tuple[str, str], AccountState]:
     return own | {name: state for name, state in alerts.items() if name not in own or not own[name].stopped}
 
 
-class Gate:
+class AccountStatus:
     """The state and the vetoes of one account."""
 
     def __init__(self, log: Log, workspace: str, account: str, now_ms: Callable[[], int]) -> None:
@@ -42,7 +42,7 @@ class Gate:
         self._vetoes: dict[bytes, Veto] = {}
         self._left: dict[str, dict[bytes, str]] = {}
         self._away_since_ms = 0
-        self._told_away = False
+        self._away_announced = False
         self.follow()
 
     @property
@@ -63,11 +63,11 @@ class Gate:
                 with contextlib.suppress(BadRecord):
                     self._state = _read_state(record.value)
             elif record.key == away_key(self._workspace, self._account):
-                self._told_away = record.value is not None
+                self._away_announced = record.value is not None
         prefix = own + b"/"
         for record in unread(self._vetoes_reader):
             if record.key.startswith(prefix):
-                self._take(record.key, record.value)
+                self._note_veto(record.key, record.value)
 
     def stop(self, reason: Reason, detail: str) -> Outgoing:
         """Stop here and now; the record that says so to everybody else."""
@@ -85,20 +85,20 @@ class Gate:
     @property
     def away(self) -> bool:
         """Whether the account has been away for so long that it was told."""
-        return self._told_away
+        return self._away_announced
 
     def seen(self, worst: Trouble | None) -> list[Outgoing]:
         """Note what came of an attempt; what is to be told: that the account is away for long, or that it is back."""
         key = away_key(self._workspace, self._account)
         if worst is None or worst.fate is not Fate.AWAY:
             self._away_since_ms = 0
-            told, self._told_away = self._told_away, False
+            told, self._away_announced = self._away_announced, False
             return [Outgoing(ACCOUNTS, key, None)] if told else []
         now_ms = self._now_ms()
         self._away_since_ms = self._away_since_ms or now_ms
-        if self._told_away or now_ms - self._away_since_ms < AWAY_MS:
+        if self._away_announced or now_ms - self._away_since_ms < AWAY_MS:
             return []
-        self._told_away = True
+        self._away_announced = True
         state = AccountState(
             self._workspace,
             self._account,
@@ -119,7 +119,7 @@ class Gate:
         self._states.close()
         self._vetoes_reader.close()
 
-    def _take(self, key: bytes, value: bytes | None) -> None:
+    def _note_veto(self, key: bytes, value: bytes | None) -> None:
         former = self._vetoes.pop(key, None)
         if former is not None:
             self._left.get(former.subscriber, {}).pop(key, None)

@@ -27,7 +27,7 @@ class _Entry(NamedTuple):
     places: frozenset[str]
 
 
-class _Standing(NamedTuple):
+class _Claim(NamedTuple):
     """A command that was carried out and not taken back, at one of a person's places: ``into`` (True) or out of it.
 
     ``changed``: the place is so because of this command, or of one taken back that had changed it before this one.
@@ -72,7 +72,7 @@ class Ledger:
         self._key = f"{workspace}/{account}".encode()
         self._reader = log.reader(OUTCOMES)
         self._entries: dict[str, _Entry] = {}
-        self._stands: dict[tuple[str, str], list[_Standing]] = {}
+        self._claims: dict[tuple[str, str], list[_Claim]] = {}
         self._last: dict[tuple[str, str], tuple[str, int]] = {}
         self._inside: dict[tuple[str, str], bool] = {}
         self._named: dict[str, set[str]] = {}
@@ -125,7 +125,7 @@ class Ledger:
         places_held = held.keys() | (former.places if former is not None else frozenset())
         self._entries[outcome.command_id] = _Entry(subscriber, outcome.result, frozenset(places_held))
         if not outcome.undoes:
-            self._stand(outcome.command_id, subscriber, held, changed)
+            self._claim(outcome.command_id, subscriber, held, changed)
         self._doubts.pop(subscriber, None)
         if outcome.listener:
             self._recent.setdefault(outcome.listener, collections.deque()).append(outcome.at_ms)
@@ -136,13 +136,13 @@ class Ledger:
         for name, inside in held.items():
             self._inside[subscriber, name] = inside
 
-    def _stand(self, command_id: str, subscriber: str, held: Mapping[str, bool], changed: Collection[str]) -> None:
+    def _claim(self, command_id: str, subscriber: str, held: Mapping[str, bool], changed: Collection[str]) -> None:
         """From now on the command stands at these places; what it had changed before it failed it has changed still."""
         for name, into in held.items():
-            standing = self._stands.setdefault((subscriber, name), [])
-            former = [each for each in standing if each.command_id == command_id]
+            claims = self._claims.setdefault((subscriber, name), [])
+            former = [each for each in claims if each.command_id == command_id]
             own = name in changed or any(each.changed for each in former)
-            standing[:] = [*(each for each in standing if each not in former), _Standing(command_id, into, own)]
+            claims[:] = [*(each for each in claims if each not in former), _Claim(command_id, into, own)]
 
     def _take_back(self, command_id: str) -> None:
         """The command stands no more; the one that came after it inherits what it had changed."""
@@ -150,13 +150,13 @@ class Ledger:
         if entry is None:
             return
         for name in entry.places:
-            standing = self._stands.get((entry.subscriber, name), [])
-            at = next((index for index, each in enumerate(standing) if each.command_id == command_id), None)
+            claims = self._claims.get((entry.subscriber, name), [])
+            at = next((index for index, each in enumerate(claims) if each.command_id == command_id), None)
             if at is None:
                 continue
-            gone = standing.pop(at)
-            if at < len(standing) and gone.changed:
-                standing[at] = standing[at]._replace(changed=standing[at].into == gone.into)
+            gone = claims.pop(at)
+            if at < len(claims) and gone.changed:
+                claims[at] = claims[at]._replace(changed=claims[at].into == gone.into)
 
     def name(self, listener: str, list_name: str) -> None:
         """Note that a listener has brought a list about."""
@@ -213,9 +213,7 @@ class Ledger:
         entry = self._entries.get(command_id)
         if entry is None:
             return ()
-        newest = {
-            name: standing[-1] for name in entry.places if (standing := self._stands.get((entry.subscriber, name)))
-        }
+        newest = {name: claims[-1] for name in entry.places if (claims := self._claims.get((entry.subscriber, name)))}
         return tuple(
             mark_of(name, each.into)
             for name, each in sorted(newest.items())

@@ -34,7 +34,7 @@ from contracts.topics import (
     moves_topic,
 )
 from sinks.base import Answer, Change, Done, Fate, Marks, Sink, Trouble
-from sinks.delivery.account_state import Gate
+from sinks.delivery.account_state import AccountStatus
 from sinks.delivery.directory import Directory
 from sinks.delivery.ledger import Ledger
 from sinks.delivery.meters import count_outcomes, watch_account
@@ -97,11 +97,11 @@ class Delivery:
         self._publisher: Publisher = log.publisher()
         self._directory = Directory(log)
         self._ledger = Ledger(log, workspace, account)
-        self._gate = Gate(log, workspace, account, now_ms)
+        self._status = AccountStatus(log, workspace, account, now_ms)
         name = f"deliver.{workspace}.{account}"
         self._live: Consumer = log.consumer(name, moves_topic(workspace, account))
         self._backfill: Consumer = log.consumer(name, backfill_topic(workspace, account))
-        watch_account(f"{workspace}/{account}", self._gate)
+        watch_account(f"{workspace}/{account}", self._status)
         self._most = min(max(sink.traits.batch, 1), 1_000)
 
     def run(self) -> None:
@@ -111,14 +111,14 @@ class Delivery:
 
     def round(self, timeout_s: float = 0.0) -> int:
         """One round: poll, apply, publish the outcomes, commit. How many records it is done with."""
-        self._patiently(self._gate.follow)
-        if self._gate.stopped:
+        self._patiently(self._status.follow)
+        if self._status.stopped:
             self._pause(max(timeout_s, 0.05))
             return 0
         for consumer, wait_s in ((self._live, 0.0), (self._backfill, 0.0), (self._live, timeout_s)):
             records = consumer.poll(max(self._most, POLL), wait_s)
             if records:
-                return self._take(consumer, records)
+                return self._deliver(consumer, records)
         return 0
 
     def close(self) -> None:
@@ -128,13 +128,13 @@ class Delivery:
             self._backfill,
             self._directory,
             self._ledger,
-            self._gate,
+            self._status,
             self._publisher,
             self._sink,
         ):
             each.close()
 
-    def _take(self, consumer: Consumer, records: Sequence[Record]) -> int:
+    def _deliver(self, consumer: Consumer, records: Sequence[Record]) -> int:
         """Deliver records in waves; what has no outcome when the account stops is read again."""
         self._patiently(self._ledger.follow)
         letters: dict[int, DeadLetter] = {}
@@ -205,7 +205,7 @@ class Delivery:
             else:
                 wishes.setdefault(command.subscriber, []).append((index, wish))
         for group, answer, calls in self._carried_out([self._group(each) for each in wishes.values()]):
-            outcomes |= self._told(group, answer, calls)
+            outcomes |= self._outcomes_of(group, answer, calls)
         for index, command in commands.items():
             twin = next((each for each in outcomes.values() if each.command_id == command.command_id), None)
             if twin is not None and index not in outcomes:
@@ -220,13 +220,13 @@ class Delivery:
         """The guard on a listener's moves in an hour; ``asked``: those of it that are on their way."""
         if not self._max_moves:
             return True
-        done = self._ledger.moves(command.listener, self._now_ms(), self._gate.resumed_at_ms)
+        done = self._ledger.moves(command.listener, self._now_ms(), self._status.resumed_at_ms)
         return done + asked < self._max_moves
 
-    def _tell(self, worst: Trouble | None) -> None:
+    def _announce(self, worst: Trouble | None) -> None:
         """Tell that the account is away for long, or back."""
-        told = self._gate.seen(worst)
-        if told and worst is not None and self._gate.away:
+        told = self._status.seen(worst)
+        if told and worst is not None and self._status.away:
             log_line.error("account_away", account=self._account, reason=str(worst.reason), detail=worst.answer)
         elif told:
             log_line.info("account_back", account=self._account)
@@ -234,7 +234,7 @@ class Delivery:
 
     def _stop(self, reason: Reason, detail: str) -> None:
         log_line.error("account_stopped", account=self._account, reason=str(reason), detail=detail)
-        self._send([self._gate.stop(reason, detail)])
+        self._send([self._status.stop(reason, detail)])
 
     def _wish(self, command: Command, *, again: bool) -> Wish | Trouble:
         """What a command wants of the sink, or why there is nothing to do."""
@@ -250,7 +250,7 @@ class Delivery:
         late = again and wish is not None and self._ledger.overtaken(command, wish.places)
         if wish is None or late:
             return Trouble(Reason.SUPERSEDED, Fate.LASTING)
-        if self._gate.vetoes(command.subscriber, [name[1:] for name, into in wish.places.items() if into]):
+        if self._status.vetoes(command.subscriber, [name[1:] for name, into in wish.places.items() if into]):
             return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING)
         return wish
 
@@ -276,7 +276,7 @@ class Delivery:
             """One attempt at what is waiting; while the account is away, with one person alone."""
             nonlocal probing
             if any(calls[each] for each in waiting):
-                self._patiently(self._gate.follow)  # they have waited
+                self._patiently(self._status.follow)  # they have waited
             for each in [each for each, group in waiting.items() if self._left(group.change)]:
                 gone = with_earlier(before_now.pop(each, ()), Trouble(Reason.UNSUBSCRIBED, Fate.LASTING))
                 settled.append((waiting.pop(each), gone, calls[each]))
@@ -295,7 +295,7 @@ class Delivery:
                         continue
                 settled.append((waiting.pop(each), answer, calls[each]))
             probing = worst is not None and worst.fate is Fate.AWAY
-            self._tell(worst)
+            self._announce(worst)
             if worst is not None and worst.fate is Fate.FATAL:
                 self._stop(worst.reason, worst.answer)
             return worst
@@ -306,13 +306,13 @@ class Delivery:
 
     def _left(self, change: Change) -> bool:
         """Whether the person has left while their change waited."""
-        return self._gate.vetoes(change.subscriber, [*change.add, *(f":{tag}" for tag in change.tag)])
+        return self._status.vetoes(change.subscriber, [*change.add, *(f":{tag}" for tag in change.tag)])
 
     def _halted(self) -> bool:
         if self._stopping():
             return True
-        self._patiently(self._gate.follow)
-        return self._gate.stopped
+        self._patiently(self._status.follow)
+        return self._status.stopped
 
     def _wait(self, seconds: float) -> None:
         """Wait in slices: a person may pause the account meanwhile."""
@@ -335,7 +335,7 @@ class Delivery:
         self._ledger.intend(intent)
         self._send([Outgoing(INTENTS, account_key(self._workspace, self._account), to_json(intent))])
 
-    def _told(self, group: _Group, answer: Answer, calls: int) -> dict[int, Outcome]:
+    def _outcomes_of(self, group: _Group, answer: Answer, calls: int) -> dict[int, Outcome]:
         """The outcome of each command of a group."""
         doubt = self._ledger.doubt(group.change.subscriber)
         if isinstance(answer, Done) and self._sink.traits.lists:

@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from contracts.commands import Outcome
-from sinks.delivery.account_state import Gate
+from sinks.delivery.account_state import AccountStatus
 
 _stopped: Final = Gauge(
     "segma_account_stopped", "1: the account waits for a person (a wrong key, too many moves, paused).", ["account"]
@@ -19,7 +19,7 @@ _away: Final = Gauge(
 _outcomes: Final = Counter("segma_account_outcomes", "Commands by what became of them.", ["account", "result"])
 
 
-def watch_account(account: str, gate: Gate) -> None:
+def watch_account(account: str, gate: AccountStatus) -> None:
     """Serve whether an account is in trouble. ``account``: workspace/account."""
     _stopped.labels(account).set_function(lambda: float(gate.stopped))
     _away.labels(account).set_function(lambda: float(gate.away))

@@ -22,7 +22,7 @@ def patiently(ask: Callable[[], Trouble | None], *, halted: Callable[[], bool], 
         stop=lambda state: halted(),
         wait=_longer_of_asked(tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S)),
         sleep=wait,
-        before_sleep=_tell,
+        before_sleep=_log_wait,
         retry_error_callback=lambda state: None,
     )
     retrying(ask)
@@ -42,7 +42,7 @@ def worse_of(one: Trouble | None, other: Trouble) -> Trouble:
     return worse._replace(wait_s=max(one.wait_s, other.wait_s))
 
 
-def _tell(state: tenacity.RetryCallState) -> None:
+def _log_wait(state: tenacity.RetryCallState) -> None:
     trouble = state.outcome.result() if state.outcome is not None else None
     if isinstance(trouble, Trouble):
         wait_s = round(state.upcoming_sleep, 1)

@@ -120,7 +120,7 @@ class Activecampaign(NamedLists):
             return self._http.together(lambda one: self._tag(number, one), people)
         return self._http.together(lambda one: self._status(number, one, 1), people)
 
-    def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """The tag away; or, in an account of lists, status 2, which the account asked for in so many words."""
         number = self._there(list_name)
         if self._as_tags:

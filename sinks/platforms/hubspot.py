@@ -126,7 +126,7 @@ class Hubspot(NamedLists):
         """Who is in already is ignored by the platform."""
         return self._change("add", list_name, self._lists.made(list_name), people)
 
-    def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Who is not in is ignored by the platform."""
         return self._change("remove", list_name, self._there(list_name), people)
 

@@ -117,7 +117,7 @@ class Klaviyo(NamedLists):
         """Consent stays what it is."""
         return self._change("POST", list_name, self._lists.made(list_name), people)
 
-    def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Neutral: "will not impact consent", as the vendor says."""
         return self._change("DELETE", list_name, self._there(list_name), people)
 

@@ -89,7 +89,7 @@ class Listmonk(NamedLists):
         """``add``, confirmed: whoever had unsubscribed was told apart before."""
         return self._change("add", list_name, self._lists.made(list_name), people)
 
-    def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """``remove``, never ``unsubscribe``."""
         return self._change("remove", list_name, self._there(list_name), people)
 

@@ -120,7 +120,7 @@ class Mailchimp(NamedLists):
         """In bulk by address; strangers to the audience are ignored by the platform, so they were brought in before."""
         return self._change("members_to_add", self._lists.made(list_name), people)
 
-    def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Out of the segment alone: the audience and the consent stay."""
         return self._change("members_to_remove", self._there(list_name), people)
 
@@ -140,7 +140,7 @@ class Mailchimp(NamedLists):
 
     def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
         """A tag is a static segment."""
-        return self.put(tag, people) if on else self.take(tag, people)
+        return self.put(tag, people) if on else self.remove(tag, people)
 
     def write(self, people: Sequence[One]) -> Sequence[Fault]:
         """A merge field of each; the call names no status, so it changes none."""

@@ -116,11 +116,11 @@ class Mailman:
             raise ListGone
         return refused(reply, words)
 
-    def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """By the membership's own id: it can be no other list's."""
-        return self._http.together(lambda one: self._take(one.seen.notes[list_name]), people)
+        return self._http.together(lambda one: self._remove(one.seen.notes[list_name]), people)
 
-    def _take(self, member_id: str) -> Fault:
+    def _remove(self, member_id: str) -> Fault:
         form = {"pre_approved": "true", "pre_confirmed": "true"}
         reply = self._http.ask("DELETE", f"/members/{member_id}", form=form)
         return None if reply.ok or reply.status == 404 else refused(reply, _words(reply))

@@ -22,7 +22,7 @@ from requests.adapters import HTTPAdapter
 from contracts.codec import MAX_DEPTH, depth_exceeds, to_json
 from contracts.reasons import Reason
 from sinks.base import Fate, Halt, Trouble
-from sinks.toolkit.rate_limit import Pace
+from sinks.toolkit.rate_limit import RateLimit
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Largest answer read: a page of 1,000 people is under 3 MB on every platform."""
@@ -150,12 +150,12 @@ class Http:
         base_url: str,
         headers: Mapping[str, str],
         *,
-        pace: Pace,
+        rate_limit: RateLimit,
         now_ms: Callable[[], int],
         limits: Limits = DEFAULT_LIMITS,
         judge: Judge = usual,
     ) -> None:
-        self._base, self._pace, self._now_ms = base_url.rstrip("/"), pace, now_ms
+        self._base, self._rate_limit, self._now_ms = base_url.rstrip("/"), rate_limit, now_ms
         self._limits, self._judge = limits, judge
         self._session = requests.Session()
         self._session.trust_env = False
@@ -182,7 +182,7 @@ class Http:
 
         ``hear``: statuses that are the caller's in this call, whatever they mean elsewhere.
         """
-        self._pace.take(bucket)
+        self._rate_limit.acquire(bucket)
         sent: dict[str, Any] = {"params": query, "headers": {"Accept": media, **(headers or {})}}
         if form is not None:
             sent["data"] = dict(form)
@@ -209,7 +209,7 @@ class Http:
         """Release the connections."""
         self._pool.shutdown(cancel_futures=True)
         self._session.close()
-        self._pace.close()
+        self._rate_limit.close()
 
     def _read(self, method: str, url: str, sent: dict[str, Any]) -> Reply:
         limits = self._limits

@@ -88,7 +88,7 @@ class Platform(Protocol):
 
     traits: Traits
     most: int
-    """People that one call of ``put``, ``take``, ``mark`` or ``write`` takes."""
+    """People that one call of ``put``, ``remove``, ``mark`` or ``write`` takes."""
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Each person's memberships in these lists, whether they left, their tags and fields if a change names any."""
@@ -105,7 +105,7 @@ class Platform(Protocol):
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Put them in; the list is made if missing. May raise :class:`ListGone`."""
 
-    def take(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Take them out, neutrally. May raise :class:`ListGone`."""
 
     def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
@@ -129,7 +129,7 @@ class _Work:
         self.trouble: Fault = None
         self.done: list[str] = []
         self.put = [name for name in change.add if name not in seen.lists]
-        self.take = [name for name in change.remove if name in seen.lists]
+        self.remove = [name for name in change.remove if name in seen.lists]
         self.tag = [name for name in change.tag if name not in seen.tags]
         self.untag = [name for name in change.untag if name in seen.tags]
         self.write = [name for name, value in change.fields if seen.fields.get(name) != value]
@@ -138,7 +138,7 @@ class _Work:
     def marks(self) -> Marks:
         return (
             *(f"+{name}" for name in self.put),
-            *(f"-{name}" for name in self.take),
+            *(f"-{name}" for name in self.remove),
             *(f"t+{name}" for name in self.tag),
             *(f"t-{name}" for name in self.untag),
             *(f"={name}" for name in self.write),
@@ -234,8 +234,8 @@ class _Round:
             self._ask([work for work in works if name in work.put], f"+{name}", self._putting(name))
         for name in _names(work.tag for work in works):
             self._ask([work for work in works if name in work.tag], f"t+{name}", self._marking(name, on=True))
-        for name in _names(work.take for work in works):
-            self._ask([work for work in works if name in work.take], f"-{name}", self._taking(name))
+        for name in _names(work.remove for work in works):
+            self._ask([work for work in works if name in work.remove], f"-{name}", self._removing(name))
         for name in _names(work.untag for work in works):
             self._ask([work for work in works if name in work.untag], f"t-{name}", self._marking(name, on=False))
 
@@ -296,15 +296,15 @@ class _Round:
 
         return put
 
-    def _taking(self, name: str) -> Callable[[Sequence[One]], Sequence[Fault]]:
-        def take(ones: Sequence[One]) -> Sequence[Fault]:
+    def _removing(self, name: str) -> Callable[[Sequence[One]], Sequence[Fault]]:
+        def remove(ones: Sequence[One]) -> Sequence[Fault]:
             try:
-                return self._platform.take(name, ones)
+                return self._platform.remove(name, ones)
             except ListGone:
                 self._platform.forget(name)
                 return [None] * len(ones)
 
-        return take
+        return remove
 
     def _marking(self, tag: str, *, on: bool) -> Callable[[Sequence[One]], Sequence[Fault]]:
         return lambda ones: self._platform.mark(tag, ones, on=on)

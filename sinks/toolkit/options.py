@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from contracts.installation import DurationMs, SecretAt
 from contracts.log import Log
 from sinks.toolkit.http import Http, Judge, Limits, usual
-from sinks.toolkit.rate_limit import Pace, Quota
+from sinks.toolkit.rate_limit import Quota, RateLimit
 
 
 def _safe_url(url: str) -> str:
@@ -61,7 +61,7 @@ class Around(NamedTuple):
     ) -> Http:
         """The account's connections, with its pace kept under the data."""
         path = self.data / f"pace.{self.name.replace('/', '.')}.db"
-        pace = Pace({**quotas, **options.quotas}, path=path, now_ms=self.now_ms, pause=self.pause)
+        rate_limit = RateLimit({**quotas, **options.quotas}, path=path, now_ms=self.now_ms, pause=self.pause)
         silent_s = options.timeout / 1_000
         limits = Limits(min(5.0, silent_s), silent_s, 3 * silent_s, connections)
-        return Http(url, headers, pace=pace, now_ms=self.now_ms, limits=limits, judge=judge)
+        return Http(url, headers, rate_limit=rate_limit, now_ms=self.now_ms, limits=limits, judge=judge)

@@ -29,7 +29,7 @@ Quota = tuple[int, int]
 """So many calls in so many milliseconds."""
 
 
-class Pace:
+class RateLimit:
     """The buckets of an account, by name. Safe to share between the threads of one process."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Pace:
             bucket.conn.execute("PRAGMA synchronous=NORMAL").close()
         self._leaked_ms = 0
 
-    def take(self, bucket: str) -> None:
+    def acquire(self, bucket: str) -> None:
         """Wait until one more call is allowed, and count it. Raises :class:`Halt` where that would take very long."""
         limiter = self._buckets.get(bucket)
         if limiter is None:

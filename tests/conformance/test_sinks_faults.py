@@ -90,14 +90,14 @@ def test_a_crash_between_add_and_remove_ends_in_the_wanted_lists(
     courier: Courier, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sink: Any = courier.bed.sink()
-    take = sink._platform.take
+    remove = sink._platform.remove
 
     def dying(*arguments: Any) -> None:
         if when == "after":
-            take(*arguments)
+            remove(*arguments)
         raise Crash
 
-    monkeypatch.setattr(sink._platform, "take", dying)
+    monkeypatch.setattr(sink._platform, "remove", dying)
     courier.send(command("new", "old"))
     with pytest.raises(Crash):
         courier.deliver(sink)
