@@ -30,6 +30,16 @@ FLOORS = {
         ["loader"],
         ["__main__"],
     ],
+    "cli": [
+        ["home", "output", "supervise", "importing"],
+        ["bench", "check", "compile", "docs", "local_kafka", "match", "push", "__main__"],
+        ["explain", "installed", "up"],
+        ["accounts", "actions", "deadletters", "deploy", "flow", "history", "init", "links"],
+        ["people", "reconcile", "runs", "tail", "topics"],
+        ["doctor", "forget", "listeners"],
+        ["drive"],
+        ["demo"],
+    ],
     "collector": [
         ["sites", "scanners", "intake", "topic_follower", "notices", "signatures"],
         ["platforms", "pipeline", "platform_ids", "capture_requests", "config"],
@@ -125,6 +135,7 @@ def place_of(room: str, name: str) -> str:
 def climbs(room: str, path: Path, source: str) -> list[str]:
     """The imports of a file that lead upwards, or sideways out of its sub-room, by :data:`FLOORS`."""
     floor = {place: number for number, places in enumerate(FLOORS[room]) for place in places}
+    floor.setdefault("__init__", -1)  # it holds a version at most, and imports nothing
     here = place_of(room, ".".join(path.relative_to(ROOT).with_suffix("").parts))
     found = []
     for line, name in imported(ast.parse(source)):

@@ -78,19 +78,6 @@ def test_no_address_stands_in_a_record_but_the_directorys(home: Path) -> None:
     log.close()
 
 
-def test_a_csv_is_read_and_its_mistakes_are_named_by_line(home: Path, tmp_path: Path) -> None:
-    table = tmp_path / "people.csv"
-    table.write_text("address,name\ncleo@example.org,Cleo\n")
-    assert said(segma(home, "import", "demo/mailbox", "newsletter", "--csv", str(table), "--json"))["new"] == 1
-    table.write_text("address,name\nno address,X\nok@example.org,Y\n,Z\n")
-    wrong = segma(home, "import", "demo/mailbox", "newsletter", "--csv", str(table))
-    assert wrong.exit_code == 2
-    assert f"{table}:2" in wrong.stderr
-    assert f"{table}:4" in wrong.stderr
-    table.write_text("mail\nx@example.org\n")
-    assert segma(home, "import", "demo/mailbox", "newsletter", "--csv", str(table)).exit_code == 2
-
-
 @pytest.mark.parametrize(
     "words",
     [

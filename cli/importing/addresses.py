@@ -1,0 +1,86 @@
+"""One email address out of a cell: what a mail could be sent to, or the reason why it could not."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final, NamedTuple
+
+from email_validator import EmailNotValidError, validate_email
+
+INVISIBLE: Final = {
+    ord(sign): None
+    for sign in "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+}
+"""Signs that show nothing and come along when an address is copied from a page. The joiners U+200C and U+200D stay:
+domains of some scripts need them."""
+MAX_CHARS: Final = 1_000
+"""A cell longer than that is no address, whatever it holds; an address has at most 254 characters (RFC 5321)."""
+_NAMED: Final = re.compile(r"^(?P<name>[^<>]*)<(?P<address>[^<>]*)>$")
+_MAILTO: Final = re.compile(r"^mailto:([^?]*)(?:\?.*)?$", re.IGNORECASE)
+
+
+class NotAnAddress(ValueError):
+    """A cell without a usable address. The text says why and never repeats the cell."""
+
+
+class Mailbox(NamedTuple):
+    """An address and the name that stood beside it (``Zoe Z <zoe@example.org>``), else an empty one."""
+
+    address: str
+    name: str = ""
+
+
+def mailbox_of(text: str, *, anywhere: bool = True) -> Mailbox:
+    """The one address in a cell.
+
+    Args:
+        text: The cell: an address, ``Name <address>``, or a ``mailto:`` link.
+        anywhere: Whether mail from anywhere must be able to reach it. False takes domains that only a network of its
+            own knows (``corp.local``): what a platform holds as a member, it can send to.
+
+    Raises:
+        NotAnAddress: no address, more than one, or one that no mailbox can have.
+    """
+    text = text.translate(INVISIBLE).strip().strip("\u200c\u200d")
+    if not text:
+        raise NotAnAddress("no address")
+    if len(text) > MAX_CHARS:
+        raise NotAnAddress("longer than any address")
+    name = ""
+    if found := _NAMED.match(text):
+        name, text = plain_text(found["name"]).strip("\"' "), found["address"].strip()
+    if found := _MAILTO.match(text):
+        text = found[1].strip()
+    if "@" in name and name.casefold() != text.casefold():
+        raise NotAnAddress("more than one address")
+    # NOTE: the library refuses names of private networks; below a public one it checks only how they are written.
+    suffix = "" if anywhere else ".example"
+    try:
+        valid = validate_email(text + suffix, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        raise NotAnAddress(_why_not(text)) from None
+    local: str = valid.local_part
+    if not any(sign.isalnum() for sign in local):
+        raise NotAnAddress("a pattern, no mailbox")
+    # NOTE: a domain written in its ASCII form stays so: webhooks and the platform's API name the person by that.
+    domain: str = valid.ascii_domain if "@xn--" in text.lower() or ".xn--" in text.lower() else valid.domain
+    return Mailbox(f"{local}@{domain.removesuffix(suffix)}", name)
+
+
+def plain_text(text: str) -> str:
+    """A name without control characters, on one line, at most 200 characters."""
+    kept = "".join(" " if unicodedata.category(sign) in {"Cc", "Zl", "Zp"} else sign for sign in text)
+    return " ".join(kept.translate(INVISIBLE).split())[:200]
+
+
+def _why_not(text: str) -> str:
+    """The reason in a few words of ours: the library's own text repeats parts of the address."""
+    if text.count("@") > 1:
+        return "more than one address"
+    local, at, domain = text.rpartition("@")
+    if not at:
+        return "no email address"
+    if not local.strip() or not domain.strip(" >"):
+        return "half an address"
+    return "no address that mail could reach"

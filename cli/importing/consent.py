@@ -1,0 +1,288 @@
+"""What a row of an export says of consent: which columns tell it, which words, and which of two answers counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from cli.importing.tables import column_of, words_of
+
+
+class ListStatus(StrEnum):
+    """How a file holds a person. What is not :attr:`ACTIVE` makes no member."""
+
+    ACTIVE = "active"
+    NOT_MEMBER = "not_member"
+    """Known to the platform, in no list: never subscribed, archived, deleted."""
+    UNCLEAR = "unclear"
+    """A column says something, or should, and it is not known what."""
+    PENDING = "pending"
+    """Has not confirmed yet."""
+    UNDELIVERABLE = "undeliverable"
+    """Bounced or cleaned: no leaving."""
+    UNSUBSCRIBED = "unsubscribed"
+    BLOCKED = "blocked"
+    COMPLAINED = "complained"
+
+
+GRAVITY: Final = tuple(ListStatus)
+"""From the lightest to the gravest: where two columns, or two rows of a person, say two things, the graver counts."""
+LEFT: Final = frozenset({ListStatus.UNSUBSCRIBED, ListStatus.BLOCKED, ListStatus.COMPLAINED})
+"""Those that veto every adding."""
+
+
+def gravest(statuses: Iterable[ListStatus]) -> ListStatus:
+    """The one of several that counts; :attr:`ListStatus.ACTIVE` where nothing is said."""
+    return max(statuses, key=GRAVITY.index, default=ListStatus.ACTIVE)
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(words_of(word) for word in text.split(","))
+
+
+def _words(status: ListStatus, text: str) -> dict[str, ListStatus]:
+    return dict.fromkeys(_set(text), status)
+
+
+WORDS: Final[Mapping[str, ListStatus]] = {
+    **_words(
+        ListStatus.ACTIVE,
+        "active,subscribed,subscriber,enabled,confirmed,opted in,opt in,optin,opted-in,resubscribed,re-subscribed,"
+        "single opt-in,double opt-in,explicit,implied,express,sendable,deliverable,valid,ok,regular,not suppressed,"
+        "email subscribed,aktiv,aktive,abonniert,angemeldet,eingetragen,bestätigt,actif,active,abonné,abonnée,inscrit,"
+        "inscrite,confirmé,activo,activa,suscrito,suscrita,confirmado,attivo,iscritto,iscritta,confermato,ativo,"
+        "inscrito,inscrita,assinante,actief,ingeschreven,aangemeld,bevestigd,prenumererar,påmeldt,tilmeldt,tilaaja,"
+        "aktywny,subskrybowany,zapisany,активен,активный,подписан,підписаний,有効,購読中,登録済み,アクティブ,"
+        "已订阅,订阅,已訂閱,活跃,활성,구독,구독 중,abone",
+    ),
+    **_words(
+        ListStatus.NOT_MEMBER,
+        "never subscribed,not subscribed,non subscribed,nonsubscribed,no subscription,transactional,"
+        "non marketing contact,no permissions set,no permission,not set,archived,deleted,removed,inactive,"
+        "cold,archiviert,gelöscht,entfernt,nicht abonniert,archivé,supprimé,archivado,eliminado,archiviato,eliminato,"
+        "arquivado,gearchiveerd,verwijderd",
+    ),
+    **_words(
+        ListStatus.PENDING,
+        "pending,unconfirmed,not confirmed,awaiting confirmation,awaiting,waiting,opt in pending,double opt in pending,"
+        "confirmation pending,invited,ausstehend,unbestätigt,nicht bestätigt,en attente,non confirmé,pendiente,"
+        "sin confirmar,no confirmado,in attesa,non confermato,pendente,não confirmado,in afwachting,niet bevestigd,"
+        "niepotwierdzony,oczekujący,не подтвержден,保留中,未確認,未确认,未確認,대기 중",
+    ),
+    **_words(ListStatus.ACTIVE, "yes,true,ja,oui,sí,sim"),
+    **_words(ListStatus.UNSUBSCRIBED, "no,false,nein,não,nee"),
+    **_words(ListStatus.UNCLEAR, "not bounced,not unsubscribed,not blocked,not cleaned,never unsubscribed"),
+}
+"""What a status column says, word for word."""
+
+STEMS: Final = (
+    (
+        ListStatus.COMPLAINED,
+        "complain|complaint|spam|abuse|junk|beschwer|plainte|queja|denuncia|segnalat|reclam|жалоб|迷惑|投诉|신고",
+    ),
+    (
+        ListStatus.BLOCKED,
+        "block|blacklist|suppress|banned|do not (e ?)?mail|gesperrt|bloqu|bloccat|liste noire|lista negra|geblokkeerd|"
+        "zablokow|заблок|ブロック|拉黑|屏蔽|차단",
+    ),
+    (
+        ListStatus.UNSUBSCRIBED,
+        r"unsub|un subscribe|opt(ed)? ?out|optout|cancel|left|quit|abgemeldet|abbestellt|ausgetragen|desabon|desinscri|"
+        r"desuscri|dado de baja|de baja|\bbaja\b|disiscri|disattiv|annull|descadastr|desinscrit|uitgeschreven|afgemeld|"
+        r"avregistr|avmeld|frameldt|afmeldt|peruut|wypisan|anulowan|отписан|відписан|配信停止|退会|解除|退订|退訂|取消|"
+        r"구독 ?취소|수신 ?거부|abonelikten",
+    ),
+    (
+        ListStatus.UNDELIVERABLE,
+        "bounc|clean|undeliver|invalid|quarantin|hold|nicht zustellbar|unzustellbar|ungultig|rebot|rebond|rimbalz|"
+        "respingid|devuelt|geweigerd|odbit|отказ|недостав|エラー|不達|退信|반송|disabled",
+    ),
+)
+"""Parts of words by which a status is one of the grave ones, graver first. A part may be found too often: then somebody
+is left out, and counted, who could have been taken."""
+_STEMS: Final = tuple((status, re.compile(words_pattern)) for status, words_pattern in STEMS)
+
+
+def status_of(cell: str, words: Mapping[str, ListStatus] = WORDS) -> ListStatus:
+    """What the cell of a status column says. Several words (``["BOUNCED", "SPAM"]``): the gravest."""
+    whole = words_of(cell)
+    if whole in words:
+        return words[whole]
+    if whole in WORDS:
+        return WORDS[whole]
+    parts = [part for part in re.split(r"[,;|/\[\]\"]", cell) if words_of(part)]
+    if len(parts) > 1:
+        return gravest(status_of(part, words) for part in parts)
+    return next((status for status, stem in _STEMS if stem.search(whole)), ListStatus.UNCLEAR)
+
+
+NOTHING: Final = _set(",none,null,nil,n/a,na,nan,undefined,false,no,0,nein,non")
+"""Cells that hold nothing (as :func:`words_of` puts them)."""
+YES: Final = _set("true,yes,y,1,t,x,on,ja,oui,si,sí,sim,tak,да,так,はい,是,예,evet")
+NO: Final = NOTHING - {""} | _set("n,f,off,não,nee,nie,нет,ні,いいえ,否,아니요,hayır")
+
+
+def is_nothing(cell: str) -> bool:
+    """Whether a cell says nothing: empty, ``NULL``, ``[]``, ``0000-00-00 00:00:00``."""
+    return words_of(cell) in NOTHING or not words_of(cell).strip("0 ")
+
+
+def flag_of(cell: str) -> bool | None:
+    """What a column of yes and no says; a date in it is a yes. None: it cannot be told."""
+    said = words_of(cell)
+    if said in YES or time_of(cell) is not None:
+        return True
+    return False if said in NO or is_nothing(cell) else None
+
+
+def time_of(cell: str) -> int | None:
+    """An instant in ms since the epoch: ISO 8601 (without a zone: UTC) or seconds or milliseconds since the epoch.
+
+    None where it cannot be told: ``03/04/2024`` is two days.
+    """
+    text = cell.strip()
+    if re.fullmatch(r"\d{10}|\d{13}", text):
+        return int(text) * (1_000 if len(text) == 10 else 1)
+    try:
+        at = datetime.fromisoformat(text.removesuffix(" UTC"))
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return int(at.timestamp() * 1_000)
+
+
+class Meaning(StrEnum):
+    """What a column tells of consent."""
+
+    STATUS = "status"
+    """A word."""
+    LEAVING = "leaving"
+    """Yes: the person is what the column is named for. Nothing: they are not."""
+    JOINING = "joining"
+    """Yes: the person is subscribed. No: they left. Nothing: unclear."""
+    FILLED = "filled"
+    """Anything in it: the person is what the column is named for."""
+    TIME = "time"
+    """Anything in it: when the person became what the column is named for; a status column that says active outranks
+    it, for who came back may keep the time of their leaving."""
+
+
+def _columns(text: str) -> frozenset[str]:
+    return frozenset(column_of(header) for header in text.split(","))
+
+
+def _means(meaning: Meaning, status: ListStatus, text: str) -> dict[str, tuple[Meaning, ListStatus]]:
+    return dict.fromkeys(_columns(text), (meaning, status))
+
+
+COLUMNS: Final[Mapping[str, tuple[Meaning, ListStatus]]] = {
+    **_means(
+        Meaning.STATUS,
+        ListStatus.ACTIVE,
+        "status,state,subscription status,subscriber status,subscription state,subscriber state,email status,"
+        "email state,email permission status,permission status,email marketing consent,email marketing status,"
+        "email consent,email consent status,marketing status,email subscription status,consent,consent status,"
+        "member status,membership status,list status,opt in status,opt-in status,optin status,email opt in status,"
+        "email opt-in,delivery status,status email,contact status,newsletter status,marketing consent,"
+        "abonnementstatus,abonnement status,abostatus,anmeldestatus,e-mail-status,kontaktstatus,"
+        "status der e-mail-adresse,statut,statut d'abonnement,statut abonnement,statut de l'abonnement,état,"
+        "statut email,estado,estado de la suscripción,estado de suscripción,estado del suscriptor,stato,"
+        "stato iscrizione,stato dell'iscrizione,situação,estado da inscrição,status da inscrição,abonnementsstatus,"
+        "inschrijfstatus,prenumerationsstatus,tila,status subskrypcji,stav,durum,статус,статус подписки,"
+        "ステータス,状態,登録状況,購読ステータス,状态,订阅状态,狀態,訂閱狀態,상태,구독 상태",
+    ),
+    **_means(
+        Meaning.LEAVING,
+        ListStatus.UNSUBSCRIBED,
+        "unsubscribed,is unsubscribed,unsubscribe,unsubscribed from all email,unsubscribed from all emails,"
+        "unsubscribed from all,email unsubscribed,opted out,opt out,opt-out,optout,email opt out,email opt-out,"
+        "has opted out of email,opted out of all email,do not email,do not mail,do not contact,abgemeldet,"
+        "von allen e-mails abgemeldet,ausgetragen,abbestellt,désabonné,désinscrit,désabonné de tous les e-mails,"
+        "cancelado,dado de baja,suscripción cancelada,ha cancelado la suscripción a todos los correos,disiscritto,"
+        "cancellato,descadastrado,uitgeschreven,afgemeld,avregistrerad,wypisany,отписан,配信停止,退订",
+    ),
+    **_means(
+        Meaning.LEAVING,
+        ListStatus.BLOCKED,
+        "blacklisted,is blacklisted,email blacklisted,email blacklist,blacklist,blocklisted,is blocklisted,"
+        "email blocklisted,email blocklist,blocklist,blocked,banned,suppressed,is suppressed,email suppressed,gesperrt,"
+        "auf der blacklist,liste noire,lista negra",
+    ),
+    **_means(
+        Meaning.LEAVING,
+        ListStatus.UNDELIVERABLE,
+        "bounced,is bounced,has bounced,hard bounced,hard bounce,cleaned,undeliverable,invalid email,nicht zustellbar",
+    ),
+    **_means(
+        Meaning.LEAVING, ListStatus.COMPLAINED, "complained,has complained,spam complaint,marked as spam,reported spam"
+    ),
+    **_means(
+        Meaning.JOINING,
+        ListStatus.ACTIVE,
+        "subscribed,is subscribed,issubscribed,subscribed to emails,subscribed to email,email subscribed,"
+        "accepts marketing,accepts email marketing,opted in,opt in,opt-in,optin,is opted in,email opted in,"
+        "newsletter subscribed,subscribed to newsletter,receives email,angemeldet,abonniert,newsletter abonniert,"
+        "abonné,inscrit,suscrito,iscritto,inscrito,ingeschreven",
+    ),
+    **_means(
+        Meaning.FILLED,
+        ListStatus.UNSUBSCRIBED,
+        "unsub reason,unsub reason other,unsub campaign title,unsub campaign id,unsubscribe reason,"
+        "reason for unsubscribing,confirmed opt-out source,confirmed opt-out reason,opt-out reason",
+    ),
+    **_means(
+        Meaning.FILLED,
+        ListStatus.UNDELIVERABLE,
+        "clean campaign title,clean campaign id,bounce reason,email hard bounce reason,hard bounce reason,"
+        "email hard bounce reason code,email address quarantined reason",
+    ),
+    **_means(
+        Meaning.FILLED,
+        ListStatus.BLOCKED,
+        "suppressions,email suppressions,suppression,suppression reason,suppression reasons,suppressed reason",
+    ),
+    **_means(
+        Meaning.TIME,
+        ListStatus.UNSUBSCRIBED,
+        "unsub time,unsubscribed at,unsubscribed on,unsubscribed date,unsubscribe date,unsubscribe time,"
+        "date unsubscribed,time unsubscribed,unsubscription date,date of unsubscription,opt out date,opt out time,"
+        "optout date,optout time,opted out at,email opt out date,email optout date,confirmed opt-out date,cancelled at,"
+        "canceled at,abmeldedatum,abgemeldet am,austragungsdatum,date de désabonnement,date de désinscription,"
+        "fecha de baja,fecha de cancelación,data di disiscrizione,data cancellazione,data de descadastro,"
+        "uitschrijfdatum",
+    ),
+    **_means(
+        Meaning.TIME,
+        ListStatus.UNDELIVERABLE,
+        "clean time,cleaned at,bounced at,bounce date,date bounced,bounce time,hard bounced at",
+    ),
+    **_means(Meaning.TIME, ListStatus.COMPLAINED, "complained at,complaint date,spam reported at,date complained"),
+    **_means(Meaning.TIME, ListStatus.BLOCKED, "blocklisted at,blacklisted at,blocked at,suppressed at"),
+    **_means(Meaning.TIME, ListStatus.NOT_MEMBER, "deleted at,archived at,removed at"),
+}
+"""What a column of this name tells (as :func:`column_of` puts it)."""
+
+BEGINNINGS: Final = (column_of("unsubscribed from"), column_of("opted out of email"), column_of("opted out of all"))
+"""Columns that begin so are yes and no of a leaving: platforms put what was left behind it."""
+SURE_WORDS: Final = _set(
+    "unsubscribed,unsubscribe,opted out,opted-out,opt out,cleaned,bounced,hard bounced,hard bounce,complained,"
+    "spam complaint,blocklisted,blacklisted,suppressed,abgemeldet,désabonné,désinscrit,dado de baja,disiscritto,"
+    "uitgeschreven,отписан,退订"
+)
+"""A column of any name that holds one of these as a whole cell tells of that person's leaving."""
+
+
+AMBIGUOUS: Final = _columns("state,estado,stato,stav,état")
+"""Names of status columns under which other things stand as well (a country's states): they are a status where one of
+their cells is a known word of it."""
+
+
+def meaning_of(header: str) -> tuple[Meaning, ListStatus] | None:
+    """What a column tells of consent by its name; None: nothing."""
+    column = column_of(header)
+    if column.startswith(BEGINNINGS):
+        return Meaning.LEAVING, ListStatus.UNSUBSCRIBED
+    return COLUMNS.get(column)

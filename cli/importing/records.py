@@ -1,0 +1,82 @@
+"""The records of an import: vetoes first, then the directory's entries with their memberships."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from cli.importing.consent import ListStatus
+from cli.importing.plan import ImportPlan, Leaving
+from contracts.accounts import Veto
+from contracts.codec import replaced, to_json
+from contracts.log import Outgoing, Record
+from contracts.rows import DirectoryEntry, MembershipRow
+from contracts.tokens import normalised_address
+from contracts.topics import ROWS, SUBSCRIBERS, VETOES, subscriber_key, veto_key
+from sinks.base import Member
+
+ACTIONS: Final = {ListStatus.COMPLAINED: "email_complained"}
+"""The action that a veto names; ``email_unsubscribed`` where none is given."""
+
+
+class ListAt(NamedTuple):
+    """Where people are imported from: a list of an account of a workspace."""
+
+    workspace: str
+    account: str
+    list_name: str
+
+
+class Lifted(NamedTuple):
+    """The vetoes that the log knows: those that stand, and when each of the others was lifted last."""
+
+    standing: frozenset[bytes]
+    lifted_ms: Mapping[bytes, int]
+
+
+def vetoes_known(records: Iterable[Record]) -> Lifted:
+    """What the topic of vetoes says."""
+    newest = {record.key: record for record in records}
+    return Lifted(
+        frozenset(key for key, record in newest.items() if record.value is not None),
+        {key: record.log_time_ms for key, record in newest.items() if record.value is None},
+    )
+
+
+def veto_records(
+    plan: ImportPlan, at: ListAt, subscriber_of: Callable[[str], str], known: Lifted, now_ms: int
+) -> Iterator[Outgoing]:
+    """A veto for everybody who left. One that stands stays as it is; one that the person lifted after the leaving that
+    the file dates stays lifted.
+    """
+    for leaving in plan.leavings:
+        subscriber = subscriber_of(leaving.address)
+        list_name = at.list_name if leaving.per_list else ""
+        key = veto_key(at.workspace, at.account, subscriber, list_name)
+        if key in known.standing or _is_older(leaving, known.lifted_ms.get(key)):
+            continue
+        at_ms = now_ms if leaving.at_ms is None else min(leaving.at_ms, now_ms)
+        action = ACTIONS.get(leaving.status, "email_unsubscribed")
+        yield Outgoing(VETOES, key, to_json(Veto(at.workspace, at.account, subscriber, list_name, at_ms, action)))
+
+
+def _is_older(leaving: Leaving, lifted_ms: int | None) -> bool:
+    return leaving.at_ms is not None and lifted_ms is not None and leaving.at_ms < lifted_ms
+
+
+def entry_of(member: Member, known: DirectoryEntry | None, at: ListAt, subscriber: str, now_ms: int) -> DirectoryEntry:
+    """A member's entry of the directory: the known one with what is new, else a new one."""
+    entry = known or DirectoryEntry(
+        at.workspace, subscriber, normalised_address(member.address), imported_at_s=now_ms // 1_000
+    )
+    ids = {**entry.platform_ids, at.account: member.person} if member.person else entry.platform_ids
+    return replaced(entry, name=member.name or entry.name, platform_ids=ids)
+
+
+def member_records(entry: DirectoryEntry, known: DirectoryEntry | None, at: ListAt, now_ms: int) -> Iterator[Outgoing]:
+    """The entry, where it says anything new, and the membership."""
+    key = subscriber_key(at.workspace, entry.subscriber)
+    if entry != known:
+        yield Outgoing(SUBSCRIBERS, key, to_json(entry))
+    row = MembershipRow(at.workspace, at.account, at.list_name, entry.subscriber, member=True, at_ms=now_ms)
+    yield Outgoing(ROWS, key, to_json(row))

@@ -1,0 +1,186 @@
+"""A file of rows, whatever wrote it: its encoding, its delimiter, its header, and the rows that are none."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+SEPARATOR_LINE: Final = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
+"""A first line by which Excel learns the delimiter."""
+MAX_SNIFFED: Final = 4_096
+
+
+class NotATable(ValueError):
+    """A file whose rows cannot be told. The text says why."""
+
+
+class Row(NamedTuple):
+    """The cells of one row; those that the header has and the row has not are empty. ``line``: where it begins."""
+
+    line: int
+    cells: tuple[str, ...]
+
+
+class BadRow(NamedTuple):
+    """A row that is left out, and why."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A file, read. ``header``: its columns' names, or their numbers where it has none."""
+
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    has_header: bool
+    rows: list[Row] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+
+
+def words_of(text: str) -> str:
+    """A text in the form in which statuses are compared: lower case, no accents, words and single blanks."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", bare).replace("_", " ")))
+
+
+def column_of(header: str) -> str:
+    """A header in the form in which columns are compared: :func:`words_of` without blanks (``E-Mail`` is ``email``)."""
+    return words_of(header).replace(" ", "")
+
+
+def decoded(data: bytes, encoding: str | None = None) -> tuple[str, str]:
+    """The text of a file and the encoding it was in: UTF-8, UTF-16 or Windows-1252, unless ``encoding`` names one.
+
+    Raises :class:`NotATable`.
+    """
+    name = encoding or _encoding_of(data)
+    try:
+        return data.decode(name), name
+    except (UnicodeDecodeError, LookupError):
+        if encoding is None and name == "utf-8":
+            # NOTE: five bytes mean nothing in Windows-1252; an address that holds one is refused, a name shows it.
+            return data.decode("cp1252", errors="replace"), "windows-1252"
+        raise NotATable(f"cannot be read as {name}") from None
+
+
+def _encoding_of(data: bytes) -> str:
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "utf-8-sig"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    even, odd = data[0:MAX_SNIFFED:2], data[1:MAX_SNIFFED:2]
+    if odd.count(0) > len(odd) // 2:
+        return "utf-16-le"
+    if even.count(0) > len(even) // 2:
+        return "utf-16-be"
+    return "utf-8"
+
+
+def read_table(data: bytes, is_column: Callable[[str], bool], *, encoding: str | None = None) -> Table:
+    """Read a file of rows.
+
+    Args:
+        data: The file's bytes.
+        is_column: Whether a header (:func:`column_of`) names a column of addresses: tells header and delimiter.
+        encoding: Where the file's own is not told rightly.
+
+    Raises:
+        NotATable: an empty file, or bytes that are no text.
+    """
+    text, name = decoded(data, encoding)
+    lines = list(io.StringIO(text, newline=""))
+    first = next((number for number, line in enumerate(lines) if line.strip("\r\n \t,;")), None)
+    if first is None:
+        raise NotATable("holds no row")
+    told = SEPARATOR_LINE.match(lines[first].strip())
+    first += told is not None
+    delimiter = told[1] if told else _delimiter_of(lines[first:], is_column)
+    header = _cells(lines[first:], delimiter)
+    has_header = not any("@" in cell for cell in header) or any(is_column(column_of(cell)) for cell in header)
+    if has_header:
+        names = tuple(cell.strip() for cell in header)
+    else:
+        # A list of addresses, one a line, as mailing list managers write them; a name before one may hold a comma.
+        delimiter = (
+            "" if all("<" in line or delimiter not in line for line in lines[first:] if line.strip()) else delimiter
+        )
+        names = tuple(str(number + 1) for number in range(len(header) if delimiter else 1))
+    table = Table(name, delimiter, names, has_header)
+    _read_rows(table, lines, first, skip=has_header)
+    return table
+
+
+def _delimiter_of(lines: Sequence[str], is_column: Callable[[str], bool]) -> str:
+    """The delimiter under which the first row names an address column, and has the most cells."""
+
+    def fitness(delimiter: str) -> tuple[bool, int]:
+        cells = _cells(lines, delimiter)
+        return any(is_column(column_of(cell)) for cell in cells), len(cells)
+
+    return max(DELIMITERS, key=fitness)
+
+
+def _cells(lines: Sequence[str], delimiter: str) -> list[str]:
+    return next(csv.reader(lines, delimiter=delimiter), [])
+
+
+def _read_rows(table: Table, lines: Sequence[str], first: int, *, skip: bool) -> None:
+    csv.field_size_limit(sys.maxsize)
+    at, width = first, len(table.header)
+    while at < len(lines):
+        for begin, end, cells in _records(lines, at, table.delimiter):
+            at = end
+            if skip:
+                skip = False
+            elif end == len(lines) and _is_open(lines[begin:end], table.delimiter):
+                table.bad.append(BadRow(begin + 1, "a quote is opened and never closed"))
+                at = begin + 1
+                break
+            elif any(cell.strip() for cell in cells):
+                _add(table, begin, end, cells, width)
+        else:
+            return
+
+
+def _add(table: Table, begin: int, end: int, cells: list[str], width: int) -> None:
+    if any(cell.strip() for cell in cells[width:]):
+        lines = f" (lines {begin + 1} to {end})" if end > begin + 1 else ""
+        table.bad.append(BadRow(begin + 1, f"{len(cells)} cells, the header has {width}{lines}"))
+        return
+    padded = (*cells[:width], *[""] * (width - len(cells)))
+    table.rows.append(Row(begin + 1, padded))
+
+
+def _records(lines: Sequence[str], at: int, delimiter: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Each record from a line on: the first line it has, the one after its last, its cells."""
+    if not delimiter:
+        yield from ((number, number + 1, [lines[number].strip()]) for number in range(at, len(lines)))
+        return
+    reader = csv.reader(lines[at:] if at else lines, delimiter=delimiter)
+    begin = at
+    for cells in reader:
+        end = at + reader.line_num
+        yield begin, end, cells
+        begin = end
+
+
+def _is_open(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether the last record of a file ends within a quoted cell."""
+    if not delimiter or '"' not in "".join(lines):
+        return False
+    try:
+        list(csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return False
