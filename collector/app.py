@@ -13,6 +13,7 @@ import structlog
 import yaml
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from collector.bodies import media_fault, sent_body, text_of
 from collector.config import Bundle
 from collector.core import Core, client_of
 from collector.hooks import HookDoor, Hooks
@@ -60,13 +61,13 @@ class Beacons:
             req.user_agent or "",
         )
         try:
-            if (req.content_length or 0) > MAX_BODY_BYTES:
-                raise BadInput(Reason.TOO_LARGE, f"{req.content_length} bytes")
-            arrival.body = await req.stream.read(MAX_BODY_BYTES + 1)
+            arrival.body = await sent_body(req, MAX_BODY_BYTES)
+            arrival.body = text_of(arrival.body, req.get_header("Content-Encoding") or "", MAX_BODY_BYTES)
             record = passed(arrival, core.door, self._steps)
-            await core.intake.store((Outgoing(BEACONS, arrival.key, to_msgpack(record)),))
+            stored = [] if record is None else [Outgoing(BEACONS, arrival.key, to_msgpack(record))]
+            await core.intake.store([*stored, *core.set_aside(arrival)])
         except BadInput as error:
-            await core.refuse(resp, arrival, error, keep=self._cross_origin)
+            await core.refuse(resp, arrival, media_fault(error, req.content_type or ""), keep=self._cross_origin)
             return
         except SpoolFull:
             await core.refuse(resp, arrival, BadInput(Reason.SPOOL_FULL), keep=False)
@@ -80,7 +81,7 @@ class Beacons:
         if self._cross_origin:
             allow_origin(self._core.sites, resp, req.get_header("Origin") or "")
             resp.set_header("Access-Control-Allow-Methods", "POST")
-            resp.set_header("Access-Control-Allow-Headers", "Content-Type")
+            resp.set_header("Access-Control-Allow-Headers", "Content-Type, Content-Encoding")
             resp.set_header("Access-Control-Max-Age", "86400")
         resp.status = 204
 

@@ -20,6 +20,8 @@ from collector.sites import ServedSite, Sites
 from contracts.codec import to_json
 from contracts.dead_letters import letter_from, set_aside
 from contracts.errors import BadInput, SpoolFull
+from contracts.log import Outgoing
+from contracts.reasons import Reason
 from contracts.rows import DeadLetter
 
 RETRY_AFTER_S: Final = 5
@@ -113,6 +115,25 @@ class Core:
                 await self.intake.store([set_aside(letter)])
             except SpoolFull:
                 log_line.warning("refusal_not_kept", reason=str(error.reason))
+
+    def set_aside(self, arrival: Arrival) -> list[Outgoing]:
+        """The dead letters of the events that were set aside from a beacon which is stored."""
+        served = arrival.at()
+        letters = [
+            letter_from(
+                "http",
+                Reason.BAD_EVENT,
+                detail,
+                at_ms=arrival.received_at_ms,
+                value=text,
+                workspace=served.workspace,
+                site=served.name,
+            )
+            for text, detail in arrival.set_aside
+        ]
+        if letters:
+            self.meters.refused.labels(str(Reason.BAD_EVENT)).inc(len(letters))
+        return [set_aside(letter) for letter in letters]
 
     def _letter(self, arrival: Arrival, error: BadInput, *, keep: bool) -> DeadLetter:
         served = arrival.served

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import falcon
 import falcon.asgi
 
+from collector.bodies import media_fault, sent_body, text_of
 from collector.core import Core
 from collector.notices import SUBSCRIBED, Notice, Told
 from collector.pipeline import Arrival
@@ -28,6 +29,7 @@ from contracts.codec import Raw, to_json, to_msgpack
 from contracts.errors import BadInput, ConfigError, Problem, SpoolFull
 from contracts.installation import Installation
 from contracts.log import Outgoing
+from contracts.masking import masked
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address, subscriber_id
 from contracts.topics import BEACONS, VETOES, veto_key
@@ -72,11 +74,10 @@ class HookDoor:
         """Store what is told: 204 when it is safe."""
         arrival = Arrival(b"", self._core.outside.now_ms())
         try:
-            if (req.content_length or 0) > MAX_HOOK_BYTES:
-                raise BadInput(Reason.TOO_LARGE, f"{req.content_length} bytes")
-            arrival.body = await req.stream.read(MAX_HOOK_BYTES + 1)
+            arrival.body = await sent_body(req, MAX_HOOK_BYTES)
             hook = self._let_in(req, arrival, workspace, account, secret)
-            notices = notices_of(hook.sink, Told(arrival.body, req.content_type or "", req.get_param("action") or ""))
+            arrival.body = text_of(arrival.body, req.get_header("Content-Encoding") or "", MAX_HOOK_BYTES)
+            notices = notices_of(hook.sink, Told(arrival.body, req.get_param("action") or ""))
             named = [(each, who) for each in notices if (who := self._who(each, workspace, account))]
             records = records_of(named, workspace, account, now_ms=arrival.received_at_ms)
             if records:
@@ -85,7 +86,7 @@ class HookDoor:
                 # NOTE: the others are safe; the call is refused all the same, so that somebody hears of it.
                 raise BadInput(Reason.MISSING_FIELD, f"{len(notices) - len(named)} of {len(notices)} name nobody known")
         except BadInput as error:
-            await self._core.refuse(resp, arrival, error, keep=False)
+            await self._core.refuse(resp, arrival, media_fault(error, req.content_type or ""), keep=False)
             return
         except SpoolFull:
             await self._core.refuse(resp, arrival, BadInput(Reason.SPOOL_FULL), keep=False)
@@ -100,8 +101,6 @@ class HookDoor:
         return self._known.find(workspace, account, notice.person) if notice.person else ""
 
     def _let_in(self, req: falcon.asgi.Request, arrival: Arrival, workspace: str, account: str, secret: str) -> Hook:
-        if len(arrival.body) > MAX_HOOK_BYTES:
-            raise BadInput(Reason.TOO_LARGE)
         hook = self._hooks.get((workspace, account))
         if hook is None:
             raise BadInput(Reason.UNKNOWN_HOOK)
@@ -152,7 +151,7 @@ def _beacon(notice: Notice, workspace: str, account: str, subscriber: str, now_m
         },
     }
     body = ServerBeacon("webhook", [Raw(to_json(event))], subscriber)
-    record = BeaconRecord(workspace, "", Source.SERVER, now_ms, to_json(body), subscriber=subscriber)
+    record = BeaconRecord(workspace, "", Source.SERVER, now_ms, masked(to_json(body)), subscriber=subscriber)
     return Outgoing(BEACONS, f"{workspace}/{subscriber}".encode(), to_msgpack(record))
 
 

@@ -16,6 +16,7 @@ from contracts.beacons import BeaconRecord, Source
 from contracts.codec import to_msgpack
 from contracts.errors import BadInput, BadToken
 from contracts.log import Outgoing
+from contracts.masking import masked_text
 from contracts.reasons import Reason
 from contracts.tokens import Claims
 from contracts.topics import BEACONS
@@ -42,7 +43,7 @@ class Mail:
             subscriber=claims.subscriber,
             token_issued_at_s=claims.issued_at_s,
             ip=truncated(client_of(req)),
-            user_agent=(req.user_agent or "")[:256],
+            user_agent=masked_text((req.user_agent or "")[:256]),
             **record,
         )
         key = f"{claims.workspace}/{claims.subscriber}".encode()
@@ -89,7 +90,10 @@ class Redirect(Mail):
         if claims is not None:
             click = core.outside.unique()
             parameters |= {site.token_param: token, site.click_param: click}
-            properties = {"campaign": campaign[:200], "destination": f"{parts.netloc}{parts.path}"[:500]}
+            properties = {
+                "campaign": masked_text(campaign)[:200],
+                "destination": masked_text(f"{parts.netloc}{parts.path}")[:500],
+            }
             if sign := scanner_sign(req.method, req.user_agent or ""):
                 properties["scanner"] = sign
             await self.store(
@@ -112,7 +116,7 @@ class Pixel(Mail):
         """200 with one transparent point."""
         claims = self.claims(token.removesuffix(".gif"))
         if claims is not None:
-            campaign = (req.get_param("utm_campaign") or "")[:200]
+            campaign = masked_text(req.get_param("utm_campaign") or "")[:200]
             properties = {"campaign": campaign} | ({"machine": "true"} if is_proxy(req.user_agent or "") else {})
             await self.store(req, claims, "", {"source": Source.PIXEL, "properties": properties})
         resp.content_type = "image/gif"

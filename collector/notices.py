@@ -42,16 +42,15 @@ class Notice(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A webhook's body, its media type, and what the address that it was sent to says it is about (``?action=``)."""
+    """A webhook's body, and what the address that it was sent to says it is about (``?action=``)."""
 
     body: bytes
-    media: str
     action: str = ""
 
     @property
     def is_json(self) -> bool:
-        """Whether the caller says that the body is JSON."""
-        return "json" in self.media
+        """Whether the body is JSON and no form, whatever media type stands in front of it."""
+        return self.body.lstrip()[:1] in {b"{", b"["}
 
 
 def read_form(body: bytes) -> dict[str, str]:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from collector.event_texts import parts_of
 from collector.sites import ServedSite, Sites
-from contracts.beacons import Beacon, BeaconRecord, ServerBeacon, Source
-from contracts.codec import depth_exceeds, json_reader, replaced, to_json
+from contracts.beacons import Beacon, BeaconRecord, ServerBeacon, Source, read_event
+from contracts.codec import Raw, depth_exceeds, json_reader, replaced, to_json
 from contracts.errors import BadInput, BadRecord, BadToken
+from contracts.masking import masked, masked_text
 from contracts.reasons import Reason
 from contracts.tokens import subscriber_id
 
@@ -32,6 +34,7 @@ STATUS: Final = {
     Reason.WRONG_TYPE: 422,
     Reason.MISSING_FIELD: 422,
     Reason.NEWER_SCHEMA: 422,
+    Reason.UNSUPPORTED_MEDIA: 415,
     Reason.UNKNOWN_SITE: 404,
     Reason.WRONG_ORIGIN: 403,
     Reason.BAD_KEY: 401,
@@ -45,6 +48,10 @@ STATUS: Final = {
     Reason.SPOOL_FULL: 503,
 }
 
+MAX_PARTED_BYTES: Final = 262_144
+"""Above it a body with an unreadable event is refused as a whole: parting it would hold the worker up."""
+
+_read_any: Final[Callable[[bytes], Raw]] = json_reader(Raw)
 _read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
 _read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
 
@@ -65,6 +72,10 @@ class Arrival:
     subscriber: str = ""
     token_issued_at_s: int = 0
     token_problem: str = ""
+    set_aside: tuple[tuple[bytes, str], ...] = ()
+    """Events whose text no reader takes, each with what is wrong with it."""
+    is_emptied: bool = False
+    """All of its events were set aside."""
     record: BeaconRecord | None = None
     key: bytes = b""
 
@@ -90,6 +101,37 @@ def check_size(arrival: Arrival, door: Door) -> None:
     """No larger than anything that any site takes."""
     if len(arrival.body) > MAX_BODY_BYTES:
         raise BadInput(Reason.TOO_LARGE, f"{len(arrival.body)} bytes")
+
+
+def drop_unreadable_events(arrival: Arrival, door: Door) -> None:
+    """Set aside each event whose text no reader takes; the others are the beacon."""
+    if is_readable(arrival.body) or len(arrival.body) > MAX_PARTED_BYTES:
+        return
+    parts = parts_of(arrival.body)
+    if parts is None:
+        return
+    good, bad = [], []
+    for text in parts.events:
+        try:
+            read_event(text)
+        except BadInput as error:
+            bad.append((text, error.detail))
+        else:
+            good.append(text)
+    # An empty event stands in for all: the envelope is looked at, whatever becomes of its events.
+    rest = parts.holding(good or [b"{}"])
+    if is_readable(rest):
+        arrival.body, arrival.set_aside, arrival.is_emptied = rest, tuple(bad), not good
+
+
+def is_readable(body: bytes) -> bool:
+    """Whether a text is JSON as UTF-8 within the depth that readers follow."""
+    try:
+        body.decode("utf-8")
+        _read_any(body)
+    except (UnicodeDecodeError, BadRecord):
+        return False
+    return not depth_exceeds(body)
 
 
 def check_utf8(arrival: Arrival, door: Door) -> None:
@@ -167,8 +209,9 @@ def check_body(arrival: Arrival, door: Door) -> None:
     envelope = arrival.beacon or arrival.server
     if len(arrival.body) > site.max_body_bytes:
         raise BadInput(Reason.TOO_LARGE, f"{len(arrival.body)} bytes, {site.max_body_bytes} at most")
-    if envelope is not None and len(envelope.events) > site.max_events:
-        raise BadInput(Reason.TOO_MANY_EVENTS, f"{len(envelope.events)} events, {site.max_events} at most")
+    events = len(arrival.set_aside) + (len(envelope.events) if envelope is not None else 0) - arrival.is_emptied
+    if events > site.max_events:
+        raise BadInput(Reason.TOO_MANY_EVENTS, f"{events} events, {site.max_events} at most")
 
 
 def put_identity(arrival: Arrival, door: Door) -> None:
@@ -206,15 +249,15 @@ def put_record(arrival: Arrival, door: Door) -> None:
         site=served.name,
         source=Source.SDK,
         received_at_ms=arrival.received_at_ms,
-        body=arrival.body,
+        body=masked(arrival.body),
         device=beacon.device,
         subscriber=arrival.subscriber,
         token_issued_at_s=arrival.token_issued_at_s,
         token_problem=arrival.token_problem,
-        click=beacon.click,
+        click=masked_text(beacon.click),
         skew_ms=0 if beacon.deferred else arrival.received_at_ms - beacon.sent_at_ms,
         ip=truncated(arrival.client),
-        user_agent=arrival.user_agent[:256],
+        user_agent=masked_text(arrival.user_agent[:256]),
         origin=arrival.origin,
     )
 
@@ -230,7 +273,7 @@ def put_server_record(arrival: Arrival, door: Door) -> None:
         site=served.name,
         source=Source.SERVER,
         received_at_ms=arrival.received_at_ms,
-        body=arrival.body,
+        body=masked(arrival.body),
         subscriber=arrival.subscriber,
         skew_ms=0 if server.sent_at_ms is None else arrival.received_at_ms - server.sent_at_ms,
     )
@@ -249,6 +292,7 @@ def truncated(client: str) -> str:
 
 SDK_STEPS: Final[Sequence[DoorStep]] = (
     check_size,
+    drop_unreadable_events,
     check_utf8,
     check_depth,
     put_envelope,
@@ -262,6 +306,7 @@ SDK_STEPS: Final[Sequence[DoorStep]] = (
 
 SERVER_STEPS: Final[Sequence[DoorStep]] = (
     check_size,
+    drop_unreadable_events,
     check_utf8,
     check_depth,
     put_server_envelope,
@@ -273,10 +318,13 @@ SERVER_STEPS: Final[Sequence[DoorStep]] = (
 )
 
 
-def passed(arrival: Arrival, door: Door, steps: Sequence[DoorStep]) -> BeaconRecord:
-    """Take an arrival through the steps. Raises :class:`BadInput` at the step that refuses it."""
+def passed(arrival: Arrival, door: Door, steps: Sequence[DoorStep]) -> BeaconRecord | None:
+    """Take an arrival through the steps; None where every event of it was set aside.
+
+    Raises :class:`BadInput` at the step that refuses it.
+    """
     for step in steps:
         step(arrival, door)
     if arrival.record is None:
         raise BadInput(Reason.NOT_JSON)
-    return arrival.record
+    return None if arrival.is_emptied else arrival.record

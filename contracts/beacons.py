@@ -17,9 +17,9 @@ from contracts.errors import BadInput, BadRecord
 from contracts.properties import MAX_EVENT_BYTES, check_properties
 from contracts.reasons import Reason
 
-# NOTE: `\Z` and not `$`, which also fits before a line's end that closes the text.
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+\Z")]
-ActionField = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*\Z")]
+# NOTE: not `$`, which in Python also fits before a line's end that closes the text.
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._:-]+(?![\s\S])")]
+ActionField = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*(?![\s\S])")]
 Millis = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since the epoch, up to the end of the year 9999."""
 Count = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
@@ -56,7 +56,7 @@ class ServerBeacon(Value, frozen=True):
 
     site: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     events: Annotated[list[Raw], msgspec.Meta(min_length=1)]
-    subscriber: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    subscriber: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[A-Za-z0-9._:-]*(?![\s\S])")] = ""
     address: Annotated[str, msgspec.Meta(max_length=320)] = ""
     sent_at_ms: Millis | None = None
     schema: int = written(1)

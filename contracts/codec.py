@@ -6,6 +6,8 @@ of guessing (:data:`Reason.NEWER_SCHEMA`). Encoding is deterministic: equal valu
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -115,28 +117,15 @@ def _safe(error: Exception) -> str:
     return str(error) if isinstance(error, msgspec.MsgspecError) else "nested too deep"
 
 
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
+_NO_BRACKETS: Final = bytes(each for each in range(256) if each not in b"[]{}")
+_STEPS: Final = [1 if each in b"[{" else -1 for each in range(256)]
+
+
 def depth_exceeds(data: bytes, limit: int = MAX_DEPTH) -> bool:
     """Whether JSON text nests deeper than ``limit``, seen without parsing it (brackets in strings do not count)."""
     # PERF: almost every beacon has fewer brackets than the limit; two counts in C settle those.
     if data.count(b"[") + data.count(b"{") <= limit:
         return False
-    depth = 0
-    in_string = False
-    escaped = False
-    for byte in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in b"[{":
-            depth += 1
-            if depth > limit:
-                return True
-        elif byte in b"]}":
-            depth -= 1
-    return False
+    brackets = _STRINGS.sub(b"", data).translate(None, _NO_BRACKETS)
+    return any(depth > limit for depth in itertools.accumulate(map(_STEPS.__getitem__, brackets)))

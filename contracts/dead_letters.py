@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from contracts.codec import to_msgpack
 from contracts.log import Outgoing, Record
+from contracts.masking import masked, masked_text
 from contracts.rows import DeadLetter
 from contracts.topics import DEAD_LETTERS
+
+COMMANDS: Final = ("moves.", "backfill.")
+"""How the names of the topics with commands begin."""
+LONGEST: Final = 4_096
+"""Bytes behind the sample that a token or an address on its edge may reach into."""
 
 
 def letter_of(
@@ -26,11 +34,11 @@ def letter_of(
         partition=record.partition,
         offset=record.offset,
         at_ms=at_ms,
-        detail=detail,
+        detail=masked_text(detail),
         workspace=workspace,
         site=site,
         key=record.key,
-        value=kept[: DeadLetter.MAX_SAMPLE_BYTES],
+        value=_sample(record.topic, kept),
         size=len(kept),
     )
 
@@ -53,12 +61,23 @@ def letter_from(
         partition=-1,
         offset=-1,
         at_ms=at_ms,
-        detail=detail,
+        detail=masked_text(detail),
         workspace=workspace,
         site=site,
-        value=value[: DeadLetter.MAX_SAMPLE_BYTES],
+        value=_sample(door, value),
         size=len(value) if size is None else size,
     )
+
+
+def _sample(topic: str, value: bytes) -> bytes:
+    """As much of a value as a letter keeps, without tokens and addresses.
+
+    A command stays as it is: the flow wrote it, it names people by their ids, and it is delivered from its letter.
+    """
+    if topic.startswith(COMMANDS):
+        return value[: DeadLetter.MAX_SAMPLE_BYTES]
+    # NOTE: masked before it is cut, so that no half of an address or a token is left at the end.
+    return masked(value[: DeadLetter.MAX_SAMPLE_BYTES + LONGEST])[: DeadLetter.MAX_SAMPLE_BYTES]
 
 
 def set_aside(letter: DeadLetter) -> Outgoing:

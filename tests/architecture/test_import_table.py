@@ -41,7 +41,7 @@ FLOORS = {
         ["demo"],
     ],
     "collector": [
-        ["sites", "scanners", "intake", "topic_follower", "notices", "signatures"],
+        ["sites", "scanners", "bodies", "event_texts", "intake", "topic_follower", "notices", "signatures"],
         ["platforms", "pipeline", "platform_ids", "capture_requests", "config"],
         ["core"],
         ["mail", "hooks"],

@@ -1,0 +1,76 @@
+"""Takes tokens and addresses out of what is stored outside the directory: dead letters, properties, links, samples.
+
+An address is found however a page, a form or a link has written it: plain, percent-encoded (also twice), as a JSON
+escape or an HTML entity. Each is replaced by as many asterisks as it has bytes, so JSON and MessagePack around it stay
+whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_AT: Final = re.compile(r"@|%(?:25)*40|\\u0040|&#0*64;|&#x0*40;|&commat;", re.I)
+_ESCAPE: Final = r"%(?:25)*[0-9a-f]{2}|\\u[0-9a-f]{4}"
+_SEPARATOR: Final = r"%(?:25)*(?:0[0-9a-f]|2[0236cf]|3[abcdef]|40)|\\u00(?:0.|2[0236cf]|3[abcdef]|40)"
+_SEPARATOR_BACKWARDS: Final = r"(?:[0-9a-f]0|[0236cf]2|[a-f]3|04)(?:(?:52)*%|00u\\)"
+_ESCAPE_BACKWARDS: Final = r"[0-9a-f]{2}(?:52)*%|[0-9a-f]{4}u\\"
+_LOCAL_BACKWARDS: Final = re.compile(
+    rf"""\"\\[^"\\]{{1,64}}"\\|(?:(?!{_SEPARATOR_BACKWARDS})(?:{_ESCAPE_BACKWARDS}|[\w.!$'*+~-])){{1,128}}""", re.I
+)
+"""The part before the sign, read backwards from it: a word, or a quoted text in a JSON string (its quotes escaped).
+
+PERF: forwards its start would have to be tried at every character before the sign.
+"""
+_DOT: Final = r"(?:\.|%(?:25)*2e|\\u002e|&#0*46;|&period;)"
+_LABEL: Final = rf"(?:[\w-]|(?!{_SEPARATOR}|{_DOT})(?:{_ESCAPE})){{1,63}}"
+_DOMAIN: Final = re.compile(rf"(?!\d+x\.)(?:{_LABEL}{_DOT}){{1,8}}(?:xn--[\w-]+|[^\W\d_]{{2,63}})", re.I)
+"""NOTE: the last label has letters only, and ``@2x.png`` is a picture for fine screens; neither is a mailbox."""
+_WINDOW: Final = 160
+"""Characters in front of the sign that may belong to the address."""
+MIN_SEALED: Final = 48
+"""Characters behind the key's id; a whole token has more than a hundred, the names of generated classes fewer."""
+_TOKEN: Final = re.compile(
+    rf"(?:\.|%(?:25)*2[Ee]|\\u002[Ee])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*[0-9])[A-Za-z0-9_-]{{{MIN_SEALED},}}",
+    re.ASCII,
+)
+"""What stands behind the key's id, also where it was cut: it is sealed, so every kind of sign is among it."""
+
+
+def masked(data: bytes) -> bytes:
+    """The data without tokens and addresses, as long as before. What is no UTF-8 stays as it is around them."""
+    text = data.decode("utf-8", "surrogateescape")
+    clean = masked_text(text)
+    return data if clean is text else clean.encode("utf-8", "surrogateescape")
+
+
+def masked_text(text: str) -> str:
+    """The text without tokens and addresses; the same object where there are none.
+
+    >>> masked_text("https://shop.example/?to=anna%40example.org")
+    'https://shop.example/?to=******************'
+    """
+    # PERF: almost no text has any spelling of the sign; only around one the costly patterns are tried.
+    pieces: list[str] = []
+    done = 0
+    for start, end in _addresses(text):
+        pieces += text[done:start], _stars(text[max(start, done) : end])
+        done = end
+    if done:
+        text = "".join(pieces) + text[done:]
+    return _TOKEN.sub(lambda token: _stars(token[0]), text) if len(text) > MIN_SEALED else text
+
+
+def _addresses(text: str) -> Iterator[tuple[int, int]]:
+    """Where the addresses start and end; two that touch may overlap."""
+    for sign in _AT.finditer(text):
+        before = text[max(0, sign.start() - _WINDOW) : sign.start()]
+        local = _LOCAL_BACKWARDS.match(before[::-1])
+        domain = _DOMAIN.match(text, sign.end()) if local is not None else None
+        if local is not None and domain is not None:
+            yield sign.start() - local.end(), domain.end()
+
+
+def _stars(text: str) -> str:
+    return "*" * len(text.encode("utf-8", "surrogateescape"))
