@@ -23,6 +23,7 @@ MODULES: Final = (
     "counts/tally",
     "derived/sessions",
     "language/compile",
+    "language/operators",
     "language/paths",
     "machine/compiled",
     "machine/correlation",

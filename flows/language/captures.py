@@ -7,15 +7,14 @@ from typing import Final
 
 from contracts.actions import ASKED_FOR
 from contracts.captures import CaptureValue
-from flows.language.model import Condition, Listener, Op, Predicate, Step
+from flows.language.model import Condition, Listener, Predicate, Step
+from flows.language.operators import OPERATORS
 
 MAX_NAMED: Final = 200
 """Of one action: a page looks at each of them at every key or move."""
 
 ANY: Final = "*"
 """Any element."""
-
-_NUMERIC: Final = frozenset({Op.AT_LEAST, Op.MORE_THAN, Op.AT_MOST, Op.LESS_THAN, Op.BETWEEN})
 
 
 def captures_of(listeners: Iterable[Listener]) -> dict[str, tuple[CaptureValue, ...]]:
@@ -57,10 +56,4 @@ def _named(condition: Condition, asked_by: tuple[str, ...]) -> Iterator[CaptureV
 
 
 def _values(line: Predicate) -> Iterator[CaptureValue]:
-    operands = line.operand if isinstance(line.operand, tuple) else (line.operand,)
-    if line.op in {Op.EQUALS, Op.ONE_OF}:
-        yield from (value for value in operands if isinstance(value, (str, int, float)))
-    elif line.op is Op.GLOB:
-        yield from (value for value in operands if isinstance(value, str) and "*" not in value)
-    elif line.op in _NUMERIC:
-        yield from (value for value in operands if isinstance(value, (int, float)))
+    yield from (each for each in OPERATORS[line.op].asks_for(line.operand) if isinstance(each, (str, int, float)))

@@ -7,24 +7,18 @@ its scope too, and is None where the condition has no correlation.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
-
-import re2
+from typing import Any, Protocol
 
 from contracts.actions import fitting
 from contracts.events import Event, Trust
 from flows.derived.sessions import Session
 from flows.language.model import Condition, Op, Predicate, Reference
-from flows.language.paths import Values, frozen, is_number, same, values_at
+from flows.language.operators import OPERATORS, ValueCheck
+from flows.language.paths import Values, frozen, is_number, values_at
 
-ValueCheck = Callable[[Any], bool]
 PlainCheck = Callable[[Event, Session], bool]
-
-REGEX_MEMORY_BYTES: Final = 1 << 20
-"""RE2's bound for one compiled pattern; a pattern that needs more is refused when it is read."""
 
 
 class Memory(Protocol):
@@ -67,14 +61,6 @@ class Test:
     tied: TiedCheck | None
 
 
-def compiled_regex(pattern: str) -> Any:
-    """The RE2 program of a pattern, bounded in memory. Raises ``re2.error``."""
-    options = re2.Options()
-    options.max_mem = REGEX_MEMORY_BYTES
-    options.log_errors = False
-    return re2.compile(pattern, options=options)
-
-
 def compile_condition(condition: Condition, scope: ReferenceNumbers, number: int) -> Test:
     """Compile one condition of a listener."""
     plain, tied = _halves(condition, scope, machine_named=False)
@@ -83,7 +69,7 @@ def compile_condition(condition: Condition, scope: ReferenceNumbers, number: int
 
 def _text_of(condition: Condition) -> tuple[str, str] | None:
     for line in condition.where:
-        if line.op is Op.EQUALS and isinstance(line.operand, str) and "." not in line.path and "[]" not in line.path:
+        if line.op == Op.EQUALS and isinstance(line.operand, str) and "." not in line.path and "[]" not in line.path:
             return (line.path, line.operand)
     return None
 
@@ -193,10 +179,12 @@ def _session_line(line: Predicate) -> PlainCheck:
 def _line(line: Predicate) -> PlainCheck:
     values = values_at(line.path)
     op, operand = line.op, line.operand
-    if op is Op.EXISTS:
-        return lambda event, session: any(value is not None for value in values(event.properties)) is operand
+    presence = OPERATORS[op].presence
+    if presence is not None:
+        fits = presence(operand)
+        return lambda event, session: fits(values(event.properties))
     check = _check(op, operand)
-    if op in {Op.NOT_EQUALS, Op.NONE_OF}:
+    if OPERATORS[op].absent_fits:
 
         def absent_too(event: Event, session: Session) -> bool:
             found = values(event.properties)
@@ -205,125 +193,33 @@ def _line(line: Predicate) -> PlainCheck:
         return absent_too
     if "." not in line.path and "[]" not in line.path:
         path = line.path
-        if op is Op.EQUALS and isinstance(operand, str):
+        if op == Op.EQUALS and isinstance(operand, str):
             # PERF: the commonest line; two strings need no look at their types.
             return lambda event, session: event.properties.get(path) == operand
         return lambda event, session: path in event.properties and check(event.properties[path])
     return lambda event, session: any(check(value) for value in values(event.properties))
 
 
-_COMPARE: Final[Mapping[Op, Callable[[Any, Any], bool]]] = {
-    Op.AT_LEAST: operator.ge,
-    Op.MORE_THAN: operator.gt,
-    Op.AT_MOST: operator.le,
-    Op.LESS_THAN: operator.lt,
-}
-
-
-def _check(op: Op, operand: Any) -> ValueCheck:
-    if op in _COMPARE:
-        compare = _COMPARE[op]
-        return lambda value: is_number(value) and compare(value, operand)
-    return _CHECKS[op](operand)
-
-
-def _between(ends: Any) -> ValueCheck:
-    low, high = ends
-    return lambda value: is_number(value) and low <= value <= high
-
-
-def _equals(wanted: Any) -> ValueCheck:
-    return lambda value: same(value, wanted)
-
-
-def _not_equals(wanted: Any) -> ValueCheck:
-    return lambda value: not same(value, wanted)
-
-
-def _one_of(wanted: Any) -> ValueCheck:
-    known = frozenset(frozen(each) for each in wanted)
-    return lambda value: frozen(value) in known
-
-
-def _none_of(wanted: Any) -> ValueCheck:
-    known = frozenset(frozen(each) for each in wanted)
-    return lambda value: frozen(value) not in known
-
-
-def _glob(wanted: Any) -> ValueCheck:
-    patterns = tuple(glob(each) for each in wanted if isinstance(each, str) and "*" in each)
-    others = _one_of(tuple(each for each in wanted if not (isinstance(each, str) and "*" in each)))
-    return lambda value: others(value) or (isinstance(value, str) and any(fits(value) for fits in patterns))
-
-
-def glob(pattern: str) -> Callable[[str], bool]:
-    """Whether a whole string is of this form; ``*`` stands for any text, slashes included. Linear in the string."""
-    first, *middle = pattern.split("*")
-    last = middle.pop() if middle else ""
-
-    def fits(text: str) -> bool:
-        if len(text) < len(first) + len(last) or not text.startswith(first) or not text.endswith(last):
-            return False
-        at, end = len(first), len(text) - len(last)
-        for part in middle:
-            found = text.find(part, at, end)
-            if found < 0:
-                return False
-            at = found + len(part)
-        return True
-
-    return fits
-
-
-def _starts_with(start: Any) -> ValueCheck:
-    return lambda value: isinstance(value, str) and value.startswith(start)
-
-
-def _ends_with(end: Any) -> ValueCheck:
-    return lambda value: isinstance(value, str) and value.endswith(end)
-
-
-def _contains(part: Any) -> ValueCheck:
-    def check(value: Any) -> bool:
-        if isinstance(value, str):
-            return isinstance(part, str) and part in value
-        return isinstance(value, list) and any(same(element, part) for element in value)
-
-    return check
-
-
-def _matches(pattern: Any) -> ValueCheck:
-    search = compiled_regex(pattern).search
-    return lambda value: isinstance(value, str) and search(value) is not None
-
-
-_CHECKS: Final[Mapping[Op, Callable[[Any], ValueCheck]]] = {
-    Op.EQUALS: _equals,
-    Op.NOT_EQUALS: _not_equals,
-    Op.ONE_OF: _one_of,
-    Op.NONE_OF: _none_of,
-    Op.GLOB: _glob,
-    Op.BETWEEN: _between,
-    Op.STARTS_WITH: _starts_with,
-    Op.ENDS_WITH: _ends_with,
-    Op.CONTAINS: _contains,
-    Op.MATCHES: _matches,
-}
+def _check(op: str, operand: Any) -> ValueCheck:
+    check = OPERATORS[op].check
+    assert check is not None  # noqa: S101
+    return check(operand)
 
 
 def _tie(line: Predicate, scope: ReferenceNumbers) -> TiedCheck:
     values = values_at(line.path)
-    if line.op is Op.SAME_AS:
+    if line.op == Op.SAME_AS:
         return _same_as(values, line.operand, scope)
-    if line.op is Op.SHARES_WITH:
+    if line.op == Op.SHARES_WITH:
         return _shares_with(values, line, scope)
     resolve = _resolver(line.operand, scope)
-    make = _tied_check(line.op)
+    compare = OPERATORS[line.op].compare
+    assert compare is not None  # noqa: S101
 
     def tied(event: Event, session: Session, run: Memory, key: Key) -> bool:
         operand = resolve(run)
         return operand is not None and any(
-            value is not None and make(value, operand) for value in values(event.properties)
+            value is not None and compare(value, operand) for value in values(event.properties)
         )
 
     return tied
@@ -375,12 +271,3 @@ def _resolver(operand: Any, scope: ReferenceNumbers) -> Callable[[Memory], Any]:
 
 def _constant(value: Any) -> Callable[[Memory], Any]:
     return lambda run: value
-
-
-def _tied_check(op: Op) -> Callable[[Any, Any], bool]:
-    if op is Op.DIFFERS_FROM:
-        return lambda value, other: not same(value, other)
-    if op is Op.BETWEEN:
-        return lambda value, ends: is_number(value) and bool(ends[0] <= value <= ends[1])
-    compare = _COMPARE[op]
-    return lambda value, other: is_number(value) and is_number(other) and compare(value, other)

@@ -6,91 +6,21 @@ A value beside a property is a plain value, a list, or a mapping of operators; e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import re2
-
 from contracts.events import Trust
-from flows.language.compile import compiled_regex
 from flows.language.context import ParseContext, Schema, ValueKind, checked_path
-from flows.language.kinds import Choice, Duration, Either, Flag, Lazy, ListOf, Number, Scalar, Text, Whole
-from flows.language.model import Condition, Op, Predicate, Reference
+from flows.language.kinds import Choice, Duration, Either, Lazy, ListOf, Scalar, Text, Whole
+from flows.language.model import Condition, Op, Predicate
+from flows.language.operands import Ends
+from flows.language.operators import ALL, OPERATORS, SCALARS, amounts
 from flows.language.shape import Field, Given, Shape, names_of
 from flows.language.source import BAD, YamlNode, phrase
 
-MAX_PATTERN: Final = 500
-"""Characters of a ``matches``."""
-MAX_PATTERNS: Final = 100
-"""Different ``matches`` in one file: compiling one takes up to 5 ms."""
 MAX_LINES: Final = 50
 """Of a ``where``."""
-
-_NUMBER_OR_REFERENCE = "a number, or step.property of an earlier step"
-
-
-@dataclass(frozen=True, slots=True)
-class Referred:
-    """``step.property`` of an earlier step. ``several``: the path may go through ``[]``."""
-
-    several: bool = False
-
-    def read(self, node: YamlNode, context: ParseContext) -> Any:
-        """A :class:`Reference`."""
-        wanted = "step.property of an earlier step, such as looked.category"
-        found = Text(wanted, r"[^.]+\..+", 300).read(node, context)
-        if found is not BAD and "[]" in found and not self.several:
-            return context.refuse(node, phrase(node), "a property with one value: [] goes with same_as and shares_with")
-        return BAD if found is BAD else context.reference(node, found)
-
-    def schema(self) -> Schema:
-        """A string with a dot."""
-        return {"type": "string", "pattern": r"^[^.]+\..+$"}
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """``[a, b]`` with a at most b."""
-
-    kind: ValueKind
-    wanted: str = "a list of two: [least, most]"
-
-    def read(self, node: YamlNode, context: ParseContext) -> Any:
-        """Both ends."""
-        found = ListOf(self.kind, self.wanted, 2, 2).read(node, context)
-        if found is BAD or any(isinstance(end, Reference) for end in found) or found[0] <= found[1]:
-            return found
-        return context.refuse(node, "the greater end first", "[least, most]")
-
-    def schema(self) -> Schema:
-        """An array of two."""
-        return ListOf(self.kind, self.wanted, 2, 2).schema()
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """RE2 syntax, bounded in length and in memory."""
-
-    def read(self, node: YamlNode, context: ParseContext) -> Any:
-        """The pattern's text."""
-        found = Text("a pattern in RE2 syntax", longest=MAX_PATTERN).read(node, context)
-        if found is BAD or found in context.patterns:
-            return found
-        if len(context.patterns) >= MAX_PATTERNS:
-            return context.refuse(node, f"more than {MAX_PATTERNS} different patterns", "spread them over more files")
-        context.patterns.add(found)
-        try:
-            compiled_regex(found)
-        except re2.error as error:
-            said = error.args[0] if error.args else b""
-            reason = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-            return context.refuse(node, f"a pattern that RE2 refuses ({reason})", "a pattern in RE2 syntax")
-        return found
-
-    def schema(self) -> Schema:
-        """A string."""
-        return {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,55 +42,15 @@ class KnownAction:
         return {"type": "string", "pattern": r"^(\*|[a-z][a-z0-9_]*)$"}
 
 
-@dataclass(frozen=True, slots=True)
-class _NumberOrReference:
-    def read(self, node: YamlNode, context: ParseContext) -> Any:
-        if isinstance(node.value, str):
-            if "." not in node.value:
-                return context.refuse(node, phrase(node), _NUMBER_OR_REFERENCE)
-            return Referred().read(node, context)
-        return Number().read(node, context)
-
-    def schema(self) -> Schema:
-        return {"anyOf": [Number().schema(), Referred().schema()]}
-
-
-_NUMBER: Final = Either(_NUMBER_OR_REFERENCE, scalar=_NumberOrReference())
-_PLAIN: Final = Scalar("a text, a number, true or false; for several, one_of")
-_PLAINS: Final = ListOf(Scalar(), "a list of values")
-_PART: Final = Text("a text")
-
-OPERATORS: Final[Mapping[str, tuple[ValueKind, str]]] = {
-    Op.EQUALS: (_PLAIN, "is that value; no coercion, case counts"),
-    Op.ONE_OF: (_PLAINS, "is one of them"),
-    Op.NOT_EQUALS: (_PLAIN, "is not that value; a missing one fits too"),
-    Op.NONE_OF: (_PLAINS, "is none of them; a missing one fits too"),
-    Op.AT_LEAST: (_NUMBER, "is a number, at least this"),
-    Op.MORE_THAN: (_NUMBER, "is a number above this"),
-    Op.AT_MOST: (_NUMBER, "is a number, at most this"),
-    Op.LESS_THAN: (_NUMBER, "is a number below this"),
-    Op.BETWEEN: (Ends(_NUMBER), "is a number between the two, ends included"),
-    Op.STARTS_WITH: (_PART, "is a text that begins so"),
-    Op.ENDS_WITH: (_PART, "is a text that ends so"),
-    Op.CONTAINS: (_PLAIN, "has this part (a text) or element (a list)"),
-    Op.MATCHES: (Pattern(), "has a part of this form, in RE2 syntax"),
-    Op.EXISTS: (Flag(), "is there and not null, or not"),
-    Op.SAME_AS: (Referred(several=True), "is the value of an earlier step's event"),
-    Op.DIFFERS_FROM: (Referred(), "is another value than the earlier step's event has; both are there"),
-    Op.SHARES_WITH: (Referred(several=True), "is a list that shares an element with the earlier step's"),
-}
-"""Operator → (kind of its operand, when it holds)."""
-
-
 def _operators(given: Given, context: ParseContext) -> Any:
     if not given.nodes and not given.spoiled:
         return context.refuse(given.node, "an empty mapping", "an operator, such as {at_least: 50}")
-    return tuple((Op(name), value) for name, value in given.items())
+    return tuple((OPERATORS[name].name, value) for name, value in given.items())
 
 
 OPERATOR: Final = Shape(
     "operators",
-    tuple(Field(str(name), kind, f"True when the value {meaning}.") for name, (kind, meaning) in OPERATORS.items()),
+    tuple(Field(str(each.name), each.operand, f"True when the value {each.meaning}.") for each in ALL if each.operand),
     _operators,
     elsewhere={
         "not": "write `not_equals` or `none_of`",
@@ -177,7 +67,7 @@ class _Short:
     many: bool = False
 
     def read(self, node: YamlNode, context: ParseContext) -> Any:
-        found = (_PLAINS if self.many else Scalar()).read(node, context)
+        found = (SCALARS if self.many else Scalar()).read(node, context)
         if found is BAD:
             return BAD
         values = found if self.many else (found,)
@@ -186,7 +76,7 @@ class _Short:
         return ((Op.ONE_OF, values),) if self.many else ((Op.EQUALS, found),)
 
     def schema(self) -> Schema:
-        return (_PLAINS if self.many else Scalar()).schema()
+        return (SCALARS if self.many else Scalar()).schema()
 
 
 _TEST: Final = Either(
@@ -230,9 +120,12 @@ def _too_long(node: YamlNode, name: str, context: ParseContext) -> Any:
 
 
 def _comparisons(kind: ValueKind) -> tuple[Field, ...]:
-    names = (Op.AT_LEAST, Op.MORE_THAN, Op.AT_MOST, Op.LESS_THAN, Op.EQUALS)
-    pair = Field(str(Op.BETWEEN), Ends(kind), "Between the two, ends included.")
-    return (*(Field(str(name), kind, f"{name} this.".replace("_", " ").capitalize()) for name in names), pair)
+    return tuple(
+        Field(str(each.name), Ends(kind), "Between the two, ends included.")
+        if each.pair
+        else Field(str(each.name), kind, f"{each.name} this.".replace("_", " ").capitalize())
+        for each in amounts()
+    )
 
 
 def _session(given: Given, context: ParseContext) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from flows.language.model import Condition, Do, Listener, Not, Repeat, Response, Scope, Step, Template, Times
+from flows.language.phrases import lasting, listed, property_words, third
 from flows.language.satisfiable import alternatives
-from flows.language.words import Phrasing, lasting, listed, property_words, third
+from flows.language.words import Phrasing
 
 
 def describe(listener: Listener) -> str:

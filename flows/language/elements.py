@@ -10,7 +10,6 @@ from flows.language.conditions import (
     BESIDE,
     CONDITION,
     CONDITIONS,
-    Ends,
     KnownAction,
     beside,
     condition_of,
@@ -19,6 +18,7 @@ from flows.language.conditions import (
 from flows.language.context import ParseContext, Schema
 from flows.language.kinds import Duration, Either, Flag, ListOf, Number, Path, Text, Whole
 from flows.language.model import Not, Step, Sum, Times
+from flows.language.operands import Ends
 from flows.language.shape import Field, Given, Shape
 from flows.language.source import BAD, YamlNode, phrase
 

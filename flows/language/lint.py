@@ -11,9 +11,11 @@ from itertools import product
 from typing import Any, Final
 
 from contracts.actions import ACTIONS
-from flows.language.model import Condition, Do, Listener, Not, Op, Reference, Response, Step
+from flows.language.model import Condition, Do, Listener, Not, Reference, Response, Step
+from flows.language.operators import OPERATORS
+from flows.language.phrases import lasting
 from flows.language.satisfiable import alternatives, can_coincide, contradiction, covers
-from flows.language.words import Phrasing, lasting
+from flows.language.words import Phrasing
 
 
 class Rule(StrEnum):
@@ -148,7 +150,8 @@ def _distinct(listener: Listener) -> Iterator[Remark]:
         if step.distinct_by is None or step.condition is None or is_skippable(step):
             continue
         for line in step.condition.where:
-            count = len(set(line.operand)) if line.op is Op.ONE_OF else 1 if line.op is Op.EQUALS else None
+            known = OPERATORS[line.op]
+            count = len(set(known.literals(line.operand))) if known.is_one_of else None
             if line.path == step.distinct_by and count is not None and count < step.times.at_least:
                 found = f"{step.times.at_least} different values of {line.path}, of which `where` allows {count}"
                 yield Rule.NEVER_MATCHES, f"sequence[{step.number}].distinct_by", found, "fewer times, or more values"
@@ -206,15 +209,14 @@ def _looks_like_references(listener: Listener) -> Iterator[Remark]:
     for number, condition in _every_condition(listener):
         for line in condition.lines():
             found = _REFERENCE.fullmatch(line.operand) if isinstance(line.operand, str) else None
-            if line.op in {Op.EQUALS, Op.NOT_EQUALS} and found and found[1] in names:
-                operator = "same_as" if line.op is Op.EQUALS else "differs_from"
+            operator = OPERATORS[line.op].correlated
+            if operator and found and found[1] in names:
                 field = f"sequence[{number}].where.{line.path}"
                 said = f'the text "{line.operand}", which looks like a reference'
                 yield Rule.LOOKS_LIKE_REFERENCE, field, said, f"{{{operator}: {line.operand}}}, if it is meant so"
 
 
 _SAMPLES: Final = {action.name: action.sample for action in ACTIONS}
-_VALUES: Final = frozenset({Op.EQUALS, Op.ONE_OF, Op.NOT_EQUALS, Op.NONE_OF})
 
 
 def _other_types(listener: Listener) -> Iterator[Remark]:
@@ -222,9 +224,9 @@ def _other_types(listener: Listener) -> Iterator[Remark]:
     for at, condition in _every_condition(listener):
         for each in alternatives(condition):
             sample = _SAMPLES.get(each.action or "", {})
-            for line in (line for line in each.where if line.op in _VALUES and line.path in sample):
+            for line in (line for line in each.where if line.path in sample):
                 wanted = _type(sample[line.path])
-                for value in line.operand if isinstance(line.operand, tuple) else (line.operand,):
+                for value in OPERATORS[line.op].literals(line.operand):
                     if _type(value) != wanted:
                         found = f"{_type(value)}, where the {line.path} of {each.action} is {wanted}"
                         right = f'"{value}", in quotes' if wanted == "a text" else f"{wanted}, without quotes"

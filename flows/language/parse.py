@@ -60,7 +60,7 @@ def _check_variables(given: Given, context: ParseContext) -> None:
 def _referred(element: Step | Not) -> Iterator[Reference]:
     conditions = element.conditions() if isinstance(element, Step) else (element.condition,)
     for condition in conditions:
-        yield from (line.operand for line in condition.lines() if line.op is Op.SAME_AS)
+        yield from (line.operand for line in condition.lines() if line.op == Op.SAME_AS)
 
 
 def _built(given: Given) -> Listener:

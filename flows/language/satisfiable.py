@@ -10,11 +10,9 @@ from contracts.events import Event, Trust
 from flows.derived.sessions import Session
 from flows.language.compile import ReferenceNumbers, compile_condition
 from flows.language.model import Condition, Op, Predicate
+from flows.language.operators import OPERATORS
 from flows.language.words import Phrasing
 
-_ABSENT_FITS: Final = frozenset({Op.NOT_EQUALS, Op.NONE_OF})
-_NO_NUMBERS: Final = frozenset({Op.STARTS_WITH, Op.ENDS_WITH, Op.MATCHES, Op.CONTAINS})
-_NUMBERS: Final = frozenset({Op.AT_LEAST, Op.MORE_THAN, Op.AT_MOST, Op.LESS_THAN, Op.BETWEEN})
 _SESSION: Final = Session("", 0, 0, 1)
 
 
@@ -84,25 +82,22 @@ def _level(condition: Condition) -> int:
 def _some_value_fits(lines: Sequence[Predicate]) -> bool:
     """Whether some value, or none at all, fits these lines of one property; True where it cannot be told."""
     constant = [line for line in lines if not line.references]
-    if any(line.op is Op.EXISTS and line.operand is False for line in constant):
-        return all(line.op in _ABSENT_FITS or (line.op is Op.EXISTS and line.operand is False) for line in lines)
+    if any(line.op == Op.EXISTS and line.operand is False for line in constant):
+        return all(OPERATORS[line.op].absent_fits or (line.op == Op.EXISTS and line.operand is False) for line in lines)
     named = [_named(line) for line in constant]
     values = next((found for found in named if found is not None), None)
     if values is not None:
         return any(_fits(value, constant) for value in values)
-    kinds = {line.op for line in constant}
-    if kinds & _NUMBERS:
-        return not kinds & _NO_NUMBERS and _span([line for line in constant if line.op in _NUMBERS])
+    numeric = [line for line in constant if OPERATORS[line.op].span is not None]
+    if numeric:
+        return not any(OPERATORS[line.op].texts_only for line in constant) and _span(numeric)
     return True
 
 
 def _named(line: Predicate) -> tuple[Any, ...] | None:
     """The values of which it must be one, where the line says so."""
-    if line.op is Op.EQUALS:
-        return (line.operand,)
-    if line.op is Op.ONE_OF:
-        return tuple(line.operand)
-    return None
+    known = OPERATORS[line.op]
+    return known.literals(line.operand) if known.is_one_of else None
 
 
 def _fits(value: Any, lines: Sequence[Predicate]) -> bool:
@@ -118,16 +113,11 @@ def _span(lines: Iterable[Predicate]) -> bool:
     for line in lines:
         below, above = _ends(line)
         low, high = max(low, below), min(high, above)
-        if line.op in {Op.MORE_THAN, Op.LESS_THAN}:
+        if OPERATORS[line.op].open_end:
             open_ends.add(line.operand)
     return low < high or (low == high and low not in open_ends)
 
 
 def _ends(line: Predicate) -> tuple[float, float]:
-    if line.op is Op.BETWEEN:
-        return line.operand[0], line.operand[1]
-    if line.op in {Op.AT_LEAST, Op.MORE_THAN}:
-        return line.operand, float("inf")
-    if line.op in {Op.AT_MOST, Op.LESS_THAN}:
-        return float("-inf"), line.operand
-    return line.operand, line.operand
+    span = OPERATORS[line.op].span
+    return (line.operand, line.operand) if span is None else span(line.operand)

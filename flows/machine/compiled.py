@@ -180,7 +180,7 @@ class CompiledListener:
     def _value_sources(self, listener: Listener) -> tuple[tuple[Values, int], ...]:
         """Where an event may carry a value of a variable: at either end of each ``same_as``, and ``per``."""
         found = {(reference.path, variable) for reference, variable in self.scope.variables.items()}
-        found |= {(line.path, self.scope.variables[line.operand]) for line in listener.lines() if line.op is Op.SAME_AS}
+        found |= {(line.path, self.scope.variables[line.operand]) for line in listener.lines() if line.op == Op.SAME_AS}
         if listener.per:
             found.add((listener.per, self.variables - 1))
         return tuple((values_at(path), variable) for path, variable in sorted(found))
@@ -315,7 +315,7 @@ def scope_of(listener: Listener) -> ReferenceNumbers:
     notes: dict[Reference, int] = {}
     for line in listener.lines():
         for reference in line.references:
-            table = variables if line.op is Op.SAME_AS else notes
+            table = variables if line.op == Op.SAME_AS else notes
             table.setdefault(reference, len(table))
     for response in listener.then:
         for template in (response.to_list, response.from_list):

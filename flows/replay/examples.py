@@ -28,9 +28,9 @@ from flows.language.conditions import KnownAction
 from flows.language.context import ParseContext, Schema
 from flows.language.kinds import Choice, Duration, Either, Flag, ListOf, Scalar, Text, Whole
 from flows.language.model import Listener
+from flows.language.phrases import exact
 from flows.language.shape import Field, Given, Shape, names_of
 from flows.language.source import BAD, Report, YamlNode, documents, phrase
-from flows.language.words import exact
 from flows.machine.machine import Machine, Match
 
 MAX_EVENTS: Final = 1_000

@@ -10,7 +10,7 @@ from contracts.codec import replaced
 from contracts.events import Event
 from flows.derived.sessions import extended
 from flows.language.model import Listener, Not, Step, Times
-from flows.language.words import exact
+from flows.language.phrases import exact
 from flows.machine.machine import Machine, Match
 from flows.machine.runs import Run
 from flows.machine.trace import TraceEntry, Turn

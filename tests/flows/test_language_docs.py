@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from contracts.actions import VOCABULARY
-from flows.language.conditions import OPERATORS
 from flows.language.elements import STEP
 from flows.language.files import load_actions
 from flows.language.lint import Rule
 from flows.language.model import Listener
+from flows.language.operators import ALL
 from flows.language.parse import LISTENER, parse_listeners
 from flows.language.responses import VERBS
 from flows.replay.examples import failures, parse_examples
@@ -43,7 +43,7 @@ def test_the_page_names_every_field_operator_and_verb() -> None:
     names = {each.name for shape in (LISTENER, STEP) for each in shape.fields}
     documented = set(re.findall(r"`(\w+)`", PAGE))
     assert names - documented == set()
-    assert {str(op) for op in OPERATORS} - documented == set()
+    assert {str(each.name) for each in ALL if each.operand} - documented == set()
     assert {verb.name for verb in VERBS} - set(re.findall(r"- (\w+): \{", PAGE)) == set()
 
 
@@ -51,7 +51,7 @@ def test_the_pages_listeners_use_every_field_and_operator() -> None:
     text = "".join(block for kind, block in BLOCKS if kind == "listener")
     used = set(re.findall(r"(\w+):", text))
     assert {each.name for shape in (LISTENER, STEP) for each in shape.fields} - used == set()
-    assert {str(op) for op in OPERATORS} - used == set()
+    assert {str(each.name) for each in ALL if each.operand} - used == set()
 
 
 def test_the_page_names_every_rule_of_the_lint() -> None:

@@ -13,7 +13,7 @@ from flows.language.files import listener_files
 from flows.language.lint import lint
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
-from flows.language.words import PHRASES, lasting, third
+from flows.language.phrases import PHRASES, lasting, third
 from flows.replay.examples import failures, parse_examples
 
 ROOT = Path(__file__).resolve().parents[2]

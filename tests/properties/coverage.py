@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from contracts.errors import ListenerError
-from flows.language.model import Op
+from flows.language.operators import ALL
 from tests.properties.case import Case
 from tests.properties.generate import GAP_MS, Data, parsed
 from tests.properties.oracle import brute_force
@@ -17,7 +17,7 @@ PARTS = frozenset(
         *("after", "distinct_by", "until", "step", "scope", "repeat once", "repeat cooldown", "per", "listener within"),
         *("listener trust", "first not", "first not ever", "not between", "last not for", "last not within"),
         *("several last nots", "exactly", "at_least", "between", "glob", "list", "dotted path", "[] path"),
-        *(f"operator {op}" for op in Op if op is not Op.GLOB),
+        *(f"operator {op}" for op in (str(each.name) for each in ALL if each.operand)),
         *("times number", "times at_least 0", "not with a condition", "reference in between", "version"),
     }
 )

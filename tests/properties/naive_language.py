@@ -109,9 +109,9 @@ def _referred(operand: Any, taken: Events) -> Any:
 
 def line_holds(line: Predicate, event: Event, taken: Events, key: Key) -> bool:
     found, operand = values(event.properties, line.path), line.operand
-    if line.op is Op.EXISTS:
+    if line.op == Op.EXISTS:
         return any(value is not None for value in found) is operand
-    if line.op is Op.SAME_AS:
+    if line.op == Op.SAME_AS:
         return any(step == operand.step for _, step in taken) and key[operand] in idents(found)
     if line.references:
         pair = isinstance(operand, tuple)
@@ -120,7 +120,7 @@ def line_holds(line: Predicate, event: Event, taken: Events, key: Key) -> bool:
             return False
         if line.op in NUMERIC and not all(map(is_number, operand if pair else [operand])):
             return False
-        if line.op is Op.SHARES_WITH:
+        if line.op == Op.SHARES_WITH:
             return PLAIN["shares_with"](found if "[]" in line.path else (found or [None])[0], operand)
     if line.op in {Op.NOT_EQUALS, Op.NONE_OF} and not found:
         return True

@@ -48,7 +48,7 @@ def machines(listener: Listener, stream: Sequence[Seen]) -> Iterator[tuple[list[
     """SEMANTICS 3: one independent machine for each combination of values; None is a value that never comes."""
     paths: dict[Reference, set[str]] = {}
     for line in listener.lines():
-        if line.op is Op.SAME_AS:
+        if line.op == Op.SAME_AS:
             paths.setdefault(line.operand, {line.operand.path}).add(line.path)
 
     def shown(each: set[str]) -> set[str]:
