@@ -35,6 +35,7 @@ from flows.operators.logic import FollowLogic, Shared
 from flows.operators.source import EventsSource, ProcessContext
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 
 READ_BYTES: Final = 4 << 20
 _STORED: Final = Stored(0, 0, 0)
@@ -199,8 +200,7 @@ def main(
     gc.set_threshold(*COLLECT_EVERY)
     clock = Clock()
     engine = WorkspaceEngine(
-        "shop", listeners(load, count), lateness_ms=lateness_ms, session_gap_ms=1_800_000, max_delay_ms=86_400_000,
-        grace_ms=2_000, event_rows=rows,
+        "shop", listeners(load, count), terms=Terms(lateness_ms, 1_800_000, 86_400_000, 2_000), event_rows=rows,
     )  # fmt: skip
     consumer = FileConsumer(events, clock)
     with out.open("wb") as file, tempfile.TemporaryDirectory() as store:

@@ -34,6 +34,7 @@ from flows.language.parse import parse_listeners
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 GROUPS: Final = 64
@@ -64,10 +65,7 @@ def shared(text: str) -> Shared:
     engine = WorkspaceEngine(
         "w",
         listeners,
-        lateness_ms=10 * MINUTE_MS,
-        session_gap_ms=30 * MINUTE_MS,
-        max_delay_ms=1_440 * MINUTE_MS,
-        grace_ms=2_000,
+        terms=Terms(10 * MINUTE_MS, 30 * MINUTE_MS, 1_440 * MINUTE_MS, 2_000),
     )
     return Shared({}, {"w": engine}, 1)
 

@@ -44,6 +44,7 @@ MODULES: Final = (
     "subscriber/generations",
     "subscriber/subscriber",
     "subscriber/reapply",
+    "subscriber/steps",
     "subscriber/timeline",
 )
 """Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations)."""

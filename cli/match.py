@@ -24,6 +24,7 @@ from contracts.installation import duration_ms
 from flows.derived.sessions import extended
 from flows.language.files import load_listeners
 from flows.machine.machine import Machine, Match
+from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.reapply import Reapplier
 
 PART_BYTES: Final = 16 * 1024 * 1024
@@ -321,7 +322,7 @@ def match_command(  # noqa: PLR0917
     # nothing, and took a third of the time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-    follower = Reapplier(machine, lateness_ms=lateness, session_gap_ms=session_gap, max_delay_ms=max_delay)
+    follower = Reapplier(machine, Terms(lateness, session_gap, max_delay))
     with tempfile.TemporaryDirectory(prefix="segma-match-") as scratch, _Bar() as bar:
         parts = _read(source, scratch, bar)
         last_ms = max(parts.latest_ms, final_ms if final_ms is not None else EARLIEST_MS)

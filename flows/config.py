@@ -19,6 +19,7 @@ from flows.language.model import Listener
 from flows.operators.logic import Shared
 from flows.recognise import Rules
 from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 from flows.versions.capture_requests import CaptureNotice
 from flows.versions.deployment import Deployments, Versions, first_applied, to_apply, versions_in
 from transport.config import Settings
@@ -67,10 +68,7 @@ def load_shared(installation: Installation, *, beside: Path) -> Shared:
         engines[name] = WorkspaceEngine(
             name,
             listeners,
-            lateness_ms=workspace.lateness,
-            session_gap_ms=workspace.session_gap,
-            max_delay_ms=workspace.max_delay,
-            grace_ms=workspace.grace,
+            terms=Terms(workspace.lateness, workspace.session_gap, workspace.max_delay, workspace.grace),
         )
         problems.extend(unknown_accounts(listeners, set(workspace.accounts), directory))
     if problems:

@@ -22,6 +22,7 @@ from flows.counts.counts_snapshot import CountsSnapshot
 from flows.counts.run_counts import MOST_NOTED, RunGauges
 from flows.operators.dead_letters import dead_letter
 from flows.state.changelog import PEOPLE, Changelog, GroupPosition, StateDamaged
+from flows.state.rows import Input
 from flows.state.store import MAX_ANONYMOUS, LeastRecentlyUsed, StateStore
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.limits import Limit, LimitHits
@@ -30,6 +31,37 @@ from flows.subscriber.subscriber import Emitted, Subscriber
 
 _read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
 log_line = structlog.get_logger("flows")
+
+
+class SubscriberStates:
+    """Subscribers as the states of a store, each by the engine of its workspace. Keys: ``workspace/subscriber``."""
+
+    def __init__(self, engines: Mapping[str, WorkspaceEngine]) -> None:
+        self._engines = engines
+
+    def engine(self, key: str) -> WorkspaceEngine:
+        """The engine of a key's workspace."""
+        return self._engines[key.partition("/")[0]]
+
+    def new(self, key: str) -> Subscriber:
+        """A subscriber of whom nothing is known."""
+        return self.engine(key).new(key.partition("/")[2])
+
+    def encode(self, key: str, state: Subscriber) -> bytes:
+        """A subscriber as bytes."""
+        return self.engine(key).encode(state)
+
+    def decode(self, key: str, data: bytes) -> Subscriber:
+        """The subscriber of these bytes."""
+        return self.engine(key).decode(data)
+
+    def due_ms(self, key: str, state: Subscriber) -> int | None:
+        """When the subscriber has something to do without an event."""
+        return self.engine(key).due_ms(state)
+
+    def replay(self, key: str, snapshot: bytes | None, inputs: Sequence[Input]) -> Subscriber:
+        """The subscriber of a snapshot after the inputs behind it."""
+        return self.engine(key).replay(key.partition("/")[2], snapshot, inputs)
 
 
 class KeyGroup:
@@ -48,11 +80,7 @@ class KeyGroup:
         self._people: StateStore[Subscriber] = StateStore(
             changelog,
             resumed,
-            new=lambda key: self._of(key).new(key.partition("/")[2]),
-            encode=lambda key, person: self._of(key).encode(person),
-            decode=lambda key, data: self._of(key).decode(data),
-            due_ms=lambda key, person: self._of(key).due_ms(person),
-            replay=lambda key, data, inputs: self._of(key).replay(key.partition("/")[2], data, inputs),
+            SubscriberStates(engines),
             kind=PEOPLE,
         )
         self._remember()
@@ -76,9 +104,6 @@ class KeyGroup:
                     " it back, or remove the whole recovery directory and let the flow read the log again"
                 ) from None
 
-    def _of(self, key: str) -> WorkspaceEngine:
-        return self._engines[key.partition("/")[0]]
-
     def process(
         self,
         records: Sequence[tuple[Record, int]],
@@ -98,7 +123,7 @@ class KeyGroup:
         """What is due at a log time."""
         # NOTE: of a workspace that was taken out of the installation nobody is moved.
         for key in self._people.due(log_time_ms, lambda key: key.partition("/")[0] in self._engines):
-            person, engine = self._people.get(key), self._of(key)
+            person, engine = self._people.get(key), self._engines[key.partition("/")[0]]
             self._gauges.note(key, person, log_time_ms)
             emitted = engine.pass_time(person, log_time_ms)
             self._keep(key, person, engine, emitted, log_time_ms, b"")
@@ -160,7 +185,7 @@ class KeyGroup:
             self._people.let_go(key)
             self._anonymous.forget(key)
             return
-        due_ms = engine.due_ms(person)
+        due_ms = person.due_ms = engine.due_ms(person)
         if emitted.moved:
             self._people.put_due(key, person, due_ms)
         else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import structlog
 from bytewax.operators import StatefulBatchLogic
@@ -21,6 +21,7 @@ from flows.operators.dead_letters import dead_letter
 from flows.operators.key_group import KeyGroup
 from flows.recognise import Device, Rules, recognise, released
 from flows.state.changelog import Changelog, GroupPosition
+from flows.state.rows import Input
 from flows.state.store import MAX_ANONYMOUS, LeastRecentlyUsed, StateStore
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.limits import Limit, LimitHits
@@ -33,8 +34,6 @@ LOG_TIME_EVERY_MS: Final = 100
 _read_beacon: Final[Callable[[bytes], BeaconRecord]] = msgpack_reader(BeaconRecord)
 _read_device: Final[Callable[[bytes], Device]] = msgpack_reader(Device)
 log_line = structlog.get_logger("flows")
-
-Item = tuple[str, Any]
 
 
 class GroupSnapshot(Value, frozen=True):
@@ -76,6 +75,31 @@ class Shared:
     """Takes over listeners that were applied since; whoever follows events calls it with a batch's log time before."""
 
 
+class DeviceStates:
+    """Devices as the states of a store, by the key of ``beacons``."""
+
+    def new(self, key: str) -> Device:
+        """A device of which nothing is known."""
+        return Device()
+
+    def encode(self, key: str, state: Device) -> bytes:
+        """A device as bytes."""
+        return to_msgpack(state)
+
+    def decode(self, key: str, data: bytes) -> Device:
+        """The device of these bytes."""
+        device: Device = _read_device(data)
+        return device
+
+    def due_ms(self, key: str, state: Device) -> int | None:
+        """When a quarantine is over, or all of it expires."""
+        return state.due_ms
+
+    def replay(self, key: str, snapshot: bytes | None, inputs: Sequence[Input]) -> Device:
+        """Refuse: devices are always written whole."""
+        raise NotImplementedError(f"device {key!r} has {len(inputs)} inputs")
+
+
 class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
     """``recognise`` for one partition of ``beacons``: its records in order, then how far the log time has come."""
 
@@ -86,10 +110,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         self._devices: StateStore[Device] = StateStore(
             changelog,
             None if snapshot is None else snapshot.position,
-            new=lambda key: Device(),
-            encode=lambda key, device: to_msgpack(device),
-            decode=lambda key, data: _read_device(data),
-            due_ms=lambda key, device: device.due_ms,
+            DeviceStates(),
             kind=DEVICES,
         )
         self._changelog = changelog

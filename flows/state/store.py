@@ -8,19 +8,17 @@ decoded until an event or a timer asks for it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic
 
 from flows.state.arena import LARGEST, Arena
 from flows.state.changelog import Changelog, GroupPosition
 from flows.state.compression import packed, plain, unpacked
 from flows.state.entry import FRESH, StateEntry
-from flows.state.rows import ChangelogRow, Input, SnapshotAndTail
+from flows.state.rows import ChangelogRow, SnapshotAndTail
+from flows.state.state_type import S, StateType
 from flows.state.timers import DAY_MS, NO_TIMER, Timers
-
-S = TypeVar("S")
-Replay = Callable[[str, bytes | None, Sequence[Input]], S]
 
 MAX_PENDING: Final = 4_096
 """States of all groups that may wait for the epoch's end to be encoded: past its share a group writes half of its own,
@@ -50,17 +48,12 @@ class StateStore(Generic[S]):
         self,
         changelog: Changelog,
         resumed: GroupPosition | None,
+        states: StateType[S],
         *,
-        new: Callable[[str], S],
-        encode: Callable[[str, S], bytes],
-        decode: Callable[[str, bytes], S],
-        due_ms: Callable[[str, S], int | None],
-        replay: Replay[S] | None = None,
         kind: str = "",
     ) -> None:
-        """``replay``: the state that inputs make of a whole one (None: of nothing), for :meth:`add`."""
-        self._new, self._encode, self._decode, self._due_ms = new, encode, decode, due_ms
-        self._replay = replay
+        """``resumed``: where the group stood; None: a new group. ``kind``: for whoever reads the files."""
+        self._states = states
         self._changelog = changelog
         self._group, chains = changelog.group(resumed, kind)
         self._group.pending = self._pending
@@ -142,13 +135,12 @@ class StateStore(Generic[S]):
         """The state of a key that is not decoded."""
         entry = self._resting.get(key)
         if entry is None or key in self._touched:
-            return self._new(key)
+            return self._states.new(key)
         if entry.chain is not None:
-            assert self._replay is not None  # noqa: S101
             whole = entry.chain.whole
-            return self._replay(key, None if whole is None else unpacked(whole), entry.chain.inputs)
+            return self._states.replay(key, None if whole is None else unpacked(whole), entry.chain.inputs)
         saved = self._saved(entry)
-        return self._new(key) if saved is None else self._decode(key, unpacked(saved))
+        return self._states.new(key) if saved is None else self._states.decode(key, unpacked(saved))
 
     def _saved(self, entry: StateEntry) -> bytes | None:
         """Somebody whole, where that is current and at hand."""
@@ -174,7 +166,7 @@ class StateStore(Generic[S]):
 
     def put(self, key: str, state: S) -> None:
         """The state of a key is this now."""
-        self.put_due(key, state, self._due_ms(key, state))
+        self.put_due(key, state, self._states.due_ms(key, state))
 
     def put_due(self, key: str, state: S, due_ms: int | None) -> None:
         """The state of a key is this now, and this is when it is due."""
@@ -264,7 +256,7 @@ class StateStore(Generic[S]):
                 entry.due_ms = NO_TIMER
                 if not wanted(key):
                     continue
-                due_ms = self._due_ms(key, self.get(key))
+                due_ms = self._states.due_ms(key, self.get(key))
                 if due_ms is not None and due_ms <= log_time_ms:
                     ready.append((due_ms, key))
                 else:
@@ -293,7 +285,7 @@ class StateStore(Generic[S]):
             del self._touched[key]
             entry = self._live.get(key)
             if entry is not None:
-                rows.append(ChangelogRow(key, self._whole(entry), self._due_ms(key, entry.state)))
+                rows.append(ChangelogRow(key, self._whole(entry), self._states.due_ms(key, entry.state)))
                 continue
             gone = self._resting.pop(key, None)
             if gone is not None:
@@ -313,7 +305,7 @@ class StateStore(Generic[S]):
     def _whole(self, entry: StateEntry) -> bytes:
         """Somebody at work as bytes, which count from here on. They are not kept beside the state that they are of."""
         self._forget(entry)
-        data = plain(self._encode(entry.key, entry.state))
+        data = plain(self._states.encode(entry.key, entry.state))
         entry.whole = len(entry.key) + len(data)
         self._bytes += entry.whole
         self._count += 1

@@ -8,7 +8,7 @@ alone, so it is the same in the live flow, in catch-up and in a replay.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from flows.language.model import Listener
@@ -16,8 +16,7 @@ from flows.machine.machine import Machine, Version
 from flows.subscriber.pinned_terms import PinnedTerms, Terms
 from flows.subscriber.reapply import Reapplier
 
-Make = Callable[[Machine], Reapplier]
-PinOf = Callable[["Generation"], PinnedTerms]
+Make = Callable[[Machine, Terms], Reapplier]
 
 
 class Deployed(NamedTuple):
@@ -43,14 +42,12 @@ class Deployed(NamedTuple):
 
 
 class Generation:
-    """The versions from one log time on. What they need is compiled when somebody is first followed by them."""
+    """The versions from one log time on. What they need is compiled when a subscriber first meets them."""
 
-    def __init__(
-        self, from_ms: int, deployed: Iterable[Deployed], make: Make, pin: Callable[[Generation], PinnedTerms]
-    ) -> None:
-        """``make``: a reapplier of a machine; ``pin``: all that an answer under these versions depends on."""
+    def __init__(self, workspace: str, terms: Terms, from_ms: int, deployed: Iterable[Deployed], make: Make) -> None:
+        """``make``: a reapplier of a machine under terms."""
         self.from_ms = from_ms
-        self._pin = pin
+        self._workspace, self._terms = workspace, terms
         self._deployed = {each.version: each for each in deployed}
         self.shadows = frozenset(version for version, each in self._deployed.items() if not each.live(from_ms))
         self._make = make
@@ -65,14 +62,16 @@ class Generation:
         if found is None:
             live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
             machine = Machine([each.listener for each in self._deployed.values()], live_from=live_from)
-            found = self._reapplier = self._make(machine)
+            found = self._reapplier = self._make(machine, self._terms)
         return found
 
     @property
     def pin(self) -> bytes:
         """What makes it what it is, as bytes that outlive the process."""
         if not self._encoded:
-            self._encoded = self._pin(self).encoded()
+            shadows = tuple(sorted(self.shadows))
+            pinned = PinnedTerms(self._workspace, self._terms, self.from_ms, self.heard_from, shadows)
+            self._encoded = pinned.encoded()
         return self._encoded
 
     @property
@@ -96,40 +95,37 @@ class Generations:
     """All generations of a workspace, and the listeners of every version ever known (retractions name old ones)."""
 
     def __init__(self, workspace: str, terms: Terms, make: Make) -> None:
-        self.terms = terms
-        self._workspace, self._make = workspace, make
-        self._all = [self._generation(0, ())]
+        self._workspace, self._terms, self._make = workspace, terms, make
+        self._all = [self._generation(terms, 0, ())]
         self._from = [0]
-        self.listeners: Mapping[Version, Listener] = {}
+        self.listeners: dict[Version, Listener] = {}
+        """Of every version ever known; the same object for as long as this one lives."""
 
     def deploy(self, deployed: Iterable[Deployed]) -> None:
-        """These are all versions that there ever were. Generations that stay the same stay the same objects."""
+        """Replace what is known of all versions. Generations that stay the same stay the same objects."""
         each_version = list(deployed)
         known = {generation.content: generation for generation in self._all}
         instants = {0, *(at for each in each_version for at in each[1:] if at is not None)}
         found = []
         for at_ms in sorted(instants):
-            made = self._generation(at_ms, [each for each in each_version if each.at_work(at_ms)])
+            made = self._generation(self._terms, at_ms, [each for each in each_version if each.at_work(at_ms)])
             found.append(known.get(made.content, made))
         self._all, self._from = found, [generation.from_ms for generation in found]
-        self.listeners = {each.version: each.listener for each in each_version}
+        self.listeners.clear()
+        self.listeners.update({each.version: each.listener for each in each_version})
 
-    def _generation(self, from_ms: int, deployed: Iterable[Deployed]) -> Generation:
-        return Generation(from_ms, deployed, self._make, self._pin)
+    def _generation(self, terms: Terms, from_ms: int, deployed: Iterable[Deployed]) -> Generation:
+        return Generation(self._workspace, terms, from_ms, deployed, self._make)
 
-    def _pin(self, generation: Generation) -> PinnedTerms:
-        shadows = tuple(sorted(generation.shadows))
-        return PinnedTerms(self._workspace, self.terms, generation.from_ms, generation.heard_from, shadows)
-
-    def pinned(self, pin: PinnedTerms) -> Generation:
+    def pinned(self, pinned: PinnedTerms) -> Generation:
         """A generation as it was, whatever is known by now. ``KeyError``: a version that nobody knows any more."""
-        shadows = set(pin.shadows)
+        shadows = set(pinned.shadows)
         deployed = [
             Deployed(self.listeners[name, version], from_ms, None if (name, version) in shadows else 0)
-            for name, version, from_ms in pin.versions
+            for name, version, from_ms in pinned.versions
         ]
-        now = self.at(pin.from_ms)
-        made = self._generation(pin.from_ms, deployed)
+        now = self.at(pinned.from_ms)
+        made = self._generation(pinned.terms, pinned.from_ms, deployed)
         return now if now.pin == made.pin else made
 
     def at(self, log_time_ms: int) -> Generation:

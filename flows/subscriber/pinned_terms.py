@@ -13,12 +13,12 @@ from contracts.codec import Value, msgpack_reader, to_msgpack, written
 
 
 class Terms(NamedTuple):
-    """The settings that an answer depends on, in ms."""
+    """The four times of a workspace that an answer depends on, in ms."""
 
     lateness_ms: int
     session_gap_ms: int
     max_delay_ms: int
-    grace_ms: int
+    grace_ms: int = 0
 
 
 class PinnedTerms(Value, frozen=True):

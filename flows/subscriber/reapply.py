@@ -18,6 +18,7 @@ from flows.derived.sessions import Session, SessionChange, extended
 from flows.derived.verdicts import is_news, with_verdict
 from flows.machine.machine import Machine, MachineState, Match, Version
 from flows.machine.matches import StoredMatches, changed, from_stored, missing, to_stored
+from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.stored import Applied, StoredEntry, StoredSession, StoredTimeline, read_timeline
 from flows.subscriber.timeline import (
     NO_TIME,
@@ -43,19 +44,11 @@ DEFAULT_MAX_EVENTS: Final = 2_000
 class Reapplier:
     """Applies events to timelines. Pure but for the timeline it is given; share it freely."""
 
-    def __init__(
-        self,
-        machine: Machine,
-        *,
-        lateness_ms: int,
-        session_gap_ms: int,
-        max_delay_ms: int,
-        max_events: int = DEFAULT_MAX_EVENTS,
-    ) -> None:
+    def __init__(self, machine: Machine, terms: Terms, *, max_events: int = DEFAULT_MAX_EVENTS) -> None:
         self._machine = machine
-        self._lateness_ms = lateness_ms
-        self._session_gap_ms = session_gap_ms
-        self._max_delay_ms = max_delay_ms
+        self._lateness_ms = terms.lateness_ms
+        self._session_gap_ms = terms.session_gap_ms
+        self._max_delay_ms = terms.max_delay_ms
         self._max_events = max_events
 
     def new(self, subscriber: str) -> Timeline:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from mypy_extensions import mypyc_attr
 
 from contracts.commands import Command
@@ -40,42 +42,57 @@ class Subscriber:
 
 @mypyc_attr(acyclic=True)
 class Emitted:
-    """What came of it. ``refused``: wishes that could not be resolved.
+    """What one step emits, in order.
 
-    ``moved``: whether other listeners follow somebody from here on.
+    ``moved``: whether other listeners hear the subscriber from here on.
     """
 
     __slots__ = ("_commands", "_refused", "_rows", "moved")
 
     def __init__(self) -> None:
         self.moved = False
-        # PERF: most events say nothing, and no list is made for them.
+        # PERF: most events emit nothing, and no list is made for them.
         self._rows: list[Row] | None = None
         self._commands: list[Command] | None = None
         self._refused: list[tuple[Reason, str, Match]] | None = None
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing is said."""
+        """Whether nothing was emitted."""
         return self._rows is None and self._commands is None and self._refused is None
 
     @property
     def rows(self) -> list[Row]:
-        """To the topic ``rows``."""
-        if self._rows is None:
-            self._rows = []
-        return self._rows
+        """For the topic ``rows``."""
+        return self._rows or []
 
     @property
     def commands(self) -> list[Command]:
-        """To the accounts' topics."""
-        if self._commands is None:
-            self._commands = []
-        return self._commands
+        """For the accounts' topics."""
+        return self._commands or []
 
     @property
     def refused(self) -> list[tuple[Reason, str, Match]]:
-        """To the dead letters."""
-        if self._refused is None:
-            self._refused = []
-        return self._refused
+        """For the dead letters: why, what was wanted, and the match that wanted it."""
+        return self._refused or []
+
+    def add_row(self, row: Row) -> None:
+        """Emit a row."""
+        if self._rows is None:
+            self._rows = []
+        self._rows.append(row)
+
+    def add_rows(self, rows: Iterable[Row]) -> None:
+        """Emit rows."""
+        for row in rows:
+            self.add_row(row)
+
+    def add_commands(self, commands: Sequence[Command]) -> None:
+        """Emit commands."""
+        if commands:
+            self._commands = [*(self._commands or ()), *commands]
+
+    def add_refused(self, refused: Sequence[tuple[Reason, str, Match]]) -> None:
+        """Emit responses that could not be resolved."""
+        if refused:
+            self._refused = [*(self._refused or ()), *refused]

@@ -17,6 +17,7 @@ from flows.language.captures import captures_of
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
 from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 from flows.versions.capture_requests import CaptureNotice
 from flows.versions.deployment import Deployments, Versions
 from transport import open_log
@@ -106,7 +107,7 @@ def test_pages_hear_of_a_listener_that_is_applied_and_of_one_that_ends(tmp_path:
     log = open_log(Settings(data=tmp_path))
     log.ensure(fixed_topics(1))
     versions = Versions(log)
-    engine = WorkspaceEngine("shop", lateness_ms=1, session_gap_ms=1, max_delay_ms=1, grace_ms=1)
+    engine = WorkspaceEngine("shop", terms=Terms(1, 1, 1, 1))
     refused = [False]
     notice = CaptureNotice(log)
 

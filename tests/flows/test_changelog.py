@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -11,6 +11,7 @@ import pytest
 
 from contracts.codec import json_reader, to_json
 from flows.state.changelog import EPOCHS_KEPT, SCHEMA, Changelog, GroupPosition, StateDamaged
+from flows.state.rows import Input
 from flows.state.store import StateStore
 
 States = dict[str, list[int]]
@@ -22,16 +23,30 @@ def unsynced(file: int) -> None:
     """The tests cut the files themselves: they need not wait for the disk."""
 
 
-def keeper(changelog: Changelog, resumed: GroupPosition | None = None) -> StateStore[list[int]]:
-    """Lists of numbers; the last number is when something is due."""
-    return StateStore(
-        changelog,
-        resumed,
-        new=lambda key: [],
-        encode=lambda key, state: to_json(state),
-        decode=lambda key, data: _read(data),
-        due_ms=lambda key, state: state[-1] if state else None,
-    )
+class Numbers:
+    """Lists of numbers; the last is when something is due. An input is a number; its terms: how many are kept."""
+
+    def new(self, key: str) -> list[int]:
+        return []
+
+    def encode(self, key: str, state: list[int]) -> bytes:
+        return to_json(state)
+
+    def decode(self, key: str, data: bytes) -> list[int]:
+        return _read(data)
+
+    def due_ms(self, key: str, state: list[int]) -> int | None:
+        return state[-1] if state else None
+
+    def replay(self, key: str, snapshot: bytes | None, inputs: Sequence[Input]) -> list[int]:
+        state = [] if snapshot is None else _read(snapshot)
+        for each in inputs:
+            state = [*state, int(each.data)][-int(each.under) :]
+        return state
+
+
+def store_of(changelog: Changelog, resumed: GroupPosition | None = None) -> StateStore[list[int]]:
+    return StateStore(changelog, resumed, Numbers())
 
 
 def all_of(found: StateStore[list[int]], keys: int = 12) -> States:
@@ -45,14 +60,14 @@ class Process:
         self, directory: Path, resumed: list[tuple[GroupPosition, States]] | None = None, *, segment_bytes: int = 700
     ) -> None:
         self.changelog = Changelog(directory, segment_bytes=segment_bytes, slack_bytes=0, sync=unsynced)
-        self.keepers = [keeper(self.changelog, None if resumed is None else resumed[n][0]) for n in range(3)]
+        self.stores = [store_of(self.changelog, None if resumed is None else resumed[n][0]) for n in range(3)]
         self.models: list[States] = [{} if resumed is None else dict(resumed[n][1]) for n in range(3)]
 
     def epoch(self, chance: Random) -> list[tuple[GroupPosition, States]]:
         """Change some states, let some go, and take every group's snapshot."""
         for _ in range(chance.randrange(12)):
             number, key = chance.randrange(3), f"k{chance.randrange(12)}"
-            found, model = self.keepers[number], self.models[number]
+            found, model = self.stores[number], self.models[number]
             if key in model and chance.random() < 0.2:
                 found.let_go(key)
                 del model[key]
@@ -60,7 +75,7 @@ class Process:
                 state = [*found.get(key), chance.randrange(100)][-5:]
                 found.put(key, state)
                 model[key] = state
-        return [(each.snapshot(), dict(model)) for each, model in zip(self.keepers, self.models, strict=True)]
+        return [(each.snapshot(), dict(model)) for each, model in zip(self.stores, self.models, strict=True)]
 
 
 def test_every_start_finds_what_was_committed_whatever_was_written_after_it(tmp_path: Path) -> None:
@@ -68,7 +83,7 @@ def test_every_start_finds_what_was_committed_whatever_was_written_after_it(tmp_
     committed: list[tuple[GroupPosition, States]] | None = None
     for _ in range(60):
         process = Process(tmp_path, committed)
-        for each, model in zip(process.keepers, process.models, strict=True):
+        for each, model in zip(process.stores, process.models, strict=True):
             assert all_of(each) == model
         for _ in range(chance.randrange(25)):
             committed = process.epoch(chance)
@@ -102,7 +117,7 @@ def resumes(directory: Path, committed: list[tuple[GroupPosition, States]]) -> b
         process = Process(directory, committed)
     except StateDamaged:
         return False
-    for each, (_, model) in zip(process.keepers, committed, strict=True):
+    for each, (_, model) in zip(process.stores, committed, strict=True):
         assert all_of(each) == model
     process.epoch(Random(1))
     process.changelog.close()
@@ -143,7 +158,7 @@ def test_a_tail_of_zeros_is_a_torn_tail(tmp_path: Path) -> None:
 
 def test_an_epoch_writes_only_who_was_touched(tmp_path: Path) -> None:
     changelog = Changelog(tmp_path, sync=unsynced)
-    found = keeper(changelog)
+    found = store_of(changelog)
     for number in range(5_000):
         found.put(f"k{number}", [number])
     found.snapshot()
@@ -158,7 +173,7 @@ def test_an_epoch_writes_only_who_was_touched(tmp_path: Path) -> None:
 
 def test_files_stay_below_a_multiple_of_what_lives(tmp_path: Path) -> None:
     changelog = Changelog(tmp_path, segment_bytes=10_000, slack_bytes=5_000, sync=unsynced)
-    groups = [keeper(changelog) for _ in range(4)]
+    groups = [store_of(changelog) for _ in range(4)]
     worst = 0.0
     for epoch in range(400):
         for each in groups:
@@ -169,14 +184,14 @@ def test_files_stay_below_a_multiple_of_what_lives(tmp_path: Path) -> None:
     # Twice what lives, a round of bases, and what comes until the removed files may go.
     assert worst < 2 + 2 * (EPOCHS_KEPT + len(groups)), worst
     changelog.close()
-    assert all_of(keeper(Changelog(tmp_path, sync=unsynced), position)) == {
+    assert all_of(store_of(Changelog(tmp_path, sync=unsynced), position)) == {
         f"k{number}": [399] * 20 for number in range(10)
     }
 
 
 def test_newer_state_refuses_to_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.state.changelog.SCHEMA", SCHEMA + 1)
-    found = keeper(Changelog(tmp_path, sync=unsynced))
+    found = store_of(Changelog(tmp_path, sync=unsynced))
     found.put("k", [1])
     found.snapshot()
     monkeypatch.undo()
@@ -185,12 +200,12 @@ def test_newer_state_refuses_to_boot(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_due_is_known_again_after_a_start(tmp_path: Path) -> None:
-    found = keeper(Changelog(tmp_path, sync=unsynced))
+    found = store_of(Changelog(tmp_path, sync=unsynced))
     for key, due in (("a", 30), ("b", 10), ("c", 20)):
         found.put(key, [due])
     found.put("a", [5])
     position = found.snapshot()
-    replay = keeper(Changelog(tmp_path, sync=unsynced), position)
+    replay = store_of(Changelog(tmp_path, sync=unsynced), position)
     assert list(replay.due(10)) == ["a", "b"]
     assert list(replay.due(100)) == ["c"]
 
@@ -200,13 +215,13 @@ def test_the_bytes_of_the_first_release_decode(tmp_path: Path) -> None:
     golden = Path(__file__).parent / "golden" / "states-0.1.0"
     (tmp_path / "0000000001.log").write_bytes((golden / "0000000001.log").read_bytes())
     position = read_position((golden / "position.json").read_bytes())
-    assert all_of(keeper(Changelog(tmp_path, sync=unsynced), position)) == {"k1": [1, 2], "k3": [3]}
+    assert all_of(store_of(Changelog(tmp_path, sync=unsynced), position)) == {"k1": [1, 2], "k3": [3]}
 
 
 def test_a_snapshot_is_synced_before_it_is_returned_and_all_groups_in_one_sync(tmp_path: Path) -> None:
     synced: list[int] = []
     changelog = Changelog(tmp_path, sync=lambda file: synced.append(os.fstat(file).st_size))
-    groups = [keeper(changelog) for _ in range(3)]
+    groups = [store_of(changelog) for _ in range(3)]
     for each in groups:
         each.put("k", [1])
     ends = [each.snapshot().end for each in groups]

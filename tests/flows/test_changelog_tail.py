@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from contracts.codec import json_reader, replaced, to_json
+from contracts.codec import replaced, to_json
 from contracts.log import Record
 from contracts.topics import EVENTS
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
 from flows.state.changelog import Changelog, GroupPosition, StateDamaged
-from flows.state.rows import Input
-from flows.state.store import StateStore
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.generations import Deployed
+from flows.subscriber.pinned_terms import Terms
 from tests.flows.streams import sequence
-from tests.flows.test_changelog import States, all_of, read_position, unsynced
+from tests.flows.test_changelog import States, all_of, read_position, store_of, unsynced
 from tests.properties.case import Case, cases
 from tests.properties.generate import GAP_MS
 
 HOUR_MS = 3_600_000
-_read: Callable[[bytes], list[int]] = json_reader(list[int])
-
-
-def replay(key: str, whole: bytes | None, inputs: Sequence[Input]) -> list[int]:
-    """What came is a number; what it is applied under is how many are kept."""
-    state = [] if whole is None else _read(whole)
-    for each in inputs:
-        state = [*state, int(each.data)][-int(each.under) :]
-    return state
-
-
-def keeper(changelog: Changelog, resumed: GroupPosition | None = None) -> StateStore[list[int]]:
-    return StateStore(
-        changelog,
-        resumed,
-        new=lambda key: [],
-        encode=lambda key, state: to_json(state),
-        decode=lambda key, data: _read(data),
-        due_ms=lambda key, state: state[-1] if state else None,
-        replay=replay,
-    )
 
 
 class Process:
@@ -53,13 +31,13 @@ class Process:
         self, directory: Path, resumed: list[tuple[GroupPosition, States]] | None = None, *, segment_bytes: int = 700
     ) -> None:
         self.changelog = Changelog(directory, segment_bytes=segment_bytes, slack_bytes=0, sync=unsynced)
-        self.keepers = [keeper(self.changelog, None if resumed is None else resumed[n][0]) for n in range(2)]
+        self.stores = [store_of(self.changelog, None if resumed is None else resumed[n][0]) for n in range(2)]
         self.models: list[States] = [{} if resumed is None else dict(resumed[n][1]) for n in range(2)]
 
     def epoch(self, chance: Random) -> list[tuple[GroupPosition, States]]:
         for _ in range(chance.randrange(12)):
             number, key = chance.randrange(2), f"k{chance.randrange(12)}"
-            found, model = self.keepers[number], self.models[number]
+            found, model = self.stores[number], self.models[number]
             how = chance.random()
             if key in model and how < 0.1:
                 found.let_go(key)
@@ -72,7 +50,7 @@ class Process:
             else:
                 found.add(key, state, more, b"%d" % more, 0, b"%d" % entry)
             model[key] = state
-        return [(each.snapshot(), dict(model)) for each, model in zip(self.keepers, self.models, strict=True)]
+        return [(each.snapshot(), dict(model)) for each, model in zip(self.stores, self.models, strict=True)]
 
 
 @pytest.fixture(params=[1, 1_000])
@@ -90,7 +68,7 @@ def test_every_start_finds_what_was_committed_whatever_was_written_after_it(tmp_
     for _ in range(80):
         process = Process(tmp_path, committed)
         if chance.random() < 0.7:
-            for each, model in zip(process.keepers, process.models, strict=True):
+            for each, model in zip(process.stores, process.models, strict=True):
                 assert all_of(each) == model
         for _ in range(chance.randrange(25)):
             committed = process.epoch(chance)
@@ -122,7 +100,7 @@ def resumes(directory: Path, committed: list[tuple[GroupPosition, States]]) -> b
         process = Process(directory, committed)
     except StateDamaged:
         return False
-    for each, (_, model) in zip(process.keepers, committed, strict=True):
+    for each, (_, model) in zip(process.stores, committed, strict=True):
         assert all_of(each) == model
     process.epoch(Random(1))
     process.changelog.close()
@@ -143,7 +121,7 @@ def test_a_crash_at_every_byte_loses_nothing_that_was_committed(tmp_path: Path) 
 
 def test_an_epoch_writes_what_came_and_not_who_they_are(tmp_path: Path) -> None:
     changelog = Changelog(tmp_path, sync=unsynced)
-    found = keeper(changelog)
+    found = store_of(changelog)
     found.put("k", list(range(5_000)))
     found.snapshot()
     before = changelog.total_bytes
@@ -151,25 +129,25 @@ def test_an_epoch_writes_what_came_and_not_who_they_are(tmp_path: Path) -> None:
     position = found.snapshot()
     assert changelog.total_bytes - before < 100
     changelog.close()
-    assert keeper(Changelog(tmp_path, sync=unsynced), position).get("k") == [*range(5_000), 1]
+    assert store_of(Changelog(tmp_path, sync=unsynced), position).get("k") == [*range(5_000), 1]
 
 
 def test_what_came_is_written_whole_once_it_is_more_than_the_state(tmp_path: Path) -> None:
     changelog = Changelog(tmp_path, sync=unsynced)
-    found = keeper(changelog)
+    found = store_of(changelog)
     for _ in range(3_000):
         found.add("k", [*found.get("k"), 1][-3:], 1, b"1" + b" " * 40, 0, b"3")
         position = found.snapshot()
     changelog.close()
-    replay = keeper(Changelog(tmp_path, sync=unsynced), position)
+    replay = store_of(Changelog(tmp_path, sync=unsynced), position)
     assert replay.get("k") == [1, 1, 1]
-    left = [each.chain for each in keeper(Changelog(tmp_path, sync=unsynced), position)._resting.values()]
+    left = [each.chain for each in store_of(Changelog(tmp_path, sync=unsynced), position)._resting.values()]
     assert all(each is None or len(each.inputs) < 500 for each in left)
 
 
 def test_of_bases_an_epoch_writes_one_or_no_more_than_what_came(tmp_path: Path) -> None:
     changelog = Changelog(tmp_path, segment_bytes=4_000, slack_bytes=0, sync=unsynced)
-    groups = [keeper(changelog) for _ in range(8)]
+    groups = [store_of(changelog) for _ in range(8)]
     for each in groups:
         for number in range(50):
             each.put(f"k{number}", [number] * 20)
@@ -191,10 +169,10 @@ def test_of_bases_an_epoch_writes_one_or_no_more_than_what_came(tmp_path: Path) 
 def test_the_store_of_a_release_that_wrote_states_whole_goes_on(tmp_path: Path) -> None:
     golden = Path(__file__).parent / "golden" / "states-0.1.0"
     (tmp_path / "0000000001.log").write_bytes((golden / "0000000001.log").read_bytes())
-    found = keeper(Changelog(tmp_path, sync=unsynced), read_position((golden / "position.json").read_bytes()))
+    found = store_of(Changelog(tmp_path, sync=unsynced), read_position((golden / "position.json").read_bytes()))
     found.add("k3", [3, 4], 4, b"4", 0, b"5")
     position = found.snapshot()
-    assert all_of(keeper(Changelog(tmp_path, sync=unsynced), position)) == {"k1": [1, 2], "k3": [3, 4]}
+    assert all_of(store_of(Changelog(tmp_path, sync=unsynced), position)) == {"k1": [1, 2], "k3": [3, 4]}
 
 
 OTHER = sequence("action: '*'", "action: '*'")
@@ -202,7 +180,7 @@ OTHER = sequence("action: '*'", "action: '*'")
 
 
 def engine_of(deployed: Sequence[Deployed], lateness_ms: int = HOUR_MS) -> WorkspaceEngine:
-    found = WorkspaceEngine("w", lateness_ms=lateness_ms, session_gap_ms=GAP_MS, max_delay_ms=HOUR_MS, grace_ms=0)
+    found = WorkspaceEngine("w", terms=Terms(lateness_ms, GAP_MS, HOUR_MS, 0))
     found.deploy(deployed)
     return found
 

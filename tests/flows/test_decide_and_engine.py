@@ -13,6 +13,7 @@ from contracts.rows import CommandRow, EventRow, MatchRow
 from flows.language.parse import parse_listeners
 from flows.subscriber.decide import command_id
 from flows.subscriber.engine import Emitted, WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 
 MINUTE_MS = 60_000
 
@@ -23,10 +24,7 @@ def engine_of(*documents: str) -> WorkspaceEngine:
     return WorkspaceEngine(
         "w",
         listeners,
-        lateness_ms=10 * MINUTE_MS,
-        session_gap_ms=30 * MINUTE_MS,
-        max_delay_ms=1_440 * MINUTE_MS,
-        grace_ms=2_000,
+        terms=Terms(10 * MINUTE_MS, 30 * MINUTE_MS, 1_440 * MINUTE_MS, 2_000),
     )
 
 
@@ -198,9 +196,7 @@ def test_a_click_counts_once_it_is_confirmed_in_its_place() -> None:
 def test_without_rows_of_events_the_rest_is_told_the_same() -> None:
     documents = [(f"{number}.yaml", text.encode()) for number, text in enumerate([MOVE])]
     listeners = parse_listeners(documents, known_actions=VOCABULARY)
-    flow = WorkspaceEngine(
-        "w", listeners, lateness_ms=1_000, session_gap_ms=1_000, max_delay_ms=9_000, grace_ms=0, event_rows=False
-    )
+    flow = WorkspaceEngine("w", listeners, terms=Terms(1_000, 1_000, 9_000, 0), event_rows=False)
     told = Story(flow)
     rows = [
         *told.apply(event("e1", "page_viewed", 1_000, category="shoes")).rows,

@@ -14,6 +14,7 @@ from flows.language.model import Listener
 from flows.language.parse import parse_listeners
 from flows.subscriber.engine import Emitted, Subscriber, WorkspaceEngine
 from flows.subscriber.generations import Deployed
+from flows.subscriber.pinned_terms import Terms
 from tests.flows.test_decide_and_engine import MINUTE_MS, kinds
 
 SECOND_MS = 1_000
@@ -31,10 +32,7 @@ def listener(version: int, *, action: str = "page_viewed", more: str = "") -> Li
 def empty() -> WorkspaceEngine:
     return WorkspaceEngine(
         "w",
-        lateness_ms=10 * MINUTE_MS,
-        session_gap_ms=30 * MINUTE_MS,
-        max_delay_ms=1_440 * MINUTE_MS,
-        grace_ms=200,
+        terms=Terms(10 * MINUTE_MS, 30 * MINUTE_MS, 1_440 * MINUTE_MS, 200),
     )
 
 

@@ -21,6 +21,7 @@ from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shar
 from flows.recognise import Rules
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 from tests.flows.test_changelog import unsynced
 
 T0_MS = 1_800_000_000_000
@@ -39,9 +40,7 @@ _read_command = json_reader(Command)
 
 def shared() -> Shared:
     listeners = parse_listeners([("l.yaml", LISTENERS)], known_actions=VOCABULARY)
-    engine = WorkspaceEngine(
-        "w", listeners, lateness_ms=600_000, session_gap_ms=1_800_000, max_delay_ms=86_400_000, grace_ms=200
-    )
+    engine = WorkspaceEngine("w", listeners, terms=Terms(600_000, 1_800_000, 86_400_000, 200))
     return Shared({"w": Rules(VOCABULARY, 2_000)}, {"w": engine}, 1)
 
 

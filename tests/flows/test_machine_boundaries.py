@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contracts.reasons import Reason
 from flows.machine.machine import Machine
+from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.reapply import Reapplier
 from tests.flows.streams import GAP_MS, evidence, matches, sequence, stream, told
 
@@ -48,7 +49,7 @@ def test_b6_the_completing_event_cannot_start_the_next_match() -> None:
 
 def test_b7_an_event_exactly_as_old_as_the_lateness_counts_and_an_older_one_is_late() -> None:
     # Flink drops what equals its watermark; here only what is older than the lateness is late.
-    reapplier = Reapplier(Machine([sequence(A, B)]), lateness_ms=2_000, session_gap_ms=GAP_MS, max_delay_ms=86_400_000)
+    reapplier = Reapplier(Machine([sequence(A, B)]), Terms(2_000, GAP_MS, 86_400_000))
     timeline = reapplier.new("s")
     newest, exactly, older = stream("b@12 a@10 a@9.999")
     assert reapplier.put(timeline, newest, log_time_ms=12_000).reason is None

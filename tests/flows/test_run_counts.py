@@ -23,6 +23,7 @@ from flows.recognise import Rules
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.generations import Deployed
+from flows.subscriber.pinned_terms import Terms
 from tests.flows.test_logic_crashes import Disk
 
 T0_MS = 1_800_056_700_000
@@ -83,9 +84,7 @@ def listeners() -> list[Listener]:
 
 
 def shared(deployed: Sequence[Deployed] = ()) -> Shared:
-    engine = WorkspaceEngine(
-        "w", listeners(), lateness_ms=60_000, session_gap_ms=1_800_000, max_delay_ms=300_000, grace_ms=GRACE_MS
-    )
+    engine = WorkspaceEngine("w", listeners(), terms=Terms(60_000, 1_800_000, 300_000, GRACE_MS))
     if deployed:
         engine.deploy(deployed)
     return Shared({"w": Rules(VOCABULARY, 2_000)}, {"w": engine}, 1)

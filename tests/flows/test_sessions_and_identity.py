@@ -10,8 +10,10 @@ from contracts.codec import replaced
 from contracts.events import Event
 from contracts.rows import EventRow, SessionRow
 from flows.derived.purchases import Purchase, bought
-from flows.subscriber.engine import ANONYMOUS_KEPT_MS, DAY_MS, PERSON_KEPT_MS, Emitted, WorkspaceEngine
+from flows.subscriber.engine import Emitted, WorkspaceEngine
 from flows.subscriber.limits import Limit
+from flows.subscriber.pinned_terms import Terms
+from flows.subscriber.steps import ANONYMOUS_KEPT_MS, DAY_MS, PERSON_KEPT_MS
 from tests.flows.test_decide_and_engine import MINUTE_MS, Story, engine_of, event, kinds
 
 GAP_MS = 30 * MINUTE_MS
@@ -82,7 +84,7 @@ def test_a_late_event_into_a_session_that_has_ended_tells_it_again() -> None:
 
 def wide() -> WorkspaceEngine:
     """A flow whose lateness is wider than a session's gap."""
-    return WorkspaceEngine("w", lateness_ms=DAY_MS, session_gap_ms=GAP_MS, max_delay_ms=DAY_MS, grace_ms=2_000)
+    return WorkspaceEngine("w", terms=Terms(DAY_MS, GAP_MS, DAY_MS, 2_000))
 
 
 CLICKED = "listener: l\nsequence: [{action: email_clicked}, {action: page_viewed}]\n"

@@ -13,14 +13,14 @@ from flows.operators.logic import RecogniseLogic
 from flows.operators.meters import watch_state
 from flows.state.changelog import Changelog
 from flows.subscriber.limits import Limit
-from tests.flows.test_changelog import keeper
+from tests.flows.test_changelog import store_of
 from tests.flows.test_logic_crashes import beacon, shared
 
 
 def test_every_bound_and_the_state_are_served(tmp_path: Path) -> None:
     changelog, registry, common = Changelog(tmp_path), CollectorRegistry(), shared()
     watch_state(changelog, [common.bounds, common.engines["w"].bounds], registry)
-    found = keeper(changelog)
+    found = store_of(changelog)
     found.put("k1", [1, 2])
     found.snapshot()
     common.bounds.hit(Limit.ANONYMOUS, 3)

@@ -10,6 +10,7 @@ from contracts.codec import replaced
 from contracts.events import Event
 from contracts.reasons import Reason
 from flows.machine.machine import Machine
+from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.reapply import Reapplier, Timeline
 from tests.properties.case import Case, answer, cases
 from tests.properties.generate import GAP_MS
@@ -21,7 +22,7 @@ ENOUGH_MS = 3_600_000
 
 def follower_of(case: Case) -> Reapplier:
     machine = Machine([case.listener])
-    return Reapplier(machine, lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS)
+    return Reapplier(machine, Terms(ENOUGH_MS, GAP_MS, ENOUGH_MS))
 
 
 def held(reapplier: Reapplier, timeline: Timeline, arrivals: list[tuple[Event, int]], end_ms: int) -> list[Answer]:
@@ -92,7 +93,7 @@ def test_repeated_events_change_nothing_and_late_verdicts_count_in_their_place()
 
 def test_an_event_older_than_the_lateness_is_late_and_one_exactly_that_old_counts() -> None:
     case = next(cases(24, 1))
-    reapplier = Reapplier(Machine([]), lateness_ms=1_000, session_gap_ms=GAP_MS, max_delay_ms=5_000)
+    reapplier = Reapplier(Machine([]), Terms(1_000, GAP_MS, 5_000))
     timeline = reapplier.new("s")
 
     def at(ms: int, event_id: str, log_ms: int = 0) -> Reason | None:
@@ -109,7 +110,7 @@ def test_an_event_older_than_the_lateness_is_late_and_one_exactly_that_old_count
 
 def test_an_id_that_was_let_go_is_known_though_its_time_has_moved() -> None:
     case = next(cases(24, 1))
-    reapplier = Reapplier(Machine([]), lateness_ms=3_000, session_gap_ms=GAP_MS, max_delay_ms=60_000, max_events=3)
+    reapplier = Reapplier(Machine([]), Terms(3_000, GAP_MS, 60_000), max_events=3)
     timeline = reapplier.new("s")
 
     def at(ms: int, event_id: str) -> Reason | None:

@@ -13,6 +13,7 @@ from contracts.events import Event
 from contracts.rows import MatchRow
 from flows.language.parse import parse_listeners
 from flows.subscriber.engine import Emitted, WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 from tests.properties.case import Case, cases
 from tests.properties.generate import GAP_MS
 
@@ -66,9 +67,7 @@ class Lists:
 def engine_of(case: Case) -> WorkspaceEngine:
     data = yaml.safe_dump({**case.data, "then": THEN}).encode()
     listeners = parse_listeners([("l.yaml", data)], known_actions=VOCABULARY)
-    return WorkspaceEngine(
-        "w", listeners, lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0
-    )
+    return WorkspaceEngine("w", listeners, terms=Terms(ENOUGH_MS, GAP_MS, ENOUGH_MS, 0))
 
 
 def brought(case: Case, arrivals: list[tuple[Event, int]]) -> tuple[set[str], int, int]:

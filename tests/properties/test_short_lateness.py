@@ -15,6 +15,7 @@ from contracts.codec import replaced
 from contracts.events import Event
 from contracts.reasons import Reason
 from flows.machine.machine import Machine
+from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.reapply import Applied, Reapplier
 from tests.properties.case import Case, answer, cases
 from tests.properties.generate import GAP_MS
@@ -29,7 +30,7 @@ class Arrival:
 
     def __init__(self, case: Case) -> None:
         machine = Machine([case.listener])
-        self.reapplier = Reapplier(machine, lateness_ms=LATENESS_MS, session_gap_ms=GAP_MS, max_delay_ms=MAX_DELAY_MS)
+        self.reapplier = Reapplier(machine, Terms(LATENESS_MS, GAP_MS, MAX_DELAY_MS))
         self.timeline = self.reapplier.new("s")
         self.newest_ms: int | None = None
         self.accepted: list[Event] = []
@@ -111,9 +112,7 @@ def test_of_equal_times_the_order_and_then_the_event_id_decide_whatever_comes_fi
             )
             for event, number in zip(case.events, ids, strict=True)
         ]
-        reapplier = Reapplier(
-            Machine([case.listener]), lateness_ms=3_600_000, session_gap_ms=GAP_MS, max_delay_ms=3_600_000
-        )
+        reapplier = Reapplier(Machine([case.listener]), Terms(3_600_000, GAP_MS, 3_600_000))
         arrival = Arrival(case)
         arrival.reapplier, arrival.timeline = reapplier, reapplier.new("s")
         for event in events:

@@ -27,6 +27,7 @@ from contracts.topics import EVENTS
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 from tests.flows.test_changelog import unsynced
 from tests.properties.case import Case, cases
 from tests.properties.generate import GAP_MS, stream
@@ -39,9 +40,7 @@ _read_row = json_reader(Row)
 
 
 def engine_of(case: Case) -> WorkspaceEngine:
-    return WorkspaceEngine(
-        "w", [case.listener], lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0
-    )
+    return WorkspaceEngine("w", [case.listener], terms=Terms(ENOUGH_MS, GAP_MS, ENOUGH_MS, 0))
 
 
 def items_of(case: Case, random: Random) -> Items:
@@ -133,7 +132,7 @@ def test_sessions_are_those_of_bytewaxs_own_windows_in_any_order_of_arrival() ->
     random = Random(6)
     for _ in range(300):
         events = [replaced(event, workspace="w", subscriber="s_one") for event in stream(random)]
-        flow = WorkspaceEngine("w", lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0)
+        flow = WorkspaceEngine("w", terms=Terms(ENOUGH_MS, GAP_MS, ENOUGH_MS, 0))
         person, rows = flow.new("s_one"), dict[str, SessionRow]()
         for event in (*random.sample(events, k=len(events)), None):
             if event is None:

@@ -29,6 +29,7 @@ from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shar
 from flows.recognise import Rules
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 from tests.flows.test_changelog import unsynced
 from tests.flows.test_logic_crashes import beacon
 from tests.properties.case import Case, cases
@@ -139,9 +140,7 @@ class Flow:
         self._start()
 
     def _start(self) -> None:
-        engine = WorkspaceEngine(
-            "w", [self._listener], lateness_ms=ENOUGH_MS, session_gap_ms=GAP_MS, max_delay_ms=ENOUGH_MS, grace_ms=0
-        )
+        engine = WorkspaceEngine("w", [self._listener], terms=Terms(ENOUGH_MS, GAP_MS, ENOUGH_MS, 0))
         shared = Shared({"w": Rules(VOCABULARY, QUARANTINE_MS)}, {"w": engine}, 1)
         changelog = Changelog(self._directory, segment_bytes=3_000, slack_bytes=0, sync=unsynced)
         self._recognise = RecogniseLogic(shared, changelog, self._snapshots[0])

@@ -34,6 +34,7 @@ from flows.operators.source import BeaconsSource, EventsSource, Position, Proces
 from flows.recognise import Rules
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.pinned_terms import Terms
 from sinks.delivery.loop import Delivery
 from sinks.platforms.file import FileSink
 from transport.config import Surroundings
@@ -126,9 +127,7 @@ class VirtualWorld:
         self.log: Log = EmbeddedLog(home / "log", around)
         self.log.ensure([*fixed_topics(PARTITIONS), *account_topics("demo", "mailbox")])
         listeners = parse_listeners([("listeners.yaml", LISTENERS)], known_actions=VOCABULARY)
-        engine = WorkspaceEngine(
-            "demo", listeners, lateness_ms=600_000, session_gap_ms=1_800_000, max_delay_ms=86_400_000, grace_ms=GRACE_MS
-        )
+        engine = WorkspaceEngine("demo", listeners, terms=Terms(600_000, 1_800_000, 86_400_000, GRACE_MS))
         self.shared = Shared({"demo": Rules(VOCABULARY, 60_000)}, {"demo": engine}, PARTITIONS)
         self.people = [f"s_{number}" for number in range(people)]
         self._flows, self._settle_ms = flows, settle_ms

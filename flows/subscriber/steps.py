@@ -1,0 +1,243 @@
+"""What one event, or the passing of time, does to one subscriber under given terms: rows and commands. Pure but for the
+subscriber.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from contracts.events import Event
+from contracts.rows import CommandRow, EventRow, MatchRow, SessionRow
+from flows.derived.purchases import BOUGHT, bought
+from flows.derived.sessions import Session, SessionChange
+from flows.language.model import Listener
+from flows.machine.machine import Match, Version
+from flows.subscriber.decide import Occasion, Past, decide
+from flows.subscriber.evidence import is_late_verdict, noted, revoked
+from flows.subscriber.limits import Limit, LimitHits
+from flows.subscriber.pinned_terms import Terms
+from flows.subscriber.stored import Applied
+from flows.subscriber.subscriber import Emitted, Subscriber
+
+KEPT_ORIGINS: Final = 200
+"""Amended matches whose first match is remembered per subscriber; a match that old is final."""
+_NEVER: Final = 1 << 62
+DAY_MS: Final = 86_400_000
+PERSON_KEPT_MS: Final = 400 * DAY_MS
+ANONYMOUS_KEPT_MS: Final = 30 * DAY_MS
+"""How long after the last event somebody is remembered: as long as a token is believed; a device that is nobody's less
+(DESIGN 5 hands over 24 hours of it, its open runs may still become rows)."""
+
+
+class SubscriberSteps:
+    """Steps every subscriber of a workspace under one set of terms.
+
+    Holds no state of any subscriber; what a step changes stands in the :class:`Subscriber` that it is given.
+    """
+
+    def __init__(
+        self,
+        workspace: str,
+        terms: Terms,
+        listeners: Mapping[Version, Listener],
+        limits: LimitHits,
+        *,
+        event_rows: bool = True,
+    ) -> None:
+        """``listeners``: of every version there ever was, kept current by its owner. ``event_rows``: a row an event."""
+        self._workspace, self._terms, self._listeners = workspace, terms, listeners
+        self._limits, self._event_rows = limits, event_rows
+        self._session_gap_ms, self._grace_ms = terms.session_gap_ms, terms.grace_ms
+
+    def apply(self, person: Subscriber, event: Event, emitted: Emitted, log_time_ms: int, source: bytes | None) -> None:
+        """Apply one event, whatever is due before it having been fired.
+
+        ``source``: the JSON that the event came as; None where there is none.
+        """
+        applied = self._put(person, event, emitted, log_time_ms, source)
+        if applied.reason is not None and is_late_verdict(event):
+            self._revoke(person, event, emitted, log_time_ms)
+        if event.action == BOUGHT and applied.reason is None:
+            person.purchases, similar = bought(person.purchases, event, self._terms.lateness_ms)
+            for each in similar:
+                self._put(person, each, emitted, log_time_ms)
+
+    def fire(self, person: Subscriber, log_time_ms: int, emitted: Emitted) -> None:
+        """What is due at a log time, under the listeners that somebody is followed by.
+
+        One after the other and each under its own time, so that rows and commands are the same whatever the batches are
+        in which a worker happens to read.
+        """
+        reapplier, timeline = person.generation.reapplier, person.timeline
+        person.due_ms = 0
+        while True:
+            deadline_ms = reapplier.next_deadline(timeline)
+            fires_ms = _NEVER if deadline_ms is None else deadline_ms + self._grace_ms
+            session = timeline.session
+            ends_ms = _NEVER if session is None or person.told == session.events else self._ends_ms(session)
+            if deadline_ms is not None and fires_ms <= ends_ms and fires_ms <= log_time_ms:
+                self._decide(person, reapplier.advance(timeline, deadline_ms), emitted, fires_ms, 0)
+            elif session is not None and ends_ms <= log_time_ms:
+                self._tell(person, SessionChange(session), emitted)
+            else:
+                break
+        expires_ms = reapplier.expires_ms(timeline)
+        if expires_ms is not None and expires_ms < log_time_ms:
+            reapplier.let_go(timeline, log_time_ms)
+
+    def _put(
+        self, person: Subscriber, event: Event, emitted: Emitted, log_time_ms: int, source: bytes | None = None
+    ) -> Applied:
+        timeline = person.timeline
+        person.due_ms = 0
+        newest, overflowed = timeline.session, timeline.overflowed
+        applied = person.generation.reapplier.put(
+            timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms), source=source
+        )
+        if timeline.overflowed != overflowed:
+            self._limits.hit(Limit.UNDO_LOG, timeline.overflowed - overflowed)
+        if self._event_rows:
+            reason = str(applied.reason) if applied.reason is not None else ""
+            session = applied.session.session_id if applied.session is not None else ""
+            emitted.add_row(EventRow(event, session, reason))
+        if applied.sessions:
+            self._tell_changes(person, newest, applied.sessions, emitted)
+        self._decide(person, applied, emitted, log_time_ms, event.received_at_ms)
+        return applied
+
+    def _tell_changes(
+        self, person: Subscriber, before: Session | None, found: Iterable[SessionChange], emitted: Emitted
+    ) -> None:
+        """The rows of sessions that began, that ended by that, or that a late event changed.
+
+        The newest session is told when it begins and when it ends: what extends it in between is no news.
+        """
+        newest = person.timeline.session
+        was_told = before is not None and person.told == before.events
+        for change in found:
+            session = change.session
+            if session is not newest:
+                self._tell(person, change, emitted)
+            elif before is None or session.session_id != before.session_id:
+                if before is not None and before.last_at_ms < session.started_at_ms and not was_told:
+                    self._tell(person, SessionChange(before), emitted)
+                self._tell(person, change, emitted)
+            elif change.joined or was_told:
+                self._tell(person, change, emitted)
+
+    def _tell(self, person: Subscriber, change: SessionChange, emitted: Emitted) -> None:
+        session = change.session
+        emitted.add_row(
+            SessionRow(
+                workspace=self._workspace,
+                subscriber=person.timeline.state.subscriber,
+                session=session.session_id,
+                started_at_ms=session.started_at_ms,
+                ended_at_ms=session.last_at_ms,
+                events=session.events,
+                landing_path=session.landing_path,
+                campaign=session.campaign,
+                joined=change.joined,
+            )
+        )
+        if session is person.timeline.session:
+            person.told = session.events
+
+    def _revoke(self, person: Subscriber, click: Event, emitted: Emitted, log_time_ms: int) -> None:
+        """A verdict that came after the lateness: what rests on the click is taken back, nothing is matched anew."""
+        person.evidence, victims = revoked(person.evidence, click.event_id)
+        if victims:
+            self._say(person, victims, (), emitted, Occasion(self._workspace, log_time_ms, click.received_at_ms))
+
+    def _decide(
+        self, person: Subscriber, applied: Applied, emitted: Emitted, log_time_ms: int, received_at_ms: int
+    ) -> None:
+        if not (applied.retractions or applied.matches or applied.amended):
+            return
+        gone, made, amended = (
+            [match for match in matches if match.match_id not in person.evidence.revoked]
+            for matches in (applied.retractions, applied.matches, applied.amended)
+        )
+        person.evidence, over = noted(person.evidence, gone, (*made, *amended), log_time_ms)
+        if over:
+            self._limits.hit(Limit.EVIDENCE, over)
+        moment = Occasion(self._workspace, log_time_ms, received_at_ms)
+        self._say(person, gone, made, emitted, moment)
+        emitted.add_rows(_amendment(match, moment) for match in amended)
+
+    def _say(
+        self,
+        person: Subscriber,
+        gone: Iterable[Match],
+        made: Iterable[Match],
+        emitted: Emitted,
+        moment: Occasion,
+    ) -> None:
+        listeners, shadows = self._listeners, person.generation.shadows
+        decision = decide(listeners, tuple(gone), tuple(made), person.past, moment, shadows=shadows)
+        past, over = _bounded(decision.past)
+        person.past = past
+        if over:
+            self._limits.hit(Limit.ORIGINS, over)
+        emitted.add_rows(decision.rows)
+        emitted.add_rows(CommandRow(command) for command in decision.commands)
+        emitted.add_commands(decision.commands)
+        emitted.add_refused(decision.refused)
+
+    def due_ms(self, person: Subscriber) -> int:
+        """The log time at which :meth:`fire` or :meth:`is_forgotten` next has something to do."""
+        timeline, reapplier = person.timeline, person.generation.reapplier
+        deadline_ms = reapplier.next_deadline(timeline)
+        expires_ms = reapplier.expires_ms(timeline)
+        if expires_ms is not None:
+            due_ms = expires_ms + 1
+        else:
+            due_ms = self._forgotten_ms(person) if deadline_ms is None else deadline_ms + self._grace_ms
+        session = timeline.session
+        if session is not None and person.told != session.events:
+            due_ms = min(due_ms, self._ends_ms(session))
+        if deadline_ms is not None:
+            due_ms = min(due_ms, deadline_ms + self._grace_ms)
+        return due_ms
+
+    def is_forgotten(self, person: Subscriber, log_time_ms: int) -> bool:
+        """Whether nothing need be kept of somebody any more."""
+        if person.timeline.entries:
+            return False
+        if person.timeline.newest_ms is None:
+            return True
+        waits = person.generation.reapplier.next_deadline(person.timeline) is not None
+        return not waits and self._forgotten_ms(person) <= log_time_ms
+
+    def _forgotten_ms(self, person: Subscriber) -> int:
+        kept_ms = ANONYMOUS_KEPT_MS if person.is_nobody else PERSON_KEPT_MS
+        return (person.timeline.newest_ms or 0) + kept_ms
+
+    def _ends_ms(self, session: Session) -> int:
+        """The log time at which nothing can extend a session any more but what comes late."""
+        return session.last_at_ms + self._session_gap_ms + 1 + self._grace_ms
+
+
+def _bounded(past: Past) -> tuple[Past, int]:
+    """At most so much of the past, and how much was let go."""
+    over = [max(len(each) - KEPT_ORIGINS, 0) for each in past]
+    if not any(over):
+        return past, 0
+    origins, spent = dict(list(past.origins.items())[over[0] :]), dict(list(past.spent.items())[over[1] :])
+    return Past(origins, spent), sum(over)
+
+
+def _amendment(match: Match, moment: Occasion) -> MatchRow:
+    return MatchRow(
+        kind="amendment",
+        workspace=moment.workspace,
+        subscriber=match.subscriber,
+        listener=match.listener,
+        version=match.version,
+        match_id=match.match_id,
+        matched_at_ms=match.matched_at_ms,
+        evidence=dict(match.steps),
+        replaces=match.match_id,
+        log_time_ms=moment.log_time_ms,
+    )
