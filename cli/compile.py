@@ -73,14 +73,22 @@ def compile_command(into: Path) -> None:
         for room in ROOMS:
             shutil.copytree(source / room, work / room, ignore=ignored)
         compiled(work)
-        if into.exists():
-            shutil.rmtree(into)
-        into.mkdir(parents=True)
-        for room in ROOMS:
-            shutil.copytree(work / room, into / room)
-        for library in work.glob("*.so"):
-            shutil.copy2(library, into)
+        install(work, into)
     err.print(f"compiled {len(MODULES)} modules into {into}", markup=False)
+
+
+def install(work: Path, into: Path) -> None:
+    """Put the compiled copy at ``into`` at once: who starts meanwhile finds the old one, or the new one whole."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{into.name}.", dir=into.parent) as directory:
+        fresh, old = Path(directory) / "new", Path(directory) / "old"
+        for room in ROOMS:
+            shutil.copytree(work / room, fresh / room)
+        for library in work.glob("*.so"):
+            shutil.copy2(library, fresh)
+        if into.exists():
+            into.rename(old)
+        fresh.rename(into)
 
 
 def compiled(work: Path) -> None:

@@ -71,7 +71,7 @@ def machine() -> list[CheckResult]:
     free_gb = shutil.disk_usage(".").free / 1e9
     return [
         CheckResult("Python", fits, platform.python_version(), "use 3.11 or 3.12: Bytewax has wheels for no newer one"),
-        CheckResult("Node", *_version("node"), remedy="install Node 20 or newer: it builds the browser SDK"),
+        CheckResult("Node", *_version("node"), remedy="`./segma up` brings one: it builds the browser SDK"),
         CheckResult(
             "browser", browser is not None or None, browser or "none (for `demo --drive`)", HOW_TO_GET_A_BROWSER
         ),

@@ -7,6 +7,9 @@
 //   dist/index.mjs         the module, with dist/types
 //   dist/loader.js         the snippet for a page's head
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Worker, isMainThread, parentPort } from "node:worker_threads";
 import { build } from "esbuild";
 import { minify } from "terser";
 import { FEATURES, INTERNAL } from "./parts.mjs";
@@ -31,17 +34,36 @@ function subsets(names) {
   return names.reduce((sets, name) => [...sets, ...sets.map((set) => [...set, name])], [[]]);
 }
 
+/** Every script, as the file's name, its features and its options. */
+function scripts() {
+  const [clicks, ...others] = FEATURES;
+  const sets = subsets(others).map((set) => [`sets/${set.join("+") || clicks}.js`, [clicks, ...set]]);
+  const whole = [["segma.js", FEATURES], ["segma.source.js", FEATURES, { readable: true }]];
+  return [...sets, ["sets/bare.js", []], ...whole];
+}
+
+/** Write the scripts, a thread a processor; each takes the next one when it is done with one. */
+async function inThreads(jobs) {
+  const next = (worker) => worker.postMessage(jobs.pop() ?? null);
+  const ended = (worker) => new Promise((resolve, reject) => worker.on("exit", resolve).on("error", reject));
+  const workers = Array.from({ length: availableParallelism() }, () => new Worker(new URL(import.meta.url)));
+  for (const worker of workers) worker.on("message", () => next(worker)) && next(worker);
+  await Promise.all(workers.map(ended));
+}
+
+function inThisThread() {
+  parentPort.on("message", async (job) => {
+    if (job === null) return parentPort.close();
+    const [name, features, options] = job;
+    writeFileSync(`dist/${name}`, await scriptWith(features, options));
+    parentPort.postMessage(name);
+  });
+}
+
 async function shipped() {
   rmSync("dist/sets", { recursive: true, force: true });
   mkdirSync("dist/sets", { recursive: true });
-  const [clicks, ...others] = FEATURES;
-  const sets = subsets(others).map((set) => [clicks, ...set]);
-  await Promise.all([
-    ...sets.map(async (set) => writeFileSync(`dist/sets/${set.slice(1).join("+") || clicks}.js`, await scriptWith(set))),
-    scriptWith([]).then((text) => writeFileSync("dist/sets/bare.js", text)),
-    scriptWith(FEATURES).then((text) => writeFileSync("dist/segma.js", text)),
-    scriptWith(FEATURES, { readable: true }).then((text) => writeFileSync("dist/segma.source.js", text)),
-  ]);
+  await inThreads(scripts());
   await build({ ...common, entryPoints: ["src/index.ts"], format: "esm", outfile: "dist/index.mjs" });
   const contents = 'import { load } from "./src/stub"; load("COLLECTOR/sdk/segma.js", { site: "KEY" });';
   await build({ ...common, minify: true, format: "iife", outfile: "dist/loader.js", stdin: { contents, resolveDir: "." } });
@@ -50,10 +72,14 @@ async function shipped() {
 async function tests() {
   rmSync("build", { recursive: true, force: true });
   const entryPoints = readdirSync("test").map((name) => `test/${name}`);
-  await build({ ...common, entryPoints, platform: "node", format: "esm", target: "node20", outdir: "build" });
+  await build({ ...common, entryPoints, platform: "node", format: "esm", target: "node22", outdir: "build" });
 }
 
-if (process.argv[1]?.endsWith("build.mjs")) {
-  await shipped();
-  if (process.argv.includes("--tests")) await tests();
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (isMainThread) {
+    await shipped();
+    if (process.argv.includes("--tests")) await tests();
+  } else {
+    inThisThread();
+  }
 }
