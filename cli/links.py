@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -13,6 +13,7 @@ from cli.home import open_home, workspace_of
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.tokens import Claims, subscriber_id
+from contracts.urls import plain_url, with_parameters
 from sinks.delivery.directory import Directory
 from transport.config import load_keyring, read_secret
 
@@ -24,6 +25,7 @@ from transport.config import load_keyring, read_secret
 @click.option("--campaign", default="", help="What utm_campaign says.")
 @click.option("--site", help="The site whose parameters are used [default: the workspace's first].")
 @click.option("--redirect", "collector", metavar="COLLECTOR", help="Lead through this collector's redirect.")
+@click.option("--fragment", is_flag=True, help="Put the token behind #, where no server's log sees it.")
 @home_option
 @json_option
 def link_command(  # noqa: PLR0917
@@ -33,10 +35,14 @@ def link_command(  # noqa: PLR0917
     campaign: str,
     site: str | None,
     collector: str | None,
+    fragment: bool,
     home: Path,
     as_json: bool,
 ) -> None:
     """Print the link of PERSON (an address, or a subscriber id) of WORKSPACE."""
+    page = plain_url(url)
+    if page is None:
+        fail("--url: write an http(s) address", Exit.USAGE)
     config, installation, log = open_home(home)
     found = workspace_of(installation, workspace, config)
     subscriber = person
@@ -51,24 +57,26 @@ def link_command(  # noqa: PLR0917
     settings = found.sites[site] if site else next(iter(found.sites.values()), None)
     names = (settings.token_param, settings.campaign_param) if settings else ("sgm", "utm_campaign")
     token = load_keyring(installation, beside=config).seal(Claims(workspace, subscriber, entry.imported_at_s))
-    link = link_of(url, token, campaign, names=names, collector=collector)
+    link = link_of(page, token, campaign, names=names, collector=collector, fragment=fragment)
     if as_json:
         print_json({"workspace": workspace, "subscriber": subscriber, "token": token, "link": link})
     else:
         out.print(link, markup=False)
 
 
-def link_of(url: str, token: str, campaign: str, *, names: tuple[str, str], collector: str | None) -> str:
-    """A person's link: the page with the token as a parameter, or the collector's redirect to it."""
+def link_of(
+    url: str, token: str, campaign: str, *, names: tuple[str, str], collector: str | None, fragment: bool = False
+) -> str:
+    """A person's link: the page with the token as a parameter, or the collector's redirect to it.
+
+    Every byte of ``url`` stays. ``fragment``: the token stands behind ``#``, where no server's log sees it.
+    """
     token_param, campaign_param = names
     if collector:
         query = {"u": url, **({campaign_param: campaign} if campaign else {})}
-        return f"{collector.rstrip('/')}/r/{quote(token, safe='')}?{urlencode(query)}"
-    parts = urlsplit(url)
-    query_items = [*parse_qsl(parts.query, keep_blank_values=True), (token_param, token)]
-    if campaign:
-        query_items.append((campaign_param, campaign))
-    return urlunsplit(parts._replace(query=urlencode(query_items)))
+        return f"{collector.rstrip('/')}/r/{quote(token, safe='')}?{urlencode(query, quote_via=quote)}"
+    link = with_parameters(url, {campaign_param: campaign} if campaign else {})
+    return with_parameters(link, {token_param: token}, fragment=fragment)
 
 
 @click.command("tokens")

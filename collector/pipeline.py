@@ -21,6 +21,7 @@ from contracts.errors import BadInput, BadRecord, BadToken
 from contracts.masking import masked, masked_text
 from contracts.reasons import Reason
 from contracts.tokens import subscriber_id
+from contracts.urls import fits_origin
 
 MAX_BODY_BYTES: Final = 1_048_576
 """Above it a body is not read at all; each site's own limit is lower."""
@@ -185,7 +186,7 @@ def put_site(arrival: Arrival, door: Door) -> None:
 
 def check_origin(arrival: Arrival, door: Door) -> None:
     """Only from the site's own pages."""
-    if arrival.origin not in arrival.at().origins:
+    if not fits_origin(arrival.origin, arrival.at().origins):
         raise BadInput(Reason.WRONG_ORIGIN, arrival.origin[:100])
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from contracts.installation import Site
 from contracts.tokens import Keyring
+from contracts.urls import fits_origin, host_of, plain_url
+
+MAX_URL_CHARS: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Sites:
 
     def allows_origin(self, origin: str) -> bool:
         """Whether any site's pages have this origin."""
-        return origin in self.origins
+        return fits_origin(origin, self.origins)
 
     @functools.cached_property
     def origins(self) -> frozenset[str]:
@@ -40,11 +45,8 @@ class Sites:
         return frozenset().union(*(served.origins for served in self.by_key.values()))
 
     def leading_to(self, url: str, workspace: str | None) -> ServedSite | None:
-        """The site on whose allow-list a destination's host is; of this workspace, if it is known."""
-        parts = destination(url)
-        if parts is None:
-            return None
-        host = parts.netloc.lower()
+        """The site on whose allow-list a plain address's host is; of this workspace, if it is known."""
+        host = host_of(url)
         for served in self.by_key.values():
             if (workspace is None or served.workspace == workspace) and host in served.site.redirect_hosts:
                 return served
@@ -55,22 +57,15 @@ class Sites:
         return next((served for served in self.by_key.values() if served.workspace == workspace), None)
 
 
-def destination(url: str) -> SplitResult | None:
-    """A destination's parts, if it is a plain http(s) address: no user name, no backslash, no blank, no control."""
-    if len(url) > 2_048 or not url.isprintable() or any(sign in url for sign in "\\ \t\r\n"):
-        return None
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or port == 0:
-        return None
-    return parts
+def destination(query: bytes) -> str | None:
+    """The address that a redirect's query names with ``u``, if it is a plain one; its bytes as they were given.
 
-
-def with_parameters(parts: SplitResult, parameters: Mapping[str, str]) -> str:
-    """The address with parameters set, in the place of those of the same name."""
-    kept = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in parameters]
-    query = urlencode([*kept, *((name, value) for name, value in parameters.items() if value)])
-    return urlunsplit(parts._replace(query=query))
+    An address that was put there as it stands, not percent-encoded, is known by its ``://``.
+    """
+    for each in query.split(b"&"):
+        name, _, value = each.partition(b"=")
+        if name == b"u":
+            is_encoded = not re.match(rb"(?i)https?://", value) or b"%25" in value
+            url = (unquote_to_bytes(value) if is_encoded else value).decode("utf-8", "surrogateescape")
+            return plain_url(url) if len(url) <= MAX_URL_CHARS else None
+    return None

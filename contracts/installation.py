@@ -7,12 +7,13 @@ at once. Secrets stand elsewhere: the file only says where (:class:`SecretAt`); 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.errors import ConfigError, Problem
+from contracts.urls import normalised_host, normalised_origin
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)")
@@ -42,6 +43,17 @@ class _Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _all(spelling: Callable[[str], str]) -> BeforeValidator:
+    """Writes each of a list's texts in its one spelling."""
+    return BeforeValidator(
+        lambda found: tuple(spelling(each) for each in found) if _are_texts(found) else found,
+    )
+
+
+def _are_texts(found: object) -> TypeGuard[list[str] | tuple[str, ...]]:
+    return isinstance(found, list | tuple) and all(isinstance(each, str) for each in found)
+
+
 class SecretAt(_Checked):
     """Where a secret stands: in an environment variable, or in a file (relative to ``segma.yaml``)."""
 
@@ -59,9 +71,10 @@ class Site(_Checked):
     """One website of a workspace. ``key`` is public: it stands in the page."""
 
     key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{4,64}$")]
-    origins: tuple[str, ...] = ()
-    """Origins whose pages may send beacons, such as ``https://shop.example``."""
-    redirect_hosts: tuple[str, ...] = ()
+    origins: Annotated[tuple[str, ...], _all(normalised_origin)] = ()
+    """Origins whose pages may send beacons, such as ``https://shop.example``; ``https://*.shop.example`` stands for all
+    its sub-domains. Written in any case, with IDNs, default ports and a trailing slash."""
+    redirect_hosts: Annotated[tuple[str, ...], _all(normalised_host)] = ()
     """``host`` or ``host:port`` that the click redirect may lead to."""
     server_key: SecretAt | None = None
     """The secret of server-side events; without it they are refused."""

@@ -14,8 +14,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 
 from cryptography.exceptions import InvalidTag
@@ -30,6 +31,17 @@ KEY_BYTES: Final = 64
 
 MAX_TOKEN_CHARS: Final = 2_048
 """Longest token looked at; a link longer than that breaks in mail clients anyway."""
+
+MIN_SEALED_CHARS: Final = 24
+"""Fewer than any token has behind its key's id."""
+END: Final = "0"
+"""Stands behind a token that would end in a sign which linkers cut off."""
+MAX_READINGS: Final = 9
+"""Of one text: itself, up to four with an end put back, and up to four with signs taken away."""
+_FORM: Final = re.compile(
+    rf"[\s\"'<(\[*_]*(?:3D(?=[A-Za-z0-9]))?(?P<key>[A-Za-z0-9]{{1,16}})(?:\.|%2[Ee])(?P<body>[A-Za-z0-9_-]{{{MIN_SEALED_CHARS},}})"
+)
+"""A token with whatever stands around it: quotes, brackets, the `3D` of quoted-printable, what was glued behind it."""
 
 MAX_CLOCK_AHEAD_S: Final = 300
 """How far in the future a time of issue may lie: two hosts' clocks, not a forgery (the seal holds)."""
@@ -78,43 +90,76 @@ class Keyring:
     def seal(self, claims: Claims) -> str:
         """The token of these claims, under the newest key."""
         sealed = self._ciphers[self.first].encrypt(to_msgpack(claims), [self.first.encode()])
-        return f"{self.first}.{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
+        text = base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        # NOTE: linkers take a last `-` or `_` for the sentence's. Only a text of whole groups of four can end so, and
+        # one letter more is then no length that base64 has: it is known as the end and nothing else.
+        return f"{self.first}.{text}{END if text[-1] in '-_' else ''}"
 
     def open(self, token: str, *, workspace: str | None, now_s: int) -> Claims:
         """The claims of a token, if all is well with it.
 
+        What mails and linkers do to a link is undone: signs around the token and parameters glued to it are left out,
+        a last ``-`` or ``_`` that was cut is put back. The seal decides; nothing is believed that it does not fit.
+
         Raises :class:`BadToken`: ``token_malformed``, ``token_unknown_key``, ``token_forged``, ``token_foreign`` (of
         another workspace than ``workspace``; None takes any), ``token_expired``.
         """
-        key_id, sealed = _parted(token)
-        cipher = self._ciphers.get(key_id)
-        if cipher is None:
-            raise BadToken(Reason.TOKEN_UNKNOWN_KEY, f"key id {key_id!r}")
-        try:
-            claims: Claims = _read_claims(cipher.decrypt(sealed, [key_id.encode()]))
-        except InvalidTag:
-            raise BadToken(Reason.TOKEN_FORGED) from None
-        except BadRecord as error:
-            raise BadToken(error.reason, "claims") from None
+        claims = self._claims(token)
         if workspace is not None and claims.workspace != workspace:
             raise BadToken(Reason.TOKEN_FOREIGN)
         if not -MAX_CLOCK_AHEAD_S <= now_s - claims.issued_at_s <= self._max_age_s:
             raise BadToken(Reason.TOKEN_EXPIRED)
         return claims
 
+    def _claims(self, token: str) -> Claims:
+        """The claims of the first reading of a token whose seal fits."""
+        found = _FORM.match(token) if len(token) <= MAX_TOKEN_CHARS else None
+        if found is None:
+            raise BadToken(Reason.TOKEN_MALFORMED)
+        key_id, body = found["key"], found["body"]
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise BadToken(Reason.TOKEN_UNKNOWN_KEY, f"key id {key_id!r}")
+        readings = [sealed for each in _readings(body) if (sealed := _unpacked(each)) is not None]
+        for sealed in readings:
+            try:
+                claims: Claims = _read_claims(cipher.decrypt(sealed, [key_id.encode()]))
+            except InvalidTag:
+                continue
+            except BadRecord as error:
+                raise BadToken(error.reason, "claims") from None
+            return claims
+        raise BadToken(Reason.TOKEN_FORGED if readings else Reason.TOKEN_MALFORMED)
 
-def _parted(token: str) -> tuple[str, bytes]:
-    key_id, dot, body = token.partition(".")
-    if not dot or not key_id.isalnum() or len(key_id) > 16 or len(token) > MAX_TOKEN_CHARS or not token.isascii():
-        raise BadToken(Reason.TOKEN_MALFORMED)
+
+def has_token_form(text: str) -> bool:
+    """Whether a text begins as a token does: what a merge field left unfilled does not."""
+    return len(text) <= MAX_TOKEN_CHARS and _FORM.match(text) is not None
+
+
+def _readings(body: str) -> Iterator[str]:
+    """The sealed text as it came, and as it may have been before a linker cut its end or a writer put signs there."""
+    yield body.removesuffix(END) if len(body) % 4 == 1 else body
+    if len(body) % 4 == 3:
+        yield from (f"{body}{cut}" for cut in "-_")
+    elif len(body) % 4 == 2:
+        yield from (f"{body}{cut}" for cut in ("--", "-_", "_-", "__"))
+    for _ in range(MAX_READINGS - 5):
+        if body[-1:] not in {"-", "_"}:
+            return
+        body = body[:-1]
+        yield body.removesuffix(END) if len(body) % 4 == 1 else body
+
+
+def _unpacked(body: str) -> bytes | None:
+    """The bytes of unpadded base64, in its one spelling; None where it is none, or holds no more than a seal."""
     try:
         sealed = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise BadToken(Reason.TOKEN_MALFORMED) from None
-    if len(sealed) <= 16 or base64.urlsafe_b64encode(sealed).rstrip(b"=").decode() != body:
-        # AES-SIV's seal alone is 16 bytes: there is nothing behind it. And one token has one spelling.
-        raise BadToken(Reason.TOKEN_MALFORMED)
-    return key_id, sealed
+        return None
+    # AES-SIV's seal alone is 16 bytes: there is nothing behind it. And one token has one spelling.
+    is_one = len(sealed) > 16 and base64.urlsafe_b64encode(sealed).rstrip(b"=").decode() == body
+    return sealed if is_one else None
 
 
 def normalised_address(address: str) -> str:

@@ -79,13 +79,21 @@ def beacon(**changes: Any) -> dict[str, Any]:
 class Collector:
     """The application with its stored records."""
 
-    def __init__(self, home: Path, *, spool_bytes: int = 1_000_000, rate: int = 100_000, max_events: int = 3) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        spool_bytes: int = 1_000_000,
+        rate: int = 100_000,
+        max_events: int = 3,
+        origins: Sequence[str] = (ORIGIN,),
+    ) -> None:
         for name, data in (("secret", SECRET), ("other", OTHER_SECRET), ("server", b"server-secret")):
             (home / name).write_bytes(data)
         (home / "keys").write_text(f"k1 {KEY.secret.hex()}\n")
         site = {
             "key": "shop-key",
-            "origins": [ORIGIN],
+            "origins": list(origins),
             "redirect_hosts": ["shop.example", "shop.example:8443"],
             "server_key": {"file": "server"},
             "max_body_bytes": 2_000 if max_events == 3 else 65_536,

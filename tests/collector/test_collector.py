@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import falcon.testing
 import pytest
@@ -20,11 +20,14 @@ from collector.scanners import is_proxy, scanner_sign
 from contracts.beacons import Source
 from contracts.captures import Captures
 from contracts.codec import to_json
+from contracts.errors import ConfigError
+from contracts.installation import check_installation
 from contracts.log import Record
 from contracts.reasons import Reason
 from contracts.tokens import TokenKey, subscriber_id
 from tests.collector.door import NOW_MS, ORIGIN, SECRET, Collector, beacon, got, posted, talk, token
 
+SPELLED = "https://shop.example/gr%C3%B6%C3%9Fe?q=%D1%82%D0%BE%D0%B2%D0%B0%D1%80%D1%8B#farbe=gr%C3%BCn"
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"}
 
 
@@ -98,6 +101,8 @@ def test_our_pages_may_read_the_answer_and_ask_before(collector: Collector) -> N
     [
         ("garbage", "token_malformed"),
         (token()[:-4], "token_forged"),
+        ("*|SEGMATOK|*", "token_malformed"),
+        ("{{ person.token }}", "token_malformed"),
         (token()[:-6] + "AAAAAA", "token_forged"),
         (token(key=TokenKey("k1", bytes(64))), "token_forged"),
         (token(key=TokenKey("k9", bytes(64))), "token_unknown_key"),
@@ -408,3 +413,78 @@ def test_no_body_is_a_defect(collector: Collector, body: bytes) -> None:
 @given(st.sampled_from(["site", "device", "sent_at_ms", "events", "token", "click", "schema"]), JSON_VALUES)
 def test_no_field_is_a_defect(collector: Collector, name: str, value: Any) -> None:
     assert posted(collector, beacon(**{name: value})).status_code in {204, *STATUS.values()} - {503}
+
+
+@pytest.mark.parametrize("behind", [".", ")", "…", "%20", "?utm_source=mail", "&amp;utm_campaign=x", '">'])
+def test_a_token_that_was_damaged_on_its_way_is_read_at_every_door(collector: Collector, behind: str) -> None:
+    posted(collector, beacon(token=token() + behind))
+    result = got(
+        collector, f"/r/{quote(token() + behind, safe='')}", params={"u": "https://shop.example/"}, headers=BROWSER
+    )
+    got(collector, f"/o/{quote(token() + behind, safe='')}.gif", headers=BROWSER)
+    assert [record.subscriber for record in collector.beacons()] == ["s_anna"] * 3
+    assert parse_qs(urlsplit(result.headers["location"]).query)["sgm"] == [token()], "the page gets it whole"
+
+
+@pytest.mark.parametrize(
+    ("query", "location"),
+    [
+        ("u=https://shop.example/?utm_campaign=spring", "https://shop.example/?utm_campaign=spring"),
+        ("u=https%3A%2F%2Fshop.example%2F%3Futm_campaign%3Dspring", "https://shop.example/?utm_campaign=spring"),
+        ("u=https://shop.example/gr%C3%B6%C3%9Fe?q=caf%E9", "https://shop.example/gr%C3%B6%C3%9Fe?q=caf%E9"),
+        ("u=https%3A%2F%2Fshop.example%2F%3Fq%3Dcaf%25E9", "https://shop.example/?q=caf%E9"),
+        ("u=" + quote("https://shop.example/größe?q=товары#farbe=grün", safe=""), SPELLED),
+        ("u=" + quote(SPELLED, safe=""), SPELLED),
+        (
+            "u=" + quote("https://shop.example/?flag&a=%20&b=x+y&c=1;2&d=#e", safe=""),
+            "https://shop.example/?flag&a=%20&b=x+y&c=1;2&d=#e",
+        ),
+        ("u=https://shop.example/?a=x+y;z", "https://shop.example/?a=x+y;z"),
+        ("u=" + quote("HTTPS://SHOP.example:443/A", safe=""), "https://SHOP.example:443/A"),
+    ],
+)
+def test_a_destination_leaves_byte_for_byte(collector: Collector, query: str, location: str) -> None:
+    plain = got(collector, "/r/unreadable", query_string=query, headers=BROWSER)
+    assert (plain.status_code, plain.headers["location"].replace("HTTPS", "https")) == (302, location)
+    known = got(collector, f"/r/{token()}", query_string=query, headers=BROWSER).headers["location"]
+    before, sharp, behind = location.partition("#")
+    added = f"{'&' if '?' in before else '?'}sgm={quote(token())}&sgm_click=click0"
+    assert known.replace("HTTPS", "https") == f"{before}{added}{sharp}{behind}"
+
+
+def test_a_click_knows_the_campaign_of_its_destination_and_of_its_link(collector: Collector) -> None:
+    inside = "https://shop.example/?utm_campaign=spring"
+    got(collector, f"/r/{token()}", params={"u": inside}, headers=BROWSER)
+    result = got(collector, f"/r/{token()}", params={"u": inside, "utm_campaign": "summer"}, headers=BROWSER)
+    assert [record.properties["campaign"] for record in collector.beacons()] == ["spring", "summer"]
+    assert parse_qs(urlsplit(result.headers["location"]).query)["utm_campaign"] == ["summer"]
+
+
+@pytest.mark.parametrize(
+    ("origins", "sent", "status"),
+    [
+        (["HTTPS://Shop.Example"], "https://shop.example", 204),
+        (["https://shop.example:443/"], "https://shop.example", 204),
+        (["https://müller.example"], "https://xn--mller-kva.example", 204),
+        (["https://*.shop.example"], "https://outlet.shop.example", 204),
+        (["https://*.shop.example"], "https://a.b.shop.example", 204),
+        (["https://*.shop.example"], "https://shop.example", 403),
+        (["https://*.shop.example"], "https://evilshop.example", 403),
+        (["https://*.shop.example"], "http://a.shop.example", 403),
+    ],
+)
+def test_an_origin_may_be_written_in_any_way(tmp_path: Path, origins: list[str], sent: str, status: int) -> None:
+    collector = Collector(tmp_path, origins=origins)
+    result = posted(collector, beacon(), headers={"Origin": sent})
+    assert result.status_code == status
+    assert result.headers.get("Access-Control-Allow-Origin") == (sent if status == 204 else None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("origins", "shop.example"), ("origins", "https://*.example"), ("redirect_hosts", "a/b")]
+)
+def test_an_origin_that_no_page_has_is_refused_at_the_start_with_its_field(field: str, value: str) -> None:
+    site = {"key": "shop-key", field: ["https://ok.example" if field == "origins" else "ok.example", value]}
+    workspace = {"secret": {"file": "s"}, "sites": {"shop": site}}
+    with pytest.raises(ConfigError, match=rf"workspaces\.shop\.sites\.shop\.{field}"):
+        check_installation({"token_keys": {"file": "k"}, "workspaces": {"shop": workspace}}, where="segma.yaml")

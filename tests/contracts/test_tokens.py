@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from contracts.errors import BadToken
 from contracts.reasons import Reason
 from contracts.tokens import (
+    MAX_READINGS,
     Claims,
     Keyring,
     TokenKey,
+    _readings,
     anonymous_id,
+    has_token_form,
     is_anonymous,
     normalised_address,
     subscriber_id,
@@ -122,3 +125,117 @@ def test_anonymous_ids_are_known_as_such_and_kept_apart_by_workspace() -> None:
     assert is_anonymous(anonymous_id("demo", "d1"))
     assert not is_anonymous(subscriber_id(b"k" * 32, "ada@example.com"))
     assert anonymous_id("demo", "d1") != anonymous_id("other", "d1")
+
+
+def token_ending(*ends: str) -> tuple[str, Claims]:
+    """A token of an earlier release with this end, and its claims."""
+    for number in range(100_000):
+        claims = Claims("demo", "s_" + "0" * 32, 1_000, "x" * (number % 3) + f"https://shop.example/{number:06}")
+        token = RING.seal(claims)
+        old = token[:-1] if token.endswith("0") and len(token.partition(".")[2]) % 4 == 1 else token
+        if old.endswith(ends):
+            return old, claims
+    raise AssertionError("none found")
+
+
+def opened(token: str, ring: Keyring = RING) -> Claims:
+    return ring.open(token, workspace="demo", now_s=1_000)
+
+
+@pytest.mark.parametrize("before", ["", " ", '"', "<", "(", "3D", "'", "*", "_"])
+@pytest.mark.parametrize(
+    "behind",
+    [
+        *(
+            "",
+            ".",
+            "]",
+            ")",
+            "*",
+            ":",
+            "…",
+            '"',
+            ">",
+            " ",
+            "\n",
+            "%20",
+            "%22",
+            "\u200b",
+            ";",
+            ",",
+            "!",
+            "'",
+            "...",
+            "=",
+            "/",
+            "_",
+            "-",
+        ),
+        *(
+            "?utm_source=mail",
+            "&utm_campaign=x",
+            "&amp;utm_campaign=x",
+            "&amp;amp;x=1",
+            "#top",
+            "%3Futm_source=mail",
+            ".html",
+        ),
+    ],
+)
+def test_what_mails_and_linkers_put_around_a_token_does_no_harm(before: str, behind: str) -> None:
+    assert opened(f"{before}{TOKEN}{behind}") == CLAIMS
+
+
+@pytest.mark.parametrize("ends", [("-",), ("_",), ("--", "-_", "_-", "__")])
+def test_a_token_of_an_earlier_release_whose_end_a_linker_cut_is_read(ends: tuple[str, ...]) -> None:
+    old, claims = token_ending(*ends)
+    assert opened(old) == claims
+    assert opened(old.rstrip("-_")) == claims
+    assert opened(f"{old.rstrip('-_')}.") == claims
+
+
+@given(st.text(alphabet="abcdefgh0123456789", min_size=1, max_size=40))
+def test_no_token_ends_in_a_sign_that_linkers_cut(subscriber: str) -> None:
+    claims = Claims("demo", subscriber, 1_000)
+    token = RING.seal(claims)
+    assert token[-1].isalnum()
+    assert opened(token) == claims
+    assert opened(token.replace(".", "%2E")) == claims
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "*|SEGMATOK|*",
+            "{{ person.token }}",
+            "{{person.token}}",
+            "%%token%%",
+            "[token]",
+            "None",
+            "undefined",
+            "null",
+            "",
+            " ",
+        ),
+        *(
+            "NaN",
+            "false",
+            "k1.",
+            "k1",
+            ".",
+            "anna@example.org",
+            "k1.short",
+            "%7B%7Btoken%7D%7D",
+            "{{ contact.segma_token|default:'' }}",
+        ),
+    ],
+)
+def test_what_a_merge_field_left_unfilled_has_no_tokens_form(text: str) -> None:
+    assert not has_token_form(text)
+    assert reason_of(text) is Reason.TOKEN_MALFORMED
+
+
+def test_many_signs_at_the_end_cost_no_more_than_a_few_readings() -> None:
+    assert reason_of(TOKEN[:-20] + "-" * 1_900) in {Reason.TOKEN_FORGED, Reason.TOKEN_MALFORMED}
+    assert len(list(_readings("a" * 40 + "-" * 1_900))) <= MAX_READINGS

@@ -1,0 +1,122 @@
+"""Web addresses: origins and hosts in their one spelling, and links that leave as they came. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Mapping
+from typing import Final
+from urllib.parse import quote, unquote_plus
+
+import idna
+
+PORTS: Final = {"http": 80, "https": 443}
+_AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+_ORIGIN: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#@\\]+)/?", re.IGNORECASE)
+_URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#\\]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_WILDCARD: Final = "*."
+
+
+def normalised_origin(text: str) -> str:
+    """The origin as browsers write it: lower case, IDNA, without default port and trailing slash.
+
+    ``https://*.shop.example`` stands for every sub-domain, at any depth, and not for the domain itself.
+    Raises ``ValueError`` with a sentence that says what would be right.
+
+    >>> normalised_origin("HTTPS://Müller.example:443/")
+    'https://xn--mller-kva.example'
+    """
+    found = _ORIGIN.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("write a scheme (http or https), a host and a port, and nothing else: https://shop.example")
+    scheme, authority = found["scheme"].lower(), found["authority"]
+    wildcard = _WILDCARD if authority.startswith(_WILDCARD) else ""
+    host = normalised_host(authority.removeprefix(wildcard), scheme)
+    if wildcard and ("." not in host or host[0] == "[" or host.rpartition(".")[2].partition(":")[0].isdigit()):
+        raise ValueError("a wildcard needs a domain of its own behind it: https://*.shop.example")
+    return f"{scheme}://{wildcard}{host}"
+
+
+def normalised_host(text: str, scheme: str = "") -> str:
+    """``host`` or ``host:port`` in its one spelling; the scheme's default port is left out.
+
+    Raises ``ValueError`` with a sentence that says what would be right.
+    """
+    found = _AUTHORITY.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("write a host, or host:port, such as shop.example:8443")
+    port = int(found["port"]) if found["port"] else None
+    if port is not None and not 0 < port <= 65_535:
+        raise ValueError("a port is a number from 1 to 65535")
+    name = _name(found["host"])
+    return name if port is None or port == PORTS.get(scheme) else f"{name}:{port}"
+
+
+def _name(host: str) -> str:
+    if host.startswith("["):
+        return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+    name = host.removesuffix(".").lower()
+    if name.isascii():
+        labels = name.split(".")
+        if len(name) > 253 or not all(
+            re.fullmatch(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", each) for each in labels
+        ):
+            raise ValueError("this is no host name")
+        return name
+    try:
+        return idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:
+        raise ValueError("this is no host name") from None
+
+
+def fits_origin(origin: str, allowed: Collection[str]) -> bool:
+    """Whether an ``Origin`` header is one of the allowed, wildcards included. ``allowed``: normalised."""
+    if origin in allowed:
+        return True
+    scheme, sign, host = origin.partition("://")
+    labels = host.split(".") if sign else []
+    return any(f"{scheme}://{_WILDCARD}{'.'.join(labels[at:])}" in allowed for at in range(1, len(labels)))
+
+
+def plain_url(text: str) -> str | None:
+    """An http(s) address as ASCII, every byte of it that is ASCII already as it came; None where it is none.
+
+    Other letters become what browsers send for them: IDNA in the host, percent-encoded UTF-8 behind it (bytes that are
+    no UTF-8, held as surrogate escapes, become those bytes). No user name, backslash or control character is taken.
+    """
+    found = _URL.fullmatch(text)
+    if found is None or "\\" in text or any(sign < " " or sign == "\x7f" for sign in text):
+        return None
+    try:
+        host = found["authority"] if found["authority"].isascii() else normalised_host(found["authority"])
+        normalised_host(host)
+    except ValueError:
+        return None
+    rest = re.sub(r"[^!-~]+", lambda other: quote(other[0].encode("utf-8", "surrogateescape")), found["rest"])
+    return f"{found['scheme']}://{host}{rest}"
+
+
+def host_of(url: str) -> str:
+    """The normalised ``host`` or ``host:port`` of what :func:`plain_url` has let pass."""
+    found = _URL.fullmatch(url)
+    return normalised_host(found["authority"], found["scheme"].lower()) if found is not None else ""
+
+
+def with_parameters(url: str, parameters: Mapping[str, str], *, fragment: bool = False) -> str:
+    """The address with parameters added, in the place of those of the same name; every other byte stays.
+
+    ``fragment``: behind ``#``, where no server's log sees them. A parameter without value is not added.
+    """
+    base, sharp, last = url.partition("#")
+    pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items() if value)
+    path, mark, query = base.partition("?")
+    kept = [each for each in query.split("&") if unquote_plus(each.partition("=")[0]) not in parameters]
+    if len(kept) < len(query.split("&")):
+        query, mark = "&".join(kept), "?" if kept else ""
+    if not pairs:
+        return f"{path}{mark}{query}{sharp}{last}"
+    if fragment:
+        # A route of a page that keeps its routes there takes parameters behind a question mark, as a path does.
+        sign = "?" if last.startswith(("/", "!/")) and "?" not in last else "&"
+        return f"{path}{mark}{query}#{last}{sign if last else ''}{pairs}"
+    return f"{path}?{query}{'&' if query else ''}{pairs}{sharp}{last}"
