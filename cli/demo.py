@@ -126,5 +126,5 @@ def demo_command(home: Path, port_base: int, kafka: bool, drive: bool, as_json: 
         print_addresses(supervised, addresses, as_json=as_json)
         err.print(f"Open {addresses.console}/inbox and follow a mail's link; {addresses.shop}/try has every action.")
         err.print("Ctrl-C stops everything.")
-        wait_for_stop()
-    err.print("stopped; the data stay in", str(home / "data"))
+        wait_for_stop(supervised)
+    err.print("stopped; the data stay in", str(home / "data"), markup=False)

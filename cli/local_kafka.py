@@ -56,7 +56,7 @@ def kafka_program(home: Path) -> list[ManagedProcess]:
     return [ManagedProcess("kafka", command, partial(_answers, settings), first=True)]
 
 
-def _answers(settings: Settings) -> bool:
+def _answers(settings: Settings, _pid: int) -> bool:
     try:
         KafkaTopics(settings).names(timeout_s=2.0)
     except LogError:

@@ -10,10 +10,12 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +28,12 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from contracts.errors import AlreadyRunning, SegmaError
 
-READY_TIMEOUT_S: Final = 60.0
-"""A process that is not ready by then is said to have failed; on a slow machine a first start takes some seconds."""
+MAX_ENDS: Final = 4
+"""A process that has ended so often before it was ready has failed. While it lives it is waited for, however long: on a
+busy machine a first start takes minutes."""
+
+TELL_EVERY_S: Final = 10.0
+"""How often a start that takes long says what it waits for."""
 
 STOP_TIMEOUT_S: Final = 30.0
 """Above the 10 s within which every process must drain, and what a local Kafka takes after them."""
@@ -42,14 +48,13 @@ class NotReady(SegmaError):
 
 @dataclass(frozen=True, slots=True)
 class ManagedProcess:
-    """One process to keep running. ``ready``: a URL that answers 200, a question, or None: running is enough.
-
-    ``first``: the others need it; it is started before them and stopped after them.
+    """One process to keep running. ``ready``: a URL that answers 200, a question about its process id, or None: running
+    is enough. ``first``: the others need it; it is started before them and stopped after them.
     """
 
     name: str
     command: Sequence[str]
-    ready: str | Callable[[], bool] | None = None
+    ready: str | Callable[[int], bool] | None = None
     environment: dict[str, str] = field(default_factory=dict)
     first: bool = False
 
@@ -70,6 +75,8 @@ class Supervised:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.ended = threading.Event()
+        """Set once the supervisor has ended, whoever asked it to. Only of what this process started."""
 
     @contextlib.contextmanager
     def _rpc(self) -> Iterator[Any]:
@@ -125,16 +132,25 @@ def supervise(
 ) -> Iterator[Supervised]:
     """Start the programs, wait until each is ready, and stop all of them at the end.
 
-    Raises :class:`AlreadyRunning` where this home has a running installation, :class:`NotReady` where a program does
-    not come up within :data:`READY_TIMEOUT_S` (everything is stopped again).
+    Args:
+        home: Where ``run/``, ``logs/`` and ``data/`` are, or are made.
+        programs: What to run.
+        say: Told what is ready and, now and then, what is still waited for.
+
+    Raises:
+        AlreadyRunning: this home has a running installation.
+        NotReady: a program cannot be started, or ended :data:`MAX_ENDS` times before it was ready, or the supervisor
+            was stopped from elsewhere. Everything is stopped again.
     """
     for name in ("run", "logs", "data"):
         (home / name).mkdir(parents=True, exist_ok=True)
     with _only_one(home):
-        config = home / "run" / "supervisord.conf"
-        config.write_text(_configuration(home, programs), encoding="utf-8")
+        _write_configuration(home, programs)
         daemon = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", str(config)],
+            [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", "run/supervisord.conf"],
+            cwd=home,
+            # NOTE: the working directory is another than ours: a relative path in PYTHONPATH would lead elsewhere.
+            env={**os.environ, "PYTHONPATH": _absolute(os.environ.get("PYTHONPATH", ""))},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -142,11 +158,21 @@ def supervise(
             start_new_session=True,
         )
         supervised = Supervised(home)
+        threading.Thread(target=_watch, args=(daemon, supervised.ended), daemon=True).start()
         try:
-            _await_ready(supervised, daemon, programs, say)
+            _await_ready(supervised, programs, say)
             yield supervised
         finally:
-            _stop(daemon)
+            _stop(daemon, supervised.ended)
+
+
+def _absolute(path: str) -> str:
+    return os.pathsep.join(os.path.abspath(part) for part in path.split(os.pathsep)) if path else ""
+
+
+def _watch(daemon: subprocess.Popen[bytes], ended: threading.Event) -> None:
+    daemon.wait()
+    ended.set()
 
 
 @contextlib.contextmanager
@@ -165,34 +191,39 @@ def _only_one(home: Path) -> Iterator[None]:
         yield
 
 
-def _stop(daemon: subprocess.Popen[bytes]) -> None:
-    if daemon.poll() is None:
+def _stop(daemon: subprocess.Popen[bytes], ended: threading.Event) -> None:
+    if not ended.is_set():
         daemon.send_signal(signal.SIGTERM)
-        try:
-            daemon.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+        if not ended.wait(STOP_TIMEOUT_S):
             daemon.kill()
-            daemon.wait()
+            ended.wait()
 
 
-def _await_ready(
-    supervised: Supervised,
-    daemon: subprocess.Popen[bytes],
-    programs: Sequence[ManagedProcess],
-    say: Callable[[str], None],
-) -> None:
+def _await_ready(supervised: Supervised, programs: Sequence[ManagedProcess], say: Callable[[str], None]) -> None:
     waiting = {program.name: program for program in programs}
-    deadline = time.monotonic() + READY_TIMEOUT_S
+    lives: dict[str, set[int]] = {}
+    next_word = time.monotonic() + TELL_EVERY_S
     while waiting:
         states = {state.name: state for state in supervised.states()}
         for name in [name for name, program in waiting.items() if _is_ready(program, states.get(name))]:
             say(f"{name} is ready")
             del waiting[name]
-        failed = [state for state in states.values() if state.state == "fatal"]
-        if failed or daemon.poll() is not None or time.monotonic() > deadline:
-            name = failed[0].name if failed else next(iter(waiting))
-            raise NotReady(_post_mortem(supervised.home, name))
-        time.sleep(0.1)  # the supervisor has no call that waits for a change
+        for name in waiting:
+            state = states.get(name)
+            if state is not None and state.pid:
+                lives.setdefault(name, set()).add(state.pid)
+            if (state is not None and state.state == "fatal") or len(lives.get(name, ())) > MAX_ENDS:
+                raise NotReady(_post_mortem(supervised.home, name))
+        if waiting and supervised.ended.is_set():
+            raise NotReady(f"stopped while {', '.join(waiting)} was starting; see {supervised.home / 'logs'}")
+        if time.monotonic() > next_word:
+            next_word += TELL_EVERY_S
+            say(f"still waiting for {', '.join(_described(name, states.get(name)) for name in waiting)}")
+        supervised.ended.wait(0.1)  # the supervisor has no call that waits for a change
+
+
+def _described(name: str, state: ProcessState | None) -> str:
+    return f"{name} ({state.state}, {state.for_s} s)" if state is not None else f"{name} (not started yet)"
 
 
 def _is_ready(program: ManagedProcess, state: ProcessState | None) -> bool:
@@ -201,7 +232,7 @@ def _is_ready(program: ManagedProcess, state: ProcessState | None) -> bool:
     if program.ready is None:
         return state.state == "running"
     if not isinstance(program.ready, str):
-        return program.ready()
+        return program.ready(state.pid)
     try:
         return bool(requests.get(program.ready, timeout=1).ok)
     except requests.RequestException:
@@ -217,36 +248,51 @@ def _post_mortem(home: Path, name: str) -> str:
     return f"{name} did not start; the end of {log}: {last[0] if last else '(empty)'}"
 
 
+def _write_configuration(home: Path, programs: Sequence[ManagedProcess]) -> None:
+    """Write ``run/supervisord.conf`` and a script a program.
+
+    No path stands in the supervisor's file, for in it a percent sign, a quote, ``;`` and ``#`` mean something: it runs
+    in the home and finds everything from there. What a path may hold is quoted once, in the script, for the shell.
+    """
+    run = home / "run"
+    for program in programs:
+        script = run / f"{program.name}.sh"
+        script.touch(mode=0o600)
+        script.write_text(_script(program), encoding="utf-8")
+    (run / "supervisord.conf").write_text(_configuration(home, programs), encoding="utf-8")
+
+
+def _script(program: ManagedProcess) -> str:
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(program.environment.items())]
+    return "\n".join([*lines, f"exec {shlex.join(program.command)}", ""])
+
+
 def _configuration(home: Path, programs: Sequence[ManagedProcess]) -> str:
-    run, logs = home.resolve() / "run", home.resolve() / "logs"
-    socket = socket_path(home)
+    name = hashlib.sha256(str(home.resolve() / "run").encode()).hexdigest()[:8]
     lines = [
         "[supervisord]",
-        f"logfile={_quoted(str(logs / 'supervisor.log'))}",
-        f"pidfile={_quoted(str(run / 'supervisord.pid'))}",
-        f"identifier=segma-{hashlib.sha256(str(run).encode()).hexdigest()[:8]}",
+        "logfile=logs/supervisor.log",
+        "pidfile=run/supervisord.pid",
+        f"identifier=segma-{name}",
         "silent=true",
         "[unix_http_server]",
-        f"file={_quoted(str(socket))}",
+        f"file={os.path.relpath(socket_path(home), home.resolve())}",
         "chmod=0700",
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
     ]
     for program in programs:
-        environment = ",".join(f'{key}="{_quoted(value)}"' for key, value in sorted(program.environment.items()))
         lines += [
             f"[program:{program.name}]",
-            f"command={_quoted(' '.join(_shell_quoted(part) for part in program.command))}",
-            f"directory={_quoted(str(home.resolve()))}",
-            f"environment={environment}",
+            f"command=/bin/sh run/{program.name}.sh",
             f"priority={1 if program.first else 999}",
-            f"stdout_logfile={_quoted(str(logs / f'{program.name}.log'))}",
+            f"stdout_logfile=logs/{program.name}.log",
             "stdout_logfile_maxbytes=10MB",
             "stdout_logfile_backups=2",
             "redirect_stderr=true",
             "autostart=true",
             # NOTE: any end is restarted: Bytewax ends with 1 or -6 for the same cause (DESIGN 7), and a clean end of
-            # one process while the others go on is no state anybody asked for.
+            # one process while the others go on is no state that a person asked for.
             "autorestart=true",
             "startsecs=1",
             "startretries=20",
@@ -255,12 +301,3 @@ def _configuration(home: Path, programs: Sequence[ManagedProcess]) -> str:
             "killasgroup=true",
         ]
     return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    # supervisor expands %(name)s everywhere.
-    return text.replace("%", "%%")
-
-
-def _shell_quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"

@@ -14,12 +14,13 @@ import click
 from rich.table import Table
 
 from analytics.config import analytics_settings_at
+from cli.flow_readiness import FlowReadiness
 from cli.local_kafka import choose_kafka, kafka_program
 from cli.output import Exit, err, fail, out, print_json
 from cli.supervise import ManagedProcess, Supervised, running, supervise
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
-from transport.config import environment_of, load_installation
+from transport.config import environment_of, load_installation, settings_at
 
 DEFAULT_PORT_BASE = 8400
 
@@ -81,7 +82,7 @@ def programs_of(
             ManagedProcess(
                 "flow" if flows == 1 else f"flow-{index}",
                 [python, "-m", "flows"],
-                None,
+                FlowReadiness(settings_at(home), index, flows),
                 common | {"SEGMA_FLOW_INDEX": str(index), "SEGMA_FLOW_OF": str(flows)},
             )
             for index in range(flows)
@@ -145,12 +146,19 @@ def print_addresses(supervised: Supervised, addresses: LocalAddresses, *, as_jso
         )
 
 
-def wait_for_stop() -> None:
-    """Return on Ctrl-C or SIGTERM."""
+def wait_for_stop(supervised: Supervised) -> bool:
+    """Return on Ctrl-C or SIGTERM, or once the supervisor has ended: whether it was that, as after `segma down`."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+
+    def follow() -> None:
+        supervised.ended.wait()
+        stop.set()
+
+    threading.Thread(target=follow, daemon=True).start()
     stop.wait()
+    return supervised.ended.is_set()
 
 
 home_option = click.option(
@@ -193,9 +201,9 @@ def up_command(home: Path, port_base: int, kafka: bool, flows: int, as_json: boo
     with supervise(home, programs_of(home, installation, addresses, flows), say=err.print) as supervised:
         print_addresses(supervised, addresses, as_json=as_json)
         err.print("Ctrl-C stops everything.")
-        wait_for_stop()
-        err.print("stopping …")
-    err.print("stopped; the data stay in", str(home / "data"))
+        elsewhere = wait_for_stop(supervised)
+        err.print("stopped from elsewhere" if elsewhere else "stopping …")
+    err.print("stopped; the data stay in", str(home / "data"), markup=False)
 
 
 @click.command()

@@ -31,7 +31,7 @@ FLOORS = {
         ["__main__"],
     ],
     "cli": [
-        ["home", "output", "supervise", "importing"],
+        ["home", "output", "supervise", "importing", "flow_readiness"],
         ["bench", "check", "compile", "docs", "local_kafka", "match", "push", "__main__"],
         ["explain", "installed", "up"],
         ["accounts", "actions", "deadletters", "deploy", "flow", "history", "init", "links"],

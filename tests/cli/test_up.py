@@ -56,7 +56,8 @@ def up(home: Path, base: int) -> Iterator[tuple[subprocess.Popen[str], dict[str,
         assert line, process.communicate()[1]
         yield process, json.loads(line)["addresses"]
     finally:
-        process.send_signal(signal.SIGINT)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
 
@@ -88,6 +89,21 @@ def test_up_runs_once_stops_cleanly_and_keeps_the_data(home: Path) -> None:
     records = [record for record in log.reader(BEACONS).poll(1_000) if not record.is_tick]
     log.close()
     assert [b'"e0"' in (record.value or b"") or b'"e1"' in (record.value or b"") for record in records] == [True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ['50% off; it\'s #1 "best" $HOME `x` (a) %(here)s'])
+def test_a_home_may_have_any_name_and_down_ends_up(tmp_path: Path, name: str) -> None:
+    home = tmp_path / name
+    home.mkdir()
+    (home / "segma.yaml").write_text(CONFIG)
+    (home / "secret").write_text("s" * 40)
+    (home / "keys").write_text(f"k1 {'ab' * 64}\n")
+    with up(home, free_base()) as (process, addresses):
+        assert requests.get(f"{addresses['console']}/health", timeout=10).ok
+        words, environment = command(home, "down")
+        subprocess.run(words, env=environment, capture_output=True, timeout=60, check=True)
+        assert process.wait(60) == 0
 
 
 def test_down_says_when_nothing_runs(home: Path) -> None:
