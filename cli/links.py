@@ -25,7 +25,12 @@ from transport.config import load_keyring, read_secret
 @click.option("--campaign", default="", help="What utm_campaign says.")
 @click.option("--site", help="The site whose parameters are used [default: the workspace's first].")
 @click.option("--redirect", "collector", metavar="COLLECTOR", help="Lead through this collector's redirect.")
-@click.option("--fragment", is_flag=True, help="Put the token behind #, where no server's log sees it.")
+@click.option(
+    "--fragment/--query",
+    default=True,
+    show_default=True,
+    help="Where the token stands: behind #, where no server's log sees it, or in the query, where each does.",
+)
 @home_option
 @json_option
 def link_command(  # noqa: PLR0917
@@ -39,7 +44,10 @@ def link_command(  # noqa: PLR0917
     home: Path,
     as_json: bool,
 ) -> None:
-    """Print the link of PERSON (an address, or a subscriber id) of WORKSPACE."""
+    """Print the link of PERSON (an address, or a subscriber id) of WORKSPACE.
+
+    The page's address stays as it is given.
+    """
     page = plain_url(url)
     if page is None:
         fail("--url: write an http(s) address", Exit.USAGE)
@@ -65,18 +73,24 @@ def link_command(  # noqa: PLR0917
 
 
 def link_of(
-    url: str, token: str, campaign: str, *, names: tuple[str, str], collector: str | None, fragment: bool = False
+    url: str, token: str, campaign: str, *, names: tuple[str, str], collector: str | None = None, fragment: bool = True
 ) -> str:
-    """A person's link: the page with the token as a parameter, or the collector's redirect to it.
+    """A person's link: the page with the token beside what it has, or the collector's redirect to the page.
 
-    Every byte of ``url`` stays. ``fragment``: the token stands behind ``#``, where no server's log sees it.
+    Every byte of ``url`` stays. ``names``: of the token's and the campaign's parameter. ``fragment``: the token stands
+    behind ``#``, where no server's log sees it.
     """
     token_param, campaign_param = names
     if collector:
         query = {"u": url, **({campaign_param: campaign} if campaign else {})}
-        return f"{collector.rstrip('/')}/r/{quote(token, safe='')}?{urlencode(query, quote_via=quote)}"
-    link = with_parameters(url, {campaign_param: campaign} if campaign else {})
-    return with_parameters(link, {token_param: token}, fragment=fragment)
+        return f"{collector.rstrip('/')}/r/{quote(token, safe='')}?{urlencode(query, quote_via=quote, safe='')}"
+    # What browsers scroll to (`#:~:text=…`) ends the fragment, and no page sees it.
+    page, directive, scroll_to = url.partition(":~:")
+    page = page.removesuffix("#") if directive else page
+    page = with_parameters(page, {campaign_param: campaign} if campaign else {})
+    link = with_parameters(page, {token_param: token}, fragment=fragment)
+    mark = "#" if directive and "#" not in link else ""
+    return f"{link}{mark}{directive}{scroll_to}"
 
 
 @click.command("tokens")

@@ -59,7 +59,7 @@ def push_tokens(home: Path, account: str, *, as_json: bool) -> None:
         print_json({"account": account, "people": len(wanted), "written": written, "failed": failed})
     else:
         out.print(f"{written} of {len(wanted)} tokens stand at {account}.", markup=False)
-        out.print(f"A link in a mail: https://shop.example/?sgm={traits.token_link}", markup=False)
+        out.print(f"A link in a mail: https://shop.example/#sgm={traits.token_link}", markup=False)
     if failed:
         fail(f"{failed} could not be written: `segma deadletters list`", Exit.PROBLEMS)
 

@@ -90,7 +90,7 @@ def _mail(number: int, person: Recipient, shop_url: str, collector_url: str) -> 
     if number == 0:
         link, how = f"{collector_url}/r/{person.token}?u={quote(landing, safe='')}", "by way of Segma's redirect"
     else:
-        link, how = f"{landing}&sgm={person.token}", "to the shop directly"
+        link, how = f"{landing}#sgm={person.token}", "to the shop directly"
     return html(
         _MAIL,
         subject=story.subject,

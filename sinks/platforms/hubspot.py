@@ -57,7 +57,7 @@ class Hubspot(NamedLists):
     def __init__(self, http: Http, token_field: str) -> None:
         super().__init__(http, Names(self._search, self._make_list))
         self._token_field = token_field
-        self.traits = Traits(batch=1_000, fields=True, token_link=f"{{{{ contact.{token_field} }}}}")
+        self.traits = Traits(batch=1_000, fields=True, token_link=f"{{{{contact.{token_field}}}}}")
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Contacts by address, then their lists by record, a hundred at a time."""

@@ -68,7 +68,7 @@ class Klaviyo(NamedLists):
     def __init__(self, http: Http, token_field: str) -> None:
         super().__init__(http, Names(self._read_lists, self._make_list))
         self.traits = Traits(
-            batch=1_000, tags=True, fields=True, token_link=f"{{{{ person|lookup:'{token_field}'|default:'' }}}}"
+            batch=1_000, tags=True, fields=True, token_link=f"{{{{person|lookup:'{token_field}'|default:''}}}}"
         )
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:

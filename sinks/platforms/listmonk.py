@@ -57,7 +57,7 @@ class Listmonk(NamedLists):
 
     def __init__(self, http: Http, token_field: str) -> None:
         super().__init__(http, Names(self._read_lists, self._make_list))
-        self.traits = Traits(batch=500, fields=True, token_link=f"{{{{ .Subscriber.Attribs.{token_field} }}}}")
+        self.traits = Traits(batch=500, fields=True, token_link=f"{{{{.Subscriber.Attribs.{token_field}}}}}")
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """By address, with all their lists in one answer."""

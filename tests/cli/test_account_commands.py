@@ -209,7 +209,7 @@ def test_drift_is_told_apart() -> None:
 def test_tokens_are_pushed_once_and_the_links_syntax_is_told(home: Path, platform: Simulator) -> None:
     pushed = segma(home, "tokens", "push", "demo/listmonk")
     assert pushed.exit_code == 0, pushed.output
-    assert "{{ .Subscriber.Attribs.segma_token }}" in pushed.stdout
+    assert "#sgm={{.Subscriber.Attribs.segma_token}}" in pushed.stdout
     written = {row.split(",")[0]: row.split(",")[1] for row in segma(home, "tokens", "demo").stdout.splitlines()[1:]}
     for address in (ADA, BEN):
         found = platform.world.person(address)

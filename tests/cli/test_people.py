@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
 
 from cli.__main__ import cli
+from cli.links import link_of
 from cli.people import import_people
 from contracts.topics import ROWS, SUBSCRIBERS
 from sinks.base import Member
@@ -106,11 +107,44 @@ def test_a_link_carries_the_persons_token(home: Path) -> None:
         "--json",
     )
     told = said(segma(home, *words))
-    query = parse_qs(urlsplit(str(told["link"])).query)
-    assert query == {"x": ["1"], "t": [told["token"]], "c": ["spring"]}
+    assert told["link"] == f"https://shop.example/a?x=1&c=spring#t={told['token']}"
+    queried = said(segma(home, *words, "--query"))
+    assert queried["link"] == f"https://shop.example/a?x=1&c=spring&t={told['token']}"
     same = said(segma(home, "link", "demo", str(told["subscriber"]), "--url", "https://shop.example/", "--json"))
     assert same["token"] == told["token"]
     assert "example.org" not in str(told)
+
+
+@pytest.mark.parametrize(
+    ("url", "link"),
+    [
+        ("https://shop.example", "https://shop.example#sgm=k1.T"),
+        (
+            "https://shop.example/größe?q=caf%E9&flag&a=x%20y+z;k=%3B",
+            "https://shop.example/größe?q=caf%E9&flag&a=x%20y+z;k=%3B#sgm=k1.T",
+        ),
+        ("https://shop.example/?", "https://shop.example/?#sgm=k1.T"),
+        ("https://shop.example/#prices", "https://shop.example/#prices&sgm=k1.T"),
+        ("https://shop.example/#/a/b", "https://shop.example/#/a/b?sgm=k1.T"),
+        ("https://shop.example/#!/a?x=1", "https://shop.example/#!/a?x=1&sgm=k1.T"),
+        ("https://shop.example/a#:~:text=shoes", "https://shop.example/a#sgm=k1.T:~:text=shoes"),
+    ],
+)
+def test_the_pages_address_stays_byte_for_byte(url: str, link: str) -> None:
+    assert link_of(url, "k1.T", "", names=("sgm", "utm_campaign")) == link
+    redirected = link_of(url, "k1.T", "a b", names=("sgm", "utm_campaign"), collector="https://c.example/")
+    assert unquote(redirected.partition("?u=")[2].partition("&")[0]) == url
+    assert redirected.endswith("&utm_campaign=a%20b")
+
+
+def test_a_link_by_the_query_keeps_what_a_browser_scrolls_to() -> None:
+    link = link_of("https://x.example/a#:~:text=b", "k1.T", "", names=("sgm", "c"), fragment=False)
+    assert link == "https://x.example/a?sgm=k1.T#:~:text=b"
+
+
+def test_a_campaign_takes_the_place_of_the_pages_own() -> None:
+    link = link_of("https://x.example/?utm_campaign=old&a=1", "k1.T", "new", names=("sgm", "utm_campaign"))
+    assert link == "https://x.example/?a=1&utm_campaign=new#sgm=k1.T"
 
 
 def test_a_redirect_link_leads_through_the_collector(home: Path) -> None:
