@@ -214,7 +214,9 @@ def _await_ready(supervised: Supervised, programs: Sequence[ManagedProcess], say
                 lives.setdefault(name, set()).add(state.pid)
             if (state is not None and state.state == "fatal") or len(lives.get(name, ())) > MAX_ENDS:
                 raise NotReady(_post_mortem(supervised.home, name))
-        if waiting and supervised.ended.is_set():
+        if not waiting:
+            return
+        if supervised.ended.is_set():
             raise NotReady(f"stopped while {', '.join(waiting)} was starting; see {supervised.home / 'logs'}")
         if time.monotonic() > next_word:
             next_word += TELL_EVERY_S
