@@ -36,6 +36,7 @@ MODULES: Final = (
     "operators/regroup",
     "state/arena",
     "state/entry",
+    "state/recency",
     "state/store",
     "state/timers",
     "subscriber/decide",

@@ -57,6 +57,10 @@ class Reason(StrEnum):
     LATE = "late", "The event is older than the lateness: recorded, not matched."
     DUPLICATE = "duplicate", "An event of this id was already there; the first to arrive counts."
     PROCESSING_FAILED = "processing_failed", "The flow failed on this record; it was set aside and the flow went on."
+    STATE_LOST = (
+        "state_lost",
+        "What was known of one device or person could not be written; it was dropped and the flow went on.",
+    )
     NO_IDENTITY = "no_identity", "The sequence completed for somebody unknown: a row, no list move."
     SHADOWED = "shadowed", "The listener's version is not live yet: a row, no list move."
     TOO_MANY_LISTS = "too_many_lists", "The listener has already named as many different lists as it may."

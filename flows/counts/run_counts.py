@@ -114,7 +114,17 @@ class RunGauges:
         if key in self._uncounted:
             del self._uncounted[key]
             return
-        person = self._people.peek(key)
+        self._uncount(key, self._people.peek(key))
+
+    def lose(self, key: str, person: Subscriber) -> None:
+        """Take off a subscriber whose state was dropped. ``person``: as they stood then."""
+        self._touched = True
+        if key in self._uncounted:
+            del self._uncounted[key]
+        else:
+            self._uncount(key, person)
+
+    def _uncount(self, key: str, person: Subscriber) -> None:
         moment = self._noted.pop(key, CountedState(person.generation, person.timeline.advanced))
         if moment is not None:
             self._change(key, moment, -1)

@@ -5,30 +5,38 @@ Nothing is raised; bad records are set aside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
 
 from contracts.codec import json_reader, to_json
+from contracts.commands import Command
 from contracts.dead_letters import letter_from, set_aside
-from contracts.errors import BadRecord
+from contracts.errors import BadInput, BadRecord
 from contracts.events import Event
 from contracts.log import Outgoing, Record
+from contracts.properties import check_properties
 from contracts.reasons import Reason
+from contracts.rows import Row
 from contracts.tokens import is_anonymous
 from contracts.topics import ROWS, moves_topic
 from flows.counts.counts_snapshot import CountsSnapshot
 from flows.counts.run_counts import MOST_NOTED, RunGauges
-from flows.operators.dead_letters import dead_letter
+from flows.operators.dead_letters import dead_letter, failed, lost_state
 from flows.state.changelog import PEOPLE, Changelog, GroupPosition, StateDamaged
+from flows.state.recency import MAX_ANONYMOUS, LeastRecentlyUsed
 from flows.state.rows import Input
-from flows.state.store import MAX_ANONYMOUS, LeastRecentlyUsed, StateStore
+from flows.state.store import StateStore
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.limits import Limit, LimitHits
 from flows.subscriber.pinned_terms import read_pinned_terms
 from flows.subscriber.subscriber import Emitted, Subscriber
 
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
+"""PERF: `recognise` holds every event to the rule; what an older release wrote may hold an integer that no state can,
+and that takes as many digits."""
 _read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
 log_line = structlog.get_logger("flows")
 
@@ -38,6 +46,8 @@ class SubscriberStates:
 
     def __init__(self, engines: Mapping[str, WorkspaceEngine]) -> None:
         self._engines = engines
+        self.dropped: list[tuple[str, Subscriber, Exception]] = []
+        """States that could not be written, since somebody last looked."""
 
     def engine(self, key: str) -> WorkspaceEngine:
         """The engine of a key's workspace."""
@@ -63,6 +73,10 @@ class SubscriberStates:
         """The subscriber of a snapshot after the inputs behind it."""
         return self.engine(key).replay(key.partition("/")[2], snapshot, inputs)
 
+    def lost(self, key: str, state: Subscriber, error: Exception) -> None:
+        """Remember a state that could not be written, for the next batch to tell."""
+        self.dropped.append((key, state, error))
+
 
 class KeyGroup:
     """The subscribers of one key group, by workspace and id."""
@@ -77,12 +91,8 @@ class KeyGroup:
     ) -> None:
         """``engines``: by workspace; ``counted``: what was said of the runs. Raises :class:`StateDamaged`."""
         self._engines, self._bounds, self._changelog = engines, bounds, changelog
-        self._people: StateStore[Subscriber] = StateStore(
-            changelog,
-            resumed,
-            SubscriberStates(engines),
-            kind=PEOPLE,
-        )
+        self._states = SubscriberStates(engines)
+        self._people: StateStore[Subscriber] = StateStore(changelog, resumed, self._states, kind=PEOPLE)
         self._remember()
         self._gauges = RunGauges(engines, self._people, counted, lambda: changelog.share(MOST_NOTED))
         self._anonymous = LeastRecentlyUsed(
@@ -112,6 +122,8 @@ class KeyGroup:
         out: list[Outgoing],
     ) -> None:
         """Records, with the log time at each, and the log time after them. ``place``: partition and group."""
+        if self._states.dropped:
+            self._tell_dropped(log_time_ms, out)
         for record, at_ms in records:
             self._count(at_ms, place, out)
             self._process(record, at_ms, out)
@@ -119,15 +131,37 @@ class KeyGroup:
         self._pass_time(log_time_ms, out)
         self._gauges.count_some()
 
+    def _tell_dropped(self, log_time_ms: int, out: list[Outgoing]) -> None:
+        """Set aside what the last epoch could not write: a letter each, and off the gauges."""
+        dropped, self._states.dropped = self._states.dropped, []
+        for key, person, error in dropped:
+            self._gauges.lose(key, person)
+            self._anonymous.forget(key)
+            self._bounds.hit(Limit.UNWRITABLE)
+            out.append(lost_state("subscriber", key, error, log_time_ms))
+
     def _pass_time(self, log_time_ms: int, out: list[Outgoing]) -> None:
-        """What is due at a log time."""
+        """Fire what is due at a log time. Where that fails for one subscriber, what is known of them is dropped."""
         # NOTE: of a workspace that was taken out of the installation nobody is moved.
         for key in self._people.due(log_time_ms, lambda key: key.partition("/")[0] in self._engines):
             person, engine = self._people.get(key), self._engines[key.partition("/")[0]]
             self._gauges.note(key, person, log_time_ms)
-            emitted = engine.pass_time(person, log_time_ms)
-            self._keep(key, person, engine, emitted, log_time_ms, b"")
-            self._say(key, emitted, out)
+            emitted = Emitted()
+            try:
+                engine.pass_time(person, log_time_ms, emitted=emitted)
+            except Exception as error:
+                self._drop(key, error, log_time_ms, out)
+            else:
+                self._keep(key, person, engine, emitted, log_time_ms, b"")
+            self._say(key, emitted, log_time_ms, out)
+
+    def _drop(self, key: str, error: Exception, log_time_ms: int, out: list[Outgoing]) -> None:
+        """Drop what is known of a subscriber whom nothing can be done for: a deadline would fail again and again."""
+        self._gauges.leave(key)
+        self._people.let_go(key)
+        self._anonymous.forget(key)
+        self._bounds.hit(Limit.UNWRITABLE)
+        out.append(lost_state("subscriber", key, error, log_time_ms))
 
     def _count(self, log_time_ms: int, place: tuple[int, int], out: list[Outgoing]) -> None:
         """Say how many runs waited at each whole minute before a log time."""
@@ -146,26 +180,32 @@ class KeyGroup:
         return self._people.snapshot()
 
     def _process(self, record: Record, log_time_ms: int, out: list[Outgoing]) -> None:
+        source = record.value or b""
         try:
-            source = record.value or b""
             event = _read_event(source)
-            workspace = event.workspace
-            engine = self._engines.get(workspace)
+            if _LONG_NUMBER.search(source):
+                check_properties(event.properties)
+            engine = self._engines.get(event.workspace)
             if engine is None:
-                raise BadRecord(Reason.UNDECODABLE, f"no workspace {workspace!r}")
-            key = f"{workspace}/{event.subscriber}"
+                raise BadRecord(Reason.UNDECODABLE, f"no workspace {event.workspace!r}")
+            key = f"{event.workspace}/{event.subscriber}"
             person = self._people.get(key)
-            self._gauges.note(key, person, event.log_time_ms)
-            emitted = engine.apply(person, event, log_time_ms, source)
-        except BadRecord as error:
+        except BadInput as error:
             out.append(dead_letter(record, error.reason, error.detail))
             return
         except Exception as error:
-            log_line.error("processing_failed", topic=record.topic, partition=record.partition, offset=record.offset)
-            out.append(dead_letter(record, Reason.PROCESSING_FAILED, type(error).__name__))
+            out.append(failed(record, error))
             return
+        self._gauges.note(key, person, event.log_time_ms)
+        emitted = Emitted()
+        try:
+            engine.apply(person, event, log_time_ms, source, emitted=emitted)
+        except Exception as error:
+            out.append(failed(record, error))
+            # What was changed before it failed stands: written whole, it is the same after a restart.
+            emitted.moved = True
         self._keep(key, person, engine, emitted, log_time_ms, source)
-        self._say(key, emitted, out)
+        self._say(key, emitted, log_time_ms, out)
 
     def _keep(  # noqa: PLR0917
         self,
@@ -197,14 +237,23 @@ class KeyGroup:
                 self._people.let_go(gone)
                 self._bounds.hit(Limit.ANONYMOUS)
 
-    def _say(self, key: str, emitted: Emitted, out: list[Outgoing]) -> None:
+    def _say(self, key: str, emitted: Emitted, log_time_ms: int, out: list[Outgoing]) -> None:
         if emitted.is_silent:
             return
         name = key.encode()
         for row in emitted.rows:
-            out.append(Outgoing(ROWS, name, to_json(row)))
+            self._add(ROWS, name, row, log_time_ms, out)
         for command in emitted.commands:
-            out.append(Outgoing(moves_topic(command.workspace, command.account), name, to_json(command)))
+            self._add(moves_topic(command.workspace, command.account), name, command, log_time_ms, out)
         for reason, detail, match in emitted.refused:
             what = f"{match.listener}: {detail}"
             out.append(set_aside(letter_from("match", reason, what, at_ms=match.matched_at_ms)))
+
+    def _add(self, topic: str, name: bytes, value: Row | Command, log_time_ms: int, out: list[Outgoing]) -> None:
+        """Add a record, or the letter of one that cannot be written."""
+        try:
+            out.append(Outgoing(topic, name, to_json(value)))
+        except Exception as error:
+            log_line.error("not_written", topic=topic, error=type(error).__name__)
+            what = f"{type(value).__name__}: {type(error).__name__}"
+            out.append(set_aside(letter_from("flow", Reason.PROCESSING_FAILED, what, at_ms=log_time_ms)))

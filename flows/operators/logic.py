@@ -17,12 +17,13 @@ from contracts.log import Outgoing, Record
 from contracts.reasons import Reason
 from contracts.topics import EVENTS, subscriber_key
 from flows.counts.counts_snapshot import CountsSnapshot
-from flows.operators.dead_letters import dead_letter
+from flows.operators.dead_letters import dead_letter, failed, lost_state
 from flows.operators.key_group import KeyGroup
 from flows.recognise import Device, Rules, recognise, released
 from flows.state.changelog import Changelog, GroupPosition
+from flows.state.recency import MAX_ANONYMOUS, LeastRecentlyUsed
 from flows.state.rows import Input
-from flows.state.store import MAX_ANONYMOUS, LeastRecentlyUsed, StateStore
+from flows.state.store import StateStore
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.limits import Limit, LimitHits
 
@@ -78,6 +79,10 @@ class Shared:
 class DeviceStates:
     """Devices as the states of a store, by the key of ``beacons``."""
 
+    def __init__(self) -> None:
+        self.dropped: list[tuple[str, Exception]] = []
+        """States that could not be written, since somebody last looked."""
+
     def new(self, key: str) -> Device:
         """A device of which nothing is known."""
         return Device()
@@ -99,6 +104,10 @@ class DeviceStates:
         """Refuse: devices are always written whole."""
         raise NotImplementedError(f"device {key!r} has {len(inputs)} inputs")
 
+    def lost(self, key: str, state: Device, error: Exception) -> None:
+        """Remember a state that could not be written, for the next batch to tell."""
+        self.dropped.append((key, error))
+
 
 class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
     """``recognise`` for one partition of ``beacons``: its records in order, then how far the log time has come."""
@@ -107,10 +116,11 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         self._shared = shared
         snapshot = None if resumed is None else _read_snapshot(resumed)
         self._passed_on_ms = 0 if snapshot is None else snapshot.passed_on_ms
+        self._states = DeviceStates()
         self._devices: StateStore[Device] = StateStore(
             changelog,
             None if snapshot is None else snapshot.position,
-            DeviceStates(),
+            self._states,
             kind=DEVICES,
         )
         self._changelog = changelog
@@ -121,11 +131,21 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         out: list[Outgoing] = []
         for records in values:
             for record in records:
+                if self._states.dropped:
+                    self._tell_dropped(record.log_time_ms, out)
                 self._release(record.log_time_ms, out)
                 if not record.is_tick:
                     self._process(record, out)
                 self._pass_on(record, out)
         return out, False
+
+    def _tell_dropped(self, log_time_ms: int, out: list[Outgoing]) -> None:
+        """Set aside what the last epoch could not write: a letter each."""
+        dropped, self._states.dropped = self._states.dropped, []
+        for key, error in dropped:
+            self._anonymous.forget(key)
+            self._shared.bounds.hit(Limit.UNWRITABLE)
+            out.append(lost_state("device", key, error, log_time_ms))
 
     def _process(self, record: Record, out: list[Outgoing]) -> None:
         try:
@@ -135,15 +155,16 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
                 raise BadRecord(Reason.UNDECODABLE, f"no workspace {beacon.workspace!r}")
             key = record.key.decode("utf-8", "replace")
             device, events, refused = recognise(self._devices.get(key), beacon, record, rules)
+            # Whatever raises, nothing of the record has been kept or said by then.
+            recognised = [event_record(event) for event in events]
         except BadRecord as error:
             out.append(dead_letter(record, error.reason, error.detail))
             return
         except Exception as error:
-            log_line.error("processing_failed", topic=record.topic, partition=record.partition, offset=record.offset)
-            out.append(dead_letter(record, Reason.PROCESSING_FAILED, type(error).__name__))
+            out.append(failed(record, error))
             return
         self._keep(key, device, record.log_time_ms)
-        out.extend(map(event_record, events))
+        out.extend(recognised)
         out.extend(dead_letter(record, each.reason, each.detail, each.data, beacon) for each in refused)
 
     def _keep(self, key: str, device: Device, log_time_ms: int) -> None:
@@ -162,10 +183,19 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             self._shared.bounds.hit(Limit.ANONYMOUS)
 
     def _release(self, log_time_ms: int, out: list[Outgoing]) -> None:
+        """Tell the verdicts whose quarantine is over. A device for which that fails is dropped."""
         for key in self._devices.due(log_time_ms):
-            device, events = released(self._devices.get(key), log_time_ms)
+            try:
+                device, events = released(self._devices.get(key), log_time_ms)
+                verdicts = [event_record(event) for event in events]
+            except Exception as error:
+                self._devices.let_go(key)
+                self._anonymous.forget(key)
+                self._shared.bounds.hit(Limit.UNWRITABLE)
+                out.append(lost_state("device", key, error, log_time_ms))
+                continue
             self._keep(key, device, log_time_ms)
-            out.extend(map(event_record, events))
+            out.extend(verdicts)
 
     def _pass_on(self, record: Record, out: list[Outgoing]) -> None:
         if record.log_time_ms - self._passed_on_ms >= LOG_TIME_EVERY_MS:

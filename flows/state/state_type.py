@@ -14,6 +14,7 @@ class StateType(Protocol[S]):
     """The states of one kind: how they are made, written, read back, and when they are due.
 
     A :class:`flows.state.store.StateStore` calls it, and nothing else does. None of its methods changes a state.
+    What :meth:`encode` raises ends that one key (:meth:`lost`), never the process.
     """
 
     def new(self, key: str) -> S:
@@ -30,3 +31,6 @@ class StateType(Protocol[S]):
 
     def replay(self, key: str, snapshot: bytes | None, inputs: Sequence[Input]) -> S:
         """The state of a snapshot (None: of nothing) after the inputs behind it, for what is given to ``add``."""
+
+    def lost(self, key: str, state: S, error: Exception) -> None:
+        """Note that a state cannot be written and is dropped, which is that key's trouble and nobody else's."""

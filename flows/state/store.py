@@ -8,7 +8,7 @@ decoded until an event or a timer asks for it.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final, Generic
 
@@ -37,8 +37,6 @@ IDLE_MS: Final = 10 * 60_000
 LOOKED_AT_ONCE: Final = 16
 MOST_VOID: Final = 256
 """Void dues that a group may keep beside as many as it has keys."""
-MAX_ANONYMOUS: Final = 500_000
-"""Devices that are nobody's, of all groups: anybody may invent one, so their number is bounded beside their time."""
 
 
 class StateStore(Generic[S]):
@@ -284,9 +282,11 @@ class StateStore(Generic[S]):
         for key in keys:
             del self._touched[key]
             entry = self._live.get(key)
-            if entry is not None:
-                rows.append(ChangelogRow(key, self._whole(entry), self._states.due_ms(key, entry.state)))
+            if entry is not None and (data := self._whole(entry)) is not None:
+                rows.append(ChangelogRow(key, data, self._states.due_ms(key, entry.state)))
                 continue
+            if entry is not None:
+                self._resting[entry.key] = self._live.pop(key)
             gone = self._resting.pop(key, None)
             if gone is not None:
                 self._forget(gone)
@@ -302,10 +302,20 @@ class StateStore(Generic[S]):
         entry.saved = entry.chain = None
         self._arena.drop(entry)
 
-    def _whole(self, entry: StateEntry) -> bytes:
-        """Somebody at work as bytes, which count from here on. They are not kept beside the state that they are of."""
+    def _whole(self, entry: StateEntry) -> bytes | None:
+        """Somebody at work as bytes, which count from here on; None where the state cannot be written.
+
+        They are not kept beside the state that they are of.
+        """
         self._forget(entry)
-        data = plain(self._states.encode(entry.key, entry.state))
+        try:
+            encoded = self._states.encode(entry.key, entry.state)
+        except Exception as error:
+            # A state that nothing can write would end every epoch from here on, for everybody.
+            self._states.lost(entry.key, entry.state, error)
+            entry.state, entry.due_ms = None, NO_TIMER
+            return None
+        data = plain(encoded)
         entry.whole = len(entry.key) + len(data)
         self._bytes += entry.whole
         self._count += 1
@@ -334,21 +344,27 @@ class StateStore(Generic[S]):
         """Keep somebody as bytes, if anything of them is written or to be written."""
         if entry.whole:
             data = self._whole(entry) if entry.saved is None else entry.saved
-            less = packed(data)
-            entry.whole += len(less) - len(data)
-            self._bytes += len(less) - len(data)
             self._resting[entry.key] = entry
-            self._put_down(entry, less)
+            if data is None:
+                self._touch(entry.key)
+            else:
+                less = packed(data)
+                entry.whole += len(less) - len(data)
+                self._bytes += len(less) - len(data)
+                self._put_down(entry, less)
         entry.state = None
 
     def _everything(self) -> list[ChangelogRow]:
         """All rows; call :meth:`_pending` before. Whoever was not asked for since the start stays as they came."""
         self._under = {}
         rows: list[ChangelogRow] = []
-        for entry in self._live.values():
+        for entry in list(self._live.values()):
             if entry.whole:
                 data = self._whole(entry) if entry.saved is None else entry.saved
-                rows.append(ChangelogRow(entry.key, data, entry.waits_ms))
+                if data is None:
+                    self.let_go(entry.key)
+                else:
+                    rows.append(ChangelogRow(entry.key, data, entry.waits_ms))
         chains: list[tuple[str, SnapshotAndTail]] = []
         for key, entry in self._resting.items():
             if entry.chain is not None:
@@ -365,26 +381,3 @@ class StateStore(Generic[S]):
                     rows.append(ChangelogRow("", each.under, None, None, number))
                 rows.append(ChangelogRow(key, each.data, chain.due_ms, each.at_ms, number))
         return rows
-
-
-class LeastRecentlyUsed:
-    """Keys of which at most so many are kept, those used longest ago go first."""
-
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._keys = dict.fromkeys(keys)
-
-    def use(self, key: str) -> None:
-        """This key is used now."""
-        self._keys.pop(key, None)
-        self._keys[key] = None
-
-    def forget(self, key: str) -> None:
-        """This key is kept for good, or gone."""
-        self._keys.pop(key, None)
-
-    def over(self, most: int) -> list[str]:
-        """The keys that must go; they are forgotten."""
-        gone = list(islice(self._keys, max(len(self._keys) - most, 0)))
-        for key in gone:
-            del self._keys[key]
-        return gone

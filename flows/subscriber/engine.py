@@ -67,18 +67,36 @@ class WorkspaceEngine:
         generation = self._generations.at(self._newest_ms)
         return Subscriber(generation.reapplier.new(subscriber), generation)
 
-    def apply(self, person: Subscriber, event: Event, log_time_ms: int, source: bytes | None = None) -> Emitted:
+    def apply(
+        self,
+        person: Subscriber,
+        event: Event,
+        log_time_ms: int,
+        source: bytes | None = None,
+        *,
+        emitted: Emitted | None = None,
+    ) -> Emitted:
         """Apply one event. Deadlines at or before ``log_time_ms`` minus the grace fire first (DESIGN 6).
 
-        ``source``: the JSON that it came as.
+        ``source``: the JSON that it came as. ``emitted``: where what it emits goes, also where this raises.
         """
-        emitted = self.pass_time(person, max(log_time_ms, event.log_time_ms), watermark_ms=log_time_ms)
+        emitted = self.pass_time(person, max(log_time_ms, event.log_time_ms), watermark_ms=log_time_ms, emitted=emitted)
         self._steps.apply(person, event, emitted, log_time_ms, source)
         return emitted
 
-    def pass_time(self, person: Subscriber, log_time_ms: int, *, watermark_ms: int | None = None) -> Emitted:
-        """Let log time pass. ``watermark_ms``: up to where absences are believed, where that is not all of it."""
-        emitted = Emitted()
+    def pass_time(
+        self,
+        person: Subscriber,
+        log_time_ms: int,
+        *,
+        watermark_ms: int | None = None,
+        emitted: Emitted | None = None,
+    ) -> Emitted:
+        """Let log time pass. ``watermark_ms``: up to where absences are believed, where that is not all of it.
+
+        ``emitted``: see :meth:`apply`.
+        """
+        emitted = Emitted() if emitted is None else emitted
         self._newest_ms = max(self._newest_ms, log_time_ms)
         passed_ms = log_time_ms if watermark_ms is None else watermark_ms
         if self._generations.at(log_time_ms) is not person.generation:

@@ -19,6 +19,8 @@ class Limit(StrEnum):
     """Amended matches whose first match is remembered."""
     ANONYMOUS = "anonymous"
     """Devices that are nobody's."""
+    UNWRITABLE = "unwritable"
+    """States that could not be written and were dropped: each is a dead letter, and a fault of Segma's."""
 
 
 class LimitHits:

@@ -241,7 +241,6 @@ class Reapplier:
         old, gap_ms = timeline.entries[first:], self._session_gap_ms
         prior, newest = old[0].session, timeline.session
         before = [entry.session for entry in old[1:]]
-        timeline.ids[event.event_id] = event.occurred_at_ms
         own = extended(prior, event, gap_ms=gap_ms)
         state, made = self._machine.apply(old[0].state, event, own)
         again, session = [entry_of(event, source, old[0].state, prior, made)], own
@@ -271,6 +270,8 @@ class Reapplier:
                 now.extend(made)
                 state = after
             session = into
+        # Nothing of the timeline is changed before here, so whatever raises leaves it whole.
+        timeline.ids[event.event_id] = event.occurred_at_ms
         timeline.entries[first:] = again
         timeline.unfolded += first == rest and first < timeline.unfolded
         timeline.session = session

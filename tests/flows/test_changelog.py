@@ -44,6 +44,9 @@ class Numbers:
             state = [*state, int(each.data)][-int(each.under) :]
         return state
 
+    def lost(self, key: str, state: list[int], error: Exception) -> None:
+        raise error
+
 
 def store_of(changelog: Changelog, resumed: GroupPosition | None = None) -> StateStore[list[int]]:
     return StateStore(changelog, resumed, Numbers())
