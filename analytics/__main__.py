@@ -35,8 +35,8 @@ def main() -> None:
 def server_command() -> None:
     """Serve the embedded ClickHouse on loopback."""
     from analytics.embedded.engine import Engine  # noqa: PLC0415
-    from analytics.embedded.server import Outside, clickhouse_app  # noqa: PLC0415
-    from analytics.embedded.sessions import Desk  # noqa: PLC0415 - the engine is half a gigabyte: only where it is needed
+    from analytics.embedded.server import ServerOptions, clickhouse_app  # noqa: PLC0415
+    from analytics.embedded.sessions import Sessions  # noqa: PLC0415 - the engine is half a gigabyte: only where it is needed
 
     try:
         settings = settings_of(AnalyticsSettings)
@@ -51,14 +51,14 @@ def server_command() -> None:
     connection.query(f"CREATE DATABASE IF NOT EXISTS {settings.clickhouse_database}")
     version, timezone = connection.query("SELECT version(), timezone()")[0].decode().split()
     connection.close()
-    desk = Desk(
+    sessions = Sessions(
         engine,
         elapsed_s=time.monotonic,
         memory_bytes=settings.clickhouse_memory_bytes,
         query_s=settings.clickhouse_query_s,
     )
-    outside = Outside(passwords, settings.clickhouse_port, lambda: secrets.token_hex(16))
-    app = clickhouse_app(desk, outside, version=version, timezone=timezone)
+    options = ServerOptions(passwords, settings.clickhouse_port, lambda: secrets.token_hex(16))
+    app = clickhouse_app(sessions, options, version=version, timezone=timezone)
     # NOTE: no access log: a query's text can hold what somebody looks for.
     uvicorn.run(
         app,

@@ -58,7 +58,7 @@ class ClickHouse:
 
     def command(self, sql: str, params: Mapping[str, Any] | None = None, *, database: bool = True) -> None:
         """A statement without an answer. ``database`` False: where the database is not there yet."""
-        with _told():
+        with _translated():
             self._ready(database=database).command(sql, parameters=params, use_database=database)
 
     def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -67,14 +67,14 @@ class ClickHouse:
 
     def table(self, sql: str, params: Mapping[str, Any] | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The names of an answer's columns, and its rows."""
-        with _told():
+        with _translated():
             answer = self._ready().query(sql, parameters=params)
             return list(answer.column_names), list(answer.result_rows)
 
     def insert(self, table: str, lines: Sequence[bytes], token: str = "") -> None:
         """Rows as JSON objects, all in one insert. With a ``token`` the same insert again changes nothing."""
         settings = {"max_partitions_per_insert_block": 1_000, "input_format_skip_unknown_fields": 0}
-        with _told():
+        with _translated():
             self._ready().raw_insert(
                 f"{self._database}.{table}",
                 insert_block=b"\n".join(lines),
@@ -97,7 +97,7 @@ class ClickHouse:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translated() -> Iterator[None]:
     """ClickHouse's and the network's exceptions become ours: the one place where that is done."""
     try:
         yield

@@ -14,7 +14,7 @@ from contracts.topics import DAY_MS
 KEPT_FOR_MS: Final = 90 * DAY_MS
 """The longest retention of a topic that the loader reads: until then a replay could bring rows back."""
 
-Person = tuple[str, str]
+PersonKey = tuple[str, str]
 """Workspace and subscriber."""
 
 
@@ -32,8 +32,8 @@ class Erasures:
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
-        self._known: dict[Person, Erasure] = {}
-        self._back: dict[Person, int] = {}
+        self._known: dict[PersonKey, Erasure] = {}
+        self._back: dict[PersonKey, int] = {}
 
     def follow(self) -> None:
         """Take in who has been erased; lift it for those who have been imported since."""
@@ -50,7 +50,7 @@ class Erasures:
         """Somebody is on a list (again): from then on their rows count."""
         self._back[workspace, subscriber] = at_ms
 
-    def skip(self, person: Person, log_time_ms: int) -> bool:
+    def skip(self, person: PersonKey, log_time_ms: int) -> bool:
         """Whether a row that the log took at that time is kept out."""
         known = self._known.get(person)
         return known is not None and log_time_ms <= known.until_ms
@@ -62,7 +62,7 @@ class Erasures:
                 remove_rows(self._clickhouse, [person])
 
 
-def erase(clickhouse: ClickHouse, person: Person, now_ms: int) -> dict[str, int]:
+def erase(clickhouse: ClickHouse, person: PersonKey, now_ms: int) -> dict[str, int]:
     """Forget a person: skip them from now on, then remove their rows, and those of devices that were theirs before they
     were known. The rows of each table that went; noted in ``erasures``, which is the proof.
     """
@@ -74,7 +74,7 @@ def erase(clickhouse: ClickHouse, person: Person, now_ms: int) -> dict[str, int]
     return removed
 
 
-def remove_rows(clickhouse: ClickHouse, people: Iterable[Person]) -> dict[str, int]:
+def remove_rows(clickhouse: ClickHouse, people: Iterable[PersonKey]) -> dict[str, int]:
     """Remove all rows of these people, and wait until that is done; how many of each table."""
     removed = {}
     params: dict[str, Any] = {"people": [f"{workspace}/{subscriber}" for workspace, subscriber in people]}
@@ -90,7 +90,7 @@ def remove_rows(clickhouse: ClickHouse, people: Iterable[Person]) -> dict[str, i
     return removed
 
 
-def _anonymous_of(clickhouse: ClickHouse, person: Person) -> list[Person]:
+def _anonymous_of(clickhouse: ClickHouse, person: PersonKey) -> list[PersonKey]:
     """The ids under which this person's devices went before they were known."""
     sql = (
         "SELECT DISTINCT device FROM event_rows WHERE workspace = {workspace:String} "
@@ -100,7 +100,7 @@ def _anonymous_of(clickhouse: ClickHouse, person: Person) -> list[Person]:
     return [(person[0], anonymous_id(person[0], str(device))) for (device,) in rows]
 
 
-def _read(clickhouse: ClickHouse) -> dict[Person, Erasure]:
+def _read(clickhouse: ClickHouse) -> dict[PersonKey, Erasure]:
     sql = (
         "SELECT workspace, subscriber, toUnixTimestamp64Milli(erased_at), toUnixTimestamp64Milli(until) "
         "FROM erasures FINAL"

@@ -71,21 +71,21 @@ class Connection:
 
     def query(self, sql: str, fmt: str = "TSV", params: Mapping[str, str] | None = None) -> tuple[bytes, Progress]:
         """The whole answer, and what it read. Raises :class:`EngineError`."""
-        whole, read = _told(lambda: _whole(self._chdb.query(sql, fmt, params=dict(params or {}))))
+        whole, read = _translated(lambda: _whole(self._chdb.query(sql, fmt, params=dict(params or {}))))
         return whole, read
 
     def stream(self, sql: str, fmt: str, params: Mapping[str, str] | None = None) -> Generator[bytes]:
         """The answer block by block (:data:`STREAMABLE` formats). Closing the iterator cancels the query."""
-        result: Any = _told(lambda: self._chdb.send_query(sql, fmt, params=dict(params or {})))
+        result: Any = _translated(lambda: self._chdb.send_query(sql, fmt, params=dict(params or {})))
         try:
-            while (block := _told(result.fetch)) is not None:
+            while (block := _translated(result.fetch)) is not None:
                 yield block.bytes()
         finally:
-            _told(result.cancel)
+            _translated(result.cancel)
 
     def insert(self, head: str, fmt: str) -> Insert:
         """Begin an insert; bytes follow. Raises :class:`EngineError`."""
-        return Insert(_told(lambda: self._chdb.send_insert(head, fmt)))
+        return Insert(_translated(lambda: self._chdb.send_insert(head, fmt)))
 
     def set(self, name: str, value: str) -> None:
         """A setting, from here on. Raises :class:`EngineError` where there is none of that name."""
@@ -123,15 +123,15 @@ class Insert:
 
     def append(self, data: bytes) -> None:
         """Some bytes of the format."""
-        _told(lambda: self._inserter.append(data))
+        _translated(lambda: self._inserter.append(data))
 
     def finish(self) -> int:
         """Write the rest; how many rows were written in all."""
-        return int(_told(self._inserter.finish).rows_written)
+        return int(_translated(self._inserter.finish).rows_written)
 
     def cancel(self) -> None:
         """Leave it."""
-        _told(self._inserter.cancel)
+        _translated(self._inserter.cancel)
 
 
 class Engine:
@@ -180,7 +180,7 @@ def _whole(result: Any) -> tuple[bytes, Progress]:
     return result.bytes(), read
 
 
-def _told(call: Callable[[], Any]) -> Any:
+def _translated(call: Callable[[], Any]) -> Any:
     """Call the engine; its exceptions become ours."""
     try:
         return call()

@@ -45,7 +45,7 @@ _EXTERNAL = re.compile(r"(\w+)_(format|structure|types)")
 
 
 @dataclass(frozen=True, slots=True)
-class External:
+class ExternalTable:
     """A table that came with the question: ``structure`` is ``name Type, …``."""
 
     name: str
@@ -55,8 +55,8 @@ class External:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked, but for the body."""
+class QueryRequest:
+    """What was query, but for the body."""
 
     user: str
     sql: str
@@ -72,7 +72,7 @@ class Asked:
     progress: bool = False
     encoding_wanted: bool = False
     readonly: bool = False
-    externals: tuple[External, ...] = ()
+    externals: tuple[ExternalTable, ...] = ()
 
 
 def check_host(host: str, port: int) -> None:
@@ -99,9 +99,9 @@ def user_of(headers: Mapping[str, str], url: Mapping[str, str], passwords: Mappi
     return user
 
 
-def asked_of(
+def read_request(
     user: str, method: str, url: Iterable[tuple[str, str]], headers: Mapping[str, str], form: Mapping[str, str]
-) -> Asked:
+) -> QueryRequest:
     """Check the URL's (and a form's) fields. Raises :class:`EngineError`."""
     fields = {**dict(url), **form}
     for name in ("role", "compress", "decompress"):
@@ -120,7 +120,7 @@ def asked_of(
     fmt = headers.get("x-clickhouse-format") or fields.get("default_format") or "TabSeparated"
     if not _FORMAT_NAME.fullmatch(fmt):
         raise engine_error(73, f"Unknown format {fmt[:40]!r}", "UNKNOWN_FORMAT")
-    return Asked(
+    return QueryRequest(
         user=user,
         sql=fields.get("query", ""),
         database=fields.get("database", "") or headers.get("x-clickhouse-database", ""),
@@ -138,7 +138,7 @@ def asked_of(
     )
 
 
-def externals_of(files: Mapping[str, bytes], url: Mapping[str, str]) -> tuple[External, ...]:
+def external_tables(files: Mapping[str, bytes], url: Mapping[str, str]) -> tuple[ExternalTable, ...]:
     """The tables that came as files of a form, with their ``NAME_structure`` (or ``_types``) and ``NAME_format``."""
     found = []
     for name, data in files.items():
@@ -147,7 +147,7 @@ def externals_of(files: Mapping[str, bytes], url: Mapping[str, str]) -> tuple[Ex
             structure = ", ".join(f"_{number} {each}" for number, each in enumerate(types.split(","), start=1))
         if not _NAME.fullmatch(name) or not structure:
             raise engine_error(36, f"The external table {name[:40]!r} has no structure", "BAD_ARGUMENTS")
-        found.append(External(name, structure, url.get(f"{name}_format", "TabSeparated"), data))
+        found.append(ExternalTable(name, structure, url.get(f"{name}_format", "TabSeparated"), data))
     return tuple(found)
 
 

@@ -24,8 +24,8 @@ from starlette.routing import Route
 from analytics.config import ANALYST
 from analytics.embedded.encodings import PIECE, Decompressor, chosen, compressor, decompressor
 from analytics.embedded.engine import STREAMABLE, Connection, EngineError, Progress, Statement, engine_error
-from analytics.embedded.request import Asked, asked_of, check_host, externals_of, user_of
-from analytics.embedded.sessions import HEAD_BYTES, Desk, read_statement
+from analytics.embedded.request import QueryRequest, check_host, external_tables, read_request, user_of
+from analytics.embedded.sessions import HEAD_BYTES, Sessions, read_statement
 from contracts.codec import to_json
 
 T = TypeVar("T")
@@ -64,8 +64,8 @@ STATUS: Final[Mapping[int, int]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
-    """What the server takes from outside. ``unique``: an id that nobody can guess."""
+class ServerOptions:
+    """What the server takes from options. ``unique``: an id that nobody can guess."""
 
     passwords: Mapping[str, str]
     port: int
@@ -74,75 +74,75 @@ class Outside:
     analyst_slots: int = 8
 
 
-class Answering:
+class QueryHandler:
     """The application's one handler."""
 
-    def __init__(self, desk: Desk, outside: Outside, version: str, timezone: str) -> None:
-        self._desk, self._outside, self._version, self._timezone = desk, outside, version, timezone
+    def __init__(self, sessions: Sessions, options: ServerOptions, version: str, timezone: str) -> None:
+        self._sessions, self._options, self._version, self._timezone = sessions, options, version, timezone
         self._slots = {
-            ANALYST: asyncio.Semaphore(outside.analyst_slots),
-            "": asyncio.Semaphore(outside.owner_slots),
+            ANALYST: asyncio.Semaphore(options.analyst_slots),
+            "": asyncio.Semaphore(options.owner_slots),
         }
-        self._threads = anyio.CapacityLimiter(outside.analyst_slots + outside.owner_slots + 4)
+        self._threads = anyio.CapacityLimiter(options.analyst_slots + options.owner_slots + 4)
 
     async def answer(self, request: Request) -> Response:
         """Answer one request; errors in ClickHouse's form."""
         headers = {"X-ClickHouse-Server-Display-Name": "segma", "X-ClickHouse-Timezone": self._timezone}
         try:
-            check_host(request.headers.get("host", ""), self._outside.port)
+            check_host(request.headers.get("host", ""), self._options.port)
             if request.method in {"GET", "HEAD"} and "query" not in request.query_params:
                 return PlainTextResponse("Ok.\n", headers=headers)
-            user = user_of(request.headers, request.query_params, self._outside.passwords)
-            asked = await self._asked(request, user)
-            headers["X-ClickHouse-Query-Id"] = asked.query_id or self._outside.unique()
-            return await self._answer(request, asked, headers)
+            user = user_of(request.headers, request.query_params, self._options.passwords)
+            query = await self._read_request(request, user)
+            headers["X-ClickHouse-Query-Id"] = query.query_id or self._options.unique()
+            return await self._answer(request, query, headers)
         except EngineError as error:
             return self._refusal(error, headers)
         except ClientDisconnect:
             return Response(status_code=499)
 
-    async def _asked(self, request: Request, user: str) -> Asked:
+    async def _read_request(self, request: Request, user: str) -> QueryRequest:
         headers, url = request.headers, request.query_params
         if not headers.get("content-type", "").startswith("multipart/form-data"):
-            return asked_of(user, request.method, url.multi_items(), headers, {})
+            return read_request(user, request.method, url.multi_items(), headers, {})
         async with request.form(max_part_size=MAX_QUERY_BYTES) as form:
             texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
             files = {name: await value.read() for name, value in form.multi_items() if isinstance(value, UploadFile)}
-        asked = asked_of(user, request.method, url.multi_items(), headers, texts)
-        return replace(asked, externals=externals_of(files, url))
+        query = read_request(user, request.method, url.multi_items(), headers, texts)
+        return replace(query, externals=external_tables(files, url))
 
-    async def _answer(self, request: Request, asked: Asked, headers: dict[str, str]) -> Response:
+    async def _answer(self, request: Request, query: QueryRequest, headers: dict[str, str]) -> Response:
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._slot(asked))
-            connection = await stack.enter_async_context(self._connection(asked))
-            body = _Body(request, asked, decompressor(request.headers.get("content-encoding", "")))
-            statement, data, sql = await self._read(connection, asked, body)
-            encoding = chosen(request.headers.get("accept-encoding", "")) if asked.encoding_wanted else ""
+            await stack.enter_async_context(self._slot(query))
+            connection = await stack.enter_async_context(self._connection(query))
+            body = _Body(request, query, decompressor(request.headers.get("content-encoding", "")))
+            statement, data, sql = await self._read(connection, query, body)
+            encoding = chosen(request.headers.get("accept-encoding", "")) if query.encoding_wanted else ""
             headers |= {"Content-Encoding": encoding} if encoding else {}
             if statement.takes_data:
                 rows = await self._insert(connection, statement, data, body)
                 return Response(b"", headers={**headers, "X-ClickHouse-Summary": summary({"written_rows": rows})})
-            fmt = statement.format or asked.format
+            fmt = statement.format or query.format
             headers["X-ClickHouse-Format"] = fmt
             if statement.is_select and fmt in STREAMABLE:
-                return await self._stream(stack.pop_all(), connection, asked, sql, headers)
+                return await self._stream(stack.pop_all(), connection, query, sql, headers)
             seen = list[Progress]()
-            whole, read = await self._in_thread(lambda: _watched(connection, asked, sql, seen))
+            whole, read = await self._in_thread(lambda: _watched(connection, query, sql, seen))
             packed = compressor(encoding)
             return _with_progress(
                 Response(packed.compress(whole) + packed.finish(), headers=headers),
-                asked,
+                query,
                 [*seen, {**read, "result_bytes": len(whole)}],
             )
 
-    async def _read(self, connection: Connection, asked: Asked, body: _Body) -> tuple[Statement, bytes, str]:
+    async def _read(self, connection: Connection, query: QueryRequest, body: _Body) -> tuple[Statement, bytes, str]:
         """The statement, the beginning of an insert's data, and the SQL as it came."""
-        head = asked.sql.encode() if asked.sql else await body.head()
-        statement, data = await self._in_thread(lambda: read_statement(connection, asked, head))
+        head = query.sql.encode() if query.sql else await body.head()
+        statement, data = await self._in_thread(lambda: read_statement(connection, query, head))
         if statement.takes_data:
-            return statement, data + b"\n" if asked.sql and data else data, ""
+            return statement, data + b"\n" if query.sql and data else data, ""
         # NOTE: as ClickHouse does it, the parameter and the body together are the query.
-        text = head + await body.rest() if not asked.sql else head
+        text = head + await body.rest() if not query.sql else head
         return statement, b"", text.decode()
 
     async def _insert(self, connection: Connection, statement: Statement, data: bytes, body: _Body) -> int:
@@ -160,25 +160,25 @@ class Answering:
             raise
 
     async def _stream(
-        self, stack: AsyncExitStack, connection: Connection, asked: Asked, sql: str, headers: dict[str, str]
+        self, stack: AsyncExitStack, connection: Connection, query: QueryRequest, sql: str, headers: dict[str, str]
     ) -> Response:
         """The head is sent with the first block, so that an error before it is an answer of its own."""
-        seen, tag = list[Progress](), self._outside.unique()[:16]
-        if asked.progress:
+        seen, tag = list[Progress](), self._options.unique()[:16]
+        if query.progress:
             connection.watch(lambda progress: seen.append(dict(progress)))
             stack.callback(connection.watch, None)
-        blocks = connection.stream(sql, headers["X-ClickHouse-Format"], asked.params)
+        blocks = connection.stream(sql, headers["X-ClickHouse-Format"], query.params)
         stack.callback(lambda: _quietly(blocks.close))
         headers["X-ClickHouse-Exception-Tag"] = tag
         try:
-            if asked.wait_end:
-                return await self._whole(stack, blocks, asked, headers, seen)
+            if query.wait_end:
+                return await self._whole(stack, blocks, query, headers, seen)
             first = await self._in_thread(lambda: next(blocks, b""))
         except BaseException:
             await self._give_back(stack)
             raise
         return _with_progress(
-            StreamingResponse(self._pieces(stack, first, blocks, headers), headers=headers), asked, seen
+            StreamingResponse(self._pieces(stack, first, blocks, headers), headers=headers), query, seen
         )
 
     async def _pieces(
@@ -204,7 +204,7 @@ class Answering:
         self,
         stack: AsyncExitStack,
         blocks: Iterator[bytes],
-        asked: Asked,
+        query: QueryRequest,
         headers: dict[str, str],
         seen: list[Progress],
     ) -> Response:
@@ -226,15 +226,15 @@ class Answering:
                 while piece := await self._in_thread(file.read, PIECE):
                     yield piece
 
-        return _with_progress(StreamingResponse(pieces(), headers=headers), asked, seen)
+        return _with_progress(StreamingResponse(pieces(), headers=headers), query, seen)
 
     async def _give_back(self, stack: AsyncExitStack) -> None:
         with anyio.CancelScope(shield=True):
             await stack.aclose()
 
     @asynccontextmanager
-    async def _slot(self, asked: Asked) -> AsyncIterator[None]:
-        slots = self._slots[asked.user if asked.user == ANALYST else ""]
+    async def _slot(self, query: QueryRequest) -> AsyncIterator[None]:
+        slots = self._slots[query.user if query.user == ANALYST else ""]
         try:
             await asyncio.wait_for(slots.acquire(), WAIT_S)
         except TimeoutError:
@@ -245,8 +245,8 @@ class Answering:
             slots.release()
 
     @asynccontextmanager
-    async def _connection(self, asked: Asked) -> AsyncIterator[Connection]:
-        context = self._desk.connection(asked)
+    async def _connection(self, query: QueryRequest) -> AsyncIterator[Connection]:
+        context = self._sessions.connection(query)
         connection = await self._in_thread(context.__enter__)
         try:
             yield connection
@@ -270,10 +270,10 @@ class Answering:
 class _Body:
     """The request's body, decompressed: its head first, where the SQL stands in it, then piece by piece."""
 
-    def __init__(self, request: Request, asked: Asked, unpack: Decompressor) -> None:
+    def __init__(self, request: Request, query: QueryRequest, unpack: Decompressor) -> None:
         form = request.headers.get("content-type", "").startswith("multipart/form-data")
         self._pieces = _empty() if form else _unpacked(request, unpack)
-        self._asked = asked
+        self._query = query
 
     async def head(self) -> bytes:
         """At least the first :data:`HEAD_BYTES`, or all there is."""
@@ -320,21 +320,21 @@ def summary(progress: Progress) -> str:
     return to_json({name: str(progress.get(name, 0)) for name in SUMMARY}).decode()
 
 
-def _with_progress(response: Response, asked: Asked, seen: list[Progress]) -> Response:
+def _with_progress(response: Response, query: QueryRequest, seen: list[Progress]) -> Response:
     """The progress up to the answer's beginning, if it was asked for, and its last state."""
-    for progress in seen[-20:] if asked.progress else ():
+    for progress in seen[-20:] if query.progress else ():
         response.headers.append("X-ClickHouse-Progress", summary(progress))
     response.headers["X-ClickHouse-Summary"] = summary(seen[-1] if seen else {})
     return response
 
 
-def _watched(connection: Connection, asked: Asked, sql: str, seen: list[Progress]) -> tuple[bytes, Progress]:
-    if asked.progress:
+def _watched(connection: Connection, query: QueryRequest, sql: str, seen: list[Progress]) -> tuple[bytes, Progress]:
+    if query.progress:
         connection.watch(lambda progress: seen.append(dict(progress)))
     try:
-        return connection.query(sql, asked.format, asked.params)
+        return connection.query(sql, query.format, query.params)
     finally:
-        if asked.progress:
+        if query.progress:
             connection.watch(None)
 
 
@@ -346,14 +346,14 @@ def _quietly(call: Callable[[], None]) -> None:
         return
 
 
-def clickhouse_app(desk: Desk, outside: Outside, *, version: str, timezone: str) -> Starlette:
+def clickhouse_app(sessions: Sessions, options: ServerOptions, *, version: str, timezone: str) -> Starlette:
     """The application."""
-    answering = Answering(desk, outside, version, timezone)
-    routes = [Route(path, answering.answer, methods=["GET", "HEAD", "POST"]) for path in ("/", "/ping")]
+    handler = QueryHandler(sessions, options, version, timezone)
+    routes = [Route(path, handler.answer, methods=["GET", "HEAD", "POST"]) for path in ("/", "/ping")]
 
     @asynccontextmanager
     async def ends(_: Starlette) -> AsyncIterator[None]:
         yield
-        desk.close()
+        sessions.close()
 
     return Starlette(routes=routes, lifespan=ends)

@@ -1,4 +1,4 @@
-"""One question's connection: sessions, the database, settings for this question alone, tables that came with it."""
+"""Connections for queries: sessions, the current database, settings for one query alone, external tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 from analytics.config import ANALYST
 from analytics.embedded.analyst_guard import check_question
 from analytics.embedded.engine import Connection, Engine, EngineError, Statement, engine_error
-from analytics.embedded.request import Asked
+from analytics.embedded.request import QueryRequest
 
 MAX_SESSIONS: Final = 1_000
 HEAD_BYTES: Final = 262_144
@@ -29,7 +29,7 @@ class _Session:
     busy: threading.Lock = field(default_factory=threading.Lock)
 
 
-class Desk:
+class Sessions:
     """Hands out connections. ``elapsed_s`` is a clock that never goes back; ``memory_bytes`` bounds an analyst."""
 
     def __init__(self, engine: Engine, *, elapsed_s: Callable[[], float], memory_bytes: int, query_s: int) -> None:
@@ -39,21 +39,21 @@ class Desk:
         self._lock = threading.Lock()
 
     @contextmanager
-    def connection(self, asked: Asked) -> Iterator[Connection]:
-        """A connection on which the question can be put; given back at the end."""
-        if asked.session:
-            with self._session(asked) as connection:
-                before = {name: connection.setting(name) for name in asked.settings}
+    def connection(self, query: QueryRequest) -> Iterator[Connection]:
+        """Yield a connection prepared for the query, and release it at the end."""
+        if query.session:
+            with self._session(query) as connection:
+                before = {name: connection.setting(name) for name in query.settings}
                 try:
-                    self._prepare(connection, asked)
+                    self._prepare(connection, query)
                     yield connection
                 finally:
-                    if not asked.readonly:
+                    if not query.readonly:
                         _restore(connection, before)
             return
         connection = self._engine.connect()
         try:
-            self._prepare(connection, asked)
+            self._prepare(connection, query)
             yield connection
         finally:
             connection.close()
@@ -65,45 +65,45 @@ class Desk:
                 session.connection.close()
             self._sessions.clear()
 
-    def _prepare(self, connection: Connection, asked: Asked) -> None:
+    def _prepare(self, connection: Connection, query: QueryRequest) -> None:
         if connection.setting("readonly") == "1":
-            if asked.externals or asked.settings:
+            if query.externals or query.settings:
                 raise engine_error(164, "a read-only session takes settings in its first question only", "READONLY")
             return
-        if asked.database:
-            connection.query(f"USE `{asked.database.replace(chr(92), chr(92) * 2).replace('`', chr(92) + '`')}`")
-        for name, value in asked.settings.items():
+        if query.database:
+            connection.query(f"USE `{query.database.replace(chr(92), chr(92) * 2).replace('`', chr(92) + '`')}`")
+        for name, value in query.settings.items():
             connection.set(name, value)
-        for external in asked.externals:
+        for external in query.externals:
             connection.query(f"CREATE TEMPORARY TABLE `{external.name}` ({external.structure}) ENGINE = Memory")
             insert = connection.insert(f"INSERT INTO `{external.name}`", external.format)
             insert.append(external.data)
             insert.finish()
-        if asked.user == ANALYST:
+        if query.user == ANALYST:
             for name, value in self._limits.items():
                 connection.set(name, value)
             connection.set("readonly", "1")
 
     @contextmanager
-    def _session(self, asked: Asked) -> Iterator[Connection]:
-        key = (asked.user, asked.session)
+    def _session(self, query: QueryRequest) -> Iterator[Connection]:
+        key = (query.user, query.session)
         with self._lock:
             self._expire()
             session = self._sessions.get(key)
             if session is None:
-                if asked.session_check:
-                    raise engine_error(372, f"Session {asked.session} not found", "SESSION_NOT_FOUND")
+                if query.session_check:
+                    raise engine_error(372, f"Session {query.session} not found", "SESSION_NOT_FOUND")
                 if len(self._sessions) >= MAX_SESSIONS:
                     raise engine_error(202, "Too many sessions", "TOO_MANY_SIMULTANEOUS_QUERIES")
                 session = self._sessions[key] = _Session(self._engine.connect())
             if not session.busy.acquire(blocking=False):
                 raise engine_error(
-                    373, f"Session {asked.session} is locked by a concurrent client", "SESSION_IS_LOCKED"
+                    373, f"Session {query.session} is locked by a concurrent client", "SESSION_IS_LOCKED"
                 )
         try:
             yield session.connection
         finally:
-            session.ends_s = self._elapsed_s() + asked.session_timeout_s
+            session.ends_s = self._elapsed_s() + query.session_timeout_s
             session.busy.release()
 
     def _expire(self) -> None:
@@ -114,7 +114,7 @@ class Desk:
                 del self._sessions[key]
 
 
-def read_statement(connection: Connection, asked: Asked, head: bytes) -> tuple[Statement, bytes]:
+def read_statement(connection: Connection, query: QueryRequest, head: bytes) -> tuple[Statement, bytes]:
     """The statement at the beginning of ``head``, and what of ``head`` is an insert's data.
 
     The engine's own parser decides where an insert's words end: at the first ``FORMAT name`` or ``VALUES`` up to which
@@ -126,8 +126,8 @@ def read_statement(connection: Connection, asked: Asked, head: bytes) -> tuple[S
             statement = connection.statement(head.decode())
         except UnicodeDecodeError:
             raise engine_error(117, "The query is not UTF-8", "INCORRECT_DATA") from None
-    if asked.readonly:
-        check_question(statement, asked.params)
+    if query.readonly:
+        check_question(statement, query.params)
     return statement, data
 
 
