@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import secrets
 import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import click
 import structlog
@@ -34,29 +36,34 @@ def main() -> None:
 @main.command("server")
 def server_command() -> None:
     """Serve the embedded ClickHouse on loopback."""
-    from analytics.embedded.engine import Engine  # noqa: PLC0415
-    from analytics.embedded.server import ServerOptions, clickhouse_app  # noqa: PLC0415
-    from analytics.embedded.sessions import Sessions  # noqa: PLC0415 - the engine is half a gigabyte: only where it is needed
+    from analytics.embedded.directory import DataDirectory  # noqa: PLC0415
 
     try:
         settings = settings_of(AnalyticsSettings)
         passwords = embedded_passwords(settings)
-        engine = Engine(settings.embedded)
+        directory = DataDirectory(settings.embedded)
         port_file(settings).write_text(f"{settings.clickhouse_port}\n", "ascii")
     except SegmaError as error:
         click.echo(f"analytics: {error}", err=True)
         sys.exit(1)
+    _close_in(directory.path, settings.clickhouse_port)
+    os.environ["TMPDIR"] = str(directory.temporary)
+
+    from analytics.embedded.engine import Engine  # noqa: PLC0415 - the import starts threads: after the walls stand
+    from analytics.embedded.server import ServerOptions, clickhouse_app  # noqa: PLC0415
+    from analytics.embedded.sessions import Sessions  # noqa: PLC0415
+
+    engine = Engine(directory.path, directory.grants)
     connection = engine.connect()
     # NOTE: before anybody asks: a client that names a database which is not there yet is refused.
     connection.query(f"CREATE DATABASE IF NOT EXISTS {settings.clickhouse_database}")
     version, timezone = connection.query("SELECT version(), timezone()")[0].decode().split()
     connection.close()
-    sessions = Sessions(
-        engine,
-        elapsed_s=time.monotonic,
-        memory_bytes=settings.clickhouse_memory_bytes,
-        query_s=settings.clickhouse_query_s,
-    )
+    limits = {
+        "max_memory_usage": str(settings.clickhouse_memory_bytes),
+        "max_execution_time": str(settings.clickhouse_query_s),
+    }
+    sessions = Sessions(engine, elapsed_s=time.monotonic, database=settings.clickhouse_database, limits=limits)
     options = ServerOptions(passwords, settings.clickhouse_port, lambda: secrets.token_hex(16))
     app = clickhouse_app(sessions, options, version=version, timezone=timezone)
     # NOTE: no access log: a query's text can hold what somebody looks for.
@@ -70,6 +77,25 @@ def server_command() -> None:
         server_header=False,
     )
     engine.close()
+    directory.close()
+
+
+def _close_in(path: Path, port: int) -> None:
+    """Leave this process the system's and Python's files to read, ``path`` to write and ``port`` to serve."""
+    from analytics.embedded.cage import landlock  # noqa: PLC0415
+
+    rooms = Path(__file__).resolve().parents[1]
+    system = ("/usr", "/lib", "/lib64", "/proc", "/sys", "/etc/ld.so.cache", "/etc/localtime", "/etc/timezone")
+    devices = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+    read: list[str | Path] = [
+        *system,
+        sys.prefix,
+        sys.base_prefix,
+        *(rooms / room for room in ("analytics", "contracts", "transport")),
+    ]
+    applied = landlock.restrict([Path(each) for each in read], [path, *(Path(each) for each in devices)], [port])
+    if not applied:
+        structlog.get_logger("server").warning("landlock_unavailable", detail="the kernel holds nothing back")
 
 
 @main.command("loader")

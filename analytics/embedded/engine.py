@@ -1,23 +1,23 @@
 """chDB as an engine of its own: connections, queries, streams, inserts, errors with ClickHouse's codes. No HTTP here.
 
-One process owns a path. ``flock`` says so before the engine does, because the engine's own message names neither the
-path nor what to do.
+One process owns a path: :class:`~analytics.embedded.directory.DataDirectory` sees to that.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import chdb
 
-from contracts.errors import AlreadyRunning, SegmaError
+from contracts.codec import json_reader
+from contracts.errors import SegmaError
 
 SYNTAX_ERROR: Final = 62
+ACCESS_DENIED: Final = 497
 UNKNOWN_EXCEPTION: Final = 1002
 
 STREAMABLE: Final = frozenset({"Native", "TabSeparated", "TSV", "TSVRaw", "CSV", "RowBinary", "JSONEachRow"})
@@ -26,7 +26,11 @@ STREAMABLE: Final = frozenset({"Native", "TabSeparated", "TSV", "TSVRaw", "CSV",
 _CODE = re.compile(r"Code: (\d+)\. ")
 _ECHO = re.compile(r"^(?:(?!Code: )[\w ]+: )?(?:Code: \d+\. DB::Exception: (?=Code: ))?")
 _SCOPE = re.compile(r": In scope SELECT formatQuerySingleLine\(.*(?= \([A-Z_]+\))", re.DOTALL)
-_FORMAT = re.compile(r" FORMAT (\w+)(?: SETTINGS .*)?$", re.DOTALL)
+_FORMAT = re.compile(r" FORMAT (\w+)(?= SETTINGS .*$|$)", re.DOTALL)
+_SETTINGS = re.compile(r"(\w+) = ")
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_read_json = json_reader(str)
 _PARAM_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b"})
 
 Progress = Mapping[str, int]
@@ -51,16 +55,35 @@ class Statement:
 
     def __init__(self, canonical: str) -> None:
         self.canonical = canonical
-        found = _FORMAT.search(canonical)
+        # NOTE: what is in quotes is blanked and not cut, so that places stay.
+        bare = _QUOTED.sub(lambda quoted: "_" * len(quoted[0]), canonical)
+        found = next(reversed(list(_FORMAT.finditer(bare))), None)
         self.format = found[1] if found else ""
+        self.without_format = canonical[: found.start()] + canonical[found.end() :] if found else canonical
+        """The statement without its ``FORMAT``."""
+        self.settings = _SETTINGS.findall(bare[bare.index(" SETTINGS ") :]) if " SETTINGS " in bare else []
+        """Names of the settings that it changes (and names that only look like one)."""
+        self.writes_a_file = " INTO OUTFILE " in bare
         self.is_insert = canonical.startswith("INSERT INTO ")
-        self.takes_data = self.is_insert and bool(self.format) and canonical.endswith(f" FORMAT {self.format}")
+        self.takes_data = self.is_insert and bool(found) and bare.endswith(f" FORMAT {self.format}")
         self.is_select = canonical.startswith(("SELECT ", "WITH ", "("))
+        self.is_question = self.is_select or canonical.startswith(("SHOW ", "DESCRIBE ", "EXISTS ", "EXPLAIN "))
 
     @property
     def insert_head(self) -> str:
         """Of an insert that takes data: what stands before ``FORMAT``."""
         return self.canonical.removesuffix(f" FORMAT {self.format}")
+
+
+@contextmanager
+def unknown_tables(statement: Statement) -> Iterator[None]:
+    """Tell an unknown table as ClickHouse does (60): in ``default`` the engine looks for a file of its name first."""
+    try:
+        yield
+    except EngineError as error:
+        if error.code == ACCESS_DENIED and "READ ON FILE" in str(error) and "file" not in statement.canonical.lower():
+            raise engine_error(60, "Unknown table expression identifier", "UNKNOWN_TABLE") from None
+        raise
 
 
 class Connection:
@@ -87,19 +110,38 @@ class Connection:
         """Begin an insert; bytes follow. Raises :class:`EngineError`."""
         return Insert(_translated(lambda: self._chdb.send_insert(head, fmt)))
 
-    def set(self, name: str, value: str) -> None:
-        """A setting, from here on. Raises :class:`EngineError` where there is none of that name."""
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise engine_error(
-                115, f"Setting {name!r} is neither a builtin setting nor a custom one", "UNKNOWN_SETTING"
-            )
-        self.query(f"SET {name} = {quoted(value)}")
+    def set(self, settings: Mapping[str, str]) -> None:
+        """Change settings, from here on. Raises :class:`EngineError` where there is none of that name."""
+        for name in settings:
+            if not _NAME.fullmatch(name):
+                raise engine_error(
+                    115, f"Setting {name!r} is neither a builtin setting nor a custom one", "UNKNOWN_SETTING"
+                )
+        if settings:
+            self.query("SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items()))
 
-    def setting(self, name: str) -> str | None:
-        """A setting's value; None where it stands at its default."""
-        sql = "SELECT value FROM system.settings WHERE name = {name:String} AND changed"
-        found = self.query(sql, "TSVRaw", {"name": param(name)})[0]
-        return found.decode().removesuffix("\n") if found else None
+    def reset(self, names: Iterable[str]) -> None:
+        """Bring settings back to their defaults."""
+        if listed := ", ".join(f"{name} = DEFAULT" for name in names if _NAME.fullmatch(name)):
+            self.query(f"SET {listed}")
+
+    def changed(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the values of those settings of ``names`` that do not stand at their default."""
+        names = [name for name in names if _NAME.fullmatch(name)]
+        if not names:
+            return {}
+        listed = ", ".join(quoted(name) for name in names)
+        sql = f"SELECT name, toJSONString(value) FROM system.settings WHERE changed AND name IN ({listed})"  # noqa: S608
+        rows = self.query(sql, "TSVRaw")[0].decode().splitlines()
+        return {name: str(_read_json(value)) for name, _, value in (row.partition("\t") for row in rows)}
+
+    def use(self, database: str) -> None:
+        """Change the current database. Raises :class:`EngineError` (81) where there is none of that name."""
+        self.query(f"USE {backquoted(database)}")
+
+    def syntax_tree(self, canonical: str, params: Mapping[str, str]) -> str:
+        """Return the statement's tree, one node a line; nothing is looked up and nothing is run."""
+        return self.query(f"EXPLAIN AST {canonical}", "TSVRaw", params)[0].decode()
 
     def statement(self, sql: str) -> Statement:
         """What the engine's parser makes of one statement. Raises :class:`EngineError` (62) where it is none."""
@@ -135,39 +177,30 @@ class Insert:
 
 
 class Engine:
-    """The engine at a path. Raises :class:`AlreadyRunning` where another process has it."""
+    """The engine at a path that nobody else has. ``configuration``: the file that says what it grants."""
 
-    def __init__(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path = str(path.resolve())
-        self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._lock)
-            raise AlreadyRunning(
-                f"the embedded ClickHouse in {path} is open in another process (pid {owner}); connect to its HTTP "
-                "port, or stop it first"
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+    def __init__(self, path: Path, configuration: Path) -> None:
+        self._address = f"{path.resolve()}?config-file={configuration.resolve()}"
         # NOTE: the engine lives as long as one connection does.
         self._anchor = self.connect()
 
     def connect(self) -> Connection:
-        """A new connection: about 0.2 ms."""
-        return Connection(self._path)
+        """Open a connection: about 0.2 ms."""
+        return Connection(self._address)
 
     def close(self) -> None:
         """Let the path go."""
         self._anchor.close()
-        os.close(self._lock)
 
 
 def quoted(text: str) -> str:
     """A string literal of ClickHouse's SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def backquoted(name: str) -> str:
+    """Return an identifier of ClickHouse's SQL."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
 def param(text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from analytics.config import ANALYST
-from analytics.embedded.analyst_guard import check_setting
+from analytics.embedded.cage.structure import Column, read_structure, read_types
 from analytics.embedded.engine import engine_error
 
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -46,10 +46,10 @@ _EXTERNAL = re.compile(r"(\w+)_(format|structure|types)")
 
 @dataclass(frozen=True, slots=True)
 class ExternalTable:
-    """A table that came with the question: ``structure`` is ``name Type, …``."""
+    """A table that came with the query."""
 
     name: str
-    structure: str
+    columns: tuple[Column, ...]
     format: str
     data: bytes
 
@@ -114,9 +114,6 @@ def read_request(
         for name, value in fields.items()
         if name not in TRANSPORT and not name.startswith("param_") and not _is_external(name, externals, headers)
     }
-    if user == ANALYST:
-        for name in settings:
-            check_setting(name)
     fmt = headers.get("x-clickhouse-format") or fields.get("default_format") or "TabSeparated"
     if not _FORMAT_NAME.fullmatch(fmt):
         raise engine_error(73, f"Unknown format {fmt[:40]!r}", "UNKNOWN_FORMAT")
@@ -142,12 +139,11 @@ def external_tables(files: Mapping[str, bytes], url: Mapping[str, str]) -> tuple
     """The tables that came as files of a form, with their ``NAME_structure`` (or ``_types``) and ``NAME_format``."""
     found = []
     for name, data in files.items():
-        structure = url.get(f"{name}_structure", "")
-        if not structure and (types := url.get(f"{name}_types", "")):
-            structure = ", ".join(f"_{number} {each}" for number, each in enumerate(types.split(","), start=1))
-        if not _NAME.fullmatch(name) or not structure:
+        structure, types = url.get(f"{name}_structure", ""), url.get(f"{name}_types", "")
+        if not _NAME.fullmatch(name) or not (structure or types):
             raise engine_error(36, f"The external table {name[:40]!r} has no structure", "BAD_ARGUMENTS")
-        found.append(ExternalTable(name, structure, url.get(f"{name}_format", "TabSeparated"), data))
+        columns = read_structure(structure) if structure else read_types(types)
+        found.append(ExternalTable(name, columns, url.get(f"{name}_format", "TabSeparated"), data))
     return tuple(found)
 
 

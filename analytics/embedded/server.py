@@ -23,9 +23,17 @@ from starlette.routing import Route
 
 from analytics.config import ANALYST
 from analytics.embedded.encodings import PIECE, Decompressor, chosen, compressor, decompressor
-from analytics.embedded.engine import STREAMABLE, Connection, EngineError, Progress, Statement, engine_error
+from analytics.embedded.engine import (
+    STREAMABLE,
+    Connection,
+    EngineError,
+    Progress,
+    Statement,
+    engine_error,
+    unknown_tables,
+)
 from analytics.embedded.request import QueryRequest, check_host, external_tables, read_request, user_of
-from analytics.embedded.sessions import HEAD_BYTES, Sessions, read_statement
+from analytics.embedded.sessions import HEAD_BYTES, Sessions
 from contracts.codec import to_json
 
 T = TypeVar("T")
@@ -117,28 +125,46 @@ class QueryHandler:
             connection = await stack.enter_async_context(self._connection(query))
             body = _Body(request, query, decompressor(request.headers.get("content-encoding", "")))
             statement, data, sql = await self._read(connection, query, body)
-            encoding = chosen(request.headers.get("accept-encoding", "")) if query.encoding_wanted else ""
-            headers |= {"Content-Encoding": encoding} if encoding else {}
-            if statement.takes_data:
-                rows = await self._insert(connection, statement, data, body)
-                return Response(b"", headers={**headers, "X-ClickHouse-Summary": summary({"written_rows": rows})})
-            fmt = statement.format or query.format
-            headers["X-ClickHouse-Format"] = fmt
-            if statement.is_select and fmt in STREAMABLE:
-                return await self._stream(stack.pop_all(), connection, query, sql, headers)
-            seen = list[Progress]()
-            whole, read = await self._in_thread(lambda: _watched(connection, query, sql, seen))
-            packed = compressor(encoding)
-            return _with_progress(
-                Response(packed.compress(whole) + packed.finish(), headers=headers),
-                query,
-                [*seen, {**read, "result_bytes": len(whole)}],
-            )
+            with unknown_tables(statement):
+                if statement.takes_data:
+                    return await self._inserted(connection, statement, data, body, headers)
+                return await self._selected(stack, request, query, connection, statement, sql, headers)
+
+    async def _inserted(
+        self, connection: Connection, statement: Statement, data: bytes, body: _Body, headers: dict[str, str]
+    ) -> Response:
+        rows = await self._insert(connection, statement, data, body)
+        return Response(b"", headers={**headers, "X-ClickHouse-Summary": summary({"written_rows": rows})})
+
+    async def _selected(  # noqa: PLR0917
+        self,
+        stack: AsyncExitStack,
+        request: Request,
+        query: QueryRequest,
+        connection: Connection,
+        statement: Statement,
+        sql: str,
+        headers: dict[str, str],
+    ) -> Response:
+        encoding = chosen(request.headers.get("accept-encoding", "")) if query.encoding_wanted else ""
+        headers |= {"Content-Encoding": encoding} if encoding else {}
+        fmt = statement.format or query.format
+        headers["X-ClickHouse-Format"] = fmt
+        if statement.is_select and fmt in STREAMABLE:
+            return await self._stream(stack.pop_all(), connection, query, sql, headers)
+        seen = list[Progress]()
+        whole, read = await self._in_thread(lambda: _watched(connection, query, sql, seen))
+        packed = compressor(encoding)
+        return _with_progress(
+            Response(packed.compress(whole) + packed.finish(), headers=headers),
+            query,
+            [*seen, {**read, "result_bytes": len(whole)}],
+        )
 
     async def _read(self, connection: Connection, query: QueryRequest, body: _Body) -> tuple[Statement, bytes, str]:
         """The statement, the beginning of an insert's data, and the SQL as it came."""
         head = query.sql.encode() if query.sql else await body.head()
-        statement, data = await self._in_thread(lambda: read_statement(connection, query, head))
+        statement, data = await self._in_thread(lambda: self._sessions.statement(connection, query, head))
         if statement.takes_data:
             return statement, data + b"\n" if query.sql and data else data, ""
         # NOTE: as ClickHouse does it, the parameter and the body together are the query.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
 from analytics.config import ANALYST
-from analytics.embedded.analyst_guard import check_question
-from analytics.embedded.engine import Connection, Engine, EngineError, Statement, engine_error
+from analytics.embedded.cage.analyst import AnalystRules, check_format
+from analytics.embedded.cage.settings import check_settings
+from analytics.embedded.engine import Connection, Engine, EngineError, Statement, backquoted, engine_error
 from analytics.embedded.request import QueryRequest
 
 MAX_SESSIONS: Final = 1_000
@@ -30,33 +31,36 @@ class _Session:
 
 
 class Sessions:
-    """Hands out connections. ``elapsed_s`` is a clock that never goes back; ``memory_bytes`` bounds an analyst."""
+    """Hands out connections. ``elapsed_s`` is a clock that never goes back; ``limits`` bound a query of an analyst."""
 
-    def __init__(self, engine: Engine, *, elapsed_s: Callable[[], float], memory_bytes: int, query_s: int) -> None:
-        self._engine, self._elapsed_s = engine, elapsed_s
-        self._limits = {"max_memory_usage": str(memory_bytes), "max_execution_time": str(query_s)}
+    def __init__(
+        self, engine: Engine, *, elapsed_s: Callable[[], float], database: str, limits: Mapping[str, str]
+    ) -> None:
+        self._engine, self._elapsed_s, self._database, self._limits = engine, elapsed_s, database, limits
+        anchor = engine.connect()
+        self._rules = AnalystRules(anchor, database)
+        anchor.close()
         self._sessions: dict[tuple[str, str], _Session] = {}
         self._lock = threading.Lock()
 
     @contextmanager
     def connection(self, query: QueryRequest) -> Iterator[Connection]:
-        """Yield a connection prepared for the query, and release it at the end."""
-        if query.session:
-            with self._session(query) as connection:
-                before = {name: connection.setting(name) for name in query.settings}
-                try:
-                    self._prepare(connection, query)
-                    yield connection
-                finally:
-                    if not query.readonly:
-                        _restore(connection, before)
-            return
-        connection = self._engine.connect()
-        try:
-            self._prepare(connection, query)
-            yield connection
-        finally:
-            connection.close()
+        """Yield a connection prepared for the query, and release it at the end.
+
+        What belongs to one query is taken back: its settings, its database, its external tables. An analyst's session
+        keeps nothing but its name, so each query of an analyst begins on a connection of its own.
+        """
+        with self._session(query) if query.session else nullcontext() as kept:
+            if kept is not None and query.user != ANALYST:
+                with _borrowed(kept, query):
+                    yield kept
+                return
+            connection = self._engine.connect()
+            try:
+                self._prepare(connection, query)
+                yield connection
+            finally:
+                connection.close()
 
     def close(self) -> None:
         """End every session."""
@@ -65,24 +69,37 @@ class Sessions:
                 session.connection.close()
             self._sessions.clear()
 
-    def _prepare(self, connection: Connection, query: QueryRequest) -> None:
-        if connection.setting("readonly") == "1":
-            if query.externals or query.settings:
-                raise engine_error(164, "a read-only session takes settings in its first question only", "READONLY")
-            return
-        if query.database:
-            connection.query(f"USE `{query.database.replace(chr(92), chr(92) * 2).replace('`', chr(92) + '`')}`")
-        for name, value in query.settings.items():
-            connection.set(name, value)
-        for external in query.externals:
-            connection.query(f"CREATE TEMPORARY TABLE `{external.name}` ({external.structure}) ENGINE = Memory")
-            insert = connection.insert(f"INSERT INTO `{external.name}`", external.format)
-            insert.append(external.data)
-            insert.finish()
+    def statement(self, connection: Connection, query: QueryRequest, head: bytes) -> tuple[Statement, bytes]:
+        """Read the statement at the beginning of ``head``; return it, and what of ``head`` is an insert's data.
+
+        Raises :class:`EngineError`: no statement, or none that this user may send by this method.
+        """
+        statement, data = read_statement(connection, head)
+        if statement.writes_a_file:
+            raise engine_error(175, "INTO OUTFILE is not allowed", "INTO_OUTFILE_NOT_ALLOWED")
         if query.user == ANALYST:
-            for name, value in self._limits.items():
-                connection.set(name, value)
-            connection.set("readonly", "1")
+            self._rules.check(connection, statement, query.params, self._database_of(query))
+            check_format(query.format)
+        elif query.readonly and not statement.is_question:
+            raise engine_error(164, "Cannot execute it in readonly mode: a GET does not write", "READONLY")
+        return statement, data
+
+    def _database_of(self, query: QueryRequest) -> str:
+        return self._database if query.database in {"", "default"} else query.database
+
+    def _prepare(self, connection: Connection, query: QueryRequest) -> None:
+        if query.user != ANALYST:
+            _apply(connection, query)
+            return
+        database = self._database_of(query)
+        self._rules.check_database(database)
+        check_settings(query.settings, self._limits)
+        for external in query.externals:
+            check_format(external.format)
+        connection.use(database)
+        _put_externals(connection, query)
+        own = {name: value for name, value in query.settings.items() if name != "readonly"}
+        connection.set({**self._limits, **own, "readonly": "1"})
 
     @contextmanager
     def _session(self, query: QueryRequest) -> Iterator[Connection]:
@@ -114,21 +131,19 @@ class Sessions:
                 del self._sessions[key]
 
 
-def read_statement(connection: Connection, query: QueryRequest, head: bytes) -> tuple[Statement, bytes]:
-    """The statement at the beginning of ``head``, and what of ``head`` is an insert's data.
+def read_statement(connection: Connection, head: bytes) -> tuple[Statement, bytes]:
+    """Read the statement at the beginning of ``head``; return it, and what of ``head`` is an insert's data.
 
     The engine's own parser decides where an insert's words end: at the first ``FORMAT name`` or ``VALUES`` up to which
     they are a whole statement. Raises :class:`EngineError`.
     """
-    statement, data = _with_data(connection, head) or (None, b"")
-    if statement is None:
-        try:
-            statement = connection.statement(head.decode())
-        except UnicodeDecodeError:
-            raise engine_error(117, "The query is not UTF-8", "INCORRECT_DATA") from None
-    if query.readonly:
-        check_question(statement, query.params)
-    return statement, data
+    found = _with_data(connection, head)
+    if found:
+        return found
+    try:
+        return connection.statement(head.decode()), b""
+    except UnicodeDecodeError:
+        raise engine_error(117, "The query is not UTF-8", "INCORRECT_DATA") from None
 
 
 def _with_data(connection: Connection, head: bytes) -> tuple[Statement, bytes] | None:
@@ -145,9 +160,34 @@ def _with_data(connection: Connection, head: bytes) -> tuple[Statement, bytes] |
     return None
 
 
-def _restore(connection: Connection, before: dict[str, str | None]) -> None:
-    for name, value in before.items():
-        if value is None:
-            connection.query(f"SET {name} = DEFAULT")
-        else:
-            connection.set(name, value)
+@contextmanager
+def _borrowed(connection: Connection, query: QueryRequest) -> Iterator[None]:
+    """Prepare a session's connection for one query, and take back what was that query's alone."""
+    before = connection.changed(query.settings)
+    database = connection.query("SELECT currentDatabase()", "TSVRaw")[0].decode().strip() if query.database else ""
+    try:
+        _apply(connection, query)
+        yield
+    finally:
+        for external in query.externals:
+            connection.query(f"DROP TEMPORARY TABLE IF EXISTS {backquoted(external.name)}")
+        if database:
+            connection.use(database)
+        connection.reset(name for name in query.settings if name not in before)
+        connection.set(before)
+
+
+def _apply(connection: Connection, query: QueryRequest) -> None:
+    if query.database:
+        connection.use(query.database)
+    connection.set(query.settings)
+    _put_externals(connection, query)
+
+
+def _put_externals(connection: Connection, query: QueryRequest) -> None:
+    for external in query.externals:
+        columns = ", ".join(f"{column.name} {column.type}" for column in external.columns)
+        connection.query(f"CREATE TEMPORARY TABLE {backquoted(external.name)} ({columns}) ENGINE = Memory")
+        insert = connection.insert(f"INSERT INTO {backquoted(external.name)}", external.format)
+        insert.append(external.data)
+        insert.finish()

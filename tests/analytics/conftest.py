@@ -22,9 +22,9 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 
 
 @pytest.fixture(scope="module")
-def story(embedded: Embedded, request: pytest.FixtureRequest) -> Iterator[ClickHouse]:
-    """The story of ``story.py``, for tests that only read."""
-    name = f"story_{request.module.__name__.rpartition('.')[2]}"
+def story(embedded: Embedded) -> Iterator[ClickHouse]:
+    """The story of ``story.py`` in the history's own database, for tests that only read and for analysts."""
+    name = "segma"
     clickhouse = embedded.history(name)
     put(clickhouse, the_story())
     try:

@@ -52,7 +52,7 @@ def filled_in(sql: str) -> str:
 @pytest.mark.parametrize("panel", DASHBOARD["panels"], ids=lambda panel: panel["title"])
 def test_the_query_of_a_panel_runs_and_answers(panel: dict[str, Any], embedded: Embedded, story: ClickHouse) -> None:
     put(story, the_runs(), first_offset=500)
-    with embedded.client("analyst", database="story_test_dashboard") as client:
+    with embedded.client("analyst", database="segma") as client:
         (target,) = panel["targets"]
         answer = client.query(filled_in(target["rawSql"]))
         assert answer.result_rows
@@ -64,7 +64,7 @@ def test_the_query_of_a_panel_runs_and_answers(panel: dict[str, Any], embedded: 
 
 def test_the_variable_lists_the_workspaces(embedded: Embedded, story: ClickHouse) -> None:
     (variable,) = DASHBOARD["templating"]["list"]
-    with embedded.client("analyst", database="story_test_dashboard") as client:
+    with embedded.client("analyst", database="segma") as client:
         assert client.query(variable["query"]).result_rows == [("demo",)]
 
 
