@@ -43,14 +43,12 @@ def a_month() -> Iterator[Written]:
 
 
 @pytest.mark.slow
-def test_every_picture_of_the_notebook_is_drawn(
-    embedded: Embedded, history: ClickHouse, database: str, tmp_path: Path
-) -> None:
-    put(history, a_month())
+def test_every_picture_of_the_notebook_is_drawn(embedded: Embedded, story: ClickHouse, tmp_path: Path) -> None:
+    put(story, a_month())
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     environment = {
         "SEGMA_HOME": str(embedded.home),
-        "SEGMA_CLICKHOUSE_DATABASE": database,
+        "SEGMA_CLICKHOUSE_DATABASE": "segma",
         "SEGMA_NOW_MS": str(at(28)),
         "PYTHONPATH": str(ROOT),
     }
