@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import click
+from rich.text import Text
 
 from cli.output import Exit, fail, out, print_json
 from cli.up import json_option
@@ -57,7 +58,7 @@ def in_full(action: Action) -> dict[str, Any]:
 
 
 def _print(action: Action) -> None:
-    out.print(f"[bold]{action.name}[/]  {action.meaning}")
+    out.print(Text.assemble((action.name, "bold"), f"  {action.meaning}"))
     out.print(f"  {how(action)}", markup=False)
     if action.markup:
         out.print(f"  {action.markup}", markup=False)

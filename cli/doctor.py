@@ -15,6 +15,7 @@ from typing import Final
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from cli.accounts import state_word
 from cli.output import Exit, out, print_json
@@ -174,7 +175,7 @@ def doctor_command(home: Path, as_json: bool) -> None:
     else:
         table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
         for finding in findings:
-            mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]·[/]"}[finding.ok]
+            mark = {True: Text("✓", "green"), False: Text("✗", "red"), None: Text("·", "dim")}[finding.ok]
             table.add_row(mark, finding.subject, finding.found, "" if finding.ok else finding.remedy)
         out.print(table)
     sys.exit(Exit.PROBLEMS if any(finding.ok is False for finding in findings) else Exit.OK)

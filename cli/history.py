@@ -16,7 +16,7 @@ from analytics.clickhouse import ClickHouse, HistoryUnavailable
 from analytics.config import AnalyticsSettings, analytics_settings_at, connect
 from analytics.migrate import migrate, read_migrations
 from analytics.named_queries import NamedQuery, named_queries
-from cli.output import Exit, err, fail, out, print_json
+from cli.output import Exit, err, fail, one_line, out, print_json, visible
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
@@ -110,7 +110,7 @@ def timeline_command(person: str, since: str, workspace: str | None, home: Path,
     if not rows:
         fail("nothing is known of this person", Exit.PROBLEMS)
     for at, what, detail, _ in rows:
-        out.print(f"{moment(at)}  {what:<8} {detail}", markup=False)
+        out.print(one_line(f"{moment(at)}  {what:<8} {detail}"))
 
 
 @click.command("why")
@@ -223,7 +223,9 @@ def _print_rows(
             print_json(dict(zip(columns, row, strict=True)))
         return
     if as_csv:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *rows])
+        # A file gets the values as they are, a terminal what cannot steer it.
+        shown = [[visible(str(cell)) for cell in row] for row in rows] if sys.stdout.isatty() else rows
+        csv.writer(sys.stdout, lineterminator="\n").writerows([columns, *shown])
         return
     table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
@@ -235,4 +237,4 @@ def _print_rows(
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    return moment(value) if isinstance(value, datetime) else str(value).replace("[", "\\[")
+    return moment(value) if isinstance(value, datetime) else str(value)

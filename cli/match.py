@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from cli.output import Exit, err
+from cli.output import Exit, err, json_line
 from contracts.codec import MAX_DEPTH, Value, depth_exceeds, json_reader, to_json
 from contracts.errors import BadRecord
 from contracts.events import Event, Trust
@@ -164,7 +164,7 @@ class FoundMatch(NamedTuple):
         """The line of the answer."""
         match = self.match
         steps = {name: [event.event_id for event in events] for name, events in match.steps.items()}
-        return to_json(
+        return json_line(
             {
                 "listener": match.listener,
                 "version": match.version,
@@ -229,7 +229,7 @@ def _sorted_parts(results: Iterable[list[FoundMatch]], directory: str) -> Iterat
         path = Path(directory, f"found-{number}")
         with path.open("wb") as file:
             for result in found:
-                file.write(to_json(result.rank) + b"\t" + result.line() + b"\n")
+                file.write(to_json(result.rank) + b"\t" + result.line())
         runs.append(_read_run(path))
     for _, line in heapq.merge(*runs, key=lambda pair: pair[0]):
         yield line

@@ -1,12 +1,18 @@
-"""How commands speak: results on standard output (JSON on demand), everything else on standard error."""
+"""How commands speak: results on standard output (JSON on demand), everything else on standard error.
+
+What stands in events, dead letters and files was written by strangers. Nothing of it steers the terminal: :data:`out`,
+:data:`err` and :func:`print_json` show control characters as escapes, and read no markup.
+"""
 
 from __future__ import annotations
 
+import re
 import sys
 from enum import IntEnum
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from rich.console import Console
+from rich.text import Text
 
 from contracts.codec import to_builtins, to_json
 from contracts.errors import AlreadyRunning, ConfigError, LogError, SegmaError
@@ -28,13 +34,48 @@ class Exit(IntEnum):
 WIDTH_IN_A_FILE: Final = 160
 """Columns where there is no terminal: a table that is read later in a log or a file is not cut to 80."""
 
-out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+STEERING: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]"
+)
+"""Control characters but the tab and the line feed, signs that turn the direction of writing, and halves of pairs."""
+_STEERING_BYTES: Final = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbf[\xb9-\xbb]"
+)
+"""The same in UTF-8, less what JSON escapes by itself."""
+
+
+def visible(text: str) -> str:
+    """A text as a terminal may be given it: what would steer it is shown as an escape."""
+    return STEERING.sub(lambda sign: sign[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def one_line(text: str) -> str:
+    """As :func:`visible`, with line feeds and tabs shown too: a record cannot look like two."""
+    return visible(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+class SafeConsole(Console):
+    """A console that reads no markup in strings and shows what would steer a terminal. Style comes as :class:`Text`."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Every string on its way out, cells of tables among them."""
+        return super().render_str(visible(text), **options)
+
+
+_STYLE: Final[dict[str, Any]] = {"soft_wrap": True, "highlight": False, "markup": False, "emoji": False}
+out = SafeConsole(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE, **_STYLE)
+err = SafeConsole(stderr=True, **_STYLE)
+
+
+def json_line(value: object) -> bytes:
+    """One line of JSON in which nothing steers a terminal; it means the same."""
+    data = to_json(value)
+    return _STEERING_BYTES.sub(lambda sign: b"\\u%04x" % ord(sign[0].decode()), data) + b"\n"
 
 
 def print_json(value: object) -> None:
     """One line of JSON on standard output."""
-    sys.stdout.buffer.write(to_json(to_builtins(value)) + b"\n")
+    sys.stdout.buffer.write(json_line(to_builtins(value)))
     sys.stdout.buffer.flush()
 
 

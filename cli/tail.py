@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from cli.output import err, out, print_json
+from cli.output import err, one_line, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import json_reader
 from contracts.commands import Outcome
@@ -107,7 +107,7 @@ def tail_command(home: Path, from_start: bool, only: tuple[str, ...], count: int
             if as_json:
                 print_json(item)
             else:
-                out.print(in_words(item), markup=False)
+                out.print(one_line(in_words(item)))
             shown += 1
             if count is not None and shown >= count:
                 break

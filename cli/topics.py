@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
@@ -91,7 +92,7 @@ def check_command(home: Path, as_json: bool) -> None:
     else:
         table = Table("", "topic", "partitions", "kept", "what is wrong", box=None, pad_edge=False)
         for state in states:
-            mark = "[red]✗[/]" if state.problems else "[green]✓[/]"
+            mark = Text("✗", "red") if state.problems else Text("✓", "green")
             table.add_row(mark, state.topic, str(state.partitions), state.kept, "; ".join(state.problems))
         out.print(table)
     sys.exit(Exit.PROBLEMS if any(state.problems for state in states) else Exit.OK)
