@@ -17,7 +17,7 @@ from uvicorn_worker import UvicornWorker
 
 from collector.app import create_app
 from collector.capture_requests import Captured
-from collector.config import CollectorSettings, load_bundle, load_sites
+from collector.config import CollectorSettings, load_bundle, load_proxies, load_sites
 from collector.core import ClockAndIds, Core
 from collector.hooks import load_hooks
 from collector.intake import Intake
@@ -96,7 +96,14 @@ class GunicornServer(BaseApplication):
         by_record = [
             whose for whose, hook in hooks.items() if hook.sink in PLATFORMS and PLATFORMS[hook.sink].names_records
         ]
-        core = Core(sites, load_bundle(settings.sdk), outside, open_intake, Captured(open_reader))
+        core = Core(
+            sites,
+            load_bundle(settings.sdk),
+            outside,
+            open_intake,
+            Captured(open_reader),
+            proxies=load_proxies(settings),
+        )
         return create_app(core, hooks, Known(by_record, open_directory))
 
 
@@ -132,6 +139,7 @@ def main() -> None:
         installation = load_installation(settings.config)
         load_sites(installation, beside=settings.config)
         load_bundle(settings.sdk)
+        load_proxies(settings)
         log = open_log(settings)
         log.ensure(topics_of(installation))
         log.close()

@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from collector.bodies import media_fault, sent_body, text_of
 from collector.config import Bundle
-from collector.core import Core, client_of
+from collector.core import Core
 from collector.hooks import HookDoor, Hooks
 from collector.mail import Pixel, Redirect
 from collector.pipeline import (
@@ -57,13 +57,15 @@ class Beacons:
             core.outside.now_ms(),
             origin,
             "" if self._cross_origin else req.get_header("Authorization") or "",
-            client_of(req),
+            core.client_of(req),
             req.user_agent or "",
         )
         try:
             arrival.body = await sent_body(req, MAX_BODY_BYTES)
             arrival.body = text_of(arrival.body, req.get_header("Content-Encoding") or "", MAX_BODY_BYTES)
             record = passed(arrival, core.door, self._steps)
+            if arrival.token_problem:
+                core.meters.tokens.labels("sdk", arrival.token_problem).inc()
             stored = [] if record is None else [Outgoing(BEACONS, arrival.key, to_msgpack(record))]
             await core.intake.store([*stored, *core.set_aside(arrival)])
         except BadInput as error:

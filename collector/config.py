@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from collector.proxies import Header, Proxies, trusted_networks
 from collector.sites import ServedSite, Sites
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
@@ -23,10 +24,24 @@ class CollectorSettings(Settings):
     collector_host: str = "127.0.0.1"
     collector_port: int = Field(default=8400, ge=0, le=65_535)
     collector_workers: int = Field(default=1, ge=1, le=64)
+    trusted_proxies: str = ""
+    """Networks of the proxies in front, separated by commas: what they say of the client's address is believed."""
+    forwarded_header: Header = "x-forwarded-for"
+    """The one header in which they say it."""
     sdk: Path = Path("js-sdk/dist/segma.js")
     """The built browser SDK."""
     spool_max_bytes: int = Field(default=256 * 1024 * 1024, ge=1_024)
     """What one worker keeps on its own disk while the log is away; then it answers 503."""
+
+
+def load_proxies(settings: CollectorSettings) -> Proxies:
+    """The proxies that are believed. Raises :class:`ConfigError`."""
+    try:
+        networks = trusted_networks(each for each in settings.trusted_proxies.split(",") if each.strip())
+    except ValueError as error:
+        wanted = "networks separated by commas, such as 10.0.0.0/8"
+        raise ConfigError([Problem("environment", "SEGMA_TRUSTED_PROXIES", str(error), wanted)]) from None
+    return Proxies(networks, settings.forwarded_header)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from collector.capture_requests import Captured
 from collector.config import Bundle
 from collector.intake import Intake
 from collector.pipeline import STATUS, Arrival, Door
+from collector.proxies import Proxies
 from collector.sites import ServedSite, Sites
 from contracts.codec import to_json
 from contracts.dead_letters import letter_from, set_aside
@@ -30,6 +31,8 @@ MAX_CLIENTS: Final = 10_000
 """Clients whose handful is remembered; what was paid for is forgotten with them."""
 LETTERS_PER_S: Final = 20
 """Refused bodies kept a second: enough to see what is wrong, too few to fill a disk from outside."""
+MAIL_SHARE: Final = limits.RateLimitItemPerSecond(600, 10)
+"""Clicks and opens of one client in ten seconds that are kept: a company's gateway, not a flood."""
 log_line = structlog.get_logger("collector")
 
 
@@ -48,6 +51,12 @@ class Meters:
         self.registry = CollectorRegistry()
         self.stored = Counter("segma_beacons_stored_total", "Stored, by door.", ["door"], registry=self.registry)
         self.refused = Counter("segma_beacons_refused_total", "Refused.", ["reason"], registry=self.registry)
+        self.tokens = Counter(
+            "segma_tokens_refused_total", "Tokens not believed.", ["door", "reason"], registry=self.registry
+        )
+        self.declined = Counter(
+            "segma_mail_declined_total", "Clicks and opens not kept: GPC or DNT.", registry=self.registry
+        )
         self.lost = Counter("segma_clicks_lost_total", "Redirects and pixels not stored.", registry=self.registry)
         self.spooled = Gauge("segma_spool_bytes", "Waiting for the log.", registry=self.registry)
         self.seconds = Histogram("segma_beacon_seconds", "From body to stored.", registry=self.registry)
@@ -63,9 +72,12 @@ class Core:
         outside: ClockAndIds,
         open_intake: Callable[[], Intake],
         captured: Captured | None = None,
+        *,
+        proxies: Proxies | None = None,
     ) -> None:
         self.sites, self.bundle, self.outside = sites, bundle, outside
         self.captured = captured or Captured()
+        self._proxies = proxies or Proxies()
         self.meters = Meters()
         self._open_intake = open_intake
         self._intake: Intake | None = None
@@ -100,6 +112,18 @@ class Core:
             self._paid.clear()
         self._paid[whose] = left - 1
         return True
+
+    def admits_mail(self, client: str) -> bool:
+        """Take one of a client's share of clicks and opens; False if there is none left."""
+        return self._limiter.hit(MAIL_SHARE, "mail", client)
+
+    def client_of(self, req: falcon.asgi.Request) -> str:
+        """The address that a request came from, behind the proxies that are trusted; empty where it is not known."""
+        known: str | None = req.context.get("client")
+        if known is None:
+            peer = str(next(iter(req.scope.get("client") or ()), ""))
+            known = req.context["client"] = self._proxies.client(peer, req.get_header(self._proxies.header) or "")
+        return known
 
     async def refuse(self, resp: falcon.asgi.Response, arrival: Arrival, error: BadInput, *, keep: bool) -> None:
         """Answer with the reason, and keep the body as a dead letter (never a server's: it may hold an address)."""
@@ -159,12 +183,3 @@ def share_of(served: ServedSite) -> limits.RateLimitItem:
     """A client's share: ``rate_burst`` beacons in as many seconds as ``rate_per_s`` fills it."""
     seconds = max(round(served.site.rate_burst / served.site.rate_per_s), 1)
     return limits.RateLimitItemPerSecond(served.site.rate_burst, seconds)
-
-
-def client_of(req: falcon.asgi.Request) -> str:
-    """The address that the connection came from; empty where the server does not know it.
-
-    Forwarded headers are not believed: anybody may send them.
-    """
-    client = req.scope.get("client")
-    return str(client[0]) if client else ""

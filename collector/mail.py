@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 import falcon
 import falcon.asgi
 
-from collector.core import Core, client_of
+from collector.bursts import Bursts, NetworkClick
+from collector.core import Core
 from collector.pipeline import Arrival, truncated
-from collector.scanners import is_proxy, scanner_sign
-from collector.sites import destination
+from collector.scanners import is_machine_open, scanner_sign
+from collector.sites import ServedSite, destination
 from contracts.beacons import BeaconRecord, Source
 from contracts.codec import replaced, to_msgpack
 from contracts.errors import BadInput, BadToken
@@ -37,22 +40,37 @@ class Mail:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    async def store(self, req: falcon.asgi.Request, claims: Claims, site: str, record: dict[str, Any]) -> None:
-        """Store a click or an open, waiting for a moment only."""
+    def declines(self, req: falcon.asgi.Request) -> bool:
+        """Whether the reader's program asks that nothing be kept (Global Privacy Control, Do Not Track)."""
+        asks = req.get_header("Sec-GPC") == "1" or req.get_header("DNT") == "1"
+        if asks:
+            self._core.meters.declined.inc()
+        return asks
+
+    def admits(self, req: falcon.asgi.Request) -> bool:
+        """Whether the client has a share left; without one nothing is kept, and the mail works all the same."""
+        if not self._core.admits_mail(self._core.client_of(req)):
+            self._core.meters.refused.labels(str(Reason.RATE_LIMITED)).inc()
+            return False
+        return True
+
+    def record(self, req: falcon.asgi.Request, claims: Claims | None, workspace: str, **more: Any) -> BeaconRecord:
+        """The record of a click or an open."""
         core = self._core
-        value = BeaconRecord(
-            workspace=claims.workspace,
-            site=site,
+        return BeaconRecord(
+            workspace=workspace,
             received_at_ms=core.outside.now_ms(),
             body=b"",
-            subscriber=claims.subscriber,
-            token_issued_at_s=claims.issued_at_s,
-            ip=truncated(client_of(req)),
+            subscriber=claims.subscriber if claims is not None else "",
+            token_issued_at_s=claims.issued_at_s if claims is not None else 0,
+            ip=truncated(core.client_of(req)),
             user_agent=masked_text((req.user_agent or "")[:256]),
-            **record,
+            **more,
         )
-        key = f"{claims.workspace}/{claims.subscriber}".encode()
-        storing = asyncio.ensure_future(core.intake.store([Outgoing(BEACONS, key, to_msgpack(value))]))
+
+    async def store(self, records: Sequence[Outgoing]) -> None:
+        """Store a click or an open, waiting for a moment only."""
+        storing = asyncio.ensure_future(self._core.intake.store(records))
         storing.add_done_callback(self._counted)
         await asyncio.wait([storing], timeout=REDIRECT_WAIT_S)
 
@@ -62,23 +80,32 @@ class Mail:
         else:
             self._core.meters.stored.labels("mail").inc()
 
-    def claims(self, token: str) -> Claims | None:
-        """What a token says; None if it is not believed."""
+    def claims(self, token: str) -> tuple[Claims | None, str]:
+        """What a token says; or why it is not believed."""
         now_s = self._core.outside.now_ms() // 1_000
         try:
-            return self._core.sites.keyring.open(token, workspace=None, now_s=now_s)
+            return self._core.sites.keyring.open(token, workspace=None, now_s=now_s), ""
         except BadToken as error:
-            self._core.meters.refused.labels(str(error.reason)).inc()
-            return None
+            self._core.meters.tokens.labels("mail", str(error.reason)).inc()
+            return None, str(error.reason)
+
+
+def outgoing(record: BeaconRecord, click: str = "") -> Outgoing:
+    """The record as it is published: a person's under their key, a click of nobody's under its own."""
+    return Outgoing(BEACONS, f"{record.workspace}/{record.subscriber or click}".encode(), to_msgpack(record))
 
 
 class Redirect(Mail):
     """``GET /r/{token}``: to the token's destination, or to one on the site's allow-list."""
 
+    def __init__(self, core: Core) -> None:
+        super().__init__(core)
+        self._bursts = Bursts()
+
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str) -> None:
         """302, with the person's token and this click's id as parameters."""
         core = self._core
-        claims = self.claims(token)
+        claims, problem = self.claims(token)
         sealed = claims.destination if claims is not None else ""
         url = plain_url(sealed) if sealed else destination(req.scope["query_string"])
         workspace = claims.workspace if claims is not None else None
@@ -89,35 +116,65 @@ class Redirect(Mail):
             arrival = Arrival(b"", core.outside.now_ms())
             await core.refuse(resp, arrival, BadInput(Reason.BAD_DESTINATION), keep=False)
             return
-        site = served.site
-        given = (req.get_param(site.campaign_param) or "")[:MAX_CAMPAIGN]
-        parameters = {site.campaign_param: given} if given else {}
-        if claims is not None:
-            click = core.outside.unique()
-            # NOTE: sealed anew, so a token that was damaged on its way reaches the page whole.
-            parameters |= {site.token_param: core.sites.keyring.seal(replaced(claims, destination=""))}
-            parameters |= {site.click_param: click}
-            record = self._click(req, click, url, given or _campaign_in(url, site.campaign_param))
-            await self.store(req, claims, served.name, record)
+        parameters = await self._noted(req, claims, problem, served, url)
         resp.set_header("Cache-Control", "no-store")
         resp.set_header("Referrer-Policy", "no-referrer")
         # NOTE: not `resp.location`, which encodes what is encoded once more where other signs stand beside it.
         resp.set_header("Location", with_parameters(url, parameters))
         resp.status = 302
 
-    def _click(self, req: falcon.asgi.Request, click: str, url: str, campaign: str) -> dict[str, Any]:
-        """What a record says of a click beside whose it is."""
-        properties = {
-            "campaign": masked_text(campaign)[:MAX_CAMPAIGN],
-            "destination": masked_text(re.split("[?#]", url.partition("://")[2], maxsplit=1)[0])[:MAX_DESTINATION],
-        }
-        if sign := scanner_sign(req.method, req.user_agent or ""):
-            properties["scanner"] = sign
-        return {"source": Source.REDIRECT, "click": click, "properties": properties}
+    async def _noted(
+        self, req: falcon.asgi.Request, claims: Claims | None, problem: str, served: ServedSite, url: str
+    ) -> dict[str, str]:
+        """Keep what may be kept of a click; the parameters that the landing page gets."""
+        site, core = served.site, self._core
+        given = (req.get_param(site.campaign_param) or "")[:MAX_CAMPAIGN]
+        parameters = {site.campaign_param: given} if given else {}
+        if self.declines(req):
+            return parameters
+        # NOTE: sealed anew, so a token that was damaged on its way reaches the page whole.
+        whose = {site.token_param: core.sites.keyring.seal(replaced(claims, destination=""))} if claims else {}
+        if not self.admits(req):
+            return parameters | whose
+        click = core.outside.unique()
+        campaign = given or _campaign_in(url, site.campaign_param)
+        record = self.record(
+            req,
+            claims,
+            served.workspace,
+            site=served.name,
+            source=Source.REDIRECT,
+            click=click,
+            token_problem=problem,
+            properties=_told(req, url, campaign),
+        )
+        if claims is None:
+            await self.store([outgoing(record, click)])
+            return parameters
+        await self.store([outgoing(record), *self._burst(record)])
+        return parameters | whose | {site.click_param: click}
+
+    def _burst(self, record: BeaconRecord) -> list[Outgoing]:
+        """The clicks of a burst from one network, told once more, as one."""
+        again = outgoing(replaced(record, properties={"scanner": "network_burst"}))
+        link = record.subscriber, record.properties["link"]
+        return self._bursts.found(record.ip, NetworkClick(record.received_at_ms, link, again))
 
     async def on_head(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str) -> None:
         """A scanner's look: the same answer, noted as such."""
         await self.on_get(req, resp, token)
+
+
+def _told(req: falcon.asgi.Request, url: str, campaign: str) -> dict[str, str]:
+    """What a record says of a click: where it led, and what speaks against it."""
+    properties = {
+        "campaign": masked_text(campaign)[:MAX_CAMPAIGN],
+        "destination": masked_text(re.split("[?#]", url.partition("://")[2], maxsplit=1)[0])[:MAX_DESTINATION],
+        "link": hashlib.sha256(url.encode()).hexdigest()[:16],
+    }
+    if sign := scanner_sign(req.method, req.user_agent or "", req.headers):
+        properties["scanner"] = sign
+    return properties
 
 
 def _campaign_in(url: str, name: str) -> str:
@@ -131,11 +188,13 @@ class Pixel(Mail):
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str) -> None:
         """200 with one transparent point."""
-        claims = self.claims(token.removesuffix(".gif"))
-        if claims is not None:
+        claims, _ = self.claims(token.removesuffix(".gif"))
+        if claims is not None and not self.declines(req) and self.admits(req):
             campaign = masked_text(req.get_param("utm_campaign") or "")[:MAX_CAMPAIGN]
-            properties = {"campaign": campaign} | ({"machine": "true"} if is_proxy(req.user_agent or "") else {})
-            await self.store(req, claims, "", {"source": Source.PIXEL, "properties": properties})
+            machine = {"machine": "true"} if is_machine_open(req.user_agent or "", req.headers) else {}
+            properties = {"campaign": campaign, **machine}
+            record = self.record(req, claims, claims.workspace, site="", source=Source.PIXEL, properties=properties)
+            await self.store([outgoing(record)])
         resp.content_type = "image/gif"
         resp.set_header("Cache-Control", "no-store, private")
         resp.data = PIXEL

@@ -1,26 +1,98 @@
-"""Signs that a request for a mail's link or picture came from a machine (DESIGN 5). Signs only: the flow decides."""
+"""Signs that a request for a mail's link or picture came from a machine (docs/architecture.md, "Identity").
+
+Signs only: the flow decides, and a page that landed outranks them all.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
 
-_SCANNERS: Final = re.compile(
-    r"(?i)bot\b|crawler|spider|proofpoint|mimecast|barracuda|safelinks|trendmicro|symantec|fortinet|sophos|zscaler"
-    r"|urlscan|python-requests|python-urllib|curl/|wget|go-http-client|java/|okhttp|headlesschrome|preview"
+
+class Machine(StrEnum):
+    """What kind of machine a user agent is of."""
+
+    SCANNER = "scanner"
+    """Follows links and loads pictures to look whether they are safe, or what is behind them."""
+    PROXY = "proxy"
+    """Loads pictures for a mailbox, when the mail is opened or before."""
+
+
+class AgentSign(NamedTuple):
+    """A user agent that is a machine's. ``source``: who says so."""
+
+    pattern: str
+    machine: Machine
+    source: str
+
+
+_APPLE = "https://support.apple.com/guide/mail/mlhl03be2866; the agent is exactly this, as mail senders have measured"
+_GMAIL = "https://support.google.com/mail/answer/145919; agent as seen in pixel logs"
+_PREFETCH = "https://bird.com/blog/gmail-prefetching-images"
+_YAHOO = "https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html; named in the agent itself"
+_OUTLOOK = "https://learn.microsoft.com/office/troubleshoot/office-suite-issues/office-document-discovery-requests"
+_BING = "https://www.bing.com/webmasters/help/which-crawlers-does-bing-use-8c184ec0"
+_VENDOR = "the vendor's own name in the agent of its gateway"
+_CLIENT = "the library's or tool's own default agent"
+
+SIGNS: Final = (
+    AgentSign(r"^Mozilla/5\.0$", Machine.PROXY, _APPLE),
+    AgentSign(r"GoogleImageProxy|ggpht\.com", Machine.PROXY, _GMAIL),
+    AgentSign(r"Edge/12\.246 Mozilla/5\.0$", Machine.PROXY, _PREFETCH),
+    AgentSign(r"YahooMailProxy|YahooCacheSystem", Machine.PROXY, _YAHOO),
+    AgentSign(r"Outlook-?Image|OutlookImageProxy", Machine.PROXY, _OUTLOOK),
+    AgentSign(r"Microsoft Office .*Discovery|Microsoft-WebDAV-MiniRedir", Machine.SCANNER, _OUTLOOK),
+    AgentSign(r"BingPreview|SkypeUriPreview|MicrosoftPreview", Machine.SCANNER, _BING),
+    AgentSign(
+        r"proofpoint|mimecast|barracuda|safelinks|trend ?micro|symantec|messagelabs|fortinet|fortimail|sophos"
+        r"|zscaler|ironport|forcepoint|fireeye|trellix|mcafee|kaspersky|cloudmark|vade ?secure|urlscan",
+        Machine.SCANNER,
+        _VENDOR,
+    ),
+    # NOTE: a telephone is called CUBOT.
+    AgentSign(
+        r"(?<!cu)bot\b|crawler|spider|slurp|facebookexternalhit|whatsapp/|telegram|slack-?img|preview",
+        Machine.SCANNER,
+        _VENDOR,
+    ),
+    AgentSign(
+        r"python-requests|python-urllib|python/|aiohttp|httpx|curl/|wget|go-http-client|java/|okhttp|axios"
+        r"|node-fetch|libwww|apache-httpclient|headlesschrome|phantomjs|electron/",
+        Machine.SCANNER,
+        _CLIENT,
+    ),
 )
-_PROXIES: Final = re.compile(r"(?i)googleimageproxy|yahoomailproxy|outlook-image|applemail.*proxy|ggpht")
+"""NOTE: for mail in a browser or an app the reader's own agent comes, and none of these."""
+
+_AGENTS: Final = tuple((re.compile(sign.pattern, re.IGNORECASE), sign.machine) for sign in SIGNS)
+PREFETCHING: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+"""Headers with which browsers and mail programs say that nobody has asked for this yet."""
 
 
-def scanner_sign(method: str, user_agent: str) -> str:
-    """Why a click looks like a scanner's; empty where it does not."""
+def machine_of(user_agent: str) -> Machine | None:
+    """What kind of machine sends this user agent; None where it may be a person's program."""
+    return next((machine for pattern, machine in _AGENTS if pattern.search(user_agent.strip())), None)
+
+
+def scanner_sign(method: str, user_agent: str, headers: Mapping[str, str]) -> str:
+    """Why a click looks like a machine's; empty where it does not. ``headers``: names in lower case."""
     if method == "HEAD":
         return "head_request"
+    if is_prefetch(headers):
+        return "prefetch"
     if not user_agent.strip():
         return "no_user_agent"
-    return "known_agent" if _SCANNERS.search(user_agent) else ""
+    return "known_agent" if machine_of(user_agent) is not None else ""
 
 
-def is_proxy(user_agent: str) -> bool:
-    """Whether a picture was fetched by a mail provider's proxy, not by a person's mail client."""
-    return not user_agent.strip() or bool(_PROXIES.search(user_agent) or _SCANNERS.search(user_agent))
+def is_machine_open(user_agent: str, headers: Mapping[str, str]) -> bool:
+    """Whether a picture was loaded by a proxy, a prefetcher or a scanner, and not by a person's mail program."""
+    return not user_agent.strip() or is_prefetch(headers) or machine_of(user_agent) is not None
+
+
+def is_prefetch(headers: Mapping[str, str]) -> bool:
+    """Whether the headers say that it was asked for in advance."""
+    said = (headers.get(name.lower(), "").lower() for name in PREFETCHING)
+    return any("prefetch" in each or "prerender" in each or "preview" in each for each in said)

@@ -13,25 +13,22 @@ from contracts.events import Event, Trust
 from contracts.log import Record
 from contracts.reasons import Reason
 from contracts.tokens import anonymous_id
+from flows.derived.clicks import MAX_CLICKS, Click, judged, verdict_of
 
 HISTORY_EVENTS: Final = 200
 HISTORY_MS: Final = 86_400_000
 """DESIGN 5: the last 200 events within 24 hours of a device that is nobody's are kept, to be handed over."""
 BINDING_MS: Final = 400 * 86_400_000
 """How long after its last beacon a device is still known as somebody's: as long as browsers keep storage at most."""
+TOKEN_PROBLEM: Final = "token_problem"  # noqa: S105
+"""The property of an event that says why the token that came with it was not believed."""
+DELIVERY_KEPT_MS: Final = 60_000
+"""How long a delivery is kept for the clicks that follow it: webhooks and clicks come in either order."""
+SIGNS: Final = frozenset({"scanner", "link"})
+"""What a redirect's record says for the verdict alone: no property of the event."""
 
 _read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
 _read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
-
-
-class Click(Value, frozen=True):
-    """A redirect's click that waits for its verdict: a real browser's landing, or the end of the quarantine."""
-
-    event: Event
-    due_ms: int
-    """Log time at which the quarantine is over."""
-    scanner: str
-    """The scanner's signature that the collector saw; empty for none."""
 
 
 class Device(Value, frozen=True):
@@ -48,16 +45,20 @@ class Device(Value, frozen=True):
     """The highest running number that its SDK has given."""
     order_ms: int = 0
     """When the event of that number occurred."""
+    delivered_ms: int = 0
+    """When the last mail was delivered, by the platform's clock; kept for as long as it may speak against a click."""
     schema: int = written(1)
 
     @property
     def is_nobody(self) -> bool:
         """Whether nothing is known of it."""
-        return not (self.person or self.history or self.clicks)
+        return not (self.person or self.history or self.clicks or self.delivered_ms)
 
     @property
     def expires_ms(self) -> int:
         """When nothing of it is worth keeping any more, in log time."""
+        if self.delivered_ms and not (self.person or self.history):
+            return self.seen_ms + DELIVERY_KEPT_MS + 1
         return self.seen_ms + (BINDING_MS if self.person else HISTORY_MS) + 1
 
     @property
@@ -116,7 +117,8 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
             order, order_ms = sent.order, min(at_ms, beacon.received_at_ms)
         events.append(_event(sent, beacon, record, person, trust, at_ms=at_ms, new_device=new_device))
     if beacon.source is Source.SERVER:
-        return before, events, refused  # the server names the person each time: nothing is worth keeping
+        # The server names the person each time: nothing is worth keeping but what speaks for or against clicks.
+        return _delivered(before, events, record.log_time_ms), events, refused
     if not device.person:
         device = replaced(device, history=_recent((*device.history, *events)))
     device = replaced(device, seen_ms=record.log_time_ms, order=order, order_ms=order_ms)
@@ -172,7 +174,9 @@ def _event(
         action=sent.action,
         occurred_at_ms=min(at_ms, beacon.received_at_ms),
         order=sent.order,
-        properties=sent.properties,
+        properties={**sent.properties, TOKEN_PROBLEM: beacon.token_problem}
+        if beacon.token_problem
+        else sent.properties,
         trust=trust,
         verdict="confirmed:landed" if landed else "machine:reported" if reported else "",
         new_device=new_device,
@@ -187,10 +191,12 @@ def _event(
 
 def _from_mail(device: Device, beacon: BeaconRecord, record: Record, rules: Rules) -> Recognised:
     """A redirect's click (provisional) or a pixel's open; without a person there is nothing to tell."""
-    if not beacon.subscriber:
-        return device, [], []
     is_click = beacon.source is Source.REDIRECT
-    properties: dict[str, Any] = {name: value for name, value in beacon.properties.items() if name != "scanner"}
+    if not beacon.subscriber:
+        return device, [_of_nobody(beacon, record)] if is_click and beacon.token_problem else [], []
+    if is_click and any(click.event.event_id == f"c-{beacon.click}" for click in device.clicks):
+        return _told_more(device, beacon), [], []
+    properties: dict[str, Any] = {name: value for name, value in beacon.properties.items() if name not in SIGNS}
     if not is_click:
         properties["machine"] = beacon.properties.get("machine") == "true"
     event = Event(
@@ -208,25 +214,63 @@ def _from_mail(device: Device, beacon: BeaconRecord, record: Record, rules: Rule
         partition=record.partition,
         offset=record.offset,
     )
+    if is_click and len(device.clicks) >= MAX_CLICKS:
+        return device, [replaced(event, provisional=False, verdict="machine:burst")], []
     if is_click:
         due_ms = record.log_time_ms + rules.quarantine_ms
-        click = Click(event, due_ms, beacon.properties.get("scanner", ""))
-        device = replaced(device, clicks=(*device.clicks, click), seen_ms=record.log_time_ms)
+        link = beacon.properties.get("link") or beacon.properties.get("destination", "")
+        click = Click(event, due_ms, beacon.properties.get("scanner", ""), link)
+        clicks = judged((*device.clicks, click), device.delivered_ms)
+        device = replaced(device, clicks=clicks, seen_ms=record.log_time_ms)
     return device, [event], []
 
 
+def _of_nobody(beacon: BeaconRecord, record: Record) -> Event:
+    """A click whose token is not believed: a row of the history that tells a broken campaign, and fits no step.
+
+    It stays provisional: nobody will ever know whose it was.
+    """
+    properties = {name: value for name, value in beacon.properties.items() if name not in SIGNS}
+    return Event(
+        workspace=beacon.workspace,
+        subscriber=anonymous_id(beacon.workspace, f"c-{beacon.click}"),
+        event_id=f"c-{beacon.click}",
+        action="email_clicked",
+        occurred_at_ms=beacon.received_at_ms,
+        properties={**properties, TOKEN_PROBLEM: beacon.token_problem},
+        provisional=True,
+        site=beacon.site,
+        received_at_ms=beacon.received_at_ms,
+        log_time_ms=record.log_time_ms,
+        partition=record.partition,
+        offset=record.offset,
+    )
+
+
+def _told_more(device: Device, beacon: BeaconRecord) -> Device:
+    """A click that came again: what the collector has found out about it since speaks against it."""
+    clicks = tuple(
+        replaced(click, scanner=click.scanner or beacon.properties.get("scanner", ""))
+        if click.event.event_id == f"c-{beacon.click}"
+        else click
+        for click in device.clicks
+    )
+    return replaced(device, clicks=clicks)
+
+
+def _delivered(device: Device, events: list[Event], log_time_ms: int) -> Device:
+    """The device with its newest delivery, which may speak against clicks on trial."""
+    at_ms = max((event.occurred_at_ms for event in events if event.action == "email_delivered"), default=0)
+    if at_ms <= device.delivered_ms:
+        return device
+    return replaced(device, delivered_ms=at_ms, seen_ms=log_time_ms, clicks=judged(device.clicks, at_ms))
+
+
 def released(device: Device, log_time_ms: int) -> tuple[Device, list[Event]]:
-    """The verdicts on clicks whose quarantine is over: a machine's, where a scanner's signature was seen."""
+    """The verdicts on clicks whose quarantine is over: a machine's, where something speaks against them."""
     over = [click for click in device.clicks if click.due_ms <= log_time_ms]
     kept = tuple(click for click in device.clicks if click.due_ms > log_time_ms)
-    events = [
-        replaced(
-            click.event,
-            provisional=False,
-            verdict=f"machine:{click.scanner}" if click.scanner else "confirmed:quarantine",
-        )
-        for click in over
-    ]
+    events = [replaced(click.event, provisional=False, verdict=verdict_of(click)) for click in over]
     return replaced(device, clicks=kept), events
 
 

@@ -12,7 +12,8 @@ import pytest
 from analytics.clickhouse import ClickHouse
 from analytics.named_queries import named_queries
 from contracts.errors import ConfigError
-from contracts.rows import SessionRow
+from contracts.events import Event
+from contracts.rows import EventRow, SessionRow
 from tests.analytics.story import ask, at, baseline, put, runs, the_runs, the_story, when
 
 COVERED = {
@@ -28,6 +29,7 @@ COVERED = {
     "latency",
     "campaigns",
     "letters",
+    "tokens",
     "waiting",
     "waiting_over_time",
 }
@@ -230,6 +232,16 @@ def test_a_session_that_was_joined_is_not_counted(history: ClickHouse) -> None:
     joined = SessionRow("demo", "cleo", "s-whole", at(0), at(0, 60_000), 5, "/", "spring", ("s-cleo",))
     put(history, [joined], first_offset=900)
     assert ask(history, "campaigns") == [("spring", 3, 3, 9, 3.0, 30)]
+
+
+def test_tokens_that_were_not_believed_by_campaign(history: ClickHouse) -> None:
+    def event(number: int, **properties: str) -> EventRow:
+        found = Event("demo", f"a_{number}", f"c-{number}", "email_clicked", at(0), properties=properties, site="shop")
+        return EventRow(found)
+
+    unfilled = {"token_problem": "token_malformed", "campaign": "spring"}
+    put(history, [event(1, **unfilled), event(2, **unfilled), event(3, campaign="spring")])
+    assert ask(history, "tokens", since="1970-01-01") == [("token_malformed", "spring", "shop", 2, 2, when(at(0)))]
 
 
 def test_dead_letters_by_reason(story: ClickHouse) -> None:

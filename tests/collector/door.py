@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import falcon.testing
+from prometheus_client import generate_latest
 
 from collector.app import create_app
 from collector.capture_requests import Captured
 from collector.config import Bundle, Script, load_sites
 from collector.core import ClockAndIds, Core
 from collector.intake import Intake
+from collector.proxies import Proxies
 from contracts.beacons import BeaconRecord
 from contracts.codec import msgpack_reader
 from contracts.errors import LogUnavailable
@@ -64,9 +66,16 @@ def keyring() -> Keyring:
     return Keyring([KEY], max_age_s=86_400)
 
 
-def token(workspace: str = "shop", *, age_s: int = 0, destination: str = "", key: TokenKey = KEY) -> str:
-    """A token of subscriber ``s_anna``."""
-    claims = Claims(workspace, "s_anna", NOW_MS // 1_000 - age_s, destination)
+def token(
+    workspace: str = "shop",
+    *,
+    age_s: int = 0,
+    destination: str = "",
+    key: TokenKey = KEY,
+    subscriber: str = "s_anna",
+) -> str:
+    """A token of a subscriber."""
+    claims = Claims(workspace, subscriber, NOW_MS // 1_000 - age_s, destination)
     return Keyring([key], max_age_s=1).seal(claims)
 
 
@@ -87,6 +96,7 @@ class Collector:
         rate: int = 100_000,
         max_events: int = 3,
         origins: Sequence[str] = (ORIGIN,),
+        proxies: Proxies | None = None,
     ) -> None:
         for name, data in (("secret", SECRET), ("other", OTHER_SECRET), ("server", b"server-secret")):
             (home / name).write_bytes(data)
@@ -121,12 +131,17 @@ class Collector:
         outside = ClockAndIds(lambda: NOW_MS, lambda: f"click{next(self.numbers)}")
         sets = {"clicks": Script(b"/* clicks */"), "forms+scroll": Script(b"/* two */")}
         self.captured = Captured()
-        self.core = Core(sites, Bundle(Script(b"/* sdk */"), sets), outside, self._open, self.captured)
+        self.core = Core(sites, Bundle(Script(b"/* sdk */"), sets), outside, self._open, self.captured, proxies=proxies)
         self.app = create_app(self.core)
 
     def _open(self) -> Intake:
         log: Any = self.log
         return Intake(log, Spool(self.spool_path, self.spool_bytes))
+
+    def metrics(self, sample: str) -> float:
+        """The value of one sample, as it stands in the metrics."""
+        lines = generate_latest(self.core.meters.registry).decode().splitlines()
+        return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{sample} "))
 
     def beacons(self) -> list[BeaconRecord]:
         return [_read_beacon(each.value) for each in self.log.records if each.topic == BEACONS and each.value]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from collector import app as app_module
 from collector.config import Script
 from collector.pipeline import SDK_STEPS, SERVER_STEPS, STATUS, truncated
-from collector.scanners import is_proxy, scanner_sign
+from collector.scanners import is_machine_open, scanner_sign
 from contracts.beacons import Source
 from contracts.captures import Captures
 from contracts.codec import to_json
@@ -215,7 +215,7 @@ def test_a_click_leads_on_with_token_click_and_campaign(collector: Collector) ->
     assert query == {"size": ["40"], "utm_campaign": ["spring"], "sgm": [token()], "sgm_click": ["click0"]}
     (record,) = collector.beacons()
     assert (record.source, record.subscriber, record.click) == (Source.REDIRECT, "s_anna", "click0")
-    assert record.properties == {"campaign": "spring", "destination": "shop.example/shoes"}
+    assert record.properties.items() >= {"campaign": "spring", "destination": "shop.example/shoes"}.items()
 
 
 def test_a_destination_in_the_token_needs_no_list(collector: Collector) -> None:
@@ -227,18 +227,18 @@ def test_a_destination_in_the_token_needs_no_list(collector: Collector) -> None:
 def test_a_token_that_is_not_believed_still_leads_to_an_allowed_destination(collector: Collector) -> None:
     result = got(collector, "/r/forged", params={"u": "https://shop.example/"}, headers=BROWSER)
     assert (result.status_code, result.headers["location"]) == (302, "https://shop.example/")
-    assert collector.beacons() == []
+    assert [(record.subscriber, record.token_problem) for record in collector.beacons()] == [("", "token_malformed")]
 
 
 def test_scanners_are_noted_not_refused(collector: Collector) -> None:
     result = got(collector, f"/r/{token()}", method="HEAD", params={"u": "https://shop.example/"}, headers=BROWSER)
     assert result.status_code == 302
     assert collector.beacons()[0].properties["scanner"] == "head_request"
-    assert scanner_sign("GET", "") == "no_user_agent"
-    assert scanner_sign("GET", "Barracuda Sentinel") == "known_agent"
-    assert scanner_sign("GET", BROWSER["User-Agent"]) == ""
-    assert is_proxy("GoogleImageProxy")
-    assert not is_proxy(BROWSER["User-Agent"])
+    assert scanner_sign("GET", "", {}) == "no_user_agent"
+    assert scanner_sign("GET", "Barracuda Sentinel", {}) == "known_agent"
+    assert scanner_sign("GET", BROWSER["User-Agent"], {}) == ""
+    assert is_machine_open("GoogleImageProxy", {})
+    assert not is_machine_open(BROWSER["User-Agent"], {})
 
 
 @pytest.mark.parametrize("text", [token(), "forged", "x" * 3_000])
@@ -448,7 +448,7 @@ def test_a_destination_leaves_byte_for_byte(collector: Collector, query: str, lo
     assert (plain.status_code, plain.headers["location"].replace("HTTPS", "https")) == (302, location)
     known = got(collector, f"/r/{token()}", query_string=query, headers=BROWSER).headers["location"]
     before, sharp, behind = location.partition("#")
-    added = f"{'&' if '?' in before else '?'}sgm={quote(token())}&sgm_click=click0"
+    added = f"{'&' if '?' in before else '?'}sgm={quote(token())}&sgm_click=click1"
     assert known.replace("HTTPS", "https") == f"{before}{added}{sharp}{behind}"
 
 

@@ -1,0 +1,326 @@
+"""Links and pictures in mails: machines are noted, privacy is heeded, and a broken campaign is seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import falcon.testing
+import pytest
+
+from collector.config import CollectorSettings, load_proxies
+from collector.core import MAIL_SHARE
+from collector.proxies import Proxies, trusted_networks
+from collector.scanners import SIGNS, Machine, is_machine_open, machine_of, scanner_sign
+from contracts.beacons import BeaconRecord, Source
+from contracts.codec import to_json
+from contracts.errors import ConfigError
+from contracts.events import Event
+from contracts.log import Record
+from contracts.topics import BEACONS
+from flows.derived.clicks import DELIVERY_MS, MAX_CLICKS
+from flows.derived.verdicts import is_news, with_verdict
+from flows.recognise import Device, recognise, released
+from tests.collector.door import NOW_MS, ORIGIN, Collector, beacon, got, posted, talk, token
+from tests.collector.hooked import RULES
+
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36"
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
+CUBOT = "Mozilla/5.0 (Linux; Android 14; CUBOT NOTE 50) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Mobile"
+OUTLOOK = "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; Win64; x64; Trident/7.0; Microsoft Outlook 16.0.5134)"
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Collector:
+    return Collector(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("agent", "machine"),
+    [
+        ("Mozilla/5.0", Machine.PROXY),
+        (" Mozilla/5.0 ", Machine.PROXY),
+        ("Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)", Machine.PROXY),
+        (f"{CHROME.replace('Chrome/130.0.0.0', 'Chrome/42.0.2311.135')} Edge/12.246 Mozilla/5.0", Machine.PROXY),
+        ("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", Machine.PROXY),
+        ("Microsoft Office Existence Discovery", Machine.SCANNER),
+        ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", Machine.SCANNER),
+        ("Barracuda Sentinel (EE)", Machine.SCANNER),
+        ("python-requests/2.32", Machine.SCANNER),
+        ("Go-http-client/2.0", Machine.SCANNER),
+        (f"{CHROME.replace('Chrome', 'HeadlessChrome')}", Machine.SCANNER),
+        (CHROME, None),
+        (IPHONE, None),
+        (CUBOT, None),
+        (OUTLOOK, None),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)", None),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.1.0", None),
+    ],
+)
+def test_an_agent_is_a_machines_or_may_be_a_persons(agent: str, machine: Machine | None) -> None:
+    assert machine_of(agent) is machine
+    assert is_machine_open(agent, {}) is (machine is not None)
+    assert scanner_sign("GET", agent, {}) == ("known_agent" if machine else "")
+
+
+def test_every_sign_says_where_it_is_from() -> None:
+    assert [sign for sign in SIGNS if not sign.source] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Sec-Purpose", "prefetch"),
+        ("Sec-Purpose", "prefetch;prerender"),
+        ("Purpose", "prefetch"),
+        ("X-Purpose", "preview"),
+        ("X-Moz", "prefetch"),
+    ],
+)
+def test_what_was_asked_for_in_advance_is_no_persons(collector: Collector, name: str, value: str) -> None:
+    headers = {"User-Agent": CHROME, name: value}
+    got(collector, f"/r/{token()}", params={"u": "https://shop.example/"}, headers=headers)
+    got(collector, f"/o/{token()}.gif", headers=headers)
+    click, picture = collector.beacons()
+    assert click.properties["scanner"] == "prefetch"
+    assert picture.properties["machine"] == "true"
+
+
+def followed(device: Device, records: list[BeaconRecord], at_ms: int = NOW_MS) -> tuple[Device, list[Event]]:
+    """What the flow makes of records of one key, in their order."""
+    events = []
+    for offset, record in enumerate(records):
+        stored = Record(BEACONS, 0, offset, at_ms, b"shop/s_anna", b"")
+        device, found, refused = recognise(device, record, stored, RULES)
+        assert refused == []
+        events += found
+    return device, events
+
+
+def verdicts(records: list[BeaconRecord]) -> list[str]:
+    device, _ = followed(Device(), records)
+    return [event.verdict for event in released(device, NOW_MS + RULES.quarantine_ms)[1]]
+
+
+def clicked(collector: Collector, *paths: str, method: str = "GET", agent: str = CHROME) -> list[BeaconRecord]:
+    before = len(collector.beacons())
+    for path in paths:
+        url = f"https://shop.example{path}"
+        got(collector, f"/r/{token()}", method=method, params={"u": url}, headers={"User-Agent": agent})
+    return collector.beacons()[before:]
+
+
+def test_eight_links_of_one_mail_within_a_second_were_followed_by_a_machine(collector: Collector) -> None:
+    assert verdicts(clicked(collector, *(f"/{number}" for number in range(8)))) == ["machine:burst"] * 8
+    assert verdicts(clicked(collector, *(f"/?p={number}" for number in range(8)))) == ["machine:burst"] * 8
+
+
+def test_one_link_followed_often_and_two_links_at_once_are_a_persons(collector: Collector) -> None:
+    assert verdicts(clicked(collector, "/a", "/a", "/a", "/b")) == ["confirmed:quarantine"] * 4
+
+
+def test_links_that_are_followed_slowly_are_a_persons(collector: Collector) -> None:
+    records = clicked(collector, *(f"/{number}" for number in range(8)))
+    slow = [_at(record, NOW_MS - 10_000 * number) for number, record in enumerate(records)]
+    assert verdicts(slow) == ["confirmed:quarantine"] * 8
+
+
+def _at(record: BeaconRecord, at_ms: int) -> BeaconRecord:
+    return BeaconRecord(
+        **{**{name: getattr(record, name) for name in record.__struct_fields__}, "received_at_ms": at_ms}
+    )
+
+
+def test_head_before_get_is_a_machines(collector: Collector) -> None:
+    records = [*clicked(collector, "/a", method="HEAD"), *clicked(collector, "/a")]
+    assert verdicts(records) == ["machine:head_request", "machine:head_before_get"]
+    assert verdicts([*records[:1], *clicked(collector, "/b")]) == ["machine:head_request", "confirmed:quarantine"]
+
+
+@pytest.mark.parametrize("delivered_first", [True, False])
+@pytest.mark.parametrize(
+    ("after_ms", "verdict"),
+    [
+        (2_000, "machine:soon_after_delivery"),
+        (DELIVERY_MS + 1, "confirmed:quarantine"),
+        (-5_000, "confirmed:quarantine"),
+    ],
+)
+def test_a_click_seconds_after_delivery_is_a_machines(
+    collector: Collector, delivered_first: bool, after_ms: int, verdict: str
+) -> None:
+    event = {"event_id": "w1", "action": "email_delivered", "occurred_at_ms": NOW_MS - after_ms}
+    body = to_json({"site": "webhook", "subscriber": "s_anna", "events": [event]})
+    delivered = BeaconRecord("shop", "", Source.SERVER, NOW_MS + 9_000, body, subscriber="s_anna")
+    records = [delivered, *clicked(collector, "/a")]
+    assert verdicts(records if delivered_first else records[::-1]) == [verdict]
+
+
+def test_so_many_clicks_on_trial_and_no_more(collector: Collector) -> None:
+    (record,) = clicked(collector, "/a")
+    records = [_of_click(record, f"c{number}") for number in range(MAX_CLICKS + 5)]
+    device, events = followed(Device(), records)
+    assert len(device.clicks) == MAX_CLICKS
+    assert [event.verdict for event in events[MAX_CLICKS:]] == ["machine:burst"] * 5
+
+
+def _of_click(record: BeaconRecord, click: str) -> BeaconRecord:
+    return BeaconRecord(**{**{name: getattr(record, name) for name in record.__struct_fields__}, "click": click})
+
+
+def test_many_links_followed_from_one_network_were_followed_by_a_machine(collector: Collector) -> None:
+    for number in range(12):
+        got(
+            collector,
+            f"/r/{token(subscriber=f's_{number}')}",
+            params={"u": f"https://shop.example/{number}"},
+            headers={"User-Agent": CHROME},
+            remote_addr="198.51.100.7",
+        )
+    people: dict[str, list[BeaconRecord]] = {}
+    for record in collector.beacons():
+        people.setdefault(record.subscriber, []).append(record)
+    assert {whose: verdicts(records) for whose, records in people.items()} == {
+        f"s_{number}": ["machine:network_burst"] for number in range(12)
+    }
+
+
+def test_a_landing_outranks_a_sign_at_once_and_after_the_quarantine() -> None:
+    click = Event("shop", "s_anna", "c-1", "email_clicked", NOW_MS, provisional=True)
+    landed = Event("shop", "s_anna", "c-1", "email_clicked", NOW_MS, verdict="confirmed:landed")
+    machine = Event("shop", "s_anna", "c-1", "email_clicked", NOW_MS, verdict="machine:known_agent")
+    waited = Event("shop", "s_anna", "c-1", "email_clicked", NOW_MS, verdict="confirmed:quarantine")
+    reported = Event("shop", "s_anna", "c-1", "email_clicked", NOW_MS, verdict="machine:reported")
+    assert is_news(click, landed)
+    assert not is_news(landed, machine), "the sign comes after the landing"
+    assert is_news(machine, landed), "the landing comes after the sign"
+    assert with_verdict(machine, landed).verdict == "confirmed:landed"
+    assert is_news(waited, machine)
+    assert not is_news(machine, waited)
+    assert is_news(landed, reported), "a server knows better"
+    assert not is_news(reported, landed)
+    assert not is_news(waited, landed), "nothing changes"
+
+
+def test_a_token_that_is_not_believed_is_seen_by_campaign(collector: Collector) -> None:
+    posted(collector, beacon(token="*|SEGMATOK|*"))
+    query = {"u": "https://shop.example/?utm_campaign=spring"}
+    got(collector, "/r/{{ person.token }}", params=query, headers={"User-Agent": CHROME})
+    got(collector, "/o/None.gif", headers={"User-Agent": CHROME})
+    page, link = (followed(Device(), [record])[1] for record in collector.beacons())
+    assert [event.properties["token_problem"] for event in page] == ["token_malformed"]
+    assert [(event.properties["token_problem"], event.properties["campaign"], event.provisional) for event in link] == [
+        ("token_malformed", "spring", True)
+    ]
+    assert collector.metrics('segma_tokens_refused_total{door="sdk",reason="token_malformed"}') == 1
+    assert collector.metrics('segma_tokens_refused_total{door="mail",reason="token_malformed"}') == 2
+
+
+@pytest.mark.parametrize("header", ["Sec-GPC", "DNT"])
+def test_who_declines_is_led_on_and_nothing_is_kept(collector: Collector, header: str) -> None:
+    query = {"u": "https://shop.example/", "utm_campaign": "spring"}
+    headers = {"User-Agent": CHROME, header: "1"}
+    answer = got(collector, f"/r/{token()}", params=query, headers=headers)
+    assert (answer.status_code, answer.headers["location"]) == (302, "https://shop.example/?utm_campaign=spring")
+    assert got(collector, f"/o/{token()}.gif", headers=headers).status_code == 200
+    assert collector.log.records == []
+    got(collector, f"/r/{token()}", params=query, headers={"User-Agent": CHROME, header: "0"})
+    assert len(collector.beacons()) == 1
+
+
+def test_a_flood_of_clicks_from_one_client_is_led_on_and_not_kept(collector: Collector) -> None:
+    async def script(conductor: falcon.testing.ASGIConductor) -> list[Any]:
+        query = {"u": "https://shop.example/"}
+        return [await conductor.simulate_get(f"/r/{token()}", params=query) for _ in range(MAIL_SHARE.amount + 10)]
+
+    answers = talk(collector, script)
+    assert {answer.status_code for answer in answers} == {302}
+    assert all(token() in answer.headers["location"] for answer in answers)
+    clicks = {record.click for record in collector.beacons()}
+    assert len(clicks) == MAIL_SHARE.amount
+
+
+PROXIES = Proxies(trusted_networks(["10.0.0.0/8", "2001:db8:ff::/48"]))
+FORWARDED = Proxies(trusted_networks(["10.0.0.0/8"]), "forwarded")
+
+
+@pytest.mark.parametrize(
+    ("peer", "values", "client"),
+    [
+        ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["1.2.3.4, 198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["1.2.3.4, 198.51.100.1, 10.9.9.9"], "198.51.100.1"),
+        ("10.0.0.1", ["1.2.3.4", "198.51.100.1 , 10.9.9.9"], "198.51.100.1"),
+        ("10.0.0.1", ["10.1.1.1, 10.2.2.2"], "10.1.1.1"),
+        ("10.0.0.1", ["198.51.100.1, unknown"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1, "], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1:4711"], "198.51.100.1"),
+        ("10.0.0.1", ["[2001:db8::7]:4711"], "2001:db8::7"),
+        ("10.0.0.1", ["2001:db8::7"], "2001:db8::7"),
+        ("::ffff:10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("2001:db8:ff::1", ["198.51.100.1"], "198.51.100.1"),
+        ("", ["198.51.100.1"], ""),
+        ("10.0.0.1", [", ".join(["10.0.0.2"] * 5_000)], "10.0.0.2"),
+    ],
+)
+def test_who_speaks_behind_proxies_is_read_from_the_right(peer: str, values: list[str], client: str) -> None:
+    assert PROXIES.client(peer, ",".join(values)) == client
+    assert Proxies().client(peer, ",".join(values)) == peer
+
+
+@pytest.mark.parametrize(
+    ("value", "client"),
+    [
+        ("for=198.51.100.1", "198.51.100.1"),
+        ('For="[2001:db8::7]:4711";proto=https', "2001:db8::7"),
+        ("for=1.2.3.4, for=198.51.100.1;by=10.0.0.3, for=10.0.0.9", "198.51.100.1"),
+        ("for=_hidden", "10.0.0.1"),
+        ("proto=https", "10.0.0.1"),
+        ("for=", "10.0.0.1"),
+    ],
+)
+def test_the_standard_header_is_read_too(value: str, client: str) -> None:
+    assert FORWARDED.client("10.0.0.1", value) == client
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.0.0.0/0",
+        "::/0",
+        "0.0.0.0/1,128.0.0.0/1",
+        "1.0.0.0/7",
+        "2000::/3",
+        "*",
+        "all",
+        "10.0.0.0/8,0.0.0.0/0",
+        "300.1.1.1",
+    ],
+)
+def test_proxies_that_would_be_anybody_are_refused_at_the_start(text: str) -> None:
+    with pytest.raises(ConfigError, match="SEGMA_TRUSTED_PROXIES"):
+        load_proxies(CollectorSettings(trusted_proxies=text))
+
+
+def test_visitors_behind_a_proxy_have_a_share_and_a_network_each(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, rate=8, proxies=Proxies(trusted_networks(["127.0.0.1"])))
+
+    async def script(conductor: falcon.testing.ASGIConductor) -> list[int]:
+        body = json.dumps(beacon()).encode()
+        answers = [
+            await conductor.simulate_post(
+                "/v1/beacons",
+                body=body,
+                headers={"Origin": ORIGIN, "X-Forwarded-For": f"9.9.9.9, 198.51.{number}.7"},
+                remote_addr="127.0.0.1",
+            )
+            for number in range(100)
+            for _ in range(2)
+        ]
+        return [answer.status_code for answer in answers]
+
+    assert set(talk(collector, script)) == {204}
+    assert {record.ip for record in collector.beacons()} == {f"198.51.{number}.0" for number in range(100)}
