@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import BadToken
@@ -80,6 +80,7 @@ def test_a_token_lives_from_its_issue_to_its_greatest_age(now_s: int, lives: boo
         assert reason_of(TOKEN, now_s=now_s) is Reason.TOKEN_EXPIRED
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_no_text_makes_anything_but_a_bad_token(text: str) -> None:
     with pytest.raises(BadToken):
@@ -194,6 +195,7 @@ def test_a_token_of_an_earlier_release_whose_end_a_linker_cut_is_read(ends: tupl
     assert opened(f"{old.rstrip('-_')}.") == claims
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abcdefgh0123456789", min_size=1, max_size=40))
 def test_no_token_ends_in_a_sign_that_linkers_cut(subscriber: str) -> None:
     claims = Claims("demo", subscriber, 1_000)
