@@ -44,9 +44,11 @@ MODULES: Final = (
     "subscriber/engine",
     "subscriber/generations",
     "subscriber/subscriber",
+    "subscriber/merging",
     "subscriber/reapply",
     "subscriber/steps",
     "subscriber/timeline",
+    "subscriber/timeline_codec",
 )
 """Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations)."""
 

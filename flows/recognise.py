@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source, read_event
-from contracts.codec import Value, json_reader, replaced, written
+from contracts.codec import Value, json_reader, replaced, to_json, written
 from contracts.errors import BadInput
 from contracts.events import Event, Trust
 from contracts.log import Record
@@ -17,7 +17,9 @@ from flows.derived.clicks import MAX_CLICKS, Click, judged, verdict_of
 
 HISTORY_EVENTS: Final = 200
 HISTORY_MS: Final = 86_400_000
-"""DESIGN 5: the last 200 events within 24 hours of a device that is nobody's are kept, to be handed over."""
+HISTORY_BYTES: Final = 65_536
+"""Of a device that is nobody's the last 200 events within 24 hours, and no more than 64 KiB of JSON, are kept, to be
+handed over."""
 BINDING_MS: Final = 400 * 86_400_000
 """How long after its last beacon a device is still known as somebody's: as long as browsers keep storage at most."""
 TOKEN_PROBLEM: Final = "token_problem"  # noqa: S105
@@ -47,6 +49,8 @@ class Device(Value, frozen=True):
     """When the event of that number occurred."""
     delivered_ms: int = 0
     """When the last mail was delivered, by the platform's clock; kept for as long as it may speak against a click."""
+    sizes: tuple[int, ...] = ()
+    """Bytes of each event of ``history`` as JSON."""
     schema: int = written(1)
 
     @property
@@ -120,7 +124,7 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
         # The server names the person each time: nothing is worth keeping but what speaks for or against clicks.
         return _delivered(before, events, record.log_time_ms), events, refused
     if not device.person:
-        device = replaced(device, history=_recent((*device.history, *events)))
+        device = _with_history(device, events)
     device = replaced(device, seen_ms=record.log_time_ms, order=order, order_ms=order_ms)
     return device, [*handed_over, *events], refused
 
@@ -133,12 +137,12 @@ def _identified(device: Device, beacon: BeaconRecord) -> tuple[Device, bool, lis
         return device, False, []
     if device.person:
         # DESIGN 5: two known people are never merged. A forwarded mail starts a new device.
-        return replaced(device, person=beacon.subscriber, history=()), True, []
+        return replaced(device, person=beacon.subscriber, history=(), sizes=()), True, []
     handed_over = [
         replaced(event, subscriber=beacon.subscriber, stitched=True)
         for event in _recent(device.history, until_ms=beacon.received_at_ms)
     ]
-    return replaced(device, person=beacon.subscriber, history=()), False, handed_over
+    return replaced(device, person=beacon.subscriber, history=(), sizes=()), False, handed_over
 
 
 def _recent(events: tuple[Event, ...], until_ms: int | None = None) -> tuple[Event, ...]:
@@ -146,6 +150,28 @@ def _recent(events: tuple[Event, ...], until_ms: int | None = None) -> tuple[Eve
         return ()
     newest = events[-1].received_at_ms if until_ms is None else until_ms
     return tuple(event for event in events if newest - event.received_at_ms <= HISTORY_MS)[-HISTORY_EVENTS:]
+
+
+def _with_history(device: Device, events: list[Event]) -> Device:
+    """The device with these events in its history, and without the oldest that are more than is kept."""
+    known = device.sizes if len(device.sizes) == len(device.history) else map(_size, device.history)
+    newest_ms = events[-1].received_at_ms if events else 0
+    found = [
+        (event, size)
+        for event, size in zip((*device.history, *events), (*known, *map(_size, events)), strict=True)
+        if newest_ms - event.received_at_ms <= HISTORY_MS
+    ][-HISTORY_EVENTS:]
+    left = sum(size for _, size in found)
+    first = 0
+    while left > HISTORY_BYTES:
+        left -= found[first][1]
+        first += 1
+    kept = found[first:]
+    return replaced(device, history=tuple(event for event, _ in kept), sizes=tuple(size for _, size in kept))
+
+
+def _size(event: Event) -> int:
+    return len(to_json(event))
 
 
 def _bodies(beacon: BeaconRecord) -> list[bytes]:

@@ -102,6 +102,7 @@ class WorkspaceEngine:
         if self._generations.at(log_time_ms) is not person.generation:
             for generation in self._generations.between(person.generation, log_time_ms):
                 self._steps.fire(person, min(generation.from_ms, passed_ms), emitted)
+                self._steps.settle(person, emitted, min(generation.from_ms, passed_ms))
                 emitted.moved = _move(person, generation) or emitted.moved
         if passed_ms >= person.due_ms:
             self._steps.fire(person, passed_ms, emitted)

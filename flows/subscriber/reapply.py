@@ -8,18 +8,22 @@ the same thing: the event comes again under its id, in its place.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from contracts.codec import to_json, to_msgpack
 from contracts.events import Event
 from contracts.reasons import Reason
 from flows.derived.sessions import Session, SessionChange, extended
 from flows.derived.verdicts import is_news, with_verdict
 from flows.machine.machine import Machine, MachineState, Match, Version
-from flows.machine.matches import StoredMatches, changed, from_stored, missing, to_stored
+from flows.machine.matches import changed, missing
+from flows.subscriber.evidence import CLICKED
+from flows.subscriber.merging import Merging
 from flows.subscriber.pinned_terms import Terms
-from flows.subscriber.stored import Applied, StoredEntry, StoredSession, StoredTimeline, read_timeline
+from flows.subscriber.stored import (
+    Applied,
+)
 from flows.subscriber.timeline import (
     NO_TIME,
     Entry,
@@ -27,11 +31,12 @@ from flows.subscriber.timeline import (
     changed_sessions,
     entry_of,
     forget_ids,
-    let_go_ids,
     moved,
     place_among,
     shifted,
+    size_of,
 )
+from flows.subscriber.timeline_codec import TimelineCodec
 
 __all__ = ["Applied", "Reapplier", "Timeline"]
 
@@ -39,13 +44,21 @@ _SAME: Final[tuple[SessionChange, ...]] = ()
 _NEVER: Final = -(1 << 62)
 DEFAULT_MAX_EVENTS: Final = 2_000
 """Events kept per subscriber for re-application; past it the oldest are final and ``overflowed`` counts them."""
+MAX_BYTES: Final = 1 << 20
+"""The same in bytes of their JSON."""
+WAITS_BEHIND: Final = 64
+"""A late event that comes before more events than this waits until :data:`MERGE_AFTER_MS`, and is put in its place with
+all others that wait: applying the later events again costs the same for one as for a thousand. Those that displace
+fewer are put in their places at once."""
+MERGE_AFTER_MS: Final = 1_000
+"""Log time; shorter than the default grace, and no deadline fires before what waits is in its place."""
 
 
 class Reapplier:
     """Applies events to timelines. Pure but for the timeline it is given; share it freely."""
 
     def __init__(self, machine: Machine, terms: Terms, *, max_events: int = DEFAULT_MAX_EVENTS) -> None:
-        self._machine = machine
+        self._machine, self._codec = machine, TimelineCodec(machine)
         self._lateness_ms = terms.lateness_ms
         self._session_gap_ms = terms.session_gap_ms
         self._max_delay_ms = terms.max_delay_ms
@@ -73,11 +86,87 @@ class Reapplier:
         if newest is None or event.occurred_at_ms > newest.at_ms or event.place > newest.place:
             return self._appended(timeline, event, source or event)
         index = place_among(entries, event)
+        if len(entries) - index > WAITS_BEHIND and event.action != CLICKED:
+            return self._waits(timeline, event, log_time_ms, source or event)
         return self._reapplied(timeline, index, index, event, source or event)
+
+    def _waits(self, timeline: Timeline, event: Event, log_time_ms: int, source: bytes | Event) -> Applied:
+        if not timeline.waiting:
+            timeline.merge_ms = log_time_ms + MERGE_AFTER_MS
+        timeline.waiting.append((event, source))
+        timeline.waits_from_ms = min(timeline.waits_from_ms, event.occurred_at_ms)
+        timeline.ids[event.event_id] = event.occurred_at_ms
+        if len(timeline.waiting) >= self._max_events:
+            timeline.merge_ms = log_time_ms
+        return Applied(waits=True)
+
+    def merge(self, timeline: Timeline) -> tuple[list[tuple[Event, Session]], Applied]:
+        """Put the events that wait in their places, all at once.
+
+        Returns: each with the session that it fell into, and what they changed together. One that comes before what is
+        kept by now is let go and counted as any that is more than is kept.
+        """
+        late = sorted(timeline.waiting, key=_place_of)
+        timeline.waiting, timeline.merge_ms, timeline.waits_from_ms = [], 0, NO_TIME
+        floor = timeline.floor
+        if floor is not None:
+            placed = [each for each in late if each[0].place > floor]
+            timeline.overflowed += len(late) - len(placed)
+            late = placed
+        if not late:
+            return [], Applied()
+        self._recall(timeline)
+        first = place_among(timeline.entries, late[0][0])
+        old, newest = timeline.entries[first:], timeline.session
+        if not old:
+            return self._merged_behind(timeline, late)
+        prior, before = old[0].session, [*(entry.session for entry in old[1:]), newest]
+        states = [*(entry.state for entry in old[1:]), timeline.state]
+        merging = Merging(self._machine, self._session_gap_ms, old[0].state, prior)
+        at = 0
+        for entry, after in zip(old, states, strict=True):
+            while at < len(late) and late[at][0].place < entry.place:
+                merging.insert(*late[at])
+                at += 1
+            merging.repeat(entry, after)
+        for event, source in late[at:]:
+            merging.insert(event, source)
+        if first < timeline.unfolded:
+            timeline.unfolded += len(late)
+        timeline.size += sum(size_of(source) for _, source in late)
+        timeline.entries[first:] = merging.entries
+        timeline.session = merging.session
+        told = [*merging.told, *timeline.tail]
+        self._newest(timeline, merging.state)
+        now = [*merging.now, *timeline.tail]
+        after_each = [*(entry.session for entry in merging.entries[1:]), merging.session]
+        others = changed_sessions(prior, before, after_each)
+        self._grow_old(timeline, timeline.tail)
+        return merging.fell, Applied(None, None, missing(told, now), missing(now, told), changed(told, now), others)
+
+    def _merged_behind(
+        self, timeline: Timeline, late: Sequence[tuple[Event, bytes | Event]]
+    ) -> tuple[list[tuple[Event, Session]], Applied]:
+        """What waited comes behind all that is left: as if it came now, in order."""
+        fell: list[tuple[Event, Session]] = []
+        gone, made, other, sessions = list[Match](), list[Match](), list[Match](), list[SessionChange]()
+        for event, source in late:
+            applied = self._appended(timeline, event, source)
+            assert applied.session is not None  # noqa: S101
+            fell.append((event, applied.session))
+            gone.extend(applied.retractions)
+            made.extend(applied.matches)
+            other.extend(applied.amended)
+            sessions.extend(applied.sessions)
+        return fell, Applied(None, None, tuple(gone), tuple(made), tuple(other), tuple(sessions))
 
     def _repeated(self, timeline: Timeline, event: Event) -> Applied:
         """An event whose id is known."""
-        for known, entry in enumerate(timeline.entries):
+        at_ms = timeline.ids[event.event_id]
+        for known in range(bisect_left(timeline.entries, at_ms, key=_at_ms), len(timeline.entries)):
+            entry = timeline.entries[known]
+            if entry.at_ms != at_ms:
+                break
             if entry.event_id == event.event_id:
                 before = entry.event
                 if is_news(before, event):
@@ -110,73 +199,18 @@ class Reapplier:
 
     def encode(self, timeline: Timeline, *, whole: bool = False) -> bytes:
         """The timeline as bytes. ``whole``: with the states between the events, for a machine with other listeners."""
-        # PERF: the states between follow from the first and the events. They would be most of the bytes of a busy
-        # subscriber, and few are ever asked for again.
-        entries, states = timeline.entries, list[MachineState]()
         if whole:
             self._recall(timeline)
             # One more: the next event meets a state that does not follow from the last one under other listeners.
-            timeline.unfolded = len(entries) + 1
-        stored: list[StoredEntry] = []
-        for index, entry in enumerate(entries):
-            place = -1
-            if index == 0 or index < timeline.unfolded:
-                if not states or entry.state is not states[-1]:
-                    states.append(entry.state)
-                place = len(states) - 1
-            source = entry.source
-            if isinstance(source, Event):
-                source = to_json(source)
-            made = to_stored(entry.made) if entry.made else ()
-            stored.append(StoredEntry(source, entry.event_id, entry.at_ms, entry.order, place, made))
-        if not states or timeline.state is not states[-1]:
-            states.append(timeline.state)
-        return to_msgpack(
-            StoredTimeline(
-                self._machine.encode_all(states),
-                _stored(entries[0].session if entries else timeline.session),
-                _stored(timeline.session),
-                tuple(stored),
-                timeline.clock_ms,
-                to_stored(timeline.tail),
-                timeline.newest_ms,
-                timeline.floor,
-                timeline.overflowed,
-                tuple(let_go_ids(timeline)),
-                timeline.unfolded,
-            )
-        )
+            timeline.unfolded = len(timeline.entries) + 1
+        return self._codec.encode(timeline)
 
     def decode(self, data: bytes, *, promoted: Collection[Version] = ()) -> Timeline:
         """The timeline of these bytes; matches of versions that are gone can no longer be taken back.
 
         ``promoted``: versions whose matches so far were a shadow's. Raises ``BadRecord``.
         """
-        stored = read_timeline(data)
-        machine = self._machine
-        states = machine.decode_all(stored.states, promoted=promoted)
-        timeline = Timeline(states[-1])
-        timeline.session = _session(stored.session)
-        session = _session(stored.prior)
-        for entry in stored.entries:
-            made = self._still_here(entry.made) if entry.made else ()
-            before = states[max(entry.state, 0)]
-            timeline.entries.append(
-                Entry(entry.source, entry.event_id, entry.at_ms, entry.order, before, session, made)
-            )
-            session = None
-        timeline.unknown, timeline.unfolded = len(timeline.entries), stored.unfolded
-        timeline.ids = dict(stored.gone)
-        timeline.oldest_ms = min(timeline.ids.values(), default=NO_TIME)
-        for each in timeline.entries:
-            timeline.ids[each.event_id] = each.at_ms
-        timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
-        timeline.tail = self._still_here(stored.tail)
-        timeline.floor, timeline.overflowed = stored.floor, stored.overflowed
-        timeline.advanced = timeline.state
-        if timeline.clock_ms is not None:
-            timeline.advanced, _ = machine.advance(timeline.state, timeline.clock_ms)
-        return timeline
+        return self._codec.decode(data, promoted)
 
     def expires_ms(self, timeline: Timeline) -> int | None:
         """The log time after which :meth:`let_go` has something to do."""
@@ -194,16 +228,13 @@ class Reapplier:
         entries = timeline.entries
         if entries and log_time_ms - entries[-1].at_ms > self._max_delay_ms:
             timeline.floor = entries[-1].place
-            timeline.entries = []
+            timeline.entries, timeline.size = [], 0
             self._remember(timeline, entries)
             timeline.unknown, timeline.unfolded = 0, min(timeline.unfolded, 1)
         if not timeline.entries and all(
             log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.ids.values()
         ):
             timeline.ids, timeline.oldest_ms = {}, NO_TIME
-
-    def _still_here(self, matches: Iterable[StoredMatches]) -> tuple[Match, ...]:
-        return tuple(match for match in from_stored(matches) if self._machine.knows(match))
 
     def _is_late(self, timeline: Timeline, event: Event, log_time_ms: int) -> bool:
         at_ms, newest_ms, floor = event.occurred_at_ms, timeline.newest_ms, timeline.floor
@@ -219,6 +250,7 @@ class Reapplier:
         own = extended(before, event, gap_ms=self._session_gap_ms)
         after, made = self._machine.apply(state, event, own)
         timeline.entries.append(entry_of(event, source, state, before, made))
+        timeline.size += size_of(source)
         timeline.ids[event.event_id] = event.occurred_at_ms
         timeline.session = own
         sessions = _SAME if before is not None and own.session_id == before.session_id else (SessionChange(own),)
@@ -271,6 +303,7 @@ class Reapplier:
                 state = after
             session = into
         # Nothing of the timeline is changed before here, so whatever raises leaves it whole.
+        timeline.size += size_of(source) - sum(size_of(entry.source) for entry in old[: rest - first])
         timeline.ids[event.event_id] = event.occurred_at_ms
         timeline.entries[first:] = again
         timeline.unfolded += first == rest and first < timeline.unfolded
@@ -318,7 +351,8 @@ class Reapplier:
         if newest_ms == _NEVER:
             return
         timeline.newest_ms = newest_ms
-        oldest_ms = newest_ms - self._lateness_ms
+        # What waits still needs what comes behind it.
+        oldest_ms = min(newest_ms - self._lateness_ms, timeline.waits_from_ms)
         gone, count = 0, len(entries)
         while gone < count and entries[gone].at_ms < oldest_ms:
             gone += 1
@@ -326,6 +360,12 @@ class Reapplier:
         if over > 0:
             timeline.overflowed += over
             gone += over
+        left = timeline.size - sum([size_of(entry.source) for entry in entries[:gone]])
+        while left > MAX_BYTES and gone < count - 1:
+            left -= size_of(entries[gone].source)
+            timeline.overflowed += 1
+            gone += 1
+        timeline.size = left
         if gone:
             if gone < timeline.unknown:
                 self._recall(timeline)
@@ -351,15 +391,9 @@ class Reapplier:
             forget_ids(timeline, before_ms, self._max_events)
 
 
-def _stored(session: Session | None) -> StoredSession | None:
-    if session is None:
-        return None
-    name, started_ms, last_ms = session.session_id, session.started_at_ms, session.last_at_ms
-    return StoredSession(name, started_ms, last_ms, session.events, session.landing_path, session.campaign)
+def _at_ms(entry: Entry) -> int:
+    return entry.at_ms
 
 
-def _session(stored: StoredSession | None) -> Session | None:
-    if stored is None:
-        return None
-    name, started_ms, last_ms = stored.session_id, stored.started_at_ms, stored.last_at_ms
-    return Session(name, started_ms, last_ms, stored.events, stored.landing_path, stored.campaign)
+def _place_of(each: tuple[Event, bytes | Event]) -> tuple[int, int, str]:
+    return each[0].place

@@ -56,12 +56,42 @@ class SubscriberSteps:
         ``source``: the JSON that the event came as; None where there is none.
         """
         applied = self._put(person, event, emitted, log_time_ms, source)
+        if applied.waits:
+            if person.timeline.merge_ms <= log_time_ms:
+                self._merge(person, emitted, log_time_ms)
+            return
         if applied.reason is not None and is_late_verdict(event):
             self._revoke(person, event, emitted, log_time_ms)
         if event.action == BOUGHT and applied.reason is None:
-            person.purchases, similar = bought(person.purchases, event, self._terms.lateness_ms)
-            for each in similar:
-                self._put(person, each, emitted, log_time_ms)
+            self._bought(person, event, emitted, log_time_ms)
+
+    def _bought(self, person: Subscriber, event: Event, emitted: Emitted, log_time_ms: int) -> None:
+        person.purchases, similar = bought(person.purchases, event, self._terms.lateness_ms)
+        for each in similar:
+            self._put(person, each, emitted, log_time_ms)
+
+    def settle(self, person: Subscriber, emitted: Emitted, log_time_ms: int) -> None:
+        """Put every event that waits in its place now: before other listeners hear the subscriber."""
+        while person.timeline.waiting:
+            self._merge(person, emitted, log_time_ms)
+
+    def _merge(self, person: Subscriber, emitted: Emitted, log_time_ms: int) -> None:
+        """Put the late events that wait in their places, and tell all that it changes."""
+        timeline = person.timeline
+        person.due_ms = 0
+        newest, overflowed = timeline.session, timeline.overflowed
+        fell, applied = person.generation.reapplier.merge(timeline)
+        if timeline.overflowed != overflowed:
+            self._limits.hit(Limit.UNDO_LOG, timeline.overflowed - overflowed)
+        if self._event_rows:
+            emitted.add_rows(EventRow(event, session.session_id) for event, session in fell)
+        if applied.sessions:
+            self._tell_changes(person, newest, applied.sessions, emitted)
+        received_at_ms = max([event.received_at_ms for event, _ in fell], default=0)
+        self._decide(person, applied, emitted, log_time_ms, received_at_ms)
+        for event, _ in fell:
+            if event.action == BOUGHT:
+                self._bought(person, event, emitted, log_time_ms)
 
     def fire(self, person: Subscriber, log_time_ms: int, emitted: Emitted) -> None:
         """What is due at a log time, under the listeners that somebody is followed by.
@@ -76,7 +106,10 @@ class SubscriberSteps:
             fires_ms = _NEVER if deadline_ms is None else deadline_ms + self._grace_ms
             session = timeline.session
             ends_ms = _NEVER if session is None or person.told == session.events else self._ends_ms(session)
-            if deadline_ms is not None and fires_ms <= ends_ms and fires_ms <= log_time_ms:
+            if timeline.waiting and min(timeline.merge_ms, fires_ms, ends_ms) <= log_time_ms:
+                # No deadline fires, and no session ends, of which what waits may know better.
+                self._merge(person, emitted, min(timeline.merge_ms, fires_ms, ends_ms))
+            elif deadline_ms is not None and fires_ms <= ends_ms and fires_ms <= log_time_ms:
                 self._decide(person, reapplier.advance(timeline, deadline_ms), emitted, fires_ms, 0)
             elif session is not None and ends_ms <= log_time_ms:
                 self._tell(person, SessionChange(session), emitted)
@@ -95,6 +128,8 @@ class SubscriberSteps:
         applied = person.generation.reapplier.put(
             timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms), source=source
         )
+        if applied.waits:
+            return applied
         if timeline.overflowed != overflowed:
             self._limits.hit(Limit.UNDO_LOG, timeline.overflowed - overflowed)
         if self._event_rows:
@@ -199,6 +234,8 @@ class SubscriberSteps:
             due_ms = min(due_ms, self._ends_ms(session))
         if deadline_ms is not None:
             due_ms = min(due_ms, deadline_ms + self._grace_ms)
+        if timeline.waiting:
+            due_ms = min(due_ms, timeline.merge_ms)
         return due_ms
 
     def is_forgotten(self, person: Subscriber, log_time_ms: int) -> bool:

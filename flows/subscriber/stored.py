@@ -50,6 +50,8 @@ class Applied(Packed, frozen=True):
     matches: tuple[Match, ...] = ()
     amended: tuple[Match, ...] = ()
     sessions: tuple[SessionChange, ...] = ()
+    waits: bool = False
+    """Whether the event waits to be put in its place with others (:meth:`flows.subscriber.reapply.Reapplier.merge`)."""
 
 
 read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
@@ -77,6 +79,22 @@ class StoredSession(Packed, frozen=True):
     campaign: str = ""
 
 
+def stored_session(session: Session | None) -> StoredSession | None:
+    """A session, ready to be encoded."""
+    if session is None:
+        return None
+    name, started_ms, last_ms = session.session_id, session.started_at_ms, session.last_at_ms
+    return StoredSession(name, started_ms, last_ms, session.events, session.landing_path, session.campaign)
+
+
+def session_of(stored: StoredSession | None) -> Session | None:
+    """The session that :func:`stored_session` was given."""
+    if stored is None:
+        return None
+    name, started_ms, last_ms = stored.session_id, stored.started_at_ms, stored.last_at_ms
+    return Session(name, started_ms, last_ms, stored.events, stored.landing_path, stored.campaign)
+
+
 class StoredTimeline(Value, frozen=True):
     """``states``: all that differ, the newest last (:class:`StoredStates`). ``prior``: the session before the first."""
 
@@ -93,6 +111,9 @@ class StoredTimeline(Value, frozen=True):
     overflowed: int
     gone: tuple[tuple[str, int], ...] = ()
     unfolded: int = 0
+    waiting: tuple[bytes, ...] = ()
+    """The JSON of late events that wait to be put in their places, in the order in which they came."""
+    merge_ms: int = 0
     schema: int = written(1)
 
 

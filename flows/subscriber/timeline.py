@@ -7,6 +7,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from contracts.codec import to_json
 from contracts.events import Event
 from flows.derived.sessions import Session, SessionChange, changes
 from flows.machine.machine import MachineState, Match
@@ -67,14 +68,18 @@ class Timeline:
         "entries",
         "floor",
         "ids",
+        "merge_ms",
         "newest_ms",
         "oldest_ms",
         "overflowed",
         "session",
+        "size",
         "state",
         "tail",
         "unfolded",
         "unknown",
+        "waiting",
+        "waits_from_ms",
     )
 
     def __init__(self, state: MachineState) -> None:
@@ -102,18 +107,33 @@ class Timeline:
         sessions between them are found again from the events, once somebody asks."""
         self.unfolded = 0
         """How many of the first entries are stored with their states: those that came under other listeners."""
+        self.size = 0
+        """Bytes of the entries' events as JSON."""
+        self.waiting: list[tuple[Event, bytes | Event]] = []
+        """Late events, with the JSON that they came as, that wait to be put in their places together."""
+        self.waits_from_ms = NO_TIME
+        """The least time of what waits."""
+        self.merge_ms = 0
+        """The log time at which they are, at the latest."""
 
 
 def place_among(entries: list[Entry], event: Event) -> int:
-    """How many entries come before an event. PERF: most that are late come before few, so it is sought from there."""
+    """How many entries come before an event: found in the logarithm of how many there are."""
     at_ms, place = event.occurred_at_ms, event.place
-    index = len(entries)
-    while index:
-        entry = entries[index - 1]
+    low, high = 0, len(entries)
+    while low < high:
+        middle = (low + high) // 2
+        entry = entries[middle]
         if entry.at_ms < at_ms or (entry.at_ms == at_ms and entry.place < place):
-            break
-        index -= 1
-    return index
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def size_of(source: bytes | Event) -> int:
+    """Bytes of an event as JSON: the same before and after it was stored."""
+    return len(to_json(source)) if isinstance(source, Event) else len(source)
 
 
 def let_go_ids(timeline: Timeline) -> list[tuple[str, int]]:

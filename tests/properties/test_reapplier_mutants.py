@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from flows.subscriber import reapply
+from flows.subscriber import reapply, timeline_codec
 from tests.properties import test_short_lateness as arrival
 
 MUTANTS: Final[dict[str, tuple[str, str]]] = {
@@ -46,14 +46,18 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
 
 
 def mutated(name: str, monkeypatch: pytest.MonkeyPatch) -> type[reapply.Reapplier]:
-    """The class with one rule broken. The text to break must stand in the source exactly once."""
-    source = Path(reapply.__file__).read_text(encoding="utf-8")
+    """The class with one rule broken. The text to break must stand exactly once in the two sources together."""
     before, after = MUTANTS[name]
-    assert source.count(before) == 1, f"{name}: found {source.count(before)} times"
-    module = types.ModuleType("flows.mutant_of_reapply")
-    monkeypatch.setitem(sys.modules, module.__name__, module)  # msgspec resolves the fields' types there
-    exec(compile(source.replace(before, after), "mutant.py", "exec"), module.__dict__)
-    kind: type[reapply.Reapplier] = module.__dict__["Reapplier"]
+    sources = {module: Path(module.__file__ or "").read_text(encoding="utf-8") for module in (reapply, timeline_codec)}
+    found = [module for module, source in sources.items() if before in source]
+    assert sum(source.count(before) for source in sources.values()) == 1, f"{name}: not found once"
+    broken = types.ModuleType("flows.mutant_of_reapply")
+    monkeypatch.setitem(sys.modules, broken.__name__, broken)  # msgspec resolves the fields' types there
+    exec(compile(sources[found[0]].replace(before, after), "mutant.py", "exec"), broken.__dict__)
+    if found[0] is timeline_codec:
+        monkeypatch.setattr(reapply, "TimelineCodec", broken.__dict__["TimelineCodec"])
+        return reapply.Reapplier
+    kind: type[reapply.Reapplier] = broken.__dict__["Reapplier"]
     return kind
 
 

@@ -1,0 +1,104 @@
+"""Timelines as bytes, and back, also for a machine with other listeners."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from contracts.codec import to_json, to_msgpack
+from contracts.events import Event
+from flows.machine.machine import Machine, MachineState, Match, Version
+from flows.machine.matches import StoredMatches, from_stored, to_stored
+from flows.subscriber.stored import (
+    StoredEntry,
+    StoredTimeline,
+    read_event,
+    read_timeline,
+    session_of,
+    stored_session,
+)
+from flows.subscriber.timeline import NO_TIME, Entry, Timeline, let_go_ids
+
+
+class TimelineCodec:
+    """Encodes and decodes the timelines of one machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def encode(self, timeline: Timeline) -> bytes:
+        """The timeline as bytes."""
+        # PERF: the states between follow from the first and the events. They would be most of the bytes of a busy
+        # subscriber, and few are ever asked for again.
+        entries, states = timeline.entries, list[MachineState]()
+        stored: list[StoredEntry] = []
+        for index, entry in enumerate(entries):
+            place = -1
+            if index == 0 or index < timeline.unfolded:
+                if not states or entry.state is not states[-1]:
+                    states.append(entry.state)
+                place = len(states) - 1
+            source = entry.source
+            if isinstance(source, Event):
+                source = to_json(source)
+            made = to_stored(entry.made) if entry.made else ()
+            stored.append(StoredEntry(source, entry.event_id, entry.at_ms, entry.order, place, made))
+        if not states or timeline.state is not states[-1]:
+            states.append(timeline.state)
+        return to_msgpack(
+            StoredTimeline(
+                self._machine.encode_all(states),
+                stored_session(entries[0].session if entries else timeline.session),
+                stored_session(timeline.session),
+                tuple(stored),
+                timeline.clock_ms,
+                to_stored(timeline.tail),
+                timeline.newest_ms,
+                timeline.floor,
+                timeline.overflowed,
+                tuple(let_go_ids(timeline)),
+                timeline.unfolded,
+                tuple([to_json(each) if isinstance(each, Event) else each for _, each in timeline.waiting]),
+                timeline.merge_ms,
+            )
+        )
+
+    def decode(self, data: bytes, promoted: Collection[Version]) -> Timeline:
+        """The timeline of these bytes; matches of versions that are gone can no longer be taken back.
+
+        ``promoted``: versions whose matches so far were a shadow's. Raises ``BadRecord``.
+        """
+        stored = read_timeline(data)
+        machine = self._machine
+        states = machine.decode_all(stored.states, promoted=promoted)
+        timeline = Timeline(states[-1])
+        timeline.session = session_of(stored.session)
+        session = session_of(stored.prior)
+        for entry in stored.entries:
+            made = self._still_here(entry.made) if entry.made else ()
+            before = states[max(entry.state, 0)]
+            timeline.entries.append(
+                Entry(entry.source, entry.event_id, entry.at_ms, entry.order, before, session, made)
+            )
+            session = None
+        timeline.unknown, timeline.unfolded = len(timeline.entries), stored.unfolded
+        timeline.ids = dict(stored.gone)
+        timeline.oldest_ms = min(timeline.ids.values(), default=NO_TIME)
+        for each in timeline.entries:
+            timeline.ids[each.event_id] = each.at_ms
+        timeline.size = sum(len(entry.source) for entry in stored.entries)
+        for source in stored.waiting:
+            event = read_event(source)
+            timeline.waiting.append((event, source))
+            timeline.waits_from_ms = min(timeline.waits_from_ms, event.occurred_at_ms)
+            timeline.ids[event.event_id] = event.occurred_at_ms
+        timeline.merge_ms = stored.merge_ms
+        timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
+        timeline.tail = self._still_here(stored.tail)
+        timeline.floor, timeline.overflowed = stored.floor, stored.overflowed
+        timeline.advanced = timeline.state
+        if timeline.clock_ms is not None:
+            timeline.advanced, _ = machine.advance(timeline.state, timeline.clock_ms)
+        return timeline
+
+    def _still_here(self, matches: Iterable[StoredMatches]) -> tuple[Match, ...]:
+        return tuple(match for match in from_stored(matches) if self._machine.knows(match))
