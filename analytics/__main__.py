@@ -22,11 +22,13 @@ from contracts.errors import AlreadyRunning, SegmaError
 from contracts.topics import fixed_topics
 from transport import open_log
 from transport.config import load_installation, settings_of, wall_clock_ms
+from transport.private import keep_files_private, open_data
 
 
 @click.group()
 def main() -> None:
     """The history's processes."""
+    keep_files_private()
     structlog.configure(
         processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -113,7 +115,7 @@ def loader_command() -> None:
 
 
 def _load(settings: AnalyticsSettings, stop: threading.Event) -> None:
-    settings.data.mkdir(parents=True, exist_ok=True)
+    open_data(settings.data)
     lock = (settings.data / "history.lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any, Final
 
 import click
@@ -10,6 +11,7 @@ import click
 from cli import __version__
 from cli.output import fail_on
 from contracts.errors import SegmaError
+from transport.private import keep_files_private
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("cli.demo", "The whole trip on this machine: inbox, shop, lists that change within a second."),
@@ -59,6 +61,16 @@ class LazyGroup(click.Group):
         module = importlib.import_module(COMMANDS[cmd_name][0])
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Let every command but ``init``, whose files other users' processes read, write for its owner alone."""
+        found = super().resolve_command(ctx, args)
+        if found[0] != "init":
+            former = keep_files_private()
+            ctx.call_on_close(lambda: os.umask(former))
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         """Turn our errors into a sentence and an exit code."""

@@ -27,6 +27,7 @@ import requests
 from supervisor.xmlrpc import SupervisorTransport
 
 from contracts.errors import AlreadyRunning, SegmaError
+from transport.private import PRIVATE_DIRECTORY, open_data
 
 MAX_ENDS: Final = 4
 """A process that has ended so often before it was ready has failed. While it lives it is waited for, however long: on a
@@ -143,7 +144,8 @@ def supervise(
             was stopped from elsewhere. Everything is stopped again.
     """
     for name in ("run", "logs", "data"):
-        (home / name).mkdir(parents=True, exist_ok=True)
+        (home / name).mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
+    open_data(home / "data")
     with _only_one(home):
         _write_configuration(home, programs)
         daemon = subprocess.Popen(
@@ -277,6 +279,7 @@ def _configuration(home: Path, programs: Sequence[ManagedProcess]) -> str:
         "pidfile=run/supervisord.pid",
         f"identifier=segma-{name}",
         "silent=true",
+        "umask=077",
         "[unix_http_server]",
         f"file={os.path.relpath(socket_path(home), home.resolve())}",
         "chmod=0700",

@@ -28,6 +28,7 @@ from contracts.log import Consumer
 from contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
 from transport import open_log
 from transport.config import load_installation, settings_of, wall_clock_ms
+from transport.private import keep_files_private, open_data
 from transport.spool import Spool
 
 GC_THRESHOLD = 50_000
@@ -109,7 +110,7 @@ class GunicornServer(BaseApplication):
 
 def free_spool(settings: CollectorSettings) -> Path:
     """The first spool that no other worker holds: what a killed worker left is drained by the next one."""
-    directory = settings.data / "spool"
+    directory = open_data(settings.data) / "spool"
     directory.mkdir(parents=True, exist_ok=True)
     number = 0
     while True:
@@ -130,6 +131,7 @@ _held: list[Any] = []
 
 def main() -> None:
     """Run the collector."""
+    keep_files_private()
     structlog.configure(
         processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -20,6 +20,7 @@ from contracts.tokens import Claims
 from contracts.topics import topics_of
 from transport import open_log
 from transport.config import load_installation, load_keyring, settings_of
+from transport.private import keep_files_private
 
 
 class SignallessServer(uvicorn.Server):
@@ -55,6 +56,7 @@ def first_site_key(installation: Installation) -> str:
 
 def main() -> None:
     """Run."""
+    keep_files_private()
     settings = settings_of(ConsoleSettings)
     installation = load_installation(settings.config)
     keyring = load_keyring(installation, beside=settings.config)

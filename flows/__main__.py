@@ -28,6 +28,7 @@ from flows.state.recovery_dir import LAYOUT, StoreShape, check_store, directory_
 from flows.versions.retention import check_retention
 from transport import open_log
 from transport.config import load_installation, read_secret, settings_of, wall_clock_ms
+from transport.private import keep_files_private
 
 COLLECT_EVERY = (100_000, 20, 50)
 """PERF: states hold no cycles, so the collector finds nothing among millions of them; with Python's own thresholds it
@@ -39,6 +40,7 @@ log_line = structlog.get_logger("flows")
 
 def main() -> None:
     """Run the flow."""
+    keep_files_private()
     gc.set_threshold(*COLLECT_EVERY)
     structlog.configure(
         processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],

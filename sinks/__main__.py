@@ -19,12 +19,14 @@ from sinks.delivery.loop import Delivery
 from sinks.registry import account_of, sink_of
 from transport import open_log
 from transport.config import Settings, load_installation, settings_of, wall_clock_ms
+from transport.private import keep_files_private, open_data
 
 
 @click.command()
 @click.option("--account", required=True, help="workspace/account, as in segma.yaml.")
 def main(account: str) -> None:
     """Deliver the commands of one account."""
+    keep_files_private()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -46,7 +48,7 @@ def deliver_account(settings: Settings, account: str, stop: threading.Event) -> 
     """Deliver for an account until told to stop. Raises :class:`AlreadyRunning` where another process does."""
     installation = load_installation(settings.config)
     workspace, name, _ = account_of(installation, account)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    open_data(settings.data)
     with (settings.data / f"deliver.{workspace}.{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from contracts.log import Log
 from transport.config import Settings, Surroundings, wall_clock_ms
 from transport.embedded.log import EmbeddedLog
+from transport.private import LOG, open_data
 
 
 def open_log(settings: Settings, *, clock: Callable[[], int] = wall_clock_ms) -> Log:
     """The log that the settings choose. ``clock``: milliseconds since the epoch, to stamp records with (Kafka's broker
-    has its own).
+    has its own). Raises :class:`ConfigError` where the data folder is open to others.
     """
+    open_data(settings.data)
     if settings.log == "kafka":
         from transport.kafka.log import KafkaLog  # noqa: PLC0415 - librdkafka is loaded by those who use it
 
         return KafkaLog(settings, Surroundings(now_ms=clock))
-    return EmbeddedLog(settings.data / "log", Surroundings(now_ms=clock))
+    return EmbeddedLog(settings.data / LOG, Surroundings(now_ms=clock))

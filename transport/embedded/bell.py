@@ -12,6 +12,8 @@ import select
 from pathlib import Path
 from typing import Final
 
+from transport.private import PRIVATE_DIRECTORY, PRIVATE_FILE
+
 LOOK_MS: Final = 250
 """How long a reader relies on its bell alone."""
 
@@ -22,12 +24,13 @@ class Bell:
     """The pipe of one reader of one topic."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        for each in (directory.parent, directory):
+            each.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
         name = f"{os.getpid()}-{next(_numbers)}"
         self._path, hidden = directory / name, directory / f".{name}"
         # A bell of this name is left over from a process that had our id and was killed.
         hidden.unlink(missing_ok=True)
-        os.mkfifo(hidden)
+        os.mkfifo(hidden, PRIVATE_FILE)
         # NOTE: opened for both ends, so that it never reads as closed when the last writer is gone; and hung up where
         # it can be seen only then: a ringer takes down a bell that nobody has open.
         self._fd = os.open(hidden, os.O_RDWR | os.O_NONBLOCK)

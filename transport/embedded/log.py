@@ -12,6 +12,7 @@ from transport.config import Surroundings
 from transport.embedded.reader import EmbeddedConsumer
 from transport.embedded.store import Store
 from transport.embedded.writer import Writer
+from transport.private import PRIVATE_DIRECTORY
 
 
 class EmbeddedPublisher:
@@ -43,7 +44,7 @@ class EmbeddedLog:
     """The :class:`~contracts.log.Log` in a directory."""
 
     def __init__(self, directory: Path, around: Surroundings) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
         self._directory, self._around = directory, around
         self._writer: Writer | None = None
         self._lock = threading.Lock()

@@ -15,6 +15,7 @@ from typing import Any, Final
 from contracts.errors import LogUnavailable, StaleConsumer, UnknownTopic
 from contracts.log import Stored
 from contracts.topics import Topic
+from transport.private import PRIVATE_FILE
 
 SCHEMA_VERSION: Final = 1
 CHECKPOINT_PAGES: Final = 8_000
@@ -84,6 +85,8 @@ class Store:
     @classmethod
     def create(cls, path: Path, topic: Topic, topic_id: str) -> None:
         """Create a topic's file, or check that the one there has the same shape. Raises :class:`UnknownTopic`."""
+        # NOTE: SQLite gives the files that it puts beside this one the same mode.
+        path.touch(mode=PRIVATE_FILE, exist_ok=True)
         connection = connect(path)
         try:
             connection.execute("BEGIN IMMEDIATE")
