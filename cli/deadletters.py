@@ -17,7 +17,8 @@ from contracts.errors import BadRecord, LogError
 from contracts.log import Log, Outgoing
 from contracts.reading import all_of
 from contracts.rows import DeadLetter
-from contracts.topics import DEAD_LETTERS, backfill_topic
+from contracts.tokens import shown_device
+from contracts.topics import BEACONS, DEAD_LETTERS, backfill_topic
 
 _read_letter = msgpack_reader(DeadLetter)
 _read_command = json_reader(Command)
@@ -43,6 +44,12 @@ def command_of(letter: DeadLetter) -> Command | None:
     except BadRecord:
         return None
     return command
+
+
+def _shown_key(letter: DeadLetter) -> str:
+    """The record's key; where it is a device's id, shortened."""
+    key = letter.key.decode("utf-8", "replace")
+    return shown_device(key) if letter.topic in {BEACONS, "http"} else key
 
 
 @click.group("deadletters")
@@ -84,7 +91,7 @@ def show_letter(number: int, home: Path, as_json: bool) -> None:
     if letter is None:
         fail(f"no dead letter has the number {number}", Exit.PROBLEMS)
     told = {name: value for name, value in to_builtins(letter).items() if name not in {"value", "key"}}
-    told |= {"key": letter.key.decode("utf-8", "replace"), "value": letter.value.decode("utf-8", "replace")}
+    told |= {"key": _shown_key(letter), "value": letter.value.decode("utf-8", "replace")}
     if as_json:
         print_json(told)
         return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -15,11 +17,17 @@ from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import to_builtins
-from contracts.errors import LogError
+from contracts.errors import LogError, LogUnavailable
 from contracts.log import Outgoing
+from contracts.rows import DirectoryEntry
 from contracts.topics import SUBSCRIBERS, subscriber_key
+from sinks.base import Change, NoSuchList, Sink
 from sinks.delivery.directory import Directory
+from sinks.registry import sink_of
 from transport.config import wall_clock_ms
+from transport.embedded.log import EmbeddedLog
+
+SCRUB_TRIES: Final = 5
 
 
 @click.command("export")
@@ -33,7 +41,7 @@ def export_command(person: str, workspace: str | None, home: Path) -> None:
     """
     asking = Asking(home, workspace)
     subscriber = asking.person(person)
-    print_json({"directory": _entry(home, asking.workspace, subscriber), **_rows(asking, subscriber)})
+    print_json({"directory": _in_json(_entry(home, asking.workspace, subscriber)), **_rows(asking, subscriber)})
 
 
 @click.command("forget")
@@ -45,20 +53,25 @@ def export_command(person: str, workspace: str | None, home: Path) -> None:
 def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as_json: bool) -> None:
     """Erase PERSON (an address, or a subscriber id): their entry in the directory, and their rows in the history.
 
-    What is left is a proof without the address, and a mark that keeps a replay of the log from bringing rows back. The
-    log's own records go with its retention; the lists of the email platform are the platform's.
+    What is left is a proof without the address, and a mark that keeps a replay of the log from bringing rows back. No
+    byte of the address or the name stays in the home: it is written over in the directory's file, and taken out of
+    lists that are files. On Kafka it goes when the broker compacts the topic. The log's other records hold neither, and
+    go with its retention; the lists of an email platform are the platform's.
     """
     asking = Asking(home, workspace)
     subscriber = asking.person(person)
     if not yes:
         click.confirm(f"Erase {subscriber} of {asking.workspace} for good?", abort=True, err=True)
-    known = _entry(home, asking.workspace, subscriber) is not None
+    entry = _entry(home, asking.workspace, subscriber)
     now_ms = wall_clock_ms()
     try:
         removed = erase(asking.clickhouse, (asking.workspace, subscriber), now_ms)
     except HistoryUnavailable as error:
         fail(f"nothing was erased: {error}", Exit.UNAVAILABLE)
+    if entry is not None:
+        _leave_files(home, entry)
     _remove_entry(home, asking.workspace, subscriber)
+    known = entry is not None
     proof = {
         "workspace": asking.workspace,
         "subscriber": subscriber,
@@ -73,23 +86,60 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
     err.print("The proof is in the table `erasures`; it holds no address.")
 
 
-def _entry(home: Path, workspace: str, subscriber: str) -> dict[str, Any] | None:
+def _entry(home: Path, workspace: str, subscriber: str) -> DirectoryEntry | None:
     _, _, log = open_home(home)
     directory = Directory(log)
     entry = directory.find(workspace, subscriber)
     directory.close()
     log.close()
+    return entry
+
+
+def _in_json(entry: DirectoryEntry | None) -> dict[str, Any] | None:
     return None if entry is None else to_builtins(entry)
+
+
+def _leave_files(home: Path, entry: DirectoryEntry) -> None:
+    """Take a person out of the lists of accounts whose platform is this home."""
+    config, installation, log = open_home(home)
+    with closing(log):
+        for name, account in installation.workspaces[entry.workspace].accounts.items():
+            if account.sink == "file":
+                where = f"{entry.workspace}/{name}"
+                sink = sink_of(installation, where, data=home / "data", pause=time.sleep, config=config, log=log)
+                with closing(sink):
+                    lists = _lists_of(sink)
+                    sink.apply([Change("forget", entry.subscriber, entry.address, remove=lists)] if lists else [])
+
+
+def _lists_of(sink: Sink) -> tuple[str, ...]:
+    try:
+        next(sink.members(""), None)
+    except NoSuchList as error:
+        return error.known
+    return ()
 
 
 def _remove_entry(home: Path, workspace: str, subscriber: str) -> None:
     _, _, log = open_home(home)
-    publisher = log.publisher()
-    (result,) = publisher.publish([Outgoing(SUBSCRIBERS, subscriber_key(workspace, subscriber), None)])
-    publisher.close()
-    log.close()
-    if isinstance(result, LogError):
-        raise result
+    with closing(log):
+        with closing(log.publisher()) as publisher:
+            (result,) = publisher.publish([Outgoing(SUBSCRIBERS, subscriber_key(workspace, subscriber), None)])
+        if isinstance(result, LogError):
+            raise result
+        if isinstance(log, EmbeddedLog):
+            _scrub(log)
+
+
+def _scrub(log: EmbeddedLog) -> None:
+    for left in reversed(range(SCRUB_TRIES)):
+        try:
+            log.scrub(SUBSCRIBERS)
+            return
+        except LogUnavailable as error:
+            # Another process holds the file for a moment.
+            if not left:
+                fail(f"erased, but the file still holds the old bytes ({error}): run this again", Exit.UNAVAILABLE)
 
 
 def _rows(asking: Asking, subscriber: str) -> dict[str, list[dict[str, Any]]]:

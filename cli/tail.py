@@ -12,11 +12,12 @@ import click
 
 from cli.output import err, one_line, out, print_json
 from cli.up import home_option, json_option
-from contracts.codec import json_reader
+from contracts.codec import json_reader, to_builtins
 from contracts.commands import Outcome
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Log
 from contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
+from contracts.tokens import shown_device
 from contracts.topics import OUTCOMES, ROWS
 from transport import open_log
 from transport.config import settings_at
@@ -40,6 +41,14 @@ def lines(log: Log, *, from_start: bool) -> Iterator[Row | Outcome]:
                     yield decode(record.value)
                 except BadRecord as error:
                     err.print(f"{record.topic}/{record.partition}@{record.offset}: {error}", markup=False)
+
+
+def in_json(item: Row | Outcome) -> dict[str, Any]:
+    """A row or an outcome as JSON, a device's id shortened."""
+    shown: dict[str, Any] = to_builtins(item)
+    if isinstance(item, EventRow):
+        shown["event"]["device"] = shown_device(item.event.device)
+    return shown
 
 
 def in_words(item: Row | Outcome) -> str:  # noqa: PLR0911
@@ -105,7 +114,7 @@ def tail_command(home: Path, from_start: bool, only: tuple[str, ...], count: int
             if only and kind_of(item) not in only:
                 continue
             if as_json:
-                print_json(item)
+                print_json(in_json(item))
             else:
                 out.print(one_line(in_words(item)))
             shown += 1

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from contracts.commands import Command, Outcome, Result
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow, Row
+from contracts.tokens import shown_device
 
 KEPT: Final = 100
 """Events and moves shown; the whole history is ClickHouse's."""
@@ -48,6 +49,14 @@ class Picture:
             case _:
                 return False
         return True
+
+    def forget(self, workspace: str, subscriber: str) -> None:
+        """A person was erased: nothing shown names them any more."""
+        self.people.pop((workspace, subscriber), None)
+        self._events = deque((row for row in self._events if row.event.subscriber != subscriber), maxlen=KEPT)
+        self._moves = deque((each for each in self._moves if each.subscriber != subscriber), maxlen=KEPT)
+        for members in self._lists.values():
+            members.pop(subscriber, None)
 
     def _remember(self, command: Command) -> None:
         self._commands[command.command_id] = command
@@ -114,7 +123,7 @@ class Picture:
                 "properties": row.event.properties,
                 "trust": row.event.trust.value,
                 "reason": row.reason,
-                "device": row.event.device,
+                "device": shown_device(row.event.device),
             }
             for row in self._events
         ]

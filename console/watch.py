@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import structlog
@@ -75,11 +75,23 @@ class Watch:
         reader = self._log.reader(topic, strict=False)
         try:
             while not self._stop.is_set():
-                values = [record.value for record in reader.poll(500, POLL_S) if record.value is not None]
+                records = reader.poll(500, POLL_S)
+                if topic == SUBSCRIBERS:
+                    self.forget(record.key for record in records if record.value is None)
+                values = [record.value for record in records if record.value is not None]
                 if values:
                     self.fold_in(topic, values)
         finally:
             reader.close()
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Take the people out whom the directory has no more, and ring."""
+        people = [key.decode().partition("/")[::2] for key in keys]
+        with self.lock:
+            for workspace, subscriber in people:
+                self.picture.forget(workspace, subscriber)
+            if people:
+                self._ring()
 
     def fold_in(self, topic: str, values: list[bytes]) -> None:
         """Fold records of a topic in, and ring."""
@@ -89,5 +101,8 @@ class Watch:
                     self.picture.apply(READERS[topic](value))
                 except BadRecord as error:
                     logger.warning("a record is passed over", topic=topic, error=str(error))
-            for bell, loop in self._bells.items():
-                loop.call_soon_threadsafe(bell.set)
+            self._ring()
+
+    def _ring(self) -> None:
+        for bell, loop in self._bells.items():
+            loop.call_soon_threadsafe(bell.set)

@@ -185,6 +185,13 @@ def anonymous_id(workspace: str, device: str) -> str:
     return f"a_{digest[:32]}"
 
 
+def shown_device(device: str) -> str:
+    """A device's id as a page or a terminal may show it: its beginning. The whole of it is all that a stranger needs to
+    act for who uses that browser.
+    """
+    return f"{device[: min(8, len(device) // 2)]}…" if device else ""
+
+
 def is_anonymous(subscriber: str) -> bool:
     """Whether a subscriber id belongs to a device that nobody knows yet."""
     return subscriber.startswith("a_")

@@ -20,6 +20,7 @@ from contracts.commands import Command, EventRef, Outcome, Result, Verb
 from contracts.events import Event
 from contracts.log import Log
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow
+from contracts.tokens import shown_device
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
 
 EVIL = "<script>alert(1)</script>\"'&"
@@ -218,3 +219,22 @@ def test_a_sound_is_played_by_ranges() -> None:
     assert ranged(whole, "audio/wav", "bytes=8-").headers["content-length"] == str(len(whole) - 8)
     for wanted in ("", "bytes=99999999-", "bytes=x-", "bytes=1-2,4-5"):
         assert ranged(whole, "audio/wav", wanted).status_code == 200
+
+
+def test_who_is_forgotten_is_named_nowhere(filled: Watch) -> None:
+    filled.fold_in(ROWS, [to_json(EventRow(Event("demo", "s1", "e1", "page_viewed", 5))), to_json(CommandRow(COMMAND))])
+    filled.fold_in(OUTCOMES, [to_json(OUTCOME)])
+    filled.forget([b"demo/s1"])
+    picture = filled.picture
+    assert (picture.people, picture.events(), picture.moves()) == ({}, [], [])
+    assert [each["members"] for each in picture.lists()] == [[] for _ in picture.lists()]
+    assert "alert" not in client(filled).get("/inbox").text
+
+
+def test_a_devices_id_is_shown_in_part_alone(filled: Watch) -> None:
+    device = "0123456789abcdefghij0123"
+    filled.fold_in(ROWS, [to_json(EventRow(Event("demo", "s1", "e1", "page_viewed", 5, device=device)))])
+    (event,) = filled.picture.events()
+    assert event["device"] == "01234567…"
+    assert shown_device("short") == "sh…"
+    assert shown_device("") == ""

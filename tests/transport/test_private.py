@@ -14,9 +14,12 @@ from click.testing import CliRunner
 
 from cli.__main__ import cli
 from contracts.errors import ConfigError
-from contracts.topics import fixed_topics
+from contracts.log import Outgoing
+from contracts.reading import all_of
+from contracts.topics import SUBSCRIBERS, fixed_topics
 from transport import open_log
 from transport.config import Settings
+from transport.embedded.log import EmbeddedLog
 from transport.private import OTHERS, open_data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,3 +124,24 @@ def test_a_folder_of_somebody_elses_is_named(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Path, "chmod", refuse)
     with pytest.raises(ConfigError, match="belongs to another user"):
         open_data(tmp_path / "data")
+
+
+def test_a_scrubbed_topic_holds_no_byte_of_what_was_deleted_or_replaced(tmp_path: Path) -> None:
+    log = open_log(Settings(data=tmp_path))
+    log.ensure(fixed_topics())
+    assert isinstance(log, EmbeddedLog)
+    publisher = log.publisher()
+    for number in range(300):
+        publisher.publish([Outgoing(SUBSCRIBERS, b"demo/other-%d" % number, b"x" * 500)])
+    publisher.publish([Outgoing(SUBSCRIBERS, b"demo/s1", b"first ann.quist@example.org")])
+    publisher.publish([Outgoing(SUBSCRIBERS, b"demo/s1", b"second ann.quist@example.org")])
+    reader = log.reader(SUBSCRIBERS)
+    reader.poll(10)
+    publisher.publish([Outgoing(SUBSCRIBERS, b"demo/s1", None)])
+    assert any(b"ann.quist" in path.read_bytes() for path in (tmp_path / "log").glob("*.db*"))
+    log.scrub(SUBSCRIBERS)
+    assert [path for path in (tmp_path / "log").glob("*.db*") if b"ann.quist" in path.read_bytes()] == []
+    left = {record.key: record.value for record in all_of(log, SUBSCRIBERS)}
+    assert (len(left), left[b"demo/s1"]) == (301, None)
+    reader.close()
+    log.close()

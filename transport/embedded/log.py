@@ -105,6 +105,17 @@ class EmbeddedLog:
         finally:
             store.close()
 
+    def scrub(self, topic: str) -> None:
+        """Leave no byte of a topic's deleted and replaced records on the disk: for who was erased.
+
+        Raises :class:`LogUnavailable` where other processes hold the file; then it is asked again.
+        """
+        store = self._store(topic)
+        try:
+            store.scrub()
+        finally:
+            store.close()
+
     def close(self) -> None:
         """See :meth:`contracts.log.Log.close`."""
         if self._writer is not None:

@@ -81,6 +81,9 @@ class Store:
     def __init__(self, path: Path, topic: Topic) -> None:
         self.path, self.topic = path, topic
         self.connection = connect(path)
+        if topic.compacted:
+            # What a newer record of its key replaced is written over, not only given up.
+            self.connection.execute("PRAGMA secure_delete=ON")
 
     @classmethod
     def create(cls, path: Path, topic: Topic, topic_id: str) -> None:
@@ -200,6 +203,16 @@ class Store:
             self._roll_back()
             raise unavailable(self.path, error) from None
         return more
+
+    def scrub(self) -> None:
+        """Leave nothing in the file, and in those beside it, of what was deleted. Raises :class:`LogUnavailable`."""
+        try:
+            self.connection.execute("VACUUM")
+            busy, _, _ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise unavailable(self.path, error) from None
+        if busy:
+            raise LogUnavailable(f"{self.path.name}: another process reads it; ask again")
 
     def read(self, partition: int, offset: int, limit: int) -> list[tuple[int, int, bytes, bytes | None]]:
         """Records from an offset on: offset, log time, key, value."""
