@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import click
 import structlog
 from gunicorn.app.base import BaseApplication
+from prometheus_client import start_http_server
 from uvicorn_worker import UvicornWorker
 
 from collector.app import create_app
@@ -22,7 +23,6 @@ from collector.core import ClockAndIds, Core
 from collector.hooks import load_hooks
 from collector.intake import Intake
 from collector.platform_ids import Known
-from collector.platforms.registry import PLATFORMS
 from contracts.errors import SegmaError
 from contracts.log import Consumer
 from contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
@@ -31,6 +31,7 @@ from transport.config import load_installation, settings_of, wall_clock_ms
 from transport.private import keep_files_private, open_data
 from transport.spool import Spool
 
+log_line = structlog.get_logger("collector")
 GC_THRESHOLD = 50_000
 """Requests make no cycles that matter; looking for some after every 700 objects costs a tenth of the throughput."""
 
@@ -94,9 +95,6 @@ class GunicornServer(BaseApplication):
             return open_log(settings).reader(SUBSCRIBERS, strict=False)
 
         hooks = load_hooks(installation, beside=settings.config)
-        by_record = [
-            whose for whose, hook in hooks.items() if hook.sink in PLATFORMS and PLATFORMS[hook.sink].names_records
-        ]
         core = Core(
             sites,
             load_bundle(settings.sdk),
@@ -105,7 +103,21 @@ class GunicornServer(BaseApplication):
             Captured(open_reader),
             proxies=load_proxies(settings),
         )
-        return create_app(core, hooks, Known(by_record, open_directory))
+        serve_metrics(core, settings)
+        return create_app(core, hooks, Known(hooks, open_directory, secrets=sites.secrets))
+
+
+def serve_metrics(core: Core, settings: CollectorSettings) -> None:
+    """Serve a worker's metrics on loopback, on the first free port from the one that the settings name."""
+    if not settings.collector_metrics_port:
+        return
+    for port in range(settings.collector_metrics_port, settings.collector_metrics_port + settings.collector_workers):
+        try:
+            start_http_server(port, "127.0.0.1", registry=core.meters.registry)
+        except OSError:
+            continue
+        return
+    log_line.warning("metrics_not_served", port=settings.collector_metrics_port)
 
 
 def free_spool(settings: CollectorSettings) -> Path:

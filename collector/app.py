@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from importlib import resources
@@ -11,7 +12,6 @@ import falcon
 import falcon.asgi
 import structlog
 import yaml
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from collector.bodies import media_fault, sent_body, text_of
 from collector.config import Bundle
@@ -146,7 +146,7 @@ class SiteConfig:
 
 
 class Health:
-    """``/health``: it lives. ``/ready``: it can keep what comes. ``/metrics``. ``/openapi.json``."""
+    """``/health``: it lives. ``/ready``: it can keep what comes. ``/openapi.json``."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -161,12 +161,6 @@ class Health:
         """200: the log's door or the spool is open."""
         resp.content_type = falcon.MEDIA_JSON
         resp.data = to_json({"spooled_bytes": self._core.intake.spooled_bytes})
-
-    async def on_get_metrics(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
-        """Prometheus' text format."""
-        self._core.meters.spooled.set(self._core.intake.spooled_bytes)
-        resp.content_type = CONTENT_TYPE_LATEST
-        resp.data = generate_latest(self._core.meters.registry)
 
     async def on_get_openapi(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """This collector's description."""
@@ -204,6 +198,7 @@ async def _unforeseen(
 def create_app(core: Core, hooks: Hooks | None = None, known: Known | None = None) -> falcon.asgi.App[Any, Any]:
     """The application with its routes. ``hooks``: the doors of the email platforms' webhooks; ``known``: who is who."""
     known = known or Known()
+    core.door = dataclasses.replace(core.door, current=known.current)
     lifespan: Any = _Lifespan(core, known)
     app = falcon.asgi.App(middleware=lifespan)
     app.req_options.auto_parse_form_urlencoded = False
@@ -219,7 +214,7 @@ def create_app(core: Core, hooks: Hooks | None = None, known: Known | None = Non
     app.add_route("/sdk/segma.js", sdk)
     app.add_route("/sdk/{digest}/segma.js", sdk)
     app.add_route("/v1/sites/{key}/config.json", SiteConfig(core))
-    for name in ("health", "ready", "metrics"):
+    for name in ("health", "ready"):
         app.add_route(f"/{name}", health, suffix=name)
     app.add_route("/openapi.json", health, suffix="openapi")
     return app

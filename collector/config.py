@@ -24,6 +24,8 @@ class CollectorSettings(Settings):
     collector_host: str = "127.0.0.1"
     collector_port: int = Field(default=8400, ge=0, le=65_535)
     collector_workers: int = Field(default=1, ge=1, le=64)
+    collector_metrics_port: int = Field(default=0, ge=0, le=65_535)
+    """Where a worker serves its metrics on loopback; 0: nowhere. Each further worker takes the next free port."""
     trusted_proxies: str = ""
     """Networks of the proxies in front, separated by commas: what they say of the client's address is believed."""
     forwarded_header: Header = "x-forwarded-for"

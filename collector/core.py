@@ -92,7 +92,11 @@ class Core:
         """The way to the log, opened with the event loop."""
         if self._intake is None:
             self._intake = self._open_intake()
+            self.meters.spooled.set_function(self._spooled)
         return self._intake
+
+    def _spooled(self) -> float:
+        return self._intake.spooled_bytes if self._intake is not None else 0
 
     def admits(self, served: ServedSite, client: str) -> bool:
         """Take one of a client's share; False if there is none left."""

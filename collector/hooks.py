@@ -8,6 +8,7 @@ together with the event. An address becomes an id here and is not kept.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,21 +19,21 @@ import falcon.asgi
 
 from collector.bodies import media_fault, sent_body, text_of
 from collector.core import Core
-from collector.notices import SUBSCRIBED, Notice, Told
+from collector.notices import ADDRESS_CHANGED, SUBSCRIBED, Notice, Told
 from collector.pipeline import Arrival
 from collector.platform_ids import Known
 from collector.platforms.registry import check_signed, notices_of
 from collector.signatures import Call, same
 from contracts.accounts import Veto
 from contracts.beacons import BeaconRecord, ServerBeacon, Source
-from contracts.codec import Raw, to_json, to_msgpack
+from contracts.codec import Raw, replaced, to_json, to_msgpack
 from contracts.errors import BadInput, ConfigError, Problem, SpoolFull
 from contracts.installation import Installation
 from contracts.log import Outgoing
 from contracts.masking import masked
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address, subscriber_id
-from contracts.topics import BEACONS, VETOES, veto_key
+from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, subscriber_key, veto_key
 from transport.config import read_secret
 
 MIN_HOOK_SECRET: Final = 24
@@ -80,6 +81,7 @@ class HookDoor:
             notices = notices_of(hook.sink, Told(arrival.body, req.get_param("action") or ""))
             named = [(each, who) for each in notices if (who := self._who(each, workspace, account))]
             records = records_of(named, workspace, account, now_ms=arrival.received_at_ms)
+            records += await self._moved(named, workspace)
             if records:
                 await self._core.intake.store(records)
             if len(named) < len(notices):
@@ -96,9 +98,25 @@ class HookDoor:
 
     def _who(self, notice: Notice, workspace: str, account: str) -> str:
         """The subscriber whom a notice is about: by the address, else by the platform's own id; empty: nobody known."""
-        if "@" in notice.address and len(notice.address) <= MAX_ADDRESS:
-            return subscriber_id(self._core.sites.secrets[workspace], normalised_address(notice.address))
+        if is_address(notice.address):
+            found = subscriber_id(self._core.sites.secrets[workspace], normalised_address(notice.address))
+            return self._known.current(workspace, found)
         return self._known.find(workspace, account, notice.person) if notice.person else ""
+
+    async def _moved(self, named: Sequence[tuple[Notice, str]], workspace: str) -> list[Outgoing]:
+        """The directory's entries of people whose address has changed: the same people, with their new ones."""
+        records = []
+        for notice, subscriber in named:
+            if notice.action == ADDRESS_CHANGED and is_address(notice.new_address):
+                address = normalised_address(notice.new_address)
+                other = subscriber_id(self._core.sites.secrets[workspace], address)
+                read = asyncio.get_running_loop().run_in_executor
+                entry = await read(None, self._known.entry, workspace, subscriber)
+                # NOTE: two known people are never merged: whoever is there under the new address stays who they are.
+                if entry is not None and await read(None, self._known.entry, workspace, other) is None:
+                    key = subscriber_key(workspace, subscriber)
+                    records.append(Outgoing(SUBSCRIBERS, key, to_json(replaced(entry, address=address))))
+        return records
 
     def _let_in(self, req: falcon.asgi.Request, arrival: Arrival, workspace: str, account: str, secret: str) -> Hook:
         hook = self._hooks.get((workspace, account))
@@ -115,6 +133,11 @@ class HookDoor:
         return hook
 
 
+def is_address(text: str) -> bool:
+    """Whether a text may be somebody's address: an id is made of it, and it is not kept."""
+    return "@" in text and len(text) <= MAX_ADDRESS
+
+
 def _addresses(req: falcon.asgi.Request) -> Sequence[str]:
     """What a platform may have called: as we see it, as a proxy says, and over https at that host."""
     behind = f"{req.root_path}{req.relative_uri}"
@@ -126,7 +149,9 @@ def records_of(notices: Sequence[tuple[Notice, str]], workspace: str, account: s
     """The events as the server's beacons, and the vetoes beside them; of each notice with its subscriber."""
     records = []
     for notice, subscriber in notices:
-        key = veto_key(workspace, account, subscriber, notice.list_name)
+        if notice.action == ADDRESS_CHANGED:
+            continue
+        key = veto_key(workspace, account, subscriber, notice.list_name or notice.list_id)
         if notice.action == SUBSCRIBED:
             records.append(Outgoing(VETOES, key, None))
             continue
@@ -139,15 +164,16 @@ def records_of(notices: Sequence[tuple[Notice, str]], workspace: str, account: s
 
 def _beacon(notice: Notice, workspace: str, account: str, subscriber: str, now_ms: int) -> Outgoing:
     """One event. Its id is made of what the platform says, so a repetition is known."""
-    told = ["hook", account, notice.action, subscriber, notice.at, notice.list_name, dict(notice.properties)]
+    listed = notice.list_name or notice.list_id
+    told = ["hook", account, notice.action, subscriber, notice.at, listed, dict(notice.properties)]
     event = {
         "event_id": f"w-{hashlib.sha256(to_json(told)).hexdigest()[:32]}",
         "action": notice.action,
-        "occurred_at_ms": now_ms,
+        "occurred_at_ms": now_ms if notice.at_ms is None else min(notice.at_ms, now_ms),
         "properties": {
             **notice.properties,
             "account": account,
-            **({"list": notice.list_name} if notice.list_name else {}),
+            **({"list": listed} if listed else {}),
         },
     }
     body = ServerBeacon("webhook", [Raw(to_json(event))], subscriber)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
@@ -22,7 +24,14 @@ ACTIONS: Final = (
 )
 SUBSCRIBED: Final = "subscribed"
 """Not an event: the person came back by themselves, and the veto is lifted."""
+ADDRESS_CHANGED: Final = "address_changed"
+"""Not an event: the person is the same, under another address."""
+UNREADABLE: Final = "unreadable"
+"""What names no action or nobody: the others of its call count, and the call is refused so that it is heard of."""
 MAX_WORDS: Final = 200
+
+FIRST_MILLIS: Final = 100_000_000_000
+"""A number from here on is of milliseconds: as seconds it would be the year 5138."""
 
 _read: Final[Callable[[bytes], Any]] = json_reader(Any)
 
@@ -39,6 +48,12 @@ class Notice(NamedTuple):
     list_name: str = ""
     properties: Mapping[str, Any] = {}
     person: str = ""
+    at_ms: int | None = None
+    """When it happened, by the platform's clock; None: it does not say."""
+    list_id: str = ""
+    """The platform's list that was left or joined, where leaving one is a veto for all, lifted for that one alone."""
+    new_address: str = ""
+    """Of a changed address: what it is now."""
 
 
 class Told(NamedTuple):
@@ -71,6 +86,23 @@ def read_json(body: bytes) -> Any:
         raise BadInput(Reason.NOT_JSON) from None
 
 
+def instant_ms(value: object) -> int | None:
+    """A platform's instant: ISO 8601 (UTC where it names no zone), or seconds or milliseconds since the epoch."""
+    text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    if re.fullmatch(r"[0-9]{9,13}(\.[0-9]{1,9})?", text):
+        number = float(text)
+        return int(number if number >= FIRST_MILLIS else number * 1_000)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    try:
+        at_ms = int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        return None
+    return at_ms if at_ms >= 0 else None
+
+
 def is_ours(told: object) -> bool:
     """Whether a body is in our words: its notices have an `address`."""
     first = told[0] if isinstance(told, list) and told else told
@@ -78,10 +110,21 @@ def is_ours(told: object) -> bool:
 
 
 def ours(told: object) -> list[Notice]:
-    """``{"action", "address", "at", "list", "campaign", …}`` or a list of such: where one writes the body oneself."""
+    """``{"action", "address", "at", "list", "campaign", …}`` or a list of such: where one writes the body oneself.
+
+    Raises :class:`BadInput` where none of them can be read.
+    """
     found = told if isinstance(told, list) else [told]
     check_count(found)
-    return [_one_of_ours(each) for each in found]
+    notices, faults = [], []
+    for each in found:
+        try:
+            notices.append(_one_of_ours(each))
+        except BadInput as error:
+            faults.append(error)
+    if faults and not notices:
+        raise faults[0]
+    return [*notices, *(Notice(UNREADABLE, "", "") for _ in faults)]
 
 
 def check_count(found: list[Any]) -> None:
@@ -94,10 +137,11 @@ def _one_of_ours(each: object) -> Notice:
     if not isinstance(each, dict) or not isinstance(each.get("address"), str):
         raise BadInput(Reason.MISSING_FIELD, "each notice needs `action` and `address`")
     action = each.get("action")
-    if action not in {*ACTIONS, SUBSCRIBED}:
+    if not isinstance(action, str) or action not in {*ACTIONS, SUBSCRIBED}:
         raise BadInput(Reason.UNKNOWN_ACTION, "one of the email actions")
     kept = {name: str(each[name])[:MAX_WORDS] for name in ("campaign", "kind", "url") if name in each}
-    return Notice(action, each["address"], str(each.get("at", ""))[:40], str(each.get("list", ""))[:MAX_WORDS], kept)
+    at, list_name = each.get("at", ""), str(each.get("list", ""))[:MAX_WORDS]
+    return Notice(action, each["address"], str(at)[:40], list_name, kept, at_ms=instant_ms(at))
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -93,6 +93,8 @@ class Door:
 
     sites: Sites
     admit: Callable[[ServedSite, str], bool]
+    current: Callable[[str, str], str] = lambda workspace, subscriber: subscriber
+    """(workspace, id made of an address) → whose address it is now."""
 
 
 DoorStep = Callable[[Arrival, Door], None]
@@ -234,7 +236,9 @@ def put_subscriber(arrival: Arrival, door: Door) -> None:
     if server is None or bool(server.address) == bool(server.subscriber):
         raise BadInput(Reason.MISSING_FIELD, "give either `subscriber` or `address`")
     workspace = arrival.at().workspace
-    arrival.subscriber = server.subscriber or subscriber_id(door.sites.secrets[workspace], server.address)
+    arrival.subscriber = server.subscriber or door.current(
+        workspace, subscriber_id(door.sites.secrets[workspace], server.address)
+    )
     arrival.server = replaced(server, address="", subscriber=arrival.subscriber)
     arrival.body = to_json(arrival.server)
 

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from collector.topic_follower import TopicFollower
 from contracts.codec import json_reader
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Record
+from contracts.reading import unread
 from contracts.rows import DirectoryEntry
-from contracts.topics import SUBSCRIBERS
+from contracts.tokens import subscriber_id
+from contracts.topics import SUBSCRIBERS, subscriber_key
 
 AccountKey = tuple[str, str]
 """Workspace and account."""
+
+FIRST_S: Final = 1.0
+"""How long the first record of the directory is waited for."""
 
 _read: Final[Callable[[bytes], DirectoryEntry]] = json_reader(DirectoryEntry)
 
 
 class Known:
-    """(workspace, account) and the platform's own id of a person → the subscriber. No address is kept."""
+    """Who is who: by a platform's own id, and by an address that changed. No address is kept, only ids made of them."""
 
     def __init__(
-        self, accounts: Collection[AccountKey] = (), open_reader: Callable[[], Consumer] | None = None
+        self,
+        accounts: Collection[AccountKey] = (),
+        open_reader: Callable[[], Consumer] | None = None,
+        *,
+        secrets: Mapping[str, bytes] | None = None,
     ) -> None:
-        """``accounts``: of whose platforms. ``open_reader``: a reader of the topic ``subscribers`` from its start."""
+        """Follow the directory.
+
+        Args:
+            accounts: Of whose platforms the ids are wanted; where there are none nothing is followed.
+            open_reader: A reader of the topic ``subscribers`` from its start.
+            secrets: Workspace → its secret, from which an address's id is made.
+        """
+        self._secrets, self._open_reader = secrets or {}, open_reader
+        self._moved: dict[tuple[str, str], str] = {}
+        self._moved_ids: dict[bytes, tuple[str, str]] = {}
         self._accounts = frozenset(accounts)
         self._people: dict[tuple[AccountKey, str], str] = {}
         self._ids: dict[bytes, tuple[str, list[tuple[AccountKey, str]]]] = {}
@@ -35,6 +53,24 @@ class Known:
     def find(self, workspace: str, account: str, person: str) -> str:
         """The subscriber of this id; empty where nobody is known by it."""
         return self._people.get(((workspace, account), person), "")
+
+    def current(self, workspace: str, subscriber: str) -> str:
+        """Whose id it is that was made of an address: the person's who has the address now, else itself."""
+        return self._moved.get((workspace, subscriber), subscriber)
+
+    def entry(self, workspace: str, subscriber: str) -> DirectoryEntry | None:
+        """Somebody's entry, read from the directory now. That takes a while: it is for what happens rarely."""
+        if self._open_reader is None:
+            return None
+        key, found = subscriber_key(workspace, subscriber), None
+        reader = self._open_reader()
+        try:
+            for record in unread(reader, FIRST_S):
+                if record.key == key:
+                    found = _entry_of(record)
+        finally:
+            reader.close()
+        return found
 
     def start(self) -> None:
         """Follow the directory on a thread of its own, where anybody needs it."""
@@ -53,13 +89,26 @@ class Known:
             for each in former:
                 if self._people.get(each) == subscriber:  # else the platform calls somebody else so by now
                     del self._people[each]
-            try:
-                entry = _read(record.value) if record.value is not None else None
-            except BadRecord:
-                continue
+            self._moved.pop(self._moved_ids.pop(record.key, ("", "")), None)
+            entry = _entry_of(record)
             if entry is not None:
                 accounts = {(entry.workspace, account): person for account, person in entry.platform_ids.items()}
                 own = [(whose, person) for whose, person in accounts.items() if whose in self._accounts]
                 self._people |= dict.fromkeys(own, entry.subscriber)
                 if own:
                     self._ids[record.key] = entry.subscriber, own
+                self._note_move(record.key, entry)
+
+    def _note_move(self, key: bytes, entry: DirectoryEntry) -> None:
+        secret = self._secrets.get(entry.workspace)
+        made = subscriber_id(secret, entry.address) if secret is not None else entry.subscriber
+        if made != entry.subscriber:
+            self._moved_ids[key] = entry.workspace, made
+            self._moved[entry.workspace, made] = entry.subscriber
+
+
+def _entry_of(record: Record) -> DirectoryEntry | None:
+    try:
+        return _read(record.value) if record.value is not None else None
+    except BadRecord:
+        return None

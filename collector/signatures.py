@@ -35,14 +35,14 @@ class Call(NamedTuple):
 
 def same(one: str, other: str) -> bool:
     """In constant time."""
-    return hmac.compare_digest(one.encode(), other.encode())
+    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
 
 
 def check_standard(call: Call, secret: str, now_s: int) -> None:
     """Standard Webhooks: HMAC-SHA256, base64, of id, time and body."""
     message, sent_at = call.headers.get("webhook-id", ""), call.headers.get("webhook-timestamp", "")
     signature = call.headers.get("webhook-signature", "")
-    if not re.fullmatch(r"[0-9]{1,12}", sent_at) or not message or not signature:
+    if not re.fullmatch(r"[0-9]{1,11}", sent_at) or not message or not signature:
         raise BadInput(Reason.BAD_SIGNATURE)
     expected = Webhook(secret.encode()).sign(message, datetime.fromtimestamp(int(sent_at), UTC), call.body.decode())
     if not any(same(each, expected) for each in signature.split(" ")):
@@ -58,9 +58,12 @@ def instant_s(text: str) -> float | None:
     for read in readers:
         try:
             found: datetime = read(text)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError, IndexError):
             continue
-        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+        try:
+            return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            return None
     return None
 
 

@@ -116,6 +116,9 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
             refused.append(Refused(error.reason, error.detail, raw))
             continue
         at_ms = sent.occurred_at_ms + beacon.skew_ms
+        if at_ms < 0:
+            refused.append(Refused(Reason.CLOCK_OFF, "before 1970", raw))
+            continue
         if beacon.source is Source.SDK and sent.order > order:
             at_ms = max(at_ms, order_ms)
             order, order_ms = sent.order, min(at_ms, beacon.received_at_ms)

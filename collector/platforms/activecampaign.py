@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from collector.notices import MAX_WORDS, SUBSCRIBED, Notice, Told, read_form
+from collector.notices import ADDRESS_CHANGED, MAX_WORDS, SUBSCRIBED, Notice, Told, instant_ms, read_form
 from collector.platforms.base import Platform
 
 _ACTIONS: Final = {
@@ -15,7 +15,10 @@ _ACTIONS: Final = {
     "bounce": "email_bounced",
     "unsubscribe": "email_unsubscribed",
     "subscribe": SUBSCRIBED,
+    "update": ADDRESS_CHANGED,
 }
+BY_THEMSELVES: Final = frozenset({"public"})
+"""Who has put a person into a list, where it was the person; an administrator, the API and automations are none."""
 
 
 def notices(told: Told) -> list[Notice] | None:
@@ -24,13 +27,21 @@ def notices(told: Told) -> list[Notice] | None:
 
 
 def _of_form(form: Mapping[str, str]) -> list[Notice]:
-    """ActiveCampaign's form: ``type``, ``date_time``, ``contact[email]``, ``campaign[name]``, ``link[url]``."""
+    """ActiveCampaign's form: ``type``, ``date_time``, ``contact[email]``, ``campaign[name]``, ``link[url]``, ``list``.
+
+    Who left one list is in none, until they join that one again by themselves (``initiated_by``).
+    """
     action = _ACTIONS.get(form.get("type", ""))
     if action is None:
         return []
+    address, at, person = form.get("contact[email]", ""), form.get("date_time", ""), form.get("contact[id]", "")[:40]
+    if action == ADDRESS_CHANGED:
+        return [Notice(action, "", at, person=person, new_address=address)] if person else []
+    if action == SUBSCRIBED and (form.get("initiated_by") or form.get("initiated_from", "")) not in BY_THEMSELVES:
+        return []
     names = {"campaign": "campaign[name]", "url": "link[url]"}
     kept = {name: form[key][:MAX_WORDS] for name, key in names.items() if key in form}
-    return [Notice(action, form.get("contact[email]", ""), form.get("date_time", ""), "", kept)]
+    return [Notice(action, address, at, "", kept, at_ms=instant_ms(at), list_id=form.get("list", "")[:40])]
 
 
 PLATFORM = Platform(notices)

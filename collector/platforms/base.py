@@ -24,10 +24,8 @@ class Platform(NamedTuple):
     """One platform's webhooks.
 
     ``notices`` reads a body in the platform's own words, or answers None where it is in ours; it raises
-    :class:`BadInput`. ``signature`` None: it signs as Standard Webhooks do, or not at all. ``names_records``: it names
-    people by records of its own, so the directory is followed for it.
+    :class:`BadInput`. ``signature`` None: it signs as Standard Webhooks do, or not at all.
     """
 
     notices: Callable[[Told], list[Notice] | None]
     signature: Signature | None = None
-    names_records: bool = False

@@ -6,9 +6,23 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import ACTIONS, MAX_WORDS, SUBSCRIBED, Notice, Told, check_count, is_ours, mapping, read_json
+from collector.notices import (
+    ACTIONS,
+    ADDRESS_CHANGED,
+    MAX_WORDS,
+    SUBSCRIBED,
+    UNREADABLE,
+    Notice,
+    Told,
+    check_count,
+    instant_ms,
+    is_ours,
+    mapping,
+    read_json,
+)
 from collector.platforms.base import Platform, Signature
 from collector.signatures import DIGITS, Call, check_age, same
 from contracts.errors import BadInput
@@ -22,8 +36,11 @@ _ACTIONS: Final = {
     "hs_email_last_click_date": "email_clicked",
     "hs_email_bounce": "email_bounced",
     "hs_email_delivered": "email_delivered",
+    "email": ADDRESS_CHANGED,
 }
 """The contact's properties that change when it happens."""
+BY_THEMSELVES: Final = frozenset({"", "EMAIL", "FORM", "SUBSCRIPTION_PREFERENCES", "PREFERENCE_CENTER"})
+"""``changeSource`` of what a person did; imports, the API and colleagues are none, and bring nobody back."""
 
 
 def notices(told: Told) -> list[Notice] | None:
@@ -63,14 +80,27 @@ def _of_subscriptions(events: list[Any]) -> list[Notice]:
     check_count(events)
     found = []
     for event in events:
-        if not isinstance(event, dict) or "objectId" not in event:
-            raise BadInput(Reason.MISSING_FIELD, "each event needs `objectId`")
-        action, value = _ACTIONS.get(str(event.get("propertyName", ""))), str(event.get("propertyValue") or "")
-        if action == "email_unsubscribed" and value.lower() != "true":
-            action = SUBSCRIBED
-        if action is not None and (value or action == SUBSCRIBED):
-            found.append(Notice(action, "", str(event.get("eventId", ""))[:40], person=str(event["objectId"])[:40]))
+        change = mapping(event)
+        action, value = _ACTIONS.get(str(change.get("propertyName", ""))), str(change.get("propertyValue") or "")
+        if not change:
+            found.append(Notice(UNREADABLE, "", ""))
+        elif action is not None:
+            found += _of_change(action, value, change)
     return found
+
+
+def _of_change(action: str, value: str, change: Mapping[str, Any]) -> list[Notice]:
+    """What one changed property says. Its id is made of all that tells it apart: an ``eventId`` may come twice."""
+    person = str(change.get("objectId", ""))[:40]
+    parts = ("eventId", "subscriptionId", "portalId", "objectId", "propertyName", "propertyValue", "occurredAt")
+    at = hashlib.sha256(repr([str(change.get(name, "")) for name in parts]).encode()).hexdigest()[:40]
+    if action == ADDRESS_CHANGED:
+        return [Notice(action, "", at, person=person, new_address=value)]
+    if action == "email_unsubscribed" and value.lower() != "true":
+        came_back = str(change.get("changeSource", "")) in BY_THEMSELVES
+        return [Notice(SUBSCRIBED, "", at, person=person)] if came_back else []
+    at_ms = instant_ms(change.get("occurredAt"))
+    return [Notice(action, "", at, person=person, at_ms=at_ms)] if value else []
 
 
 def _check_hubspot(call: Call, secret: str, now_s: int) -> None:
@@ -96,4 +126,4 @@ def _written_out(address: str) -> str:
     return re.sub("%[0-9a-fA-F]{2}", lambda found: PLAIN.get(found[0].upper(), found[0]), address)
 
 
-PLATFORM = Platform(notices, Signature("x-hubspot-signature-v3", _check_hubspot), names_records=True)
+PLATFORM = Platform(notices, Signature("x-hubspot-signature-v3", _check_hubspot))

@@ -7,7 +7,17 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import MAX_WORDS, SUBSCRIBED, Notice, Told, check_count, mapping, read_json
+from collector.notices import (
+    MAX_WORDS,
+    SUBSCRIBED,
+    UNREADABLE,
+    Notice,
+    Told,
+    check_count,
+    instant_ms,
+    mapping,
+    read_json,
+)
 from collector.platforms.base import Platform, Signature
 from collector.signatures import Call, check_age, instant_s, same
 from contracts.errors import BadInput
@@ -42,7 +52,8 @@ def _of_events(events: list[Any]) -> list[Notice]:
     for event in events:
         topic = event.get("topic") if isinstance(event, dict) else None
         if not isinstance(topic, str):
-            raise BadInput(Reason.MISSING_FIELD, "each event needs `topic`")
+            found.append(Notice(UNREADABLE, "", ""))
+            continue
         action = _ACTIONS.get(topic.rpartition("klaviyo.")[2])
         if action is not None:
             found.append(_of_event(action, event))
@@ -51,7 +62,9 @@ def _of_events(events: list[Any]) -> list[Notice]:
 
 def _of_event(action: str, event: Mapping[str, Any]) -> Notice:
     payload = mapping(event.get("payload"))
-    properties = mapping(mapping(mapping(payload.get("data")).get("attributes")).get("event_properties"))
+    attributes = mapping(mapping(payload.get("data")).get("attributes"))
+    properties = mapping(attributes.get("event_properties"))
+    at_ms = instant_ms(attributes.get("timestamp")) or instant_ms(attributes.get("datetime"))
     profiles = payload.get("included")
     known = [
         mapping(mapping(each).get("attributes")).get("email")
@@ -64,7 +77,7 @@ def _of_event(action: str, event: Mapping[str, Any]) -> Notice:
         name: str(properties[key])[:MAX_WORDS] for name, key in _KEPT.items() if properties.get(key)
     }
     machine = {"machine": True} if properties.get("machine_open") is True else {}
-    return Notice(action, address, str(event.get("external_id", ""))[:40], "", kept | machine)
+    return Notice(action, address, str(event.get("external_id", ""))[:40], "", kept | machine, at_ms=at_ms)
 
 
 def _check_klaviyo(call: Call, secret: str, now_s: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from collector.notices import MAX_WORDS, SUBSCRIBED, Notice, Told, read_form
+from collector.notices import ADDRESS_CHANGED, MAX_WORDS, SUBSCRIBED, Notice, Told, instant_ms, read_form
 from collector.platforms.base import Platform
 
 
@@ -14,14 +14,24 @@ def notices(told: Told) -> list[Notice] | None:
 
 
 def _of_form(form: Mapping[str, str]) -> list[Notice]:
-    """Mailchimp's form: ``type``, ``fired_at``, ``data[email]``, ``data[reason]``, ``data[campaign_id]``."""
+    """Mailchimp's form: ``type``, ``fired_at``, ``data[email]``, ``data[reason]``, ``data[campaign_id]``.
+
+    Who marked a mail as spam is told as ``unsubscribe`` or as ``cleaned``, with the reason ``abuse``.
+    """
     kind, address, at = form.get("type", ""), form.get("data[email]", ""), form.get("fired_at", "")
+    reason, at_ms = form.get("data[reason]", ""), instant_ms(at)
     campaign = {"campaign": form["data[campaign_id]"][:MAX_WORDS]} if "data[campaign_id]" in form else {}
+    if kind in {"unsubscribe", "cleaned"} and reason == "abuse":
+        return [Notice("email_complained", address, at, "", campaign, at_ms=at_ms)]
     if kind == "unsubscribe":
-        complained = form.get("data[reason]") == "abuse"
-        return [Notice("email_complained" if complained else "email_unsubscribed", address, at, "", campaign)]
+        return [Notice("email_unsubscribed", address, at, "", campaign, at_ms=at_ms)]
     if kind == "cleaned":
-        return [Notice("email_bounced", address, at, "", {**campaign, "kind": form.get("data[reason]", "hard")[:40]})]
+        kept = {**campaign, "kind": (reason or "hard")[:40]}
+        return [Notice("email_bounced", address, at, "", kept, at_ms=at_ms)]
+    if kind == "upemail":
+        return [
+            Notice(ADDRESS_CHANGED, form.get("data[old_email]", ""), at, new_address=form.get("data[new_email]", ""))
+        ]
     return [Notice(SUBSCRIBED, address, at)] if kind == "subscribe" else []
 
 

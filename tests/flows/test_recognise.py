@@ -193,3 +193,20 @@ def test_a_number_that_no_state_can_hold_is_set_aside_and_the_rest_of_its_beacon
     assert [event.event_id for event in events] == ["e1", "e3"]
     assert [each.reason for each in refused] == [Reason.BAD_EVENT]
     assert to_msgpack(device)
+
+
+@pytest.mark.parametrize(
+    ("occurred_at_ms", "sent_at_ms", "kept"),
+    [
+        (0, NOW_MS, True),
+        (0, NOW_MS + 1, False),
+        (0, 253_402_300_799_999, False),
+        (253_402_300_799_999, NOW_MS, True),
+        (253_402_300_799_999, 0, True),
+    ],
+)
+def test_a_time_far_from_now_is_an_event_or_set_aside(occurred_at_ms: int, sent_at_ms: int, kept: bool) -> None:
+    beacon = record(sent("e1", at_ms=occurred_at_ms), skew_ms=NOW_MS - sent_at_ms)
+    _, events, refused = recognise(Device(), beacon, stored(), RULES)
+    assert [0 <= event.occurred_at_ms <= NOW_MS for event in events] == [True] * kept
+    assert [each.reason for each in refused] == [Reason.CLOCK_OFF] * (not kept)

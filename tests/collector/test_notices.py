@@ -1,0 +1,245 @@
+"""What platforms' webhooks say beyond the plain cases: own times, complaints, who came back, changed addresses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from collector.app import create_app
+from collector.hooks import Hook
+from collector.notices import instant_ms
+from collector.platform_ids import Known
+from contracts.codec import json_reader, to_json
+from contracts.errors import LogUnavailable
+from contracts.log import Consumer, Record
+from contracts.rows import DirectoryEntry
+from contracts.tokens import subscriber_id
+from contracts.topics import SUBSCRIBERS, subscriber_key
+from tests.collector.door import NOW_MS, SECRET, Collector, posted
+from tests.collector.hooked import (
+    ANNA,
+    FORM,
+    HOOK,
+    SUBSCRIPTIONS,
+    by_app,
+    events,
+    klaviyo,
+    mailchimp,
+    signed,
+    subscribed,
+    vetoes,
+    with_doors,
+)
+
+AT_MS = NOW_MS - 3_600_000
+AT = "2027-01-15 07:00:00"
+MAILCHIMP = f"/v1/hooks/shop/mailchimp/{HOOK}"
+ACTIVECAMPAIGN = f"/v1/hooks/shop/activecampaign/{HOOK}"
+KLAVIYO = f"/v1/hooks/shop/klaviyo/{HOOK}"
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Collector:
+    return with_doors(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "at_ms"),
+    [
+        ("2027-01-15 07:00:00", AT_MS),
+        ("2027-01-15T07:00:00Z", AT_MS),
+        ("2027-01-15T02:00:00-05:00", AT_MS),
+        (AT_MS, AT_MS),
+        (str(AT_MS), AT_MS),
+        (AT_MS // 1_000, AT_MS),
+        (f"{AT_MS // 1_000}.5", AT_MS + 500),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+        (True, None),
+        ("9" * 30, None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ({"a": 1}, None),
+    ],
+)
+def test_a_platforms_instant(value: object, at_ms: int | None) -> None:
+    assert instant_ms(value) == at_ms
+
+
+def told(collector: Collector, path: str, body: bytes, headers: dict[str, str]) -> list[Any]:
+    assert posted(collector, body, path=path, headers=headers).status_code == 204
+    return events(collector)
+
+
+def activecampaign(kind: str, **more: str) -> bytes:
+    form = {"type": kind, "date_time": "2027-01-15T02:00:00-05:00", "contact[email]": "anna@example.org"}
+    return urlencode({**form, **more}).encode()
+
+
+def of_klaviyo(**attributes: Any) -> bytes:
+    body = json.loads(klaviyo(("opened_email", {"email": "anna@example.org"})))
+    body["data"][0]["payload"]["data"]["attributes"] |= attributes
+    return json.dumps(body).encode()
+
+
+def of_hubspot(name: str, value: str, **more: Any) -> bytes:
+    return json.dumps([{**json.loads(subscribed((name, value)))[0], **more}]).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        (MAILCHIMP, mailchimp("unsubscribe", fired_at=AT), FORM),
+        (ACTIVECAMPAIGN, activecampaign("open"), FORM),
+        (KLAVIYO, of_klaviyo(timestamp=AT_MS // 1_000), {}),
+        (KLAVIYO, of_klaviyo(datetime="2027-01-15T07:00:00+00:00"), {}),
+        (KLAVIYO, json.dumps({"action": "email_opened", "address": "anna@example.org", "at": AT}).encode(), {}),
+        (SUBSCRIPTIONS, of_hubspot("hs_email_delivered", "1", occurredAt=AT_MS), None),
+    ],
+)
+def test_an_event_is_of_the_platforms_own_time(
+    collector: Collector, path: str, body: bytes, headers: dict[str, str] | None
+) -> None:
+    (event,) = told(collector, path, body, by_app(body) if headers is None else headers)
+    assert event.occurred_at_ms == AT_MS
+
+
+@pytest.mark.parametrize("at", ["2099-01-01 00:00:00", "9999-12-31T23:59:59Z", "soon", ""])
+def test_a_platforms_clock_never_runs_ahead_of_ours(collector: Collector, at: str) -> None:
+    (event,) = told(collector, MAILCHIMP, mailchimp("unsubscribe", fired_at=at), FORM)
+    assert event.occurred_at_ms == NOW_MS
+
+
+@pytest.mark.parametrize("kind", ["cleaned", "unsubscribe"])
+def test_who_marked_a_mail_as_spam_complained_and_is_vetoed(collector: Collector, kind: str) -> None:
+    (event,) = told(collector, MAILCHIMP, mailchimp(kind, **{"data[reason]": "abuse"}), FORM)
+    assert event.action == "email_complained"
+    assert [(veto.subscriber, veto.reason) for veto in vetoes(collector) if veto] == [(ANNA, "email_complained")]
+
+
+@pytest.mark.parametrize("by", ["api", "admin", "system", ""])
+def test_who_left_stays_so_when_others_put_them_into_a_list(collector: Collector, by: str) -> None:
+    told(collector, ACTIVECAMPAIGN, activecampaign("unsubscribe", list="1"), FORM)
+    for number in ("1", "2"):
+        told(collector, ACTIVECAMPAIGN, activecampaign("subscribe", list=number, initiated_by=by), FORM)
+    told(collector, ACTIVECAMPAIGN, activecampaign("subscribe", list="2", initiated_by="public"), FORM)
+    assert standing(collector) == 1
+    told(collector, ACTIVECAMPAIGN, activecampaign("subscribe", list="1", initiated_by="public"), FORM)
+    assert standing(collector) == 0
+
+
+def standing(collector: Collector) -> int:
+    """How many vetoes stand, as the compacted topic keeps them."""
+    newest = {each.key: each.value for each in collector.log.records if each.topic == "vetoes"}
+    return sum(value is not None for value in newest.values())
+
+
+@pytest.mark.parametrize(("source", "lifts"), [("API", False), ("IMPORT", False), ("CRM_UI", False), ("FORM", True)])
+def test_who_opted_out_stays_so_unless_they_came_back_themselves(
+    collector: Collector, source: str, lifts: bool
+) -> None:
+    for body in (of_hubspot("hs_email_optout", "true"), of_hubspot("hs_email_optout", "false", changeSource=source)):
+        posted(collector, body, path=SUBSCRIPTIONS, headers=by_app(body))
+    assert standing(collector) == (0 if lifts else 1)
+
+
+def test_an_id_of_hubspots_that_comes_twice_is_two_events(collector: Collector) -> None:
+    changes = json.loads(subscribed(("hs_email_delivered", "1"), ("hs_email_bounce", "1"), ("hs_email_delivered", "2")))
+    body = json.dumps([change | {"eventId": 1} for change in changes]).encode()
+    again = json.dumps([change | {"eventId": 1, "attemptNumber": 1} for change in changes]).encode()
+    for each in (body, again):
+        posted(collector, each, path=SUBSCRIPTIONS, headers=by_app(each))
+    assert len({event.event_id for event in events(collector)}) == 3
+
+
+def test_a_merge_without_an_object_refuses_nothing_else(collector: Collector) -> None:
+    merge = {"eventId": 1, "subscriptionType": "contact.merge", "primaryObjectId": 7, "mergedObjectIds": [8]}
+    body = json.dumps([merge, *json.loads(subscribed(("hs_email_delivered", "1")))]).encode()
+    assert [event.action for event in told(collector, SUBSCRIPTIONS, body, by_app(body))] == ["email_delivered"]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"action": ["email_opened"], "address": "a@b"}, {"action": 5}, 7, None, {"address": {}}]
+)
+def test_a_notice_that_cannot_be_read_is_told_and_the_others_count(collector: Collector, bad: Any) -> None:
+    body = json.dumps([bad, {"action": "email_opened", "address": "anna@example.org"}]).encode()
+    answer = posted(collector, body, path="/v1/hooks/shop/klaviyo", headers=signed(body))
+    assert answer.status_code == 422
+    assert [event.action for event in events(collector)] == ["email_opened"]
+
+
+@pytest.mark.parametrize("sent_at", ["99999999999", "999999999999", "1e9", "-1", ""])
+def test_an_unreadable_time_of_signing_is_a_bad_signature(collector: Collector, sent_at: str) -> None:
+    body = b'{"action": "email_opened", "address": "anna@example.org"}'
+    headers = {**signed(body), "webhook-timestamp": sent_at}
+    answer = posted(collector, body, path="/v1/hooks/shop/klaviyo", headers=headers)
+    assert (answer.status_code, answer.json["reason"]) == (401, "bad_signature")
+
+
+class Directory:
+    """A directory of some people; a reader of it reads them once."""
+
+    def __init__(self, *entries: DirectoryEntry) -> None:
+        self.records = [
+            Record(SUBSCRIBERS, 0, number, NOW_MS, subscriber_key(each.workspace, each.subscriber), to_json(each))
+            for number, each in enumerate(entries)
+        ]
+
+    def __call__(self) -> Consumer:
+        reader: Any = _Once(self.records)
+        return reader  # type: ignore[no-any-return]
+
+
+class _Once:
+    def __init__(self, records: list[Record]) -> None:
+        self._left = list(records)
+
+    def poll(self, max_records: int, timeout_s: float = 0.0) -> list[Record]:
+        found, self._left = self._left, []
+        return found
+
+    def close(self) -> None:
+        if self._left:
+            raise LogUnavailable("closed before its end")
+
+
+def changed(tmp_path: Path, *others: DirectoryEntry) -> tuple[Collector, Known, list[DirectoryEntry]]:
+    """A collector to which Mailchimp tells that Anna has a new address; the entries that it writes then."""
+    collector = Collector(tmp_path)
+    directory = Directory(DirectoryEntry("shop", ANNA, "anna@example.org", "Anna", {"hubspot": "7"}), *others)
+    known = Known([("shop", "mailchimp")], directory, secrets={"shop": SECRET})
+    collector.app = create_app(collector.core, {("shop", "mailchimp"): Hook("mailchimp", HOOK)}, known)
+    body = mailchimp("upemail", **{"data[old_email]": "anna@example.org", "data[new_email]": "Ann@new.example"})
+    assert posted(collector, body, path=MAILCHIMP, headers=FORM).status_code == 204
+    written = [each for each in collector.log.records if each.topic == SUBSCRIBERS]
+    known.take([Record(SUBSCRIBERS, 0, 9, NOW_MS, each.key, each.value) for each in written])
+    read = json_reader(DirectoryEntry)
+    return collector, known, [read(each.value) for each in written if each.value is not None]
+
+
+def test_who_changes_their_address_is_the_same_person(tmp_path: Path) -> None:
+    collector, known, (entry,) = changed(tmp_path)
+    assert (entry.subscriber, entry.address, entry.name, entry.platform_ids) == (
+        ANNA,
+        "ann@new.example",
+        "Anna",
+        {"hubspot": "7"},
+    )
+    body = mailchimp("unsubscribe", **{"data[email]": "ANN@new.example"})
+    posted(collector, body, path=MAILCHIMP, headers=FORM)
+    event = {"event_id": "e1", "action": "logged_in", "occurred_at_ms": NOW_MS}
+    call = {"site": "shop-key", "address": "ann@new.example", "events": [event]}
+    posted(collector, call, path="/v1/events", headers={"Authorization": "Bearer server-secret"})
+    assert [event.subscriber for event in events(collector)] == [ANNA, ANNA]
+    known.take([Record(SUBSCRIBERS, 0, 10, NOW_MS, subscriber_key("shop", ANNA), None)])
+    fresh = subscriber_id(SECRET, "ann@new.example")
+    assert known.current("shop", fresh) == fresh, "whoever was forgotten is nobody any more"
+
+
+def test_two_known_people_are_never_merged(tmp_path: Path) -> None:
+    other = DirectoryEntry("shop", subscriber_id(SECRET, "ann@new.example"), "ann@new.example")
+    assert changed(tmp_path, other)[2] == []
