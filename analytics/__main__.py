@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import signal
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import click
@@ -52,7 +52,8 @@ def server_command() -> None:
     os.environ["TMPDIR"] = str(directory.temporary)
 
     from analytics.embedded.engine import Engine  # noqa: PLC0415 - the import starts threads: after the walls stand
-    from analytics.embedded.server import ServerOptions, clickhouse_app  # noqa: PLC0415
+    from analytics.embedded.long_urls import LongUrls  # noqa: PLC0415
+    from analytics.embedded.server import KEEP_ALIVE_S, ServerOptions, clickhouse_app  # noqa: PLC0415
     from analytics.embedded.sessions import Sessions  # noqa: PLC0415
 
     engine = Engine(directory.path, directory.grants)
@@ -66,7 +67,7 @@ def server_command() -> None:
         "max_execution_time": str(settings.clickhouse_query_s),
     }
     sessions = Sessions(engine, elapsed_s=time.monotonic, database=settings.clickhouse_database, limits=limits)
-    options = ServerOptions(passwords, settings.clickhouse_port, lambda: secrets.token_hex(16))
+    options = ServerOptions(passwords, settings.clickhouse_port, lambda: str(uuid.uuid4()))
     app = clickhouse_app(sessions, options, version=version, timezone=timezone)
     # NOTE: no access log: a query's text can hold what somebody looks for.
     uvicorn.run(
@@ -75,6 +76,8 @@ def server_command() -> None:
         port=settings.clickhouse_port,
         log_level="warning",
         access_log=False,
+        http=LongUrls,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=5,
         server_header=False,
     )

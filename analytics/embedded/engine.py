@@ -20,17 +20,16 @@ SYNTAX_ERROR: Final = 62
 ACCESS_DENIED: Final = 497
 UNKNOWN_EXCEPTION: Final = 1002
 
-STREAMABLE: Final = frozenset({"Native", "TabSeparated", "TSV", "TSVRaw", "CSV", "RowBinary", "JSONEachRow"})
-"""Formats without head and foot: the engine gives each block as a whole of its own, and these can be joined."""
-
 _CODE = re.compile(r"Code: (\d+)\. ")
 _ECHO = re.compile(r"^(?:(?!Code: )[\w ]+: )?(?:Code: \d+\. DB::Exception: (?=Code: ))?")
 _SCOPE = re.compile(r": In scope SELECT formatQuerySingleLine\(.*(?= \([A-Z_]+\))", re.DOTALL)
 _FORMAT = re.compile(r" FORMAT (\w+)(?= SETTINGS .*$|$)", re.DOTALL)
+_AT_ONCE: Final = "min_insert_block_size_rows = 1000000000000, min_insert_block_size_bytes = 1000000000000"
 _SETTINGS = re.compile(r"(\w+) = ")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _read_json = json_reader(str)
+_read_row = json_reader(list[Any])
 _PARAM_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b"})
 
 Progress = Mapping[str, int]
@@ -66,13 +65,15 @@ class Statement:
         self.writes_a_file = " INTO OUTFILE " in bare
         self.is_insert = canonical.startswith("INSERT INTO ")
         self.takes_data = self.is_insert and bool(found) and bare.endswith(f" FORMAT {self.format}")
+        self.reads_input = self.takes_data and " SELECT " in bare
         self.is_select = canonical.startswith(("SELECT ", "WITH ", "("))
         self.is_question = self.is_select or canonical.startswith(("SHOW ", "DESCRIBE ", "EXISTS ", "EXPLAIN "))
 
     @property
     def insert_head(self) -> str:
-        """Of an insert that takes data: what stands before ``FORMAT``."""
-        return self.canonical.removesuffix(f" FORMAT {self.format}")
+        """Of an insert that takes data: what stands before ``FORMAT``; and all is written at once, or nothing."""
+        head = self.canonical.removesuffix(f" FORMAT {self.format}")
+        return f"{head}{', ' if self.settings else ' SETTINGS '}{_AT_ONCE}"
 
 
 @contextmanager
@@ -138,6 +139,15 @@ class Connection:
     def use(self, database: str) -> None:
         """Change the current database. Raises :class:`EngineError` (81) where there is none of that name."""
         self.query(f"USE {backquoted(database)}")
+
+    def columns(self, select: str, params: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Return the names and types of the columns that a select answers with."""
+        rows = self.query(f"DESCRIBE ({select})", "JSONCompactEachRow", params)[0].splitlines()
+        return [(str(row[0]), str(row[1])) for row in map(_read_row, rows)]
+
+    def kill(self, tag: str) -> None:
+        """End the query that runs under this ``log_comment`` on another connection."""
+        self.query(f"KILL QUERY WHERE Settings['log_comment'] = {quoted(tag)} ASYNC")
 
     def syntax_tree(self, canonical: str, params: Mapping[str, str]) -> str:
         """Return the statement's tree, one node a line; nothing is looked up and nothing is run."""

@@ -16,6 +16,8 @@ from analytics.embedded.engine import engine_error
 
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
+MAX_QUERY_ID: Final = 200
+
 TRANSPORT: Final = frozenset(
     {
         "query",
@@ -35,6 +37,9 @@ TRANSPORT: Final = frozenset(
         "http_zlib_compression_level",
         "cancel_http_readonly_queries_on_client_close",
         "stacktrace",
+        "compress",
+        "decompress",
+        "close_session",
     }
 )
 """Parameters that are about the request, not settings of the engine."""
@@ -67,9 +72,16 @@ class QueryRequest:
     session: str = ""
     session_timeout_s: int = 60
     session_check: bool = False
+    close_session: bool = False
     query_id: str = ""
     wait_end: bool = False
     progress: bool = False
+    framed: bool = False
+    """The answer in ClickHouse's compressed format."""
+    framed_body: bool = False
+    """The body likewise."""
+    revision: int = 0
+    """Of the client's protocol: how blocks of the format Native are framed."""
     encoding_wanted: bool = False
     readonly: bool = False
     externals: tuple[ExternalTable, ...] = ()
@@ -104,9 +116,8 @@ def read_request(
 ) -> QueryRequest:
     """Check the URL's (and a form's) fields. Raises :class:`EngineError`."""
     fields = {**dict(url), **form}
-    for name in ("role", "compress", "decompress"):
-        if fields.pop(name, "") not in {"", "0"}:
-            raise engine_error(48, f"`{name}` is not spoken by the embedded server", "NOT_IMPLEMENTED")
+    if fields.pop("role", ""):
+        raise engine_error(48, "`role` is not spoken by the embedded server", "NOT_IMPLEMENTED")
     externals = {name: value for name, value in fields.items() if _EXTERNAL.fullmatch(name) and value}
     params = {name.removeprefix("param_"): value for name, value in fields.items() if name.startswith("param_")}
     settings = {
@@ -120,16 +131,20 @@ def read_request(
     return QueryRequest(
         user=user,
         sql=fields.get("query", ""),
-        database=fields.get("database", "") or headers.get("x-clickhouse-database", ""),
+        database=headers.get("x-clickhouse-database", "") or fields.get("database", ""),
         format=fmt,
         params=params,
         settings=settings,
         session=fields.get("session_id", "")[:200],
         session_timeout_s=_whole(fields, "session_timeout", 60, most=3_600),
         session_check=fields.get("session_check", "") == "1",
-        query_id=re.sub(r"[^\x21-\x7e]", "", fields.get("query_id", ""))[:100],
+        close_session=fields.get("close_session", "") == "1",
+        query_id=_query_id(fields.get("query_id", "") or headers.get("x-clickhouse-query-id", "")),
         wait_end=fields.get("wait_end_of_query", "") == "1",
         progress=fields.get("send_progress_in_http_headers", "") == "1",
+        framed=fields.get("compress", "") == "1",
+        framed_body=fields.get("decompress", "") == "1",
+        revision=_whole(fields, "client_protocol_version", 0, most=10**9),
         encoding_wanted=fields.get("enable_http_compression", "") == "1",
         readonly=user == ANALYST or method in {"GET", "HEAD"},
     )
@@ -145,6 +160,12 @@ def external_tables(files: Mapping[str, bytes], url: Mapping[str, str]) -> tuple
         columns = read_structure(structure) if structure else read_types(types)
         found.append(ExternalTable(name, columns, url.get(f"{name}_format", "TabSeparated"), data))
     return tuple(found)
+
+
+def _query_id(text: str) -> str:
+    if len(text) > MAX_QUERY_ID or not (text.isascii() and text.isprintable()):
+        raise engine_error(36, f"`query_id` is up to {MAX_QUERY_ID} printable ASCII characters", "BAD_ARGUMENTS")
+    return text
 
 
 def _is_external(name: str, externals: Mapping[str, str], headers: Mapping[str, str]) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -22,9 +22,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from analytics.config import ANALYST
-from analytics.embedded.encodings import PIECE, Decompressor, chosen, compressor, decompressor
+from analytics.embedded.body import MAX_QUERY_BYTES, Body
+from analytics.embedded.encodings import PIECE, Compressor, Framer, chosen, compressor
 from analytics.embedded.engine import (
-    STREAMABLE,
     Connection,
     EngineError,
     Progress,
@@ -32,15 +32,18 @@ from analytics.embedded.engine import (
     engine_error,
     unknown_tables,
 )
+from analytics.embedded.formats import STREAMABLE, content_type
+from analytics.embedded.native import framed, framed_all, header_block, needs_types, unframed
 from analytics.embedded.request import QueryRequest, check_host, external_tables, read_request, user_of
-from analytics.embedded.sessions import HEAD_BYTES, Sessions
+from analytics.embedded.running import Running, kill_wanted
+from analytics.embedded.sessions import Sessions
 from contracts.codec import to_json
 
 T = TypeVar("T")
 
+KEEP_ALIVE_S: Final = 30
 WAIT_S: Final = 30.0
 """How long a question waits for its turn before it is told that there are too many."""
-MAX_QUERY_BYTES: Final = 64 * 1024 * 1024
 IN_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """An answer awaited whole (``wait_end_of_query``) goes to a temporary file beyond this."""
 
@@ -63,6 +66,7 @@ STATUS: Final[Mapping[int, int]] = {
     60: 404,
     81: 404,
     372: 404,
+    216: 400,
     202: 503,
     241: 500,
     159: 408,
@@ -91,6 +95,7 @@ class QueryHandler:
             ANALYST: asyncio.Semaphore(options.analyst_slots),
             "": asyncio.Semaphore(options.owner_slots),
         }
+        self._running = Running(options.unique)
         self._threads = anyio.CapacityLimiter(options.analyst_slots + options.owner_slots + 4)
 
     async def answer(self, request: Request) -> Response:
@@ -101,6 +106,7 @@ class QueryHandler:
             if request.method in {"GET", "HEAD"} and "query" not in request.query_params:
                 return PlainTextResponse("Ok.\n", headers=headers)
             user = user_of(request.headers, request.query_params, self._options.passwords)
+            headers |= {"Connection": "Keep-Alive", "Keep-Alive": f"timeout={KEEP_ALIVE_S}, max=9999"}
             query = await self._read_request(request, user)
             headers["X-ClickHouse-Query-Id"] = query.query_id or self._options.unique()
             return await self._answer(request, query, headers)
@@ -121,104 +127,145 @@ class QueryHandler:
 
     async def _answer(self, request: Request, query: QueryRequest, headers: dict[str, str]) -> Response:
         async with AsyncExitStack() as stack:
+            running = stack.enter_context(self._running.entered(query.user, headers["X-ClickHouse-Query-Id"]))
             await stack.enter_async_context(self._slot(query))
-            connection = await stack.enter_async_context(self._connection(query))
-            body = _Body(request, query, decompressor(request.headers.get("content-encoding", "")))
-            statement, data, sql = await self._read(connection, query, body)
+            connection = await stack.enter_async_context(self._connection(query, running.tag))
+            body = Body(request, query)
+            head = await body.head()
+            if killed := kill_wanted(head):
+                return await self._kill_own(query, killed, headers)
+            statement, data = await self._in_thread(self._sessions.statement, connection, query, head)
+            asked = _Asked(connection, query, statement, headers, running.tag)
             with unknown_tables(statement):
                 if statement.takes_data:
-                    return await self._inserted(connection, statement, data, body, headers)
-                return await self._selected(stack, request, query, connection, statement, sql, headers)
+                    return await self._insert(asked, data, body)
+                sql = (head + await body.rest()).decode()
+                encoding = chosen(request.headers.get("accept-encoding", "")) if query.encoding_wanted else ""
+                return await self._until_gone(request, running.tag, self._select(stack, asked, sql, encoding))
 
-    async def _inserted(
-        self, connection: Connection, statement: Statement, data: bytes, body: _Body, headers: dict[str, str]
-    ) -> Response:
-        rows = await self._insert(connection, statement, data, body)
-        return Response(b"", headers={**headers, "X-ClickHouse-Summary": summary({"written_rows": rows})})
+    async def _kill_own(self, query: QueryRequest, query_id: str, headers: dict[str, str]) -> Response:
+        """``KILL QUERY WHERE query_id = '…'``: a query of the same user's."""
+        tags = self._running.tags(query.user, query_id)
+        for tag in tags:
+            await self._in_thread(self._sessions.kill, tag)
+        headers |= {"X-ClickHouse-Format": "TabSeparated", "Content-Type": content_type("TabSeparated")}
+        return Response(f"waiting\t{query_id}\t{query.user}\t\n".encode() if tags else b"", headers=headers)
 
-    async def _selected(  # noqa: PLR0917
-        self,
-        stack: AsyncExitStack,
-        request: Request,
-        query: QueryRequest,
-        connection: Connection,
-        statement: Statement,
-        sql: str,
-        headers: dict[str, str],
-    ) -> Response:
-        encoding = chosen(request.headers.get("accept-encoding", "")) if query.encoding_wanted else ""
-        headers |= {"Content-Encoding": encoding} if encoding else {}
-        fmt = statement.format or query.format
-        headers["X-ClickHouse-Format"] = fmt
-        if statement.is_select and fmt in STREAMABLE:
-            return await self._stream(stack.pop_all(), connection, query, sql, headers)
-        seen = list[Progress]()
-        whole, read = await self._in_thread(lambda: _watched(connection, query, sql, seen))
-        packed = compressor(encoding)
-        return _with_progress(
-            Response(packed.compress(whole) + packed.finish(), headers=headers),
-            query,
-            [*seen, {**read, "result_bytes": len(whole)}],
-        )
+    async def _until_gone(self, request: Request, tag: str, work: Coroutine[Any, Any, Response]) -> Response:
+        """Do some work for as long as its client is there. Raises :class:`ClientDisconnect`."""
+        gone = False
 
-    async def _read(self, connection: Connection, query: QueryRequest, body: _Body) -> tuple[Statement, bytes, str]:
-        """The statement, the beginning of an insert's data, and the SQL as it came."""
-        head = query.sql.encode() if query.sql else await body.head()
-        statement, data = await self._in_thread(lambda: self._sessions.statement(connection, query, head))
-        if statement.takes_data:
-            return statement, data + b"\n" if query.sql and data else data, ""
-        # NOTE: as ClickHouse does it, the parameter and the body together are the query.
-        text = head + await body.rest() if not query.sql else head
-        return statement, b"", text.decode()
+        async def watch(scope: anyio.CancelScope) -> None:
+            nonlocal gone
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            await self._in_thread(self._sessions.kill, tag)
+            scope.cancel()
 
-    async def _insert(self, connection: Connection, statement: Statement, data: bytes, body: _Body) -> int:
-        insert = await self._in_thread(lambda: connection.insert(statement.insert_head, statement.format))
+        response: Response | None = None
+        error: EngineError | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch, group.cancel_scope)
+            try:
+                response = await work
+            except EngineError as told:
+                # NOTE: out of a task group it would come wrapped.
+                error = told
+            finally:
+                group.cancel_scope.cancel()
+        if error and not gone:
+            raise error
+        if response is None:
+            raise ClientDisconnect
+        return response
+
+    async def _insert(self, asked: _Asked, data: bytes, body: Body) -> Response:
+        statement, query = asked.statement, asked.query
+        if statement.reads_input:
+            raise engine_error(48, "INSERT … FROM input() is not known to the embedded engine", "NOT_IMPLEMENTED")
+        if query.params and statement.format == "Values":
+            sql = f"{statement.canonical.removesuffix(' FORMAT Values')} VALUES "
+            text = sql + (data + await body.rest()).decode()
+            seen = list[Progress]()
+            await self._in_thread(lambda: _watched(asked.connection, query, text, seen))
+            return _with_progress(Response(b"", headers=asked.headers), query, seen)
+        if query.params:
+            raise engine_error(48, "Parameters in an insert are spoken with VALUES alone", "NOT_IMPLEMENTED")
+        native = statement.format == "Native" and query.revision
+        pieces = _joined(data, body) if not native else _unframed(data, body, query.revision)
+        rows = await self._insert_pieces(asked, pieces)
+        return Response(b"", headers={**asked.headers, "X-ClickHouse-Summary": summary({"written_rows": rows})})
+
+    async def _insert_pieces(self, asked: _Asked, pieces: AsyncIterator[bytes]) -> int:
+        statement = asked.statement
+        insert = await self._in_thread(asked.connection.insert, statement.insert_head, statement.format)
         try:
-            if data:
-                await self._in_thread(lambda: insert.append(data))
-            async for piece in body:
+            async for piece in pieces:
                 await self._in_thread(insert.append, piece)
             return await self._in_thread(insert.finish)
         except BaseException:
-            # The client left, or the data are bad: what is not yet written is not.
+            # The client left, or the data are bad: nothing is written.
             with anyio.CancelScope(shield=True):
                 await self._in_thread(lambda: _quietly(insert.cancel))
             raise
 
-    async def _stream(
-        self, stack: AsyncExitStack, connection: Connection, query: QueryRequest, sql: str, headers: dict[str, str]
-    ) -> Response:
+    async def _select(self, stack: AsyncExitStack, asked: _Asked, sql: str, encoding: str) -> Response:
+        query, statement, headers = asked.query, asked.statement, asked.headers
+        fmt = statement.format or query.format
+        if statement.is_question:
+            headers |= {"X-ClickHouse-Format": fmt, "Content-Type": content_type(fmt)}
+        packed = _Packing(Framer() if query.framed else None, compressor(encoding))
+        if encoding:
+            headers["Content-Encoding"] = encoding
+        if statement.is_select and fmt in STREAMABLE:
+            return await self._stream(stack.pop_all(), asked, sql, packed)
+        seen = list[Progress]()
+        whole, read = await self._in_thread(lambda: _watched(asked.connection, query, sql, seen))
+        if fmt == "Native":
+            whole = framed_all(whole, query.revision)
+        if not whole:
+            headers.pop("Content-Encoding", "")
+        answer = packed.compress(whole) + packed.finish() if whole else b""
+        return _with_progress(
+            Response(answer, headers=headers), query, [*seen, {**read, **_written(seen), "result_bytes": len(whole)}]
+        )
+
+    async def _stream(self, stack: AsyncExitStack, asked: _Asked, sql: str, packed: _Packing) -> Response:
         """The head is sent with the first block, so that an error before it is an answer of its own."""
-        seen, tag = list[Progress](), self._options.unique()[:16]
+        query, headers, seen = asked.query, asked.headers, list[Progress]()
         if query.progress:
-            connection.watch(lambda progress: seen.append(dict(progress)))
-            stack.callback(connection.watch, None)
-        blocks = connection.stream(sql, headers["X-ClickHouse-Format"], query.params)
+            asked.connection.watch(lambda progress: seen.append(dict(progress)))
+            stack.callback(asked.connection.watch, None)
+        blocks = _blocks(asked, sql, headers["X-ClickHouse-Format"])
         stack.callback(lambda: _quietly(blocks.close))
-        headers["X-ClickHouse-Exception-Tag"] = tag
+        headers["X-ClickHouse-Exception-Tag"] = asked.tag.replace("-", "")[:16]
         try:
             if query.wait_end:
-                return await self._whole(stack, blocks, query, headers, seen)
+                return await self._whole(stack, blocks, asked, packed, seen)
             first = await self._in_thread(lambda: next(blocks, b""))
+            if not first:
+                headers.pop("Content-Encoding", "")
+                await self._give_back(stack)
+                return _with_progress(Response(b"", headers=headers), query, seen)
         except BaseException:
             await self._give_back(stack)
             raise
         return _with_progress(
-            StreamingResponse(self._pieces(stack, first, blocks, headers), headers=headers), query, seen
+            StreamingResponse(self._pieces(stack, first, blocks, asked, packed), headers=headers), query, seen
         )
 
     async def _pieces(
-        self, stack: AsyncExitStack, first: bytes, blocks: Iterator[bytes], headers: Mapping[str, str]
+        self, stack: AsyncExitStack, first: bytes, blocks: Iterator[bytes], asked: _Asked, packed: _Packing
     ) -> AsyncIterator[bytes]:
-        packed = compressor(headers.get("Content-Encoding", ""))
         try:
             piece = first
             while piece:
                 yield await self._in_thread(packed.compress, piece)
-                piece = await self._in_thread(lambda: next(blocks, b""))
+                piece = await self._in_engine(asked.tag, lambda: next(blocks, b""))
             yield packed.finish()
         except EngineError as error:
-            text, tag = f"{self._text(error)}\n".encode(), headers["X-ClickHouse-Exception-Tag"].encode()
+            text, tag = f"{self._text(error)}\n".encode(), asked.headers["X-ClickHouse-Exception-Tag"].encode()
             marked = b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n" % (tag, text, len(text), tag)
             yield packed.compress(marked) + packed.finish()
             # NOTE: without its last chunk, so that no client takes the beginning for the whole.
@@ -230,12 +277,10 @@ class QueryHandler:
         self,
         stack: AsyncExitStack,
         blocks: Iterator[bytes],
-        query: QueryRequest,
-        headers: dict[str, str],
+        asked: _Asked,
+        packed: _Packing,
         seen: list[Progress],
     ) -> Response:
-        packed = compressor(headers.get("Content-Encoding", ""))
-
         def spool() -> Any:
             file = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed when it was sent
             for block in blocks:
@@ -252,7 +297,18 @@ class QueryHandler:
                 while piece := await self._in_thread(file.read, PIECE):
                     yield piece
 
-        return _with_progress(StreamingResponse(pieces(), headers=headers), query, seen)
+        return _with_progress(StreamingResponse(pieces(), headers=asked.headers), asked.query, seen)
+
+    async def _in_engine(self, tag: str, call: Callable[[], T]) -> T:
+        """Call the engine; where the client leaves meanwhile, the query is ended."""
+        task = asyncio.ensure_future(self._in_thread(call))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                await self._in_thread(self._sessions.kill, tag)
+                await asyncio.wait([task])
+            raise
 
     async def _give_back(self, stack: AsyncExitStack) -> None:
         with anyio.CancelScope(shield=True):
@@ -271,8 +327,8 @@ class QueryHandler:
             slots.release()
 
     @asynccontextmanager
-    async def _connection(self, query: QueryRequest) -> AsyncIterator[Connection]:
-        context = self._sessions.connection(query)
+    async def _connection(self, query: QueryRequest, tag: str) -> AsyncIterator[Connection]:
+        context = self._sessions.connection(query, tag)
         connection = await self._in_thread(context.__enter__)
         try:
             yield connection
@@ -288,57 +344,76 @@ class QueryHandler:
         return text if "(version " in text else f"{text} (version {self._version} (embedded))"
 
     def _refusal(self, error: EngineError, headers: dict[str, str]) -> Response:
-        headers = {name: value for name, value in headers.items() if name != "Content-Encoding"}
+        headers = {name: value for name, value in headers.items() if name not in {"Content-Encoding", "Content-Type"}}
         headers["X-ClickHouse-Exception-Code"] = str(error.code)
         return PlainTextResponse(f"{self._text(error)}\n", STATUS.get(error.code, 400), headers)
 
 
-class _Body:
-    """The request's body, decompressed: its head first, where the SQL stands in it, then piece by piece."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query on its way: ``headers`` are the answer's, ``tag`` names the query to the engine."""
 
-    def __init__(self, request: Request, query: QueryRequest, unpack: Decompressor) -> None:
-        form = request.headers.get("content-type", "").startswith("multipart/form-data")
-        self._pieces = _empty() if form else _unpacked(request, unpack)
-        self._query = query
-
-    async def head(self) -> bytes:
-        """At least the first :data:`HEAD_BYTES`, or all there is."""
-        head = b""
-        async for piece in self._pieces:
-            head += piece
-            if len(head) >= HEAD_BYTES:
-                break
-        return head
-
-    async def rest(self) -> bytes:
-        """All that is left. Raises :class:`EngineError` where that is more than a query can be."""
-        rest = b""
-        async for piece in self._pieces:
-            rest += piece
-            if len(rest) > MAX_QUERY_BYTES:
-                raise engine_error(62, "The query is too large", "SYNTAX_ERROR")
-        return rest
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self._pieces
+    connection: Connection
+    query: QueryRequest
+    statement: Statement
+    headers: dict[str, str]
+    tag: str
 
 
-async def _empty() -> AsyncIterator[bytes]:
-    for piece in list[bytes]():
+class _Packing:
+    """ClickHouse's own framing, if it is wanted, and a content encoding around it."""
+
+    def __init__(self, framer: Framer | None, encoding: Compressor) -> None:
+        self._framer, self._encoding = framer, encoding
+
+    def compress(self, data: bytes) -> bytes:
+        """What can be given now."""
+        return self._encoding.compress(self._framer.compress(data) if self._framer else data)
+
+    def finish(self) -> bytes:
+        """The rest."""
+        return self._encoding.finish()
+
+
+def _blocks(asked: _Asked, sql: str, fmt: str) -> Generator[bytes]:
+    """Yield the engine's blocks; of Native as the client's revision wants them, and one where none came."""
+    connection, query = asked.connection, asked.query
+    if fmt != "Native":
+        yield from connection.stream(sql, fmt, query.params)
+        return
+    types, select, blocks = list[str](), asked.statement.without_format, connection.stream(sql, fmt, query.params)
+    first = next(blocks, b"")
+    if needs_types(first, query.revision):
+        # NOTE: one call at a time, so the stream begins anew behind the question for the types.
+        blocks.close()
+        types = [kind for _, kind in connection.columns(select, query.params)]
+        blocks = connection.stream(sql, fmt, query.params)
+        first = next(blocks, b"")
+    with closing(blocks):
+        if not first:
+            yield header_block(connection.columns(select, query.params), query.revision)
+            return
+        yield framed(first, query.revision, types)
+        for block in blocks:
+            yield framed(block, query.revision, types)
+
+
+async def _joined(data: bytes, body: Body) -> AsyncIterator[bytes]:
+    if data:
+        yield data
+    async for piece in body:
         yield piece
 
 
-async def _unpacked(request: Request, unpack: Decompressor) -> AsyncIterator[bytes]:
-    # PERF: pieces of a megabyte: each goes to the engine by way of another thread.
-    held = bytearray()
-    async for packed in request.stream():
-        for piece in unpack.pieces(packed):
-            held += piece
-            if len(held) >= PIECE:
-                yield bytes(held)
-                held.clear()
-    if held:
-        yield bytes(held)
+async def _unframed(data: bytes, body: Body, revision: int) -> AsyncIterator[bytes]:
+    whole = bytearray()
+    async for piece in _joined(data, body):
+        whole += piece
+    yield unframed(bytes(whole), revision)
+
+
+def _written(seen: Sequence[Progress]) -> Progress:
+    return {name: seen[-1].get(name, 0) for name in ("written_rows", "written_bytes")} if seen else {}
 
 
 def summary(progress: Progress) -> str:
@@ -355,13 +430,11 @@ def _with_progress(response: Response, query: QueryRequest, seen: list[Progress]
 
 
 def _watched(connection: Connection, query: QueryRequest, sql: str, seen: list[Progress]) -> tuple[bytes, Progress]:
-    if query.progress:
-        connection.watch(lambda progress: seen.append(dict(progress)))
+    connection.watch(lambda progress: seen.append(dict(progress)))
     try:
         return connection.query(sql, query.format, query.params)
     finally:
-        if query.progress:
-            connection.watch(None)
+        connection.watch(None)
 
 
 def _quietly(call: Callable[[], None]) -> None:

@@ -37,33 +37,40 @@ class Sessions:
         self, engine: Engine, *, elapsed_s: Callable[[], float], database: str, limits: Mapping[str, str]
     ) -> None:
         self._engine, self._elapsed_s, self._database, self._limits = engine, elapsed_s, database, limits
-        anchor = engine.connect()
-        self._rules = AnalystRules(anchor, database)
-        anchor.close()
+        self._control = engine.connect()
+        self._control_lock = threading.Lock()
+        self._rules = AnalystRules(self._control, database)
         self._sessions: dict[tuple[str, str], _Session] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def connection(self, query: QueryRequest) -> Iterator[Connection]:
+    def connection(self, query: QueryRequest, tag: str) -> Iterator[Connection]:
         """Yield a connection prepared for the query, and release it at the end.
 
         What belongs to one query is taken back: its settings, its database, its external tables. An analyst's session
-        keeps nothing but its name, so each query of an analyst begins on a connection of its own.
+        keeps nothing but its name, so each query of an analyst begins on a connection of its own. ``tag`` is what
+        :meth:`kill` knows the query by.
         """
         with self._session(query) if query.session else nullcontext() as kept:
             if kept is not None and query.user != ANALYST:
-                with _borrowed(kept, query):
+                with _borrowed(kept, query, tag):
                     yield kept
                 return
             connection = self._engine.connect()
             try:
-                self._prepare(connection, query)
+                self._prepare(connection, query, tag)
                 yield connection
             finally:
                 connection.close()
 
+    def kill(self, tag: str) -> None:
+        """End the query that runs under this tag, if one does."""
+        with self._control_lock:
+            self._control.kill(tag)
+
     def close(self) -> None:
         """End every session."""
+        self._control.close()
         with self._lock:
             for session in self._sessions.values():
                 session.connection.close()
@@ -87,9 +94,9 @@ class Sessions:
     def _database_of(self, query: QueryRequest) -> str:
         return self._database if query.database in {"", "default"} else query.database
 
-    def _prepare(self, connection: Connection, query: QueryRequest) -> None:
+    def _prepare(self, connection: Connection, query: QueryRequest, tag: str) -> None:
         if query.user != ANALYST:
-            _apply(connection, query)
+            _apply(connection, query, tag)
             return
         database = self._database_of(query)
         self._rules.check_database(database)
@@ -99,7 +106,7 @@ class Sessions:
         connection.use(database)
         _put_externals(connection, query)
         own = {name: value for name, value in query.settings.items() if name != "readonly"}
-        connection.set({**self._limits, **own, "readonly": "1"})
+        connection.set({**self._limits, **own, "log_comment": tag, "readonly": "1"})
 
     @contextmanager
     def _session(self, query: QueryRequest) -> Iterator[Connection]:
@@ -121,6 +128,10 @@ class Sessions:
             yield session.connection
         finally:
             session.ends_s = self._elapsed_s() + query.session_timeout_s
+            if query.close_session:
+                with self._lock:
+                    del self._sessions[key]
+                session.connection.close()
             session.busy.release()
 
     def _expire(self) -> None:
@@ -161,12 +172,12 @@ def _with_data(connection: Connection, head: bytes) -> tuple[Statement, bytes] |
 
 
 @contextmanager
-def _borrowed(connection: Connection, query: QueryRequest) -> Iterator[None]:
+def _borrowed(connection: Connection, query: QueryRequest, tag: str) -> Iterator[None]:
     """Prepare a session's connection for one query, and take back what was that query's alone."""
     before = connection.changed(query.settings)
     database = connection.query("SELECT currentDatabase()", "TSVRaw")[0].decode().strip() if query.database else ""
     try:
-        _apply(connection, query)
+        _apply(connection, query, tag)
         yield
     finally:
         for external in query.externals:
@@ -177,10 +188,10 @@ def _borrowed(connection: Connection, query: QueryRequest) -> Iterator[None]:
         connection.set(before)
 
 
-def _apply(connection: Connection, query: QueryRequest) -> None:
+def _apply(connection: Connection, query: QueryRequest, tag: str) -> None:
     if query.database:
         connection.use(query.database)
-    connection.set(query.settings)
+    connection.set({**query.settings, "log_comment": tag})
     _put_externals(connection, query)
 
 

@@ -308,10 +308,23 @@ def _(client: Any, embedded: Embedded) -> None:
     engine.dispose()
 
 
-@feature("not: a query id that `KILL QUERY` knows")
+@feature("ids of queries, and `KILL QUERY` of one's own")
+def _(client: Any, _embedded: Embedded) -> None:
+    assert client.query("SELECT 1", settings={"query_id": "mine"}).query_id == "mine"
+    assert client.command("KILL QUERY WHERE query_id = 'mine'") == ""
+
+
+@feature("instants with a time zone")
+def _(client: Any, _embedded: Embedded) -> None:
+    at = "'2026-07-01 00:00:00'"
+    sql = f"SELECT toDateTime({at}, 'Europe/Berlin'), toDateTime64({at}, 3, 'Asia/Tokyo')"
+    (row,) = client.query(sql).result_rows
+    assert [str(each) for each in row] == ["2026-07-01 00:00:00+02:00", "2026-07-01 00:00:00+09:00"]
+
+
+@feature("not: `queryID()`")
 def _(client: Any, _embedded: Embedded) -> None:
     assert client.query("SELECT queryID()", settings={"query_id": "mine"}).result_rows != [("mine",)]
-    assert client.query("SELECT 1", settings={"query_id": "mine"}).query_id == "mine"
 
 
 @feature("not: roles")
