@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from flows.language.model import Condition, Do, Listener, Not, Repeat, Response, Scope, Step, Template, Times
+from flows.language.model import Condition, Do, Listener, Not, Reference, Repeat, Response, Scope, Step, Template, Times
 from flows.language.phrases import lasting, listed, property_words, third
 from flows.language.satisfiable import alternatives
+from flows.language.shares import as_percent
 from flows.language.words import Phrasing
 
 
@@ -115,13 +116,18 @@ def _responses(listener: Listener) -> Iterator[str]:
         yield "  - does nothing but write the match down"
     phrasing = Phrasing(listener)
     for response in listener.then:
-        yield f"  - {_RESPONSES[response.do](response, phrasing)}"
+        only = "" if response.only is None else f', for the people of variant "{response.only}" alone'
+        yield f"  - {_RESPONSES[response.do](response, phrasing)}{only}"
 
 
 def _name(template: Template | None, phrasing: Phrasing) -> str:
     if template is None:
         return ""
-    holes = [phrasing.reference(part) for part in template.parts if not isinstance(part, str)]
+    holes = [
+        phrasing.reference(part) if isinstance(part, Reference) else "the name of their variant"
+        for part in template.parts
+        if not isinstance(part, str)
+    ]
     made = f" (made with {listed(holes, 'and')})" if holes else ""
     return f'the list "{template.text}"{made}'
 
@@ -154,6 +160,11 @@ def _terms(listener: Listener) -> Iterator[str]:
         yield f"It happens to a person again at the earliest {lasting(listener.cooldown_ms or 0)} later."
     else:
         yield "It can happen to a person again and again."
+    if listener.holdout:
+        yield f"To {as_percent(listener.holdout)} of all people it only happens on paper: they are held out."
+    if listener.variants:
+        shares = listed((f'{as_percent(part)} to variant "{name}"' for name, part in listener.variants), "and")
+        yield f"Of all people {shares} belong."
     if any(_is_made(response) for response in listener.then):
         yield f"At most {listener.max_lists} different lists are made."
     if listener.then:
@@ -163,4 +174,4 @@ def _terms(listener: Listener) -> Iterator[str]:
 
 
 def _is_made(response: Response) -> bool:
-    return any(template is not None and len(template.parts) > 1 for template in (response.to_list, response.from_list))
+    return any(template is not None and template.is_made for template in (response.to_list, response.from_list))

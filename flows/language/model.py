@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
 
 
@@ -156,14 +157,24 @@ class Repeat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """A list's name: literal text and references in turn, as it was written in ``text``.
+class VariantName:
+    """``{variant}`` in a list's name: the name of the person's variant."""
 
-    ``parts`` holds strings and :class:`Reference`; a name without reference is one string.
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A list's name: literal text and what is filled in, in turn, as it was written in ``text``.
+
+    ``parts`` holds strings, :class:`Reference` and :class:`VariantName`; a name without braces is one string.
     """
 
     text: str
-    parts: tuple[str | Reference, ...]
+    parts: tuple[str | Reference | VariantName, ...]
+
+    @property
+    def is_made(self) -> bool:
+        """Whether events make the name."""
+        return any(isinstance(part, Reference) for part in self.parts)
 
 
 class Do(StrEnum):
@@ -187,6 +198,8 @@ class Response:
     from_list: Template | None = None
     tag: str | None = None
     url: str | None = None
+    only: str | None = None
+    """The variant whose people alone it is for; None: for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +219,10 @@ class Listener:
     per: str | None = None
     trust: str | None = None
     max_lists: int = 50
+    holdout: Fraction = Fraction(0)
+    """The part of all people whose matches are rows and nothing else."""
+    variants: tuple[tuple[str, Fraction], ...] = ()
+    """Name and part of 1, in code-point order of the names; empty: none."""
     then: tuple[Response, ...] = ()
 
     def step(self, number: int) -> Step | Not:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from fractions import Fraction
 from typing import Any, Final
 
 from contracts.errors import ListenerError, Problem
@@ -10,9 +11,10 @@ from flows.language.conditions import TRUST
 from flows.language.context import ParseContext
 from flows.language.elements import Elements, step_names, trusted
 from flows.language.kinds import Choice, Duration, Either, Path, Text, Whole
-from flows.language.model import Listener, Not, Op, Reference, Repeat, Scope, Step
+from flows.language.model import Listener, Not, Op, Reference, Repeat, Scope, Step, VariantName
 from flows.language.responses import RESPONSES
 from flows.language.shape import Field, Given, Shape
+from flows.language.shares import Percent, Variants
 from flows.language.source import BAD, Report, YamlNode, documents
 
 MAX_VERSION: Final = 1_000_000_000
@@ -37,6 +39,7 @@ def _listener(given: Given, context: ParseContext) -> Any:
     _check_deadline(given, context)
     if given.get("sequence", BAD) is not BAD:
         _check_variables(given, context)
+    _check_variants(given, context)
     return BAD if given.bad else _built(given)
 
 
@@ -55,6 +58,20 @@ def _check_variables(given: Given, context: ParseContext) -> None:
     if len(referred) + ("per" in given.nodes) > MAX_VARIABLES:
         found = f"`same_as` with {len(referred)} different properties" + (" and `per`" if "per" in given.nodes else "")
         given.refuse(context, "sequence", found, f"at most {MAX_VARIABLES} together")
+
+
+def _check_variants(given: Given, context: ParseContext) -> None:
+    """``only`` and ``{variant}`` name variants that the listener has."""
+    if given.bad:
+        return
+    known = [name for name, _ in given.get("variants", ())]
+    for response in given.get("then", ()):
+        templates = [each for each in (response.to_list, response.from_list) if each is not None]
+        if response.only is not None and response.only not in known:
+            wanted = context.suggestion(response.only, known, "a variant of the listener's `variants`")
+            given.refuse(context, "then", f"`only: {response.only}`, a variant that does not exist", wanted)
+        if not known and any(isinstance(part, VariantName) for each in templates for part in each.parts):
+            given.refuse(context, "then", "`{variant}` without `variants`", "`variants: {a: 50%, b: 50%}` beside it")
 
 
 def _referred(element: Step | Not) -> Iterator[Reference]:
@@ -79,6 +96,8 @@ def _built(given: Given) -> Listener:
         per=given.get("per"),
         trust=trust,
         max_lists=given.get("max_lists", 50),
+        holdout=given.get("holdout", Fraction(0)),
+        variants=given.get("variants", ()),
         then=given.get("then", ()),
     )
 
@@ -101,6 +120,8 @@ LISTENER: Final = Shape(
         Field("per", Path(), "A property: one machine for each of its values."),
         Field("trust", TRUST, "How sure it must be who sent each event."),
         Field("max_lists", Whole(1, 10_000), "Most lists that its templates may make. Default: 50."),
+        Field("holdout", Percent(), "The share of all people whose matches are rows and nothing else."),
+        Field("variants", Variants(), "Names with shares of all people, for `{variant}` and `only` in `then`."),
         Field("then", RESPONSES, "What a match does, in this order."),
     ),
     _listener,

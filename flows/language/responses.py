@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flows.language.context import ParseContext, Schema, checked_path
 from flows.language.kinds import ListOf, Text
-from flows.language.model import Do, Response, Template
+from flows.language.model import Do, Response, Template, VariantName
 from flows.language.shape import Field, Given, Shape
+from flows.language.shares import VARIANT
 from flows.language.source import BAD, YamlNode, phrase
 
 MAX_RESPONSES: Final = 20
@@ -49,6 +50,8 @@ class ListName:
         return BAD if any(part is BAD for part in parts) else Template(text, tuple(parts))
 
     def _hole(self, node: YamlNode, text: str, context: ParseContext) -> Any:
+        if text == VARIANT:
+            return VariantName()
         if not re.fullmatch(r"[^.]+\..+", text):
             return context.refuse(node, f'"{{{text[:60]}}}"', "a step and a property: {looked.category}")
         found = context.reference(node, text)
@@ -136,12 +139,20 @@ _MEANINGS: Final = {
 
 
 def _response(given: Given, context: ParseContext) -> Any:
-    return BAD if given.bad else next(iter(given.values()))
+    if given.bad:
+        return BAD
+    only = given.pop("only", None)
+    return replace(next(iter(given.values())), only=only)
 
 
 RESPONSE: Final = Shape(
     "response",
-    tuple(Field(verb.name, verb, _MEANINGS[verb.name]) for verb in VERBS),
+    (
+        *(Field(verb.name, verb, _MEANINGS[verb.name]) for verb in VERBS),
+        Field(
+            "only", Text("the name of a variant", "[a-z0-9]+(-[a-z0-9]+)*", 40), "For the people of this variant alone."
+        ),
+    ),
     _response,
     one_of=tuple(_MEANINGS),
 )

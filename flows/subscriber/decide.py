@@ -17,10 +17,14 @@ from contracts.reasons import Reason
 from contracts.rows import MatchRow
 from contracts.tokens import is_anonymous
 from flows.language.model import Listener, Reference, Response, Template
+from flows.language.shares import is_held_out, variant_of
 from flows.machine.machine import Match, Version
 
 MAX_PART: Final = 60
 """Characters that one value may bring into a list's name."""
+PEOPLE_AT_LEAST: Final = 5
+"""Of how many people's events a listener's `max_lists` different names must come, before they are used up: one person's
+make no more than that share, so that a single token cannot stop a listener for everybody."""
 
 
 class Occasion(NamedTuple):
@@ -43,6 +47,8 @@ class Past(NamedTuple):
     made them, and behind ``#`` how often that had made some before."""
     spent: Mapping[str, int] = {}
     """Match id → how often it has made commands that no longer are its own."""
+    named: Mapping[str, tuple[str, ...]] = {}
+    """Listener → the lists whose names the person's events have made, oldest first."""
 
 
 class Decision(NamedTuple):
@@ -53,11 +59,12 @@ class Decision(NamedTuple):
     refused: list[tuple[Reason, str, Match]]
     origins: dict[str, str]
     spent: dict[str, int]
+    named: dict[str, tuple[str, ...]]
 
     @property
     def past(self) -> Past:
         """What this decision leaves for the next one."""
-        return Past(self.origins, self.spent)
+        return Past(self.origins, self.spent, self.named)
 
 
 class _Wanted(NamedTuple):
@@ -88,10 +95,10 @@ def decide(
 
     ``shadows``: versions whose matches are rows and nothing else.
     """
-    decision = Decision([], [], [], dict(past.origins), dict(past.spent))
+    decision = Decision([], [], [], dict(past.origins), dict(past.spent), dict(past.named))
     amended: dict[str, Match] = {}
     for gone in retractions:
-        heir = _heir(listeners, gone, [match for match in matches if match.match_id not in amended])
+        heir = _heir(listeners, gone, [match for match in matches if match.match_id not in amended], moment.workspace)
         if heir is None:
             _take_back(listeners[_version(gone)], gone, decision, moment, shadow=_version(gone) in shadows)
         else:
@@ -100,7 +107,8 @@ def decide(
         replaced = amended.get(match.match_id)
         if replaced is not None:
             decision.origins[match.match_id] = _spent(replaced, decision)
-            decision.rows.append(_row("amendment", match, moment, replaces=replaced.match_id))
+            mark = mark_of(listeners[_version(match)], match, moment.workspace)
+            decision.rows.append(_row("amendment", match, moment, replaces=replaced.match_id, reason=mark))
         else:
             _fulfil(listeners[_version(match)], match, decision, moment, shadow=_version(match) in shadows)
     return decision
@@ -110,12 +118,15 @@ def _version(match: Match) -> Version:
     return match.listener, match.version
 
 
-def _heir(listeners: Mapping[Version, Listener], gone: Match, candidates: Sequence[Match]) -> Match | None:
+def _heir(
+    listeners: Mapping[Version, Listener], gone: Match, candidates: Sequence[Match], workspace: str
+) -> Match | None:
     """The new match of the same listener that wants the same, if there is one."""
     listener = listeners[_version(gone)]
-    wanted = [each.what for each in _wanted(listener, gone)[0]]
+    wanted = [each.what for each in _wanted(listener, gone, workspace)[0]]
     for match in candidates:
-        if _version(match) == _version(gone) and [each.what for each in _wanted(listener, match)[0]] == wanted:
+        own = [each.what for each in _wanted(listener, match, workspace)[0]]
+        if _version(match) == _version(gone) and own == wanted:
             return match
     return None
 
@@ -127,9 +138,13 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasi
     if is_anonymous(match.subscriber):
         decision.rows.append(_row("match", match, moment, reason=str(Reason.NO_IDENTITY)))
         return
-    decision.rows.append(_row("match", match, moment))
-    wanted, unnamed = _wanted(listener, match)
+    mark = mark_of(listener, match, moment.workspace)
+    decision.rows.append(_row("match", match, moment, reason=mark))
+    if mark:
+        return
+    wanted, unnamed = _wanted(listener, match, moment.workspace)
     decision.refused.extend((Reason.BAD_LIST_NAME, text, match) for text in unnamed)
+    wanted = [each for each in wanted if _may_name(listener, each, match, decision)]
     origin = match.match_id
     if origin in decision.spent:
         origin = decision.origins[match.match_id] = f"{origin}#{decision.spent[origin]}"
@@ -139,8 +154,10 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasi
 def _take_back(listener: Listener, match: Match, decision: Decision, moment: Occasion, *, shadow: bool) -> None:
     decision.rows.append(_row("retraction", match, moment))
     origin = _spent(match, decision)
-    if listener.undo and not shadow and not is_anonymous(match.subscriber):
-        wanted = _wanted(listener, match)[0]
+    held_out = mark_of(listener, match, moment.workspace)
+    if listener.undo and not shadow and not held_out and not is_anonymous(match.subscriber):
+        found = _wanted(listener, match, moment.workspace)[0]
+        wanted = [each for each in found if not _was_refused(listener, each, decision)]
         decision.commands.extend(_command(listener, match, each, origin, moment, undo=True) for each in wanted)
 
 
@@ -153,11 +170,43 @@ def _spent(match: Match, decision: Decision) -> str:
     return origin
 
 
-def _wanted(listener: Listener, match: Match) -> tuple[list[_Wanted], list[str]]:
-    """The responses with their lists resolved, and the templates that came to nothing."""
+def mark_of(listener: Listener, match: Match, workspace: str) -> str:
+    """Why a match of somebody known is a row and no command; empty where it is more."""
+    held_out = is_held_out(listener.holdout, workspace, listener.name, match.subscriber)
+    return str(Reason.HELD_OUT) if held_out and not is_anonymous(match.subscriber) else ""
+
+
+def _made_name(wanted: _Wanted) -> bool:
+    to_list = wanted.response.to_list
+    return to_list is not None and to_list.is_made
+
+
+def _may_name(listener: Listener, wanted: _Wanted, match: Match, decision: Decision) -> bool:
+    """Whether the person's events may name this list; it is noted that they did."""
+    if _was_refused(listener, wanted, decision):
+        decision.refused.append((Reason.TOO_MANY_LISTS, wanted.to_list, match))
+        return False
+    named = decision.named.get(listener.name, ())
+    if _made_name(wanted) and wanted.to_list not in named:
+        decision.named[listener.name] = (*named, wanted.to_list)
+    return True
+
+
+def _was_refused(listener: Listener, wanted: _Wanted, decision: Decision) -> bool:
+    """Whether the person's share of names is used up by others than this one."""
+    named = decision.named.get(listener.name, ())
+    share = max(listener.max_lists // PEOPLE_AT_LEAST, 1)
+    return _made_name(wanted) and wanted.to_list not in named and len(named) >= share
+
+
+def _wanted(listener: Listener, match: Match, workspace: str) -> tuple[list[_Wanted], list[str]]:
+    """The responses for the person's variant with their lists resolved, and the templates that came to nothing."""
     found, unnamed = [], []
+    variant = variant_of(dict(listener.variants), workspace, listener.name, match.subscriber)
     for position, response in enumerate(listener.then):
-        names = [_resolved(template, match) for template in (response.to_list, response.from_list)]
+        if response.only is not None and response.only != variant:
+            continue
+        names = [_resolved(template, match, variant) for template in (response.to_list, response.from_list)]
         if None in names:
             unnamed.append((response.to_list or response.from_list or Template("", ())).text)
         else:
@@ -165,13 +214,16 @@ def _wanted(listener: Listener, match: Match) -> tuple[list[_Wanted], list[str]]
     return found, unnamed
 
 
-def _resolved(template: Template | None, match: Match) -> str | None:
+def _resolved(template: Template | None, match: Match, variant: str) -> str | None:
     """A list's name; None where a value that it needs is missing or leaves nothing of itself."""
     if template is None:
         return ""
     parts = []
     for part in template.parts:
-        text = _slug(match.values.get(part)) if isinstance(part, Reference) else part
+        if isinstance(part, str):
+            text = part
+        else:
+            text = _slug(match.values.get(part)) if isinstance(part, Reference) else variant
         if not text:
             return None
         parts.append(text)
@@ -189,7 +241,6 @@ def _command(
     listener: Listener, match: Match, wanted: _Wanted, origin: str, moment: Occasion, *, undo: bool = False
 ) -> Command:
     response = wanted.response
-    named = response.to_list is not None and any(isinstance(part, Reference) for part in response.to_list.parts)
     return Command(
         command_id=command_id(origin, wanted.position, undo=undo),
         workspace=moment.workspace,
@@ -206,7 +257,7 @@ def _command(
         tag=response.tag or "",
         url=response.url or "",
         undoes=command_id(origin, wanted.position) if undo else "",
-        max_lists=listener.max_lists if named else 0,
+        max_lists=listener.max_lists if _made_name(wanted) else 0,
         evidence=dict(match.steps),
         log_time_ms=moment.log_time_ms,
         received_at_ms=moment.received_at_ms if match.completed_by else 0,

@@ -132,6 +132,7 @@ class WorkspaceEngine:
                 to_stored(person.evidence.matches.values()),
                 person.evidence.revoked,
                 person.purchases,
+                tuple(person.past.named.items()),
             )
         )
 
@@ -182,7 +183,8 @@ class WorkspaceEngine:
 
 def _decoded(stored: StoredSubscriber, generation: Generation) -> Subscriber:
     person = Subscriber(generation.reapplier.decode(stored.timeline), generation)
-    person.past, person.told = Past(dict(stored.origins), dict(stored.spent)), stored.told
+    named = dict(stored.named)
+    person.past, person.told = Past(dict(stored.origins), dict(stored.spent), named), stored.told
     person.dropped = generation.reapplier.dropped(person.timeline)
     matches = {match.match_id: match for match in from_stored(stored.matches)}
     person.evidence, person.purchases = Evidence(matches, stored.revoked), stored.purchases

@@ -13,7 +13,7 @@ from flows.derived.purchases import BOUGHT, bought
 from flows.derived.sessions import Session, SessionChange
 from flows.language.model import Listener
 from flows.machine.machine import Match, Version
-from flows.subscriber.decide import Occasion, Past, decide
+from flows.subscriber.decide import Occasion, Past, decide, mark_of
 from flows.subscriber.evidence import is_late_verdict, noted, revoked
 from flows.subscriber.limits import Limit, LimitHits
 from flows.subscriber.pinned_terms import Terms
@@ -199,7 +199,10 @@ class SubscriberSteps:
             self._limits.hit(Limit.EVIDENCE, over)
         moment = Occasion(self._workspace, log_time_ms, received_at_ms)
         self._say(person, gone, made, emitted, moment)
-        emitted.add_rows(_amendment(match, moment) for match in amended)
+        emitted.add_rows(
+            _amendment(match, moment, mark_of(self._listeners[match.listener, match.version], match, self._workspace))
+            for match in amended
+        )
 
     def _say(
         self,
@@ -257,15 +260,15 @@ class SubscriberSteps:
 
 
 def _bounded(past: Past) -> tuple[Past, int]:
-    """At most so much of the past, and how much was let go."""
-    over = [max(len(each) - KEPT_ORIGINS, 0) for each in past]
+    """At most so much of the past, and how much was let go. Names are bounded by the share of each person."""
+    over = [max(len(each) - KEPT_ORIGINS, 0) for each in (past.origins, past.spent)]
     if not any(over):
         return past, 0
     origins, spent = dict(list(past.origins.items())[over[0] :]), dict(list(past.spent.items())[over[1] :])
-    return Past(origins, spent), sum(over)
+    return Past(origins, spent, past.named), sum(over)
 
 
-def _amendment(match: Match, moment: Occasion) -> MatchRow:
+def _amendment(match: Match, moment: Occasion, mark: str) -> MatchRow:
     return MatchRow(
         kind="amendment",
         workspace=moment.workspace,
@@ -276,5 +279,6 @@ def _amendment(match: Match, moment: Occasion) -> MatchRow:
         matched_at_ms=match.matched_at_ms,
         evidence=dict(match.steps),
         replaces=match.match_id,
+        reason=mark,
         log_time_ms=moment.log_time_ms,
     )

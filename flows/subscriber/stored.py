@@ -29,6 +29,7 @@ class StoredSubscriber(Value, frozen=True):
     matches: tuple[StoredMatches, ...] = ()
     revoked: tuple[str, ...] = ()
     purchases: tuple[Purchase, ...] = ()
+    named: tuple[tuple[str, tuple[str, ...]], ...] = ()
     schema: int = written(1)
 
 
