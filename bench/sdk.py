@@ -30,7 +30,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from cli.doctor import find_browser
+from cli.browser import find_browser
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PEERS: Final = ROOT / "bench" / "sdk_peers"

@@ -12,6 +12,7 @@ import click
 import yaml
 
 from analytics.config import analytics_settings_at
+from cli.browser import browser_or_bring
 from cli.init import write_secrets
 from cli.local_kafka import choose_kafka
 from cli.output import Exit, err, fail
@@ -109,6 +110,8 @@ def demo_command(home: Path, port_base: int, kafka: bool, drive: bool, as_json: 
         home = home / time.strftime("drive-%Y%m%d-%H%M%S")
     if not (_examples() / f"{LISTENERS[0]}.yaml").exists():
         fail("the demo needs the project's checkout: run ./segma demo there", Exit.USAGE)
+    # Before anything starts: it may have to be brought.
+    browser = browser_or_bring() if drive else ""
     if running(home) is None:
         local = choose_kafka(home, port_base, wanted=kafka)
         check_ports(addresses, local)
@@ -121,7 +124,7 @@ def demo_command(home: Path, port_base: int, kafka: bool, drive: bool, as_json: 
         if drive:
             from cli.drive import drive_demo  # noqa: PLC0415 - the driver is installed for --drive alone
 
-            drive_demo(home, addresses, as_json=as_json)
+            drive_demo(home, addresses, browser, as_json=as_json)
             return
         print_addresses(supervised, addresses, as_json=as_json)
         err.print(f"Open {addresses.console}/inbox and follow a mail's link; {addresses.shop}/try has every action.")

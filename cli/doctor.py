@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.accounts import state_word
+from cli.browser import HOW_TO_GET_A_BROWSER, find_browser
 from cli.output import Exit, out, print_json
 from cli.supervise import running
 from cli.up import home_option, json_option, sdk_bundle
@@ -32,15 +32,7 @@ from transport.config import load_installation, load_keyring, settings_at, wall_
 
 MAX_LAG_S: Final = 15.0
 """Above what a start, a snapshot or a pause of the machine makes."""
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
-MAC_BROWSERS: Final = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-)
-HOW_TO_GET_A_BROWSER: Final = (
-    "install Chromium or Chrome (Debian, Ubuntu: `sudo apt install chromium`; Fedora: `sudo dnf install chromium`; "
-    "macOS: `brew install --cask chromium`), or name one in SEGMA_BROWSER"
-)
+LEAST_NODE: Final = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +45,6 @@ class CheckResult:
     remedy: str = ""
 
 
-def find_browser() -> str | None:
-    """The Chromium or Chrome to drive: ``SEGMA_BROWSER``, else the first one installed."""
-    named = os.environ.get("SEGMA_BROWSER")
-    if named:
-        return shutil.which(named)
-    for name in (*BROWSERS, *MAC_BROWSERS):
-        if path := shutil.which(name):
-            return path
-    return None
-
-
 def machine() -> list[CheckResult]:
     """Python, Node, a browser, the SDK, disk."""
     fits = (3, 11) <= sys.version_info[:2] <= (3, 12)
@@ -72,21 +53,22 @@ def machine() -> list[CheckResult]:
     free_gb = shutil.disk_usage(".").free / 1e9
     return [
         CheckResult("Python", fits, platform.python_version(), "use 3.11 or 3.12: Bytewax has wheels for no newer one"),
-        CheckResult("Node", *_version("node"), remedy="`./segma up` brings one: it builds the browser SDK"),
+        CheckResult("Node", *_node(), remedy=f"`./segma up` gets {LEAST_NODE} or newer, which builds the SDK"),
         CheckResult(
-            "browser", browser is not None or None, browser or "none (for `demo --drive`)", HOW_TO_GET_A_BROWSER
+            "browser", browser is not None or None, browser or "none (`demo --drive` gets one)", HOW_TO_GET_A_BROWSER
         ),
         CheckResult("browser SDK", bundle.is_file(), str(bundle), "`./segma up` builds it"),
         CheckResult("disk", free_gb > 1, f"{free_gb:.1f} GB free", "the log keeps 30 days: make room"),
     ]
 
 
-def _version(program: str) -> tuple[bool, str]:
-    path = shutil.which(program)
+def _node() -> tuple[bool, str]:
+    path = shutil.which("node")
     if path is None:
         return False, "none"
     answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=10)
-    return answer.returncode == 0, answer.stdout.strip()
+    major = answer.stdout.strip().removeprefix("v").partition(".")[0]
+    return major.isdigit() and int(major) >= LEAST_NODE, answer.stdout.strip()
 
 
 def installation(home: Path) -> list[CheckResult]:

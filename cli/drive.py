@@ -14,8 +14,7 @@ from typing import Any, Final
 from playwright.sync_api import Browser, sync_playwright
 from rich.table import Table
 
-from cli.doctor import HOW_TO_GET_A_BROWSER, find_browser
-from cli.output import Exit, err, fail, out, print_json
+from cli.output import Exit, err, out, print_json
 from cli.tail import read_outcome, read_row
 from cli.up import LocalAddresses
 from contracts.codec import json_reader
@@ -108,11 +107,8 @@ class TripLog:
         }
 
 
-def drive_demo(home: Path, addresses: LocalAddresses, *, as_json: bool) -> None:
-    """Make the trips, wait for every expected move, print the log of the trips; exit 1 where a move is missing."""
-    executable = find_browser()
-    if executable is None:
-        fail(f"no browser found: {HOW_TO_GET_A_BROWSER}", Exit.UNAVAILABLE)
+def drive_demo(home: Path, addresses: LocalAddresses, executable: str, *, as_json: bool) -> None:
+    """Make the trips with this browser, wait for every expected move, print the trips; exit 1 where one is missing."""
     log = open_log(settings_at(home))
     started = time.monotonic()
     try:

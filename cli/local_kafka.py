@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from cli.java import java_or_bring
 from cli.output import Exit, fail
+from cli.root import checkout
 from cli.supervise import ManagedProcess
 from contracts.errors import ConfigError, LogError, Problem
 from transport.config import Settings, settings_at
@@ -20,7 +20,7 @@ PORT_OFFSET: Final = 10
 
 def script() -> Path:
     """``infra/kafka/kafka`` of the checkout that ``./segma`` runs from."""
-    return Path(os.environ.get("SEGMA_ROOT", ".")).resolve() / "infra" / "kafka" / "kafka"
+    return checkout() / "infra" / "kafka" / "kafka"
 
 
 def choose_kafka(home: Path, port_base: int, *, wanted: bool) -> int | None:
@@ -35,10 +35,9 @@ def choose_kafka(home: Path, port_base: int, *, wanted: bool) -> int | None:
         raise ConfigError(
             [Problem(str(home), "--kafka", "this home has its data in the embedded log", "begin in another home")]
         )
-    lacking = [name for name in ("java", "mvn") if shutil.which(name) is None]
-    if lacking or not script().is_file():
-        missing = " and ".join(lacking) or f"the script {script()}"
-        fail(f"a local Kafka needs {missing} (Debian: default-jre-headless, maven)", Exit.USAGE)
+    if not script().is_file():
+        fail(f"a local Kafka needs the project's checkout: there is no {script()}", Exit.USAGE)
+    java_or_bring()
     node.mkdir(parents=True, exist_ok=True)
     port = port_base + PORT_OFFSET
     lines = "# Written by `segma up --kafka`: the log of this home is its own Kafka.\n"

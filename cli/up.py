@@ -175,7 +175,9 @@ ports_option = click.option(
 
 
 kafka_option = click.option(
-    "--kafka", is_flag=True, help="Run a local Kafka as the log (needs Java, and Maven once). The home stays with it."
+    "--kafka",
+    is_flag=True,
+    help="Run a local Kafka as the log (its jars and a Java come at first use). The home stays with it.",
 )
 
 

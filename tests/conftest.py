@@ -64,7 +64,7 @@ def browser() -> Iterator[Browser]:
     """The suite's one Chromium: the driver allows one in a process."""
     from playwright.sync_api import sync_playwright
 
-    from cli.doctor import find_browser
+    from cli.browser import find_browser
 
     executable = find_browser()
     assert executable, "these tests need Chromium: see `segma doctor`"

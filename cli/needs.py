@@ -1,0 +1,101 @@
+"""What the project's tests need beside Python and Node: a line a need, how it is found and how it is brought.
+
+A test says by its markers what it needs. Where a need cannot be met its tests are left out, named at the start and at
+the end, and CI fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from cli.browser import bring_browser, find_browser, system_browser
+from cli.java import bring_java, find_java
+from cli.output import err
+from cli.root import checkout
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that tests need. ``bring`` is called where ``find`` finds nothing, and may end the command."""
+
+    name: str
+    marker: str
+    find: Callable[[], object]
+    bring: Callable[[], object]
+    command: str
+    """What a person types where it could not be brought."""
+
+
+def by_package(*packages: str) -> bool:
+    """Install packages of this system where that may be done unasked (root, or ``sudo -n``); whether it was."""
+    apt = shutil.which("apt-get")
+    before = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if apt is None or (before and (shutil.which("sudo") is None or _run([*before, "true"]))):
+        return False
+    err.print(f"installing {', '.join(packages)} by the package manager …", markup=False)
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", apt]
+    if _run([*before, *quiet, "update", "-qq"]):
+        return False
+    return not _run([*before, *quiet, "install", "-y", "-qq", "--no-install-recommends", *packages])
+
+
+def _run(command: list[str]) -> int:
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+
+
+def found(*programs: str) -> str | None:
+    """The first of these programs that is on the path."""
+    return next((path for name in programs if (path := shutil.which(name))), None)
+
+
+def packaged(name: str, marker: str, programs: Iterable[str], *packages: str) -> Need:
+    """A need that a program on the path meets, and packages of the system bring."""
+    bring = partial(by_package, *packages)
+    return Need(name, marker, partial(found, *programs), bring, f"sudo apt install {' '.join(packages)}")
+
+
+def _kafka_jars() -> bool:
+    return (checkout() / ".segma" / "kafka").is_dir() and bool(
+        list((checkout() / ".segma" / "kafka").glob("*/.complete"))
+    )
+
+
+def _script(*words: str) -> int:
+    return _run([str(checkout() / words[0]), *words[1:]])
+
+
+NEEDS: Final = (
+    packaged("a C compiler", "compiler", ("cc", "gcc", "clang"), "gcc", "libc6-dev"),
+    Need(
+        "the system's Chromium",
+        "system_browser",
+        system_browser,
+        partial(by_package, "chromium"),
+        "sudo apt install chromium",
+    ),
+    Need("a Chromium", "browser", find_browser, bring_browser, "sudo apt install chromium"),
+    Need("Java", "broker", find_java, bring_java, "sudo apt install default-jre-headless"),
+    Need(
+        "Kafka's jars", "broker", _kafka_jars, partial(_script, "infra/kafka/kafka", "fetch"), "infra/kafka/kafka fetch"
+    ),
+)
+"""In the order in which they are brought: npm's Chromium comes only where the system's could not be had."""
+
+
+def lacking(markers: frozenset[str]) -> list[Need]:
+    """Bring what the tests with these markers need; those needs that could not be met."""
+    left = []
+    for need in NEEDS:
+        if need.marker in markers and not need.find():
+            with contextlib.suppress(SystemExit):  # it said why; the tests that need it are left out
+                need.bring()
+            if not need.find():
+                left.append(need)
+    return left

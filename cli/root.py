@@ -1,0 +1,11 @@
+"""Where the project's checkout is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def checkout() -> Path:
+    """The checkout that ``./segma`` runs from, else the working directory."""
+    return Path(os.environ.get("SEGMA_ROOT", ".")).resolve()
