@@ -7,48 +7,97 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import click
 
+from cli.needs import NEEDS, Need, lacking
 from cli.output import Exit, err, fail
+from cli.root import checkout
+
+ALONE: Final = "alone or broker"
+"""Tests that time the processes which they start, beside which nothing runs; all others run side by side."""
+SLOW: Final = "slow or alone or browser or broker or compiler or mailman"
+"""What ``--fast`` leaves out."""
 
 
-def checks(root: Path, *, fast: bool) -> list[tuple[str, list[str], Path]]:
-    """What ``segma test`` runs: a name, a command, and the directory to run it in."""
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step of ``segma test``: a command, and the directory to run it in."""
+
+    name: str
+    command: list[str]
+    directory: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def checks(root: Path, *, fast: bool) -> list[Check]:
+    """What ``segma test`` runs, in order."""
     python = sys.executable
-    pytest = [python, "-m", "pytest", "-q"]
-    if fast:
-        pytest += ["-m", "not slow and not browser"]
     npm = shutil.which("npm") or "npm"
+    beside = ["-n", "auto", "--dist", "worksteal"]
+    pure = [
+        Check("ruff", [python, "-m", "ruff", "check", "."], root),
+        Check("format", [python, "-m", "ruff", "format", "--check", "."], root),
+        Check("mypy", [python, "-m", "mypy"], root),
+        Check("typescript", [npm, "run", "--silent", "check"], root / "js-sdk"),
+        Check("sdk tests", [npm, "test", "--silent"], root / "js-sdk"),
+    ]
+    if fast:
+        return [*pure, pytest(root, "tests", *beside, "-m", f"not ({SLOW})")]
     return [
-        ("ruff", [python, "-m", "ruff", "check", "."], root),
-        ("format", [python, "-m", "ruff", "format", "--check", "."], root),
-        ("mypy", [python, "-m", "mypy"], root),
-        ("typescript", [npm, "run", "--silent", "check"], root / "js-sdk"),
-        ("sdk tests", [npm, "test", "--silent"], root / "js-sdk"),
-        ("tests", pytest, root),
+        *pure,
+        pytest(root, "tests side by side", *beside, "-m", f"not browser and not ({ALONE})"),
+        # NOTE: the driver's event loop stays in the process for good, and other rooms' tests fail beside it.
+        pytest(root, "tests in the browser", "-m", "browser and not alone"),
+        pytest(root, "tests of processes", "-m", ALONE),
     ]
 
 
-def run_checks(steps: Sequence[tuple[str, list[str], Path]]) -> list[str]:
+def pytest(root: Path, name: str, *words: str) -> Check:
+    """Tests by pytest, which leaves out what cannot run here."""
+    return Check(name, [sys.executable, "-m", "pytest", "-q", *words], root)
+
+
+def run_checks(steps: Sequence[Check]) -> list[str]:
     """Run each step with its output passed through; the names of those that failed."""
     failed = []
-    for name, command, directory in steps:
-        err.rule(name)
-        if subprocess.run(command, cwd=directory, check=False).returncode != 0:
-            failed.append(name)
+    for step in steps:
+        err.rule(step.name)
+        environment = {**os.environ, **step.environment}
+        if subprocess.run(step.command, cwd=step.directory, env=environment, check=False).returncode != 0:
+            failed.append(step.name)
     return failed
 
 
-@click.command()
-@click.option("--fast", is_flag=True, help="Leave out what searches, kills, or drives a browser.")
-def test_command(fast: bool) -> None:
-    """Run linters, type checkers and every test. Needs a checkout; `./segma test` installs what it needs."""
-    root = Path(os.environ.get("SEGMA_ROOT", "."))
+def say_lacking(needs: Sequence[Need]) -> None:
+    """Name what could not be brought, and what to type for it."""
+    for need in needs:
+        err.print(f"without {need.name}, the tests marked `{need.marker}` are left out: {need.command}", markup=False)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--fast", is_flag=True, help="Leave out what searches or kills, and what needs a browser or a broker.")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def test_command(fast: bool, words: tuple[str, ...]) -> None:
+    """Run linters, type checkers and every test; with WORDS (files, or what else pytest takes), those tests alone.
+
+    Needs a checkout. What the tests need and this machine lacks is brought first: packages of the system by its package
+    manager (as root or by sudo without a password), all else into the project's folder.
+    """
+    root = checkout()
     if not (root / "tests").is_dir():
         fail("the tests are in the project's checkout, not in an installed package; clone it", Exit.USAGE)
+    if words:
+        leave_out = ("-m", f"not ({SLOW})") if fast else ()
+        asked = Check("tests", pytest(root, "tests", *leave_out, *words).command, root, {"SEGMA_TEST_BRINGS": "yes"})
+        sys.exit(Exit.PROBLEMS if run_checks([asked]) else Exit.OK)
+    left = [] if fast else lacking(frozenset(need.marker for need in NEEDS))
+    say_lacking(left)
     failed = run_checks(checks(root, fast=fast))
+    say_lacking(left)
     if failed:
         fail(f"failed: {', '.join(failed)}", Exit.PROBLEMS)
-    err.print("everything passed")
+    err.print("everything passed" if not left else "everything that could run here passed")

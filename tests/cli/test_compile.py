@@ -38,6 +38,7 @@ def run(code: Path, *command: str, **environment: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.compiler
 @pytest.mark.slow
 @pytest.mark.timeout(3_500)
 def test_the_compiled_machine_gives_the_same_answers(tmp_path: Path) -> None:

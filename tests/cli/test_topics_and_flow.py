@@ -16,6 +16,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tests.broker import Broker
 from transport.config import environment_of
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 token_keys: {file: keys}
@@ -35,7 +37,7 @@ then: [{add: {to: slow, at: mailbox}}]
 PATIENCE_S = 120.0
 
 
-@pytest.fixture(params=["embedded", "kafka"])
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     (tmp_path / "segma.yaml").write_text(CONFIG.replace("RETENTION", "30d"))
     (tmp_path / "secret").write_text("s" * 40)

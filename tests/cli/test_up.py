@@ -19,6 +19,8 @@ from tests.e2e.test_demo import free_base
 from transport import open_log
 from transport.config import Settings
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 token_keys: {file: keys}

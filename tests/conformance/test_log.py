@@ -61,7 +61,7 @@ class Opened:
             log.close()
 
 
-@pytest.fixture(params=["embedded", "kafka"])
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
     if request.param == "kafka":
         broker: Broker = request.getfixturevalue("broker")

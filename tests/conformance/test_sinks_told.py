@@ -31,7 +31,7 @@ TOPIC = "moves-for-anyone"
 PEOPLE = ("anna", "ben", "cleo")
 
 
-@pytest.fixture(params=["embedded", "kafka"])
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
     kafka = request.param == "kafka"
     chosen = request.getfixturevalue("broker").settings(tmp_path) if kafka else Settings(data=tmp_path)

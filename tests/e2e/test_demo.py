@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from cli.drive import EXPECTED
-from tests.broker import missing
 from tests.ports import free_port
+
+pytestmark = pytest.mark.alone
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,12 +25,10 @@ def free_base() -> int:
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.parametrize("log", ["embedded", "kafka"])
+@pytest.mark.parametrize("log", ["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
 def test_every_expected_move_happens(log: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cli", "demo", "--drive", "--json", "--home", str(tmp_path)]
     if log == "kafka":
-        if lacking := missing():
-            pytest.skip(f"a real Kafka needs {lacking}")
         command.append("--kafka")
     environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

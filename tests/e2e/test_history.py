@@ -18,6 +18,8 @@ from sinks.base import Member
 from tests.cli.test_up import command, up
 from tests.e2e.test_demo import free_base
 
+pytestmark = pytest.mark.alone
+
 ORIGIN = "http://shop.test"
 KEY = TokenKey("k1", bytes.fromhex("ab" * 64))
 SECRET = "s" * 40

@@ -13,6 +13,8 @@ from tests.recovery.world import LISTENERS, ORIGIN, SECRET, TOKEN_SECRET, People
 from tests.sinks.simulator.mailman import Mailman
 from tests.sinks.simulator.server import KEY
 
+pytestmark = [pytest.mark.alone, pytest.mark.mailman]
+
 PATIENCE_S = 120.0
 
 

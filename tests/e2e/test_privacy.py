@@ -22,6 +22,8 @@ from tests.recovery.world import SILENCE_S
 from transport import open_log
 from transport.config import Settings
 
+pytestmark = pytest.mark.alone
+
 ADDRESS = "Shared.Person@Example.org"
 SECRETS = {"north": b"n" * 40, "south": b"z" * 40}
 KEY = TokenKey("k1", bytes(range(64)))

@@ -27,6 +27,8 @@ from tests.sinks.memory import MemorySink
 from transport import open_log
 from transport.config import Settings
 
+pytestmark = pytest.mark.alone
+
 ADDRESS = "anna@example.org"
 ANNA = subscriber_id(SECRET, ADDRESS)
 _read_outcome = json_reader(Outcome)

@@ -8,6 +8,8 @@ import pytest
 
 from tests.recovery.delivery_kills import Run
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.slow
 def test_kills_of_the_delivery_loop_change_no_list_and_no_consent(tmp_path: Path) -> None:

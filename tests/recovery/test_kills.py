@@ -16,11 +16,13 @@ from tests.recovery.faults import kill_at_random, kill_broker, walked
 from tests.recovery.judge import judge
 from tests.recovery.world import World
 
+pytestmark = pytest.mark.alone
+
 KILLS = 20
 PROCESSES = ("collector", "flow", "delivery")
 
 
-@pytest.fixture(params=["embedded", "kafka"])
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
 def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
     log = None
     if request.param == "kafka":

@@ -16,6 +16,8 @@ from contracts.codec import json_reader, msgpack_reader
 from contracts.topics import BEACONS
 from tests.recovery.world import ORIGIN, PEOPLE, People, World
 
+pytestmark = pytest.mark.alone
+
 AWAY_S = 20.0
 _read_record = msgpack_reader(BeaconRecord)
 _read_beacon = json_reader(Beacon)

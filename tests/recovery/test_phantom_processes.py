@@ -18,6 +18,8 @@ from tests.recovery.faults import Buyer
 from tests.recovery.judge import MOVES
 from tests.recovery.world import PEOPLE, SILENCE_S, World
 
+pytestmark = pytest.mark.alone
+
 ROUNDS = 3
 EPOCH_MS = "5000"
 """Long enough that a flow that is killed as soon as it has spoken has not saved what it said."""

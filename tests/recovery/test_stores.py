@@ -23,12 +23,14 @@ from tests.recovery.faults import await_followed, walked
 from tests.recovery.judge import MOVES, judge, judge_lists
 from tests.recovery.world import World
 
+pytestmark = pytest.mark.alone
+
 STOP_S = 10.0
 SHAPE = StoreShape(4, 16, 0, 1, {"beacons": "b1", "events": "e1"}, {"demo": fingerprint(b"secret")})
 _read_command = json_reader(Command)
 
 
-@pytest.fixture(params=["embedded", "kafka"])
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
 def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
     """Two flow processes."""
     log = None

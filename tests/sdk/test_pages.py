@@ -77,6 +77,7 @@ def test_where_the_fragment_is_the_route_its_changes_are_views(
     assert paths(visit, "page_viewed") == ["/page", "/page#/basket"]
 
 
+@pytest.mark.system_browser
 def test_a_page_that_comes_back_from_the_cache_is_viewed_again(
     page: Page, site: StaticSite, collector: RealCollector
 ) -> None:
