@@ -100,3 +100,15 @@ def test_what_the_code_cites_is_a_section_of_the_page() -> None:
     found = [(name, number) for path in files for name, number in cited.findall(path.read_text("utf-8"))]
     assert len(found) > 20
     assert [each for each in found if each[1] not in sections[each[0]]] == []
+
+
+def test_every_sentence_on_security_has_a_test_that_is_there() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 30
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not re.search(rf"^def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert missing == []
