@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import gc
 import os
+import resource
 import secrets
 import sys
 from pathlib import Path
@@ -13,13 +15,14 @@ from typing import Any, ClassVar
 import click
 import structlog
 from gunicorn.app.base import BaseApplication
-from prometheus_client import start_http_server
+from prometheus_client import Counter, start_http_server
 from uvicorn_worker import UvicornWorker
 
 from collector.app import create_app
 from collector.capture_requests import Captured
 from collector.config import CollectorSettings, load_bundle, load_proxies, load_sites
 from collector.core import ClockAndIds, Core
+from collector.front import Bounds, FrontProtocol, Gate
 from collector.hooks import load_hooks
 from collector.intake import Intake
 from collector.platform_ids import Known
@@ -32,8 +35,15 @@ from transport.private import keep_files_private, open_data
 from transport.spool import Spool
 
 log_line = structlog.get_logger("collector")
+OWN_FILES = 256
+"""Of a worker beside its connections."""
 GC_THRESHOLD = 50_000
 """Requests make no cycles that matter; looking for some after every 700 objects costs a tenth of the throughput."""
+
+
+REFUSED = Counter(
+    "segma_connections_refused_total", "Hung up on before any request was whole.", ["reason"], registry=None
+)
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
@@ -103,6 +113,7 @@ class GunicornServer(BaseApplication):
             Captured(open_reader),
             proxies=load_proxies(settings),
         )
+        core.meters.registry.register(REFUSED)
         serve_metrics(core, settings)
         return create_app(core, hooks, Known(hooks, open_directory, secrets=sites.secrets))
 
@@ -141,6 +152,17 @@ _held: list[Any] = []
 """Locks live as long as the worker."""
 
 
+def raise_open_files(settings: CollectorSettings) -> None:
+    """Let the process hold as many connections as the settings say, where the system allows it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.collector_max_connections + OWN_FILES
+    if soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed < wanted:
+            log_line.warning("fewer_connections", open_files=allowed, wanted=wanted)
+
+
 def main() -> None:
     """Run the collector."""
     keep_files_private()
@@ -161,6 +183,13 @@ def main() -> None:
         click.echo(f"collector: {error}", err=True)
         sys.exit(1)
     os.environ.pop("WEB_CONCURRENCY", None)  # ours decides
+    raise_open_files(settings)
+    proxies = load_proxies(settings)
+    bounds = Bounds(
+        connections=settings.collector_max_connections, connections_each=settings.collector_max_connections_each
+    )
+    gate = Gate(bounds, proxies.trusts, settings.proxy_protocol, lambda reason: REFUSED.labels(str(reason)).inc())
+    Worker.CONFIG_KWARGS["http"] = functools.partial(FrontProtocol, gate=gate)
     GunicornServer(settings).run()
 
 

@@ -26,6 +26,12 @@ class CollectorSettings(Settings):
     collector_workers: int = Field(default=1, ge=1, le=64)
     collector_metrics_port: int = Field(default=0, ge=0, le=65_535)
     """Where a worker serves its metrics on loopback; 0: nowhere. Each further worker takes the next free port."""
+    collector_max_connections: int = Field(default=4_096, ge=16)
+    """Connections that one worker holds; past it the one that has waited longest for a request is closed."""
+    collector_max_connections_each: int = Field(default=2_560, ge=4)
+    """Of them one client's; trusted proxies have no such bound."""
+    proxy_protocol: bool = False
+    """The trusted proxies begin each connection with a PROXY header; nobody else may connect then."""
     trusted_proxies: str = ""
     """Networks of the proxies in front, separated by commas: what they say of the client's address is believed."""
     forwarded_header: Header = "x-forwarded-for"

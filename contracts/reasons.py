@@ -37,6 +37,11 @@ class Reason(StrEnum):
     LOG_UNAVAILABLE = "log_unavailable", "Neither the log nor the spool could store it; nothing was accepted."
     SPOOL_FULL = "spool_full", "The log is away and the collector's own disk space for waiting beacons is used up."
 
+    BAD_REQUEST = "bad_request", "What came is no HTTP/1.1 request."
+    HEADERS_TOO_LARGE = "headers_too_large", "The request has more headers, or bytes of them, than any client sends."
+    URL_TOO_LONG = "url_too_long", "The request's address is longer than any link."
+    TIMED_OUT = "timed_out", "The request did not come within the time that one may take."
+
     UNKNOWN_HOOK = "unknown_hook", "No account takes webhooks at this path."
     BAD_SIGNATURE = "bad_signature", "The webhook's signature does not fit its body and time."
     REPLAYED = "replayed", "The webhook is older than signed webhooks may be: somebody sent it again."

@@ -54,7 +54,7 @@ FLOORS = {
             "notices",
             "signatures",
         ],
-        ["platforms", "pipeline", "platform_ids", "capture_requests", "config"],
+        ["platforms", "pipeline", "platform_ids", "capture_requests", "config", "front"],
         ["core"],
         ["mail", "hooks"],
         ["app"],
