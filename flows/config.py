@@ -86,7 +86,7 @@ def with_listeners_of(
     first: bool = True,
     writes: bool = True,
 ) -> Shared:
-    """The same with the listeners that the log holds; what stands in the files and was never applied is applied first.
+    """Add the listeners that the log holds; listeners in the files that were never applied are applied first.
 
     ``first``: of several processes one brings new versions; all bring those of a workspace that never had any (they
     write the same). A file that would change a version is not taken; the log of the process says so. ``writes``: False

@@ -34,7 +34,7 @@ _read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
 
 
 class Device(Value, frozen=True):
-    """What is known of one key of ``beacons``. ``person`` empty: nobody's yet; then ``history`` is kept."""
+    """The state of one device, a key of ``beacons``. ``person`` empty: anonymous; then ``history`` is kept."""
 
     SCHEMA: ClassVar[int] = 1
 
@@ -92,7 +92,7 @@ Recognised = tuple[Device, list[Event], list[Refused]]
 
 
 def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules) -> Recognised:
-    """The events of one record, oldest identity first: history that is handed over, then what came now.
+    """Make the events of one record: first the history that is handed over to a person, then the record's own.
 
     A beacon's skew has its way through the network in it, so two beacons of one device may be corrected by different
     amounts, by up to what a connection takes to be made. What the device numbered later therefore never occurred before

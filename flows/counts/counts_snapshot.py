@@ -1,4 +1,4 @@
-"""The counts of waiting runs as a snapshot keeps them: what was told last, and up to when."""
+"""The counts of waiting runs in a snapshot: the rows written last, and up to which log time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contracts.codec import Packed
 
 
 class ElementCount(Packed, frozen=True):
-    """What was told last of an element, as a snapshot keeps it."""
+    """The count of one awaited element in the last row that was written."""
 
     workspace: str
     listener: str
@@ -17,7 +17,7 @@ class ElementCount(Packed, frozen=True):
 
 
 class CountsSnapshot(Packed, frozen=True):
-    """What a snapshot keeps: up to which log time was counted (0: never), and what was told, but for noughts.
+    """The counts of one key group: up to which log time (0: never), and the last row's counts above nought.
 
     ``owes_day``: whether a day has begun since then of which nothing was said.
     """

@@ -44,7 +44,7 @@ own."""
 
 @mypyc_attr(acyclic=True)
 class CountedState:
-    """Somebody's state between two events."""
+    """A subscriber's machine state at the last count, with the listeners that it belongs to."""
 
     __slots__ = ("generation", "state")
 
@@ -64,7 +64,7 @@ class ListenerNumbers:
 
 
 class RunGauges:
-    """The counts of one key group, from the states that its :class:`StateStore` holds."""
+    """Counts the waiting runs of one key group, from the states that its :class:`StateStore` holds."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class RunGauges:
         """Whether a day has begun while not all had been counted: what is said next is everything."""
 
     def note(self, key: str, person: Subscriber, log_time_ms: int) -> None:
-        """Somebody is about to be touched. ``log_time_ms``: when the log took what touches them."""
+        """Note a subscriber's state before an input changes it. ``log_time_ms``: of that input."""
         if key in self._noted:
             return
         self._touched = True
@@ -109,7 +109,7 @@ class RunGauges:
             self._settle(len(self._noted) // 2)
 
     def leave(self, key: str) -> None:
-        """Nothing will be known of somebody any more: say it before."""
+        """Take a subscriber off the counts. Call it before the state store lets go of them."""
         self._touched = True
         if key in self._uncounted:
             del self._uncounted[key]
@@ -143,7 +143,7 @@ class RunGauges:
         return None
 
     def _next_change(self) -> int:
-        """A time before which the counts stay as they are when nobody is touched."""
+        """The log time at which a count next changes by itself, without an input."""
         found = [self._tally.next_ms, self._people.next_due_ms()]
         found += [each.changes_after(self._at_ms) for each in self._engines.values()]
         if self._told:
@@ -165,7 +165,7 @@ class RunGauges:
         self._change(key, CountedState(person.generation, person.timeline.advanced), 1)
 
     def _change(self, key: str, moment: CountedState, by: int, unlike: MachineState | None = None) -> None:
-        """Put somebody's runs on or take them off, of the listeners that stand otherwise in ``unlike``."""
+        """Add a subscriber's runs to the counts (``by`` 1) or take them off (-1), without those equal in ``unlike``."""
         generation = moment.generation
         machine = generation.reapplier.machine
         alone, together = machine.runs_alone(moment.state, unlike), machine.runs_together(moment.state, unlike)
@@ -218,7 +218,7 @@ class RunGauges:
                 self._change(key, CountedState(generation, state), 1, before.state)
 
     def rows(self, at_ms: int, place: tuple[int, int]) -> Iterator[RunsRow]:
-        """What is to be said at a minute that :meth:`next_ms` named, once all that was due by then has been done.
+        """The rows of a minute that :meth:`next_ms` named. Call it when every deadline up to then has fired.
 
         Nothing while some have not been counted since a restart; what has changed is said at the first minute after.
         """

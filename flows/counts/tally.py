@@ -1,4 +1,4 @@
-"""Counts of what is waited for, and when a count changes by itself because windows are over.
+"""Gauges of partial matches: how many runs wait at each element, and when a gauge changes because a window ends.
 
 An element that is waited for (a step of a version, or its last ``not``) is a number here, and
 :mod:`flows.counts.run_counts` knows which.
@@ -37,14 +37,14 @@ class Tally:
         return self._times[0] if self._times else None
 
     def change(self, stays: list[Stay], by: int) -> None:
-        """Somebody has these runs (``by`` 1), or has them no more (-1)."""
+        """Add one subscriber's stays (``by`` 1), or take them off (-1)."""
         for element, from_ms, end_ms in stays:
             self.add(element, from_ms, end_ms, by, 0)
         for element, from_ms, end_ms in _merged(stays):
             self.add(element, from_ms, end_ms, by, 1)
 
     def add(self, element: int, from_ms: int, end_ms: int, by: int, which: int) -> None:
-        """So many more at an element between two minutes: runs (``which`` 0), or subscribers (1)."""
+        """Add ``by`` to an element's count from one minute to another: of runs (``which`` 0) or subscribers (1)."""
         counts = self._at(from_ms, which)
         counts[element] = counts.get(element, 0) + by
         if end_ms < NEVER_MS:
@@ -52,7 +52,7 @@ class Tally:
             counts[element] = counts.get(element, 0) - by
 
     def _at(self, time_ms: int, which: int) -> Counts:
-        """Where to note what happens at a minute: what is past happens now."""
+        """The counts of a minute: those of now, where it has passed."""
         if time_ms <= self._now_ms:
             return self.subscribers if which else self.runs
         found = self._to_come.get(time_ms)
@@ -62,7 +62,7 @@ class Tally:
         return found[which]
 
     def pass_time(self, now_ms: int) -> None:
-        """Let happen what happens by itself."""
+        """Apply every change that is due by a log time."""
         self._now_ms = now_ms
         while self._times and self._times[0] <= now_ms:
             runs, subscribers = self._to_come.pop(heapq.heappop(self._times))
@@ -76,7 +76,7 @@ def _add(totals: Counts, changes: Counts) -> None:
 
 
 def stays_of(runs: list[InFlight], firsts: list[int]) -> list[Stay]:
-    """Where somebody's runs wait. ``firsts``: by listener, the number of the element that is none of its sequence.
+    """The stays of one subscriber's runs. ``firsts``: by listener, the number before its first element's.
 
     A run that forked counts once, where it is furthest; when that fork's window is over, where the next one is.
     """

@@ -99,7 +99,7 @@ def _campaign(event: Event) -> str:
 
 
 def changes(before: Iterable[Session | None], now: Iterable[Session | None]) -> tuple[SessionChange, ...]:
-    """What became of sessions when events were put among them, in order.
+    """The sessions that changed when events were put among them, in order.
 
     ``before`` and ``now``: the session after each event of the stretch that was applied again.
     """

@@ -18,7 +18,7 @@ ANY: Final = "*"
 
 
 def captures_of(listeners: Iterable[Listener]) -> dict[str, tuple[CaptureValue, ...]]:
-    """Action → what the listeners name of it, in order; an action that nobody asks for is absent.
+    """Collect what the listeners name of each action, in order; an action that no listener asks for is absent.
 
     A condition that names nothing asks for the action as such: for any element (``*``) where elements can be named; of
     keys and letters for none, because only those that a listener names are captured. ``action: "*"`` asks for nothing:

@@ -71,7 +71,7 @@ def _step(step: Step, phrasing: Phrasing, *, first: bool) -> str:
 
 
 def _members(step: Step) -> Sequence[Condition]:
-    """What is told on lines of its own: several conditions that hold more than actions."""
+    """The conditions that get a line of their own: several that hold more than actions."""
     if step.all_of:
         return step.all_of
     members = alternatives(step.condition) if step.condition is not None else ()

@@ -158,7 +158,7 @@ def _distinct(listener: Listener) -> Iterator[Remark]:
 
 
 def _idle_ends(listener: Listener) -> Iterator[Remark]:
-    """What stands last and is not needed: the match is complete before it."""
+    """Last elements that no match needs: it is complete before them."""
     if isinstance(listener.sequence[-1], Not):
         return  # the wait restarts with each event that it takes
     steps = steps_of(listener)

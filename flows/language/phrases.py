@@ -17,7 +17,7 @@ _IRREGULAR: Final = {"do": "does", "have": "has"}
 
 
 def bare(action: str) -> str:
-    """What a person does, as it stands behind "to"; of a site's own action its name."""
+    """The phrase of an action behind "to"; of a site's own action its name."""
     return PHRASES.get(action, f"do {action}")
 
 

@@ -1,4 +1,4 @@
-"""Which share of the people somebody belongs to: held out, or in which variant (SEMANTICS 9). Pure.
+"""Shares of all people: who is held out of a listener, and who is in which variant (SEMANTICS 9). Pure.
 
 A stable hash of workspace, listener and person decides, so it is the same after restarts, in a replay, on every process
 and in every version of the listener. A share is an exact decimal of a hundred.

@@ -122,7 +122,7 @@ def _printable(text: str) -> str:
 
 
 def phrase(node: YamlNode) -> str:
-    """What stands there, as a phrase."""
+    """Name a node's value for a message: a list, nothing, the text "x"."""
     if node.items is not None:
         return "a list"
     if node.pairs is not None:

@@ -27,7 +27,7 @@ class Slot:
     """One, or of ``all_of`` one a member."""
     until: Test | None
     bound: tuple[tuple[Values, int], ...]
-    """Properties that others refer to with ``same_as``: the value must be the box's."""
+    """Properties that others refer to with ``same_as``: the value must be the correlation's."""
     notes: tuple[tuple[Values, bool, int], ...]
     """What to remember of its events: where, whether it is a list collected through ``[]``, the note's number."""
     amounts: Values | None

@@ -1,4 +1,4 @@
-"""The boxes of a listener with correlated values: made when a value is first seen, dropped when they add nothing."""
+"""Correlations: a listener's runs for each combination of correlated values, made when a value is first seen."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ RunKey = tuple[tuple[int, int, str], Key]
 def correlations_for(
     tables: CompiledListener, correlations: Sequence[Correlation], event: Event
 ) -> Sequence[Correlation]:
-    """The boxes, with one more for each combination of values that the event shows for the first time.
+    """Add a correlation for each combination of values that the event shows for the first time.
 
-    A value that was not seen is one that every box without a value (None) stands for, so its boxes are copies.
+    A value not seen before is one that every correlation without a value (None) stands for: its own are copies.
     """
     if not (tables.hears is None or event.action in tables.hears):
         return correlations
@@ -48,7 +48,7 @@ def shown_values(tables: CompiledListener, event: Event) -> set[str]:
 
 
 def without_idle(correlations: Sequence[Correlation], variables: int) -> Sequence[Correlation]:
-    """Without the boxes of values that are again as if they had never been seen."""
+    """Drop the correlations of values that are again as if they had never been seen."""
     for variable in range(variables):
         unseen = {
             _keyed(correlation, variable, None).key: correlation

@@ -83,14 +83,26 @@ class Machine:
         self._tree_hears = Index({index: tree.tests for index, tree in enumerate(self._trees)})
 
     def start(self, subscriber: str) -> MachineState:
-        """The state of somebody of whom nothing is known."""
+        """The state of a subscriber of whom nothing is known."""
         return MachineState(subscriber)
 
     def apply(self, state: MachineState, event: Event, session: Session) -> tuple[MachineState, tuple[Match, ...]]:
-        """Time first: deadlines at or before the event fire. Then the event, after all others in its order.
+        """Apply one event: deadlines at or before it fire first, then every listener that it touches sees it.
 
-        ``session``: the session up to and including the event. A provisional click, or one that was a machine's, fits
-        nothing (SEMANTICS 7), but time passes with it. The very same state comes back where nothing has changed.
+        A provisional click, or one that was a machine's, fits nothing (SEMANTICS 7), but time passes with it.
+
+        ::
+
+            state, matches = machine.apply(machine.start(event.subscriber), event, extended(None, event, gap_ms=gap_ms))
+
+        Args:
+            state: of the event's subscriber, after all events that come before it in their order.
+            event: with times in milliseconds.
+            session: the session up to and including the event.
+
+        Returns:
+            The state after it (the very same object where nothing has changed), and the matches in order: those of
+            deadlines by their times, then the event's by the listeners' names.
         """
         matches: tuple[Match, ...] = ()
         if state.due_ms is not None and state.due_ms <= event.occurred_at_ms:
@@ -158,7 +170,11 @@ class Machine:
         return sum(1 << each.bit for each in tree.members if self._live_from[each.number] <= event.log_time_ms)
 
     def advance(self, state: MachineState, now_ms: int) -> tuple[MachineState, tuple[Match, ...]]:
-        """Fire the deadlines at or before ``now_ms``."""
+        """Fire the deadlines at or before ``now_ms``.
+
+        Returns:
+            The state after them, and their matches in order of (deadline, listener's name).
+        """
         if state.due_ms is None or state.due_ms > now_ms:
             return state, ()
         found: list[Match] = []
@@ -185,7 +201,7 @@ class Machine:
         return sum(counts)
 
     def in_flight(self, state: MachineState) -> list[InFlight]:
-        """Each run. One whose window has passed is dropped when the next event looks at it, and told until then."""
+        """Every run of a state. One whose window has passed is listed until the next event drops it."""
         found = self.runs_alone(state)
         for index, runs in self.runs_together(state):
             for opened_ms, waits, who in runs:
@@ -196,7 +212,7 @@ class Machine:
         return found
 
     def runs_alone(self, state: MachineState, unlike: MachineState | None = None) -> list[InFlight]:
-        """As :meth:`in_flight`, of listeners that are in no tree. ``unlike``: of those that stand otherwise there."""
+        """As :meth:`in_flight`, of listeners that are in no tree. ``unlike``: without those that are the same there."""
         found: list[InFlight] = []
         for number, held in state.by_listener.items():
             if unlike is not None and unlike.by_listener.get(number) is held:
@@ -212,7 +228,7 @@ class Machine:
     def runs_together(
         self, state: MachineState, unlike: MachineState | None = None
     ) -> list[tuple[int, list[TreeRunPlace]]]:
-        """The runs of each tree, by its number. ``unlike``: of those that stand otherwise there."""
+        """The runs of each tree, by its number. ``unlike``: without those that are the same there."""
         found: list[tuple[int, list[TreeRunPlace]]] = []
         for index, shared in state.shared.items():
             if unlike is not None and unlike.shared.get(index) is shared:

@@ -98,7 +98,7 @@ class ListenerProgram(CompiledListener):
         return ListenerRuns((), held.last_ms, held.dropped)
 
     def _for_each_value(self, held: ListenerRuns, facts: Facts) -> tuple[ListenerRuns, Sequence[Finished]]:
-        """As :meth:`_in_correlations` with one variable, the commonest: boxes that add nothing are never kept."""
+        """As :meth:`_in_correlations` with one variable, the commonest: idle ones are never kept."""
         correlations = held.correlations or (self.empty_correlation,)
         unseen = correlations[0]
         known = [correlation.key[0] for correlation in correlations]
@@ -381,7 +381,7 @@ class ListenerProgram(CompiledListener):
         for each in finished:
             identity = tuple(event.event_id for event in each.run.events)
             if identity in seen:
-                continue  # boxes of values that the run never met complete the same run
+                continue  # correlations of values that the run never met complete the same run
             seen.add(identity)
             if last_ms is not None and self.listener.repeat is Repeat.ONCE:
                 continue

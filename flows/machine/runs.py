@@ -125,7 +125,7 @@ class Correlation(Packed, frozen=True):
 
 
 class ListenerRuns(Packed, frozen=True):
-    """Where one listener stands with one subscriber. ``correlations`` empty: nothing but the empty box.
+    """One listener's runs of one subscriber. ``correlations`` empty: only the one without values, and no run in it.
 
     ``last_ms``: when it last matched (for ``repeat``); ``dropped``: runs dropped over the bound.
     """
@@ -149,7 +149,7 @@ class TreeRun(Packed, frozen=True):
 
 
 class TreeRuns(Packed, frozen=True):
-    """Where a tree stands with one subscriber. ``runs``: by their first event; of one first event the bits differ.
+    """A tree's runs of one subscriber. ``runs``: by their first event; of one first event the bits differ.
 
     ``dropped``: pairs of a listener's bit and how many of its runs were dropped over the bound.
     """

@@ -1,4 +1,4 @@
-"""What a machine may say while it works, for ``segma explain``. Nobody listens in the live flow."""
+"""The trace of a machine at work, for ``segma explain``. The live flow traces nothing."""
 
 from __future__ import annotations
 
@@ -49,4 +49,4 @@ Trace = Callable[[TraceEntry], None]
 
 
 def no_trace(entry: TraceEntry) -> None:
-    """Nobody listens."""
+    """Trace nothing."""

@@ -89,7 +89,7 @@ class KeyGroup:
         resumed: GroupPosition | None,
         counted: CountsSnapshot,
     ) -> None:
-        """``engines``: by workspace; ``counted``: what was said of the runs. Raises :class:`StateDamaged`."""
+        """``engines``: by workspace; ``counted``: the last counts of runs. Raises :class:`StateDamaged`."""
         self._engines, self._bounds, self._changelog = engines, bounds, changelog
         self._states = SubscriberStates(engines)
         self._people: StateStore[Subscriber] = StateStore(changelog, resumed, self._states, kind=PEOPLE)
@@ -121,7 +121,7 @@ class KeyGroup:
         place: tuple[int, int],
         out: list[Outgoing],
     ) -> None:
-        """Records, with the log time at each, and the log time after them. ``place``: partition and group."""
+        """Process records in order, each at its log time, then pass time on. ``place``: partition and group."""
         if self._states.dropped:
             self._tell_dropped(log_time_ms, out)
         for record, at_ms in records:
@@ -164,7 +164,7 @@ class KeyGroup:
         out.append(lost_state("subscriber", key, error, log_time_ms))
 
     def _count(self, log_time_ms: int, place: tuple[int, int], out: list[Outgoing]) -> None:
-        """Say how many runs waited at each whole minute before a log time."""
+        """Write the counts of waiting runs at each whole minute before a log time."""
         while (at_ms := self._gauges.next_ms(log_time_ms)) is not None:
             self._pass_time(at_ms, out)
             for row in self._gauges.rows(at_ms, place):
@@ -172,11 +172,11 @@ class KeyGroup:
                 out.append(Outgoing(ROWS, key, to_json(row)))
 
     def counted(self) -> CountsSnapshot:
-        """What was said of the runs."""
+        """The last counts of runs, for the snapshot."""
         return self._gauges.snapshot()
 
     def snapshot(self) -> GroupPosition:
-        """Where its states are found again: on the disk when this returns."""
+        """The position at which a resume finds all states; they are on the disk when this returns."""
         return self._people.snapshot()
 
     def _process(self, record: Record, log_time_ms: int, out: list[Outgoing]) -> None:
@@ -216,7 +216,7 @@ class KeyGroup:
         log_time_ms: int,
         source: bytes,
     ) -> None:
-        """Keep somebody for as long as anything of them counts; of those that are nobody only so many.
+        """Store a subscriber's state, or forget it where nothing in it counts any more; bound the anonymous ones.
 
         ``source``: what came (empty: time passed).
         """

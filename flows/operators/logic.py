@@ -168,7 +168,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         out.extend(dead_letter(record, each.reason, each.detail, each.data, beacon) for each in refused)
 
     def _keep(self, key: str, device: Device, log_time_ms: int) -> None:
-        """Keep a device, if anything of it is worth keeping; of those that are nobody's only so many."""
+        """Store a device, or forget it where nothing in it counts any more; anonymous ones are bounded in number."""
         if device.is_nobody or device.expires_ms <= log_time_ms:
             self._devices.let_go(key)
             self._anonymous.forget(key)
@@ -212,7 +212,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         return (), False
 
     def snapshot(self) -> bytes:
-        """Where its states are found again: on the disk when this returns."""
+        """The position at which a resume finds all states; they are on the disk when this returns."""
         return to_msgpack(GroupSnapshot(self._devices.snapshot(), self._passed_on_ms))
 
 
@@ -242,7 +242,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
         return (), False
 
     def snapshot(self) -> bytes:
-        """Where its states are found again: on the disk when this returns."""
+        """The position at which a resume finds all states; they are on the disk when this returns."""
         return to_msgpack(GroupSnapshot(self._group.snapshot(), counted=self._group.counted()))
 
 

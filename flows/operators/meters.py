@@ -24,7 +24,7 @@ def watch_lag(partition: int, lag_s: Callable[[], float]) -> None:
 
 
 class _StateMeters(Collector):
-    """What the state store holds, and which bounds bit, read when somebody asks."""
+    """The gauges of the state store and the counters of its limits, read at each scrape."""
 
     def __init__(self, changelog: Changelog, bounds: Iterable[LimitHits]) -> None:
         self._changelog, self._bounds = changelog, tuple(bounds)

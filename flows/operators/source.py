@@ -25,7 +25,7 @@ SPREAD_MS: Final = 200
 
 
 class ProcessContext(NamedTuple):
-    """What comes from outside the flow: ``stopping`` asks for a clean end, ``now`` wakes sources, ``pause`` waits.
+    """What the process gives the flow: ``stopping`` asks for a clean end, ``now`` wakes sources, ``pause`` waits.
 
     ``share``: this process is the first of ``(0, n)``, the second, … of ``n`` that own the partitions in turn.
     ``settle_ms``: how long what a gap in log time may have kept back is awaited.
@@ -48,7 +48,7 @@ SourceItem = tuple[str, list[Record] | FollowBatch]
 
 
 class Position(NamedTuple):
-    """Where a source stands, and the clocks of the partitions of ``beacons`` (of ``beacons`` itself: its own)."""
+    """The position in a partition, with the clocks of ``beacons``' partitions (of ``beacons`` itself: its own)."""
 
     topic_id: str
     offset: int
@@ -79,7 +79,7 @@ class Opened:
 
 
 class _Partition:
-    """What both sources share: a consumer of one partition, its position, and an end on demand."""
+    """A consumer of one partition with its position, which ends on demand: the part that both sources share."""
 
     def __init__(self, opened: Opened, part: str, resumed: Position | None) -> None:
         self._consumer = opened.consumer(part, resumed)
@@ -250,7 +250,7 @@ class MergedPartition(StatefulSourcePartition[SourceItem, dict[str, Position]]):
         return min(due) if len(due) == len(awake) else None
 
     def snapshot(self) -> dict[str, Position]:
-        """Where each stands."""
+        """The position of each partition."""
         return {name: lane.snapshot() for name, lane in self._lanes.items()}
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Which log time may be believed while a collector may still be emptying its spool (DESIGN 6, ADR 0005). Pure.
+"""The watermark: up to which log time everything has come, also while a spool is emptied (DESIGN 6, ADR 0005). Pure.
 
 Deadlines fire on log time, and an outage makes log time jump: the first record after it (a tick, most often) is stamped
 with the time at which the broker came back, while what people did meanwhile still lies in a collector's spool. To
@@ -20,13 +20,13 @@ is over, and its spool drained, before an absence within it is believed."""
 
 
 class Clock(NamedTuple):
-    """What one partition of ``beacons`` has said. ``gaps``: where each began, and when it needs no more waiting."""
+    """The log time of one partition of ``beacons``. ``gaps``: where each began, and until when it is awaited."""
 
     newest_ms: int = 0
     gaps: tuple[tuple[int, int], ...] = ()
 
     def hear(self, log_time_ms: int, settle_ms: int) -> Clock:
-        """It is so late now. A time that was passed already (a repetition after a crash) changes nothing."""
+        """Take in a log time. One that was passed already (a repetition after a crash) changes nothing."""
         if log_time_ms <= self.newest_ms:
             return self
         gaps = self.gaps
@@ -38,5 +38,5 @@ class Clock(NamedTuple):
 
     @property
     def watermark_ms(self) -> int:
-        """The time up to which everything is known to have come."""
+        """The watermark (ms): the log time up to which everything is known to have come."""
         return self.gaps[0][0] if self.gaps else self.newest_ms

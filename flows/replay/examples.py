@@ -256,7 +256,7 @@ def _session_with(session: Session | None, event: Event, example: Example) -> Se
 
 
 def failures(listeners: Sequence[Listener], example: Example) -> list[str]:
-    """What came otherwise than expected, in words; empty where all is well."""
+    """The differences between an example's matches and those expected, in words; empty where there are none."""
     found = matches_of(listeners, example)
     return list(_differences(example.expect, found))
 

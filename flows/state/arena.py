@@ -1,4 +1,4 @@
-"""Bytes of many who rest, side by side in pages: nothing is lost between them, and no more than a part of a page dead.
+"""An arena for the bytes of idle states: pages that hold many side by side, with at most an eighth of them dead.
 
 Bytes of their own are some hundred thousand pieces of memory of every size, and what is free between them fits nobody:
 states that grow by a few bytes a day left a tenth of the process's memory behind that nothing used.
@@ -19,28 +19,28 @@ DEAD_PART: Final = 8
 
 
 class Arena:
-    """The pages of one group, oldest first. Who stands in them says where: :class:`flows.state.entry.StateEntry`."""
+    """The pages of one group, oldest first. A :class:`flows.state.entry.StateEntry` knows its place in them."""
 
     def __init__(self, resting: Mapping[str, StateEntry]) -> None:
-        """``resting``: who may stand here, by key."""
+        """``resting``: the entries that may be stored here, by key."""
         self._resting = resting
         self._pages: list[Page] = []
         self._used = self._live = 0
         """Bytes that were put into the pages there are; and of them those that count."""
 
     def put(self, entry: StateEntry, data: bytes) -> None:
-        """Keep bytes of somebody of whom nothing stands here."""
+        """Store the bytes of an entry that has none here."""
         self._append(entry, data)
         while self._used - self._live > self._used // DEAD_PART + PAGE_BYTES:
             self._clean()
 
     def get(self, entry: StateEntry) -> bytes | None:
-        """Somebody's bytes; None where none stand here."""
+        """The bytes of an entry; None where it has none here."""
         page = entry.page
         return None if page is None else bytes(memoryview(page.data)[entry.place : entry.place + entry.size])
 
     def drop(self, entry: StateEntry) -> None:
-        """Somebody's bytes, if any stand here, count no more."""
+        """Free the bytes of an entry, if it has any here."""
         if entry.page is not None:
             entry.page = None
             self._live -= entry.size

@@ -54,7 +54,7 @@ _read_rows: Final[Callable[[bytes], list[ChangelogRow]]] = msgpack_reader(list[C
 
 
 class GroupPosition(Value, frozen=True):
-    """Where a group stands: the end of its last block in a segment, and that block's CRC-32. 0 in 0: no block yet.
+    """The position of a group: the end of its last block in a segment, and that block's CRC-32. 0 in 0: no block yet.
 
     ``group``: a name of the changelog's own (Bytewax does not say which key a logic is made for).
     """
@@ -103,7 +103,7 @@ class ChangelogGroup:
         self.pending: Callable[[], Sequence[ChangelogRow]] = tuple
         self.everything: Callable[[], Sequence[ChangelogRow]] = tuple
         self.live: Callable[[], tuple[int, int]] = lambda: (0, 0)
-        """How many keys it has, and their bytes."""
+        """How many keys the group has, and their bytes."""
 
     def write(self, rows: Sequence[ChangelogRow]) -> None:
         """Write rows now. They count with the next :meth:`snapshot`."""
@@ -173,7 +173,7 @@ class Changelog:
         return sum(group.live()[0] for group in list(self._groups.values()))
 
     def group(self, resumed: GroupPosition | None, kind: str = "") -> tuple[ChangelogGroup, dict[str, SnapshotAndTail]]:
-        """A group where it stood (None: a new one), and what stands there by key. Raises :class:`StateDamaged`.
+        """Open a group at a position (None: a new one), with its states by key. Raises :class:`StateDamaged`.
 
         ``kind``: what a new group's states are, for whoever reads the files (:func:`latest`).
         """

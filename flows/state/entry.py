@@ -1,4 +1,4 @@
-"""What is kept of one key by :mod:`flows.state.store`."""
+"""The entry of one key in :mod:`flows.state.store`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Page:
 
 @mypyc_attr(acyclic=True)
 class StateEntry:
-    """One key's state. PERF: one record where each of its parts would be looked up in a table of its own.
+    """The entry of one key. PERF: one record where each of its parts would be looked up in a table of its own.
 
     NOTE: what is generic cannot be kept out of the garbage collector's sight; :class:`Keeper` knows what ``state`` is.
     """

@@ -1,4 +1,4 @@
-"""Rows of the changelog, and what the rows of one key come to: a whole state, and what came to it since.
+"""Rows of the changelog, and the state of a key that they make: a snapshot and the tail of inputs behind it.
 
 What changes somebody is what came: the same inputs make the same of the same state (*live = replay*), so what came is
 written, not the state that it made; whole states are written now and then. An input also depends on what it was applied
@@ -29,7 +29,7 @@ class ChangelogRow(Packed, frozen=True):
 
 
 class Input(NamedTuple):
-    """What came to a state at a log time. ``data`` empty: the time alone. ``under``: see above; compared by bytes."""
+    """An input of a state at a log time. ``data`` empty: the time alone. ``under``: the pinned terms."""
 
     data: bytes
     at_ms: int
@@ -37,7 +37,7 @@ class Input(NamedTuple):
 
 
 class SnapshotAndTail(NamedTuple):
-    """One key's state: what was written whole (None: nothing), and what came since, in order."""
+    """One key's state in the changelog: its snapshot (None: nothing), and the tail of inputs since, in order."""
 
     whole: bytes | None
     inputs: Sequence[Input]
@@ -61,7 +61,7 @@ class _Growing:
 
 
 def assembled(rows: Iterable[ChangelogRow]) -> dict[str, SnapshotAndTail]:
-    """What rows come to, by key. A row that is whole replaces all before it."""
+    """Assemble rows to the state of each key. A snapshot replaces all rows of its key before it."""
     under: dict[int, bytes] = {}
     found: dict[str, _Growing] = {}
     for row in rows:

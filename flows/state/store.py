@@ -141,11 +141,11 @@ class StateStore(Generic[S]):
         return self._states.new(key) if saved is None else self._states.decode(key, unpacked(saved))
 
     def _saved(self, entry: StateEntry) -> bytes | None:
-        """Somebody whole, where that is current and at hand."""
+        """The bytes of an entry's state, where they are current and in memory."""
         return self._arena.get(entry) if entry.saved is None else entry.saved
 
     def _put_down(self, entry: StateEntry, data: bytes) -> None:
-        """Keep the bytes of somebody who rests."""
+        """Store the bytes of an idle entry."""
         if len(data) > LARGEST:
             entry.saved = data
         else:
@@ -229,7 +229,7 @@ class StateStore(Generic[S]):
         return NO_TIMER if entry is None else entry.due_ms
 
     def let_go(self, key: str) -> None:
-        """Nothing is known of this key any more."""
+        """Delete the state of a key."""
         entry = self._live.pop(key, None)
         if entry is None:
             entry = self._resting.get(key)
@@ -270,7 +270,7 @@ class StateStore(Generic[S]):
         return self._group.snapshot()
 
     def _pending(self) -> list[ChangelogRow]:
-        """What came, and the rows of all who were touched; they count as written."""
+        """The rows to be written: inputs, then the states of all touched keys; they count as written."""
         return self._rows(list(self._touched))
 
     def _write(self, keys: list[str]) -> None:
@@ -294,7 +294,7 @@ class StateStore(Generic[S]):
         return rows
 
     def _forget(self, entry: StateEntry) -> None:
-        """What is written of a key counts no more."""
+        """Discount what is written of a key."""
         if entry.whole:
             self._bytes -= entry.whole + max(entry.grown, 0)
             self._count -= 1
@@ -303,7 +303,7 @@ class StateStore(Generic[S]):
         self._arena.drop(entry)
 
     def _whole(self, entry: StateEntry) -> bytes | None:
-        """Somebody at work as bytes, which count from here on; None where the state cannot be written.
+        """Encode the state of an entry at work; None where it cannot be written, and then it is dropped.
 
         They are not kept beside the state that they are of.
         """
@@ -341,7 +341,7 @@ class StateStore(Generic[S]):
             self._unseen, self._look_ms = 0, self._now_ms + IDLE_MS // 2
 
     def _pack(self, entry: StateEntry) -> None:
-        """Keep somebody as bytes, if anything of them is written or to be written."""
+        """Encode an entry that goes idle, if anything of it is written or to be written."""
         if entry.whole:
             data = self._whole(entry) if entry.saved is None else entry.saved
             self._resting[entry.key] = entry
@@ -355,7 +355,7 @@ class StateStore(Generic[S]):
         entry.state = None
 
     def _everything(self) -> list[ChangelogRow]:
-        """All rows; call :meth:`_pending` before. Whoever was not asked for since the start stays as they came."""
+        """All rows, for a compaction; call :meth:`_pending` before. A key not asked for since the start is as read."""
         self._under = {}
         rows: list[ChangelogRow] = []
         for entry in list(self._live.values()):

@@ -1,4 +1,4 @@
-"""Who is due at which log time: exactly for the hour under way, by the hour and by the day for what comes later.
+"""Timers: the log time at which each key is due, exact for the hour under way, by hour and day for later ones.
 
 Most who wait, wait long, and most of them are due for something else before. Such an entry is eight bytes in the list
 of its hour or its day; it becomes a time of its own when that begins.
@@ -17,7 +17,7 @@ NO_TIMER: Final = 1 << 60
 
 
 class Timers:
-    """Keys by the time at which they are due. Whoever keeps them knows that time too; an entry that differs is void."""
+    """Keys by the log time at which they are due. Their owner knows that time too; a timer that differs is void."""
 
     def __init__(self, due_ms: Callable[[str], int], offset_ms: int) -> None:
         """``due_ms``: when a key is due now (:data:`UNDUE`: never). ``offset_ms``: by which hours and days begin
@@ -47,7 +47,7 @@ class Timers:
         return None if first == NO_TIMER else first
 
     def put(self, due_ms: int, key: str) -> None:
-        """A key is due at this time."""
+        """Set the timer of a key."""
         if due_ms < self._soon_ms:
             heapq.heappush(self._soon, (due_ms, key))
             return
@@ -62,7 +62,7 @@ class Timers:
         self._waiting += 1
 
     def pop(self, now_ms: int) -> str | None:
-        """Somebody who is due at or before this time, the earliest first; None where nobody is left.
+        """The next key that is due at or before a log time, the earliest first; None where none is left.
 
         They are due no more: say so before the next call.
         """
@@ -78,7 +78,7 @@ class Timers:
         return None
 
     def _begin(self, span: tuple[int, int]) -> None:
-        """An hour or a day begins: who is still due in it gets a time."""
+        """Begin an hour or a day: every key still due in it gets an exact timer."""
         start_ms, length_ms = span
         keys = self._later.pop(span)
         self._waiting -= len(keys)

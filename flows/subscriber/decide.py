@@ -1,4 +1,4 @@
-"""What a match wants, as commands (SEMANTICS 8). Pure.
+"""Decides which commands a match makes (SEMANTICS 8). Pure.
 
 A command's id is made of the match and the position in ``then``, so a repetition after a crash has the same id. Where
 re-application replaced a match by one that wants the same, it is an amendment and no command is written.
@@ -28,7 +28,7 @@ make no more than that share, so that a single token cannot stop a listener for 
 
 
 class Occasion(NamedTuple):
-    """When and from what the decision came: the log time, and when the collector received the completing event."""
+    """The occasion of a decision: the log time, and when the collector received the completing event."""
 
     workspace: str
     log_time_ms: int
@@ -36,7 +36,7 @@ class Occasion(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What earlier decisions about a subscriber left.
+    """The memory of earlier decisions about a subscriber.
 
     A match that was taken back, or gave its commands to another, may come again. What it then wants is a new command
     under a new id: the ledger knows the old one as done.
@@ -171,7 +171,7 @@ def _spent(match: Match, decision: Decision) -> str:
 
 
 def mark_of(listener: Listener, match: Match, workspace: str) -> str:
-    """Why a match of somebody known is a row and no command; empty where it is more."""
+    """The reason why a known subscriber's match makes no command; empty where it makes some."""
     held_out = is_held_out(listener.holdout, workspace, listener.name, match.subscriber)
     return str(Reason.HELD_OUT) if held_out and not is_anonymous(match.subscriber) else ""
 

@@ -117,7 +117,7 @@ class WorkspaceEngine:
         return self._steps.is_forgotten(person, log_time_ms)
 
     def encode(self, person: Subscriber) -> bytes:
-        """Somebody as bytes."""
+        """The subscriber as bytes; :meth:`decode` makes an equal one of them."""
         dropped = person.generation.reapplier.dropped(person.timeline)
         if dropped > person.dropped:
             self.bounds.hit(Limit.RUNS, dropped - person.dropped)
@@ -174,7 +174,7 @@ class WorkspaceEngine:
         return found
 
     def in_flight(self, person: Subscriber, now_ms: int) -> Iterator[tuple[Listener, int, int]]:
-        """Each run of somebody whose window has not passed: listener, awaited element, when it was opened."""
+        """Each run of a subscriber whose window has not passed: listener, awaited element, when it was opened."""
         machine = person.generation.reapplier.machine
         for number, waits, opened_ms, over_ms in machine.in_flight(person.timeline.advanced):
             if now_ms < over_ms:
@@ -192,9 +192,9 @@ def _decoded(stored: StoredSubscriber, generation: Generation) -> Subscriber:
 
 
 def _move(person: Subscriber, generation: Generation) -> bool:
-    """Let somebody be followed by other listeners: runs of versions that are gone are dropped.
+    """Move a subscriber to another generation of listeners: runs of versions that are gone are dropped.
 
-    Whether anything was known of them.
+    Returns: whether anything was known of the subscriber.
     """
     before, timeline = person.generation, person.timeline
     person.generation = generation

@@ -15,7 +15,7 @@ CLICKED: Final = "email_clicked"
 
 
 class Evidence(NamedTuple):
-    """``matches``: by id, oldest first. ``revoked``: ids that a late verdict took back; they are not told again."""
+    """The matches that rest on a click, by id, oldest first. ``revoked``: ids that a late verdict took back."""
 
     matches: Mapping[str, Match] = {}
     revoked: tuple[str, ...] = ()

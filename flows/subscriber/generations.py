@@ -1,4 +1,4 @@
-"""Which versions of which listeners are at work at a log time (SEMANTICS 6; DESIGN 6).
+"""Generations: which versions of which listeners are at work at a log time (SEMANTICS 6; DESIGN 6).
 
 A version is a shadow from one log time, live from another, and ends at a third. Between two such instants lies a
 *generation*: the same versions for everybody. Whether a version hears an event depends on the event's place in the log
@@ -57,7 +57,7 @@ class Generation:
 
     @property
     def reapplier(self) -> Reapplier:
-        """Applies events to somebody's timeline."""
+        """Applies events to a subscriber's timeline, under these versions."""
         found = self._reapplier
         if found is None:
             live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
@@ -67,7 +67,7 @@ class Generation:
 
     @property
     def pin(self) -> bytes:
-        """What makes it what it is, as bytes that outlive the process."""
+        """The pinned terms of the generation, as bytes that outlive the process."""
         if not self._encoded:
             shadows = tuple(sorted(self.shadows))
             pinned = PinnedTerms(self._workspace, self._terms, self.from_ms, self.heard_from, shadows)
@@ -86,7 +86,7 @@ class Generation:
 
     @property
     def content(self) -> tuple[int, frozenset[tuple[Version, int]], frozenset[Version]]:
-        """What makes it what it is."""
+        """All that two equal generations have in common."""
         versions = frozenset((version, each.shadow_from_ms) for version, each in self._deployed.items())
         return self.from_ms, versions, self.shadows
 
@@ -118,7 +118,7 @@ class Generations:
         return Generation(self._workspace, terms, from_ms, deployed, self._make)
 
     def pinned(self, pinned: PinnedTerms) -> Generation:
-        """A generation as it was, whatever is known by now. ``KeyError``: a version that nobody knows any more."""
+        """The generation of pinned terms, whatever is deployed by now. Raises ``KeyError`` of an unknown version."""
         shadows = set(pinned.shadows)
         deployed = [
             Deployed(self.listeners[name, version], from_ms, None if (name, version) in shadows else 0)
@@ -139,7 +139,7 @@ class Generations:
         return self._from[index] if index < len(self._from) else None
 
     def between(self, after: Generation, log_time_ms: int) -> list[Generation]:
-        """The generations that somebody who was followed by ``after`` goes through up to a log time."""
+        """The generations that a subscriber of generation ``after`` goes through up to a log time."""
         found = [each for each in self._all if after.from_ms < each.from_ms <= log_time_ms]
         own = self.at(after.from_ms)
         # What was told too late for its instant: the versions of that instant are others than were believed.

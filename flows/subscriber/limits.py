@@ -1,4 +1,4 @@
-"""What bounds the state, and how often a bound bit: dropped, and counted, never silently (DESIGN 6)."""
+"""The limits on state, and how often each was hit: what is over is dropped and counted, never silently (DESIGN 6)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Limit(StrEnum):
-    """A bound on what is kept of somebody. The value is a metric's label."""
+    """A limit on what is kept of a subscriber or device. The value is a metric's label."""
 
     UNDO_LOG = "undo_log"
     """Events kept for re-application."""
@@ -24,11 +24,11 @@ class Limit(StrEnum):
 
 
 class LimitHits:
-    """How often each bound bit since the start of the process: a gauge of pressure, not a part of the state."""
+    """How often each limit was hit since the start of the process: a gauge of pressure, not a part of the state."""
 
     def __init__(self) -> None:
         self.total: Counter[Limit] = Counter()
 
     def hit(self, bound: Limit, times: int = 1) -> None:
-        """A bound bit."""
+        """Count hits of a limit."""
         self.total[bound] += times

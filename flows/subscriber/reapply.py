@@ -65,7 +65,7 @@ class Reapplier:
         self._max_events = max_events
 
     def new(self, subscriber: str) -> Timeline:
-        """The timeline of somebody of whom nothing is known."""
+        """The timeline of a subscriber of whom nothing is known."""
         return Timeline(self._machine.start(subscriber))
 
     def put(
@@ -194,7 +194,7 @@ class Reapplier:
 
     @property
     def machine(self) -> Machine:
-        """The listeners."""
+        """The machine of the listeners."""
         return self._machine
 
     def encode(self, timeline: Timeline, *, whole: bool = False) -> bytes:
@@ -377,7 +377,7 @@ class Reapplier:
             self._remember(timeline, old)
 
     def _remember(self, timeline: Timeline, old: Sequence[Entry]) -> None:
-        """Events were let go. Their ids are kept for as long as a repetition could still count, and somewhat longer:
+        """Keep the ids of events that were let go for as long as a repetition could still count, and somewhat longer:
         an eighth of that time, or as many again.
         """
         oldest_ms = timeline.oldest_ms

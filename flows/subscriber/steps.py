@@ -94,7 +94,7 @@ class SubscriberSteps:
                 self._bought(person, event, emitted, log_time_ms)
 
     def fire(self, person: Subscriber, log_time_ms: int, emitted: Emitted) -> None:
-        """What is due at a log time, under the listeners that somebody is followed by.
+        """Fire what is due at a log time: deadlines, ends of sessions, events that wait for their places.
 
         One after the other and each under its own time, so that rows and commands are the same whatever the batches are
         in which a worker happens to read.
@@ -242,7 +242,7 @@ class SubscriberSteps:
         return due_ms
 
     def is_forgotten(self, person: Subscriber, log_time_ms: int) -> bool:
-        """Whether nothing need be kept of somebody any more."""
+        """Whether nothing need be kept of a subscriber any more."""
         if person.timeline.entries:
             return False
         if person.timeline.newest_ms is None:

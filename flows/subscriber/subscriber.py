@@ -1,4 +1,4 @@
-"""What is known of one subscriber, and what came of following them a little further."""
+"""The state of one subscriber, and what one step of the flow emits for them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flows.subscriber.reapply import Timeline
 
 @mypyc_attr(acyclic=True)
 class Subscriber:
-    """What is known of one subscriber."""
+    """The state of one subscriber: the timeline, and the memory of decisions beside it."""
 
     __slots__ = ("dropped", "due_ms", "evidence", "generation", "is_nobody", "past", "purchases", "timeline", "told")
 

@@ -1,4 +1,4 @@
-"""One subscriber's recent past: the events of the last ``lateness`` and what was known before each."""
+"""The timeline of one subscriber: the events of the last ``lateness`` and the state before each."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ class Deployments:
         actions: Mapping[str, frozenset[str]],
         tell: Callable[[Mapping[str, Sequence[Listener]]], bool] = lambda at_work: True,
     ) -> None:
-        """``tell``: told which listeners are at work, shadows included, whenever that changes; False: again later."""
+        """``tell``: called with the listeners at work, shadows included, whenever they change; False: again later."""
         self._versions = versions
         self._tell = tell
         self._told = True
