@@ -23,12 +23,14 @@ from contracts.topics import fixed_topics
 from transport import open_log
 from transport.config import load_installation, settings_of, wall_clock_ms
 from transport.private import keep_files_private, open_data
+from transport.threads import end_with_any_thread
 
 
 @click.group()
 def main() -> None:
     """The history's processes."""
     keep_files_private()
+    end_with_any_thread()
     structlog.configure(
         processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -27,7 +27,7 @@ from bytewax.run import cli_main
 from bench.load import listeners
 from contracts.codec import json_reader
 from contracts.events import Event
-from contracts.log import Log, Outgoing, PublishOutcome, Record, Stored
+from contracts.log import Bookmark, Log, Outgoing, PublishOutcome, Record, Stored
 from contracts.topics import EVENTS
 from flows.__main__ import COLLECT_EVERY
 from flows.operators.log_sink import LogSink
@@ -98,7 +98,11 @@ class FileConsumer:
         """The next record."""
         return {0: self.read}
 
-    def seek(self, partition: int, offset: int) -> None:
+    def bookmark(self, partition: int) -> Bookmark:
+        """The next record."""
+        return Bookmark(self.read)
+
+    def seek(self, partition: int, offset: int, epoch: int = -1) -> None:
         """A run is never resumed."""
         raise NotImplementedError
 

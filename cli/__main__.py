@@ -74,6 +74,9 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Turn our errors into a sentence and an exit code."""
+        from transport.threads import end_with_any_thread  # noqa: PLC0415 - `segma --help` needs none of it
+
+        end_with_any_thread()
         try:
             return super().invoke(ctx)
         except SegmaError as error:

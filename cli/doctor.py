@@ -33,6 +33,8 @@ from transport.config import load_installation, load_keyring, settings_at, wall_
 MAX_LAG_S: Final = 15.0
 """Above what a start, a snapshot or a pause of the machine makes."""
 LEAST_NODE: Final = 22
+MAX_AHEAD_S: Final = 2.0
+"""Above what two clocks that are kept by NTP differ by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,20 @@ def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
         log.close()
     found = [CheckResult("log", True, f"{settings.log}, {len(names)} topics")]
     if times:
-        lag_s = max(wall_clock_ms() - min(times.values()), 0) / 1_000
-        slowest = min(times, key=lambda source: times[source])
-        remedy = f"partition {slowest} of beacons is read slowly or by nobody: look at the flow's log"
-        found.append(CheckResult("log time", lag_s < MAX_LAG_S if running else None, f"{lag_s:.1f} s behind", remedy))
+        found.append(time_finding(times, wall_clock_ms(), running=running))
     return found + account_findings(states)
+
+
+def time_finding(times: Mapping[int, int], now_ms: int, *, running: bool) -> CheckResult:
+    """How far the log's time (partition of beacons → ms) is from this machine's clock, either way."""
+    lag_s, ahead_s = (now_ms - min(times.values())) / 1_000, (max(times.values()) - now_ms) / 1_000
+    if ahead_s > MAX_AHEAD_S:
+        furthest = max(times, key=lambda source: times[source])
+        remedy = f"the clock of a broker (of partition {furthest} of beacons) or of this machine is wrong: look at NTP"
+        return CheckResult("log time", False, f"{ahead_s:.1f} s ahead of this machine's clock", remedy)
+    slowest = min(times, key=lambda source: times[source])
+    remedy = f"partition {slowest} of beacons is read slowly or by nobody: look at the flow's log"
+    return CheckResult("log time", lag_s < MAX_LAG_S if running else None, f"{max(lag_s, 0.0):.1f} s behind", remedy)
 
 
 def account_findings(states: Mapping[tuple[str, str], AccountState]) -> list[CheckResult]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -57,7 +58,7 @@ def kafka_program(home: Path) -> list[ManagedProcess]:
 
 def _answers(settings: Settings, _pid: int) -> bool:
     try:
-        KafkaTopics(settings).names(timeout_s=2.0)
+        KafkaTopics(settings, time.monotonic).names(timeout_s=2.0)
     except LogError:
         return False
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,15 @@ from rich.text import Text
 
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
+from contracts.installation import Installation
+from contracts.log import Log
 from contracts.topics import BEACONS, DAY_MS, EVENTS, Topic, topics_of
 from flows.versions.retention import OwnedListeners, listeners_at_work, too_long
 from transport import open_log
 from transport.config import load_installation, settings_at
+from transport.kafka.leases import LEASES
 from transport.kafka.log import KafkaLog
+from transport.kafka.topic_settings import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,10 @@ def topics_command() -> None:
 @home_option
 @json_option
 def create_command(home: Path, as_json: bool) -> None:
-    """Make the topics that are absent, and give those that are there the wanted retention."""
+    """Make the topics that are absent, and mend the settings of those that are there, one by one.
+
+    Settings that Segma does not ask for stay as they are.
+    """
     installation = load_installation(home / "segma.yaml")
     log = open_log(settings_at(home))
     try:
@@ -52,22 +59,46 @@ def create_command(home: Path, as_json: bool) -> None:
             for text in refused:
                 err.print(f"  {text}", markup=False)
             fail("`retention` in segma.yaml must be longer than any live listener looks back", Exit.USAGE)
-        before = {topic.name: topic for topic in log.topics()}
-        wanted = topics_of(installation)
+        wanted = _wanted(log, installation)
+        before = _found(log)
+        mended = _mended(log, wanted)
         log.ensure(wanted)
-        changed = [topic for topic in wanted if before.get(topic.name, topic).retention_ms != topic.retention_ms]
-        if isinstance(log, KafkaLog):
-            for topic in changed:
-                log.kafka_topics.set_retention(topic)
     finally:
         log.close()
     made = [topic.name for topic in wanted if topic.name not in before]
     if as_json:
-        print_json({"made": made, "retention_changed": [topic.name for topic in changed]})
+        print_json({"made": made, "mended": mended})
     else:
         out.print(
             f"{len(made)} topic(s) made, {len(wanted) - len(made)} were there: {', '.join(made) or 'nothing new'}"
         )
+        for name, texts in mended.items():
+            out.print(f"  {name}: mended, {'; '.join(texts)}", markup=False)
+
+
+def _wanted(log: Log, installation: Installation) -> list[Topic]:
+    """Every topic of the installation; on Kafka also the one that holds the leases."""
+    return topics_of(installation) + ([LEASES] if isinstance(log, KafkaLog) else [])
+
+
+def _found(log: Log) -> dict[str, Topic]:
+    """Every topic that is there, by name."""
+    return {topic.name: topic for topic in (log.kafka_topics.all() if isinstance(log, KafkaLog) else log.topics())}
+
+
+def _mended(log: Log, wanted: Sequence[Topic]) -> dict[str, list[str]]:
+    """Set what will not do of the topics that are there; what was wrong of each. The shape is frozen, and left."""
+    if not isinstance(log, KafkaLog):
+        return {}
+    found = log.kafka_topics.faults(wanted)
+    shapes = {topic.name: topic for topic in log.kafka_topics.all()}
+    mendable = {
+        topic.name: found[topic.name]
+        for topic in wanted
+        if topic.name in shapes and shapes[topic.name].partitions == topic.partitions
+    }
+    log.kafka_topics.mend(mendable)
+    return {name: [each.text for each in wrong] for name, wrong in mendable.items() if wrong}
 
 
 @topics_command.command("check")
@@ -78,15 +109,12 @@ def check_command(home: Path, as_json: bool) -> None:
     installation = load_installation(home / "segma.yaml")
     log = open_log(settings_at(home))
     try:
-        found = {topic.name: topic for topic in log.topics()}
+        wanted, found = _wanted(log, installation), _found(log)
         listeners = listeners_at_work(log, installation, beside=home / "segma.yaml")
-        stamps = log.kafka_topics.stamps(list(found)) if isinstance(log, KafkaLog) else {}
+        wrong = log.kafka_topics.faults(wanted) if isinstance(log, KafkaLog) else {}
     finally:
         log.close()
-    states = [
-        _checked(topic, found.get(topic.name), stamps.get(topic.name, ""), listeners)
-        for topic in topics_of(installation)
-    ]
+    states = [_checked(topic, found.get(topic.name), wrong.get(topic.name, ()), listeners) for topic in wanted]
     if as_json:
         print_json(states)
     else:
@@ -98,7 +126,7 @@ def check_command(home: Path, as_json: bool) -> None:
     sys.exit(Exit.PROBLEMS if any(state.problems for state in states) else Exit.OK)
 
 
-def _checked(wanted: Topic, found: Topic | None, stamp: str, listeners: OwnedListeners) -> TopicCheck:
+def _checked(wanted: Topic, found: Topic | None, wrong: Sequence[Fault], listeners: OwnedListeners) -> TopicCheck:
     if found is None:
         return TopicCheck(wanted.name, 0, "", ("absent: `segma topics create`",))
     kept = (
@@ -108,16 +136,15 @@ def _checked(wanted: Topic, found: Topic | None, stamp: str, listeners: OwnedLis
         if found.retention_ms
         else "all"
     )
-    return TopicCheck(wanted.name, found.partitions, kept, tuple(_problems(wanted, found, stamp, listeners)))
+    return TopicCheck(wanted.name, found.partitions, kept, tuple(_problems(wanted, found, wrong, listeners)))
 
 
-def _problems(wanted: Topic, found: Topic, stamp: str, listeners: OwnedListeners) -> Iterator[str]:
+def _problems(wanted: Topic, found: Topic, wrong: Sequence[Fault], listeners: OwnedListeners) -> Iterator[str]:
     if found.partitions != wanted.partitions:
         yield f"{found.partitions} partitions, segma.yaml says {wanted.partitions}: they are frozen"
     if found.compacted != wanted.compacted:
         yield "compacted, and must not be" if found.compacted else "not compacted, and must be"
-    if stamp not in {"", "LogAppendTime"}:
-        yield f"stamped with {stamp}, must be LogAppendTime"
+    yield from (each.text for each in wrong if each.name != "retention.ms")
     if not wanted.compacted and found.retention_ms and found.retention_ms < wanted.retention_ms:
         yield f"kept for {found.retention_ms / DAY_MS:.4g} days, wanted {wanted.retention_ms / DAY_MS:.4g}"
     if wanted.name in {BEACONS, EVENTS}:

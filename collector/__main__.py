@@ -33,6 +33,7 @@ from transport import open_log
 from transport.config import load_installation, settings_of, wall_clock_ms
 from transport.private import keep_files_private, open_data
 from transport.spool import Spool
+from transport.threads import end_with_any_thread
 
 log_line = structlog.get_logger("collector")
 OWN_FILES = 256
@@ -87,6 +88,7 @@ class GunicornServer(BaseApplication):
     def load(self) -> Any:
         """The application of one worker: everything that holds a thread or a file is opened behind the fork."""
         gc.set_threshold(GC_THRESHOLD)
+        end_with_any_thread()
         settings = self._settings
         installation = load_installation(settings.config)
         sites = load_sites(installation, beside=settings.config)

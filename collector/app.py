@@ -160,7 +160,8 @@ class Health:
     async def on_get_ready(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """200: the log's door or the spool is open."""
         resp.content_type = falcon.MEDIA_JSON
-        resp.data = to_json({"spooled_bytes": self._core.intake.spooled_bytes})
+        intake = self._core.intake
+        resp.data = to_json({"spooled_bytes": intake.spooled_bytes, "set_aside_records": intake.set_aside_records})
 
     async def on_get_openapi(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """This collector's description."""

@@ -59,6 +59,9 @@ class Meters:
         )
         self.lost = Counter("segma_clicks_lost_total", "Redirects and pixels not stored.", registry=self.registry)
         self.spooled = Gauge("segma_spool_bytes", "Waiting for the log.", registry=self.registry)
+        self.set_aside = Gauge(
+            "segma_spool_set_aside_records", "Refused by the log for good, kept on this disk.", registry=self.registry
+        )
         self.seconds = Histogram("segma_beacon_seconds", "From body to stored.", registry=self.registry)
 
 
@@ -93,10 +96,14 @@ class Core:
         if self._intake is None:
             self._intake = self._open_intake()
             self.meters.spooled.set_function(self._spooled)
+            self.meters.set_aside.set_function(self._set_aside_records)
         return self._intake
 
     def _spooled(self) -> float:
         return self._intake.spooled_bytes if self._intake is not None else 0
+
+    def _set_aside_records(self) -> float:
+        return self._intake.set_aside_records if self._intake is not None else 0
 
     def admits(self, served: ServedSite, client: str) -> bool:
         """Take one of a client's share; False if there is none left."""

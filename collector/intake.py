@@ -15,12 +15,12 @@ import structlog
 
 from contracts.errors import LogError
 from contracts.log import Log, Outgoing, PublishOutcome
-from transport.spool import Spool
+from transport.spool import Spool, is_refused
 
 DRAIN_EVERY_S: Final = 0.5
 log_line = structlog.get_logger("collector")
 
-_Answer = tuple["asyncio.Future[bool]", list[PublishOutcome]]
+_Answer = tuple["asyncio.Future[list[PublishOutcome]]", list[PublishOutcome]]
 
 
 class Intake:
@@ -39,19 +39,31 @@ class Intake:
         """What waits for the log to come back."""
         return self._spool.pending_bytes
 
+    @property
+    def set_aside_records(self) -> int:
+        """What the log refused for good; it waits on the disk for the next start."""
+        return self._spool.set_aside_records
+
     async def store(self, records: Sequence[Outgoing]) -> None:
         """Return when the records are safe. Raises :class:`SpoolFull`: then nothing was accepted."""
         if self._spool.is_empty:
-            stored: asyncio.Future[bool] = self._loop.create_future()
-            self._publisher.submit(records, lambda outcomes: self._answered(stored, outcomes))
-            if await stored:
+            answer: asyncio.Future[list[PublishOutcome]] = self._loop.create_future()
+            self._publisher.submit(records, lambda outcomes: self._answered(answer, outcomes))
+            outcomes = await answer
+            faults = [each for each in zip(records, outcomes, strict=True) if isinstance(each[1], LogError)]
+            if not faults:
                 return
-        await self._keep(records)
+            for record, outcome in faults:
+                if is_refused(outcome):
+                    await self._loop.run_in_executor(None, self._spool.set_aside, record, str(outcome))
+            records = [record for record, outcome in faults if not is_refused(outcome)]
+        if records:
+            await self._loop.run_in_executor(None, self._spool.append, records)
 
-    def _answered(self, stored: asyncio.Future[bool], outcomes: list[PublishOutcome]) -> None:
+    def _answered(self, answer: asyncio.Future[list[PublishOutcome]], outcomes: list[PublishOutcome]) -> None:
         """On the writer's thread: one call into the loop answers many requests."""
         # PERF: `call_soon_threadsafe` wakes the loop through a socket; once for many answers, not once a beacon.
-        self._answers.append((stored, outcomes))
+        self._answers.append((answer, outcomes))
         if not self._called:
             self._called = True
             self._loop.call_soon_threadsafe(self._answer_all)
@@ -60,20 +72,24 @@ class Intake:
         # In this order: what comes after the flag is down calls again.
         self._called = False
         while self._answers:
-            stored, outcomes = self._answers.popleft()
-            if not stored.done():
-                stored.set_result(not any(isinstance(outcome, LogError) for outcome in outcomes))
-
-    async def _keep(self, records: Sequence[Outgoing]) -> None:
-        await self._loop.run_in_executor(None, self._spool.append, records)
+            answer, outcomes = self._answers.popleft()
+            if not answer.done():
+                answer.set_result(outcomes)
 
     async def _drain(self) -> None:
         while True:
             if not self._spool.is_empty:
-                count = await self._loop.run_in_executor(None, self._spool.drain, self._publisher)
-                if count:
-                    log_line.info("spool_drained", records=count, left_bytes=self._spool.pending_bytes)
+                await self._drain_once()
             await asyncio.sleep(DRAIN_EVERY_S)
+
+    async def _drain_once(self) -> None:
+        try:
+            count = await self._loop.run_in_executor(None, self._spool.drain, self._publisher)
+        except Exception as error:  # a disk's, or a defect of ours: nothing is lost, and draining never ends
+            log_line.error("spool_not_drained", error=type(error).__name__, detail=str(error))
+        else:
+            if count:
+                log_line.info("spool_drained", records=count, left_bytes=self._spool.pending_bytes)
 
     async def drained(self) -> None:
         """Return when nothing waits in the spool any more."""

@@ -21,6 +21,7 @@ from contracts.topics import topics_of
 from transport import open_log
 from transport.config import load_installation, load_keyring, settings_of
 from transport.private import keep_files_private
+from transport.threads import end_with_any_thread
 
 
 class SignallessServer(uvicorn.Server):
@@ -57,6 +58,7 @@ def first_site_key(installation: Installation) -> str:
 def main() -> None:
     """Run."""
     keep_files_private()
+    end_with_any_thread()
     settings = settings_of(ConsoleSettings)
     installation = load_installation(settings.config)
     keyring = load_keyring(installation, beside=settings.config)

@@ -12,8 +12,9 @@
     │   ├── LogUnavailable     try again later: nothing was stored by this call that it does not report
     │   ├── SpoolFull          the collector's own disk space for waiting beacons is used up
     │   ├── UnknownTopic
+    │   ├── RecordRefused      the log will never take this record as it is: set it aside, go on with the next
     │   ├── StaleConsumer      somebody else holds the lease now: stop, write nothing more
-    │   └── PositionGone       the asked position is older than what retention has kept
+    │   └── PositionGone       the asked position is older than what retention has kept, or of another history
     └── AlreadyRunning         another process owns what this one needs
 
 Foreign exceptions are mapped to these in one place per room, nowhere else.
@@ -94,12 +95,16 @@ class UnknownTopic(LogError):
     """The topic was never created, or its frozen shape (partitions) is another than asked."""
 
 
+class RecordRefused(LogError):
+    """The log will never take this record as it is: it is too large, or its topic may not be written by us."""
+
+
 class StaleConsumer(LogError):
     """The lease of this consumer on this partition went to another generation."""
 
 
 class PositionGone(LogError):
-    """The position asked for is older than the oldest record kept."""
+    """The position asked for is not in the log: older than the oldest record kept, or of a history that it lost."""
 
 
 class AlreadyRunning(SegmaError):

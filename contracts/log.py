@@ -43,6 +43,16 @@ class Stored(NamedTuple):
     log_time_ms: int
 
 
+class Bookmark(NamedTuple):
+    """Where to read on after a restart: an offset, and the epoch of the leader that wrote what was read before it.
+
+    By the epoch a log that lost its tail and has grown anew is known from the one that was read. -1: not known.
+    """
+
+    offset: int
+    epoch: int = -1
+
+
 class Record(Packed, frozen=True):
     """A record read. ``offset`` counts from 0 in its partition; ``log_time_ms`` is when the log took it."""
 
@@ -121,7 +131,8 @@ class Consumer(Protocol):
             log held no more when it was asked; of any other consumer, only that none is here yet.
 
         Raises:
-            PositionGone: the position is older than the oldest record that retention has kept.
+            PositionGone: the position is older than the oldest record that retention has kept, or of a history that the
+                log has lost; or the topic was made anew.
             StaleConsumer: another consumer of this name has taken a partition over.
             LogUnavailable: the log cannot be read now; try again later.
         """
@@ -137,14 +148,25 @@ class Consumer(Protocol):
         """
 
     def positions(self) -> dict[int, int]:
-        """Return partition → offset of the next record that :meth:`poll` will return of it."""
+        """Return partition → offset reached: that of the next record, or the end where there is none yet.
 
-    def seek(self, partition: int, offset: int) -> None:
+        Offsets that hold no record for a reader (a transaction's marker, what compaction took) count as passed.
+        """
+
+    def bookmark(self, partition: int) -> Bookmark:
+        """Return where to read on after a restart: keep it beside :meth:`Log.topic_id`, and give it to :meth:`seek`.
+
+        Args:
+            partition: One of those held.
+        """
+
+    def seek(self, partition: int, offset: int, epoch: int = -1) -> None:
         """Continue reading a partition at an offset.
 
         Args:
             partition: One of those held.
-            offset: Of the next record to read. Where retention has removed it, :meth:`poll` raises PositionGone.
+            offset: Of the next record to read. Where it is not in the log, :meth:`poll` raises PositionGone.
+            epoch: Of a bookmark: by it a log that lost its end and has grown anew is known. -1: not known.
         """
 
     def close(self) -> None:
@@ -217,6 +239,9 @@ class Log(Protocol):
             strict: ``poll`` returns an empty list only when it has returned all that the log held when it was asked. On
                 Kafka that costs a question to the brokers (3 ms), so whoever asks often and can wait says False.
         """
+
+    def start(self, topic: str) -> dict[int, int]:
+        """Per partition, the offset of the oldest record kept; the end where there is none."""
 
     def end(self, topic: str) -> dict[int, int]:
         """Return partition → the offset that its next record will get."""

@@ -29,6 +29,7 @@ from flows.versions.retention import check_retention
 from transport import open_log
 from transport.config import load_installation, read_secret, settings_of, wall_clock_ms
 from transport.private import keep_files_private
+from transport.threads import end_with_any_thread
 
 COLLECT_EVERY = (100_000, 20, 50)
 """PERF: states hold no cycles, so the collector finds nothing among millions of them; with Python's own thresholds it
@@ -41,6 +42,7 @@ log_line = structlog.get_logger("flows")
 def main() -> None:
     """Run the flow."""
     keep_files_private()
+    end_with_any_thread()
     gc.set_threshold(*COLLECT_EVERY)
     structlog.configure(
         processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.JSONRenderer()],
@@ -106,7 +108,7 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
         flow = build(log, shared, groups=settings.groups, context=context, changelog=changelog)
         watch_state(changelog, [shared.bounds, *(each.bounds for each in shared.engines.values())])
         if settings.flow_metrics_port:
-            start_http_server(settings.flow_metrics_port, "127.0.0.1")
+            start_http_server(settings.flow_metrics_port, settings.metrics_host)
         try:
             cli_main(  # type: ignore[no-untyped-call]
                 flow,

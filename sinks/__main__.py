@@ -20,6 +20,7 @@ from sinks.registry import account_of, sink_of
 from transport import open_log
 from transport.config import Settings, load_installation, settings_of, wall_clock_ms
 from transport.private import keep_files_private, open_data
+from transport.threads import end_with_any_thread
 
 
 @click.command()
@@ -27,6 +28,7 @@ from transport.private import keep_files_private, open_data
 def main(account: str) -> None:
     """Deliver the commands of one account."""
     keep_files_private()
+    end_with_any_thread()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -37,7 +39,7 @@ def main(account: str) -> None:
     try:
         settings = settings_of(SinkSettings)
         if settings.sink_metrics_port:
-            start_http_server(settings.sink_metrics_port, "127.0.0.1")
+            start_http_server(settings.sink_metrics_port, settings.metrics_host)
         deliver_account(settings, account, stop)
     except SegmaError as error:
         click.echo(f"sinks: {error}", err=True)

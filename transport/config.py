@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """The installation's file."""
     data: Path = Path(".segma/data")
     """The directory of everything that is written: log, spools, recovery stores, lists of the file sink."""
+    metrics_host: str = "127.0.0.1"
+    """The address that a process serves its metrics on, where it has a port for them; the collector has its own."""
     log: Literal["embedded", "kafka"] = "embedded"
     """Which log."""
     kafka_servers: str = "127.0.0.1:9092"
@@ -60,6 +62,8 @@ class Settings(BaseSettings):
     """Copies of a topic made anew; -1: as the cluster's default says. From 3 on, two of them confirm."""
     kafka_timeout_ms: int = Field(default=5_000, ge=500, le=300_000)
     """How long a record may wait for its confirmation before the log counts as away."""
+    kafka_clock_ms: int = Field(default=10_000, ge=1_000, le=86_400_000)
+    """How far a broker's clock may be ahead of that of a record's writer; what it says beyond that is not believed."""
     kafka_go_on: bool = False
     """Where retention took what was not read yet: go on from the oldest record kept, counted, instead of stopping."""
     kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"

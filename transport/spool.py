@@ -1,7 +1,8 @@
 """A collector's own disk, where beacons wait while the log is away: append, fsync, drain in order.
 
 A frame is a length, a CRC-32 and a MessagePack list ``[topic, key, value, partition]``. A torn last frame (a crash
-while writing) was never acknowledged and is cut off when the spool is opened.
+while writing) was never acknowledged and is cut off when the spool is opened. What the log refuses for good goes into a
+second file of the same form, ``….aside``, and is tried once more at the next start.
 """
 
 from __future__ import annotations
@@ -12,94 +13,219 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+import structlog
 
 from contracts.codec import msgpack_reader, to_msgpack
-from contracts.errors import LogError, SpoolFull
-from contracts.log import Outgoing, Publisher
+from contracts.errors import LogError, RecordRefused, SpoolFull, UnknownTopic
+from contracts.log import Outgoing, Publisher, PublishOutcome
 
+LOOKAHEAD_BYTES: Final = 8 * 1024 * 1024
+"""How far beyond a record that the log does not take now others are looked for that it takes."""
 _HEAD: Final = struct.Struct("<II")
 _read = msgpack_reader(tuple[str, bytes, bytes | None, int | None])
+log_line = structlog.get_logger("transport")
+
+
+def is_refused(outcome: PublishOutcome) -> bool:
+    """Whether waiting does not help a record: the log will never take it as it is."""
+    return isinstance(outcome, RecordRefused | UnknownTopic)
+
+
+class _Frame(NamedTuple):
+    """A record in a file, and the positions of its first byte and of the byte behind it."""
+
+    record: Outgoing
+    start: int
+    end: int
+
+    @property
+    def lane(self) -> tuple[str, bytes | int]:
+        """What keeps its order: the records of one key, or of one partition where it was named."""
+        partition = self.record.partition
+        return self.record.topic, self.record.key if partition is None else partition
+
+
+class Frames:
+    """A file of frames that grows to a limit. One thread at a time."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self._path, self._max_bytes = path, max_bytes
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self.end = 0
+        self.count = 0
+        """Frames appended or found since the file was last empty."""
+        for frame in self.read(0):
+            self.end = frame.end
+            self.count += 1
+        os.ftruncate(self._fd, self.end)
+
+    def append(self, records: Sequence[Outgoing]) -> None:
+        """Store records; they are on the disk when this returns. Raises :class:`SpoolFull`; then none is stored."""
+        data = b"".join(map(_frame, records))
+        if self.end + len(data) > self._max_bytes:
+            raise SpoolFull(f"{self._path.name} holds {self.end} of {self._max_bytes} bytes")
+        try:
+            written = os.write(self._fd, data)
+            if written < len(data):
+                raise OSError("short write")
+            os.fsync(self._fd)
+        except OSError as error:
+            os.ftruncate(self._fd, self.end)
+            raise SpoolFull(f"{self._path.name}: {error.strerror or error}") from None
+        self.end += len(data)
+        self.count += len(records)
+
+    def read(self, position: int) -> Iterator[_Frame]:
+        """The frames from a position on, as far as they are sound."""
+        size = os.fstat(self._fd).st_size
+        while position + _HEAD.size <= size:
+            length, checksum = _HEAD.unpack(os.pread(self._fd, _HEAD.size, position))
+            data = os.pread(self._fd, length, position + _HEAD.size)
+            if len(data) < length or zlib.crc32(data) != checksum:
+                return
+            end = position + _HEAD.size + length
+            yield _Frame(Outgoing(*_read(data)), position, end)
+            position = end
+
+    def clear(self) -> None:
+        """Begin again with nothing."""
+        os.ftruncate(self._fd, 0)
+        self.end = self.count = 0
+
+    def close(self) -> None:
+        """Close the file; what it holds stays."""
+        os.close(self._fd)
 
 
 class Spool:
     """Records that wait, in one file, with how far it was drained in a second. Safe to share between threads."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
+        """``max_bytes``: of what waits, and as much again of what was set aside."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._max_bytes = path, max_bytes
         self._drained_path = path.with_name(path.name + ".drained")
         self._lock = threading.Lock()
         self._draining = threading.Lock()
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self._drained = self._read_drained()
-        self._end = self._sound_end()
-        os.ftruncate(self._fd, self._end)
-        self._drained = min(self._drained, self._end)
+        self._waiting = Frames(path, max_bytes)
+        self._aside = Frames(path.with_name(path.name + ".aside"), max_bytes)
+        self._drained = min(self._read_drained(), self._waiting.end)
+        self._settled: set[int] = set()
+        """The ends of frames beyond the drained ones that need no more: forgotten with the process, then repeated."""
         self._write_drained()
+        self._try_again()
 
     @property
     def pending_bytes(self) -> int:
         """Bytes that wait to be drained."""
-        return self._end - self._drained
+        return self._waiting.end - self._drained
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits."""
-        return self._end == self._drained
+        return self._waiting.end == self._drained
+
+    @property
+    def set_aside_records(self) -> int:
+        """How many records the log refused for good."""
+        return self._aside.count
 
     def append(self, records: Sequence[Outgoing]) -> None:
         """Store records; they are on the disk when this returns. Raises :class:`SpoolFull`; then none is stored."""
-        data = b"".join(map(_frame, records))
         with self._lock:
-            if self._end + len(data) > self._max_bytes:
-                raise SpoolFull(f"{self._path.name} holds {self._end} of {self._max_bytes} bytes")
-            try:
-                written = os.write(self._fd, data)
-                if written < len(data):
-                    raise OSError("short write")
-                os.fsync(self._fd)
-            except OSError as error:
-                os.ftruncate(self._fd, self._end)
-                raise SpoolFull(f"{self._path.name}: {error.strerror or error}") from None
-            self._end += len(data)
+            self._waiting.append(records)
+
+    def set_aside(self, record: Outgoing, fault: str) -> None:
+        """Keep a record that the log refuses, apart from those that wait. Raises :class:`SpoolFull`."""
+        with self._lock:
+            self._aside.append([record])
+        log_line.error("record_set_aside", topic=record.topic, bytes=len(record.value or b""), detail=fault)
 
     def drain(self, publisher: Publisher, batch: int = 500) -> int:
-        """Publish what waits, oldest first, until it is empty or the log does not take it; how many were published."""
+        """Publish what waits, oldest first, until it is empty or the log does not take it all; how many it took.
+
+        A record that is refused for good is set aside. One that is not taken now holds up those of its key or
+        partition, and no others.
+        """
         count = 0
         with self._draining:
             while frames := self._next(batch):
-                outcomes = publisher.publish([record for record, _ in frames])
-                stored = next((n for n, each in enumerate(outcomes) if isinstance(each, LogError)), len(outcomes))
-                if stored:
-                    self._move(frames[stored - 1][1])
-                count += stored
-                if stored < len(outcomes):
+                settled = self._publish(frames, publisher)
+                count += settled
+                if settled < len(frames):
                     break
         return count
 
     def close(self) -> None:
-        """Close the file; what waits stays for the next time."""
-        os.close(self._fd)
+        """Close the files; what waits stays for the next time."""
+        self._waiting.close()
+        self._aside.close()
 
-    def _next(self, batch: int) -> list[tuple[Outgoing, int]]:
-        """The next records, each with the position behind it."""
-        frames = []
-        for record, end in self._frames(self._drained):
-            frames.append((record, end))
-            if len(frames) >= batch:
+    def _publish(self, frames: Sequence[_Frame], publisher: Publisher) -> int:
+        """Publish frames; how many of them need no more."""
+        outcomes = publisher.publish([frame.record for frame in frames])
+        held_up: set[tuple[str, bytes | int]] = set()
+        left = []
+        for frame, outcome in zip(frames, outcomes, strict=True):
+            if frame.lane in held_up or not self._is_settled(frame.record, outcome):
+                held_up.add(frame.lane)
+                left.append(frame)
+            else:
+                self._settled.add(frame.end)
+        self._move(left[0].start if left else frames[-1].end)
+        return len(frames) - len(left)
+
+    def _is_settled(self, record: Outgoing, outcome: PublishOutcome) -> bool:
+        if not isinstance(outcome, LogError):
+            return True
+        if not is_refused(outcome):
+            return False
+        try:
+            self.set_aside(record, str(outcome))
+        except SpoolFull:
+            return False
+        return True
+
+    def _next(self, batch: int) -> list[_Frame]:
+        """The next frames that need to be published."""
+        frames: list[_Frame] = []
+        clear = self._drained
+        for frame in self._waiting.read(self._drained):
+            if frame.end not in self._settled:
+                frames.append(frame)
+            elif not frames:
+                clear = frame.end
+            if len(frames) >= batch or frame.end - self._drained > LOOKAHEAD_BYTES:
                 break
+        self._move(clear)
         return frames
 
     def _move(self, position: int) -> None:
+        """Everything before this position needs no more."""
         with self._lock:
+            if position == self._drained:
+                return
             self._drained = position
-            if position == self._end:
+            if position == self._waiting.end:
                 # Everything is published: start again at the beginning. A crash between the two truncations leaves
                 # a position beyond the end, which reads as drained.
-                os.ftruncate(self._fd, 0)
-                self._drained = self._end = 0
+                self._waiting.clear()
+                self._drained = 0
+                self._settled.clear()
+            self._settled = {end for end in self._settled if end > position}
             self._write_drained()
+
+    def _try_again(self) -> None:
+        """Let what was set aside wait once more: whoever starts the process again may have mended the cause."""
+        frames = list(self._aside.read(0))
+        if not frames:
+            return
+        try:
+            self._waiting.append([frame.record for frame in frames])
+        except SpoolFull:
+            return  # no room: at the next start
+        self._aside.clear()
 
     def _write_drained(self) -> None:
         temporary = self._drained_path.with_suffix(".new")
@@ -111,22 +237,6 @@ class Spool:
             return int(self._drained_path.read_bytes())
         except (FileNotFoundError, ValueError):
             return 0
-
-    def _sound_end(self) -> int:
-        end = 0
-        for _, end in self._frames(0):  # noqa: B007
-            pass
-        return end
-
-    def _frames(self, position: int) -> Iterator[tuple[Outgoing, int]]:
-        size = os.fstat(self._fd).st_size
-        while position + _HEAD.size <= size:
-            length, checksum = _HEAD.unpack(os.pread(self._fd, _HEAD.size, position))
-            data = os.pread(self._fd, length, position + _HEAD.size)
-            if len(data) < length or zlib.crc32(data) != checksum:
-                return
-            position += _HEAD.size + length
-            yield Outgoing(*_read(data)), position
 
 
 def _frame(record: Outgoing) -> bytes:

@@ -20,11 +20,11 @@ _read: Final[Callable[[bytes], LogTime]] = json_reader(LogTime)
 
 def log_times(log: Log) -> dict[int, int]:
     """Partition of ``beacons`` → the newest log time that ``recognise`` has passed on. Raises :class:`LogError`."""
-    reader = log.reader(EVENTS, from_end=True)
+    reader, oldest = log.reader(EVENTS, from_end=True), log.start(EVENTS)
     found: dict[int, int] = {}
     try:
         for partition, end in reader.positions().items():
-            reader.seek(partition, max(end - LOOKED_AT, 0))
+            reader.seek(partition, max(end - LOOKED_AT, oldest[partition]))
         for record in unread(reader):
             if record.key or record.value is None:
                 continue

@@ -53,6 +53,8 @@ class Position(NamedTuple):
     topic_id: str
     offset: int
     clocks: tuple[tuple[int, Clock], ...] = ()
+    epoch: int = -1
+    """Of the leader that wrote what was read last; a store of an older release has none."""
 
 
 class Opened:
@@ -74,7 +76,7 @@ class Opened:
             return consumer
         if resumed.topic_id != self.topic_id:
             raise PositionGone(f"topic {self.topic} was made anew since this state was written: remove the store")
-        consumer.seek(int(part), resumed.offset)
+        consumer.seek(int(part), resumed.offset, resumed.epoch)
         return consumer
 
 
@@ -100,8 +102,8 @@ class _Partition:
 
     def snapshot(self) -> Position:
         """The next record to read, and the time it is."""
-        offset = self._consumer.positions()[self._partition]
-        return Position(self._topic_id, offset, tuple(sorted(self._clocks.items())))
+        mark = self._consumer.bookmark(self._partition)
+        return Position(self._topic_id, mark.offset, tuple(sorted(self._clocks.items())), mark.epoch)
 
 
 class BeaconsPartition(_Partition, StatefulSourcePartition[tuple[str, list[Record]], Position]):

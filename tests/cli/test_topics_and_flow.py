@@ -11,10 +11,23 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
+from cli.doctor import time_finding
+from contracts.codec import to_json
+from contracts.events import LogTime
+from contracts.log import Outgoing
+from contracts.topics import EVENTS
+from flows.operators.lag import log_times
 from tests.broker import Broker
-from transport.config import environment_of
+from transport import open_log
+from transport.config import environment_of, settings_at
 
 pytestmark = pytest.mark.alone
 
@@ -106,11 +119,71 @@ def test_what_cannot_be_mended_is_told_and_the_retention_can(home: Path) -> None
         future.result(30)
     found = states(home)
     assert found["beacons"][0] == "3 partitions, segma.yaml says 2: they are frozen"
-    assert "stamped with CreateTime, must be LogAppendTime" in found["rows"]
+    assert any("message.timestamp.type is CreateTime" in text for text in found["rows"])
     assert any("wanted 30" in text for text in found["events"])
     refused = segma(home, "topics", "create")
     assert refused.returncode == 3
     assert "they are frozen" in refused.stderr
+
+
+@pytest.mark.parametrize("home", ["kafka"], indirect=True)
+def test_each_setting_is_checked_and_mended_by_itself(home: Path) -> None:
+    environment = dict(line.split("=", 1) for line in (home / "segma.env").read_text().splitlines())
+    prefix = environment["SEGMA_KAFKA_PREFIX"]
+    admin = AdminClient({"bootstrap.servers": environment["SEGMA_KAFKA_SERVERS"]})
+    by_the_log = {"message.timestamp.type": "LogAppendTime"}
+    wrong = {
+        "subscribers": {"cleanup.policy": "compact,delete", "retention.ms": "3600000", "max.message.bytes": "9000000"},
+        "beacons": {"retention.bytes": "1000000", "retention.ms": "2592000000", "flush.messages": "7"},
+        "outcomes": {
+            "max.message.bytes": "1000",
+            "retention.ms": "7776000000",
+            "unclean.leader.election.enable": "true",
+        },
+    }
+    partitions = {"subscribers": 1, "beacons": 2, "outcomes": 1}
+    topics = [NewTopic(f"{prefix}{name}", partitions[name], config=given | by_the_log) for name, given in wrong.items()]
+    for future in admin.create_topics(topics).values():
+        future.result(30)
+    found = states(home)
+    assert any("cleanup.policy is compact,delete, wanted compact" in text for text in found["subscribers"])
+    assert any("retention.bytes is 1000000, wanted -1" in text for text in found["beacons"])
+    assert any("max.message.bytes is 1000," in text for text in found["outcomes"])
+    assert any("unclean.leader.election.enable is true" in text for text in found["outcomes"])
+    assert found["leases"] == ["absent: `segma topics create`"]
+    made = segma(home, "topics", "create", "--json")
+    assert made.returncode == 0, made.stderr
+    assert {"subscribers", "beacons", "outcomes"} == set(json.loads(made.stdout)["mended"])
+    assert not any(states(home).values())
+    kept = [ConfigResource(ResourceType.TOPIC, f"{prefix}{name}") for name in ("beacons", "subscribers")]
+    beacons, subscribers = (future.result(30) for future in admin.describe_configs(kept).values())
+    assert beacons["flush.messages"].value == "7", "a setting that nobody asked about was reset"
+    assert subscribers["max.message.bytes"].value == "9000000", "what will do is left as it is"
+
+
+@pytest.mark.parametrize("home", ["kafka"], indirect=True)
+def test_doctor_reads_the_logs_time_where_retention_left_few_records(home: Path) -> None:
+    environment = dict(line.split("=", 1) for line in (home / "segma.env").read_text().splitlines())
+    assert segma(home, "topics", "create").returncode == 0
+    log = open_log(settings_at(home))
+    now_ms = time.time_ns() // 1_000_000
+    said = [Outgoing(EVENTS, b"", to_json(LogTime(source, now_ms)), 0) for source in (0, 1, 0, 1)]
+    log.publisher().publish(said)
+    admin = AdminClient({"bootstrap.servers": environment["SEGMA_KAFKA_SERVERS"]})
+    place = TopicPartition(f"{environment['SEGMA_KAFKA_PREFIX']}{EVENTS}", 0, 2)
+    admin.delete_records([place])[place].result(30)
+    assert log_times(log) == {0: now_ms, 1: now_ms}
+    log.close()
+
+
+def test_a_log_ahead_of_the_clock_is_told() -> None:
+    behind = time_finding({0: 10_000, 1: 12_000}, 13_000, running=True)
+    assert (behind.ok, behind.found) == (True, "3.0 s behind")
+    ahead = time_finding({0: 10_000, 1: 103_000}, 13_000, running=True)
+    assert (ahead.ok, ahead.found) == (False, "90.0 s ahead of this machine's clock")
+    assert "partition 1" in ahead.remedy
+    slow = time_finding({0: 10_000}, 60_000, running=True)
+    assert slow.ok is False
 
 
 @pytest.mark.slow

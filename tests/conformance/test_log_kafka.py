@@ -5,17 +5,35 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import random
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer as Tool
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
-from contracts.errors import ConfigError, LogUnavailable, PositionGone, StaleConsumer, UnknownTopic
+from contracts.errors import (
+    ConfigError,
+    LogError,
+    LogUnavailable,
+    PositionGone,
+    RecordRefused,
+    StaleConsumer,
+    UnknownTopic,
+)
 from contracts.log import Consumer, Log, Outgoing, Record, Stored
+from contracts.reading import Table, unread
 from contracts.topics import Topic
 from tests.broker import Broker
 from tests.conformance.test_log import COMPACTED, TOPIC, read, read_all, record, values
@@ -23,6 +41,9 @@ from transport import open_log
 from transport.config import Settings, settings_of
 from transport.kafka.client import consumer_config, producer_config
 from transport.kafka.reader import gone
+from transport.kafka.topic_settings import MAX_RECORD_BYTES
+from transport.kafka.writer import renewed
+from transport.spool import Spool
 
 PATIENCE_S = 120.0
 
@@ -159,13 +180,147 @@ def test_compaction_keeps_the_newest_of_each_key(log: Log) -> None:
     assert kept == {b"a": b"3", b"b": None}
 
 
+def made_anew(settings: Settings, records: int) -> Log:
+    """The topic deleted, made anew and filled by another process."""
+    admin, full = AdminClient({"bootstrap.servers": settings.kafka_servers}), settings.kafka_prefix + TOPIC.name
+    admin.delete_topics([full])[full].result(30)
+    until = time.monotonic() + PATIENCE_S
+    while full in admin.list_topics(timeout=30).topics:
+        assert time.monotonic() < until
+    other = open_log(settings)
+    other.ensure([TOPIC])
+    other.publisher().publish([record(number, partition=0) for number in range(records)])
+    return other
+
+
+def test_a_topic_made_anew_and_longer_is_told_to_whoever_read_the_former(log: Log, settings: Settings) -> None:
+    log.publisher().publish([record(number, partition=0) for number in range(10)])
+    running, resting = log.consumer("runs", TOPIC.name, [0]), log.consumer("rests", TOPIC.name, [0])
+    for consumer in (running, resting):
+        assert len(read(log, consumer, 10)) == 10
+    resting.commit({0: 10})
+    resting.close()
+    other = made_anew(settings, 30)
+    with pytest.raises(PositionGone, match="made anew"):
+        other.consumer("rests", TOPIC.name, [0])
+    with pytest.raises(LogError):
+        poll_on(running)
+    other.close()
+
+
+def test_a_transactions_marker_at_the_end_is_passed(log: Log, settings: Settings) -> None:
+    full = settings.kafka_prefix + COMPACTED.name
+    foreign = Producer({"bootstrap.servers": settings.kafka_servers, "transactional.id": settings.kafka_prefix})
+    foreign.init_transactions(PATIENCE_S)
+    for number in range(3):
+        foreign.begin_transaction()
+        foreign.produce(full, b"%d" % number, b"k", 0)
+        foreign.commit_transaction(PATIENCE_S)
+    until = time.monotonic() + PATIENCE_S
+    while log.end(COMPACTED.name) != {0: 6}:  # each transaction takes an offset more than its records, soon after
+        assert time.monotonic() < until
+    reader = log.reader(COMPACTED.name)
+    assert values(list(unread(reader))) == [b"0", b"1", b"2"]
+    assert reader.positions() == {0: 6}
+    table = Table(log, COMPACTED.name, bytes.decode, strict=False)
+    assert table.values == {b"k": "2"}
+    consumer = log.consumer("c", COMPACTED.name)
+    read_all(log, consumer, COMPACTED.name)
+    assert consumer.bookmark(0).offset == 5, "a position is behind a record, whose epoch is known"
+    assert consumer.positions() == {0: 6}, "nothing is lacking: it lags by nothing"
+    log.publisher().publish([Outgoing(COMPACTED.name, b"k", b"3")])
+    assert values(list(unread(reader))) == [b"3"]
+
+
+def test_a_record_that_is_refused_for_good_is_told_and_the_others_of_its_batch_are_stored(
+    log: Log, settings: Settings
+) -> None:
+    entry = ConfigEntry("max.message.bytes", "20000", incremental_operation=AlterConfigOpType.SET)
+    topic = settings.kafka_prefix + TOPIC.name
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": settings.kafka_servers})
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+    noise = random.Random(7)
+    sent = [Outgoing(TOPIC.name, b"k", noise.randbytes(9_000), 0) for _ in range(10)]  # each fits, no two of them do
+    sent.insert(5, Outgoing(TOPIC.name, b"k", noise.randbytes(50_000), 0))
+    outcomes = log.publisher().publish(sent)
+    assert [type(each) for each in outcomes] == [Stored] * 5 + [RecordRefused] + [Stored] * 5
+    too_large = Outgoing(TOPIC.name, b"k", bytes(MAX_RECORD_BYTES + 1), 0)
+    (outcome,) = log.publisher().publish([too_large])
+    assert isinstance(outcome, RecordRefused)
+    stored = [each.value for each in read_all(log, log.reader(TOPIC.name))]
+    assert sorted(filter(None, stored)) == sorted(each.value or b"" for each in sent if len(each.value or b"") < 10_000)
+
+
+def test_a_spool_sets_aside_what_the_broker_refuses_and_publishes_the_rest_once(
+    log: Log, settings: Settings, tmp_path: Path
+) -> None:
+    admin, full = AdminClient({"bootstrap.servers": settings.kafka_servers}), settings.kafka_prefix + COMPACTED.name
+    publisher = log.publisher()
+    publisher.publish([Outgoing(COMPACTED.name, b"k", b"there")])
+    admin.delete_topics([full])[full].result(30)
+    spool = Spool(tmp_path / "spool", 1_000_000)
+    for number in range(20):
+        spool.append([record(number, partition=0)])
+        if number in {3, 11}:
+            spool.append([Outgoing(COMPACTED.name, b"gone", b"%d" % number)])
+    until = time.monotonic() + PATIENCE_S
+    while not spool.is_empty:
+        spool.drain(publisher)
+        assert time.monotonic() < until
+    assert spool.set_aside_records == 2
+    assert values(read_all(log, log.reader(TOPIC.name))) == [b"%d" % number for number in range(20)], "each once"
+    spool.close()
+    log.ensure([COMPACTED])
+    again = Spool(tmp_path / "spool", 1_000_000)
+    while not again.is_empty:
+        again.drain(publisher)
+        assert time.monotonic() < until
+    assert again.set_aside_records == 0
+    assert values(list(unread(log.reader(COMPACTED.name)))) == [b"3", b"11"]
+    again.close()
+
+
+@pytest.mark.slow
+def test_a_producer_whose_broker_lost_its_last_seconds_is_renewed(tmp_path: Path, broker: Broker) -> None:
+    assert broker.port
+    own = Broker(tmp_path / "broker")
+    own.start()
+    settings = own.settings(tmp_path)
+    log = open_log(settings)
+    log.ensure([TOPIC])
+    publisher, place = log.publisher(), f"{settings.kafka_prefix}{TOPIC.name}-0"
+    for number in range(5):
+        publisher.publish([record(number, partition=0)])
+    own.kill()
+    shutil.copytree(own.home / "data" / place, tmp_path / "saved")
+    own.start()
+    until = time.monotonic() + 2 * PATIENCE_S
+    for number in range(5, 15):
+        while not isinstance(publisher.publish([record(number, partition=0)])[0], Stored):
+            assert time.monotonic() < until
+    own.kill()
+    shutil.rmtree(own.home / "data" / place)
+    shutil.copytree(tmp_path / "saved", own.home / "data" / place)
+    own.start()
+    lost = renewed._value.get()
+    outcome: object = None
+    while not isinstance(outcome, Stored):
+        (outcome,) = publisher.publish([record(15, partition=0)])
+        assert time.monotonic() < until, "publishing hangs or fails for ever"
+    assert renewed._value.get() > lost, "the producer was not lost: this shows nothing"
+    log.close()
+    own.stop()
+
+
 @pytest.mark.slow
 def test_a_broker_that_dies_is_told_as_away_and_everything_goes_on_when_it_is_back(
     tmp_path: Path, broker: Broker
 ) -> None:
     own = Broker(tmp_path / "broker")
     own.start()
-    chosen = own.settings(tmp_path).model_copy(update={"kafka_timeout_ms": 1_000})
+    chosen = own.settings(tmp_path).model_copy(update={"kafka_timeout_ms": 3_000})
     log = open_log(chosen)
     log.ensure([TOPIC])
     publisher, consumer = log.publisher(), log.consumer("c", TOPIC.name, [0])

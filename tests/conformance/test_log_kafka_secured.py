@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
+    ResourcePatternType,
+    ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialUpsertion,
@@ -20,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from contracts.errors import LogError
+from contracts.errors import LogError, RecordRefused
 from contracts.log import Outgoing, Stored
 from contracts.topics import Topic
 from tests.broker import START_S, Broker
@@ -28,6 +34,8 @@ from transport import open_log
 from transport.config import Settings
 
 TOPIC = Topic("secured", 2)
+GUEST = "of-guest-51d0"
+"""Of a principal that may look at the topics and read them, and write where a test allows it."""
 PASSWORDS = {"PLAIN": "of-plain-8c1f", "SCRAM-SHA-256": "of-256-77ab", "SCRAM-SHA-512": "of-512-03de"}
 
 
@@ -110,7 +118,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterato
         "listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL\n"
         "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n"
         "listener.name.sasl_ssl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule "
-        f'required user_segma="{PASSWORDS["PLAIN"]}";\n'
+        f'required user_segma="{PASSWORDS["PLAIN"]}" user_guest="{GUEST}";\n'
+        "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n"
+        "super.users=User:ANONYMOUS;User:segma\n"
         "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config="
         "org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
         "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config="
@@ -166,3 +176,40 @@ def test_a_door_that_stays_shut_says_so(
     with pytest.raises(LogError, match=says) as refused:
         log.ensure([TOPIC])
     assert password not in str(refused.value)
+
+
+def allow(cluster: Cluster, topic: str, *operations: AclOperation, prefix: bool = False) -> None:
+    """Let the guest do so with a topic, or with all whose names begin so."""
+    admin = AdminClient({"bootstrap.servers": cluster.broker.servers})
+    pattern = ResourcePatternType.PREFIXED if prefix else ResourcePatternType.LITERAL
+    bindings = [
+        AclBinding(ResourceType.TOPIC, topic, pattern, "User:guest", "*", each, AclPermissionType.ALLOW)
+        for each in operations
+    ]
+    for future in admin.create_acls(bindings).values():
+        future.result(START_S)
+
+
+@pytest.mark.slow
+def test_who_may_not_write_is_told_so_and_may_as_soon_as_it_is_allowed(cluster: Cluster, tmp_path: Path) -> None:
+    owner = open_log(cluster.settings(tmp_path, PASSWORDS["PLAIN"], kafka_sasl_mechanism="PLAIN"))
+    other = Topic("forbidden", 1)
+    owner.ensure([TOPIC, other])
+    chosen = cluster.settings(tmp_path / "guest", GUEST, kafka_sasl_mechanism="PLAIN", kafka_username="guest")
+    prefix = owner._settings.kafka_prefix  # type: ignore[attr-defined]
+    guest = open_log(chosen.model_copy(update={"kafka_prefix": prefix}))
+    allow(cluster, prefix, AclOperation.DESCRIBE, AclOperation.READ, prefix=True)
+    publisher = guest.publisher()
+    for _ in range(2):  # a producer that was lost is made anew, and lost again
+        (outcome,) = publisher.publish([Outgoing(TOPIC.name, b"k", b"v", 1)])
+        assert isinstance(outcome, RecordRefused)
+        assert "authorization failed" in str(outcome)
+    allow(cluster, prefix + TOPIC.name, AclOperation.WRITE)
+    until = time.monotonic() + START_S
+    while not isinstance(outcome, Stored):
+        assert time.monotonic() < until
+        (outcome,) = publisher.publish([Outgoing(TOPIC.name, b"k", b"v", 1)])
+    outcomes = publisher.publish([Outgoing(other.name, b"k", b"v", 0), Outgoing(TOPIC.name, b"k", b"w", 1)])
+    assert [type(each) for each in outcomes] == [RecordRefused, Stored], "one topic is refused, the other goes on"
+    guest.close()
+    owner.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import LogUnavailable, SpoolFull
+from contracts.errors import LogUnavailable, RecordRefused, SpoolFull
 from contracts.log import Outgoing, PublishOutcome, Stored
 from transport.spool import Spool
 
@@ -133,3 +133,77 @@ def test_a_position_of_a_file_that_was_emptied_hides_nothing(tmp_path: Path) -> 
     spool.append([record(1)])
     spool.close()
     assert drained(path) == [record(1)]
+
+
+class Choosy(Publisher):
+    """Takes what it is told to take; refuses some for good, and is away for some."""
+
+    def __init__(self, refuses: set[bytes], away: set[bytes]) -> None:
+        super().__init__()
+        self.refuses, self.away = refuses, away
+
+    def publish(self, records: Sequence[Outgoing]) -> list[PublishOutcome]:
+        return [self._one(each) for each in records]
+
+    def _one(self, each: Outgoing) -> PublishOutcome:
+        if each.value in self.refuses:
+            return RecordRefused("too large")
+        if each.key in self.away:
+            return LogUnavailable("no leader")
+        self.taken.append(each)
+        return Stored(0, len(self.taken), 0)
+
+
+def keyed(number: int) -> Outgoing:
+    return Outgoing("t", b"k%d" % (number % 3), b"v%d" % number)
+
+
+def test_what_is_refused_is_set_aside_and_tried_again_at_the_next_start(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s", 1_000_000)
+    spool.append([keyed(number) for number in range(9)])
+    publisher = Choosy({b"v0", b"v4", b"v8"}, set())
+    assert spool.drain(publisher, batch=2) == 9
+    assert spool.is_empty
+    assert spool.set_aside_records == 3
+    assert publisher.taken == [keyed(number) for number in (1, 2, 3, 5, 6, 7)], "each once, in order"
+    spool.close()
+    spool = Spool(tmp_path / "s", 1_000_000)
+    assert spool.set_aside_records == 0
+    again = Choosy({b"v4"}, set())
+    spool.drain(again)
+    assert again.taken == [keyed(0), keyed(8)]
+    assert spool.set_aside_records == 1, "what is refused again is kept again"
+    spool.close()
+
+
+def test_a_key_that_waits_holds_up_no_other_and_nothing_is_published_twice(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s", 1_000_000)
+    spool.append([keyed(number) for number in range(9)])
+    publisher = Choosy(set(), {b"k0"})
+    for _ in range(5):
+        spool.drain(publisher, batch=4)
+    assert publisher.taken == [keyed(number) for number in range(9) if number % 3]
+    spool.append([keyed(9), keyed(10)])
+    spool.drain(publisher)
+    assert publisher.taken[6:] == [keyed(10)]
+    publisher.away.clear()
+    spool.drain(publisher)
+    assert publisher.taken[7:] == [keyed(0), keyed(3), keyed(6), keyed(9)], "in the order of its own"
+    assert spool.is_empty
+    spool.close()
+    assert drained(tmp_path / "s") == []
+
+
+def test_where_there_is_no_room_to_set_aside_a_record_waits(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s", 45)
+    publisher = Choosy({b"v0", b"v1"}, set())
+    for number in range(2):
+        spool.append([Outgoing("t", b"k", b"v%d" % number)])
+        for _ in range(3):
+            spool.drain(publisher)
+    spool.append([Outgoing("t", b"k", b"v1")])
+    spool.drain(publisher)
+    waiting = spool.pending_bytes
+    assert spool.set_aside_records == 2
+    assert waiting > 0, "nothing is dropped"
+    spool.close()

@@ -97,11 +97,18 @@ class EmbeddedLog:
         partitions = range(store.topic.partitions)
         return EmbeddedConsumer(store, "", partitions, bells=bells, around=self._around, start={}, from_end=from_end)
 
+    def start(self, topic: str) -> dict[int, int]:
+        """See :meth:`contracts.log.Log.start`."""
+        return {partition: first for partition, (_, first, _) in self._heads(topic).items()}
+
     def end(self, topic: str) -> dict[int, int]:
         """See :meth:`contracts.log.Log.end`."""
+        return {partition: following for partition, (following, _, _) in self._heads(topic).items()}
+
+    def _heads(self, topic: str) -> dict[int, tuple[int, int, int]]:
         store = self._store(topic)
         try:
-            return {partition: head[0] for partition, head in store.heads().items()}
+            return store.heads()
         finally:
             store.close()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from contracts.errors import PositionGone, StaleConsumer
-from contracts.log import Record
+from contracts.log import Bookmark, Record
 from transport.config import Surroundings
 from transport.embedded.bell import LOOK_MS, Bell, ring
 from transport.embedded.store import Store
@@ -115,7 +115,11 @@ class EmbeddedConsumer:
         """See :meth:`contracts.log.Consumer.positions`."""
         return dict(self._positions)
 
-    def seek(self, partition: int, offset: int) -> None:
+    def bookmark(self, partition: int) -> Bookmark:
+        """See :meth:`contracts.log.Consumer.bookmark`. A file has one history."""
+        return Bookmark(self._positions[partition])
+
+    def seek(self, partition: int, offset: int, epoch: int = -1) -> None:
         """See :meth:`contracts.log.Consumer.seek`."""
         self._positions[partition] = offset
         self._caught_up = False

@@ -8,11 +8,17 @@ from typing import Any, Final
 import structlog
 from confluent_kafka import KafkaError
 
-from contracts.errors import ConfigError, LogError, LogUnavailable, PositionGone, Problem, UnknownTopic
+from contracts.errors import (
+    ConfigError,
+    LogError,
+    LogUnavailable,
+    PositionGone,
+    Problem,
+    RecordRefused,
+    UnknownTopic,
+)
 from transport.config import Settings
-
-MAX_RECORD_BYTES: Final = 8 * 1024 * 1024
-"""Above the largest beacon that a site may be set to; Kafka's own default is 1 MB."""
+from transport.kafka.topic_settings import MAX_RECORD_BYTES
 
 _UNKNOWN: Final = {
     KafkaError._UNKNOWN_TOPIC,
@@ -21,6 +27,31 @@ _UNKNOWN: Final = {
     KafkaError.TOPIC_EXCEPTION,
 }
 _GONE: Final = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
+_PASSING: Final = {
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.INVALID_MSG,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.NOT_CONTROLLER,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.THROTTLING_QUOTA_EXCEEDED,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.UNKNOWN_PRODUCER_ID,
+    KafkaError.UNKNOWN_TOPIC_ID,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # also said by a broker that is starting: whoever asks for the topic learns it
+}
+"""What brokers say of a write that may succeed later, or with a new producer. Whatever else they say is for good."""
 REFUSALS: Final = {KafkaError._AUTHENTICATION, KafkaError._SSL}
 """What a broker says to a client that may not in; librdkafka goes on trying and tells its callback alone."""
 log_line = structlog.get_logger("transport")
@@ -96,6 +127,13 @@ def mapped(error: KafkaError, what: str) -> LogError:
         return UnknownTopic(f"{what}: no such topic or partition ({error.name()})")
     if error.code() in _GONE:
         return PositionGone(f"{what}: {error.str()}")
+    return LogUnavailable(f"{what}: {error.str()}")
+
+
+def write_fault(error: KafkaError, what: str) -> LogError:
+    """What became of a record that was not confirmed: try again, or never again as it is."""
+    if error.code() > 0 and error.code() not in _PASSING:
+        return RecordRefused(f"{what}: {error.str()}")
     return LogUnavailable(f"{what}: {error.str()}")
 
 

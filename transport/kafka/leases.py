@@ -4,6 +4,9 @@ A claim is a record; its offset is the claim's *generation*, so the newest claim
 without anybody having to count. A position is a record with the generation of its writer: it counts where that
 generation is the newest at that place of the log. Who commits reads the topic up to its own record and so learns
 whether it still holds the lease. Nothing times out, and a killed holder leaves nothing behind.
+
+Before a position stands, in a record of its own, to which history of the topic it belongs: the leader's epoch and the
+topic's id. Its key begins as a claim's does and names no consumer, so a release that does not know it passes it over.
 """
 
 from __future__ import annotations
@@ -14,8 +17,8 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from contracts.errors import LogError, LogUnavailable, StaleConsumer
-from contracts.log import Outgoing, Stored
+from contracts.errors import LogError, LogUnavailable, PositionGone, StaleConsumer
+from contracts.log import Bookmark, Outgoing, Stored
 from contracts.topics import Topic
 from transport.kafka.client import mapped
 from transport.kafka.topics import KafkaTopics
@@ -23,6 +26,8 @@ from transport.kafka.writer import KafkaPublisher
 
 LEASES: Final = Topic("leases", 1, compacted=True, retention_ms=0)
 PATIENCE_S: Final = 15.0
+HISTORY: Final = "|"
+"""In front of the name in the key of a history: no consumer's name begins so."""
 
 Lease = tuple[str, str, int]
 """Consumer's name, topic, partition."""
@@ -46,37 +51,61 @@ class LeaseBook:
         self._lock = threading.Lock()
         self._holders: dict[str, int] = {}
         self._positions: dict[str, int] = {}
+        self._histories: dict[str, tuple[int, str]] = {}
 
-    def take(self, name: str, topic: str, partitions: Sequence[int]) -> dict[int, tuple[int, int | None]]:
-        """Claim partitions: the generation and the committed position of each."""
+    def take(
+        self, name: str, topic: str, partitions: Sequence[int], topic_id: str
+    ) -> dict[int, tuple[int, Bookmark | None]]:
+        """Claim partitions: the generation and the committed position of each.
+
+        Raises :class:`PositionGone` where a position belongs to another topic of that name.
+        """
         keys = {partition: _key(name, topic, partition) for partition in partitions}
         offsets = self._write([(f"c|{key}", b"1") for key in keys.values()])
         generations = dict(zip(partitions, offsets, strict=True))
         with self._lock:
             self._read_to(max(offsets))
-            committed = {partition: self._positions.get(key) for partition, key in keys.items()}
+            committed = {partition: self._committed(key, topic_id) for partition, key in keys.items()}
         # Carried over under the new generation: so compaction never has to keep what an older one wrote.
         carried = [
-            (f"p|{keys[partition]}|{generations[partition]}", b"%d" % position)
-            for partition, position in committed.items()
-            if position is not None
+            record
+            for partition, mark in committed.items()
+            if mark is not None
+            for record in _records(f"{keys[partition]}|{generations[partition]}", mark, topic_id)
         ]
         if carried:
             self._write(carried)
         return {partition: (generations[partition], committed[partition]) for partition in partitions}
 
-    def commit(self, name: str, topic: str, positions: Mapping[int, int], generations: Mapping[int, int]) -> None:
+    def _committed(self, key: str, topic_id: str) -> Bookmark | None:
+        position = self._positions.get(key)
+        if position is None:
+            return None
+        epoch, of_topic = self._histories.get(key, (-1, topic_id))
+        if of_topic != topic_id:
+            raise PositionGone(f"{key}: the topic was made anew since offset {position} was committed")
+        return Bookmark(position, epoch)
+
+    def commit(
+        self,
+        name: str,
+        topic: str,
+        marks: Mapping[int, Bookmark],
+        generations: Mapping[int, int],
+        topic_id: str,
+    ) -> None:
         """Remember positions. Raises :class:`StaleConsumer` where a lease is another's; then that one is not moved."""
         records = [
-            (f"p|{_key(name, topic, partition)}|{generations[partition]}", b"%d" % position)
-            for partition, position in positions.items()
+            record
+            for partition, mark in marks.items()
+            for record in _records(f"{_key(name, topic, partition)}|{generations[partition]}", mark, topic_id)
         ]
         if not records:
             return
         offsets = self._write(records)
         with self._lock:
             self._read_to(max(offsets))
-        self._check(name, topic, {partition: generations[partition] for partition in positions})
+        self._check(name, topic, {partition: generations[partition] for partition in marks})
 
     def check(self, name: str, topic: str, generations: Mapping[int, int]) -> None:
         """Raise :class:`StaleConsumer` where a lease is another's, as far as has been heard; it costs no waiting."""
@@ -117,14 +146,28 @@ class LeaseBook:
                     raise mapped(error, LEASES.name)
                 continue
             self._next = message.offset() + 1
-            kind, _, rest = message.key().decode().partition("|")
-            if kind == "c":
-                self._holders[rest] = message.offset()
-            else:
-                key, _, generation = rest.rpartition("|")
-                if self._holders.get(key) == int(generation):
-                    self._positions[key] = int(message.value())
+            self._take_one(message.key().decode(), message.value(), message.offset())
         return any(message.error() is None for message in messages)
+
+    def _take_one(self, record_key: str, value: bytes, offset: int) -> None:
+        kind, _, rest = record_key.partition("|")
+        of_history = rest.startswith(HISTORY)
+        if kind == "c" and not of_history:
+            self._holders[rest] = offset
+            return
+        key, _, generation = rest.removeprefix(HISTORY).rpartition("|")
+        if self._holders.get(key) != int(generation):
+            return
+        if of_history:
+            epoch, _, topic_id = value.decode().partition(" ")
+            self._histories[key] = int(epoch), topic_id
+        else:
+            self._positions[key] = int(value)
+
+
+def _records(key: str, mark: Bookmark, topic_id: str) -> list[tuple[str, bytes]]:
+    """A position's records: first its history, so that no crash leaves a new position with an old one."""
+    return [(f"c|{HISTORY}{key}", f"{mark.epoch} {topic_id}".encode()), (f"p|{key}", b"%d" % mark.offset)]
 
 
 def _key(name: str, topic: str, partition: int) -> str:

@@ -21,7 +21,7 @@ class KafkaLog:
 
     def __init__(self, settings: Settings, around: Surroundings) -> None:
         self._settings, self._around = settings, around
-        self.kafka_topics = KafkaTopics(settings)
+        self.kafka_topics = KafkaTopics(settings, around.elapsed_s)
         """Beyond the seam: what ``segma topics`` looks at."""
         self._writer: KafkaWriter | None = None
         self._book: LeaseBook | None = None
@@ -44,7 +44,9 @@ class KafkaLog:
         with self._lock:
             if self._writer is None:
                 config = producer_config(self._settings)
-                self._writer = KafkaWriter(config, self._settings.kafka_prefix, self.kafka_topics.count)
+                topics = self.kafka_topics
+                prefix, now_ms = self._settings.kafka_prefix, self._around.now_ms
+                self._writer = KafkaWriter(config, prefix, topics.count, topics.suspect, now_ms)
         return KafkaPublisher(self._writer)
 
     def consumer(
@@ -67,6 +69,10 @@ class KafkaLog:
         partitions = range(self.kafka_topics.count(topic))
         means = self._means("reader", None)
         return KafkaConsumer(means, "", topic, partitions, start={}, from_end=from_end, strict=strict)
+
+    def start(self, topic: str) -> dict[int, int]:
+        """See :meth:`contracts.log.Log.start`."""
+        return self.kafka_topics.offsets(topic, range(self.kafka_topics.count(topic)), end=False)
 
     def end(self, topic: str) -> dict[int, int]:
         """See :meth:`contracts.log.Log.end`."""
@@ -100,4 +106,5 @@ class KafkaLog:
             self._settings.kafka_prefix,
             self._settings.kafka_go_on,
             self._around.elapsed_s,
+            self._settings.kafka_clock_ms,
         )

@@ -6,12 +6,16 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, Final
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 import tenacity
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
     ConfigResource,
     NewTopic,
     OffsetSpec,
@@ -21,67 +25,118 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from contracts.errors import LogError, LogUnavailable, UnknownTopic
 from contracts.topics import Topic
 from transport.config import Settings
-from transport.kafka.client import MAX_RECORD_BYTES, REFUSALS, base_config, mapped, note
+from transport.kafka.client import REFUSALS, base_config, mapped, note
+from transport.kafka.topic_settings import Fault, faults, settings_of_topic
 
 REQUEST_S: Final = 10.0
+OFFSETS_S: Final = 3.0
+"""How long one question about offsets may take; it is asked again until :data:`REQUEST_S`."""
+LOOK_S: Final = 5.0
+"""How often a topic that is read is looked at: is it still the one that it was."""
 BOOT_S: Final = 60.0
 """How long the first question waits for the cluster: what starts together with its broker finds it."""
 VISIBLE_S: Final = 20.0
 """How long a topic made anew may take to be known, with a leader for every partition."""
-MIN_COPIES: Final = 3
-"""From so many copies on, two must confirm: one broker may be away and nothing confirmed is lost."""
+_NO_LEADER: Final = {
+    KafkaError._TIMED_OUT,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._TRANSPORT,
+    KafkaError.REPLICA_NOT_AVAILABLE,
+    KafkaError.BROKER_NOT_AVAILABLE,
+}
+"""What is said, beside the errors of :func:`_is_passing`, of offsets while a partition has no leader."""
+
+
+class Described(NamedTuple):
+    """A topic as it is: its shape, how many brokers keep it (the fewest of its partitions), its settings by name."""
+
+    shape: Topic
+    copies: int
+    settings: Mapping[str, str]
+
+
+class _Seen(NamedTuple):
+    """What the brokers' metadata say of a topic. ``led``: every partition has a leader."""
+
+    partitions: int
+    copies: int
+    led: bool
 
 
 class KafkaTopics:
     """The topics under our prefix. Safe to share between threads."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._prefix = settings, settings.kafka_prefix
+    def __init__(self, settings: Settings, elapsed_s: Callable[[], float]) -> None:
+        self._settings, self._prefix, self._elapsed_s = settings, settings.kafka_prefix, elapsed_s
         self._refusal = ""
         """Why the brokers last shut their door on us."""
-        self._admin = AdminClient(base_config(settings) | {"error_cb": self._hear})
+        self._admin = self._new_admin()
         self._counts: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._looks: dict[str, _Look] = {}
+        self._lock, self._looking = threading.Lock(), threading.Lock()
+
+    def _new_admin(self) -> AdminClient:
+        return AdminClient(base_config(self._settings) | {"error_cb": self._hear})
 
     def ensure(self, topics: Sequence[Topic]) -> None:
         """Make the absent ones; raise :class:`UnknownTopic` where one has another shape, or stamps by another clock."""
-        known = self._partitions(BOOT_S)
+        known = self._metadata(BOOT_S)
         absent = [topic for topic in topics if topic.name not in known]
         if absent:
             futures = self._admin.create_topics([self._new(topic) for topic in absent], request_timeout=REQUEST_S)
             for name, future in futures.items():
                 self._made(name, future)
             self._await_visible({topic.name for topic in absent})
-        found = {topic.name: (topic, stamp) for topic, stamp in self._described([topic.name for topic in topics])}
+        found = self.described([topic.name for topic in topics])
         for topic in topics:
-            shape, stamp = found[topic.name]
-            if (shape.partitions, shape.compacted) != (topic.partitions, topic.compacted):
+            each = found[topic.name]
+            if (each.shape.partitions, each.shape.compacted) != (topic.partitions, topic.compacted):
                 raise UnknownTopic(
-                    f"topic {topic.name} has {shape.partitions} partition(s)"
-                    f"{' and is compacted' if shape.compacted else ''}, not {topic.partitions}"
+                    f"topic {topic.name} has {each.shape.partitions} partition(s)"
+                    f"{' and is compacted' if each.shape.compacted else ''}, not {topic.partitions}"
                     f"{' and compacted' if topic.compacted else ''}: they are frozen"
                 )
+            stamp = each.settings["message.timestamp.type"]
             if stamp != "LogAppendTime":
                 raise UnknownTopic(f"topic {topic.name} is stamped with {stamp}: it must be LogAppendTime")
 
-    def stamps(self, names: Sequence[str]) -> dict[str, str]:
-        """Whose clock stamps the records of each of these."""
-        return {topic.name: stamp for topic, stamp in self._described(names)}
-
     def names(self, timeout_s: float = REQUEST_S) -> list[str]:
         """The topics under the prefix, by name. Raises :class:`LogUnavailable`."""
-        return sorted(self._partitions(timeout_s))
+        return sorted(self._metadata(timeout_s))
 
     def all(self) -> list[Topic]:
         """Every topic under the prefix, by name."""
-        return [topic for topic, _ in self._described(self.names())]
+        return [each.shape for each in self.described(self.names()).values()]
+
+    def faults(self, topics: Sequence[Topic]) -> dict[str, list[Fault]]:
+        """The settings of each of these topics, as far as they are there, that will not do."""
+        there = set(self.names())
+        found = self.described([topic.name for topic in topics if topic.name in there])
+        by_name = {topic.name: topic for topic in topics}
+        return {name: list(faults(by_name[name], each.copies, each.settings)) for name, each in found.items()}
+
+    def mend(self, found: Mapping[str, Sequence[Fault]]) -> None:
+        """Set what will not do, and nothing else, of each of these topics."""
+        resources = [
+            ConfigResource(
+                ResourceType.TOPIC,
+                self._prefix + name,
+                incremental_configs=[
+                    ConfigEntry(each.name, each.value, incremental_operation=AlterConfigOpType.SET) for each in wrong
+                ],
+            )
+            for name, wrong in found.items()
+            if wrong
+        ]
+        if resources:
+            self._asked(lambda: self._admin.incremental_alter_configs(resources), f"{len(resources)} topics")
 
     def count(self, name: str) -> int:
         """A topic's partitions. Raises :class:`UnknownTopic`."""
         found = self._counts.get(name)
         if found is None:
             with self._lock:
-                self._partitions()
+                self._metadata()
             found = self._counts.get(name)
         if found is None:
             raise UnknownTopic(f"no topic {self._prefix}{name}")
@@ -93,38 +148,80 @@ class KafkaTopics:
         full = self._prefix + name
         return str(self._asked(lambda: self._admin.describe_topics(TopicCollection([full])), name)[full].topic_id)
 
+    def made_anew(self, name: str, topic_id: str) -> bool:
+        """Whether a topic is another than that with this id, as far as the brokers have said. It waits for nobody."""
+        with self._looking:
+            look = self._look(name, LOOK_S)
+            return look.topic_id not in {"", topic_id}
+
+    def suspect(self, name: str) -> None:
+        """Ask whether a topic is still there; if not, :meth:`count` says so from then on. It waits for nobody."""
+        with self._looking:
+            self._look(name, 0.0)
+
+    def _look(self, name: str, every_s: float) -> _Look:
+        """What was last heard of a topic; asked again where that is older."""
+        look = self._looks.setdefault(name, _Look(self._elapsed_s()))
+        if not look.is_asked and self._elapsed_s() - look.at_s >= every_s:
+            full = self._prefix + name
+            # The client is kept until the next look: without it the answer never comes.
+            look.admin, look.at_s, look.is_asked = self._admin, self._elapsed_s(), True
+            answer = look.admin.describe_topics(TopicCollection([full]), request_timeout=REQUEST_S)[full]
+            answer.add_done_callback(partial(self._hear_of, name, look))
+        return look
+
+    def _hear_of(self, name: str, look: _Look, answer: Future[Any]) -> None:
+        try:
+            look.topic_id = str(answer.result().topic_id)
+        except KafkaException as exception:
+            if exception.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                self._counts.pop(name, None)
+        look.is_asked = False
+
     def offsets(self, name: str, partitions: Sequence[int], *, end: bool) -> dict[int, int]:
-        """The first offset kept of each partition, or the one that the next record will get."""
+        """The first offset kept of each partition, or the one that the next record will get.
+
+        Raises :class:`LogUnavailable` where one is not known now: an unknown offset is never an answer.
+        """
         spec = OffsetSpec.latest() if end else OffsetSpec.earliest()  # type: ignore[no-untyped-call]
         wanted = {TopicPartition(self._prefix + name, number): spec for number in partitions}
         if not wanted:
             return {}
-        found = self._asked(lambda: self._admin.list_offsets(wanted, request_timeout=REQUEST_S), name)
-        return {place.partition: int(answer.offset) for place, answer in found.items()}
 
-    def set_retention(self, topic: Topic) -> None:
-        """Give a topic its retention."""
-        resource = ConfigResource(ResourceType.TOPIC, self._prefix + topic.name, set_config=self._new(topic).config)
-        self._asked(lambda: self._admin.alter_configs([resource]), topic.name)
+        def ask() -> dict[int, int]:
+            futures = self._admin.list_offsets(wanted, request_timeout=OFFSETS_S)
+            found = {place.partition: int(future.result(2 * OFFSETS_S).offset) for place, future in futures.items()}
+            # NOTE: a client that had asked before says -1001, and no error, while a partition has no leader.
+            if any(offset < 0 for offset in found.values()):
+                raise _NotKnownNow
+            return found
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_not_known_now),
+            stop=tenacity.stop_after_delay(REQUEST_S),
+            wait=tenacity.wait_fixed(0.1),
+            before_sleep=lambda _: self._start_anew(),
+            reraise=True,
+        )
+        try:
+            return retrying(ask)
+        except (_NotKnownNow, TimeoutError):
+            raise LogUnavailable(f"{name}: its offsets are not known now") from None
+        except KafkaException as exception:
+            error = exception.args[0]
+            if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or not _is_not_known_now(exception):
+                raise mapped(error, name) from None
+            raise LogUnavailable(f"{name}: its offsets are not known now ({error.name()})") from None
+
+    def _start_anew(self) -> None:
+        """Ask with a new client: one that saw a leader go believes for minutes that there is none."""
+        self._admin = self._new_admin()
+        self._refresh()
 
     def _new(self, topic: Topic) -> NewTopic:
-        config = {
-            "message.timestamp.type": "LogAppendTime",
-            "cleanup.policy": "compact" if topic.compacted else "delete",
-            "max.message.bytes": str(MAX_RECORD_BYTES),
-        }
-        if topic.compacted:
-            # Small segments, cleaned soon: whoever starts reads such a topic whole.
-            config |= {
-                "segment.bytes": str(16 * 1024 * 1024),
-                "segment.ms": "600000",
-                "min.cleanable.dirty.ratio": "0.1",
-            }
-        else:
-            config["retention.ms"] = str(topic.retention_ms or -1)
-        if self._settings.kafka_replication >= MIN_COPIES:
-            config["min.insync.replicas"] = "2"
-        return NewTopic(self._prefix + topic.name, topic.partitions, self._settings.kafka_replication, config=config)
+        copies = self._settings.kafka_replication
+        config = {name: each.value for name, each in settings_of_topic(topic, copies).items()}
+        return NewTopic(self._prefix + topic.name, topic.partitions, copies, config=config)
 
     def _made(self, name: str, future: Future[Any]) -> None:
         try:
@@ -137,7 +234,7 @@ class KafkaTopics:
     def _await_visible(self, names: set[str]) -> None:
         pause = threading.Event()
         for _ in range(int(VISIBLE_S / 0.05)):
-            if names <= set(self._partitions()):
+            if names <= {name for name, each in self._metadata().items() if each.led}:
                 return
             pause.wait(0.05)
         raise LogUnavailable(f"{', '.join(sorted(names))} made, but not known to the brokers yet")
@@ -147,8 +244,8 @@ class KafkaTopics:
         if error.code() in REFUSALS:
             self._refusal = error.str()
 
-    def _partitions(self, timeout_s: float = REQUEST_S) -> dict[str, int]:
-        """Topic → partitions, of those under the prefix whose every partition has a leader."""
+    def _metadata(self, timeout_s: float = REQUEST_S) -> dict[str, _Seen]:
+        """The topics under the prefix, as the brokers say now."""
         try:
             metadata = self._admin.list_topics(timeout=timeout_s)
         except KafkaException as exception:
@@ -158,27 +255,32 @@ class KafkaTopics:
                 raise LogUnavailable(f"{what}: {self._refusal}") from None
             raise mapped(exception.args[0], what) from None
         found = {
-            full.removeprefix(self._prefix): len(topic.partitions)
+            full.removeprefix(self._prefix): _seen(list(topic.partitions.values()))
             for full, topic in metadata.topics.items()
             if full.startswith(self._prefix) and topic.error is None
-            if all(each.leader >= 0 for each in topic.partitions.values())
         }
-        self._counts.update(found)
+        # A topic without a leader is there; it cannot be written now, and that is another matter.
+        self._counts.update({name: each.partitions for name, each in found.items()})
         return found
 
     def _refresh(self) -> None:
         with contextlib.suppress(LogError):
-            self._partitions()
+            self._metadata()
 
-    def _described(self, names: Sequence[str]) -> list[tuple[Topic, str]]:
+    def described(self, names: Sequence[str]) -> dict[str, Described]:
+        """The shape and the settings of these topics, in the order given."""
         if not names:
-            return []
+            return {}
         resources = [ConfigResource(ResourceType.TOPIC, self._prefix + name) for name in names]
         found = self._asked(
             lambda: self._admin.describe_configs(resources, request_timeout=REQUEST_S), f"{len(names)} topics"
         )
-        settings = {resource.name.removeprefix(self._prefix): config for resource, config in found.items()}
-        return [_shape(name, self._counts[name], settings[name]) for name in names]
+        seen = self._metadata()
+        settings = {
+            resource.name.removeprefix(self._prefix): {name: entry.value or "" for name, entry in config.items()}
+            for resource, config in found.items()
+        }
+        return {name: _described(name, seen[name], settings[name]) for name in names if name in seen}
 
     def _asked(self, ask: Callable[[], Mapping[Any, Future[Any]]], what: str) -> dict[Any, Any]:
         """The answers to a question, asked again where the brokers say "not yet" (a leader is being chosen)."""
@@ -211,7 +313,32 @@ def _is_passing(error: BaseException) -> bool:
     }
 
 
-def _shape(name: str, partitions: int, config: Mapping[str, Any]) -> tuple[Topic, str]:
-    compacted = "compact" in config["cleanup.policy"].value
-    retention_ms = 0 if compacted else max(int(config["retention.ms"].value), 0)
-    return Topic(name, partitions, retention_ms, compacted), config["message.timestamp.type"].value
+class _NotKnownNow(Exception):
+    """The brokers have no answer to a question about offsets, and have said so without an error."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """What was last heard of a topic, and whether a question is under way. ``at_s``: when it was asked."""
+
+    at_s: float
+    topic_id: str = ""
+    is_asked: bool = False
+    admin: AdminClient | None = None
+
+
+def _is_not_known_now(error: BaseException) -> bool:
+    if isinstance(error, KafkaException):
+        return _is_passing(error) or error.args[0].code() in _NO_LEADER
+    return isinstance(error, _NotKnownNow | TimeoutError)
+
+
+def _seen(partitions: Sequence[Any]) -> _Seen:
+    led = all(each.leader >= 0 for each in partitions)
+    return _Seen(len(partitions), min([len(each.replicas) for each in partitions], default=-1), led)
+
+
+def _described(name: str, seen: _Seen, settings: Mapping[str, str]) -> Described:
+    compacted = "compact" in settings["cleanup.policy"]
+    retention_ms = 0 if compacted else max(int(settings["retention.ms"]), 0)
+    return Described(Topic(name, seen.partitions, retention_ms, compacted), seen.copies, settings)
