@@ -121,12 +121,12 @@ class GunicornServer(BaseApplication):
 
 
 def serve_metrics(core: Core, settings: CollectorSettings) -> None:
-    """Serve a worker's metrics on loopback, on the first free port from the one that the settings name."""
+    """Serve a worker's metrics, on the first free port from the one that the settings name."""
     if not settings.collector_metrics_port:
         return
     for port in range(settings.collector_metrics_port, settings.collector_metrics_port + settings.collector_workers):
         try:
-            start_http_server(port, "127.0.0.1", registry=core.meters.registry)
+            start_http_server(port, settings.metrics_host, registry=core.meters.registry)
         except OSError:
             continue
         return
