@@ -75,15 +75,17 @@ def import_people(
     config, installation, log = open_home(home)
     with closing(log):
         workspace, name, _ = account_of(installation, account)
+        at = ListAt(workspace, name, list_name)
         secret = read_secret(installation.workspaces[workspace].secret, beside=config, field=f"{workspace}.secret")
         if plan is None:
             if members is None:
                 sink = sink_of(installation, account, data=home / "data", pause=time.sleep, config=config, log=log)
                 with closing(sink):
                     members = list(sink.members(list_name))
+                at = at._replace(seen_at_ms=wall_clock_ms())
             plan = plan_of_members(members)
         done = Imported(people=len(plan.members), left_out=dict(plan.left_out), bad=plan.bad)
-        records = _records(plan, ListAt(workspace, name, list_name), secret, log, done)
+        records = _records(plan, at, secret, log, done)
         if dry_run:
             for _ in records:
                 pass

@@ -28,7 +28,7 @@ class AccountState(Value, frozen=True):
 
 
 class Veto(Value, frozen=True):
-    """A record of ``vetoes``: this person left, as the platform's webhook told. ``list_name`` empty: every list.
+    """A record of ``vetoes``: this person left, as the platform told or showed. ``list_name`` empty: every list.
 
     A record without value lifts it: the person subscribed again, by themselves, at the platform.
     """
@@ -41,7 +41,10 @@ class Veto(Value, frozen=True):
     list_name: str
     at_ms: int
     reason: str = ""
-    """The action that told: ``email_unsubscribed``, ``email_complained``."""
+    """The action that told: ``email_unsubscribed``, ``email_complained``; of what a sink saw, the reason of it:
+    ``unsubscribed``, ``complained``, ``blocked``, ``gone``."""
+    source: str = "webhook"
+    """Who told: ``webhook``, or ``look`` (a sink saw it at the platform before a call)."""
     schema: int = written(1)
 
 

@@ -102,6 +102,11 @@ class Account(_Checked):
     path. Without it none are taken."""
     max_moves: Annotated[int, Field(gt=0)] = 100_000
     """Most moves of one listener in an hour; past it the account is paused and says so."""
+    strangers: Literal["add", "opt_in", "never"] | None = None
+    """What becomes of people whom the platform does not know: brought in, asked to confirm, or left alone. By default
+    asked where the platform can ask, else brought in."""
+    known: Literal["confirmed", "opt_in"] = "confirmed"
+    """How people whom the platform knows come into a list that asks for an opt-in: confirmed, or asked once more."""
 
 
 class Workspace(_Checked):

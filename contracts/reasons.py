@@ -77,6 +77,22 @@ class Reason(StrEnum):
     UNKNOWN_SUBSCRIBER = "unknown_subscriber", "The directory has no address for this subscriber."
     UNSUPPORTED = "unsupported", "The platform cannot do this kind of command."
     REFUSED_BY_PLATFORM = "refused_by_platform", "The platform refused it for good."
+    BAD_ADDRESS = "bad_address", "The address is none that a platform could take: no @, or control characters."
+    REQUIRED_FIELD = (
+        "required_field",
+        "The platform's list asks for a field that Segma does not know; make it optional there.",
+    )
+    ARCHIVED = "archived", "Somebody archived the person at the platform; bring them back there if that was wrong."
+    FORGOTTEN = (
+        "forgotten",
+        "The address was deleted for good; only the person can come back, by the platform's own form.",
+    )
+    COMPLIANCE = (
+        "compliance",
+        "The platform bars the address after an unsubscription, bounce or review; only the person can come back.",
+    )
+    MODERATED = "moderated", "A moderator decides who comes into the list; add the person there."
+    MISSING_RIGHT = "missing_right", "The account's key lacks a right; `segma accounts check` names it."
     LIST_REFUSED = "list_refused", "The platform would not make a list, tag or field of this name."
     RETRIES_EXHAUSTED = "retries_exhausted", "The platform did not take it within the time that retries may last."
     THROTTLED = "throttled", "The platform, or the account's quota, asks to wait."
@@ -90,8 +106,19 @@ class Reason(StrEnum):
         "too_many_moves",
         "A listener asked for more moves in an hour than the account lets it; it is paused.",
     )
-    PAUSED = "paused", "A person has paused the account."
+    PAUSED = (
+        "paused",
+        "A person has paused the account; or their own paused delivery, which the other list could not keep.",
+    )
+    GONE = "gone", "The person was at the platform and is there no more; nobody makes them anew."
+    COMPLAINED = "complained", "The person complained of mail as spam; nothing adds them any more at that account."
+    BLOCKED = "blocked", "The platform blocks the address; while the block stands nothing adds them."
     UNSUBSCRIBED = "unsubscribed", "The person left; nobody is added back against their will."
+    PENDING = "pending", "The person has not confirmed yet, and so is in no list: nothing is changed before they do."
+    ASKED = "asked", "The person was asked to confirm and has not answered; nobody is asked twice."
+    UNCLEAR = "unclear", "Many people of the list are gone at once; adding waits until somebody says why."
+    UNDELIVERABLE = "undeliverable", "Mail to the address bounced; it ends when the platform delivers again."
+    UNKNOWN = "unknown", "The platform does not know the person, and nothing may bring them in."
     SUPERSEDED = "superseded", "A later command for the same person and list made this one pointless."
 
     # In the history.

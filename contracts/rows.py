@@ -157,6 +157,8 @@ class DirectoryEntry(Value, frozen=True):
     platform_ids: dict[str, str] = {}
     imported_at_s: int = 0
     """When the person was first imported: the time of issue in their token, so that it stays the same for ever."""
+    seen_in: dict[str, dict[str, int]] = {}
+    """Account → list → when the platform itself showed the person in it, at an import of that list (ms)."""
     schema: int = written(1)
 
     def __repr__(self) -> str:

@@ -17,8 +17,9 @@ person. After a crash the call in doubt comes again, once: it may find its work 
 3. What it answers is what it did: ``changed`` names what was different before (:data:`Marks`), in a :class:`Trouble`
    too. Before its first write it tells (:data:`Tell`) what it is about to change, so that a crash forgets nothing.
 4. It adds nobody who left. Who unsubscribed at the platform, or is not in a list of ``only_if_in`` any more (while the
-   list is there), is added nowhere; the answer is :data:`~contracts.reasons.Reason.UNSUBSCRIBED`. Taking out is
-   always allowed.
+   list is there), is added nowhere; the answer is a :class:`Trouble` with the first reason that fits (gone, complained,
+   blocked, unsubscribed, pending, asked, paused, undeliverable, unknown), before "already so", and nothing is changed.
+   Taking out is always allowed. It causes no mail but the opt-in that the account asks for, told before as ``?list``.
 5. It makes a list, tag or field that is missing, and never deletes one. Taking out of a list is neutral: it never
    unsubscribes a person globally, never suppresses, never deletes them, never clears an unsubscription.
 6. One person's fault is one person's answer: a bad address does not fail those who were asked for with it.
@@ -43,8 +44,8 @@ from contracts.errors import ConfigError, Problem, SegmaError
 from contracts.reasons import Reason
 
 Marks = tuple[str, ...]
-"""What was changed: ``+list`` put in, ``-list`` taken out, ``t+tag`` and ``t-tag`` set and taken away, ``=field``
-written."""
+"""What was changed: ``+list`` put in, ``-list`` taken out, ``?list`` asked to confirm, ``t+tag`` and ``t-tag`` set and
+taken away, ``=field`` written."""
 
 
 class Standing(StrEnum):
@@ -72,11 +73,14 @@ class Change(NamedTuple):
     """One person's wanted state: in these lists, not in those; with these tags, without those; these fields' values.
 
     ``change_id``: of the newest command in it, for the platform's idempotency keys; ``commands``: of all of them, the
-    oldest first, for journals. ``only_if_in``: lists
-    in which Segma has put the person before; whoever is not there any more has left, and is added nowhere.
-    ``taken_out``: those of ``add`` from which Segma itself took the person: where the platform cannot tell that from an
-    unsubscription, this does. ``url``: of a ``webhook`` response, where to call; ``about``: what a webhook or a reader
-    of moves is told (no platform reads it).
+    oldest first, for journals. ``only_if_in``: lists in which Segma has put or seen the person before; whoever is not
+    there any more has left, and is added nowhere. ``taken_out``: the lists out of which Segma itself took the person
+    last, ``taken_out_ms`` when: where the platform cannot tell that from an unsubscription, these do. ``consent_in``:
+    lists beside ``add`` whose leaving forbids the adding (those moved from, and those that moves led from and to).
+    ``met_in``: lists in which Segma has put or seen the person: who then is not at the platform any more is made anew
+    by nobody; ``met``: whether it ever has. ``asked``: an opt-in was asked of them. ``also_adds``: one of its commands
+    adds, though the last word does not: it is judged like an adding. ``url``: of a ``webhook`` response, where to call;
+    ``about``: what a webhook or a reader of moves is told (no platform reads it).
     """
 
     change_id: str
@@ -93,13 +97,35 @@ class Change(NamedTuple):
     url: str = ""
     about: Mapping[str, object] = {}
     commands: tuple[str, ...] = ()
+    consent_in: tuple[str, ...] = ()
+    met_in: tuple[str, ...] = ()
+    met: bool = False
+    asked: bool = False
+    also_adds: bool = False
+    taken_out_ms: Mapping[str, int] = {}
+
+    @property
+    def adding(self) -> bool:
+        """Whether consent is needed for it."""
+        return bool(self.add or self.tag or self.also_adds)
+
+
+class Leaving(NamedTuple):
+    """One leaving that a platform showed before a call: of a list, or of everything (empty name)."""
+
+    list_name: str
+    reason: Reason
 
 
 class Done(NamedTuple):
-    """A change carried out. ``changed`` empty: it was so already. ``answer``: a few safe words of the platform."""
+    """A change carried out. ``changed`` empty: it was so already. ``answer``: a few safe words of the platform.
+
+    ``leavings``: what the platform showed of the person's leaving before the call.
+    """
 
     changed: Marks = ()
     answer: str = ""
+    leavings: tuple[Leaving, ...] = ()
 
 
 class Fate(StrEnum):
@@ -123,6 +149,7 @@ class Trouble(NamedTuple):
     answer: str = ""
     wait_s: float = 0.0
     changed: Marks = ()
+    leavings: tuple[Leaving, ...] = ()
 
 
 Answer = Done | Trouble
@@ -143,6 +170,18 @@ class Traits(NamedTuple):
     fields: bool = False
     lists: bool = True
     token_link: str = ""
+
+
+class Right(NamedTuple):
+    """A right that a sink needs, tried. ``works`` None: it could not be tried, ``detail`` says why.
+
+    ``detail`` of one that is missing: the platform's own name of it, and what does not work without it. One that is
+    no right but something that a move would cause (a mail, an automation) has ``works`` None as well.
+    """
+
+    name: str
+    works: bool | None
+    detail: str = ""
 
 
 class NoSuchList(ConfigError):
@@ -207,6 +246,13 @@ class Sink(Protocol):
 
         Example:
             ``[each.address for each in sink.members("hot")]`` gives ``["ann@example.org"]``.
+        """
+
+    def rights(self) -> Iterator[Right]:
+        """Each right that the sink needs, tried without changing anything; and what a move would cause of itself.
+
+        Raises:
+            PlatformError: The platform could not be asked.
         """
 
     def close(self) -> None:

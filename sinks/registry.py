@@ -81,6 +81,6 @@ def sink_of(
         return read_secret(at, beside=config, field=f"{where}.options.{field}").decode("utf-8", "replace")
 
     try:
-        return kind.make(options, Around(name, data, pause, now_ms, secret, log))
+        return kind.make(options, Around(name, data, pause, now_ms, secret, log, settings.strangers, settings.known))
     except ValueError as error:
         raise ConfigError([Problem(where, "options", str(error), "see docs/sinks.md")]) from None

@@ -20,11 +20,15 @@ ACTIONS: Final = {ListStatus.COMPLAINED: "email_complained"}
 
 
 class ListAt(NamedTuple):
-    """Where people are imported from: a list of an account of a workspace."""
+    """Where people are imported from: a list of an account of a workspace.
+
+    ``seen_at_ms``: when the platform itself showed them there; 0: it did not, for a file is no sighting.
+    """
 
     workspace: str
     account: str
     list_name: str
+    seen_at_ms: int = 0
 
 
 class Lifted(NamedTuple):
@@ -64,13 +68,21 @@ def _is_older(leaving: Leaving, lifted_ms: int | None) -> bool:
     return leaving.at_ms is not None and lifted_ms is not None and leaving.at_ms < lifted_ms
 
 
+def _sighted(entry: DirectoryEntry, at: ListAt) -> DirectoryEntry:
+    """The entry, with the list that the platform itself shows the person in; when it first did stays."""
+    lists = entry.seen_in.get(at.account, {})
+    if not at.seen_at_ms or at.list_name in lists:
+        return entry
+    return replaced(entry, seen_in={**entry.seen_in, at.account: {**lists, at.list_name: at.seen_at_ms}})
+
+
 def entry_of(member: Member, known: DirectoryEntry | None, at: ListAt, subscriber: str, now_ms: int) -> DirectoryEntry:
     """A member's entry of the directory: the known one with what is new, else a new one."""
     entry = known or DirectoryEntry(
         at.workspace, subscriber, normalised_address(member.address), imported_at_s=now_ms // 1_000
     )
     ids = {**entry.platform_ids, at.account: member.person} if member.person else entry.platform_ids
-    return replaced(entry, name=member.name or entry.name, platform_ids=ids)
+    return _sighted(replaced(entry, name=member.name or entry.name, platform_ids=ids), at)
 
 
 def member_records(entry: DirectoryEntry, known: DirectoryEntry | None, at: ListAt, now_ms: int) -> Iterator[Outgoing]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from contracts.accounts import AccountState, Veto
@@ -12,8 +12,8 @@ from contracts.errors import BadRecord
 from contracts.log import Log, Outgoing
 from contracts.reading import Table, unread
 from contracts.reasons import Reason
-from contracts.topics import ACCOUNTS, VETOES, account_key, away_key
-from sinks.base import Fate, Trouble
+from contracts.topics import ACCOUNTS, VETOES, account_key, away_key, veto_key
+from sinks.base import Fate, Leaving, Trouble
 
 AWAY_MS: Final = 60_000
 """How long an account may be away before somebody is told: longer than most outages, shorter than most patience."""
@@ -32,6 +32,15 @@ def read_states(log: Log) -> dict[tuple[str, str], AccountState]:
     return own | {name: state for name, state in alerts.items() if name not in own or not own[name].stopped}
 
 
+GRAVEST_FIRST: Final = (Reason.GONE, Reason.COMPLAINED, Reason.BLOCKED, Reason.UNSUBSCRIBED)
+
+
+def _reason_of(veto: Veto) -> Reason:
+    """The reason that an outcome gives for a veto."""
+    known = {"email_complained": Reason.COMPLAINED, "complained": Reason.COMPLAINED}
+    return known.get(veto.reason) or next((each for each in GRAVEST_FIRST if each == veto.reason), Reason.UNSUBSCRIBED)
+
+
 class AccountStatus:
     """The state and the vetoes of one account."""
 
@@ -41,6 +50,7 @@ class AccountStatus:
         self._state: AccountState | None = None
         self._vetoes: dict[bytes, Veto] = {}
         self._left: dict[str, dict[bytes, str]] = {}
+        self._fresh: list[Veto] = []
         self._away_since_ms = 0
         self._away_announced = False
         self.follow()
@@ -109,10 +119,35 @@ class AccountStatus:
         )
         return [Outgoing(ACCOUNTS, key, to_json(state))]
 
-    def vetoes(self, subscriber: str, lists: Sequence[str]) -> bool:
-        """Whether the person may not be added to one of these lists."""
-        left = self._left.get(subscriber, {}).values()
-        return bool(lists) and any(name in {"", *lists} for name in left)
+    def veto(self, subscriber: str, lists: Collection[str]) -> Reason | None:
+        """Why the person may not be added to one of these lists, the gravest first; None: they may."""
+        if not lists:
+            return None
+        names = {"", *lists}
+        left = {_reason_of(self._vetoes[key]) for key, name in self._left.get(subscriber, {}).items() if name in names}
+        return next((reason for reason in GRAVEST_FIRST if reason in left), None)
+
+    def new_leavings(self) -> list[Veto]:
+        """The leavings that were read since the last call."""
+        found, self._fresh = self._fresh, []
+        return found
+
+    def leave(self, subscriber: str, leavings: Sequence[Leaving]) -> list[Outgoing]:
+        """Note what a look showed of a person's leaving; the records that say so, of what was not known yet.
+
+        It outlives what the platform shows: who unsubscribed and was put back by an administrator has left still.
+        """
+        found = []
+        for name, reason in leavings:
+            key = veto_key(self._workspace, self._account, subscriber, name)
+            if key not in self._vetoes and reason is not Reason.ARCHIVED:
+                veto = Veto(
+                    self._workspace, self._account, subscriber, name, self._now_ms(), str(reason), source="look"
+                )
+                value = to_json(veto)
+                self._note_veto(key, value)
+                found.append(Outgoing(VETOES, key, value))
+        return found
 
     def close(self) -> None:
         """Stop following."""
@@ -128,5 +163,7 @@ class AccountStatus:
         except BadRecord:
             return
         if veto is not None:
+            if former is None:
+                self._fresh.append(veto)
             self._vetoes[key] = veto
             self._left.setdefault(veto.subscriber, {})[key] = veto.list_name

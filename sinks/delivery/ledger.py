@@ -74,10 +74,13 @@ class Ledger:
         self._entries: dict[str, _Entry] = {}
         self._claims: dict[tuple[str, str], list[_Claim]] = {}
         self._last: dict[tuple[str, str], tuple[str, int]] = {}
-        self._inside: dict[tuple[str, str], bool] = {}
+        self._inside: dict[str, dict[str, bool]] = {}
         self._named: dict[str, set[str]] = {}
-        self._recent: dict[str, collections.deque[int]] = {}
+        self._recent: dict[str, collections.deque[tuple[int, str]]] = {}
         self._doubts: dict[str, dict[str, bool]] = {}
+        self._asked: set[str] = set()
+        self._links: dict[str, dict[str, tuple[str, str]]] = {}
+        self._behind: dict[tuple[str, str], str] = {}
         self.follow()
         self._read_intents(log)
 
@@ -109,6 +112,7 @@ class Ledger:
                 continue
             # NOTE: the first word counts: a second intent saw what the first call had done already.
             doubt = self._doubts.setdefault(subscriber, {})
+            self._note_asked(subscriber, marks)
             for name, inside in places(marks).items():
                 doubt.setdefault(name, not inside)
 
@@ -118,7 +122,8 @@ class Ledger:
         if former is not None and former.result is not Result.FAILED:
             return
         subscriber, changed, named = outcome.subscriber, places(outcome.changed), _named_in(outcome)
-        carried_out = outcome.result in {Result.APPLIED, Result.ALREADY} and not outcome.undoes
+        asked = any(mark.startswith("?") for mark in outcome.changed)
+        carried_out = outcome.result in {Result.APPLIED, Result.ALREADY} and not outcome.undoes and not asked
         held = {**named, **changed} if carried_out else changed
         if outcome.undoes and outcome.result is not Result.FAILED:
             self._take_back(outcome.undoes)
@@ -127,14 +132,17 @@ class Ledger:
         if not outcome.undoes:
             self._claim(outcome.command_id, subscriber, held, changed)
         self._doubts.pop(subscriber, None)
-        if outcome.listener:
-            self._recent.setdefault(outcome.listener, collections.deque()).append(outcome.at_ms)
+        self._note_asked(subscriber, outcome.changed)
+        self._note_link(outcome, changed)
+        if outcome.listener and outcome.changed:
+            recent = self._recent.setdefault(outcome.listener, collections.deque())
+            recent.append((outcome.at_ms, subscriber))
         if carried_out and outcome.to_list:
             self.name(outcome.listener, outcome.to_list)
         for name in (*named, *changed):
             self._last[subscriber, name] = outcome.command_id, outcome.at_ms
         for name, inside in held.items():
-            self._inside[subscriber, name] = inside
+            self._inside.setdefault(subscriber, {})[name] = inside
 
     def _claim(self, command_id: str, subscriber: str, held: Mapping[str, bool], changed: Collection[str]) -> None:
         """From now on the command stands at these places; what it had changed before it failed it has changed still."""
@@ -158,6 +166,71 @@ class Ledger:
             if at < len(claims) and gone.changed:
                 claims[at] = claims[at]._replace(changed=claims[at].into == gone.into)
 
+    def _note_asked(self, subscriber: str, marks: Marks) -> None:
+        if any(mark.startswith("?") for mark in marks):
+            self._asked.add(subscriber)
+
+    def _note_link(self, outcome: Outcome, changed: Mapping[str, bool]) -> None:
+        """Which lists a person's moves led from and to; and whom one that failed has left in both."""
+        subscriber, from_list, to_list = outcome.subscriber, outcome.from_list, outcome.to_list
+        for name in (from_list, to_list):
+            self._behind.pop((subscriber, name), None)
+        if outcome.undoes:
+            self._links.get(subscriber, {}).pop(outcome.undoes, None)
+            return
+        if not (from_list and to_list):
+            return
+        if outcome.result is Result.APPLIED and changed.get(place("", to_list)):
+            self._links.setdefault(subscriber, {})[outcome.command_id] = (from_list, to_list)
+        half_done = changed.get(place("", to_list)) and place("", from_list) not in changed
+        if outcome.result is Result.FAILED and half_done:
+            self._behind[subscriber, from_list] = outcome.command_id
+
+    def linked(self, subscriber: str, lists: Iterable[str]) -> set[str]:
+        """These lists, and all that the person's moves led from them and to them (docs/semantics.md)."""
+        links, found, todo = self._links.get(subscriber, {}).values(), set(lists), list(lists)
+        while todo:
+            name = todo.pop()
+            for pair in links:
+                if name in pair:
+                    new = {*pair} - found
+                    found |= new
+                    todo += new
+        return found
+
+    def led_to(self, subscriber: str, list_name: str) -> set[str]:
+        """The lists that moves from this one put the person in, one after another, where they are still by Segma."""
+        links, found, todo = self._links.get(subscriber, {}).values(), set[str](), [list_name]
+        while todo:
+            name = todo.pop()
+            new = {into for out, into in links if out == name} - found - {list_name}
+            found |= new
+            todo += new
+        return {name for name in found if self.inside(subscriber, name)}
+
+    def was_asked(self, subscriber: str) -> bool:
+        """Whether the platform was told to ask the person to confirm, be it in a call in doubt."""
+        return subscriber in self._asked
+
+    def left_behind(self, list_name: str) -> dict[str, str]:
+        """Whom a move of Segma's put into the other list and left in this one when it failed → by which command."""
+        return {subscriber: command for (subscriber, name), command in self._behind.items() if name == list_name}
+
+    def taken_out_at_ms(self, subscriber: str, list_name: str) -> int | None:
+        """When Segma took the person out of the list, if that is what it did last there."""
+        name = place("", list_name)
+        if self._inside.get(subscriber, {}).get(name) is not False:
+            return None
+        return self._last.get((subscriber, name), ("", 0))[1]
+
+    def lists_of(self, subscriber: str) -> list[str]:
+        """The lists in which the person is because Segma put them there, or had asked for them to be."""
+        return [name[1:] for name, inside in self._inside.get(subscriber, {}).items() if inside and name[0] == ":"]
+
+    def has_met(self, subscriber: str) -> bool:
+        """Whether anything was ever changed, or found as wanted, for the person at this platform."""
+        return subscriber in self._inside
+
     def name(self, listener: str, list_name: str) -> None:
         """Note that a listener has brought a list about."""
         self._named.setdefault(listener, set()).add(list_name)
@@ -167,12 +240,16 @@ class Ledger:
         named = self._named.get(listener, set())
         return list_name in named or len(named) < most
 
-    def moves(self, listener: str, now_ms: int, since_ms: int) -> int:
-        """How many commands of a listener got their outcome within the hour, and since then."""
+    def moves(self, listener: str, now_ms: int, since_ms: int, *, share: int) -> int:
+        """How many commands of a listener changed something within the hour, and since then.
+
+        Of one person at most ``share`` count: what stops an account for all is brought about by many.
+        """
         recent = self._recent.get(listener, collections.deque())
-        while recent and recent[0] <= now_ms - HOUR_MS:
+        while recent and recent[0][0] <= now_ms - HOUR_MS:
             recent.popleft()
-        return sum(at_ms > since_ms for at_ms in recent) if since_ms else len(recent)
+        counts = collections.Counter(subscriber for at_ms, subscriber in recent if at_ms > since_ms)
+        return sum(min(count, share) for count in counts.values())
 
     def knows(self, command_id: str) -> bool:
         """Whether the command has an outcome."""
@@ -197,12 +274,12 @@ class Ledger:
 
     def inside(self, subscriber: str, list_name: str) -> bool | None:
         """Whether Segma put the person into the list (True) or took them out (False) last; None: neither."""
-        return self._inside.get((subscriber, place("", list_name)))
+        return self._inside.get(subscriber, {}).get(place("", list_name))
 
     def wanted(self, list_name: str) -> dict[str, bool]:
         """Everybody whom Segma has put into this list (True) or taken out of it (False), as of the newest outcome."""
         name = place("", list_name)
-        return {subscriber: inside for (subscriber, each), inside in self._inside.items() if each == name}
+        return {subscriber: held[name] for subscriber, held in self._inside.items() if name in held}
 
     def doubt(self, subscriber: str) -> dict[str, bool]:
         """Where the person was before a call whose outcome was lost: place → whether they were in it."""

@@ -20,9 +20,8 @@ from contracts.accounts import Intent
 from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome, Result, Verb
 from contracts.dead_letters import letter_of, set_aside
-from contracts.errors import BadRecord, LogUnavailable
-from contracts.log import Consumer, Log, Outgoing, Publisher, Record
-from contracts.publishing import publish_until_stored
+from contracts.errors import BadRecord
+from contracts.log import Consumer, Log, Outgoing, Record
 from contracts.reasons import Reason, reason_of
 from contracts.rows import DeadLetter, DirectoryEntry
 from contracts.topics import (
@@ -32,21 +31,35 @@ from contracts.topics import (
     account_topics,
     backfill_topic,
     moves_topic,
+    subscriber_key,
 )
-from sinks.base import Answer, Change, Done, Fate, Marks, Sink, Trouble
+from sinks.base import Answer, Fate, Marks, Sink, Trouble
 from sinks.delivery.account_state import AccountStatus
 from sinks.delivery.directory import Directory
+from sinks.delivery.guard import MoveGuard
+from sinks.delivery.journal import Journal
 from sinks.delivery.ledger import Ledger
 from sinks.delivery.meters import count_outcomes, watch_account
-from sinks.delivery.outcomes import outcome_of
-from sinks.delivery.plan import Wish, able_to, before, change_of, marks_of, waves, wish_of
-from sinks.delivery.retry import FIRST_WAIT_S, patiently, with_earlier, worse_of
+from sinks.delivery.outcomes import VETOES, outcome_of
+from sinks.delivery.plan import (
+    Group,
+    Wish,
+    able_to,
+    answers_of,
+    bound_lists,
+    change_of,
+    taking_out,
+    waves,
+    wish_of,
+)
+from sinks.delivery.retry import patiently, with_earlier, worse_of
 
 ATTEMPTS: Final = 8
 """Of one person's trouble that passes; an account's outage is waited for as long as it lasts."""
 POLL: Final = 50
 """Commands that are read together at least. Each wave's outcomes are published before the next wave's call, so a crash
 leaves one call in doubt and no more; commands that come again with it are known by their outcomes."""
+
 SLICE_S: Final = 5.0
 """A long wait is cut into such pieces: in between a person may have paused the account."""
 
@@ -64,14 +77,6 @@ class _Item(NamedTuple):
     record: Record
     command: Command | None
     again: bool
-
-
-class _Group(NamedTuple):
-    """One person's commands that go together: their places in the round, what they wish, the change they come to."""
-
-    indexes: tuple[int, ...]
-    wishes: tuple[Wish, ...]
-    change: Change
 
 
 class Delivery:
@@ -94,7 +99,8 @@ class Delivery:
         self._now_ms, self._pause, self._stopping = now_ms, pause, stopping
         self._max_moves, self._token_of = max_moves, token_of
         log.ensure(account_topics(workspace, account))
-        self._publisher: Publisher = log.publisher()
+        self._journal = Journal(log, pause, stopping)
+        self._patiently, self._send = self._journal.patiently, self._journal.send
         self._directory = Directory(log)
         self._ledger = Ledger(log, workspace, account)
         self._status = AccountStatus(log, workspace, account, now_ms)
@@ -102,6 +108,7 @@ class Delivery:
         self._live: Consumer = log.consumer(name, moves_topic(workspace, account))
         self._backfill: Consumer = log.consumer(name, backfill_topic(workspace, account))
         watch_account(f"{workspace}/{account}", self._status)
+        self._guard = MoveGuard(self._ledger, max_moves, now_ms)
         self._most = min(max(sink.traits.batch, 1), 1_000)
 
     def run(self) -> None:
@@ -115,6 +122,7 @@ class Delivery:
         if self._status.stopped:
             self._pause(max(timeout_s, 0.05))
             return 0
+        self._follow_leavings()
         for consumer, wait_s in ((self._live, 0.0), (self._backfill, 0.0), (self._live, timeout_s)):
             records = consumer.poll(max(self._most, POLL), wait_s)
             if records:
@@ -129,7 +137,7 @@ class Delivery:
             self._directory,
             self._ledger,
             self._status,
-            self._publisher,
+            self._journal,
             self._sink,
         ):
             each.close()
@@ -189,23 +197,28 @@ class Delivery:
         outcomes: dict[int, Outcome] = {}
         wishes: dict[str, list[tuple[int, Wish]]] = {}
         seen: set[str] = set()
-        asked: Counter[str] = Counter()
+        under_way: Counter[tuple[str, str]] = Counter()
         greedy = ""
         for index, command in commands.items():
             if command.command_id in seen:
                 continue
-            if not self._allows(command, asked[command.listener]):
+            room = self._guard.room(command.listener, self._status.resumed_at_ms)
+            if room <= 0:
                 greedy = command.listener
                 break
+            if self._guard.counted(command.listener, under_way) >= room:
+                break  # how many of those under way change anything is known first; the rest is read again
             seen.add(command.command_id)
-            asked[command.listener] += 1
+            under_way[command.listener, command.subscriber] += 1
             wish = self._wish(command, again=items[index].again)
             if isinstance(wish, Trouble):
                 outcomes[index] = self._outcome(command, wish)
             else:
                 wishes.setdefault(command.subscriber, []).append((index, wish))
-        for group, answer, calls in self._carried_out([self._group(each) for each in wishes.values()]):
-            outcomes |= self._outcomes_of(group, answer, calls)
+        groups = [self._group(each) for each in wishes.values()]
+        for group, answer, calls in self._carried_out(groups):
+            apart = len(group.wishes) > 1 and isinstance(answer, Trouble) and answer.reason in VETOES
+            outcomes |= self._one_by_one(group) if apart else self._outcomes_of(group, answer, calls)
         for index, command in commands.items():
             twin = next((each for each in outcomes.values() if each.command_id == command.command_id), None)
             if twin is not None and index not in outcomes:
@@ -216,12 +229,34 @@ class Delivery:
             self._stop(Reason.TOO_MANY_MOVES, f"{greedy}: more than {self._max_moves} moves in an hour")
         return outcomes
 
-    def _allows(self, command: Command, asked: int) -> bool:
-        """The guard on a listener's moves in an hour; ``asked``: those of it that are on their way."""
-        if not self._max_moves:
-            return True
-        done = self._ledger.moves(command.listener, self._now_ms(), self._status.resumed_at_ms)
-        return done + asked < self._max_moves
+    def _one_by_one(self, group: Group) -> dict[int, Outcome]:
+        """Commands of one person, of which one is vetoed: each by itself, for the others may be carried out."""
+        outcomes: dict[int, Outcome] = {}
+        for index, former in zip(group.indexes, group.wishes, strict=True):
+            wish = self._wish(former.command, again=False)
+            if isinstance(wish, Trouble):
+                found = {index: self._outcome(former.command, wish)}
+            else:
+                carried = self._carried_out([self._group([(index, wish)])])
+                found = {number: each for done in carried for number, each in self._outcomes_of(*done).items()}
+            if not found:
+                break
+            outcomes |= found
+            self._ledger.add(outcomes[index])
+        return outcomes
+
+    def _follow_leavings(self) -> None:
+        """Whoever left a list is taken out of those that moves from it put them in: commands of the account's own."""
+        commands = [
+            each
+            for veto in self._status.new_leavings()
+            for each in taking_out(veto, self._ledger)
+            if not self._ledger.knows(each.command_id)
+        ]
+        topic = moves_topic(self._workspace, self._account)
+        self._send(
+            [Outgoing(topic, subscriber_key(self._workspace, each.subscriber), to_json(each)) for each in commands]
+        )
 
     def _announce(self, worst: Trouble | None) -> None:
         """Tell that the account is away for long, or back."""
@@ -250,26 +285,31 @@ class Delivery:
         late = again and wish is not None and self._ledger.overtaken(command, wish.places)
         if wish is None or late:
             return Trouble(Reason.SUPERSEDED, Fate.LASTING)
-        if self._status.vetoes(command.subscriber, [name[1:] for name, into in wish.places.items() if into]):
-            return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING)
-        return wish
+        vetoed = self._status.veto(command.subscriber, self._bound(wish))
+        return Trouble(vetoed, Fate.LASTING) if vetoed is not None else wish
 
-    def _group(self, wishes: Sequence[tuple[int, Wish]]) -> _Group:
+    def _bound(self, wish: Wish) -> set[str]:
+        """The lists and tags whose leaving forbids the wish; empty where it adds nothing."""
+        tags = {name[1:] for name, inside in wish.places.items() if inside and name.startswith("t:")}
+        return bound_lists([wish], self._ledger) | tags
+
+    def _group(self, wishes: Sequence[tuple[int, Wish]]) -> Group:
         indexes, wanted = tuple(index for index, _ in wishes), tuple(wish for _, wish in wishes)
         newest = wanted[-1].command
         entry = self._directory.find(newest.workspace, newest.subscriber)
         if entry is None:  # NOTE: found a moment ago, on this thread
             raise AssertionError(newest.subscriber)
         writes = any(wish.command.verb is Verb.TOKEN for wish in wanted)
-        return _Group(indexes, wanted, change_of(wanted, entry, self._ledger, self._token_of(entry) if writes else {}))
+        fields = self._token_of(entry) if writes else {}
+        return Group(indexes, wanted, change_of(wanted, entry, self._ledger, fields, self._account))
 
-    def _carried_out(self, groups: Sequence[_Group]) -> list[tuple[_Group, Answer, int]]:
+    def _carried_out(self, groups: Sequence[Group]) -> list[tuple[Group, Answer, int]]:
         """Ask the sink until every group has its last answer, or the account stops. What was done before is kept."""
         waiting = {group.change.change_id: group for group in groups}
         calls = dict.fromkeys(waiting, 0)
         passing = dict.fromkeys(waiting, 0)
         before_now: dict[str, Marks] = {}
-        settled: list[tuple[_Group, Answer, int]] = []
+        settled: list[tuple[Group, Answer, int]] = []
         probing = False
 
         def ask() -> Trouble | None:
@@ -277,15 +317,24 @@ class Delivery:
             nonlocal probing
             if any(calls[each] for each in waiting):
                 self._patiently(self._status.follow)  # they have waited
-            for each in [each for each, group in waiting.items() if self._left(group.change)]:
-                gone = with_earlier(before_now.pop(each, ()), Trouble(Reason.UNSUBSCRIBED, Fate.LASTING))
+            for each, reason in [(each, self._left(group)) for each, group in waiting.items()]:
+                if reason is None:
+                    continue
+                gone = with_earlier(before_now.pop(each, ()), Trouble(reason, Fate.LASTING))
                 settled.append((waiting.pop(each), gone, calls[each]))
-            asked = list(waiting)[: 1 if probing else None]
+            # NOTE: another person each time: it may be this one's data that the platform cannot answer.
+            turn = max(calls.values(), default=0) % max(len(waiting), 1)
+            asked = list(waiting)[turn : turn + 1] if probing else list(waiting)
             worst: Trouble | None = None
             changes = [waiting[each].change for each in asked]
-            answers = self._sink.apply(changes, lambda marks: self._intend(marks, waiting)) if changes else []
+            answers = (
+                self._sink.apply(changes, lambda marks: self._intend(marks, waiting) if marks else None)
+                if changes
+                else []
+            )
             for each, given in zip(asked, answers, strict=True):
                 calls[each] += 1
+                self._send(self._status.leave(waiting[each].change.subscriber, given.leavings))
                 answer = with_earlier(before_now.pop(each, ()), given)
                 if isinstance(answer, Trouble) and answer.fate is not Fate.LASTING:
                     before_now[each] = answer.changed
@@ -304,9 +353,10 @@ class Delivery:
             patiently(ask, halted=self._halted, wait=self._wait)
         return settled
 
-    def _left(self, change: Change) -> bool:
-        """Whether the person has left while their change waited."""
-        return self._status.vetoes(change.subscriber, [*change.add, *(f":{tag}" for tag in change.tag)])
+    def _left(self, group: Group) -> Reason | None:
+        """Why the person may not be added any more: they left while their change waited."""
+        bound = {name for wish in group.wishes for name in self._bound(wish)}
+        return self._status.veto(group.change.subscriber, bound)
 
     def _halted(self) -> bool:
         if self._stopping():
@@ -320,11 +370,11 @@ class Delivery:
             self._pause(min(seconds, SLICE_S))
             seconds -= SLICE_S
 
-    def _intend(self, marks: Mapping[str, Marks], waiting: Mapping[str, _Group]) -> None:
+    def _intend(self, marks: Mapping[str, Marks], waiting: Mapping[str, Group]) -> None:
         """Publish what is about to be changed, before it is."""
-        groups = [waiting[each] for each in marks]
-        if not groups:
+        if not marks:
             return
+        groups = [waiting[each] for each in marks]
         intent = Intent(
             self._workspace,
             self._account,
@@ -335,15 +385,10 @@ class Delivery:
         self._ledger.intend(intent)
         self._send([Outgoing(INTENTS, account_key(self._workspace, self._account), to_json(intent))])
 
-    def _outcomes_of(self, group: _Group, answer: Answer, calls: int) -> dict[int, Outcome]:
+    def _outcomes_of(self, group: Group, answer: Answer, calls: int) -> dict[int, Outcome]:
         """The outcome of each command of a group."""
         doubt = self._ledger.doubt(group.change.subscriber)
-        if isinstance(answer, Done) and self._sink.traits.lists:
-            marks = marks_of(group.wishes, before(group.wishes, answer.changed, doubt))
-            fields = tuple(mark for mark in answer.changed if mark.startswith("="))
-            each: list[Answer] = [Done((*own, *fields), answer.answer) for own in marks]
-        else:
-            each = [*(answer._replace(changed=()) for _ in group.wishes[:-1]), answer]
+        each = answers_of(group, answer, doubt, lists=self._sink.traits.lists)
         return {
             index: self._outcome(wish.command, own, calls)
             for index, wish, own in zip(group.indexes, group.wishes, each, strict=True)
@@ -362,23 +407,3 @@ class Delivery:
         waiting = [Outgoing(OUTCOMES, key, to_json(outcome)) for outcome in unique.values()]
         waiting += map(set_aside, letters)
         self._send(waiting)
-
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        """Ask the log until it answers: commands that were taken are not dropped because it is away."""
-        while True:
-            try:
-                return ask()
-            except LogUnavailable as error:
-                if self._stopping():
-                    raise
-                log_line.warning("log_unavailable", detail=str(error))
-                self._pause(FIRST_WAIT_S)
-
-    def _send(self, waiting: Sequence[Outgoing]) -> None:
-        """Publish, for as long as it takes: nothing that was done may go without a word."""
-
-        def wait(count: int, fault: LogUnavailable) -> None:
-            log_line.warning("log_unavailable", waiting=count, detail=str(fault))
-            self._pause(FIRST_WAIT_S)
-
-        publish_until_stored(self._publisher, waiting, wait)

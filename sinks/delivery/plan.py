@@ -7,13 +7,16 @@ undo takes back what its command did and nothing else.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from contracts.codec import to_builtins
+from contracts.accounts import Veto
+from contracts.codec import to_builtins, to_json
 from contracts.commands import Command, Verb
+from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
-from sinks.base import Change, Marks, Traits
+from sinks.base import Answer, Change, Done, Fate, Marks, Traits, Trouble
 from sinks.delivery.ledger import Ledger, mark_of, place, places
 
 
@@ -23,6 +26,14 @@ class Wish(NamedTuple):
     command: Command
     places: dict[str, bool]
     if_in: tuple[str, ...] = ()
+
+
+class Group(NamedTuple):
+    """One person's commands that go together: their places in the round, what they wish, the change they come to."""
+
+    indexes: tuple[int, ...]
+    wishes: tuple[Wish, ...]
+    change: Change
 
 
 def able_to(traits: Traits, verb: Verb) -> bool:
@@ -46,42 +57,76 @@ def wish_of(command: Command, ledger: Ledger, *, told: bool = False) -> Wish | N
         return Wish(command, back, if_in) if back else None
     wanted: dict[str, bool] = {}
     if command.verb in {Verb.MOVE, Verb.ADD, Verb.REMOVE}:
+        if command.from_list == command.to_list:
+            return Wish(command, {})
         wanted |= {place("", command.from_list): False} if command.from_list else {}
         wanted |= {place("", command.to_list): True} if command.to_list else {}
     elif command.verb in {Verb.TAG, Verb.UNTAG}:
         wanted[place("t", command.tag)] = command.verb is Verb.TAG
-    held = (command.to_list,) if command.to_list and ledger.inside(command.subscriber, command.to_list) else ()
-    return Wish(command, wanted, held)
+    return Wish(command, wanted)
 
 
-def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, ledger: Ledger, fields: Mapping[str, str]) -> Change:
+def change_of(
+    wishes: Sequence[Wish], entry: DirectoryEntry, ledger: Ledger, fields: Mapping[str, str], account: str = ""
+) -> Change:
     """One change of one person's wishes, in their order: of each list and tag the last word counts."""
     newest = wishes[-1].command
     wanted: dict[str, bool] = {}
-    taken: set[str] = set()
     for wish in wishes:
-        taken |= {name for name, inside in wish.places.items() if not inside}
         wanted |= wish.places
     lists = {name[1:]: inside for name, inside in wanted.items() if name.startswith(":")}
     tags = {name[2:]: inside for name, inside in wanted.items() if name.startswith("t:")}
     add = tuple(name for name, inside in lists.items() if inside)
-    adds = bool(add) or any(tags.values())
+    bound = bound_lists(wishes, ledger)
+    met_in = held_lists(entry, ledger, account)
+    doubt = ledger.doubt(newest.subscriber)
+    expected = [name for name in met_in if name in bound and place("", name) not in doubt]
+    if_in = [name for wish in wishes for name in wish.if_in]
+    taken_out = {
+        name: at_ms for name in bound if (at_ms := ledger.taken_out_at_ms(newest.subscriber, name)) is not None
+    }
     return Change(
         change_id=newest.command_id,
         subscriber=newest.subscriber,
         address=entry.address,
         add=add,
         remove=tuple(name for name, inside in lists.items() if not inside),
-        only_if_in=tuple(dict.fromkeys(name for wish in wishes for name in wish.if_in)) if adds else (),
+        only_if_in=tuple(dict.fromkeys([*expected, *if_in])) if bound else (),
         tag=tuple(name for name, inside in tags.items() if inside),
         untag=tuple(name for name, inside in tags.items() if not inside),
         fields=tuple(fields.items()),
-        taken_out=tuple(n for n in add if ledger.inside(newest.subscriber, n) is False or place("", n) in taken),
+        taken_out=tuple(name for name in bound if name in taken_out or doubt.get(place("", name))),
+        taken_out_ms=taken_out,
         name=entry.name,
         url=newest.url,
         about=about(newest),
         commands=tuple(wish.command.command_id for wish in wishes),
+        consent_in=tuple(sorted(bound - {*add})),
+        met_in=tuple(met_in),
+        met=bool(met_in) or ledger.has_met(newest.subscriber),
+        asked=ledger.was_asked(newest.subscriber),
+        also_adds=bool(bound),
     )
+
+
+def bound_lists(wishes: Sequence[Wish], ledger: Ledger) -> set[str]:
+    """The lists whose leaving forbids what these wishes add: added to, moved from, and what is linked to them."""
+    named: set[str] = set()
+    for wish in wishes:
+        into = {name[1:] for name, inside in wish.places.items() if inside and name.startswith(":")}
+        if into:
+            named |= {name[1:] for name in wish.places if name.startswith(":")}
+    return ledger.linked(wishes[-1].command.subscriber, named) if named else set()
+
+
+def held_lists(entry: DirectoryEntry, ledger: Ledger, account: str) -> list[str]:
+    """The lists in which Segma put the person, or saw them at an import, and has not taken them out since."""
+    held = dict.fromkeys(ledger.lists_of(entry.subscriber))
+    for name, at_ms in entry.seen_in.get(account, {}).items():
+        out_ms = ledger.taken_out_at_ms(entry.subscriber, name)
+        if out_ms is None or at_ms > out_ms:
+            held[name] = None
+    return list(held)
 
 
 def about(command: Command) -> Mapping[str, Any]:
@@ -115,6 +160,19 @@ def marks_of(wishes: Sequence[Wish], at_first: Mapping[str, bool]) -> list[Marks
     return found
 
 
+def answers_of(group: Group, answer: Answer, doubt: Mapping[str, bool], *, lists: bool) -> list[Answer]:
+    """What a group's answer means for each of its commands; ``lists``: whether the platform has any."""
+    asked = tuple(mark for mark in answer.changed if mark.startswith("?"))
+    if asked:  # nobody is anywhere before they have confirmed
+        earlier = Trouble(Reason.ASKED, Fate.LASTING)
+        return [*(earlier for _ in group.wishes[:-1]), answer]
+    if not (isinstance(answer, Done) and lists):
+        return [*(answer._replace(changed=()) for _ in group.wishes[:-1]), answer]
+    marks = marks_of(group.wishes, before(group.wishes, answer.changed, doubt))
+    fields = tuple(mark for mark in answer.changed if mark.startswith("="))
+    return [Done((*own, *fields), answer.answer) for own in marks]
+
+
 def waves(wishes: Sequence[tuple[int, Command]], *, most: int, apart: bool) -> list[list[int]]:
     """Which commands go together: at most ``most`` people at once, in order; ``apart``: each command by itself.
 
@@ -131,3 +189,29 @@ def waves(wishes: Sequence[tuple[int, Command]], *, most: int, apart: bool) -> l
         found[-1].append(index)
         people.add(command.subscriber)
     return found
+
+
+def taking_out(veto: Veto, ledger: Ledger) -> list[Command]:
+    """The commands that take whoever left a list out of those that moves from it put them in.
+
+    Their ids are made of the leaving, so that they are given once, however often it is read.
+    """
+    lists = ledger.led_to(veto.subscriber, veto.list_name) if veto.list_name else set()
+    return [
+        Command(
+            command_id=hashlib.sha256(
+                to_json(["left", veto.workspace, veto.account, veto.subscriber, veto.list_name, name, veto.at_ms])
+            ).hexdigest()[:32],
+            workspace=veto.workspace,
+            account=veto.account,
+            subscriber=veto.subscriber,
+            verb=Verb.REMOVE,
+            listener="consent",
+            version=0,
+            match_id="",
+            position=0,
+            matched_at_ms=veto.at_ms,
+            from_list=name,
+        )
+        for name in sorted(lists)
+    ]

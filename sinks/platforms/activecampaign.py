@@ -8,21 +8,29 @@ with 200 and a page of HTML, and "slow down" sometimes with 400.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Change, Fate, Member, Standing, Traits, Trouble
+from sinks.base import Change, Fate, Member, Right, Standing, Traits, Trouble
+from sinks.toolkit.answers import one_of, pages, table, text, words
+from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
 from sinks.toolkit.list_ids import NamedLists, Names
-from sinks.toolkit.list_sink import Fault, ListRefused, ListSink, One, Seen
+from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.platform import Fault, ListRefused, NoOptIn, One
 
 QUOTAS: Final = {"all": [(5, 1_000)]}
 """Of the account, all keys together."""
 PAGE: Final = 100
+SLACK_MS: Final = 60_000
+"""By how much the platform's clock may differ from ours."""
+TRIED: Final = frozenset({403})
 STATUSES: Final = {"0": Standing.PENDING, "1": Standing.ACTIVE, "2": Standing.LEFT, "3": Standing.UNDELIVERABLE}
 
 
@@ -43,7 +51,7 @@ def make(options: ActivecampaignOptions, around: Around) -> ListSink:
     """The sink of an account."""
     headers = {"Api-Token": around.secret(options.key, "key")}
     http = around.http(options, options.url, headers, quotas=QUOTAS, connections=5, judge=judge)
-    return ListSink(Activecampaign(http, options))
+    return ListSink(Activecampaign(http, options), strangers=around.strangers, known=around.known)
 
 
 def judge(reply: Reply) -> Trouble | None:
@@ -56,7 +64,7 @@ def judge(reply: Reply) -> Trouble | None:
     return usual(reply)
 
 
-class Activecampaign(NamedLists):
+class Activecampaign(NoOptIn, NamedLists):
     """The calls."""
 
     most = 50
@@ -75,64 +83,81 @@ class Activecampaign(NamedLists):
         for change in changes:
             for name in (*change.tag, *change.untag):
                 self._tags.find(name)
-        return self._http.together(self._look, changes)
+        return self._http.apart(self._look, changes)
 
     def _look(self, change: Change) -> Seen | Trouble:
-        reply = self._http.ask("GET", "/api/3/contacts", query={"email": normalised_address(change.address)})
-        contacts = reply.items("contacts")
+        address = normalised_address(change.address)
+        reply = self._http.ask("GET", "/api/3/contacts", query={"email": address})
+        contacts = [each for each in reply.items("contacts") if normalised_address(text(each, "email")) == address]
         if not contacts:
             return Seen()
-        person = str(contacts[0]["id"])
+        person = text(contacts[0], "id")
         memberships = self._http.ask("GET", f"/api/3/contacts/{person}/contactLists").items("contactLists")
-        statuses = {str(each["list"]): STATUSES.get(str(each["status"]), Standing.ACTIVE) for each in memberships}
+        statuses = {text(each, "list"): one_of(each, "status", STATUSES) for each in memberships}
         held: list[dict[str, Any]] = []
         if self._as_tags or change.tag or change.untag:
             held = self._http.ask("GET", f"/api/3/contacts/{person}/contactTags").items("contactTags")
-        of_tag = {self._tags.name_of(str(each["tag"])): str(each["id"]) for each in held}
+        of_tag = {self._tags.name_of(text(each, "tag")): text(each, "id") for each in held}
         if self._as_tags:
             # Who unsubscribed from all that they were in has left; a tag changes nothing about that, nor would we.
-            left = bool(statuses) and set(statuses.values()) == {Standing.LEFT}
-            standing = Standing.LEFT if left else Standing.ACTIVE
+            kinds = set(statuses.values())
+            standing = next(iter(kinds)) if len(kinds) == 1 else Standing.ACTIVE
             return Seen(person, standing, frozenset(of_tag), tags=frozenset(of_tag), notes=of_tag)
         of_list = {self._lists.name_of(number): standing for number, standing in statuses.items()}
+        out = {self._lists.name_of(text(each, "list")) for each in memberships if self._by_segma(each, change)}
         return Seen(
             person,
-            Standing.ACTIVE,
-            frozenset(name for name, standing in of_list.items() if standing is not Standing.LEFT),
-            frozenset(name for name, standing in of_list.items() if standing is Standing.LEFT),
+            Standing.UNDELIVERABLE if set(of_list.values()) == {Standing.UNDELIVERABLE} else Standing.ACTIVE,
+            frozenset(name for name, standing in of_list.items() if standing is Standing.ACTIVE),
+            frozenset(name for name, standing in of_list.items() if standing is Standing.LEFT and name not in out),
             frozenset(of_tag),
             notes=of_tag,
+            pending=frozenset(name for name, standing in of_list.items() if standing is Standing.PENDING),
+            elsewhere=any(
+                standing is Standing.ACTIVE for name, standing in of_list.items() if name not in _named(change)
+            ),
         )
+
+    def _by_segma(self, membership: Mapping[str, Any], change: Change) -> bool:
+        """Whether an unsubscription is exactly Segma's own taking out: no later than that."""
+        name = self._lists.name_of(text(membership, "list"))
+        if name not in change.taken_out:
+            return False
+        taken_ms = change.taken_out_ms.get(name)
+        since = words(membership, "udate") or words(membership, "updated_timestamp")
+        with contextlib.suppress(ValueError):
+            return taken_ms is None or dt.datetime.fromisoformat(since).timestamp() * 1_000 <= taken_ms + SLACK_MS
+        return True
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
         """An upsert each, in no list."""
-        return self._http.together(self._enrol, changes)
+        return self._http.apart(self._enrol, changes)
 
     def _enrol(self, change: Change) -> str | Trouble:
         contact = {"email": change.address, **({"firstName": change.name} if change.name else {})}
         reply = self._http.ask("POST", "/api/3/contact/sync", {"contact": contact})
-        return str(reply.object()["contact"]["id"]) if reply.ok else refused(reply)
+        return text(table(reply.object(), "contact"), "id") if reply.ok else refused(reply)
 
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """A tag; or, in an account of lists, status 1: nobody who unsubscribed comes this far."""
         number = self._lists.made(list_name)
         if self._as_tags:
-            return self._http.together(lambda one: self._tag(number, one), people)
-        return self._http.together(lambda one: self._status(number, one, 1), people)
+            return self._http.apart(lambda one: self._tag(number, one), people)
+        return self._http.apart(lambda one: self._status(number, one, 1), people)
 
     def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """The tag away; or, in an account of lists, status 2, which the account asked for in so many words."""
         number = self._there(list_name)
         if self._as_tags:
-            return self._http.together(lambda one: self._untag(one.seen.notes.get(list_name, "")), people)
-        return self._http.together(lambda one: self._status(number, one, 2), people)
+            return self._http.apart(lambda one: self._untag(one.seen.notes.get(list_name, "")), people)
+        return self._http.apart(lambda one: self._status(number, one, 2), people)
 
     def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
         """Set or take away a tag."""
         if on:
             number = self._tags.made(tag)
-            return self._http.together(lambda one: self._tag(number, one), people)
-        return self._http.together(lambda one: self._untag(one.seen.notes.get(tag, "")), people)
+            return self._http.apart(lambda one: self._tag(number, one), people)
+        return self._http.apart(lambda one: self._untag(one.seen.notes.get(tag, "")), people)
 
     def _status(self, number: str, one: One, status: int) -> Fault:
         body = {"contactList": {"list": int(number), "contact": int(one.person), "status": status}}
@@ -154,7 +179,7 @@ class Activecampaign(NamedLists):
 
     def write(self, people: Sequence[One]) -> Sequence[Fault]:
         """The custom field, by its number."""
-        return self._http.together(self._write, people)
+        return self._http.apart(self._write, people)
 
     def _write(self, one: One) -> Fault:
         values = [{"field": self._options.token_field_id, "value": value} for _, value in one.change.fields]
@@ -169,30 +194,39 @@ class Activecampaign(NamedLists):
         for status in statuses:
             query = {by: number, **({"status": status} if status else {})}
             for each in self._pages("/api/3/contacts", "contacts", query):
-                standing = STATUSES.get(status, Standing.ACTIVE)
-                yield Member(str(each["email"]), str(each.get("firstName") or ""), standing)
+                standing = STATUSES[status] if status else Standing.ACTIVE
+                yield Member(text(each, "email"), words(each, "firstName"), standing, text(each, "id"))
+
+    def rights(self) -> Iterator[Right]:
+        """A key is its user: reading is tried, and writing by calls that are refused as they stand."""
+        for name in ("contacts", "tags", "lists"):
+            reply = self._http.ask("GET", f"/api/3/{name}", query={"limit": "1"}, hear=TRIED)
+            yield Right(f"reading {name}", reply.ok)
+        made = self._http.ask("POST", "/api/3/contact/sync", {"contact": {"email": ""}}, hear=TRIED)
+        yield Right("changing contacts", made.status != 403, "the group permission of the key's user")
+        tag = {"tag": {"tag": "", "tagType": "contact"}}
+        made = self._http.ask("POST", "/api/3/tags", tag, hear=TRIED)
+        yield Right("making tags", made.status != 403, "the group permission of the key's user")
+        yield Right("automations", None, "an automation whose trigger is the tag or list starts; not asked which")
 
     def _pages(self, path: str, name: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        offset = 0
-        while True:
-            reply = self._http.ask("GET", path, query={**query, "limit": str(PAGE), "offset": str(offset)})
-            found = reply.items(name)
-            yield from found
-            if len(found) < PAGE:
-                return
-            offset += PAGE
+        def read(page: int) -> Sequence[dict[str, Any]]:
+            asked = {**query, "limit": str(PAGE), "offset": str(page * PAGE)}
+            return self._http.ask("GET", path, query=asked).items(name)
 
-    def _read_tags(self, name: str) -> Mapping[str, str]:
+        return pages(read, PAGE)
+
+    def _read_tags(self, name: str) -> Iterable[tuple[str, str]]:
         query = {"search": name} if name else {}
-        return {str(each["tag"]): str(each["id"]) for each in self._pages("/api/3/tags", "tags", query)}
+        return [(text(each, "tag"), text(each, "id")) for each in self._pages("/api/3/tags", "tags", query)]
 
     def _make_tag(self, name: str) -> str:
         body = {"tag": {"tag": name, "tagType": "contact", "description": "made by Segma"}}
         return self._made(self._http.ask("POST", "/api/3/tags", body), "tag")
 
-    def _read_lists(self, name: str) -> Mapping[str, str]:
-        reply = self._http.ask("GET", "/api/3/lists", query={"limit": str(PAGE), "filters[name]": name} if name else {})
-        return {str(each["name"]): str(each["id"]) for each in reply.items("lists")}
+    def _read_lists(self, name: str) -> Iterable[tuple[str, str]]:
+        query = {"filters[name]": name} if name else {}
+        return [(text(each, "name"), text(each, "id")) for each in self._pages("/api/3/lists", "lists", query)]
 
     def _make_list(self, name: str) -> str:
         slug = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in name.lower()).strip("-")
@@ -208,4 +242,8 @@ class Activecampaign(NamedLists):
     def _made(reply: Reply, name: str) -> str:
         if not reply.ok:
             raise ListRefused(f"{reply.status}")
-        return str(reply.object()[name]["id"])
+        return text(table(reply.object(), name), "id")
+
+
+def _named(change: Change) -> frozenset[str]:
+    return frozenset((*change.add, *change.remove, *change.only_if_in, *change.consent_in))

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.codec import to_json
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
+from sinks.base import Answer, Change, Done, Fate, Leaving, Member, NoSuchList, Right, Tell, Traits, Trouble, nobody
+from sinks.toolkit.list_sink import is_address
 from sinks.toolkit.options import Around
 
 _LIST_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -52,8 +53,9 @@ class FileSink:
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
         """See :meth:`sinks.base.Sink.apply`."""
-        tell({each.change_id: marks for each in changes if (marks := self._marks(each))})
-        return [self._apply(change) for change in changes]
+        tell({each.change_id: marks for each in changes if is_address(each.address) and (marks := self._marks(each))})
+        bad = Trouble(Reason.BAD_ADDRESS, Fate.LASTING)
+        return [self._apply(change) if is_address(change.address) else bad for change in changes]
 
     def members(self, list_name: str) -> Iterator[Member]:
         """See :meth:`sinks.base.Sink.members`."""
@@ -62,6 +64,10 @@ class FileSink:
             raise NoSuchList(list_name, sorted(each.stem for each in self._directory.glob("*.txt")))
         for address in self._read(path):
             yield Member(address)
+
+    def rights(self) -> Iterator[Right]:
+        """Whether the directory can be written to."""
+        yield Right("writing files", os.access(self._directory, os.W_OK), str(self._directory.name))
 
     def close(self) -> None:
         """Nothing is held."""
@@ -79,9 +85,10 @@ class FileSink:
             return Trouble(Reason.BAD_LIST_NAME, Fate.LASTING)
         address = normalised_address(change.address)
         try:
-            missing = [name for name in change.add if not self._has(name, address)]
-            if missing and any(self._left(name, address) for name in change.only_if_in):
-                return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING)
+            left = [name for name in change.only_if_in if self._left(name, address)] if change.adding else []
+            if left:
+                leavings = tuple(Leaving(name, Reason.UNSUBSCRIBED) for name in left)
+                return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING, leavings=leavings)
             changed = [f"+{name}" for name in change.add if self._put(name, address, member=True)]
             changed += [f"-{name}" for name in change.remove if self._put(name, address, member=False)]
             self._note(change, changed)

@@ -6,17 +6,20 @@ fate; only MANUAL and SNAPSHOT lists take members; 423 is a lock, not a refusal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Change, Fate, Member, Standing, Traits, Trouble
+from sinks.base import Change, Fate, Member, Right, Standing, Traits, Trouble
+from sinks.toolkit.answers import Unreadable, linked_pages, pages, rows, table, text, words
+from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
-from sinks.toolkit.list_sink import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, NoOptIn, One
 
 HUNDRED: Final = 100
 """Inputs of one batch call."""
@@ -39,7 +42,7 @@ def make(options: HubspotOptions, around: Around) -> ListSink:
     """The sink of an account."""
     headers = {"Authorization": f"Bearer {around.secret(options.key, 'key')}"}
     http = around.http(options, options.url, headers, quotas=QUOTAS, connections=8, judge=judge)
-    return ListSink(Hubspot(http, options.token_field))
+    return ListSink(Hubspot(http, options.token_field), strangers=around.strangers, known=around.known)
 
 
 def judge(reply: Reply) -> Trouble | None:
@@ -49,7 +52,7 @@ def judge(reply: Reply) -> Trouble | None:
     return usual(reply)
 
 
-class Hubspot(NamedLists):
+class Hubspot(NoOptIn, NamedLists):
     """The calls."""
 
     most = 1_000
@@ -65,18 +68,21 @@ class Hubspot(NamedLists):
         names = sorted({"email", OPTED_OUT, self._token_field, *(name for each in changes for name, _ in each.fields)})
         for each in self._http.together(lambda some: self._find(some, names), in_parts(changes, HUNDRED)):
             found |= each
-        ids = [str(each["id"]) for each in found.values()]
+        ids = [text(each, "id") for each in found.values()]
         memberships: dict[str, set[str]] = {}
         if lists:
             for part in self._http.together(self._memberships, in_parts(ids, HUNDRED)):
                 memberships |= part
         numbers = {name: number for name in lists if (number := self._lists.find(name))}
-        seen: list[Seen | Trouble] = []
-        for change in changes:
+
+        def seen(change: Change) -> Seen:
             contact = found.get(normalised_address(change.address))
-            inside = memberships.get(str(contact["id"]), set()) if contact else set()
-            seen.append(_seen(contact, {name for name, number in numbers.items() if number in inside}))
-        return seen
+            if contact is None:
+                return Seen()
+            inside = memberships[text(contact, "id")] if lists else set()
+            return _seen(contact, {name for name, number in numbers.items() if number in inside})
+
+        return self._http.apart(seen, changes)
 
     def _find(self, changes: Sequence[Change], names: Sequence[str]) -> dict[str, dict[str, Any]]:
         body = {
@@ -86,13 +92,13 @@ class Hubspot(NamedLists):
             "propertiesWithHistory": [],
         }
         found = self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body).items("results")
-        return {normalised_address(str(each["properties"].get("email"))): each for each in found}
+        return {normalised_address(text(table(each, "properties"), "email")): each for each in found}
 
     def _memberships(self, ids: Sequence[str]) -> dict[str, set[str]]:
         body = {"inputs": [{"objectTypeId": CONTACTS, "recordId": each} for each in ids]}
         reply = self._http.ask("POST", "/crm/v3/lists/records/memberships/batch/read", body)
         return {
-            str(each["recordId"]): {str(of["listId"]) for of in each["recordListMemberships"]}
+            text(each, "recordId"): {text(of, "listId") for of in rows(each, "recordListMemberships")}
             for each in reply.items("results")
         }
 
@@ -117,7 +123,8 @@ class Hubspot(NamedLists):
             first = self._upsert(addresses[:half], properties[:half])
             return [*first, *self._upsert(addresses[half:], properties[half:])]
         ids = {
-            normalised_address(str(each["properties"].get("email"))): str(each["id"]) for each in reply.items("results")
+            normalised_address(text(table(each, "properties"), "email")): text(each, "id")
+            for each in reply.items("results")
         }
         lost = Trouble(Reason.REFUSED_BY_PLATFORM, Fate.LASTING, "207, not among the results")
         return [ids.get(normalised_address(each)) or lost for each in addresses]
@@ -137,7 +144,7 @@ class Hubspot(NamedLists):
             raise ListGone
         if not reply.ok:
             raise BatchRefused(f"{reply.status}")
-        missing = set(map(str, reply.object().get("recordIdsMissing") or []))
+        missing = {str(each) for each in reply.object()["recordIdsMissing"] or []}
         # NOTE: a 200 that did nothing for these: they vanished since they were looked up, so they are looked up again.
         vanished = Trouble(Reason.REFUSED_BY_PLATFORM, Fate.PASSING, "record missing")
         return [vanished if one.person in missing and verb == "add" else None for one in people]
@@ -157,54 +164,72 @@ class Hubspot(NamedLists):
     def members(self, list_name: str) -> Iterator[Member]:
         """Record ids page by page, then who they are."""
         number = self._read(list_name)
-        after = ""
-        while True:
+
+        def read(after: str) -> tuple[list[Mapping[str, Any]], str]:
             query = {"limit": str(HUNDRED), **({"after": after} if after else {})}
             reply = self._http.ask("GET", f"/crm/v3/lists/{number}/memberships", query=query)
-            ids = [str(each["recordId"]) for each in reply.items("results")]
-            if ids:
-                body = {
-                    "inputs": [{"id": each} for each in ids],
-                    "properties": ["email", "firstname", OPTED_OUT],
-                    "propertiesWithHistory": [],
-                }
-                page = self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body)
-                for each in page.items("results"):
-                    properties = each["properties"]
-                    address, name = properties.get("email") or "", properties.get("firstname") or ""
-                    yield Member(address, name, _standing(properties), str(each["id"]))
-            after = str(((reply.object().get("paging") or {}).get("next") or {}).get("after") or "")
-            if not after:
-                return
+            ids = [text(each, "recordId") for each in reply.items("results")]
+            further = table(table(reply.object(), "paging", null=True), "next", null=True)
+            return self._contacts(ids), words(further, "after")
 
-    def _search(self, name: str) -> Mapping[str, str]:
-        found: dict[str, str] = {}
-        offset = 0
-        while True:
+        for each in linked_pages(read):
+            properties = table(each, "properties")
+            name = words(properties, "firstname")
+            yield Member(words(properties, "email"), name, _standing(properties), text(each, "id"))
+
+    def _contacts(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        if not ids:
+            return []
+        body = {
+            "inputs": [{"id": each} for each in ids],
+            "properties": ["email", "firstname", OPTED_OUT],
+            "propertiesWithHistory": [],
+        }
+        return list(self._http.ask("POST", "/crm/v3/objects/contacts/batch/read", body).items("results"))
+
+    def rights(self) -> Iterator[Right]:
+        """Each scope by a call of its own; those that write by one that cannot be carried out."""
+        contacts, lists = "/crm/v3/objects/contacts/batch", "/crm/v3/lists"
+        nobody = {"idProperty": "email", "inputs": [{"id": "nobody@segma.invalid"}]}
+        reading = {**nobody, "properties": ["email"], "propertiesWithHistory": []}
+        yield self._tried("crm.objects.contacts.read", f"{contacts}/read", reading)
+        unnamed = {"id": "", "idProperty": "email", "properties": dict[str, str]()}
+        yield self._tried("crm.objects.contacts.write", f"{contacts}/upsert", {"inputs": [unnamed]})
+        yield self._tried("crm.lists.read", f"{lists}/search", {"count": 1}, bucket="search")
+        nameless = {"name": "", "objectTypeId": CONTACTS, "processingType": "MANUAL"}
+        yield self._tried("crm.lists.write", lists, nameless)
+        yield Right("automations", None, "a workflow whose trigger is the list starts; it is not asked which")
+
+    def _tried(self, scope: str, path: str, body: Mapping[str, Any], bucket: str = "all") -> Right:
+        return Right(scope, self._http.ask("POST", path, body, bucket=bucket, hear=frozenset({403})).status != 403)
+
+    def _search(self, name: str) -> Iterable[tuple[str, str]]:
+        def read(page: int) -> Sequence[Mapping[str, Any]]:
+            offset = page * HUNDRED
             body: dict[str, Any] = {"processingTypes": ["MANUAL", "SNAPSHOT"], "count": HUNDRED, "offset": offset}
             if name:
                 body["query"] = name
-            reply = self._http.ask("POST", "/crm/v3/lists/search", body, bucket="search").read()
-            found |= {str(each["name"]): str(each["listId"]) for each in reply["lists"]}
-            if not reply.get("hasMore") or name in found:
-                return found
-            offset = int(reply["offset"])
+            return rows(self._http.ask("POST", "/crm/v3/lists/search", body, bucket="search").read(), "lists")
+
+        return [(text(each, "name"), text(each, "listId")) for each in pages(read, HUNDRED)]
 
     def _make_list(self, name: str) -> str:
         body = {"name": name, "objectTypeId": CONTACTS, "processingType": "MANUAL"}
         reply = self._http.ask("POST", "/crm/v3/lists", body)
         if not reply.ok:
             raise ListRefused(f"{reply.status}")
-        return str(reply.object()["list"]["listId"])
+        return text(table(reply.object(), "list"), "listId")
 
 
 def _standing(properties: Mapping[str, Any]) -> Standing:
-    return Standing.LEFT if properties.get(OPTED_OUT) == "true" else Standing.ACTIVE
+    """Absent or empty: HubSpot has never set it."""
+    said = words(properties, OPTED_OUT)
+    if said not in {"", "true", "false"}:
+        raise Unreadable(OPTED_OUT)
+    return Standing.LEFT if said == "true" else Standing.ACTIVE
 
 
-def _seen(contact: Mapping[str, Any] | None, lists: set[str]) -> Seen:
-    if contact is None:
-        return Seen()
-    properties = contact["properties"]
+def _seen(contact: Mapping[str, Any], lists: set[str]) -> Seen:
+    properties = table(contact, "properties")
     fields = {name: value for name, value in properties.items() if isinstance(value, str)}
-    return Seen(str(contact["id"]), _standing(properties), frozenset(lists), fields=fields)
+    return Seen(text(contact, "id"), _standing(properties), frozenset(lists), fields=fields)

@@ -27,6 +27,7 @@ from sinks.base import (
     Member,
     NoSuchList,
     PlatformError,
+    Right,
     Tell,
     Traits,
     Trouble,
@@ -98,6 +99,10 @@ class KafkaSink:
         except LogError as error:
             raise PlatformError(Trouble(Reason.UNREACHABLE, Fate.AWAY, type(error).__name__)) from None
         raise NoSuchList(list_name, ())
+
+    def rights(self) -> Iterator[Right]:
+        """There is nothing to try without doing it."""
+        yield Right("delivering", None, "tried with the first command")
 
     def close(self) -> None:
         """Wait for what is on its way; the log is whoever's opened it."""

@@ -7,18 +7,21 @@ who is not in the list, the other clears suppressions): none of those is ever se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Change, Fate, Member, Standing, Traits, Trouble
+from sinks.base import Change, Fate, Member, Right, Standing, Traits, Trouble
+from sinks.toolkit.answers import Unreadable, linked_pages, rows, table, text, words
+from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
-from sinks.toolkit.list_sink import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, NoOptIn, One
 
 REVISION: Final = "2026-07-15"
 MEDIA: Final = "application/vnd.api+json"
@@ -32,7 +35,14 @@ QUOTAS: Final = {
     "lists": [(75, 1_000), (700, 60_000)],
 }
 """As published: burst and steady, of each call by itself."""
-GONE: Final = frozenset({404})
+TRIED: Final = frozenset({403})
+CONSENTS: Final = frozenset({"SUBSCRIBED", "UNSUBSCRIBED", "NEVER_SUBSCRIBED"})
+SUPPRESSIONS: Final = {
+    "SPAM_COMPLAINT": Reason.COMPLAINED,
+    "USER_SUPPRESSED": Reason.BLOCKED,
+    "UNSUBSCRIBE": Reason.UNSUBSCRIBED,
+}
+"""Suppressions that are a leaving; every other one is the address's (bounced, invalid)."""
 
 
 class KlaviyoOptions(Options):
@@ -48,7 +58,7 @@ def make(options: KlaviyoOptions, around: Around) -> ListSink:
     """The sink of an account."""
     headers = {"Authorization": f"Klaviyo-API-Key {around.secret(options.key, 'key')}", "revision": options.revision}
     http = around.http(options, options.url, headers, quotas=QUOTAS, connections=10, judge=judge)
-    return ListSink(Klaviyo(http, options.token_field))
+    return ListSink(Klaviyo(http, options.token_field), strangers=around.strangers, known=around.known)
 
 
 def judge(reply: Reply) -> Trouble | None:
@@ -60,7 +70,7 @@ def judge(reply: Reply) -> Trouble | None:
     return usual(reply)
 
 
-class Klaviyo(NamedLists):
+class Klaviyo(NoOptIn, NamedLists):
     """The calls."""
 
     most = 1_000
@@ -86,7 +96,9 @@ class Klaviyo(NamedLists):
         found: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in ("", *numbers)}
         for one, profiles in zip(asked, self._http.together(lambda each: self._find(*each[1:]), asked), strict=True):
             found[one[0]] |= profiles
-        return [_seen(found[""].get(each), {name for name in numbers if each in found[name]}) for each in addresses]
+        return self._http.apart(
+            lambda each: _seen(found[""].get(each), {name for name in numbers if each in found[name]}), addresses
+        )
 
     def _find(
         self, path: str, bucket: str, query: Mapping[str, str], addresses: Sequence[str]
@@ -99,19 +111,18 @@ class Klaviyo(NamedLists):
         reply = self._http.ask("GET", path, query=filtered, media=MEDIA, bucket=bucket)
         if reply.status == 404:
             return {}
-        return {normalised_address(str(each["attributes"].get("email"))): each for each in reply.items("data")}
+        return {normalised_address(text(table(each, "attributes"), "email")): each for each in reply.items("data")}
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
         """An upsert each: it subscribes nobody to anything."""
-        return self._http.together(self._enrol, changes)
+        return self._http.apart(self._enrol, changes)
 
     def _enrol(self, change: Change) -> str | Trouble:
         attributes = {"email": change.address, **({"first_name": change.name} if change.name else {})}
         reply = self._import({"type": "profile", "attributes": attributes})
         if reply.status == 409:
-            errors = reply.object().get("errors") or [{}]
-            return str(errors[0].get("meta", {}).get("duplicate_profile_id", "")) or refused(reply)
-        return str(reply.object()["data"]["id"]) if reply.ok else refused(reply)
+            return text(table(rows(reply.object(), "errors")[0], "meta"), "duplicate_profile_id")
+        return text(table(reply.object(), "data"), "id") if reply.ok else refused(reply)
 
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Consent stays what it is."""
@@ -137,11 +148,11 @@ class Klaviyo(NamedLists):
     def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
         """Append to, or take from, the list property."""
         patch = {"append" if on else "unappend": {TAGS: tag}}
-        return self._http.together(lambda one: self._write(one, {}, {"patch_properties": patch}), people)
+        return self._http.apart(lambda one: self._write(one, {}, {"patch_properties": patch}), people)
 
     def write(self, people: Sequence[One]) -> Sequence[Fault]:
         """Properties; a new one needs no declaration."""
-        return self._http.together(lambda one: self._write(one, dict(one.change.fields), None), people)
+        return self._http.apart(lambda one: self._write(one, dict(one.change.fields), None), people)
 
     def _write(self, one: One, properties: Mapping[str, str], meta: Mapping[str, Any] | None) -> Fault:
         data: dict[str, Any] = {"type": "profile", "attributes": {"email": one.change.address}}
@@ -164,53 +175,74 @@ class Klaviyo(NamedLists):
             "additional-fields[profile]": "subscriptions",
         }
         for each in self._pages(f"/api/lists/{number}/profiles", query):
-            attributes = each["attributes"]
-            yield Member(attributes.get("email") or "", attributes.get("first_name") or "", _standing(attributes))
+            attributes = table(each, "attributes")
+            standing, _ = _standing(attributes)
+            yield Member(words(attributes, "email"), words(attributes, "first_name"), standing, text(each, "id"))
 
     def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        cursor = ""
-        while True:
+        def read(cursor: str) -> tuple[list[dict[str, Any]], str]:
             asked = {**query, **({"page[cursor]": cursor} if cursor else {})}
             reply = self._http.ask("GET", path, query=asked, media=MEDIA, bucket="lists")
-            yield from reply.items("data")
             # NOTE: of the link to the next page only the cursor is taken: a key goes to no address out of an answer.
-            link = (reply.object().get("links") or {}).get("next") or ""
-            cursor = parse_qs(urlsplit(str(link)).query).get("page[cursor]", [""])[0]
-            if not cursor:
-                return
+            link = words(table(reply.read(), "links"), "next")
+            return reply.items("data"), parse_qs(urlsplit(link).query).get("page[cursor]", [""])[0]
 
-    def _read_lists(self, name: str) -> Mapping[str, str]:
+        return linked_pages(read)
+
+    def rights(self) -> Iterator[Right]:
+        """Each scope by a call of its own; those that write by one that cannot be carried out."""
+        for scope, path in (("lists:read", "/api/lists"), ("profiles:read", "/api/profiles")):
+            yield Right(scope, self._http.ask("GET", path, media=MEDIA, bucket="lists", hear=TRIED).ok)
+        nothing = {"data": {"type": "list", "attributes": {"name": ""}}}
+        made = self._http.ask("POST", "/api/lists", nothing, media=MEDIA, bucket="lists", hear=TRIED)
+        yield Right("lists:write", made.status != 403, "making lists and changing memberships")
+        nobody = {"data": {"type": "profile", "attributes": {"email": ""}}}
+        written = self._http.ask("POST", "/api/profile-import", nobody, media=MEDIA, bucket="profiles", hear=TRIED)
+        yield Right("profiles:write", written.status != 403, "bringing people in, tokens and tags")
+        yield Right("automations", None, "a flow whose trigger is the list starts; the interface is not asked which")
+
+    def _read_lists(self, name: str) -> Iterable[tuple[str, str]]:
         query = {"fields[list]": "name", "page[size]": "10"}
         if name and not set(name) & set("\"'\\"):
             query["filter"] = f'equals(name,"{name}")'
-        return {str(each["attributes"]["name"]): str(each["id"]) for each in self._pages("/api/lists", query)}
+        return [
+            (text(table(each, "attributes"), "name"), text(each, "id")) for each in self._pages("/api/lists", query)
+        ]
 
     def _make_list(self, name: str) -> str:
         body = {"data": {"type": "list", "attributes": {"name": name}}}
         reply = self._http.ask("POST", "/api/lists", body, media=MEDIA, bucket="lists")
         if not reply.ok:
             raise ListRefused(f"{reply.status}")
-        return str(reply.object()["data"]["id"])
+        return text(table(reply.object(), "data"), "id")
 
 
-def _standing(attributes: Mapping[str, Any]) -> Standing:
-    """What the email channel says; a suppression by the person themselves is a leaving too."""
-    email = ((attributes.get("subscriptions") or {}).get("email") or {}).get("marketing") or {}
-    reasons = {str(each.get("reason", "")) for each in email.get("suppression") or []}
-    if email.get("consent") == "UNSUBSCRIBED" or reasons & {"USER_SUPPRESSED", "UNSUBSCRIBE", "SPAM_COMPLAINT"}:
-        return Standing.LEFT
-    return Standing.UNDELIVERABLE if reasons else Standing.ACTIVE
+def _standing(attributes: Mapping[str, Any]) -> tuple[Standing, Reason]:
+    """What the email channel says; a suppression that is not the address's own is a leaving too."""
+    marketing = table(table(table(attributes, "subscriptions"), "email"), "marketing")
+    consent = text(marketing, "consent")
+    if consent not in CONSENTS:
+        raise Unreadable("consent")
+    reasons = {text(each, "reason") for each in rows(marketing, "suppression")}
+    for name, reason in SUPPRESSIONS.items():
+        if name in reasons:
+            return Standing.LEFT, reason
+    if consent == "UNSUBSCRIBED":
+        return Standing.LEFT, Reason.UNSUBSCRIBED
+    return (Standing.UNDELIVERABLE if reasons else Standing.ACTIVE), Reason.UNSUBSCRIBED
 
 
 def _seen(profile: Mapping[str, Any] | None, lists: set[str]) -> Seen:
     if profile is None:
         return Seen()
-    attributes = profile["attributes"]
-    properties = attributes.get("properties") or {}
+    attributes = table(profile, "attributes")
+    properties = table(attributes, "properties")
+    standing, because = _standing(attributes)
     return Seen(
-        str(profile["id"]),
-        _standing(attributes),
+        text(profile, "id"),
+        standing,
         frozenset(lists),
         tags=frozenset(map(str, properties.get(TAGS) or [])),
         fields={name: value for name, value in properties.items() if isinstance(value, str)},
+        because=because,
     )

@@ -1,28 +1,39 @@
 """listmonk: subscribers in lists, changed in bulk by their numbers.
 
-Kept apart here: ``remove`` (neutral) and ``unsubscribe`` (consent) are two actions of one call, and only the first is
-ever sent; ``add`` sets a status, so whoever unsubscribed from a list is told apart before and left alone; a ``PUT`` of
-a subscriber replaces their lists, so it carries all of them.
+Kept apart here: ``remove`` (neutral, it deletes the row) and ``unsubscribe`` (consent) are two actions of one call, and
+only the first is ever sent; so a row that says "unsubscribed" is always the person's own. ``add`` sets a status, so
+whoever unsubscribed from a list is told apart before and left alone. A ``PUT`` of a subscriber would write status and
+lists back as they were read, and mail an opt-in to whoever has not confirmed: attributes are written by ``PATCH``.
+Lists are told apart by their numbers: names that the key may not see are masked. An address stands in no SQL but as
+signs that are known to be harmless.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Change, Fate, Halt, Member, Standing, Traits, Trouble
-from sinks.toolkit.http import Http, refused, safe_words
+from sinks.base import Change, Fate, Halt, Member, Right, Standing, Traits, Trouble
+from sinks.toolkit.answers import one_of, pages, rows, table, text, words
+from sinks.toolkit.consent import Seen
+from sinks.toolkit.http import Http, Reply, refused, safe_words
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
-from sinks.toolkit.list_sink import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, One
 
 LOOK: Final = 50
 """People of one search: their addresses stand in its URL, which proxies cut at 8 KB."""
 PAGE: Final = 500
-STANDINGS: Final = {"blocklisted": Standing.LEFT, "disabled": Standing.UNDELIVERABLE}
+STANDINGS: Final = {
+    "enabled": Standing.ACTIVE,
+    "blocklisted": Standing.LEFT,
+    "disabled": Standing.UNDELIVERABLE,
+}
 SUBSCRIPTIONS: Final = {
     "confirmed": Standing.ACTIVE,
     "unconfirmed": Standing.PENDING,
@@ -32,6 +43,11 @@ CONNECTIONS: Final = 4
 """The server is the operator's own: enough to use it, not to fill it."""
 FAILED: Final = frozenset({500})
 """listmonk says 500 where an id in the body is not there: it is looked at, not waited for."""
+TRIED: Final = frozenset({403, 500})
+MASKED: Final = "*Unknown"
+"""What stands for the name of a list that the key may not see."""
+HARMLESS: Final = re.compile(r"[^\w@.+\- !#$&*/=?^`{|}~()]")
+"""Signs that stand in no text of a query as they are: quotes, backslashes, and ``%``, which listmonk replaces in it."""
 
 
 class ListmonkOptions(Options):
@@ -47,57 +63,136 @@ def make(options: ListmonkOptions, around: Around) -> ListSink:
     """The sink of an account."""
     headers = {"Authorization": f"token {options.user}:{around.secret(options.token, 'token')}"}
     http = around.http(options, options.url, headers, quotas={}, connections=CONNECTIONS)
-    return ListSink(Listmonk(http, options.token_field))
+    return ListSink(Listmonk(http, options.token_field), strangers=around.strangers, known=around.known)
+
+
+def literal(address: str) -> str:
+    """An address as an expression of SQL: a text of harmless signs, every other one by its number."""
+    return "'" + HARMLESS.sub(lambda sign: f"'||chr({ord(sign[0])})||'", address) + "'"
 
 
 class Listmonk(NamedLists):
     """The calls."""
 
     most = 1_000
+    knows_opt_in = True
 
     def __init__(self, http: Http, token_field: str) -> None:
+        self._double: set[str] = set()
         super().__init__(http, Names(self._read_lists, self._make_list))
         self.traits = Traits(batch=500, fields=True, token_link=f"{{{{.Subscriber.Attribs.{token_field}}}}}")
+        self._sees_all = False
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """By address, with all their lists in one answer."""
-        asked = self._http.together(self._look, in_parts(changes, LOOK))
-        found = {normalised_address(str(each.get("email", ""))): _seen(each) for some in asked for each in some}
-        return [found.get(normalised_address(change.address), Seen()) for change in changes]
+        numbers = {number: name for name in sorted(lists) if (number := self._lists.find(name))}
+        found: dict[str, Mapping[str, Any] | Trouble] = {}
+        for some in self._http.together(self._look, in_parts(changes, LOOK)):
+            found |= some
+        whole = len(numbers) == len(lists)
+        answers = [found.get(normalised_address(change.address)) for change in changes]
+        if any(each is None for each in answers):
+            self._check_sight()
+        return self._http.apart(lambda each: self._seen(each, numbers, whole=whole), answers)
 
-    def _look(self, changes: Sequence[Change]) -> list[dict[str, Any]]:
-        quoted = ",".join("'" + normalised_address(each.address).replace("'", "''") + "'" for each in changes)
+    def _look(self, changes: Sequence[Change]) -> dict[str, Mapping[str, Any] | Trouble]:
+        """Who they are, by address; where the server cannot answer for all, those for whom it can."""
+        quoted = ",".join(literal(normalised_address(each.address)) for each in changes)
         query = {"query": f"subscribers.email IN ({quoted})", "per_page": str(PAGE), "page": "1"}
-        return self._http.ask("GET", "/api/subscribers", query=query).items("data", "results")
+        reply = self._http.ask("GET", "/api/subscribers", query=query, hear=FAILED)
+        if reply.ok:
+            found = reply.items("data", "results", null=True)
+            return {normalised_address(text(each, "email")): each for each in found}
+        if len(changes) == 1:
+            fate = Fate.PASSING if reply.status == 500 else Fate.LASTING
+            trouble = refused(reply)._replace(fate=fate)
+            return {normalised_address(changes[0].address): trouble}
+        half = len(changes) // 2
+        answers = {**self._look(changes[:half]), **self._look(changes[half:])}
+        if all(isinstance(each, Trouble) for each in answers.values()) and len(answers) == len(changes):
+            raise Halt(Trouble(Reason.UNREACHABLE, Fate.AWAY, str(reply.status)))
+        return answers
+
+    def _check_sight(self) -> None:
+        """Before anybody is believed not to be there: whether the key sees everybody (``subscribers:get_all``)."""
+        if self._sees_all:
+            return
+        missing = next((each for each in self._sight() if each.works is False), None)
+        if missing is not None:
+            raise Halt(Trouble(Reason.MISSING_RIGHT, Fate.FATAL, missing.name))
+        self._sees_all = True
+
+    def _seen(
+        self, subscriber: Mapping[str, Any] | Trouble | None, numbers: Mapping[str, str], *, whole: bool
+    ) -> Seen | Trouble:
+        if subscriber is None or isinstance(subscriber, Trouble):
+            return Seen() if subscriber is None else subscriber
+        held = rows(subscriber, "lists", null=True)
+        if not whole and any(words(each, "name") == MASKED for each in held):
+            return Trouble(Reason.MISSING_RIGHT, Fate.FATAL, "lists:get_all")
+        standings = {text(each, "id"): _standing(each) for each in held}
+        of = {name: standings[number] for number, name in numbers.items() if number in standings}
+        elsewhere = any(standings[each] is Standing.ACTIVE for each in standings.keys() - numbers.keys())
+        attributes = table(subscriber, "attribs", null=True)
+        return Seen(
+            text(subscriber, "id"),
+            one_of(subscriber, "status", STANDINGS),
+            frozenset(name for name, standing in of.items() if standing is Standing.ACTIVE),
+            frozenset(name for name, standing in of.items() if standing is Standing.LEFT),
+            fields={name: value for name, value in attributes.items() if isinstance(value, str)},
+            notes={"attribs": attributes},
+            pending=frozenset(name for name, standing in of.items() if standing is Standing.PENDING),
+            because=Reason.BLOCKED,
+            elsewhere=elsewhere,
+        )
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
         """One call each: listmonk makes no subscribers in bulk but by files."""
-        return self._http.together(self._enrol, changes)
+        return self._http.apart(lambda change: self._enrol(change, []), changes)
 
-    def _enrol(self, change: Change) -> str | Trouble:
+    def _enrol(self, change: Change, lists: Sequence[int]) -> str | Trouble:
         body = {
             "email": change.address,
             "name": change.name or change.address.partition("@")[0],
             "status": "enabled",
-            "lists": [],
-            "preconfirm_subscriptions": True,
+            "lists": list(lists),
+            "preconfirm_subscriptions": not lists,
         }
         reply = self._http.ask("POST", "/api/subscribers", body)
-        return str(reply.object()["data"]["id"]) if reply.ok else refused(reply)
+        return text(table(reply.object(), "data"), "id") if reply.ok else refused(reply)
+
+    def asks(self, list_name: str, *, known: bool) -> bool:
+        """A list of double opt-in."""
+        return self._lists.find(list_name) in self._double
+
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """A stranger is made with the list, not confirmed; of others the mail is asked for by itself."""
+        number = self._there(list_name)
+        return self._http.apart(lambda one: self._invite(number, list_name, one), people)
+
+    def _invite(self, number: str, list_name: str, one: One) -> Fault:
+        if not one.person:
+            made = self._enrol(one.change, [int(number)])
+            return made if isinstance(made, Trouble) else None
+        (fault,) = self._change("add", list_name, number, [one], status="unconfirmed")
+        if fault is None:
+            reply = self._http.ask("POST", f"/api/subscribers/{one.person}/optin", {})
+            fault = None if reply.ok else refused(reply)
+        return fault
 
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """``add``, confirmed: whoever had unsubscribed was told apart before."""
-        return self._change("add", list_name, self._lists.made(list_name), people)
+        return self._change("add", list_name, self._lists.made(list_name), people, status="confirmed")
 
     def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """``remove``, never ``unsubscribe``."""
         return self._change("remove", list_name, self._there(list_name), people)
 
-    def _change(self, action: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[Fault]:
+    def _change(
+        self, action: str, list_name: str, number: str, people: Sequence[One], *, status: str = ""
+    ) -> Sequence[Fault]:
         body: dict[str, Any] = {"ids": [int(one.person) for one in people], "action": action}
-        body["target_list_ids"] = [int(number)]
-        if action == "add":
-            body["status"] = "confirmed"
+        body |= {"target_list_ids": [int(number)], **({"status": status} if status else {})}
         reply = self._http.ask("PUT", "/api/subscribers/lists", body, hear=FAILED)
         if reply.ok:
             return [None] * len(people)
@@ -112,75 +207,109 @@ class Listmonk(NamedLists):
         return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
 
     def write(self, people: Sequence[One]) -> Sequence[Fault]:
-        """An attribute, beside those that are there. The ``PUT`` replaces lists and attributes, so it carries all."""
-        return self._http.together(self._write, people)
+        """An attribute, beside those that are there; neither lists nor status are named, so they stay."""
+        return self._http.apart(self._write, people)
 
     def _write(self, one: One) -> Fault:
-        current = self._http.ask("GET", f"/api/subscribers/{one.person}")
-        if not current.ok:
-            return refused(current)._replace(fate=Fate.PASSING)
-        data = current.object()["data"]
         body = {
-            "email": data["email"],
-            "name": data.get("name", ""),
-            "status": data.get("status", "enabled"),
-            "lists": [each["id"] for each in data.get("lists") or []],
-            "attribs": {**(data.get("attribs") or {}), **dict(one.change.fields)},
+            "attribs": {**table(one.seen.notes, "attribs", null=True), **dict(one.change.fields)},
+            "preconfirm_subscriptions": True,
         }
-        reply = self._http.ask("PUT", f"/api/subscribers/{one.person}", body)
+        reply = self._http.ask("PATCH", f"/api/subscribers/{one.person}", body)
+        if reply.status in {404, 405}:
+            return Trouble(Reason.UNSUPPORTED, Fate.LASTING, f"{reply.status}, tokens need listmonk 6.1")
         return None if reply.ok else refused(reply)
 
     def members(self, list_name: str) -> Iterator[Member]:
         """Page by page, whatever their subscription."""
         number = self._read(list_name)
-        page = 1
-        while True:
-            query = {"list_id": number, "page": str(page), "per_page": str(PAGE)}
-            results = self._http.ask("GET", "/api/subscribers", query=query).items("data", "results")
-            for each in results:
-                seen = _seen(each)
-                standing = next(
-                    (
-                        SUBSCRIPTIONS.get(of.get("subscription_status", ""), Standing.ACTIVE)
-                        for of in each.get("lists") or []
-                        if str(of.get("id")) == number
-                    ),
-                    Standing.ACTIVE,
-                )
-                yield Member(each["email"], each.get("name", ""), _graver(seen.standing, standing))
-            if len(results) < PAGE:
-                return
-            page += 1
 
-    def _read_lists(self, name: str) -> Mapping[str, str]:
-        found: dict[str, str] = {}
-        page = 1
-        while True:
-            # NOTE: all of them: the search by name is one of words, and would not find quotes or emoji.
-            query = {"page": str(page), "per_page": str(PAGE), "minimal": "true"}
-            results = self._http.ask("GET", "/api/lists", query=query).items("data", "results")
-            found |= {str(each["name"]): str(each["id"]) for each in results}
-            if len(results) < PAGE:
-                return found
-            page += 1
+        def read(page: int) -> Sequence[Mapping[str, Any]]:
+            query = {"list_id": number, "page": str(page + 1), "per_page": str(PAGE)}
+            return self._http.ask("GET", "/api/subscribers", query=query).items("data", "results", null=True)
+
+        for each in pages(read, PAGE):
+            of = next((of for of in rows(each, "lists", null=True) if text(of, "id") == number), None)
+            standing = _standing(of) if of is not None else Standing.ACTIVE
+            own = one_of(each, "status", STANDINGS)
+            yield Member(text(each, "email"), words(each, "name"), _graver(own, standing), text(each, "id"))
+
+    def rights(self) -> Iterator[Right]:
+        """Each by a call that the server refuses for its right before it looks at what is asked for."""
+        lists = self._http.ask("GET", "/api/lists", query={"minimal": "true"}, hear=TRIED)
+        if lists.ok:
+            yield self._names_seen()
+            yield from self._sight()
+        else:
+            yield Right("lists:get_all", False, "the names of lists")
+        asked = self._http.ask(
+            "GET", "/api/subscribers", query={"query": "subscribers.id = 0", "per_page": "1"}, hear=TRIED
+        )
+        yield Right("subscribers:sql_query", asked.ok, "looking people up by address")
+        nobody: dict[str, Any] = {"ids": [0], "action": "remove", "target_list_ids": [0]}
+        yield self._tried("subscribers:manage", "PUT", "/api/subscribers/lists", nobody)
+        yield self._tried("lists:manage_all", "POST", "/api/lists", {"name": "", "type": "private", "optin": "single"})
+        yield Right(
+            "no mail", None, "a move sends none but the opt-in of `strangers: opt_in` to lists of double opt-in"
+        )
+
+    def _names_seen(self) -> Right:
+        """Whether the names of lists can be read: of those that the key may not see another word stands there."""
+        reply = self._http.ask("GET", "/api/subscribers", query={"page": "1", "per_page": "100"}, hear=TRIED)
+        if not reply.ok:
+            return Right("subscribers:get", False, "reading people")
+        people = reply.items("data", "results", null=True)
+        held = [of for each in people for of in rows(each, "lists", null=True)]
+        masked = any(words(of, "name") == MASKED for of in held)
+        return Right("lists:get_all", False if masked else bool(held) or None, "the names of lists")
+
+    def _tried(self, name: str, method: str, path: str, body: Mapping[str, Any]) -> Right:
+        reply = self._http.ask(method, path, body, hear=TRIED)
+        return Right(name, reply.status != 403, "changing memberships and making lists")
+
+    def _sight(self) -> Iterator[Right]:
+        """Whether the key sees everybody: who is in a list must be among all."""
+        found = self._list_rows({"page": "1", "per_page": str(PAGE)})
+        full = next((each for each in found if _count(each)), None)
+        if full is None:
+            yield Right("subscribers:get_all", None, "could not be tried: no list has anybody in it")
+            return
+        inside, everybody = self._total({"list_id": text(full, "id")}), self._total({})
+        known = inside is not None and everybody is not None and everybody >= inside > 0
+        yield Right("subscribers:get_all", known, "seeing everybody, whatever lists they are in")
+
+    def _total(self, query: Mapping[str, str]) -> int | None:
+        reply = self._http.ask("GET", "/api/subscribers", query={**query, "per_page": "1", "page": "1"}, hear=TRIED)
+        return int(text(table(reply.read(), "data"), "total")) if reply.ok else None
+
+    def _list_rows(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        reply: Reply = self._http.ask("GET", "/api/lists", query=query)
+        return reply.items("data", "results", null=True)
+
+    def _read_lists(self, name: str) -> Iterable[tuple[str, str]]:
+        # NOTE: all of them: the search by name is one of words, and would not find quotes or emoji. And in one call:
+        # listmonk gives no pages of the minimal form, however they are asked for.
+        found = self._list_rows({"minimal": "true"})
+        self._double = {text(each, "id") for each in found if words(each, "optin") == "double"}
+        return [(text(each, "name"), text(each, "id")) for each in found]
 
     def _make_list(self, name: str) -> str:
         reply = self._http.ask("POST", "/api/lists", {"name": name, "type": "private", "optin": "single", "tags": []})
         if not reply.ok:
             raise ListRefused(safe_words(f"{reply.status}"))
-        return str(reply.object()["data"]["id"])
+        return text(table(reply.object(), "data"), "id")
 
 
-def _seen(subscriber: Mapping[str, Any]) -> Seen:
-    lists = subscriber.get("lists") or []
-    of = {str(each.get("name", "")): SUBSCRIPTIONS.get(each.get("subscription_status", "")) for each in lists}
-    return Seen(
-        str(subscriber["id"]),
-        STANDINGS.get(subscriber.get("status", ""), Standing.ACTIVE),
-        frozenset(name for name, standing in of.items() if standing is not Standing.LEFT),
-        frozenset(name for name, standing in of.items() if standing is Standing.LEFT),
-        fields={name: value for name, value in (subscriber.get("attribs") or {}).items() if isinstance(value, str)},
-    )
+def _count(each: Mapping[str, Any]) -> bool:
+    count = each.get("subscriber_count")
+    return isinstance(count, int) and count > 0
+
+
+def _standing(membership: Mapping[str, Any]) -> Standing:
+    """In a list of single opt-in whoever has not confirmed is in it all the same, and gets its mails."""
+    standing = one_of(membership, "subscription_status", SUBSCRIPTIONS)
+    single = words(membership, "optin") == "single"
+    return Standing.ACTIVE if standing is Standing.PENDING and single else standing
 
 
 def _graver(one: Standing, other: Standing) -> Standing:

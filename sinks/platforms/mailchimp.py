@@ -10,21 +10,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Change, Fate, Halt, Member, NoSuchList, Standing, Traits, Trouble
+from sinks.base import Change, Fate, Halt, Member, NoSuchList, Right, Standing, Traits, Trouble
+from sinks.toolkit.answers import one_of, pages, rows, table, text, words
+from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, safe_words, usual
 from sinks.toolkit.list_ids import NamedLists, Names
-from sinks.toolkit.list_sink import BatchRefused, Fault, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, One
 
 CONNECTIONS: Final = 10
 """Of a user, all apps together: the only limit there is, and no header tells how near it is."""
 PAGE: Final = 1_000
+WITHOUT_FIELDS: Final = {"skip_merge_validation": "true"}
+"""A field that the audience requires is no reason to leave somebody out: it is asked for in forms."""
 STANDINGS: Final = {
     "subscribed": Standing.ACTIVE,
     "transactional": Standing.ACTIVE,
@@ -37,14 +42,15 @@ STANDINGS: Final = {
 
 
 class MailchimpOptions(Options):
-    """``url``: with the data centre of the key's end. ``audience``: its id. ``connections``: this account's share."""
+    """``url``: with the data centre of the key's end. ``audience``: its id. ``connections``: this account's share.
+
+    Whether strangers are brought in as subscribed or asked to confirm (``pending``) says the account's ``strangers``.
+    """
 
     url: SafeUrl
     key: SecretAt
     audience: str
     connections: int = CONNECTIONS
-    status_of_new: Literal["subscribed", "pending", "transactional"] = "subscribed"
-    """Of people whom the audience does not have yet. ``pending`` sends them an opt-in mail."""
     token_field: str = "SEGMATOK"  # noqa: S105
 
 
@@ -59,7 +65,7 @@ def make(options: MailchimpOptions, around: Around) -> ListSink:
         connections=min(options.connections, CONNECTIONS),
         judge=judge,
     )
-    return ListSink(Mailchimp(http, options))
+    return ListSink(Mailchimp(http, options), strangers=around.strangers, known=around.known)
 
 
 def judge(reply: Reply) -> Trouble | None:
@@ -78,6 +84,7 @@ class Mailchimp(NamedLists):
     """The calls."""
 
     most = 500
+    knows_opt_in = True
 
     def __init__(self, http: Http, options: MailchimpOptions) -> None:
         super().__init__(http, Names(self._search, self._make_segment))
@@ -90,31 +97,51 @@ class Mailchimp(NamedLists):
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Each member by hash: status, tags and merge fields in one answer. There is no such call for many."""
-        return self._http.together(self._look, changes)
+        return self._http.apart(self._look, changes)
 
     def _look(self, change: Change) -> Seen | Trouble:
-        query = {"fields": "email_address,status,tags,merge_fields"}
+        query = {"fields": "email_address,status,unsubscribe_reason,tags,merge_fields"}
         reply = self._http.ask("GET", f"{self._base}/members/{member_hash(change.address)}", query=query)
         if reply.status == 404:
             return Seen()
         if not reply.ok:
             return refused(reply)
         member = reply.object()
-        names = frozenset(str(each["name"]) for each in member.get("tags") or [])
-        fields = {name: value for name, value in (member.get("merge_fields") or {}).items() if isinstance(value, str)}
-        standing = STANDINGS.get(str(member.get("status")), Standing.ACTIVE)
-        return Seen(str(member["email_address"]), standing, names, tags=names, fields=fields)
+        names = frozenset(text(each, "name") for each in rows(member, "tags"))
+        fields = {name: value for name, value in table(member, "merge_fields").items() if isinstance(value, str)}
+        standing = one_of(member, "status", STANDINGS)
+        return Seen(text(member, "email_address"), standing, names, tags=names, fields=fields, because=_because(member))
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
         """Into the audience, in bulk; whoever is there already keeps their status."""
-        members = [{"email_address": each.address, "status": self._options.status_of_new} for each in changes]
-        reply = self._http.ask("POST", self._base, {"members": members, "update_existing": False})
+        return self._bring_in([each.address for each in changes], "subscribed")
+
+    def _bring_in(self, addresses: Sequence[str], status: str) -> list[str | Trouble]:
+        members = [{"email_address": each, "status": status} for each in addresses]
+        body = {"members": members, "update_existing": False}
+        reply = self._http.ask("POST", self._base, body, query=WITHOUT_FIELDS)
         if not reply.ok:
             raise BatchRefused(_words(reply))
-        errors = {
-            normalised_address(str(each.get("email_address"))): each for each in reply.object().get("errors") or []
+        told = reply.object()
+        errors = {normalised_address(text(each, "email_address")): each for each in rows(told, "errors")}
+        made = {
+            normalised_address(text(each, "email_address"))
+            for name in ("new_members", "updated_members")
+            for each in rows(told, name)
         }
-        return [_enrolled(each.address, errors.get(normalised_address(each.address))) for each in changes]
+        return [
+            _enrolled(each, errors.get(normalised_address(each)), normalised_address(each) in made)
+            for each in addresses
+        ]
+
+    def asks(self, list_name: str, *, known: bool) -> bool:
+        """A stranger may be asked by the audience; who is in it has been."""
+        return not known
+
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """Brought in as ``pending``: Mailchimp asks them."""
+        found = self._bring_in([one.change.address for one in people], "pending")
+        return [each if isinstance(each, Trouble) else None for each in found]
 
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """In bulk by address; strangers to the audience are ignored by the platform, so they were brought in before."""
@@ -133,8 +160,8 @@ class Mailchimp(NamedLists):
             raise BatchRefused(_words(reply))
         failed = {
             normalised_address(str(address)): each
-            for each in reply.object().get("errors") or []
-            for address in each.get("email_addresses") or []
+            for each in rows(reply.object(), "errors")
+            for address in each["email_addresses"]
         }
         return [_ignored(failed.get(normalised_address(one.change.address)), verb) for one in people]
 
@@ -145,21 +172,20 @@ class Mailchimp(NamedLists):
     def write(self, people: Sequence[One]) -> Sequence[Fault]:
         """A merge field of each; the call names no status, so it changes none."""
         self._make_field()
-        return self._http.together(self._write, people)
+        return self._http.apart(self._write, people)
 
     def _write(self, one: One) -> Fault:
         body = {"merge_fields": dict(one.change.fields)}
-        reply = self._http.ask("PATCH", f"{self._base}/members/{member_hash(one.change.address)}", body)
-        return None if reply.ok else refused(reply, str((reply.json_or_none() or {}).get("title", "")))
+        path = f"{self._base}/members/{member_hash(one.change.address)}"
+        reply = self._http.ask("PATCH", path, body, query=WITHOUT_FIELDS)
+        return None if reply.ok else _refused(reply)
 
     def _make_field(self) -> None:
         if self._field_is_there:
             return
         query = {"count": str(PAGE), "fields": "merge_fields.tag"}
-        fields = (
-            self._answer(self._http.ask("GET", f"{self._base}/merge-fields", query=query)).get("merge_fields") or []
-        )
-        if self._options.token_field not in {str(each.get("tag")) for each in fields}:
+        fields = rows(self._answer(self._http.ask("GET", f"{self._base}/merge-fields", query=query)), "merge_fields")
+        if self._options.token_field not in {text(each, "tag") for each in fields}:
             body = {"name": "Segma", "tag": self._options.token_field, "type": "text", "public": False}
             self._answer(self._http.ask("POST", f"{self._base}/merge-fields", body))
         self._field_is_there = True
@@ -172,28 +198,40 @@ class Mailchimp(NamedLists):
             if not number:
                 raise NoSuchList(list_name, ["audience", *self._lists.known()])
             path = f"{self._base}/segments/{number}/members"
-        offset = 0
-        while True:
-            query = {"count": str(PAGE), "offset": str(offset), "fields": "members.email_address,members.status"}
+
+        def read(page: int) -> Sequence[Mapping[str, Any]]:
+            fields = "members.email_address,members.status"
+            query = {"count": str(PAGE), "offset": str(page * PAGE), "fields": fields}
             if list_name != "audience":
                 query |= {"include_unsubscribed": "true", "include_cleaned": "true"}
-            members = self._answer(self._http.ask("GET", path, query=query)).get("members") or []
-            for each in members:
-                yield Member(str(each["email_address"]), "", STANDINGS.get(str(each.get("status")), Standing.ACTIVE))
-            if len(members) < PAGE:
-                return
-            offset += PAGE
+            return rows(self._answer(self._http.ask("GET", path, query=query)), "members")
 
-    def _search(self, name: str) -> Mapping[str, str]:
+        for each in pages(read, PAGE):
+            address = text(each, "email_address")
+            yield Member(address, "", one_of(each, "status", STANDINGS), member_hash(address))
+
+    def rights(self) -> Iterator[Right]:
+        """A key may do what its user may: reading is tried, and writing by a call that is refused as it stands."""
+        audience = self._answer(self._http.ask("GET", self._base))
+        yield Right("reading the audience", True)
+        reply = self._http.ask(
+            "POST", f"{self._base}/segments", {"name": "", "static_segment": []}, hear=frozenset({403})
+        )
+        yield Right("changing the audience", reply.status != 403, "a user of the role Manager or more")
+        if audience.get("double_optin") is True:
+            yield Right("opt-in mails", None, "the audience asks: with `strangers: opt_in` each stranger gets one mail")
+        yield Right("automations", None, "a flow whose trigger is the tag starts; the interface names none of them")
+
+    def _search(self, name: str) -> Iterable[tuple[str, str]]:
         query = {"name": name} if name else {}
-        tags = self._answer(self._http.ask("GET", f"{self._base}/tag-search", query=query)).get("tags") or []
-        return {str(each["name"]): str(each["id"]) for each in tags}
+        tags = rows(self._answer(self._http.ask("GET", f"{self._base}/tag-search", query=query)), "tags")
+        return [(text(each, "name"), text(each, "id")) for each in tags]
 
     def _make_segment(self, name: str) -> str:
         reply = self._http.ask("POST", f"{self._base}/segments", {"name": name, "static_segment": []})
         if not reply.ok:
             raise ListRefused(_words(reply))
-        return str(reply.object()["id"])
+        return text(reply.object(), "id")
 
     @staticmethod
     def _answer(reply: Reply) -> dict[str, Any]:
@@ -210,16 +248,51 @@ def _words(reply: Reply) -> str:
     return safe_words(f"{reply.status} {value.get('title', '') if isinstance(value, dict) else ''}")
 
 
-def _enrolled(address: str, error: Mapping[str, Any] | None) -> str | Trouble:
-    """What became of one of those brought in."""
+def _enrolled(address: str, error: Mapping[str, Any] | None, made: bool) -> str | Trouble:
+    """What became of one of those brought in; of whom nothing is said, nothing is believed."""
     if error is None:
-        return address
-    code, words = str(error.get("error_code", "")), str(error.get("error", "")).lower()
-    if code == "ERROR_CONTACT_EXISTS" or "already a list member" in words:
+        return address if made else Trouble(Reason.WRONG_ANSWER, Fate.PASSING, "neither made nor refused")
+    code, said = str(error.get("error_code", "")), str(error.get("error", "")).lower()
+    if code == "ERROR_CONTACT_EXISTS" or "already a list member" in said:
         return Trouble(Reason.REFUSED_BY_PLATFORM, Fate.PASSING, "is there meanwhile")
-    if "compliance" in words or "unsubscribe" in words:
-        return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING, "compliance state")
-    return Trouble(Reason.REFUSED_BY_PLATFORM, Fate.LASTING, safe_words(code or "not taken"))
+    return Trouble(_cause(said), Fate.LASTING, safe_words(code or "not taken"))
+
+
+def _refused(reply: Reply) -> Trouble:
+    """A refusal of one person's call, with the cause that its title or detail names."""
+    value = reply.json_or_none()
+    said = (
+        " ".join(str(value.get(name, "")) for name in ("title", "detail", "errors")) if isinstance(value, dict) else ""
+    )
+    trouble = refused(reply, said)
+    return trouble._replace(reason=_cause(said.lower())) if trouble.fate is Fate.LASTING else trouble
+
+
+CAUSES: Final = (
+    ("compliance", Reason.COMPLIANCE),
+    ("unsubscribe", Reason.COMPLIANCE),
+    ("forgotten", Reason.FORGOTTEN),
+    ("permanently deleted", Reason.FORGOTTEN),
+    ("archived", Reason.ARCHIVED),
+    ("marketing permission", Reason.REQUIRED_FIELD),
+    ("gdpr", Reason.REQUIRED_FIELD),
+    ("merge field", Reason.REQUIRED_FIELD),
+    ("required", Reason.REQUIRED_FIELD),
+    ("please enter a value", Reason.REQUIRED_FIELD),
+)
+"""Words of a refusal → what of the audience's settings it rests on."""
+
+
+def _cause(said: str) -> Reason:
+    return next((reason for part, reason in CAUSES if part in said), Reason.REFUSED_BY_PLATFORM)
+
+
+def _because(member: Mapping[str, Any]) -> Reason:
+    """Why somebody is not in the audience any more: archived, complained, or by their own word."""
+    if member.get("status") == "archived":
+        return Reason.ARCHIVED
+    said = words(member, "unsubscribe_reason").lower()
+    return Reason.COMPLAINED if "spam" in said or "abuse" in said else Reason.UNSUBSCRIBED
 
 
 def _ignored(error: Mapping[str, Any] | None, verb: str) -> Fault:

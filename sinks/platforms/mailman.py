@@ -1,8 +1,11 @@
 """GNU Mailman 3 over its REST interface: one member a call, no quota.
 
-Kept apart here: Mailman keeps no trace of somebody who left, so what tells is that Segma had put them into the list
-and they are not there any more (``only_if_in``); a subscription is made confirmed and without a welcome mail; 409 is
-"already there", 404 on leaving "already gone".
+Kept apart here: Mailman keeps no trace of somebody who left, so what tells is that Segma had put or seen them in the
+list and they are not there any more (``only_if_in``). A subscription is made without a welcome mail; taking out by the
+membership sends a goodbye mail wherever the list says so, so the roster is asked instead, which sends none. The search
+for members takes ``*`` as any text: addresses with one are asked for list by list. Who a list moves on goes as they
+were: digest, suspended by themselves; a list that asks for confirmation or a moderator is not entered past them by
+whom the platform does not know.
 """
 
 from __future__ import annotations
@@ -10,20 +13,41 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
+
+from pydantic import Field
 
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Change, Fate, Halt, Member, NoSuchList, Traits, Trouble
+from sinks.base import Change, Fate, Halt, Member, NoSuchList, Right, Standing, Traits, Trouble
+from sinks.toolkit.answers import pages, rows, text, whole_number, words
+from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, safe_words
 from sinks.toolkit.list_ids import Names
-from sinks.toolkit.list_sink import Fault, ListGone, ListRefused, ListSink, One, Seen
+from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.platform import Fault, ListGone, ListRefused, One
 
 PAGE: Final = 500
+ASKING: Final = frozenset({"confirm", "confirm_then_moderate"})
+MODERATED: Final = frozenset({"moderate", "confirm_then_moderate"})
+CLOSED: Final = {
+    "advertised": "false",
+    "archive_policy": "never",
+    "subscription_policy": "moderate",
+    "default_member_action": "reject",
+    "default_nonmember_action": "reject",
+    "send_welcome_message": "false",
+    "send_goodbye_message": "false",
+    "admin_notify_mchanges": "false",
+    "admin_immed_notify": "false",
+}
+"""How a list is made: seen, read, entered and written to by nobody whom its owner has not let."""
+SUSPENDED: Final = frozenset({"by_user", "by_moderator"})
+DIGESTS: Final = frozenset({"regular", "plaintext_digests", "mime_digests", "summary_digests"})
 _LOCAL_PART: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 
 
@@ -34,13 +58,17 @@ class MailmanOptions(Options):
     user: str
     password: SecretAt
     domain: str
+    new_lists: dict[str, str] = Field(default_factory=dict)
+    """Settings of lists that are made, instead of private, closed and announce-only: Mailman's own names and values."""
 
 
 def make(options: MailmanOptions, around: Around) -> ListSink:
     """The sink of an account."""
     login = f"{options.user}:{around.secret(options.password, 'password')}"
     headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
-    return ListSink(Mailman(around.http(options, options.url, headers, quotas={}, connections=4), options.domain))
+    http = around.http(options, options.url, headers, quotas={}, connections=4)
+    mailman = Mailman(http, options.domain, {**CLOSED, **options.new_lists})
+    return ListSink(mailman, strangers=around.strangers, known=around.known)
 
 
 def address_of(list_name: str, domain: str) -> str:
@@ -59,10 +87,13 @@ class Mailman:
 
     traits = Traits(batch=20)
     most = 20
+    knows_opt_in = True
 
-    def __init__(self, http: Http, domain: str) -> None:
-        self._http, self._domain = http, domain
+    def __init__(self, http: Http, domain: str, new_lists: Mapping[str, str] = CLOSED) -> None:
+        self._http, self._domain, self._new_lists = http, domain, new_lists
         self._lists = Names(self._read, self._make)
+        self._made: set[str] = set()
+        self._policies: dict[str, str] = {}
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Each person's memberships, in one call each."""
@@ -71,18 +102,76 @@ class Mailman:
 
     def _look(self, change: Change, ids: Mapping[str, str]) -> Seen | Trouble:
         address = normalised_address(change.address)
+        entries = self._entries(address, ids)
+        if isinstance(entries, Trouble):
+            return entries
+        own = [each for each in entries if normalised_address(text(each, "email")) == address]
+        members = {text(each, "list_id"): each for each in own if words(each, "role") in {"", "member"}}
+        inside = {ids[number]: each for number, each in members.items() if number in ids}
+        source = next((inside[name] for name in (*change.remove, *change.consent_in) if name in inside), None)
+        entering = [name for name in change.add if name not in inside]
+        status = self._delivery_status(source) if source is not None and entering else ""
+        notes = {"mode": words(source, "delivery_mode") if source is not None else "", "status": status}
+        standing = Standing.UNDELIVERABLE if status == "by_bounces" else Standing.ACTIVE
+        stranger = not members and not change.met
+        moderated = stranger and any(self._policy(name) in MODERATED for name in entering)
+        return Seen(
+            address,
+            standing,
+            frozenset(inside),
+            notes=notes,
+            elsewhere=len(members) > len(inside),
+            refusal=Reason.MODERATED if moderated else None,
+            never_there=stranger,
+        )
+
+    def _entries(self, address: str, ids: Mapping[str, str]) -> list[Mapping[str, Any]] | Trouble:
+        """The memberships that may be the person's; asked list by list where the search would take a pattern."""
+        if "*" in address:
+            found = [self._http.ask("GET", f"/lists/{each}/member/{quote(address, safe='')}") for each in ids]
+            wrong = next((each for each in found if not each.ok and each.status != 404), None)
+            return refused(wrong) if wrong is not None else [each.object() for each in found if each.ok]
         reply = self._http.ask("POST", "/members/find", form={"subscriber": address, "role": "member"})
         if not reply.ok:
-            return Seen(address) if reply.status == 404 else refused(reply)
-        notes = {
-            ids[str(each["list_id"])]: str(each["member_id"])
-            for each in reply.object().get("entries") or []
-            if str(each["list_id"]) in ids
-        }
-        return Seen(address, lists=frozenset(notes), notes=notes)
+            return [] if reply.status == 404 else refused(reply)
+        return rows(reply.object(), "entries") if whole_number(reply.object(), "total_size") else []
+
+    def _delivery_status(self, member: Mapping[str, Any]) -> str:
+        """Whether the membership is suspended, and by whom: ``enabled`` (or nothing), ``by_user``, ``by_bounces`` …"""
+        reply = self._http.ask("GET", f"/members/{text(member, 'member_id')}/all/preferences")
+        return words(self._answer(reply).object(), "delivery_status")
+
+    def _policy(self, list_name: str) -> str:
+        """How the list lets people in; empty where it is not there yet."""
+        number = self._lists.find(list_name)
+        if number and list_name not in self._made and number not in self._policies:
+            reply = self._answer(self._http.ask("GET", f"/lists/{number}/config/subscription_policy"))
+            self._policies[number] = text(reply.object(), "subscription_policy")
+        return self._policies.get(number, "")
+
+    def asks(self, list_name: str, *, known: bool) -> bool:
+        """A list that asks whoever joins to confirm."""
+        return self._policy(list_name) in ASKING
+
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """Subscribed but not confirmed: Mailman asks them."""
+        number = self._there(list_name)
+        return self._http.apart(lambda one: self._put(list_name, number, one, confirmed=False), people)
+
+    def rights(self) -> Iterator[Right]:
+        """The one login of Mailman may do everything; what a move would mail is said by each list."""
+        self._answer(self._http.ask("GET", "/system/versions"))
+        yield Right("REST login", True, "Mailman's own administrator: it may do everything")
+        for entry in self._all_lists():
+            name = text(entry, "fqdn_listname")
+            reply = self._answer(self._http.ask("GET", f"/lists/{text(entry, 'list_id')}/config/admin_notify_mchanges"))
+            if reply.object().get("admin_notify_mchanges") is True:
+                yield Right(
+                    f"mail of {name}", None, "its owners get a mail for each member put in (admin_notify_mchanges)"
+                )
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
-        """A member is an address: there is nothing to make before."""
+        """A member is an address: there is nothing to make before; it is the list that lets them in."""
         return [normalised_address(change.address) for change in changes]
 
     def exists(self, list_name: str) -> bool:
@@ -96,34 +185,49 @@ class Mailman:
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
         """Confirmed, and without a welcome mail: the person asked for a newsletter, not for this list's name."""
         list_id = self._lists.made(list_name)
-        return self._http.together(lambda one: self._put(list_name, list_id, one), people)
+        return self._http.apart(lambda one: self._put(list_name, list_id, one), people)
 
-    def _put(self, list_name: str, list_id: str, one: One) -> Fault:
+    def _put(self, list_name: str, list_id: str, one: One, *, confirmed: bool = True) -> Fault:
+        mode, status = str(one.seen.notes.get("mode", "")), str(one.seen.notes.get("status", ""))
         form = {
             "list_id": list_id,
-            "subscriber": one.person,
+            "subscriber": normalised_address(one.change.address),
             "display_name": one.change.name,
             "pre_verified": "true",
-            "pre_confirmed": "true",
+            "pre_confirmed": "true" if confirmed else "false",
             "pre_approved": "true",
             "send_welcome_message": "false",
+            **({"delivery_mode": mode} if mode in DIGESTS else {}),
+            **({"delivery_status": status} if status in SUSPENDED else {}),
         }
         reply = self._http.ask("POST", "/members", form=form)
         if reply.ok or reply.status == 409:
             return None
-        words = _words(reply)
-        if reply.status in {400, 404} and "list" in words.lower() and not self._lists.fresh(list_name):
+        said = _words(reply)
+        if "banned" in said.lower():
+            return Trouble(Reason.BLOCKED, Fate.LASTING, said)
+        if reply.status in {400, 404} and "list" in said.lower() and not self._lists.fresh(list_name):
             raise ListGone
-        return refused(reply, words)
+        return refused(reply, said)
 
     def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
-        """By the membership's own id: it can be no other list's."""
-        return self._http.together(lambda one: self._remove(one.seen.notes[list_name]), people)
+        """By the roster, which sends no goodbye mail whatever the list says."""
+        number = self._there(list_name)
+        return self._http.apart(lambda one: self._remove(list_name, number, one), people)
 
-    def _remove(self, member_id: str) -> Fault:
-        form = {"pre_approved": "true", "pre_confirmed": "true"}
-        reply = self._http.ask("DELETE", f"/members/{member_id}", form=form)
-        return None if reply.ok or reply.status == 404 else refused(reply, _words(reply))
+    def _remove(self, list_name: str, number: str, one: One) -> Fault:
+        form = {"emails": normalised_address(one.change.address)}
+        reply = self._http.ask("DELETE", f"/lists/{number}/roster/member", form=form)
+        if reply.status == 404 and not self._lists.fresh(list_name):
+            raise ListGone
+        return None if reply.ok else refused(reply, _words(reply))
+
+    def _there(self, list_name: str) -> str:
+        """Its id; :class:`ListGone` where there is none."""
+        number = self._lists.find(list_name)
+        if not number:
+            raise ListGone
+        return number
 
     def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
         """There are no tags."""
@@ -138,31 +242,31 @@ class Mailman:
         list_id = self._lists.fresh(list_name) if list_name else ""
         if not list_id:
             raise NoSuchList(list_name, self._known())
-        page = 1
-        while True:
-            query = {"count": str(PAGE), "page": str(page)}
-            reply = self._answer(self._http.ask("GET", f"/lists/{list_id}/roster/member", query=query))
-            entries = reply.object().get("entries") or []
-            for each in entries:
-                yield Member(str(each["email"]), str(each.get("display_name") or ""))
-            if len(entries) < PAGE:
-                return
-            page += 1
+
+        def read(page: int) -> Sequence[Mapping[str, Any]]:
+            query = {"count": str(PAGE), "page": str(page + 1)}
+            reply = self._answer(self._http.ask("GET", f"/lists/{list_id}/roster/member", query=query)).object()
+            return rows(reply, "entries") if "entries" in reply or whole_number(reply, "total_size") else []
+
+        for each in pages(read, PAGE):
+            yield Member(text(each, "email"), words(each, "display_name"))
 
     def close(self) -> None:
         """Release the connections."""
         self._http.close()
 
     def _known(self) -> list[str]:
-        entries: list[Any] = self._answer(self._http.ask("GET", "/lists")).object().get("entries") or []
-        return sorted(str(each["fqdn_listname"]) for each in entries)
+        return sorted(text(each, "fqdn_listname") for each in self._all_lists())
 
-    def _read(self, name: str) -> Mapping[str, str]:
-        address = address_of(name, self._domain)
-        reply = self._http.ask("GET", f"/lists/{quote(address, safe='@')}")
+    def _all_lists(self) -> list[Mapping[str, Any]]:
+        reply = self._answer(self._http.ask("GET", "/lists")).object()
+        return rows(reply, "entries") if whole_number(reply, "total_size") else []
+
+    def _read(self, name: str) -> Iterable[tuple[str, str]]:
+        reply = self._http.ask("GET", f"/lists/{quote(address_of(name, self._domain), safe='@')}")
         if reply.status == 404:
-            return {}
-        return {name: str(self._answer(reply).object()["list_id"])}
+            return []
+        return [(name, text(self._answer(reply).object(), "list_id"))]
 
     def _make(self, name: str) -> str:
         address = address_of(name, self._domain)
@@ -172,9 +276,14 @@ class Mailman:
             reply = self._http.ask("POST", "/lists", form={"fqdn_listname": address})
         if not reply.ok:
             raise ListRefused(_words(reply))
-        config = {"display_name": name[:100], "send_welcome_message": "false", "send_goodbye_message": "false"}
-        self._http.ask("PATCH", f"/lists/{quote(address, safe='@')}/config", form=config)
-        return str(self._answer(self._http.ask("GET", f"/lists/{quote(address, safe='@')}")).object()["list_id"])
+        path = f"/lists/{quote(address, safe='@')}"
+        closed = self._http.ask("PATCH", f"{path}/config", form={"display_name": name[:100], **self._new_lists})
+        if not closed.ok:
+            # NOTE: a list that stays open is worse than none; it is empty still.
+            self._http.ask("DELETE", path)
+            raise ListRefused(_words(closed))
+        self._made.add(name)
+        return text(self._answer(self._http.ask("GET", path)).object(), "list_id")
 
     @staticmethod
     def _answer(reply: Reply) -> Reply:

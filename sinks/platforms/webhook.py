@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from contracts.codec import to_json
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
-from sinks.base import Answer, Change, Done, Fate, Halt, Member, NoSuchList, Tell, Traits, Trouble, nobody
+from sinks.base import Answer, Change, Done, Fate, Halt, Member, NoSuchList, Right, Tell, Traits, Trouble, nobody
 from sinks.toolkit.http import Http, refused
 from sinks.toolkit.options import Around, Options, SafeUrl
 
@@ -64,6 +64,10 @@ class WebhookSink:
     def members(self, list_name: str) -> Iterator[Member]:
         """There are no lists."""
         raise NoSuchList(list_name, ())
+
+    def rights(self) -> Iterator[Right]:
+        """There is nothing to try without doing it."""
+        yield Right("delivering", None, "tried with the first command")
 
     def close(self) -> None:
         """Release the connections."""

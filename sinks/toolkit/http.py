@@ -22,6 +22,7 @@ from requests.adapters import HTTPAdapter
 from contracts.codec import MAX_DEPTH, depth_exceeds, to_json
 from contracts.reasons import Reason
 from sinks.base import Fate, Halt, Trouble
+from sinks.toolkit.answers import MISSHAPEN, unreadable
 from sinks.toolkit.rate_limit import RateLimit
 
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -60,12 +61,19 @@ class Reply(NamedTuple):
             raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{self.status}, no JSON object"))
         return value
 
-    def items(self, *names: str) -> list[dict[str, Any]]:
-        """The list under these names, of a reading; :class:`Halt` where it was refused: nobody is at fault."""
+    def items(self, *names: str, null: bool = False) -> list[dict[str, Any]]:
+        """The list of objects under these names, of a reading; :class:`Halt` where it was refused: nobody is at fault.
+
+        ``null``: the platform writes null for an empty list.
+        """
         value: Any = self.object() if self.ok else None
+        there = self.ok
         for name in names:
+            there = isinstance(value, dict) and name in value
             value = value.get(name) if isinstance(value, dict) else None
-        if not isinstance(value, list):
+        if value is None and there and null:
+            return []
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{self.status}, no {'.'.join(names)}"))
         return value
 
@@ -204,6 +212,17 @@ class Http:
         if len(items) <= 1 or self._limits.connections == 1:
             return [ask(item) for item in items]
         return list(self._pool.map(ask, items))
+
+    def apart(self, ask: Callable[[T], R | Trouble], items: Sequence[T]) -> list[R | Trouble]:
+        """As :meth:`together`, one person each: an answer that cannot be read is the trouble of that person alone."""
+
+        def one(item: T) -> R | Trouble:
+            try:
+                return ask(item)
+            except MISSHAPEN as error:
+                return unreadable(error)
+
+        return self.together(one, items)
 
     def close(self) -> None:
         """Release the connections."""

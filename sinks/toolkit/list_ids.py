@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from sinks.base import NoSuchList
 from sinks.toolkit.http import Http
-from sinks.toolkit.list_sink import ListGone
+from sinks.toolkit.platform import ListGone, ListRefused
 
 T = TypeVar("T")
 
 
 class Names:
-    """``load`` reads all of them (or, given a name, those that may be it); ``make`` makes one and gives its id."""
+    """``load`` reads all pairs of name and id (or, given a name, those that may be it); ``make`` makes one.
 
-    def __init__(self, load: Callable[[str], Mapping[str, str]], make: Callable[[str], str]) -> None:
+    A name that two of them bear is refused: nobody can know which is meant.
+    """
+
+    def __init__(self, load: Callable[[str], Iterable[tuple[str, str]]], make: Callable[[str], str]) -> None:
         self._load, self._make = load, make
         self._ids: dict[str, str] = {}
 
@@ -26,7 +29,7 @@ class Names:
     def fresh(self, name: str) -> str:
         """Its id as the platform says now; empty where there is none."""
         self.forget(name)
-        self._ids.update(self._load(name))
+        self._ids.update(self._read(name))
         return self._ids.get(name, "")
 
     def made(self, name: str) -> str:
@@ -46,8 +49,15 @@ class Names:
 
     def known(self) -> list[str]:
         """Every name that there is now."""
-        self._ids = dict(self._load(""))
-        return sorted(self._ids)
+        return sorted({name for name, _ in self._load("")})
+
+    def _read(self, name: str) -> dict[str, str]:
+        found: dict[str, set[str]] = {}
+        for each, number in self._load(name):
+            found.setdefault(each, set()).add(number)
+        if len(found.get(name, ())) > 1:
+            raise ListRefused("two lists bear this name")
+        return {each: next(iter(numbers)) for each, numbers in found.items() if len(numbers) == 1}
 
 
 class NamedLists:

@@ -1,7 +1,7 @@
 """Desired state over any list platform: look, then write what is missing, add before remove (promises 2 to 6 of base).
 
-A platform that can be read is written against :class:`Platform`: plain calls in bulk, nothing about order, vetoes or
-what changed. All of those are here, once:
+A platform that can be read is written against :class:`~sinks.toolkit.platform.Platform`: plain calls in bulk, nothing
+about order, vetoes or what changed. All of those are here, once:
 
 * *Look first.* Who is in which list and who left is read before anything is written. So a call in doubt repeats only
   what it did not finish, ``changed`` is exact, and no call can re-subscribe anybody by accident.
@@ -12,8 +12,8 @@ what changed. All of those are here, once:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from contracts.reasons import Reason
 from sinks.base import (
@@ -22,121 +22,48 @@ from sinks.base import (
     Done,
     Fate,
     Halt,
+    Leaving,
     Marks,
     Member,
+    NoSuchList,
     PlatformError,
-    Standing,
+    Right,
     Tell,
     Traits,
     Trouble,
     nobody,
 )
+from sinks.toolkit.answers import MISSHAPEN, unreadable
+from sinks.toolkit.consent import Seen, Strangers, leavings_of, verdict
+from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, One, Platform
 
 T = TypeVar("T")
-
-
-class Seen(NamedTuple):
-    """A person as the platform shows them, as far as was asked. ``person`` empty: the platform does not know them.
-
-    ``lists``: names of those asked for that they are in (and get mail of). ``left``: of those asked for, the ones they
-    unsubscribed from. ``standing`` LEFT: they left altogether. ``notes``: what the platform's own calls need again.
-    """
-
-    person: str = ""
-    standing: Standing = Standing.ACTIVE
-    lists: frozenset[str] = frozenset()
-    left: frozenset[str] = frozenset()
-    tags: frozenset[str] = frozenset()
-    fields: Mapping[str, str] = {}
-    notes: Mapping[str, str] = {}
-
-
-class One(NamedTuple):
-    """A person in a call: the change that is wanted, the platform's id, what was seen."""
-
-    change: Change
-    person: str
-    seen: Seen
-
-
-Fault = Trouble | None
-"""What one person of a call met; None: nothing."""
-
-
-class ListGone(Exception):
-    """A list that was known is not there any more."""
-
-
-class BatchRefused(Exception):
-    """The platform refused all because of one. ``answer``: its words, safe."""
-
-    def __init__(self, answer: str) -> None:
-        self.answer = answer
-        super().__init__(answer)
-
-
-class ListRefused(Exception):
-    """The platform would not make a list of this name (or a tag, or a field). ``answer``: its words, safe."""
-
-    def __init__(self, answer: str) -> None:
-        self.answer = answer
-        super().__init__(answer)
-
-
-class Platform(Protocol):
-    """The calls of a platform. Each may raise :class:`Halt`; those over people :class:`BatchRefused` for them all."""
-
-    traits: Traits
-    most: int
-    """People that one call of ``put``, ``remove``, ``mark`` or ``write`` takes."""
-
-    def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
-        """Each person's memberships in these lists, whether they left, their tags and fields if a change names any."""
-
-    def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
-        """Make strangers known to the platform, in no list; their ids. No opt-in mail, no changed consent."""
-
-    def exists(self, list_name: str) -> bool:
-        """Whether there is such a list now: asked, not remembered."""
-
-    def forget(self, list_name: str) -> None:
-        """Drop what is remembered about a list: it vanished."""
-
-    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
-        """Put them in; the list is made if missing. May raise :class:`ListGone`."""
-
-    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
-        """Take them out, neutrally. May raise :class:`ListGone`."""
-
-    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
-        """Set or take away a tag."""
-
-    def write(self, people: Sequence[One]) -> Sequence[Fault]:
-        """Write the ``fields`` of each one's change; a missing field is made."""
-
-    def members(self, list_name: str) -> Iterator[Member]:
-        """See :meth:`sinks.base.Sink.members`; troubles as :class:`Halt`."""
-
-    def close(self) -> None:
-        """Release everything."""
+MAX_ADDRESS: Final = 254
+THEIRS: Final = 3
+"""How often one person alone meets an error of the platform's before it counts as theirs, if the account is well."""
 
 
 class _Work:
     """One change on its way: what was seen, what is to be done, what was done, what went wrong."""
 
-    def __init__(self, change: Change, seen: Seen) -> None:
-        self.change, self.seen, self.person = change, seen, seen.person
+    def __init__(self, change: Change, seen: Seen, leavings: Sequence[Leaving], asks: bool) -> None:
+        self.change, self.seen, self.person, self.leavings = change, seen, seen.person, tuple(leavings)
         self.trouble: Fault = None
         self.done: list[str] = []
         self.put = [name for name in change.add if name not in seen.lists]
+        self.invite = self.put if asks else []
         self.remove = [name for name in change.remove if name in seen.lists]
         self.tag = [name for name in change.tag if name not in seen.tags]
         self.untag = [name for name in change.untag if name in seen.tags]
         self.write = [name for name, value in change.fields if seen.fields.get(name) != value]
+        if self.invite:
+            # NOTE: nothing else is done of a change before the person has confirmed.
+            self.put, self.remove, self.tag, self.untag, self.write = [], [], [], [], []
 
     @property
     def marks(self) -> Marks:
         return (
+            *(f"?{name}" for name in self.invite),
             *(f"+{name}" for name in self.put),
             *(f"-{name}" for name in self.remove),
             *(f"t+{name}" for name in self.tag),
@@ -146,19 +73,23 @@ class _Work:
 
     @property
     def adds(self) -> bool:
-        return bool(self.put or self.tag or self.write)
+        return bool(self.put)
 
     def answer(self) -> Answer:
         if self.trouble is not None:
-            return self.trouble._replace(changed=tuple(self.done))
-        return Done(tuple(self.done), "changed" if self.done else "already so")
+            return self.trouble._replace(changed=tuple(self.done), leavings=self.leavings)
+        said = "asked to confirm" if self.invite else "changed" if self.done else "already so"
+        return Done(tuple(self.done), said, self.leavings)
 
 
 class ListSink:
-    """A :class:`~sinks.base.Sink` of a platform."""
+    """A :class:`~sinks.base.Sink` of a platform. ``strangers``, ``known``: the account's settings of that name."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, *, strangers: str | None = None, known: str = "confirmed") -> None:
         self._platform = platform
+        self._strangers = Strangers(strangers or (Strangers.OPT_IN if platform.knows_opt_in else Strangers.ADD))
+        self._known_opt_in = known == "opt_in"
+        self._alone: tuple[str, int] = ("", 0)
 
     @property
     def traits(self) -> Traits:
@@ -167,7 +98,37 @@ class ListSink:
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
         """See :meth:`sinks.base.Sink.apply`."""
-        return applied(self._platform, changes, tell) if changes else []
+        fit = [change for change in changes if is_address(change.address)]
+        asked = iter(self._applied(fit, tell) if fit else [])
+        bad = Trouble(Reason.BAD_ADDRESS, Fate.LASTING)
+        return [next(asked) if is_address(change.address) else bad for change in changes]
+
+    def _applied(self, changes: Sequence[Change], tell: Tell) -> list[Answer]:
+        answers = _Call(self._platform, self._strangers, known_opt_in=self._known_opt_in).applied(changes, tell)
+        return [self._whose(changes[0], answers[0])] if len(changes) == 1 else answers
+
+    def _whose(self, change: Change, answer: Answer) -> Answer:
+        """A trouble that one person alone meets again and again while the account is well is theirs.
+
+        Else one person's data, which a platform answers with an error of its own, would hold up everybody for ever.
+        """
+        if not isinstance(answer, Trouble) or answer.reason not in {Reason.UNREACHABLE, Reason.WRONG_ANSWER}:
+            self._alone = ("", 0)
+            return answer
+        if answer.fate is not Fate.AWAY:
+            return answer
+        times = self._alone[1] + 1 if self._alone[0] == change.change_id else 1
+        self._alone = (change.change_id, times)
+        return answer._replace(fate=Fate.PASSING) if times >= THEIRS and self._is_well() else answer
+
+    def _is_well(self) -> bool:
+        try:
+            next(iter(self._platform.members("")), None)
+        except NoSuchList:
+            return True
+        except (Halt, *MISSHAPEN):
+            return False
+        return True
 
     def members(self, list_name: str) -> Iterator[Member]:
         """See :meth:`sinks.base.Sink.members`."""
@@ -175,47 +136,84 @@ class ListSink:
             yield from self._platform.members(list_name)
         except Halt as halt:
             raise PlatformError(halt.trouble) from None
+        except NoSuchList:
+            raise
+        except MISSHAPEN as error:
+            raise PlatformError(unreadable(error)) from None
+
+    def rights(self) -> Iterator[Right]:
+        """See :meth:`sinks.base.Sink.rights`."""
+        try:
+            yield from self._platform.rights()
+        except Halt as halt:
+            raise PlatformError(halt.trouble) from None
+        except MISSHAPEN as error:
+            raise PlatformError(unreadable(error)) from None
 
     def close(self) -> None:
         """See :meth:`sinks.base.Sink.close`."""
         self._platform.close()
 
 
-def applied(platform: Platform, changes: Sequence[Change], tell: Tell) -> list[Answer]:
-    """Make the changes so; one answer each, in order. See :meth:`sinks.base.Sink.apply`."""
-    lists = frozenset(name for each in changes for name in (*each.add, *each.remove, *each.only_if_in))
-    answers: list[Answer | None] = [None] * len(changes)
-    works: dict[int, _Work] = {}
-    try:
-        there: dict[str, bool] = {}
-        for index, (change, look) in enumerate(zip(changes, platform.look(changes, lists), strict=True)):
-            if isinstance(look, Trouble):
-                answers[index] = look
-                continue
-            work = _Work(change, look)
-            if _vetoed(work, platform, there):
-                answers[index] = Trouble(Reason.UNSUBSCRIBED, Fate.LASTING)
-            else:
-                works[index] = work
-    except Halt as halt:
-        return [halt.trouble] * len(changes)
-    tell({work.change.change_id: work.marks for work in works.values() if work.marks})
-    _Round(platform, list(works.values())).run()
-    return [works[index].answer() if answer is None else answer for index, answer in enumerate(answers)]
+def is_address(text: str) -> bool:
+    """Whether a platform could take this as an address: one line of text around an @, of bounded length."""
+    local, at, domain = text.strip().rpartition("@")
+    return bool(local and at and domain) and len(text) <= MAX_ADDRESS and text.strip().isprintable()
 
 
-def _vetoed(work: _Work, platform: Platform, there: dict[str, bool]) -> bool:
-    """Promise 4: who left is added nowhere; taking them out of more is allowed."""
-    change, seen = work.change, work.seen
-    if not (work.put or work.tag):
-        return False
-    if seen.standing is Standing.LEFT or any(name in seen.left and name not in change.taken_out for name in work.put):
-        return True
-    missing = [name for name in change.only_if_in if name not in seen.lists]
-    for name in missing:
-        if name not in there:
-            there[name] = platform.exists(name)
-    return any(there[name] for name in missing)
+class _Call:
+    """One ``apply``: look, judge, tell, write."""
+
+    def __init__(self, platform: Platform, strangers: Strangers, *, known_opt_in: bool) -> None:
+        self._platform, self._strangers, self._known_opt_in = platform, strangers, known_opt_in
+        self._there: dict[str, bool] = {}
+
+    def applied(self, changes: Sequence[Change], tell: Tell) -> list[Answer]:
+        """One answer each, in order. See :meth:`sinks.base.Sink.apply`."""
+        try:
+            judged = self._judged(changes)
+        except Halt as halt:
+            return [halt.trouble] * len(changes)
+        except ListRefused as refused:
+            return [Trouble(Reason.LIST_REFUSED, Fate.LASTING, refused.answer)] * len(changes)
+        except MISSHAPEN as error:
+            return [unreadable(error)._replace(fate=Fate.AWAY)] * len(changes)
+        works = [each for each in judged if isinstance(each, _Work)]
+        tell({work.change.change_id: work.marks for work in works if work.marks})
+        _Round(self._platform, works).run()
+        return [each.answer() if isinstance(each, _Work) else each for each in judged]
+
+    def _judged(self, changes: Sequence[Change]) -> list[_Work | Trouble]:
+        lists = frozenset(
+            name for each in changes for name in (*each.add, *each.remove, *each.only_if_in, *each.consent_in)
+        )
+        looks = self._platform.look(changes, lists)
+        return [
+            look if isinstance(look, Trouble) else self._judge(change, look)
+            for change, look in zip(changes, looks, strict=True)
+        ]
+
+    def _judge(self, change: Change, seen: Seen) -> _Work | Trouble:
+        """Promise 4: who left is added nowhere; taking them out of more is allowed."""
+        leavings = leavings_of(change, seen, self._exists)
+        reason = verdict(change, seen, leavings, self._strangers)
+        asks = reason is None and self._asks(change, seen)
+        if asks and change.asked:
+            reason = Reason.ASKED
+        if reason is not None:
+            return Trouble(reason, Fate.LASTING, leavings=tuple(leavings))
+        return _Work(change, seen, leavings, asks)
+
+    def _asks(self, change: Change, seen: Seen) -> bool:
+        """Whether the person is asked to confirm instead of being put in."""
+        asked = self._strangers is Strangers.OPT_IN if seen.stranger else self._known_opt_in
+        missing = [name for name in change.add if name not in seen.lists]
+        return asked and any(self._platform.asks(name, known=not seen.stranger) for name in missing)
+
+    def _exists(self, name: str) -> bool:
+        if name not in self._there:
+            self._there[name] = self._platform.exists(name)
+        return self._there[name]
 
 
 class _Round:
@@ -228,6 +226,7 @@ class _Round:
     def run(self) -> None:
         """Add before remove; fields first, so that whatever an automation sends on joining has its token."""
         platform, works = self._platform, self._works
+        self._invite([work for work in works if work.invite])
         self._enrol([work for work in works if work.adds and not work.person])
         self._ask([work for work in works if work.write], "", platform.write)
         for name in _names(work.put for work in works):
@@ -238,6 +237,12 @@ class _Round:
             self._ask([work for work in works if name in work.remove], f"-{name}", self._removing(name))
         for name in _names(work.untag for work in works):
             self._ask([work for work in works if name in work.untag], f"t-{name}", self._marking(name, on=False))
+
+    def _invite(self, works: Sequence[_Work]) -> None:
+        """Ask for confirmation, once a person; who is asked for one list is asked for no other."""
+        for name in _names(work.invite[:1] for work in works):
+            some = [work for work in works if work.invite[:1] == [name]]
+            self._ask(some, f"?{name}", lambda ones, name=name: self._platform.invite(name, ones))  # type: ignore[misc]
 
     def _enrol(self, strangers: Sequence[_Work]) -> None:
         def ask(some: Sequence[_Work]) -> Sequence[str | Trouble]:
@@ -276,6 +281,8 @@ class _Round:
             except Halt as halt:
                 self._halted = halt.trouble
                 chunks.insert(0, chunk)
+            except MISSHAPEN as error:
+                yield from ((work, unreadable(error)) for work in chunk)
             except ListRefused as refused:
                 fault = Trouble(Reason.LIST_REFUSED, Fate.LASTING, refused.answer)
                 yield from ((work, fault) for work in chunk)

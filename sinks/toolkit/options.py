@@ -40,7 +40,10 @@ class Options(BaseModel):
 
 
 class Around(NamedTuple):
-    """What a sink is made from beside its options. ``name``: workspace/account; ``secret`` reads one, for a field."""
+    """What a sink is made from beside its options. ``name``: workspace/account; ``secret`` reads one, for a field.
+
+    ``strangers``, ``known``: the account's settings of that name (:class:`contracts.installation.Account`).
+    """
 
     name: str
     data: Path
@@ -48,6 +51,8 @@ class Around(NamedTuple):
     now_ms: Callable[[], int]
     secret: Callable[[SecretAt, str], str]
     log: Log | None = None
+    strangers: str | None = None
+    known: str = "confirmed"
 
     def http(
         self,

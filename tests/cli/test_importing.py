@@ -24,6 +24,7 @@ from contracts.codec import json_reader
 from contracts.errors import ConfigError
 from contracts.log import Outgoing
 from contracts.reading import all_of
+from contracts.reasons import Reason
 from contracts.tokens import subscriber_id
 from contracts.topics import ROWS, SUBSCRIBERS, VETOES, fixed_topics, veto_key
 from sinks.base import Member, Standing
@@ -118,11 +119,11 @@ def test_who_left_is_no_member_and_is_moved_by_nobody(home: Path) -> None:
     assert directory_of(home) == {"ada@example.org": "Ada"}
     log = open_log(Settings(data=home / "data"))
     gate = AccountStatus(log, "demo", "mailbox", lambda: 0)
-    assert [gate.vetoes(id_of(f"{who}@example.org"), ["warm"]) for who in ("ada", "gone", "spam", "bounce")] == [
-        False,
-        True,
-        True,
-        False,
+    assert [gate.veto(id_of(f"{who}@example.org"), ["warm"]) for who in ("ada", "gone", "spam", "bounce")] == [
+        None,
+        Reason.UNSUBSCRIBED,
+        Reason.COMPLAINED,
+        None,
     ]
     gate.close()
     assert len(list(all_of(log, ROWS))) == 1

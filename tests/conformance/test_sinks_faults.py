@@ -132,14 +132,18 @@ def test_a_list_that_vanished_is_made_again_and_is_gone_for_who_was_in_it(courie
     assert courier.letters() == []
 
 
-def test_a_person_who_vanished_is_made_known_again(courier: Courier) -> None:
+def test_a_person_who_is_gone_from_the_platform_is_made_anew_by_nobody(courier: Courier) -> None:
     sink = courier.bed.sink()
     courier.send(command("new", "old"))
     courier.deliver(sink)
     courier.bed.world.vanish_person(ANNA)
-    courier.send(command("newer", "old"))
+    courier.send(command("newer", "old"), command("", "new"))
     courier.deliver(sink)
-    assert courier.bed.members("newer") == {ANNA}
+    last, removal = courier.outcomes()[-2:]
+    gone = Reason.UNSUBSCRIBED if courier.bed.name == "mailman" else Reason.GONE
+    assert (last.result, last.reason) == (Result.SKIPPED, str(gone))
+    assert removal.result is Result.ALREADY
+    assert courier.bed.members("newer") == set()
 
 
 def test_commands_of_one_person_in_one_batch_come_to_the_last_word(courier: Courier) -> None:

@@ -70,6 +70,10 @@ class ServedBed(Bed):
         self.token_field = {"mailchimp": "SEGMATOK", "activecampaign": "SEGMA_TOKEN"}.get(
             self.dialect.name, "segma_token"
         )
+        self.strangers: str | None = "add"
+        self.known = "confirmed"
+        self.expected_mails: list[str] = []
+        """Opt-in mails that the test asked for; any other fails it."""
         self._sinks: list[Sink] = []
         self._numbers = itertools.count()
 
@@ -84,7 +88,7 @@ class ServedBed(Bed):
         url = self.server.url + ("/3.1" if self.dialect.name == "mailman" else "")
         given = {"url": url, "timeout": "2s", "quotas": WIDE, **self._options, **options}
         data = self._directory / (str(next(self._numbers)) if fresh else "same")
-        around = Around("w/mail", data, pause, now_ms, lambda at, field: KEY)
+        around = Around("w/mail", data, pause, now_ms, lambda at, field: KEY, None, self.strangers, self.known)
         sink = kind.make(kind.options.model_validate(given), around)
         self._sinks.append(sink)
         return sink
@@ -110,6 +114,8 @@ class ServedBed(Bed):
         self.server.close()
         assert self.server.violations == []
         assert self.server.world.wrongs == []
+        mails = self.dialect.mails() if isinstance(self.dialect, Mailman) else self.server.world.mails
+        assert mails == self.expected_mails
 
 
 class FileBed(Bed):

@@ -99,7 +99,7 @@ class Courier:
             pause=self.pause,
             stopping=stopping,
             max_moves=max_moves,
-            token_of=lambda entry: {"segma_token": f"token-of-{entry.subscriber}"},
+            token_of=lambda entry: {getattr(self.bed, "token_field", "segma_token"): f"token-of-{entry.subscriber}"},
         )
         try:
             while loop.round() or self._behind(loop):

@@ -34,7 +34,7 @@ class Guard(NamedTuple):
 GUARDS: tuple[Guard, ...] = (
     Guard("mailchimp_403", "platforms/mailchimp.py", "if reply.status == 403 and not", "if False and not"),
     Guard("mailchimp_bringing", "platforms/mailchimp.py", '"update_existing": False', '"update_existing": True'),
-    Guard("mailchimp_compliance", "platforms/mailchimp.py", 'if "compliance" in words or', "if False and"),
+    Guard("mailchimp_compliance", "platforms/mailchimp.py", '("compliance", Reason.COMPLIANCE),', ""),
     Guard(
         "mailchimp_has_at_most",
         "platforms/mailchimp.py",
@@ -53,16 +53,16 @@ GUARDS: tuple[Guard, ...] = (
     Guard(
         "klaviyo_the_link",
         "platforms/klaviyo.py",
-        'parse_qs(urlsplit(str(link)).query).get("page[cursor]", [""])[0]',
-        "str(link)",
+        'parse_qs(urlsplit(link).query).get("page[cursor]", [""])[0]',
+        "link",
     ),
     Guard(
         "klaviyo_a_suppression",
         "platforms/klaviyo.py",
-        'or reasons & {"USER_SUPPRESSED", "UNSUBSCRIBE", "SPAM_COMPLAINT"}',
-        "",
+        "        if name in reasons:",
+        "        if False:",
     ),
-    Guard("klaviyo_adding", "platforms/klaviyo.py", 'if email.get("consent") == "UNSUBSCRIBED" or', "if"),
+    Guard("klaviyo_adding", "platforms/klaviyo.py", 'if consent == "UNSUBSCRIBED":', "if False:"),
     Guard(
         "activecampaign_a_login",
         "platforms/activecampaign.py",
@@ -82,13 +82,16 @@ GUARDS: tuple[Guard, ...] = (
         '["tags", "lists"] = "lists"',
     ),
     Guard(
-        "activecampaign_status_1", "toolkit/list_sink.py", "name in seen.left and name not in change.taken_out", "False"
+        "activecampaign_status_1",
+        "toolkit/consent.py",
+        "for name in sorted(seen.left)",
+        "for name in set[str]()",
     ),
     Guard(
         "activecampaign_whom",
-        "toolkit/list_sink.py",
-        "name in seen.left and name not in change.taken_out",
-        "name in seen.left",
+        "platforms/activecampaign.py",
+        "if name not in change.taken_out:",
+        "if True:",
     ),
     Guard(
         "activecampaign_a_tag",
@@ -99,7 +102,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard("hubspot_a_200", "platforms/hubspot.py", 'one.person in missing and verb == "add"', "False"),
     Guard("hubspot_a_lock", "platforms/hubspot.py", "if reply.status in {423, 477}:", "if False:"),
     Guard("hubspot_an_invalid", "platforms/hubspot.py", "if len(addresses) == 1:", "if True:"),
-    Guard("hubspot_who_opted", "platforms/hubspot.py", 'properties.get(OPTED_OUT) == "true"', "False"),
+    Guard("hubspot_who_opted", "platforms/hubspot.py", 'return Standing.LEFT if said == "true" else', "return"),
     Guard(
         "listmonk_taking",
         "platforms/listmonk.py",
@@ -107,28 +110,32 @@ GUARDS: tuple[Guard, ...] = (
         'self._change("unsubscribe", list_name',
     ),
     Guard("listmonk_add", "platforms/listmonk.py", '"unsubscribed": Standing.LEFT', '"unsubscribed": Standing.PENDING'),
-    Guard("listmonk_who_is", "platforms/listmonk.py", '{"blocklisted": Standing.LEFT, ', "{"),
+    Guard("listmonk_who_is", "platforms/listmonk.py", '"blocklisted": Standing.LEFT', '"blocklisted": Standing.ACTIVE'),
     Guard(
         "listmonk_writing",
         "platforms/listmonk.py",
-        '"lists": [each["id"] for each in data.get("lists") or []]',
-        '"lists": []',
+        '{**table(one.seen.notes, "attribs", null=True), **dict(one.change.fields)}',
+        "dict(one.change.fields)",
     ),
-    Guard("listmonk_an_address", "platforms/listmonk.py", """.replace("'", "''")""", ""),
+    Guard(
+        "listmonk_an_address",
+        "platforms/listmonk.py",
+        "(lambda sign: f",
+        "(lambda sign: sign[0] or f",
+    ),
     Guard("mailman_already", "platforms/mailman.py", "if reply.ok or reply.status == 409:", "if reply.ok:"),
-    Guard("mailman_already", "platforms/mailman.py", "if reply.ok or reply.status == 404 else", "if reply.ok else"),
     Guard(
         "mailman_sends",
         "platforms/mailman.py",
-        '"send_welcome_message": "false",\n        }',
-        '"send_welcome_message": "true",\n        }',
+        '"send_welcome_message": "false",\n            **',
+        '"send_welcome_message": "true",\n            **',
     ),
-    Guard("mailman_who", "toolkit/list_sink.py", "return any(there[name] for name in missing)", "return False"),
+    Guard("mailman_who", "toolkit/consent.py", "name not in seen.pending and exists(name)", "False"),
     Guard("redirect", "toolkit/http.py", "allow_redirects=False", "allow_redirects=True"),
     Guard("password_file", "toolkit/http.py", "self._session.trust_env = False", "self._session.trust_env = True"),
     Guard("429_waits", "toolkit/http.py", 'Fate.AWAY, "429", wait_s=waits_s(reply)', 'Fate.AWAY, "429"'),
     Guard("in_no_list", "toolkit/list_sink.py", "[work for work in works if work.trouble is None]", "list(works)"),
-    Guard("seen_left", "toolkit/list_sink.py", "if seen.standing is Standing.LEFT or any(", "if any(")._replace(
+    Guard("seen_left", "toolkit/consent.py", "if seen.standing is Standing.LEFT:", "if False:")._replace(
         test="hubspot_who_opted"
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from contracts.reasons import Reason
-from sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Tell, Traits, Trouble, nobody
+from sinks.base import Answer, Change, Done, Fate, Member, NoSuchList, Right, Tell, Traits, Trouble, nobody
 
 
 class Crash(BaseException):
@@ -33,8 +33,9 @@ class MemorySink:
         self.calls.append(change)
         if self.trouble:
             return self.trouble.pop(0)
-        missing = [name for name in change.add if change.address not in self.lists.get(name, set())]
-        if missing and any(change.address not in self.lists.get(each, {change.address}) for each in change.only_if_in):
+        if change.adding and any(
+            change.address not in self.lists.get(each, {change.address}) for each in change.only_if_in
+        ):
             return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING)
         changed = []
         for name in change.add:
@@ -57,6 +58,9 @@ class MemorySink:
         if list_name not in self.lists:
             raise NoSuchList(list_name, sorted(self.lists))
         yield from (Member(address) for address in sorted(self.lists[list_name]))
+
+    def rights(self) -> Iterator[Right]:
+        yield Right("everything", True)
 
     def close(self) -> None:
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +26,8 @@ class Activecampaign:
 
     def __init__(self, *, as_tags: bool = True) -> None:
         self.as_tags = self.leaves_everything = as_tags
+        self.since: dict[tuple[str, str], dt.datetime] = {}
+        """When somebody came to be out of a list; a person's own leaving lies a day ahead, so that it is the later."""
         self.left: set[tuple[str, str]] = set()
         """Who unsubscribed, by themselves, from which list; in an account of tags, from the list of the mails."""
 
@@ -46,6 +49,7 @@ class Activecampaign:
             self.left.add((person.id, MAIL))
         elif found is not None:
             found.members[person.id] = LEFT
+            self.since[person.id, found.id] = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
             self.left.add((person.id, found.id))
 
     def handle(self, asked: Asked, world: World) -> Answer:
@@ -87,7 +91,7 @@ class Activecampaign:
         return standing is not None and ("status" not in query or STATUS[standing] == query["status"])
 
     def _sync(self, contact: dict[str, Any], world: World) -> Answer:
-        if contact["email"].lower() in world.bad:
+        if not contact["email"] or contact["email"].lower() in world.bad:
             return Answer(422, {"errors": [{"title": "Email address is invalid.", "code": "email_invalid"}]})
         known = world.person(contact["email"])
         person = world.enrol(contact["email"], contact.get("firstName", ""))
@@ -108,7 +112,13 @@ class Activecampaign:
         else:
             of = [each for each in world.lists.values() if person.id in each.members]
             results = [
-                {"contact": person.id, "list": each.id, "status": STATUS[each.members[person.id]]} for each in of
+                {
+                    "contact": person.id,
+                    "list": each.id,
+                    "status": STATUS[each.members[person.id]],
+                    "udate": since.isoformat() if (since := self.since.get((person.id, each.id))) else "",
+                }
+                for each in of
             ]
         return Answer(200, {"contactLists": results})
 
@@ -142,11 +152,14 @@ class Activecampaign:
         if body["status"] == 1 and (person.id, found.id) in self.left:
             world.wrongs.append(f"{person.id} was re-subscribed to {found.name}, which they had left")
         found.members[person.id] = ACTIVE if body["status"] == 1 else LEFT
+        self.since[person.id, found.id] = dt.datetime.now(dt.UTC)
         return Answer(200, {"contactList": {"contact": person.id, "list": found.id, "status": str(body["status"])}})
 
     def _tags(self, asked: Asked, world: World) -> Answer:
         if asked.method == "POST":
             name = asked.body["tag"]["tag"]
+            if not name:
+                return Answer(422, {"errors": [{"title": "The tag is invalid."}]})
             number = world.made_list(name).id if self.as_tags else world.made_tag(name)
             return Answer(201, {"tag": {"id": number, "tag": name, "tagType": "contact"}})
         words = asked.query.get("search", "").lower()

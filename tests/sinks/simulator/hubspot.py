@@ -44,6 +44,8 @@ class Hubspot:
                 return _error(404, "OBJECT_NOT_FOUND")
             return self._change(asked.body, membership[2], found, world) if membership[2] else _members(asked, found)
         match asked.path:
+            case "/crm/v3/lists" if not asked.body["name"]:
+                return _error(400, "VALIDATION_ERROR")
             case "/crm/v3/lists":
                 return Answer(200, {"list": _list(world.made_list(asked.body["name"]))})
             case "/crm/v3/lists/search":
@@ -109,7 +111,7 @@ def _read(body: dict[str, Any], world: World) -> Answer:
 
 
 def _upsert(body: dict[str, Any], world: World) -> Answer:
-    if any(each["id"].lower() in world.bad for each in body["inputs"]):
+    if any(not each["id"] or each["id"].lower() in world.bad for each in body["inputs"]):
         return _error(400, "VALIDATION_ERROR")
     results = []
     for each in body["inputs"]:

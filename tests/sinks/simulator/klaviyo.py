@@ -54,6 +54,8 @@ class Klaviyo:
         match (asked.method, asked.path):
             case ("GET", "/api/lists"):
                 return self._lists(asked, world)
+            case ("POST", "/api/lists") if not asked.body["data"]["attributes"]["name"]:
+                return _error(400, "invalid")
             case ("POST", "/api/lists"):
                 made = world.made_list(asked.body["data"]["attributes"]["name"])
                 return Answer(201, {"data": _list(made)}, media=MEDIA)
@@ -84,7 +86,7 @@ class Klaviyo:
 
     def _import(self, data: dict[str, Any], world: World, asked: Asked) -> Answer:
         attributes = data["attributes"]
-        if attributes["email"].lower() in world.bad:
+        if not attributes["email"] or attributes["email"].lower() in world.bad:
             return _error(400, "invalid")
         known = world.person(attributes["email"])
         person = world.enrol(attributes["email"], attributes.get("first_name") or "")

@@ -32,6 +32,8 @@ class Mailchimp:
         self.merge_fields: set[str] = {"FNAME"}
         self.forgotten: set[str] = set()
         self.compliance: set[str] = set()
+        self.required = False
+        """Whether the audience has a merge field that must be filled in."""
 
     def bucket(self, asked: Asked) -> str:
         return "all"
@@ -56,7 +58,7 @@ class Mailchimp:
             return _problem(404, "Resource Not Found")
         match (asked.method, parts[4:]):
             case ("POST", []):
-                return self._bring_in(asked.body, world)
+                return self._bring_in(asked, world)
             case ("GET", ["members"]):
                 return _members([(each, each.standing) for each in world.people.values()], asked)
             case (_, ["members", number]):
@@ -65,6 +67,10 @@ class Mailchimp:
                 words = asked.query.get("name", "").lower()
                 fitting = [_tag(each) for each in world.lists.values() if each.name.lower().startswith(words)]
                 return Answer(200, {"tags": fitting, "total_items": len(fitting)})
+            case ("GET", []):
+                return Answer(200, {"id": "aud1", "name": "Audience", "double_optin": False})
+            case ("POST", ["segments"]) if not asked.body["name"]:
+                return _problem(400, "Invalid Resource")
             case ("POST", ["segments"]):
                 return Answer(200, _tag(world.made_list(asked.body["name"])))
             case (_, ["merge-fields"]):
@@ -76,18 +82,28 @@ class Mailchimp:
                 return _members(_people(found, world), asked) if rest else self._change(asked.body, found, world)
         return _problem(404, "Resource Not Found")
 
-    def _bring_in(self, body: dict[str, Any], world: World) -> Answer:
+    def _lacks_fields(self, asked: Asked) -> bool:
+        return self.required and asked.query.get("skip_merge_validation") != "true"
+
+    def _bring_in(self, asked: Asked, world: World) -> Answer:
         made, errors = [], []
+        body = asked.body
         for each in body["members"]:
             address = each["email_address"]
             error = self._refusal(address, world, update=bool(body.get("update_existing")))
+            if self._lacks_fields(asked):
+                error = {"error": "Your merge fields were invalid.", "error_code": "ERROR_GENERIC"}
             if error is not None:
                 errors.append({"email_address": address, **error})
                 continue
             known = world.person(address)
             if known is not None and known.standing == LEFT and each["status"] == "subscribed":
                 world.wrongs.append(f"{known.id} was re-subscribed by update_existing")
-            made.append(_member(world.enrol(address), world))
+            person = world.enrol(address)
+            if each["status"] == "pending":
+                person.standing = PENDING
+                world.mails.append(f"opt-in to {person.id}")
+            made.append(_member(person, world))
         return Answer(200, {"new_members": made, "updated_members": [], "errors": errors, "error_count": len(errors)})
 
     def _refusal(self, address: str, world: World, *, update: bool) -> dict[str, str] | None:
@@ -115,6 +131,8 @@ class Mailchimp:
             world.wrongs.append(f"{person.id} was archived")
             return Answer(204)
         if asked.method == "PATCH":
+            if self._lacks_fields(asked):
+                return _problem(400, "Invalid Resource")
             if asked.body.get("status"):
                 world.wrongs.append(f"{person.id}: a status was written")
             if set(asked.body["merge_fields"]) - self.merge_fields:

@@ -45,7 +45,11 @@ class RealMailman:
         self.url = f"http://127.0.0.1:{self.port}/3.1"
         self.session = requests.Session()
         self.session.auth = ("segma", KEY)
-        command = [str(ROOT / "infra/mailman/run.sh"), made.stdout.strip(), str(self.directory), str(self.port), KEY]
+        venv = made.stdout.strip()
+        self.mailbox = self.directory / "mailbox"
+        self.smtp, smtp_port = self._catching(venv)
+        run = str(ROOT / "infra/mailman/run.sh")
+        command = [run, venv, str(self.directory), str(self.port), KEY, str(smtp_port)]
         with (self.directory / "stderr").open("wb") as said:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
@@ -55,6 +59,32 @@ class RealMailman:
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise AssertionError(f"GNU Mailman did not start: {(self.directory / 'stderr').read_text()[-2_000:]}")
             time.sleep(0.2)  # Mailman has no event to wait for
+
+    def _catching(self, venv: str) -> tuple[subprocess.Popen[bytes], int]:
+        """An SMTP server that keeps every mail, and its port."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        keeps = ["-c", "aiosmtpd.handlers.Mailbox", str(self.mailbox)]
+        command = [f"{venv}/bin/python", "-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{port}", *keeps]
+        silent = subprocess.DEVNULL
+        return subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent), port
+
+    def mails(self, domain: str) -> list[str]:
+        """Every mail that Mailman sent of or to a domain: who wrote to whom about what.
+
+        A mail is in a queue before the call that causes it is answered, and leaves it when the next one has it.
+        """
+        queues = [self.directory / "var/queue" / name for name in ("virgin", "out")]
+        deadline = time.monotonic() + PATIENCE_S
+        while any(each.is_dir() and any(each.iterdir()) for each in queues):
+            if time.monotonic() > deadline:
+                raise AssertionError("Mailman's queues do not empty")
+            time.sleep(0.05)  # Mailman has no event to wait for
+        found = [each.read_text("utf-8", "replace") for each in sorted(self.mailbox.glob("new/*"))]
+        kept = ("from:", "to:", "subject:")
+        heads = [[line for line in each.splitlines()[:40] if line.lower().startswith(kept)] for each in found]
+        return [" | ".join(head) for each, head in zip(found, heads, strict=True) if domain in each]
 
     def _answers(self) -> bool:
         try:
@@ -70,6 +100,8 @@ class RealMailman:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        self.smtp.terminate()
+        self.smtp.wait(30)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def members(self, address: str) -> set[str]:
@@ -128,7 +160,8 @@ class Mailman:
         return Answer(reply.status_code, reply.content, media=reply.headers.get("Content-Type", "application/json"))
 
     def leave(self, world: World, address: str, list_name: str) -> None:
-        self._ask("DELETE", f"/lists/{self._address(list_name)}/member/{address.lower()}")
+        form = {"emails": address.lower()}  # as the person would, but without the goodbye mail that is theirs
+        self._ask("DELETE", f"/lists/{self._address(list_name)}/roster/member", **form)
 
     def _address(self, list_name: str) -> str:
         from sinks.platforms.mailman import address_of
@@ -147,6 +180,33 @@ class Mailman:
 
     def members(self, list_name: str) -> set[str]:
         return self.server.members(self._address(list_name))
+
+    def mails(self) -> list[str]:
+        return self.server.mails(self.domain)
+
+    def config(self, list_name: str, **settings: str) -> dict[str, Any]:
+        """A list's settings, after these were changed; the list is made as Mailman makes it."""
+        address = self._address(list_name)
+        self._ask("POST", "/domains", mail_host=self.domain)
+        self._ask("POST", "/lists", fqdn_listname=address)
+        if settings:
+            self._ask("PATCH", f"/lists/{address}/config", **settings).raise_for_status()
+        found: dict[str, Any] = self._ask("GET", f"/lists/{address}/config").json()
+        return found
+
+    def ban(self, address: str, list_name: str) -> None:
+        self._ask("POST", f"/lists/{self._address(list_name)}/bans", email=address).raise_for_status()
+
+    def membership(self, address: str, list_name: str) -> dict[str, Any]:
+        """How somebody is in a list: ``delivery_mode``, ``delivery_status``."""
+        path = f"/lists/{self._address(list_name)}/member/{address}"
+        number = self._ask("GET", path).json()["member_id"]
+        found: dict[str, Any] = self._ask("GET", f"/members/{number}/all/preferences").json()
+        return found
+
+    def prefer(self, address: str, list_name: str, **preferences: str) -> None:
+        number = self._ask("GET", f"/lists/{self._address(list_name)}/member/{address}").json()["member_id"]
+        self._ask("PATCH", f"/members/{number}/preferences", **preferences).raise_for_status()
 
     def vanish_list(self, list_name: str) -> None:
         self._ask("DELETE", f"/lists/{self._address(list_name)}").raise_for_status()

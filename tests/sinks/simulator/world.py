@@ -22,6 +22,7 @@ class Person:
 class MailingList:
     id: str
     name: str
+    optin: str = "single"
     members: dict[str, str] = field(default_factory=dict)
     """Person's id → standing in this list."""
 
@@ -37,6 +38,8 @@ class World:
         self.bad: set[str] = set()
         """Addresses that the platform takes for none."""
         self.wrongs: list[str] = []
+        self.mails: list[str] = []
+        """Mails that the platform sent because of a call of Segma's: what each was. Of these there shall be none."""
         self._ids = itertools.count(101)
         self._by_id: dict[str, Person] = {}
 
@@ -80,7 +83,8 @@ class World:
         if found is None:
             return set()
         people = ((self.by_id(number), standing) for number, standing in found.members.items())
-        return {person.address.lower() for person, standing in people if person is not None and standing != LEFT}
+        out = {LEFT, PENDING}
+        return {person.address.lower() for person, standing in people if person is not None and standing not in out}
 
     def memberships(self) -> dict[str, dict[str, str]]:
         """Who is in which list, and how: a picture."""

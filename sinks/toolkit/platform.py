@@ -1,0 +1,106 @@
+"""What a list platform is: plain calls in bulk, nothing about order, vetoes or what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from contracts.reasons import Reason
+from sinks.base import Change, Fate, Member, Right, Traits, Trouble
+from sinks.toolkit.consent import Seen
+
+
+class One(NamedTuple):
+    """A person in a call: the change that is wanted, the platform's id, what was seen."""
+
+    change: Change
+    person: str
+    seen: Seen
+
+
+Fault = Trouble | None
+"""What one person of a call met; None: nothing."""
+
+
+class ListGone(Exception):
+    """A list that was known is not there any more."""
+
+
+class BatchRefused(Exception):
+    """The platform refused all because of one. ``answer``: its words, safe."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+        super().__init__(answer)
+
+
+class ListRefused(Exception):
+    """The platform would not make a list of this name (or a tag, or a field). ``answer``: its words, safe."""
+
+    def __init__(self, answer: str) -> None:
+        self.answer = answer
+        super().__init__(answer)
+
+
+class NoOptIn:
+    """What the platforms have in common that never ask for a confirmation through their interface."""
+
+    knows_opt_in = False
+
+    def asks(self, list_name: str, *, known: bool) -> bool:
+        """Never."""
+        return False
+
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """There is no such call."""
+        return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
+
+
+class Platform(Protocol):
+    """The calls of a platform. Each may raise :class:`Halt`; those over people :class:`BatchRefused` for them all."""
+
+    traits: Traits
+    most: int
+    """People that one call of ``put``, ``remove``, ``mark`` or ``write`` takes."""
+
+    knows_opt_in: bool
+    """Whether the platform can ask a stranger to confirm."""
+
+    def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
+        """Each person's memberships in these lists, whether they left, their tags and fields if a change names any."""
+
+    def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
+        """Make strangers known to the platform, in no list; their ids. No opt-in mail, no changed consent."""
+
+    def asks(self, list_name: str, *, known: bool) -> bool:
+        """Whether the list asks whoever joins to confirm; ``known``: of people whom the platform knows."""
+
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """Have the platform ask them to confirm, with one mail each; who is no stranger has an id."""
+
+    def rights(self) -> Iterator[Right]:
+        """See :meth:`sinks.base.Sink.rights`; troubles as :class:`Halt`."""
+
+    def exists(self, list_name: str) -> bool:
+        """Whether there is such a list now: asked, not remembered."""
+
+    def forget(self, list_name: str) -> None:
+        """Drop what is remembered about a list: it vanished."""
+
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """Put them in; the list is made if missing. May raise :class:`ListGone`."""
+
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+        """Take them out, neutrally. May raise :class:`ListGone`."""
+
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+        """Set or take away a tag."""
+
+    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+        """Write the ``fields`` of each one's change; a missing field is made."""
+
+    def members(self, list_name: str) -> Iterator[Member]:
+        """See :meth:`sinks.base.Sink.members`; troubles as :class:`Halt`."""
+
+    def close(self) -> None:
+        """Release everything."""
