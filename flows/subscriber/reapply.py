@@ -100,26 +100,26 @@ class Reapplier:
             timeline.merge_ms = log_time_ms
         return Applied(waits=True)
 
-    def merge(self, timeline: Timeline) -> tuple[list[tuple[Event, Session]], Applied]:
+    def merge(self, timeline: Timeline) -> tuple[list[tuple[Event, Session | None]], Applied]:
         """Put the events that wait in their places, all at once.
 
         Returns: each with the session that it fell into, and what they changed together. One that comes before what is
-        kept by now is let go and counted as any that is more than is kept.
+        kept by now is too late (None), and counted as any that is more than is kept.
         """
         late = sorted(timeline.waiting, key=_place_of)
         timeline.waiting, timeline.merge_ms, timeline.waits_from_ms = [], 0, NO_TIME
-        floor = timeline.floor
+        floor, over = timeline.floor, list[tuple[Event, Session | None]]()
         if floor is not None:
-            placed = [each for each in late if each[0].place > floor]
-            timeline.overflowed += len(late) - len(placed)
-            late = placed
+            over = [(event, None) for event, _ in late if event.place <= floor]
+            timeline.overflowed += len(over)
+            late = late[len(over) :]
         if not late:
-            return [], Applied()
+            return over, Applied()
         self._recall(timeline)
         first = place_among(timeline.entries, late[0][0])
         old, newest = timeline.entries[first:], timeline.session
         if not old:
-            return self._merged_behind(timeline, late)
+            return self._merged_behind(timeline, late, over)
         prior, before = old[0].session, [*(entry.session for entry in old[1:]), newest]
         states = [*(entry.state for entry in old[1:]), timeline.state]
         merging = Merging(self._machine, self._session_gap_ms, old[0].state, prior)
@@ -142,17 +142,17 @@ class Reapplier:
         after_each = [*(entry.session for entry in merging.entries[1:]), merging.session]
         others = changed_sessions(prior, before, after_each)
         self._grow_old(timeline, timeline.tail)
-        return merging.fell, Applied(None, None, missing(told, now), missing(now, told), changed(told, now), others)
+        return [*over, *merging.fell], Applied(
+            None, None, missing(told, now), missing(now, told), changed(told, now), others
+        )
 
     def _merged_behind(
-        self, timeline: Timeline, late: Sequence[tuple[Event, bytes | Event]]
-    ) -> tuple[list[tuple[Event, Session]], Applied]:
-        """What waited comes behind all that is left: as if it came now, in order."""
-        fell: list[tuple[Event, Session]] = []
+        self, timeline: Timeline, late: Sequence[tuple[Event, bytes | Event]], fell: list[tuple[Event, Session | None]]
+    ) -> tuple[list[tuple[Event, Session | None]], Applied]:
+        """Apply what waited behind all that is left, as if it came now in order. ``fell``: those too late."""
         gone, made, other, sessions = list[Match](), list[Match](), list[Match](), list[SessionChange]()
         for event, source in late:
             applied = self._appended(timeline, event, source)
-            assert applied.session is not None  # noqa: S101
             fell.append((event, applied.session))
             gone.extend(applied.retractions)
             made.extend(applied.matches)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from contracts.events import Event
+from contracts.reasons import Reason
 from contracts.rows import CommandRow, EventRow, MatchRow, SessionRow
 from flows.derived.purchases import BOUGHT, bought
 from flows.derived.sessions import Session, SessionChange
@@ -84,13 +85,16 @@ class SubscriberSteps:
         if timeline.overflowed != overflowed:
             self._limits.hit(Limit.UNDO_LOG, timeline.overflowed - overflowed)
         if self._event_rows:
-            emitted.add_rows(EventRow(event, session.session_id) for event, session in fell)
+            emitted.add_rows(
+                EventRow(event, "", str(Reason.LATE)) if session is None else EventRow(event, session.session_id)
+                for event, session in fell
+            )
         if applied.sessions:
             self._tell_changes(person, newest, applied.sessions, emitted)
         received_at_ms = max([event.received_at_ms for event, _ in fell], default=0)
         self._decide(person, applied, emitted, log_time_ms, received_at_ms)
-        for event, _ in fell:
-            if event.action == BOUGHT:
+        for event, session in fell:
+            if event.action == BOUGHT and session is not None:
                 self._bought(person, event, emitted, log_time_ms)
 
     def fire(self, person: Subscriber, log_time_ms: int, emitted: Emitted) -> None:

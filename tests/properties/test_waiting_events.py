@@ -148,3 +148,17 @@ def test_the_undo_log_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -
     assert 10_000 < person.timeline.size <= 20_000
     assert person.timeline.size == sum(len(entry.source) for entry in person.timeline.entries)  # type: ignore[arg-type, misc]
     assert person.timeline.overflowed > 150
+
+
+def test_what_waits_and_is_pushed_out_meanwhile_has_a_row_that_says_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reapply, "MAX_BYTES", 40_000)
+    monkeypatch.setattr(reapply, "WAITS_BEHIND", 0)
+    engine = WorkspaceEngine("w", [], terms=TERMS)
+    person, rows = engine.new("s"), list[EventRow]()
+    for n, at in enumerate([*range(10, 20), 5, *range(30, 90)]):
+        event = Event("w", "s", f"e{n}", "a", T0_MS + at, properties={"text": "x" * 1_000}, log_time_ms=T0_MS)
+        rows += [each for each in engine.apply(person, event, T0_MS, to_json(event)).rows if isinstance(each, EventRow)]
+    assert [each.event.event_id for each in rows].count("e10") == 0
+    rows += [each for each in engine.pass_time(person, T0_MS + 5_000).rows if isinstance(each, EventRow)]
+    assert [each.reason for each in rows if each.event.event_id == "e10"] == ["late"]
+    assert len({each.event.event_id for each in rows}) == len(rows) == 71
