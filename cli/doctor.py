@@ -18,12 +18,13 @@ from rich.text import Text
 
 from cli.accounts import state_word
 from cli.browser import HOW_TO_GET_A_BROWSER, find_browser
+from cli.doors import door_warnings
 from cli.output import Exit, out, print_json
 from cli.supervise import running
 from cli.up import home_option, json_option, sdk_bundle
 from contracts.accounts import AccountState
 from contracts.errors import ConfigError, LogError, SegmaError
-from contracts.topics import ACCOUNTS, EVENTS
+from contracts.topics import ACCOUNTS, BEACONS, DEAD_LETTERS, EVENTS
 from flows.language.files import load_listeners
 from flows.operators.lag import log_times
 from sinks.delivery.account_state import read_states
@@ -109,6 +110,7 @@ def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
         names = {topic.name for topic in log.topics()}
         times = log_times(log) if EVENTS in names else {}
         states = read_states(log) if ACCOUNTS in names else {}
+        warnings = door_warnings(log) if {BEACONS, DEAD_LETTERS} <= names else []
     except LogError as error:
         return [CheckResult("log", False if running else None, f"{settings.log}, not reachable", str(error))]
     finally:
@@ -116,6 +118,7 @@ def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
     found = [CheckResult("log", True, f"{settings.log}, {len(names)} topics")]
     if times:
         found.append(time_finding(times, wall_clock_ms(), running=running))
+    found += [CheckResult(subject, False, what, remedy) for subject, what, remedy in warnings]
     return found + account_findings(states)
 
 

@@ -31,7 +31,7 @@ FLOORS = {
         ["__main__"],
     ],
     "cli": [
-        ["home", "output", "root", "supervise", "importing", "flow_readiness"],
+        ["doors", "home", "output", "root", "supervise", "importing", "flow_readiness"],
         ["bench", "browser", "compile", "docs", "java", "match", "push", "__main__"],
         ["explain", "installed", "local_kafka", "needs"],
         ["check", "up"],

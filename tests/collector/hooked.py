@@ -143,9 +143,9 @@ def by_app(body: bytes) -> dict[str, str]:
     return by_hubspot(body, address=f"https://falconframework.org{SUBSCRIPTIONS}")
 
 
-def with_doors(home: Path) -> Collector:
+def with_doors(home: Path, *, max_events: int = 3) -> Collector:
     """A collector with a door of each platform, which knows Anna as HubSpot's contact 7."""
-    made = Collector(home)
+    made = Collector(home, max_events=max_events)
     hooks = {("shop", name): Hook(name, HOOK) for name in ("mailchimp", "activecampaign", "klaviyo", "hubspot")}
     known = Known([("shop", "hubspot")])
     known.take([entry_of(ANNA, hubspot="7", other="8")])

@@ -1,0 +1,31 @@
+"""A short run of the doors' fuzz; `python -m tests.recovery.doors_fuzz` runs it for as long as one likes."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.recovery.doors_fuzz import Tries, run
+
+TRIES = 2_000
+
+
+def test_no_input_is_a_defect_loses_an_event_or_leaks(tmp_path: Path) -> None:
+    counts: collections.Counter[str] = collections.Counter()
+    with ThreadPoolExecutor(1) as thread:  # where a browser was driven before, this one has a running event loop
+        thread.submit(lambda: asyncio.run(run(tmp_path, 18, 0, TRIES, counts))).result()
+    assert {name: counts[name] for name in ("5xx", "lost", "states not written", "canaries")} == {
+        "5xx": 0,
+        "lost": 0,
+        "states not written": 0,
+        "canaries": 0,
+    }
+    assert counts["tried"] + counts["not sent"] == TRIES
+    assert len([name for name in counts if name.startswith("refused")]) > 8, "the tries reach what they should"
+
+
+def test_a_try_is_the_same_whenever_it_is_run() -> None:
+    assert [Tries(3).request(number) for number in range(50)] == [Tries(3).request(number) for number in range(50)]
+    assert Tries(3).request(1) != Tries(4).request(1)
