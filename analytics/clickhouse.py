@@ -34,6 +34,7 @@ class HistoryUnavailable(HistoryError):
     """ClickHouse cannot be reached, or is too busy: try again later."""
 
 
+_ONE_BLOCK: Final = {"max_partitions_per_insert_block": 1_000}
 BUSY: Final = frozenset({159, 202, 209, 210, 241, 243, 252, 285, 319, 425})
 """Codes that pass by themselves: too many queries or parts, no memory or disk space now, a broken connection."""
 
@@ -73,7 +74,7 @@ class ClickHouse:
 
     def insert(self, table: str, lines: Sequence[bytes], token: str = "") -> None:
         """Rows as JSON objects, all in one insert. With a ``token`` the same insert again changes nothing."""
-        settings = {"max_partitions_per_insert_block": 1_000, "input_format_skip_unknown_fields": 0}
+        settings = {**_ONE_BLOCK, "input_format_skip_unknown_fields": 0}
         with _translated():
             self._ready().raw_insert(
                 f"{self._database}.{table}",
@@ -81,6 +82,18 @@ class ClickHouse:
                 fmt="JSONEachRow",
                 settings={**settings, **({"insert_deduplication_token": token} if token else {})},
             )
+
+    def insert_arrow(self, table: str, columns: Sequence[str], stream: bytes, token: str) -> None:
+        """Insert an Arrow stream of these columns; ``token`` as for :meth:`insert`."""
+        settings = {**_ONE_BLOCK, **({"insert_deduplication_token": token} if token else {})}
+        with _translated():
+            self._ready().raw_insert(
+                f"{self._database}.{table}", columns, insert_block=stream, fmt="ArrowStream", settings=settings
+            )
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Return the names and types of a table's columns."""
+        return {str(name): str(kind) for name, kind, *_ in self.rows(f"DESCRIBE TABLE {table}")}
 
     def close(self) -> None:
         """Release the connections."""

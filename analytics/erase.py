@@ -6,16 +6,13 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from analytics.clickhouse import ClickHouse
-from analytics.tables import DEAD_LETTERS, OF_A_PERSON, instant
+from analytics.tables import DEAD_LETTERS, OF_A_PERSON, PersonKey, instant
 from contracts.codec import to_json
 from contracts.tokens import anonymous_id
 from contracts.topics import DAY_MS
 
 KEPT_FOR_MS: Final = 90 * DAY_MS
 """The longest retention of a topic that the loader reads: until then a replay could bring rows back."""
-
-PersonKey = tuple[str, str]
-"""Workspace and subscriber."""
 
 
 class Erasure(NamedTuple):

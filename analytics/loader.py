@@ -17,8 +17,9 @@ import structlog
 import tenacity
 
 from analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
+from analytics.columns import BadRow, Inserts
 from analytics.erase import Erasures
-from analytics.tables import Line, lines_of
+from analytics.tables import TableRow, rows_of
 from contracts.codec import json_reader, msgpack_reader
 from contracts.commands import Outcome
 from contracts.dead_letters import letter_of, set_aside
@@ -45,6 +46,9 @@ _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
 }
 
 
+Entry = tuple[TableRow, Record]
+
+
 class Loader:
     """The loop. ``now_ms`` stamps dead letters; ``pause`` waits; ``stopping`` is asked between batches and attempts."""
 
@@ -65,6 +69,7 @@ class Loader:
         self._topic_ids = {topic: log.topic_id(topic) for topic in _READERS}
         self._kept_ms = {topic.name: topic.retention_ms for topic in log.topics()}
         self._erasures = Erasures(clickhouse)
+        self._inserts = Inserts(clickhouse)
 
     def run(self) -> None:
         """Load until told to stop. A batch gathers for a quarter of a second, so that inserts are few and big."""
@@ -79,8 +84,8 @@ class Loader:
         if not records:
             return 0
         letters: list[DeadLetter] = []
-        lines = self._lines(records, letters)
-        if not self._stored(lines, records, letters):
+        entries = self._entries(records, letters)
+        if not self._stored(entries, records, letters):
             return 0
         self._publish(letters)
         for consumer, batch in batches:
@@ -95,8 +100,8 @@ class Loader:
         self._publisher.close()
         self._clickhouse.close()
 
-    def _lines(self, records: Iterable[Record], letters: list[DeadLetter]) -> list[tuple[Line, Record]]:
-        found: list[tuple[Line, Record]] = []
+    def _entries(self, records: Iterable[Record], letters: list[DeadLetter]) -> list[Entry]:
+        found: list[Entry] = []
         for record in records:
             if record.value is None:
                 continue
@@ -107,17 +112,15 @@ class Loader:
                 continue
             if isinstance(row, MembershipRow) and row.member:
                 self._erasures.imported(row.workspace, row.subscriber, row.at_ms)
-            found.extend((line, record) for line in lines_of(row, record))
+            found.extend((entry, record) for entry in rows_of(row, record))
         return found
 
-    def _stored(
-        self, lines: Sequence[tuple[Line, Record]], records: Sequence[Record], letters: list[DeadLetter]
-    ) -> bool:
+    def _stored(self, entries: Sequence[Entry], records: Sequence[Record], letters: list[DeadLetter]) -> bool:
         """Insert for as long as it takes; False where told to stop before."""
 
         def attempt() -> bool:
             self._erasures.follow()
-            kept = [each for each in lines if not self._erasures.skip(each[0].person, each[1].log_time_ms)]
+            kept = [each for each in entries if not self._erasures.skip(each[0].person, each[1].log_time_ms)]
             for table, some in _by_table(kept).items():
                 self._insert(table, some, f"{self._ranges(records)}:{table}:{len(some)}", letters)
             # Whoever was erased between the look and the insert is erased again.
@@ -145,23 +148,24 @@ class Loader:
                 log_line.error("history_will_be_lost", topic=record.topic, **hours)
                 return
 
-    def _insert(self, table: str, lines: Sequence[tuple[Line, Record]], token: str, letters: list[DeadLetter]) -> None:
+    def _insert(self, table: str, entries: Sequence[Entry], token: str, letters: list[DeadLetter]) -> None:
         """Insert; where a row is at fault, find it by halving and set it aside."""
         try:
-            self._clickhouse.insert(table, [line.data for line, _ in lines], _token(token))
-        except HistoryError as error:
-            if error.code not in DATA_FAULTS:
+            self._inserts.insert([row for row, _ in entries], _token(token))
+        except (HistoryError, BadRow) as error:
+            code = error.code if isinstance(error, HistoryError) else 0
+            if isinstance(error, HistoryError) and code not in DATA_FAULTS:
                 raise
-            if len(lines) == 1:
-                record = lines[0][1]
-                log_line.warning("row_refused", topic=record.topic, offset=record.offset, code=error.code)
+            if len(entries) == 1:
+                record = entries[0][1]
+                log_line.warning("row_refused", topic=record.topic, offset=record.offset, code=code)
                 # NOTE: a letter about a letter could go round for ever.
                 if record.topic != DEAD_LETTERS:
                     letters.append(self._letter(record, Reason.REFUSED_BY_HISTORY, str(error)[:500]))
                 return
-            half = len(lines) // 2
-            self._insert(table, lines[:half], f"{token}<", letters)
-            self._insert(table, lines[half:], f"{token}>", letters)
+            half = len(entries) // 2
+            self._insert(table, entries[:half], f"{token}<", letters)
+            self._insert(table, entries[half:], f"{token}>", letters)
 
     def _ranges(self, records: Sequence[Record]) -> str:
         """What exactly the batch holds: topic, partition, first and last offset of each."""
@@ -184,10 +188,10 @@ class Loader:
         publish_until_stored(self._publisher, [set_aside(letter) for letter in letters], wait)
 
 
-def _by_table(lines: Iterable[tuple[Line, Record]]) -> dict[str, list[tuple[Line, Record]]]:
-    found: dict[str, list[tuple[Line, Record]]] = defaultdict(list)
-    for line, record in lines:
-        found[line.table].append((line, record))
+def _by_table(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        found[entry[0].table].append(entry)
     return found
 
 

@@ -1,144 +1,96 @@
-"""Rows of the log as rows of ClickHouse's tables. Pure: a contract's value and its place in, one JSON object out."""
+"""Rows of the log as rows of ClickHouse's tables. Pure: which table a value belongs to, and where its columns are.
+
+A column is written once, in the table's SQL; here it is found by its name among the fields of the row's type (the
+instant ``at`` in ``at_ms``). Only what is called or made otherwise stands in a table's ``fields``. One more row is its
+type in ``contracts``, its SQL, and one line of :data:`TABLES`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from contracts.codec import to_json
-from contracts.commands import EventRef, Outcome
+from contracts.commands import Command, EventRef, Outcome
+from contracts.events import Event
 from contracts.log import Record
 from contracts.reasons import Reason
-from contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
-
-EVENTS: Final = "event_rows"
-SESSIONS: Final = "session_rows"
-MATCHES: Final = "match_rows"
-COMMANDS: Final = "command_rows"
-OUTCOMES: Final = "outcome_rows"
-MEMBERSHIPS: Final = "membership_rows"
-RUNS: Final = "run_rows"
-DEAD_LETTERS: Final = "dead_letter_rows"
-OF_A_PERSON: Final = (EVENTS, SESSIONS, MATCHES, COMMANDS, OUTCOMES, MEMBERSHIPS)
-"""The tables with a subscriber."""
-TABLES: Final = (*OF_A_PERSON, RUNS, DEAD_LETTERS)
+from contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, RunCount, RunsRow, SessionRow
 
 OFFSETS: Final = 1 << 22
 """Offsets told apart within one millisecond of log time: a partition takes fewer."""
 NEVER: Final = (1 << 64) - 1
 NOBODY: Final = ("", "")
 
+PersonKey = tuple[str, str]
+Field = str | Callable[[Any], Any]
 
-class Line(NamedTuple):
-    """One row for one table. ``person`` is (workspace, subscriber), empty texts where there is none."""
+
+class TableRow(NamedTuple):
+    """One row for one table. ``value`` is what its columns are read from; ``person`` is (workspace, subscriber)."""
 
     table: str
-    data: bytes
-    person: tuple[str, str]
+    value: Any
+    version: int
+    offset: int
+    person: PersonKey
+
+
+def _itself(row: Any) -> Iterable[Any]:
+    return (row,)
+
+
+class Table(NamedTuple):
+    """How rows of one type become rows of one table.
+
+    ``part``: the field of the row that holds the columns, where it is not the row itself. ``fields``: columns that are
+    called or made otherwise, each a field's name or a function of the row. ``rows``: the rows that one value makes.
+    ``first_stays``: of two rows of one key the earlier one counts.
+    """
+
+    name: str
+    part: str = ""
+    fields: Mapping[str, Field] = {}
+    rows: Callable[[Any], Iterable[Any]] = _itself
+    person: Callable[[Any], PersonKey] = lambda row: (row.workspace, row.subscriber)
+    first_stays: bool = False
+    holds: type | None = None
+    """The type of ``part``."""
+
+
+class RunsEntry(NamedTuple):
+    """One count of a :class:`RunsRow`."""
+
+    row: RunsRow
+    count: Any
+
+
+class WithEvidence(NamedTuple):
+    """A match or a command with its evidence, in the order in which it occurred: (instant, id, step, action)."""
+
+    row: Any
+    evidence: list[tuple[int, str, str, str]]
 
 
 def version_of(record: Record) -> int:
-    """Grows with the place in the partition, and over a topic made anew: log time first, then the offset."""
+    """Return a number that grows with the place in the partition, and over a topic made anew: log time, then offset."""
     return (record.log_time_ms * OFFSETS + record.offset % OFFSETS) & NEVER
 
 
-def lines_of(row: Row | Outcome | DeadLetter, record: Record) -> Sequence[Line]:
-    """The lines of one row of the log: one, or of the runs of a key group one a step."""
+def rows_of(row: Any, record: Record) -> Sequence[TableRow]:
+    """Return the rows of one value of the log: one, or of the runs of a key group one a step."""
+    table = TABLES[type(row)]
     version = version_of(record)
-    return _runs(row, version) if isinstance(row, RunsRow) else (_line_of(row, record, version),)
-
-
-def _runs(row: RunsRow, version: int) -> list[Line]:
-    told = {"at": instant(row.at_ms), "log_partition": row.partition, "key_group": row.group}
-    return [
-        _line(
-            RUNS,
-            row.workspace,
-            None,
-            {
-                **told,
-                "listener": each.listener,
-                "listener_version": each.version,
-                "element": each.element,
-                "elements": each.elements,
-                "step": each.step,
-                "waits_for": each.name,
-                "runs": each.runs,
-                "subscribers": each.subscribers,
-            },
-            version,
-        )
-        for each in row.counts
-    ]
-
-
-Single = EventRow | SessionRow | MatchRow | CommandRow | MembershipRow | Outcome | DeadLetter
-
-
-def _line_of(row: Single, record: Record, version: int) -> Line:  # noqa: PLR0911
-    match row:
-        case EventRow():
-            return _line(EVENTS, row.event.workspace, row.event.subscriber, _event(row), version)
-        case SessionRow():
-            return _line(SESSIONS, row.workspace, row.subscriber, _session(row), version)
-        case MatchRow():
-            return _line(MATCHES, row.workspace, row.subscriber, _match(row), version)
-        case CommandRow(command=command):
-            return _line(COMMANDS, command.workspace, command.subscriber, _command(row), version)
-        case MembershipRow():
-            fields = {"account": row.account, "list": row.list_name, "at": instant(row.at_ms), "member": row.member}
-            return _line(MEMBERSHIPS, row.workspace, row.subscriber, fields, version)
-        case Outcome():
-            fields = {**_outcome(row), "log_offset": record.offset}
-            # NOTE: the first outcome of a command is the one that was carried out, so earlier is greater.
-            return _line(OUTCOMES, row.workspace, row.subscriber, fields, NEVER - version)
-        case DeadLetter():
-            fields = {**_letter(row), "letter_offset": record.offset}
-            data = to_json({"workspace": row.workspace, **fields, "version": version})
-            return Line(DEAD_LETTERS, data, _person_of(row.key))
+    if table.first_stays:
+        version = NEVER - version
+    person = table.person(row)
+    return [TableRow(table.name, each, version, record.offset, person) for each in table.rows(row)]
 
 
 def instant(ms: int) -> str:
     """Milliseconds as ClickHouse reads an instant in JSON: ten digits of seconds (fewer would be a date)."""
     return f"{ms // 1_000:010}.{ms % 1_000:03}"
-
-
-def _line(table: str, workspace: str, subscriber: str | None, fields: Mapping[str, Any], version: int) -> Line:
-    whose = {} if subscriber is None else {"subscriber": subscriber}
-    data = to_json({"workspace": workspace, **whose, **fields, "version": version})
-    return Line(table, data, (workspace, subscriber) if subscriber is not None else NOBODY)
-
-
-def _event(row: EventRow) -> dict[str, Any]:
-    event = row.event
-    properties = event.properties
-    return {
-        "event_id": event.event_id,
-        "copy": _copy(row),
-        "action": event.action,
-        "occurred_at": instant(event.occurred_at_ms),
-        "order_no": event.order,
-        "session": row.session,
-        "reason": row.reason,
-        "trust": str(event.trust),
-        "stitched": event.stitched,
-        "provisional": event.provisional,
-        "verdict": event.verdict,
-        "new_device": event.new_device,
-        "site": event.site,
-        "device": event.device,
-        "path": _text(properties.get("path")),
-        "campaign": _text(properties.get("campaign")),
-        "sku": _text(properties.get("sku")),
-        "category": _text(properties.get("category")),
-        "value": _number(properties.get("value")),
-        "properties": to_json(properties).decode(),
-        "received_at": instant(event.received_at_ms),
-        "logged_at": instant(event.log_time_ms),
-        "source_partition": event.partition,
-        "source_offset": event.offset,
-    }
 
 
 def _copy(row: EventRow) -> int:
@@ -149,110 +101,99 @@ def _copy(row: EventRow) -> int:
     return int.from_bytes(hashlib.sha256(place).digest()[:8], "big") | 1
 
 
-def _text(value: object) -> str:
+def _property(name: str) -> Callable[[EventRow], str]:
     """A property that has a column, as text; another type stands in ``properties`` alone."""
-    return value if isinstance(value, str) else ""
+
+    def read(row: EventRow) -> str:
+        value = row.event.properties.get(name)
+        return value if isinstance(value, str) else ""
+
+    return read
 
 
-def _number(value: object) -> float | None:
+def _value(row: EventRow) -> float | None:
+    value = row.event.properties.get("value")
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _session(row: SessionRow) -> dict[str, Any]:
-    return {
-        "session": row.session,
-        "started_at": instant(row.started_at_ms),
-        "ended_at": instant(row.ended_at_ms),
-        "events": row.events,
-        "landing_path": row.landing_path,
-        "campaign": row.campaign,
-        "joined": row.joined,
-    }
-
-
-def _match(row: MatchRow) -> dict[str, Any]:
-    return {
-        "listener": row.listener,
-        "listener_version": row.version,
-        "match_id": row.match_id,
-        "kind": row.kind,
-        "matched_at": instant(row.matched_at_ms),
-        "replaces": row.replaces,
-        "reason": row.reason,
-        **_evidence(row.evidence),
-        "logged_at": instant(row.log_time_ms),
-    }
-
-
-def _command(row: CommandRow) -> dict[str, Any]:
-    command = row.command
-    return {
-        "command_id": command.command_id,
-        "account": command.account,
-        "verb": str(command.verb),
-        "to_list": command.to_list,
-        "from_list": command.from_list,
-        "tag": command.tag,
-        "url": command.url,
-        "undoes": command.undoes,
-        "listener": command.listener,
-        "listener_version": command.version,
-        "match_id": command.match_id,
-        "position": command.position,
-        "matched_at": instant(command.matched_at_ms),
-        "received_at": instant(command.received_at_ms) if command.received_at_ms else None,
-        **_evidence(command.evidence),
-        "logged_at": instant(command.log_time_ms),
-    }
-
-
-def _evidence(evidence: Mapping[str, tuple[EventRef, ...]]) -> dict[str, Any]:
-    """Step by step, in the order in which it occurred."""
+def _with_evidence(part: Any, evidence: Mapping[str, tuple[EventRef, ...]]) -> tuple[WithEvidence]:
     found = [(ref.occurred_at_ms, ref.event_id, step, ref.action) for step, refs in evidence.items() for ref in refs]
-    found.sort()
-    return {
-        "evidence_step": [step for _, _, step, _ in found],
-        "evidence_event_id": [event_id for _, event_id, _, _ in found],
-        "evidence_action": [action for _, _, _, action in found],
-        "evidence_at": [instant(at) for at, _, _, _ in found],
-    }
+    return (WithEvidence(part, sorted(found)),)
 
 
-def _outcome(row: Outcome) -> dict[str, Any]:
-    return {
-        "command_id": row.command_id,
-        "account": row.account,
-        "result": str(row.result),
-        "at": instant(row.at_ms),
-        "reason": row.reason,
-        "answer": row.answer,
-        "changed": row.changed,
-        "calls": row.calls,
-        "listener": row.listener,
-        "match_id": row.match_id,
-        "verb": row.verb,
-        "to_list": row.to_list,
-        "from_list": row.from_list,
-        "received_at": instant(row.received_at_ms) if row.received_at_ms else None,
-        "matched_at": instant(row.matched_at_ms),
-    }
-
-
-def _letter(row: DeadLetter) -> dict[str, Any]:
-    return {
-        "site": row.site,
-        "reason": row.reason,
-        "topic": row.topic,
-        "partition": row.partition,
-        "offset": row.offset,
-        "at": instant(row.at_ms),
-        "detail": row.detail,
-        "key": row.key.decode("utf-8", "backslashreplace"),
-        "sample": row.value.decode("utf-8", "backslashreplace"),
-        "size": row.size,
-    }
-
-
-def _person_of(key: bytes) -> tuple[str, str]:
+def _person_of(key: bytes) -> PersonKey:
     workspace, slash, subscriber = key.decode("utf-8", "replace").partition("/")
     return (workspace, subscriber) if slash else NOBODY
+
+
+_EVIDENCE: Final[Mapping[str, Field]] = {
+    "listener_version": lambda pair: pair.row.version,
+    "evidence_step": lambda pair: [step for _, _, step, _ in pair.evidence],
+    "evidence_event_id": lambda pair: [event_id for _, event_id, _, _ in pair.evidence],
+    "evidence_action": lambda pair: [action for _, _, _, action in pair.evidence],
+    "evidence_at": lambda pair: [at for at, _, _, _ in pair.evidence],
+    "logged_at": lambda pair: pair.row.log_time_ms,
+}
+TABLES: Final[Mapping[type, Table]] = {
+    EventRow: Table(
+        "event_rows",
+        part="event",
+        fields={
+            "copy": _copy,
+            "session": lambda row: row.session,
+            "reason": lambda row: row.reason,
+            "order_no": "order",
+            "path": _property("path"),
+            "campaign": _property("campaign"),
+            "sku": _property("sku"),
+            "category": _property("category"),
+            "value": _value,
+            "properties": lambda row: to_json(row.event.properties),
+            "logged_at": "log_time_ms",
+            "source_partition": "partition",
+            "source_offset": "offset",
+        },
+        person=lambda row: (row.event.workspace, row.event.subscriber),
+        holds=Event,
+    ),
+    SessionRow: Table("session_rows"),
+    MatchRow: Table("match_rows", "row", _EVIDENCE, lambda row: _with_evidence(row, row.evidence), holds=MatchRow),
+    CommandRow: Table(
+        "command_rows",
+        "row",
+        _EVIDENCE,
+        lambda row: _with_evidence(row.command, row.command.evidence),
+        lambda row: (row.command.workspace, row.command.subscriber),
+        holds=Command,
+    ),
+    # NOTE: the first outcome of a command is the one that was carried out.
+    Outcome: Table("outcome_rows", first_stays=True),
+    MembershipRow: Table("membership_rows", fields={"list": "list_name"}),
+    RunsRow: Table(
+        "run_rows",
+        part="count",
+        fields={
+            "workspace": lambda entry: entry.row.workspace,
+            "listener_version": "version",
+            "waits_for": "name",
+            "log_partition": lambda entry: entry.row.partition,
+            "key_group": lambda entry: entry.row.group,
+            "at": lambda entry: entry.row.at_ms,
+        },
+        rows=lambda row: [RunsEntry(row, each) for each in row.counts],
+        person=lambda _: NOBODY,
+        holds=RunCount,
+    ),
+    DeadLetter: Table(
+        "dead_letter_rows",
+        fields={
+            "key": lambda row: row.key.decode("utf-8", "backslashreplace"),
+            "sample": lambda row: row.value.decode("utf-8", "backslashreplace"),
+        },
+        person=lambda row: _person_of(row.key),
+    ),
+}
+"""The table of each type of row. ``version``, ``log_offset`` and ``letter_offset`` come from the record."""
+DEAD_LETTERS: Final = TABLES[DeadLetter].name
+OF_A_PERSON: Final = tuple(TABLES[kind].name for kind in TABLES if kind not in {RunsRow, DeadLetter})
+"""The tables with a subscriber."""

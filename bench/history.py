@@ -27,9 +27,10 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from analytics.clickhouse import ClickHouse, HistoryError
+from analytics.columns import Inserts
 from analytics.loader import Loader
 from analytics.named_queries import named_queries
-from analytics.tables import Line, lines_of
+from analytics.tables import TableRow, rows_of
 from cli.output import err, out
 from contracts.codec import to_json
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
@@ -122,45 +123,46 @@ def rest_of(person: int) -> Iterator[Row | Outcome]:
     )
 
 
-def insert(clickhouse: ClickHouse, lines: list[Line]) -> None:
+def insert(inserts: Inserts, rows: list[TableRow]) -> None:
     """As the loader: one insert a table."""
-    tables: dict[str, list[bytes]] = {}
-    for line in lines:
-        tables.setdefault(line.table, []).append(line.data)
-    for table, data in tables.items():
-        clickhouse.insert(table, data)
+    tables: dict[str, list[TableRow]] = {}
+    for row in rows:
+        tables.setdefault(row.table, []).append(row)
+    for some in tables.values():
+        inserts.insert(some)
 
 
-def batch_of(task: tuple[int, int, int]) -> list[bytes]:
+def batch_of(task: tuple[int, int, int]) -> list[TableRow]:
     """The rows of one insert, ready for it. ``task``: which batch, how many people and events there are."""
     which, people, events = task
-    random, found = Random(which), list[bytes]()
+    random, found = Random(which), list[TableRow]()
     for number in range(which * BATCH, min((which + 1) * BATCH, events)):
         record = Record(ROWS, number % 4, number // 4, START + number, b"", b"")
-        found += [line.data for line in lines_of(event_of(number, random, people, events), record)]
+        found += rows_of(event_of(number, random, people, events), record)
     return found
 
 
 def fill(clickhouse: ClickHouse, events: int, people: int) -> float:
     """Seconds for the events; they are made by another process, so that the engine is what is measured."""
+    inserts = Inserts(clickhouse)
     tasks = [(which, people, events) for which in range(-(-events // BATCH))]
     with multiprocessing.get_context("spawn").Pool(1) as pool, Progress(console=err, transient=True) as progress:
         shown = progress.add_task("inserting events", total=events)
         batches = pool.imap(batch_of, tasks)
-        clickhouse.insert("event_rows", next(batches))
+        inserts.insert(next(batches))
         began = time.perf_counter()
-        for lines in batches:
-            clickhouse.insert("event_rows", lines)
+        for rows in batches:
+            inserts.insert(rows)
             progress.advance(shown, BATCH)
         took = time.perf_counter() - began
-    waiting = list[Line]()
+    waiting = list[TableRow]()
     for person in range(people):
         record = Record(ROWS, 0, person, START + person, b"", b"")
-        waiting += [line for row in rest_of(person) for line in lines_of(row, record)]
+        waiting += [each for row in rest_of(person) for each in rows_of(row, record)]
         if len(waiting) >= BATCH:
-            insert(clickhouse, waiting)
+            insert(inserts, waiting)
             waiting = []
-    insert(clickhouse, waiting)
+    insert(inserts, waiting)
     return took
 
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from analytics.clickhouse import ClickHouse
+from analytics.columns import Inserts
 from analytics.named_queries import named_queries
-from analytics.tables import lines_of
+from analytics.tables import TableRow, rows_of
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
 from contracts.events import Event, Trust
 from contracts.log import Record
@@ -180,13 +181,13 @@ def the_runs() -> list[Written]:
 
 def put(history: ClickHouse, rows: Iterable[Written], *, first_offset: int = 0) -> None:
     """Write rows as the loader does, each as the record of a log."""
-    lines: dict[str, list[bytes]] = {}
+    tables: dict[str, list[TableRow]] = {}
     for number, row in enumerate(rows, start=first_offset):
-        record = Record("rows", 0, number, NOON + number, b"k", b"")
-        for line in lines_of(row, record):
-            lines.setdefault(line.table, []).append(line.data)
-    for table, data in lines.items():
-        history.insert(table, data)
+        for each in rows_of(row, Record("rows", 0, number, NOON + number, b"k", b"")):
+            tables.setdefault(each.table, []).append(each)
+    inserts = Inserts(history)
+    for some in tables.values():
+        inserts.insert(some)
 
 
 def ask(history: ClickHouse, name: str, now_ms: int = at(30), **given: str) -> list[tuple[Any, ...]]:

@@ -11,8 +11,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as some
 
 from analytics.clickhouse import ClickHouse
+from analytics.columns import Inserts
 from analytics.named_queries import named_queries
-from analytics.tables import lines_of
+from analytics.tables import TableRow, rows_of
 from contracts.commands import Outcome, Result
 from contracts.log import Record
 from contracts.rows import MembershipRow
@@ -118,14 +119,14 @@ def history_of(embedded: Embedded) -> Iterator[ClickHouse]:
 def test_the_as_of_view_is_what_brute_force_says(history: list[Happening], seed: int, history_of: ClickHouse) -> None:
     for table in ("membership_rows", "outcome_rows"):
         history_of.command(f"TRUNCATE TABLE {table}")
-    shuffle = Random(seed)
+    shuffle, inserts = Random(seed), Inserts(history_of)
     for part in _parts(written(history, shuffle), shuffle):
-        lines: dict[str, list[bytes]] = {}
+        tables: dict[str, list[TableRow]] = {}
         for record in part:
-            for line in lines_of(history[record.offset].row(record.offset), record):
-                lines.setdefault(line.table, []).append(line.data)
-        for table, data in lines.items():
-            history_of.insert(table, data)
+            for row in rows_of(history[record.offset].row(record.offset), record):
+                tables.setdefault(row.table, []).append(row)
+        for rows_of_one in tables.values():
+            inserts.insert(rows_of_one)
     expected = {(name, instant): members(history, name, instant) for name in LISTS for instant in INSTANTS}
     found = {key: list[str]() for key in expected}
     for name, at, people in history_of.rows(EVERY_INSTANT, {"instants": [NOON + each for each in INSTANTS]}):

@@ -7,16 +7,18 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import structlog
 
 from analytics.clickhouse import ClickHouse
+from analytics.columns import Inserts
 from analytics.erase import erase
 from analytics.loader import Loader
-from analytics.tables import OF_A_PERSON
-from contracts.log import Log, Outgoing
+from analytics.tables import OF_A_PERSON, TABLES, Table, rows_of
+from contracts.codec import Value, written
+from contracts.log import Log, Outgoing, Record
 from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
 from tests.analytics.embedded import Embedded
 from tests.analytics.story import at, baseline, event, put, the_story
@@ -264,10 +266,10 @@ def test_an_erasure_during_an_insert_is_repeated_after_it(log: Log, history: Cli
     class Interrupted(ClickHouse):
         """Erases Ann between the loader's look at the erasures and its insert."""
 
-        def insert(self, table: str, lines: Sequence[bytes], token: str = "") -> None:
+        def insert_arrow(self, table: str, columns: Sequence[str], stream: bytes, token: str) -> None:
             if table == "event_rows":
                 erase(history, ("demo", "ann"), at(20))
-            super().insert(table, lines, token)
+            super().insert_arrow(table, columns, stream, token)
 
     assert loader_of(log, Interrupted(**_options(history))).round() > 0
     assert history.rows("SELECT count() FROM event_rows WHERE subscriber = 'ann'") == [(0,)]
@@ -301,3 +303,73 @@ def test_kills_of_loader_and_server_leave_exactly_what_peace_leaves(tmp_path: Pa
     assert written >= sum(len(rows) for rows in after.values()) - len(after["memberships"]) > 500
     peace.command("DROP DATABASE peace", database=False)
     log.close()
+
+
+HOSTILE: dict[str, Any] = {
+    "a number of 310 digits": {"value": 10**310},
+    "a number that Int64 cannot hold": {"value": 10**25},
+    "numbers of every size": {"a": [2**64, -(2**70), 1e308, 5e-324, 10**400]},
+    "deep": {"a": [[[[[[[[[[1]]]]]]]]]]},
+    "controls": {"path": "\0\x01\x7f\u2028", "sku": "\ufeff", "campaign": "😀" * 5_000},
+    "types": {"path": {"a": 1}, "sku": True, "campaign": None, "category": 1.5, "value": [1]},
+}
+
+
+def test_no_value_of_a_row_stops_the_loader_and_all_else_is_written(log: Log, history: ClickHouse) -> None:
+    rows = [event(f"p{number}", 1, "page_viewed", at(0)) for number in range(100)]
+    for number, properties in enumerate(HOSTILE.values()):
+        rows[7 * number] = event(f"h{number}", 1, "page_viewed", at(0), **properties)
+    instants = {50: 10**17, 60: -(10**17), 70: 2**62, 80: -5_000_000_000_000}
+    for place, instant in instants.items():
+        rows[place] = event(f"i{place}", 1, "page_viewed", instant)
+    raw = [outgoing(row) for row in rows]
+    raw.append(Outgoing(ROWS, b"demo/x", raw[1].value.replace(b'"offset":1,', b'"offset":' + b"9" * 30 + b",")))  # type: ignore[union-attr]
+    log.publisher().publish(raw)
+    load_in_peace(log, history)
+    written = {str(name) for (name,) in history.rows("SELECT subscriber FROM events")}
+    letters = history.rows("SELECT reason, key FROM dead_letters ORDER BY key")
+    set_aside = {str(key).removeprefix("demo/") for _, key in letters}
+    assert {reason for reason, _ in letters} <= {"refused_by_history", "undecodable"}
+    assert {"h0", "i50", "i60", "i70", "i80"} <= set_aside
+    assert len(written) + len(letters) == len(raw), "each is a row or a dead letter"
+    assert not written & set_aside
+    assert len(written) >= 94
+
+
+def test_every_column_of_every_table_is_found_in_its_row(history: ClickHouse) -> None:
+    inserts = Inserts(history)
+    for table in TABLES.values():
+        made = {column.name for column in inserts._columns_of(table.name)}
+        assert made == set(history.columns(table.name)), table.name
+
+
+class ToyRow(Value, frozen=True, tag="toy", tag_field="row"):
+    """A row that is not there: one type, its SQL, and one line of ``TABLES``."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    workspace: str
+    subscriber: str
+    at_ms: int
+    words: tuple[str, ...] = ()
+    weight: float | None = None
+    schema: int = written(1)
+
+
+TOY_SQL = """
+CREATE TABLE toy_rows (workspace LowCardinality(String), subscriber String, at DateTime64(3, 'UTC'),
+    words Array(String), weight Nullable(Float64), version UInt64, added_by_hand UInt8 DEFAULT 7)
+ENGINE = ReplacingMergeTree(version) ORDER BY (workspace, subscriber, at)
+"""
+
+
+def test_one_more_row_is_its_type_its_sql_and_one_line(history: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = {**TABLES, ToyRow: Table("toy_rows")}
+    monkeypatch.setattr("analytics.tables.TABLES", tables)
+    history.command(TOY_SQL)
+    record = Record(ROWS, 0, 3, at(0), b"", b"")
+    rows = rows_of(ToyRow("demo", "ann", at(0), ("a", "b")), record)
+    Inserts(history, tables).insert(rows)
+    assert history.rows("SELECT subscriber, words, weight, added_by_hand FROM toy_rows") == [
+        ("ann", ["a", "b"], None, 7)
+    ]

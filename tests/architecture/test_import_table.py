@@ -26,7 +26,7 @@ FLOORS = {
     "analytics": [
         ["clickhouse"],
         ["config", "tables", "named_queries"],
-        ["embedded", "erase", "migrate"],
+        ["embedded", "erase", "migrate", "columns"],
         ["loader"],
         ["__main__"],
     ],
