@@ -30,10 +30,17 @@ def _fetch() -> None:
         pytest.skip("promtool is neither installed nor to be had: install prometheus, or name it in SEGMA_PROMTOOL")
     KEPT.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=KEPT.parent) as folder:
-        fetched = subprocess.run(["apt-get", "download", "-qq", "prometheus"], cwd=folder, check=False, timeout=200)
-        packages = list(Path(folder).glob("*.deb"))
-        if fetched.returncode or not packages:
+        packages = _downloaded(Path(folder))
+        if not packages and os.geteuid() == 0:  # a fresh machine has no list of packages yet
+            subprocess.run(["apt-get", "update", "-qq"], check=False, timeout=200)
+            packages = _downloaded(Path(folder))
+        if not packages:
             pytest.skip("promtool cannot be fetched: install prometheus, or name it in SEGMA_PROMTOOL")
         subprocess.run(["dpkg", "-x", packages[0], folder], check=True, timeout=60)
         # NOTE: moved in one step, so that of two first uses neither sees half a program.
         (Path(folder) / "usr" / "bin" / "promtool").replace(KEPT)
+
+
+def _downloaded(folder: Path) -> list[Path]:
+    subprocess.run(["apt-get", "download", "-qq", "prometheus"], cwd=folder, check=False, timeout=200)
+    return list(folder.glob("*.deb"))

@@ -1,0 +1,193 @@
+{{/* Names and labels. */}}
+{{- define "segma.name" -}}
+{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "segma.labels" -}}
+app.kubernetes.io/name: segma
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* All that a pod of ours is: who it runs as, what it mounts, where it may run. `container` is a template's output. */}}
+{{- define "segma.pod" -}}
+{{- $root := .root -}}
+metadata:
+  labels:
+    {{- include "segma.labels" . | nindent 4 }}
+  annotations:
+    checksum/config: {{ include (print $root.Template.BasePath "/config.yaml") $root | sha256sum }}
+spec:
+  automountServiceAccountToken: false
+  terminationGracePeriodSeconds: 30
+  {{- with $root.Values.imagePullSecrets }}
+  imagePullSecrets: {{ toYaml . | nindent 4 }}
+  {{- end }}
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 10001
+    runAsGroup: 10001
+    fsGroup: 10001
+    # Not at every start: that would open the data to the group again.
+    fsGroupChangePolicy: OnRootMismatch
+    seccompProfile: {type: RuntimeDefault}
+  {{- with $root.Values.nodeSelector }}
+  nodeSelector: {{ toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $root.Values.tolerations }}
+  tolerations: {{ toYaml . | nindent 4 }}
+  {{- end }}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "segma.labels" . | nindent 10 }}
+  {{- if .restartPolicy }}
+  restartPolicy: {{ .restartPolicy }}
+  {{- end }}
+  containers:
+    - name: {{ .component | replace "/" "-" }}
+      image: "{{ $root.Values.image.repository }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}"
+      imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+      command: {{ toJson .command }}
+      env:
+        {{- include "segma.env" $root | nindent 8 }}
+        {{- with .env }}
+        {{- . | nindent 8 }}
+        {{- end }}
+      {{- with .ports }}
+      ports: {{- . | nindent 8 }}
+      {{- end }}
+      {{- with .probes }}
+      {{- . | nindent 6 }}
+      {{- end }}
+      resources: {{ toYaml .resources | nindent 8 }}
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        capabilities: {drop: [ALL]}
+      volumeMounts:
+        - {name: home, mountPath: /home/segma/home, readOnly: true}
+        - {name: data, mountPath: /home/segma/data}
+        - {name: tmp, mountPath: /tmp}
+        {{- if $root.Values.kafka.passwordSecret }}
+        - {name: kafka-password, mountPath: /run/segma/kafka, readOnly: true}
+        {{- end }}
+        {{- if $root.Values.kafka.caSecret }}
+        - {name: kafka-ca, mountPath: /run/segma/kafka-ca, readOnly: true}
+        {{- end }}
+        {{- if and $root.Values.clickhouse.url $root.Values.clickhouse.passwordSecret }}
+        - {name: clickhouse-password, mountPath: /run/segma/clickhouse, readOnly: true}
+        {{- end }}
+  volumes:
+    - name: home
+      projected:
+        defaultMode: 0440
+        sources:
+          - configMap:
+              name: {{ include "segma.name" $root }}-config
+              items:
+                - {key: segma.yaml, path: segma.yaml}
+                {{- range $file, $_ := $root.Values.listeners }}
+                - {key: {{ printf "listener.%s" $file | quote }}, path: {{ printf "listeners/%s" $file | quote }}}
+                {{- end }}
+          - secret:
+              name: {{ $root.Values.secretName }}
+              items:
+                {{- range include "segma.secretKeys" $root | fromJsonArray }}
+                - {key: {{ . | quote }}, path: {{ printf "secrets/%s" . | quote }}}
+                {{- end }}
+    {{- if not .claimed }}
+    - name: data
+      emptyDir: {}
+    {{- end }}
+    - name: tmp
+      emptyDir: {}
+    {{- with $root.Values.kafka.passwordSecret }}
+    - name: kafka-password
+      secret: {secretName: {{ . }}, defaultMode: 0440}
+    {{- end }}
+    {{- with $root.Values.kafka.caSecret }}
+    - name: kafka-ca
+      secret: {secretName: {{ . }}, defaultMode: 0440}
+    {{- end }}
+    {{- if and $root.Values.clickhouse.url $root.Values.clickhouse.passwordSecret }}
+    - name: clickhouse-password
+      secret: {secretName: {{ $root.Values.clickhouse.passwordSecret }}, defaultMode: 0440}
+    {{- end }}
+{{- end }}
+
+{{/* The keys of the Secret that the configuration names, `{file: secrets/KEY}`, once each. */}}
+{{- define "segma.secretKeys" -}}
+{{- $found := list -}}
+{{- range regexFindAll "secrets/[A-Za-z0-9._-]+" .Values.config -1 -}}
+{{- $found = append $found (trimPrefix "secrets/" .) -}}
+{{- end -}}
+{{- uniq $found | sortAlpha | toJson -}}
+{{- end }}
+
+{{/* What every process reads: which log, and how to reach it. */}}
+{{- define "segma.env" -}}
+- {name: SEGMA_CONFIG, value: /home/segma/home/segma.yaml}
+# A folder of its own: a volume's belongs to root and is open to its group, and addresses lie here.
+- {name: SEGMA_DATA, value: /home/segma/data/own}
+- {name: SEGMA_LOG, value: kafka}
+- {name: SEGMA_KAFKA_SERVERS, value: {{ .Values.kafka.servers | quote }}}
+- {name: SEGMA_KAFKA_PREFIX, value: {{ .Values.kafka.prefix | quote }}}
+- {name: SEGMA_KAFKA_REPLICATION, value: {{ .Values.kafka.replication | quote }}}
+- {name: SEGMA_KAFKA_SECURITY, value: {{ .Values.kafka.security | quote }}}
+{{- if hasPrefix "sasl" .Values.kafka.security }}
+- {name: SEGMA_KAFKA_SASL_MECHANISM, value: {{ .Values.kafka.saslMechanism | quote }}}
+- {name: SEGMA_KAFKA_USERNAME, value: {{ required "kafka.username is needed for SASL" .Values.kafka.username | quote }}}
+- {name: SEGMA_KAFKA_PASSWORD_FILE, value: /run/segma/kafka/password}
+{{- if not .Values.kafka.passwordSecret }}{{ fail "kafka.passwordSecret is needed for SASL" }}{{ end }}
+{{- end }}
+{{- if .Values.kafka.caSecret }}
+- {name: SEGMA_KAFKA_CA_FILE, value: /run/segma/kafka-ca/ca.crt}
+{{- end }}
+- {name: SEGMA_METRICS_HOST, value: 0.0.0.0}
+{{- end }}
+
+{{- define "segma.clickhouseEnv" -}}
+- {name: SEGMA_CLICKHOUSE_URL, value: {{ .Values.clickhouse.url | quote }}}
+- {name: SEGMA_CLICKHOUSE_USER, value: {{ .Values.clickhouse.user | quote }}}
+- {name: SEGMA_CLICKHOUSE_DATABASE, value: {{ .Values.clickhouse.database | quote }}}
+{{- if .Values.clickhouse.passwordSecret }}
+- {name: SEGMA_CLICKHOUSE_PASSWORD_FILE, value: /run/segma/clickhouse/password}
+{{- end }}
+{{- end }}
+
+{{- define "segma.claim" -}}
+metadata: {name: data}
+spec:
+  accessModes: [ReadWriteOnce]
+  {{- with .storageClassName }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources:
+    requests: {storage: {{ .size }}}
+{{- end }}
+
+{{/* A command of `segma`: it works in a home that it may write, and the mounted one is read-only. */}}
+{{- define "segma.command" -}}
+{{- $home := "/home/segma/data/home" -}}
+{{- list "sh" "-c" (printf "cp -RL /home/segma/home %s && exec python -m cli %s --home %s" $home . $home) | toJson -}}
+{{- end }}
+
+{{/* A process that answers /metrics alone is ready, and lives, when it does. */}}
+{{- define "segma.metricsProbes" -}}
+startupProbe:
+  httpGet: {path: /metrics, port: metrics}
+  periodSeconds: 5
+  failureThreshold: 120
+readinessProbe:
+  httpGet: {path: /metrics, port: metrics}
+  periodSeconds: 10
+livenessProbe:
+  httpGet: {path: /metrics, port: metrics}
+  periodSeconds: 20
+  timeoutSeconds: 10
+  failureThreshold: 6
+{{- end }}

@@ -1,0 +1,315 @@
+"""The chart, rendered by a real helm: what Kubernetes' schemas let pass is checked here by allowing what is known."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from analytics.config import AnalyticsSettings
+from cli.__main__ import COMMANDS
+from collector.config import CollectorSettings
+from console.config import ConsoleSettings
+from contracts.installation import check_installation
+from flows.config import FlowSettings
+from sinks.config import SinkSettings
+from tests.infra.helm import helm
+from transport.config import Settings
+
+CHART = Path(__file__).resolve().parents[2] / "infra" / "helm" / "segma"
+KINDS = {
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "StatefulSet"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("batch/v1", "Job"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("v1", "ConfigMap"),
+    ("v1", "PersistentVolumeClaim"),
+    ("v1", "Service"),
+}
+"""A schema check passes a kind that it does not know, also one that is only misspelt."""
+SETTINGS: dict[str, type[Settings]] = {
+    "analytics": AnalyticsSettings,
+    "cli": AnalyticsSettings,
+    "collector": CollectorSettings,
+    "console": ConsoleSettings,
+    "flows": FlowSettings,
+    "sinks": SinkSettings,
+}
+FULL = [
+    "--set",
+    "clickhouse.url=http://ch:8123,clickhouse.passwordSecret=ch,kafka.security=sasl_ssl,kafka.username=segma,"
+    "kafka.passwordSecret=kp,kafka.caSecret=kca,podMonitor.enabled=true,deliver.data.persistent=true,"
+    "collector.autoscaling.enabled=false,flow.of=5,accounts={main/mailbox,main/,main/second_one}",
+    "--set-string",
+    r"listeners.welcome\.yaml=listener: welcome",
+]
+CASES = {
+    "as it is": list[str](),
+    "all of it": FULL,
+    "the least": ["--set", "console.enabled=false", "--set-json", "accounts=[]"],
+}
+
+Document = dict[str, Any]
+
+
+class StrictLoader(yaml.SafeLoader):
+    """YAML in which a key stands once: helm and the schemas take the last of two."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        assert not twice, f"{node.start_mark}: {twice} twice"
+        return super().construct_mapping(node, deep)
+
+
+def rendered(words: list[str]) -> list[Document]:
+    done = run("template", "segma", str(CHART), *words)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.load_all(done.stdout, StrictLoader) if each]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(helm()), *words], capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def documents(request: pytest.FixtureRequest) -> list[Document]:
+    return rendered(CASES[request.param])
+
+
+def pods(documents: list[Document]) -> Iterator[tuple[Document, Document]]:
+    """Each workload with its pod's template."""
+    for document in documents:
+        if "template" in document.get("spec", {}):
+            yield document, document["spec"]["template"]
+
+
+def faults(documents: list[Document]) -> list[str]:
+    """What is wrong with a rendered chart."""
+    return [f"{check.__name__}: {text}" for check in CHECKS for text in check(documents)]
+
+
+def named_once(documents: list[Document]) -> Iterator[str]:
+    names = [(each["kind"], each["metadata"]["name"]) for each in documents]
+    yield from (f"{name} twice" for name in set(names) if names.count(name) > 1)
+    for _, name in names:
+        if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name):
+            yield f"{name} is no name"
+
+
+def of_known_kinds(documents: list[Document]) -> Iterator[str]:
+    yield from (str(each) for each in {(each["apiVersion"], each["kind"]) for each in documents} - KINDS)
+
+
+def selected(documents: list[Document]) -> Iterator[str]:
+    labels = [pod["metadata"]["labels"] for _, pod in pods(documents)]
+    for each in documents:
+        selector = each.get("spec", {}).get("selector") or each.get("spec", {}).get("podSelector")
+        if selector is None:
+            continue
+        wanted = selector.get("matchLabels", {}) if each["kind"] != "Service" else selector
+        hits = [own for own in labels if wanted.items() <= own.items()]
+        if not wanted or not hits:
+            yield f"{each['kind']} {each['metadata']['name']} selects nothing"
+        if each["kind"] in {"Deployment", "StatefulSet"} and hits != [each["spec"]["template"]["metadata"]["labels"]]:
+            yield f"{each['metadata']['name']} selects the pods of others"
+
+
+def mounted(documents: list[Document]) -> Iterator[str]:
+    configs = {each["metadata"]["name"]: set(each["data"]) for each in documents if each["kind"] == "ConfigMap"}
+    claims = {each["metadata"]["name"] for each in documents if each["kind"] == "PersistentVolumeClaim"}
+    for workload, pod in pods(documents):
+        volumes = {each["name"]: each for each in pod["spec"]["volumes"]}
+        made = {each["metadata"]["name"] for each in workload["spec"].get("volumeClaimTemplates", ())}
+        mounts = {each["name"] for container in pod["spec"]["containers"] for each in container["volumeMounts"]}
+        if mounts != set(volumes) | made or made & set(volumes):
+            yield f"{workload['metadata']['name']} mounts {mounts}, has {set(volumes) | made}"
+        for volume in volumes.values():
+            if "persistentVolumeClaim" in volume and volume["persistentVolumeClaim"]["claimName"] not in claims:
+                yield f"{workload['metadata']['name']} claims what nobody makes"
+            for source in volume.get("projected", {}).get("sources", ()):
+                if "configMap" in source:
+                    keys = {each["key"] for each in source["configMap"]["items"]}
+                    if keys != configs.get(source["configMap"]["name"]):
+                        yield f"{workload['metadata']['name']} takes {keys} of a config that has others"
+
+
+def confined(documents: list[Document]) -> Iterator[str]:
+    for workload, pod in pods(documents):
+        name, spec = workload["metadata"]["name"], pod["spec"]
+        if spec["automountServiceAccountToken"] is not False or not spec["securityContext"]["runAsNonRoot"]:
+            yield f"{name} runs as who it need not be"
+        for container in spec["containers"]:
+            wanted = {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            if spec["securityContext"]["fsGroupChangePolicy"] != "OnRootMismatch":
+                yield f"{name} would have its data opened to the group at each start"
+            if container["securityContext"] != wanted:
+                yield f"{name} may more than it must"
+            if not container["resources"]["requests"] or "memory" not in container["resources"]["limits"]:
+                yield f"{name} has no bounds"
+
+
+def process_of(container: Document) -> list[str]:
+    """What a container runs; of a shell, what it becomes."""
+    command: list[str] = container["command"]
+    return command[2].partition("exec ")[2].split() if command[0] == "sh" else command
+
+
+def configured(documents: list[Document]) -> Iterator[str]:
+    for workload, pod in pods(documents):
+        for container in pod["spec"]["containers"]:
+            python, flag, room, *words = process_of(container)
+            if (python, flag) != ("python", "-m") or importlib.util.find_spec(f"{room}.__main__") is None:
+                yield f"{container['command']} is no process of ours"
+                continue
+            if room == "cli" and words[0] not in COMMANDS:
+                yield f"there is no command {words[0]}"
+            given = [each["name"] for each in container["env"]]
+            known = {f"SEGMA_{name.upper()}" for name in SETTINGS[room].model_fields}
+            unknown = set(given) - known - {"SEGMA_METRICS_HOST"}
+            if unknown or len(given) != len(set(given)):
+                yield f"{workload['metadata']['name']} sets {unknown or given}"
+            for each in container["env"]:
+                path = each.get("value", "")
+                roots = tuple(mount["mountPath"] for mount in container["volumeMounts"])
+                if path.startswith("/") and not path.startswith(roots):
+                    yield f"{each['name']} names {path}, which is not mounted"
+
+
+def asked(documents: list[Document]) -> Iterator[str]:
+    """Probes and services go to ports that are there, and to paths that the process answers."""
+    for workload, pod in pods(documents):
+        for container in pod["spec"]["containers"]:
+            ports = {each["name"] for each in container.get("ports", ())}
+            for probe in (container.get(f"{kind}Probe") for kind in ("startup", "readiness", "liveness")):
+                place = (probe or {}).get("httpGet") or (probe or {}).get("tcpSocket")
+                if place and (
+                    place["port"] not in ports or place.get("path", "/health") not in {"/health", "/ready", "/metrics"}
+                ):
+                    yield f"{workload['metadata']['name']} is asked at {place}"
+            if ports and "readinessProbe" not in container:
+                yield f"{workload['metadata']['name']} is ready before it is"
+
+
+def indexed(documents: list[Document]) -> Iterator[str]:
+    """There are as many flow processes as each of them believes, and each knows its own number."""
+    for workload, pod in pods(documents):
+        env = {each["name"]: each for each in pod["spec"]["containers"][0]["env"]}
+        if "SEGMA_FLOW_OF" not in env:
+            continue
+        if workload["kind"] != "StatefulSet" or str(workload["spec"]["replicas"]) != env["SEGMA_FLOW_OF"]["value"]:
+            yield f"{workload['spec'].get('replicas')} flows, which believe {env['SEGMA_FLOW_OF']['value']}"
+        field = env["SEGMA_FLOW_INDEX"].get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+        if field != "metadata.labels['apps.kubernetes.io/pod-index']":
+            yield "a flow's index is not its ordinal"
+
+
+def alone(documents: list[Document]) -> Iterator[str]:
+    """What must not run twice is ended before it is begun again."""
+    for workload, pod in pods(documents):
+        room = process_of(pod["spec"]["containers"][0])[2]
+        spec = workload["spec"]
+        if room in {"sinks", "analytics"} and (spec.get("replicas"), spec.get("strategy")) != (1, {"type": "Recreate"}):
+            yield f"{workload['metadata']['name']} could run twice"
+
+
+CHECKS: list[Callable[[list[Document]], Iterator[str]]] = [
+    named_once,
+    of_known_kinds,
+    selected,
+    mounted,
+    confined,
+    configured,
+    asked,
+    indexed,
+    alone,
+]
+
+
+def test_helm_finds_nothing_to_say() -> None:
+    done = run("lint", "--strict", str(CHART))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_rendered_is_whole(documents: list[Document]) -> None:
+    assert faults(documents) == []
+
+
+def test_all_of_it_is_there() -> None:
+    names = {each["metadata"]["name"] for each in rendered(FULL)}
+    parts = {"collector", "flow", "loader", "console", "topics", "migrate", "deliver-main-mailbox"}
+    assert {f"segma-{part}" for part in parts} <= names
+    assert {"segma-deliver-main-webhooks", "segma-deliver-main-second-one"} <= names
+
+
+def test_the_installation_of_the_example_is_one() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+    installation = check_installation(yaml.safe_load(values["config"]), where="values.yaml")
+    own = {f"{name}/{account}" for name, each in installation.workspaces.items() for account in each.accounts}
+    assert set(values["accounts"]) == own
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "flow.of=0",
+        "flow.partitions=3",
+        "accounts={mailbox}",
+        "kafka.security=tls",
+        "kafka.security=sasl_ssl",
+        "collector.resources.limits.memory=lots",
+        "image.pullPolicy=Sometimes",
+        "kafka.servers=kafka",
+    ],
+)
+def test_values_that_cannot_be_are_refused(wrong: str) -> None:
+    assert run("template", "segma", str(CHART), "--set", wrong).returncode != 0
+
+
+def change(path: str, value: object) -> Callable[[list[Document]], None]:
+    """Set what stands at a path of the first collector or flow document that has it."""
+
+    def apply(documents: list[Document]) -> None:
+        kind, *steps = path.split("/")
+        target: Any = next(
+            each for each in documents if each["metadata"]["name"] == kind and "template" in each["spec"]
+        )
+        for step in steps[:-1]:
+            target = target[int(step) if step.isdigit() else step]
+        target[int(steps[-1]) if steps[-1].isdigit() else steps[-1]] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        change("segma-flow/kind", "StatefullSet"),
+        change("segma-flow/spec/replicas", 3),
+        change("segma-collector/spec/selector/matchLabels", {"app.kubernetes.io/component": "flow"}),
+        change("segma-collector/spec/volumeClaimTemplates/0/metadata/name", "spool"),
+        change("segma-collector/spec/template/spec/containers/0/securityContext/readOnlyRootFilesystem", False),
+        change("segma-collector/spec/template/spec/containers/0/env/0/name", "SEGMA_CONFIGURATION"),
+        change("segma-collector/spec/template/spec/containers/0/readinessProbe/httpGet/path", "/alive"),
+        change("segma-loader/spec/strategy", {"type": "RollingUpdate"}),
+        change("segma-topics/spec/template/spec/containers/0/command/2", "exec python -m cli topic create"),
+    ],
+)
+def test_each_check_finds_its_fault(breaks: Callable[[list[Document]], None]) -> None:
+    documents = copy.deepcopy(rendered(FULL))
+    breaks(documents)
+    assert faults(documents)
