@@ -87,6 +87,7 @@ def installation(home: Path) -> list[CheckResult]:
             check = partial(_checked_listeners, home / workspace.listeners, home / workspace.actions)
             findings.append(_looked(f"listeners of {name}", check))
     supervised = running(home)
+    findings += spool_findings(home / "data" / "spool")
     if findings[0].ok:
         findings += log_findings(home, running=supervised is not None)
     for state in supervised.states() if supervised else []:
@@ -98,6 +99,15 @@ def installation(home: Path) -> list[CheckResult]:
     if supervised is None:
         findings.append(CheckResult("processes", None, "nothing runs here", "`segma up`"))
     return findings
+
+
+def spool_findings(spool: Path) -> list[CheckResult]:
+    """What the log refused for good, in the folder of the collector's spools."""
+    kept = sum(each.stat().st_size for each in spool.glob("*.aside")) if spool.is_dir() else 0
+    remedy = (
+        "`record_set_aside` in the collector's log says why; mend it, then start the collector again: it tries them"
+    )
+    return [CheckResult("set aside", False, f"{kept} bytes that the log refused", remedy)] if kept else []
 
 
 def log_findings(home: Path, *, running: bool) -> list[CheckResult]:

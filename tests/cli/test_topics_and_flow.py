@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from cli.doctor import time_finding
+from cli.doctor import spool_findings, time_finding
 from contracts.codec import to_json
 from contracts.events import LogTime
 from contracts.log import Outgoing
@@ -28,6 +28,7 @@ from flows.operators.lag import log_times
 from tests.broker import Broker
 from transport import open_log
 from transport.config import environment_of, settings_at
+from transport.spool import Spool
 
 pytestmark = pytest.mark.alone
 
@@ -205,3 +206,14 @@ def test_a_flow_in_the_foreground_keeps_the_logs_time_and_drains_when_it_is_aske
     refused = segma(home, "flow", "--index", "0", "--of", "2")
     assert refused.returncode == 2
     assert "was made for another number of processes" in refused.stderr
+
+
+def test_doctor_tells_what_the_log_refused_for_good(tmp_path: Path) -> None:
+    assert spool_findings(tmp_path / "spool") == []
+    spool = Spool(tmp_path / "spool" / "0.spool", 10_000)
+    assert spool_findings(tmp_path / "spool") == []
+    spool.set_aside(Outgoing("beacons", b"k", b"v" * 100), "too large")
+    (told,) = spool_findings(tmp_path / "spool")
+    assert told.ok is False
+    assert "bytes that the log refused" in told.found
+    spool.close()
