@@ -20,7 +20,7 @@ from contracts.log import Log, Outgoing
 from contracts.reading import all_of
 from contracts.reasons import Reason
 from contracts.topics import ACCOUNTS, OUTCOMES, account_key, backfill_topic, moves_topic
-from sinks.base import NoSuchList, PlatformError
+from sinks.base import NoSuchList, PlatformError, Sink
 from sinks.delivery.account_state import read_states
 from sinks.registry import account_of, sink_of
 from transport.config import wall_clock_ms
@@ -118,27 +118,49 @@ def resume_account(account: str, home: Path) -> None:
     err.print(f"{account} delivers again", markup=False)
 
 
+def _lists_of(sink: Sink) -> tuple[str, ...]:
+    try:
+        next(sink.members(""), None)
+    except NoSuchList as answer:
+        return answer.known
+    return ()
+
+
 @accounts_command.command("check")
 @click.argument("account")
 @home_option
 @json_option
 def check_account(account: str, home: Path, as_json: bool) -> None:
-    """Ask ACCOUNT's platform whether it answers and takes the key. Changes nothing."""
+    """Try each right that ACCOUNT's sink needs, and say what a move would cause. Changes nothing.
+
+    Ends with 1 where the platform does not answer, or a right is missing.
+    """
     config, installation, log = open_home(home)
     sink = sink_of(installation, account, data=home / "data", pause=time.sleep, config=config, log=log)
     try:
-        next(sink.members(""), None)
-        known: tuple[str, ...] = ()
-    except NoSuchList as answer:
-        known = answer.known
+        known = _lists_of(sink)
+        rights = list(sink.rights())
     except PlatformError as error:
         fail(f"{account} does not answer as it should: {error}", Exit.PROBLEMS)
     finally:
         sink.close()
         log.close()
     if as_json:
-        print_json({"account": account, "lists": list(known), "batch": sink.traits.batch, "tags": sink.traits.tags})
+        print_json(
+            {
+                "account": account,
+                "lists": list(known),
+                "batch": sink.traits.batch,
+                "tags": sink.traits.tags,
+                "rights": [each._asdict() for each in rights],
+            }
+        )
     elif sink.traits.lists:
         out.print(f"{account} answers: {len(known)} lists", markup=False)
     else:
         out.print(f"{account} has nothing to be read; its settings are well-formed", markup=False)
+    words = {True: "works", False: "MISSING", None: "note"}
+    for each in () if as_json else rights:
+        out.print(f"  {words[each.works]:8} {each.name}{': ' + each.detail if each.detail else ''}", markup=False)
+    if any(each.works is False for each in rights):
+        raise SystemExit(Exit.PROBLEMS)

@@ -16,6 +16,7 @@ from analytics.clickhouse import ClickHouse, HistoryUnavailable
 from analytics.config import AnalyticsSettings, analytics_settings_at, connect
 from analytics.migrate import migrate, read_migrations
 from analytics.named_queries import NamedQuery, named_queries
+from cli.consent import tell_consent
 from cli.output import Exit, err, fail, one_line, out, print_json, visible
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, Problem
@@ -115,12 +116,20 @@ def timeline_command(person: str, since: str, workspace: str | None, home: Path,
 
 @click.command("why")
 @click.argument("person")
-@click.argument("list_name", metavar="LIST")
+@click.argument("list_name", metavar="LIST", default="")
+@click.option("--consent", is_flag=True, help="Instead: when and by whom they came, left or were vetoed, everywhere.")
 @workspace_option
 @home_option
 @json_option
-def why_command(person: str, list_name: str, workspace: str | None, home: Path, as_json: bool) -> None:
+def why_command(  # noqa: PLR0917
+    person: str, list_name: str, consent: bool, workspace: str | None, home: Path, as_json: bool
+) -> None:
     """Say why PERSON (an address, or a subscriber id) is, was, or is not in LIST."""
+    if consent:
+        tell_consent(home, person, workspace, as_json=as_json)
+        return
+    if not list_name:
+        fail("name a LIST, or ask with --consent", Exit.USAGE)
     asking = Asking(home, workspace)
     given = {"person": person, "list": list_name}
     stays = _dicts(asking.named(named_queries()["why"], given))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rich.progress import Progress
@@ -45,12 +45,14 @@ def push_tokens(home: Path, account: str, *, as_json: bool) -> None:
     wanted = {each.command_id: each for each in _commands(log, workspace, name, first_key)}
     done = _done(log, f"{workspace}/{name}")
     missing = [each for command_id, each in wanted.items() if command_id not in done]
+    since = log.end(OUTCOMES)
     for start in range(0, len(missing), BATCH):
         _publish(log, workspace, name, missing[start : start + BATCH])
-    written, failed = len(wanted) - len(missing), 0
+    written = sum(each.result in {Result.APPLIED, Result.ALREADY} for key, each in done.items() if key in wanted)
+    failed = 0
     with _delivering(home, account), Progress(console=err, transient=True) as progress:
         task = progress.add_task("writing tokens", total=len(wanted), completed=written)
-        for outcome in _outcomes(log, f"{workspace}/{name}", {each.command_id for each in missing}):
+        for outcome in _outcomes(log, f"{workspace}/{name}", {each.command_id for each in missing}, since):
             failed += outcome.result is Result.FAILED
             written += outcome.result in {Result.APPLIED, Result.ALREADY}
             progress.advance(task)
@@ -84,25 +86,26 @@ def _commands(log: Log, workspace: str, account: str, key: str) -> Iterator[Comm
     directory.close()
 
 
-def _done(log: Log, key: str) -> set[str]:
+def _done(log: Log, key: str) -> dict[str, Outcome]:
     """The commands of an account that have an outcome which stands."""
-    found: set[str] = set()
+    found: dict[str, Outcome] = {}
     for record in all_of(log, OUTCOMES):
         if record.value is not None and record.key == key.encode():
             outcome: Outcome = _read_outcome(record.value)
             if outcome.result is not Result.FAILED:
-                found.add(outcome.command_id)
+                found[outcome.command_id] = outcome
     return found
 
 
-def _outcomes(log: Log, key: str, waiting: set[str]) -> Iterator[Outcome]:
-    """The outcomes of these commands as they come."""
+def _outcomes(log: Log, key: str, waiting: set[str], since: Mapping[int, int]) -> Iterator[Outcome]:
+    """The outcomes of these commands as they come, after these offsets: failures of a run before are not this one's."""
     reader = log.reader(OUTCOMES)
     latest: dict[str, Outcome] = {}
     seen: set[str] = set()
     while waiting - seen:
         for record in reader.poll(1_000, 0.5):
-            if record.value is None or record.key != key.encode():
+            old = record.offset < since.get(record.partition, 0)
+            if old or record.value is None or record.key != key.encode():
                 continue
             outcome: Outcome = _read_outcome(record.value)
             if outcome.command_id in waiting and outcome.command_id not in seen:

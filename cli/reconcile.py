@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,13 +38,18 @@ class Drift:
     """Segma put them in, and the platform says that they unsubscribed: nothing to mend."""
     back: list[str] = field(default_factory=list)
     """Segma took them out, and they are there again."""
+    behind: list[str] = field(default_factory=list)
+    """A move of Segma's that failed put them into the other list and left them in this one."""
     unmanaged: int = 0
     """In the list, and never moved by Segma."""
 
 
-def compare(wanted: dict[str, bool], found: dict[str, Standing], unknown: int) -> Drift:
+def compare(
+    wanted: dict[str, bool], found: dict[str, Standing], unknown: int, left_behind: Collection[str] = ()
+) -> Drift:
     """The drift of a list: what Segma wants of its people against the platform's own standing of each."""
-    drift = Drift(unmanaged=unknown + len(found.keys() - wanted.keys()))
+    behind = sorted(each for each in left_behind if found.get(each) not in {None, Standing.LEFT})
+    drift = Drift(behind=behind, unmanaged=unknown + len(found.keys() - wanted.keys() - {*behind}))
     for subscriber, inside in sorted(wanted.items()):
         standing = found.get(subscriber)
         if inside and standing is Standing.LEFT:
@@ -60,14 +66,15 @@ def compare(wanted: dict[str, bool], found: dict[str, Standing], unknown: int) -
 @click.command("reconcile")
 @click.argument("account")
 @click.argument("list_name", metavar="LIST")
-@click.option("--mend", is_flag=True, help="Ask for what is missing and against what came back, behind live commands.")
+@click.option("--mend", is_flag=True, help="Take out whom a failed move of Segma's left behind.")
 @home_option
 @json_option
 def reconcile_command(account: str, list_name: str, mend: bool, home: Path, as_json: bool) -> None:
     """Compare what Segma wants of LIST at ACCOUNT with what the platform has; show the drift, mend it on demand.
 
-    Who unsubscribed stays away whatever is asked, and so does who was put in and is gone while the list is there. Ends
-    with 1 where there is drift.
+    Mended is only what Segma's own call left behind. Nobody who is missing is added, for they may have left; nobody who
+    came back is taken out, for they may have joined. Calls in doubt are settled by the account's own loop. Ends with 1
+    where there is drift.
     """
     config, installation, log = open_home(home)
     workspace, name, _ = account_of(installation, account)
@@ -87,7 +94,7 @@ def reconcile_command(account: str, list_name: str, mend: bool, home: Path, as_j
         fail(f"{account} could not be read: {error}", Exit.UNAVAILABLE)
     finally:
         sink.close()
-    drift = compare(ledger.wanted(list_name), found, unknown)
+    drift = compare(ledger.wanted(list_name), found, unknown, ledger.left_behind(list_name))
     commands = _mending(drift, workspace, name, list_name) if mend else []
     if commands:
         topic = backfill_topic(workspace, name)
@@ -98,7 +105,7 @@ def reconcile_command(account: str, list_name: str, mend: bool, home: Path, as_j
     for part in (directory, ledger, log):
         part.close()
     _print(drift, len(commands), as_json=as_json)
-    if drift.missing or drift.back:
+    if drift.missing or drift.back or drift.behind:
         raise SystemExit(Exit.PROBLEMS)
 
 
@@ -106,8 +113,7 @@ def _mending(drift: Drift, workspace: str, account: str, list_name: str) -> list
     """The commands that would make it so; each time others, for the drift may come again."""
     now_ms = wall_clock_ms()
     found = []
-    for subscriber in (*drift.missing, *drift.back):
-        adds = subscriber in drift.missing
+    for subscriber in drift.behind:
         parts = ["reconcile", workspace, account, list_name, subscriber, now_ms]
         found.append(
             Command(
@@ -115,14 +121,13 @@ def _mending(drift: Drift, workspace: str, account: str, list_name: str) -> list
                 workspace=workspace,
                 account=account,
                 subscriber=subscriber,
-                verb=Verb.ADD if adds else Verb.REMOVE,
+                verb=Verb.REMOVE,
                 listener="reconcile",
                 version=0,
                 match_id="",
                 position=0,
                 matched_at_ms=now_ms,
-                to_list=list_name if adds else "",
-                from_list="" if adds else list_name,
+                from_list=list_name,
             )
         )
     return found
@@ -137,9 +142,10 @@ def _print(drift: Drift, asked: int, *, as_json: bool) -> None:
     table.add_row("missing", str(len(drift.missing)), "Segma put them in; they are not there")
     table.add_row("left", str(len(drift.left)), "unsubscribed by themselves: they stay away")
     table.add_row("back", str(len(drift.back)), "Segma took them out; they are there again")
+    table.add_row("left behind", str(len(drift.behind)), "a failed move put them into the other list: --mend")
     table.add_row("not Segma's", str(drift.unmanaged), "in the list, never moved by Segma")
     out.print(table)
-    for name, people in (("missing", drift.missing), ("back", drift.back)):
+    for name, people in (("missing", drift.missing), ("back", drift.back), ("behind", drift.behind)):
         for subscriber in people[:20]:
             out.print(f"  {name}  {subscriber}", markup=False)
     if asked:

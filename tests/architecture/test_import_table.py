@@ -34,7 +34,7 @@ FLOORS = {
         ["doors", "home", "output", "root", "supervise", "importing", "flow_readiness"],
         ["bench", "browser", "compile", "docs", "java", "match", "push", "__main__"],
         ["explain", "installed", "local_kafka", "needs"],
-        ["check", "up"],
+        ["check", "consent", "up"],
         ["accounts", "actions", "deadletters", "deploy", "flow", "history", "init", "links"],
         ["people", "reconcile", "runs", "tail", "topics"],
         ["doctor", "forget", "listeners"],

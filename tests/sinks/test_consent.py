@@ -463,3 +463,52 @@ def test_who_is_on_the_blocklist_is_blocked(courier: Courier) -> None:
     asked(courier, command("hot", "news"))
     assert last(courier) == (Result.SKIPPED, "blocked")
     assert isinstance(courier.bed.sink().apply([Change("c", "s", ANNA, (), ("news",))])[0], Done)
+
+
+WRONG: tuple[Any, ...] = (None, 7, "\x00", [[]], {"x": {}})
+
+
+def damaged(value: Any) -> Iterator[Any]:
+    """The same answer with one thing amiss: a field gone, or null, or of another type."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield {key: each for key, each in value.items() if key != name}
+            yield from ({**value, name: wrong} for wrong in WRONG)
+            yield from ({**value, name: each} for each in damaged(inner))
+    elif isinstance(value, list) and value:
+        yield from ([each, *value[1:]] for each in damaged(value[0]))
+
+
+@on(*IMITATED)
+def test_an_answer_that_lacks_something_is_no_success(bed: ServedBed) -> None:
+    """Row 14: whatever a platform answers ends no process: a trouble of the closed reasons, or nothing was amiss."""
+    bed.put(ANNA, "old")
+    bed.put(BEN, "old")
+    bed.server.validate = False  # what is made of a damaged answer need be no documented request
+    sink: Any = bed.sink()
+    change = Change("c", "s", ANNA, (), ("old",))
+    http = sink._platform._http
+    real, heard = http._read, dict[tuple[str, str], Any]()
+
+    def recording(method: str, url: str, sent: dict[str, Any]) -> Any:
+        heard[method, url] = real(method, url, sent)
+        return heard[method, url]
+
+    http._read = recording
+    sink._platform.look([change], frozenset({"old"}))
+    tried = 0
+    for at, reply in list(heard.items()):
+        for wrong in itertools.islice(damaged(reply.json_or_none()), 40):
+            tried += 1
+            given = reply._replace(body=to_json(wrong))
+            http._read = lambda method, url, sent, at=at, given=given: (
+                given if (method, url) == at else real(method, url, sent)
+            )
+            (answer,) = sink.apply([change])
+            assert isinstance(answer, Done) or answer.reason in {
+                Reason.WRONG_ANSWER,
+                Reason.LIST_REFUSED,
+                Reason.MISSING_RIGHT,
+            }
+            bed.put(ANNA, "old")
+    assert tried > 10
