@@ -96,7 +96,7 @@ def measured(name: str, seconds: float, latency_s: float) -> dict[str, Any]:
         log = open_log(Settings(data=Path(directory)))
         prepared(Path(directory), people, log)
         kind = SINKS[dialect.name]
-        around = Around("w/mail", Path(directory), time.sleep, now_ms, lambda at, field: KEY)
+        around = Around("w/mail", Path(directory), time.sleep, now_ms, lambda at, field: KEY, None, "add")
         sink = kind.make(kind.options.model_validate({"url": url, **options}), around)
         until = time.monotonic() + seconds
         loop = Delivery(
