@@ -6,10 +6,11 @@
 //                          (`clicks.js`: the core, which has clicks; `bare.js`: no feature at all)
 //   dist/index.mjs         the module, with dist/types
 //   dist/loader.js         the snippet for a page's head
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { Worker, isMainThread, parentPort } from "node:worker_threads";
+import { Worker, isMainThread, parentPort, threadId } from "node:worker_threads";
 import { build } from "esbuild";
 import { minify } from "terser";
 import { FEATURES, INTERNAL } from "./parts.mjs";
@@ -27,7 +28,22 @@ export async function scriptWith(features, { readable = false } = {}) {
   const shortened = readable ? {} : { mangleProps, minifySyntax: true };
   const made = await build({ ...common, ...shortened, format: "iife", write: false, stdin });
   const text = made.outputFiles[0].text;
-  return readable ? text : (await minify(text, small)).code;
+  return readable ? text : minified(text);
+}
+
+const terser = JSON.parse(readFileSync("node_modules/terser/package.json", "utf8")).version;
+const rules = JSON.stringify([terser, small]);
+
+/** The text as terser shortens it: half a second each, so what it made of the same text before is kept. */
+async function minified(text) {
+  const kept = `node_modules/.cache/segma/${createHash("sha256").update(rules).update(text).digest("hex")}.js`;
+  if (existsSync(kept)) return readFileSync(kept, "utf8");
+  const { code } = await minify(text, small);
+  mkdirSync("node_modules/.cache/segma", { recursive: true });
+  const whole = `${kept}.${process.pid}.${threadId}`;
+  writeFileSync(whole, code);
+  renameSync(whole, kept);
+  return code;
 }
 
 function subsets(names) {
