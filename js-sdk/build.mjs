@@ -13,12 +13,14 @@ import { fileURLToPath } from "node:url";
 import { Worker, isMainThread, parentPort, threadId } from "node:worker_threads";
 import { build } from "esbuild";
 import { minify } from "terser";
+import { natives } from "./natives.mjs";
 import { FEATURES, INTERNAL } from "./parts.mjs";
 
 const common = { bundle: true, target: "es2022", charset: "utf8", logLevel: "warning" };
+const shippedBy = { ...common, plugins: [natives()] };
 const mangleProps = new RegExp(`^(${INTERNAL.join("|")})$`);
 // NOTE: nothing of ours calls a method as a constructor or looks at `this`: what is called unsafe is safe here.
-const small = { ecma: 2022, compress: { ecma: 2022, passes: 4, hoist_funs: true, unsafe_arrows: true, unsafe_methods: true }, format: { ecma: 2022 } };
+const small = { ecma: 2022, compress: { ecma: 2022, passes: 4, hoist_funs: true, unsafe_arrows: true, unsafe_methods: true, unsafe: true, keep_fargs: false, pure_getters: true }, format: { ecma: 2022 } };
 
 /** The script with these features, as text; readable, or as it is shipped. */
 export async function scriptWith(features, { readable = false } = {}) {
@@ -26,7 +28,7 @@ export async function scriptWith(features, { readable = false } = {}) {
   const contents = `import { boot } from "./src/script";\n${imports}\nboot([${features.join(", ")}]);`;
   const stdin = { contents, resolveDir: "." };
   const shortened = readable ? {} : { mangleProps, minifySyntax: true };
-  const made = await build({ ...common, ...shortened, format: "iife", write: false, stdin });
+  const made = await build({ ...shippedBy, ...shortened, format: "iife", write: false, stdin });
   const text = made.outputFiles[0].text;
   return readable ? text : minified(text);
 }
@@ -80,9 +82,9 @@ async function shipped() {
   rmSync("dist/sets", { recursive: true, force: true });
   mkdirSync("dist/sets", { recursive: true });
   await inThreads(scripts());
-  await build({ ...common, entryPoints: ["src/index.ts"], format: "esm", outfile: "dist/index.mjs" });
+  await build({ ...shippedBy, entryPoints: ["src/index.ts"], format: "esm", outfile: "dist/index.mjs" });
   const contents = 'import { load } from "./src/stub"; load("COLLECTOR/sdk/segma.js", { site: "KEY" });';
-  await build({ ...common, minify: true, format: "iife", outfile: "dist/loader.js", stdin: { contents, resolveDir: "." } });
+  await build({ ...shippedBy, minify: true, format: "iife", outfile: "dist/loader.js", stdin: { contents, resolveDir: "." } });
 }
 
 async function tests() {

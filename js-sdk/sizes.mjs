@@ -6,17 +6,17 @@ import { join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { FEATURES } from "./parts.mjs";
 
-/** Bytes after gzip -9 that a build may have: the core with clicks, page views and the email's click; and everything. */
-export const LIMITS = { core: 6_144, everything: 12_000 };
+/** Bytes after gzip -9 that a build may have: the core, with page views, the email's click and own actions; and everything. */
+export const LIMITS = { core: 6_144, everything: 13_600 };
 
 const weight = (file) => (existsSync(file) ? gzipSync(readFileSync(file), { level: 9 }).length : undefined);
 
-/** Part → bytes, of what was built in a directory: the core, each feature beside it, the loader, everything. */
+/** Part → bytes, of what was built in a directory: the core, each feature beside it and clicks, the loader, everything. */
 export async function sizes(root = ".") {
   const built = (name) => weight(join(root, "dist", name));
-  const core = built("sets/clicks.js");
-  const found = { core, "of it clicks": core - built("sets/bare.js") };
-  for (const part of FEATURES.slice(1)) found[part] = built(`sets/${part}.js`) - core;
+  const [core, clicks] = [built("sets/bare.js"), built("sets/clicks.js")];
+  const found = { core, clicks: clicks - core };
+  for (const part of FEATURES.slice(1)) found[part] = built(`sets/${part}.js`) - clicks;
   return { ...found, everything: built("segma.js"), loader: built("loader.js"), module: built("index.mjs") };
 }
 

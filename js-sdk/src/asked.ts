@@ -1,4 +1,5 @@
-import type { Page, Scalar } from "./words";
+import { jsonOf } from "./text";
+import type { Page, Scalar, Settings } from "./words";
 
 /** How long a site's configuration is believed without asking again. */
 export const FRESH_MS = 300_000;
@@ -14,7 +15,7 @@ const known = new WeakMap<Page, Asked>();
  * What the site's live listeners ask for and its settings allow: action → the values that they name. It is read from
  * the collector, kept for five minutes, never waited for; where it cannot be had, the last known one holds, else none.
  */
-export function askedOf(page: Page): Asked {
+export function askedOf(page: Page, ask: Ask = asking): Asked {
   let asked = known.get(page);
   if (!asked) {
     let [at, capture] = kept(page.remember("config"));
@@ -22,20 +23,27 @@ export function askedOf(page: Page): Asked {
     known.set(page, asked);
     const age = page.now() - at;
     if (age < 0 || age >= FRESH_MS) {
-      // NOTE: where the collector is away, what was asked for before is asked for still.
-      page.ask().then(
-        (found) => {
-          const fresh = captureOf(found);
-          if (!fresh) return;
-          capture = fresh;
-          page.remember("config", JSON.stringify([page.now(), { capture }]));
-        },
-        () => undefined,
-      );
+      void ask(page.settings, (found) => {
+        const fresh = captureOf(found);
+        if (!fresh) return;
+        capture = fresh;
+        page.remember("config", jsonOf([page.now(), { capture }]));
+      });
     }
   }
   return asked;
 }
+
+type Ask = (settings: Settings, answered: (found: unknown) => void) => Promise<void>;
+
+/** Asks the collector; where it does not answer, nothing comes of it: what was asked for before is asked for still. */
+const asking: Ask = async ({ collector, site }, answered) => {
+  try {
+    answered(await (await fetch(`${collector}/v1/sites/${encodeURIComponent(site)}/config.json`, { credentials: "omit", referrerPolicy: "origin" })).json());
+  } catch {
+    // NOTE: nothing to be done: the network is away, or a page in between has answered.
+  }
+};
 
 function kept(text: string): [number, Capture] {
   try {

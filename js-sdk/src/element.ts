@@ -1,3 +1,4 @@
+import { cut, masked } from "./text";
 import type { Properties } from "./words";
 
 /** The parts of an element that are looked at: no layout, no style, no value of a field. */
@@ -19,13 +20,14 @@ export function lookedAt(element: Looked): Looks {
 /** A short CSS selector that survives a new build of the site: ids and classes that look generated are left out. */
 export function selectorFrom(looks: Looks): string {
   const parts: string[] = [];
-  for (const [{ tagName }, id, classes] of looks) {
-    if (/^(BODY|HTML)$/.test(tagName)) break;
+  for (const [here, id, classes] of looks) {
+    const tag = here.tagName.toLowerCase();
+    if (/^(body|html)$/.test(tag)) break;
     const [name] = namesIn(id);
-    parts.unshift(tagName.toLowerCase() + (name ? `#${name}` : namesIn(classes).slice(0, 2).map((each) => `.${each}`).join("")));
+    parts.unshift(tag + (name ? `#${name}` : namesIn(classes).slice(0, 2).map((each) => `.${each}`).join("")));
     if (name) break;
   }
-  return parts.join(" > ").slice(0, 200);
+  return cut(parts.join(" > "), 200);
 }
 
 export const selectorOf = (element: Looked): string => selectorFrom(lookedAt(element));
@@ -34,15 +36,15 @@ const namesIn = (text: string | null): string[] => (text ?? "").split(/\s+/).fil
 
 /** The element that an event really happened on, inside open shadow roots too. */
 export function targetOf(event: Event): Element | undefined {
-  const target = event.target as Element | null;
+  const { target } = event;
   // PERF: a path is a list of everything around; only where a shadow root hides the target it says more.
-  const inside = target?.shadowRoot ? (event.composedPath()[0] as Element) : target;
-  return inside?.nodeType === 1 ? inside : undefined;
+  const inside = target instanceof Element && target.shadowRoot ? event.composedPath()[0] : target;
+  return inside instanceof Element ? inside : undefined;
 }
 
 /** As `closest`, through the borders of shadow roots. */
 export function up<E extends Element = HTMLElement>(element: Element | undefined, selector: string): E | undefined {
-  for (let here = element; here; here = (here.getRootNode() as Partial<ShadowRoot>).host) {
+  for (let here = element; here; here = (here.getRootNode() as ShadowRoot).host as Element | undefined) {
     const found = here.closest<E>(selector);
     if (found) return found;
   }
@@ -67,39 +69,35 @@ const PRESSED = "[type=button],[type=submit],[type=reset],[type=image]";
 export const FIELDS = `input:not(${PRESSED},[type=hidden]),textarea,select,[contenteditable]:not([contenteditable=false])`;
 export const BUTTONS = `button,[role=button],input:is(${PRESSED})`;
 
-const SECRET = /pass(?!ive|age|eng)|pwd|secret|card|cc-?(?:num|exp|csc)|cvc|cvv|csc|iban|ssn|otp|one-?time|pin-?code|^pin$/i;
+/** Whole words of a name; what no other word holds may stand anywhere in it. */
+const SECRET =
+  /passw|passwd|passphrase|pwd|cardnum|creditcard|\b(pass(code)?|secret|card|cc ?(num(ber)?|no|exp|csc|cvc|name)|cvc|cvv|csc|iban|ssn|social ?security|t?otp|one ?time|pin( ?code)?)\b/i;
+
+/** Whether a field's name says that what stands in it is secret: `cardNumber`, `card-number`, not `q-className`. */
+export const isSecretName = (name: string): boolean => SECRET.test(name.replace(/([a-z])(?=[A-Z])/g, "$1 ").replace(/[^a-z]+/gi, " "));
 
 /** Whether nothing may be told of an element: the page masks it, or it holds a password, a card or a one-time code. */
 export function isMasked(element: Element): boolean {
   const said = (name: string): string => element.getAttribute(name) ?? "";
   return (
     !!up(element, "[data-segma-mask],input[type=password],input[type=hidden]") ||
-    /cc-|one-time-code|password/.test(said("autocomplete")) ||
-    (element.matches(FIELDS) && SECRET.test(`${said("name")} ${element.id}`.replace(/\s+/g, " ")))
+    /cc-|one-time-code|password/i.test(said("autocomplete")) ||
+    (element.matches(FIELDS) && isSecretName(`${said("name")} ${element.id}`))
   );
 }
 
-/** Text without addresses and long numbers. */
-export const cleaned = (text: string): string => text.replace(/[^\s"\\,:;<>()]+(?:@|%40)[^\s"\\,:;<>()]+/gi, "…");
-
-/** A label as it may leave the page: short, without addresses and long numbers. */
-export function scrubbed(text: string): string {
-  return cleaned(text.replace(/\s+/g, " ").trim())
-    .replace(/\d[\d .-]{4,}\d/g, "…")
-    .slice(0, MAX_TEXT);
-}
+/** A label as it may leave the page: short, without addresses and numbers of cards. */
+export const scrubbed = (text: string): string => cut(masked(text.replace(/\s+/g, " ").trim()), MAX_TEXT);
 
 const DECLARED = /^segma(?!(?:Action|Mask|Hover|Point|Search)$)[A-Z]/;
-const NUMBERS = /^(value|price|quantity)$/;
 
-/** `data-segma-order-id="7"` becomes `{order_id: "7"}`; value, price and quantity become numbers, tags a list. */
+/** `data-segma-order-id="7"` becomes `{order_id: "7"}`; tags become a list. */
 export function declaredProperties(dataset: Readonly<Record<string, string | undefined>>): Properties {
   const properties: Properties = {};
   for (const [key, text = ""] of Object.entries(dataset)) {
     if (!DECLARED.test(key)) continue;
     const name = key.slice(5).replace(/[A-Z]/g, (letter, at) => (at ? "_" : "") + letter.toLowerCase());
-    if (name === "tags") properties[name] = text.split(",").map((tag) => tag.trim()).filter(Boolean);
-    else properties[name] = NUMBERS.test(name) && text.trim() && isFinite(+text) ? +text : text.slice(0, 500);
+    properties[name] = name === "tags" ? text.split(",").map((tag) => tag.trim()).filter((tag) => tag) : cut(text, 500);
   }
   return properties;
 }

@@ -1,50 +1,69 @@
 import type { Store } from "./store";
+import { cut } from "./text";
 import type { Identity, Settings } from "./words";
 
 /** What a landing URL tells, and the URL without what must not stay in the address bar. */
 export interface Landing {
   token: string;
+  /** What stood in a token's place and is none: a merge field that nobody filled in. Undefined where nothing did. */
+  broken: string | undefined;
   click: string;
   campaign: string;
-  /** Path, query and fragment to show instead; undefined where nothing has to go. */
+  /** The whole address to show instead; undefined where nothing has to go. */
   cleaned: string | undefined;
 }
 
-const MAX_TOKEN = 2048;
+/** A key's id, a dot, and 17 sealed bytes or more. What hangs on behind it came from the mail's text. */
+const TOKEN = /^[a-z\d]{1,16}\.[\w-]{23,2000}/i;
 /** What the wire takes as an event's id. */
 export const ID = /^[\w.:-]{1,64}$/;
 
 type Names = Pick<Settings, "tokenParam" | "clickParam" | "campaignParam">;
 
+/** Whether a text has the form of a token; only such a one takes the place of another. */
+export const isToken = (text: unknown): text is string => typeof text === "string" && TOKEN.exec(text)?.[0] === text;
+
 /**
  * Reads a landing URL, its query and its fragment (`#sgm=…`, `#/route?sgm=…`). Only the token and the click id are taken
  * out: the campaign is everybody's. Everything else keeps its spelling.
+ *
+ * Links come damaged: with the full stop of their sentence, with `&amp;` for `&`, with a second `?`. Such a one is read as
+ * it was meant.
  */
 export function landingOf(href: string, names: Names): Landing {
-  const url = new URL(href);
-  const found: Record<string, string> = {};
-  const cleaned = url.pathname + without(url.search, names, found) + without(url.hash, names, found);
-  const token = found[names.tokenParam] ?? "";
-  const click = found[names.clickParam] ?? "";
-  return {
-    token: token.length <= MAX_TOKEN ? token : "",
-    click: click && ID.test(`c-${click}`) ? click : "",
-    campaign: (found[names.campaignParam] ?? "").slice(0, 200),
-    cleaned: token || click ? cleaned : undefined,
-  };
+  const [, path = "", search = "", hash = ""] = /^([^?#]*)([^#]*)(.*)$/s.exec(href) ?? [];
+  const found: Landing = { token: "", broken: undefined, click: "", campaign: "", cleaned: undefined };
+  const cleaned = path + without(search, names, found) + without(hash, names, found);
+  if (found.cleaned !== undefined) found.cleaned = cleaned;
+  if (found.token) found.broken = undefined;
+  return found;
 }
 
 /** A query, or a fragment: a route, parameters, or a route with parameters behind a question mark. */
-function without(part: string, names: Names, found: Record<string, string>): string {
+function without(part: string, names: Names, found: Landing): string {
   const [, before = "", query = ""] = /^(#[^?=]*\?|[?#](?=[^?]*=)|.*)(.*)$/s.exec(part) ?? [];
-  const kept = query.split("&").filter((each) => {
+  const { tokenParam, clickParam, campaignParam } = names;
+  const kept = query.split("&").flatMap((each) => {
     // NOTE: the others keep their spelling; URLSearchParams would write them anew.
-    const [[name = "", value = ""] = []] = new URLSearchParams(each);
-    if (name) found[name] ??= value;
-    return each && name !== names.tokenParam && name !== names.clickParam;
+    const [[named = "", value = ""] = []] = new URLSearchParams(each);
+    const name = named.replace(/^(amp;)+/, "");
+    if (name === campaignParam) found.campaign ||= cut(value, 200);
+    if (name === clickParam) found.click ||= clickIn(value);
+    if (name === tokenParam || name === clickParam) found.cleaned = "";
+    if (name !== tokenParam) return each && name !== clickParam ? [each] : [];
+    const [token] = TOKEN.exec(value) ?? [];
+    if (token) found.token ||= token;
+    else found.broken ??= cut(value, 500);
+    const [, glued] = each.split("?");
+    return glued ? [without(`?${glued}`, names, found).slice(1)] : [];
   });
-  return kept.length ? before + kept.join("&") : before.replace(/[?#]$/, "");
+  return kept.length ? before + kept.join("&") : query ? before.replace(/[?#]$/, "") : before;
 }
+
+const clickIn = (value: string): string => {
+  const click = value.replace(/[^\w-]+$/, "");
+  return click && ID.test(`c-${click}`) ? click : "";
+};
 
 /** 24 letters and digits, 120 bits of the browser's own randomness. */
 export function randomId(): string {

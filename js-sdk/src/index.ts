@@ -1,5 +1,6 @@
 /** Segma as a module: `start({ site, collector }, [forms, scroll])`. What is not imported is not shipped. */
-import { installed, quietly, whenShown, type Api } from "./segma";
+import { quietly, say } from "./say";
+import { installed, whenShown, type Api } from "./segma";
 import { settled } from "./settings";
 import type { Feature, Settings } from "./words";
 
@@ -16,9 +17,9 @@ let running: Api | undefined;
 export function start(options: Options, features: readonly Feature[] = []): Api {
   if (running) return running;
   const settings = settled(options);
-  if (!settings) console.warn("segma: start needs site and collector");
+  if (!settings) say("start needs site and collector");
   const segma = settings && quietly(() => installed(settings, features, location.href));
   if (!segma) return NOTHING;
-  whenShown(() => quietly(segma.begin));
+  whenShown(() => quietly(() => segma.begin()));
   return (running = segma.api);
 }

@@ -1,4 +1,6 @@
-import type { Outlet } from "./queue";
+import type { Answer, Outlet } from "./queue";
+import { globalOf } from "./globals";
+import { calm } from "./say";
 
 interface Deferred {
   activated: boolean;
@@ -11,55 +13,64 @@ const HANG_MS = 20_000;
 const MAX_KEEPALIVE_CHARS = 15_000;
 
 /**
- * The way to a collector. What it uses of the browser is taken when the script loads: a page that exchanges `fetch` or
- * `sendBeacon` later does not change how its visitors' events travel.
+ * The way to a collector. What it uses of the browser is taken when the script loads: a page that exchanges `fetch`
+ * later does not change how its visitors' events travel.
  */
 export function outletTo(collector: string): Outlet {
   const url = `${collector}/v1/beacons`;
   const send = fetch.bind(window);
-  const beacon = navigator.sendBeacon?.bind(navigator);
-  const later = (window as Window & { fetchLater?: FetchLater }).fetchLater?.bind(window);
+  const later = globalOf<FetchLater>("fetchLater")?.bind(window);
   let bequest: AbortController | undefined;
 
   // NOTE: text/plain needs no preflight; keepalive lets the request outlive the page.
-  const posted = (body: string, { signal }: AbortController, keepalive: boolean): RequestInit => ({
+  const posted = (body: string, keepalive: boolean, patience?: AbortController): RequestInit => ({
     method: "POST",
     body,
     headers: { "content-type": "text/plain" },
     credentials: "omit",
     referrerPolicy: "origin",
-    signal,
     keepalive,
+    signal: patience?.signal ?? null,
   });
 
+  /** Sends, and says what came of it, once; status 0 where nothing did. */
+  const sent = async (body: string, keepalive: boolean, answered: (answer: Answer) => void, patience?: AbortController): Promise<void> => {
+    try {
+      const { status, headers } = await send(url, posted(body, keepalive, patience));
+      answered({ status, retryAfter: headers.get("retry-after") });
+    } catch {
+      // NOTE: a keepalive request fails too where the page itself has used the quota up.
+      if (keepalive && patience) await sent(body, false, answered, patience);
+      else answered({ status: 0 });
+    }
+  };
+
   return {
-    async post(body) {
+    post(body, answered) {
       // NOTE: `AbortSignal.timeout` would stay in memory for 20 s, long after the answer has come.
       const patience = new AbortController();
-      const timer = setTimeout(() => patience.abort(), HANG_MS);
-      try {
-        const keepalive = body.length <= MAX_KEEPALIVE_CHARS;
-        // NOTE: a keepalive request fails too where the page itself has used the quota up.
-        const { status, headers } = await send(url, posted(body, patience, keepalive)).catch(() => send(url, posted(body, patience, false)));
-        return { status, retryAfter: headers.get("retry-after") };
-      } finally {
-        clearTimeout(timer);
-      }
+      // NOTE: a request that was under way when a page was put by may never be settled, not even by `abort`.
+      const timer = setTimeout(() => (patience.abort(), answered({ status: 0 })), HANG_MS);
+      void sent(body, body.length <= MAX_KEEPALIVE_CHARS, (answer) => (clearTimeout(timer), answered(answer)), patience);
     },
-    beacon: (body) => beacon?.(url, body),
+    part(body, answered) {
+      // NOTE: under `Referrer-Policy: no-referrer` a beacon has the origin `null` outside Chromium, and people switch beacons off.
+      void sent(body, true, answered);
+    },
     bequeath(bodies) {
       bequest?.abort();
       if (!later || !bodies.length) return;
       bequest = new AbortController();
       try {
-        for (const body of bodies) later(url, posted(body, bequest, true));
+        for (const body of bodies) later(url, posted(body, true, bequest));
       } catch {
         // NOTE: the quota is used up: what was taken is taken.
       }
     },
+    outlives: !!later,
     now: Date.now,
     random: Math.random,
-    later: setTimeout.bind(window),
+    later: (task, afterMs) => setTimeout(calm(task), afterMs),
     callOff: clearTimeout.bind(window) as (timer: unknown) => void,
   };
 }

@@ -1,15 +1,22 @@
+import { globalOf } from "./globals";
+import { calm } from "./say";
+import { cut } from "./text";
 import { urlOf } from "./urls";
 import type { Properties, Settings } from "./words";
 
-type Track = (at: number, action: string, properties: Properties, id?: string) => void;
+type Track = (at: number, action: string, properties: Properties, id?: string, order?: number) => void;
+
+/** Applications in one page set the title after the address, some of them when data has come. */
+export const SETTLED_AFTER_MS = 200;
 
 /** Page views, also of pages that are exchanged in place, come back from the browser's cache or were prerendered. */
-export function pagesOf(track: Track, newId: () => string, settings: Pick<Settings, "hashRouting" | "params">, viewed: () => void) {
+export function pagesOf(track: Track, newId: () => string, nextOrder: () => number, settings: Pick<Settings, "hashRouting" | "params">, viewed: () => void) {
   let path = "";
   let visibleSince = 0;
   let visibleMs = 0;
   let waiting: (() => void) | undefined;
   let closed = true;
+  let told = true;
   let closeId = "";
 
   const clock = (): void => {
@@ -27,11 +34,12 @@ export function pagesOf(track: Track, newId: () => string, settings: Pick<Settin
   };
 
   const described = (referrer: string): Properties => {
-    const category = document.body?.dataset["segmaCategory"] ?? document.querySelector<HTMLMetaElement>("meta[name=segma-category]")?.content;
+    const meta = document.querySelector<HTMLMetaElement>("meta[name=segma-category]");
+    const category = (document.body && document.body.getAttribute("data-segma-category")) ?? (meta && meta.content);
     return {
       path,
-      title: document.title.slice(0, 200),
-      ...(category ? { category: category.slice(0, 100) } : {}),
+      title: cut(document.title, 200),
+      ...(category ? { category: cut(category, 100) } : {}),
       ...(referrer ? { referrer } : {}),
     };
   };
@@ -42,16 +50,17 @@ export function pagesOf(track: Track, newId: () => string, settings: Pick<Settin
     path = here();
     visibleMs = visibleSince = 0;
     clock();
-    closed = false;
+    closed = told = false;
     closeId = newId();
     const url = urlOf(location, settings.params);
-    // NOTE: single-page applications set the title just after the address; a task later it is there.
-    const tell = (): void => {
-      track(at, "page_viewed", { ...described(referrer), url });
-      viewed();
-    };
+    const order = nextOrder();
+    const tell = (): void => track(at, "page_viewed", { ...described(referrer), url }, "", order);
     waiting = tell;
-    setTimeout(() => waiting === tell && settle());
+    viewed();
+    // NOTE: told when the title is settled, with the time and in the place of the navigation.
+    const wait = (): unknown => setTimeout(calm(() => waiting === tell && settle()), SETTLED_AFTER_MS);
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", wait, { once: true });
+    else wait();
   };
 
   const loaded = (): void => {
@@ -62,39 +71,41 @@ export function pagesOf(track: Track, newId: () => string, settings: Pick<Settin
 
   /** The end of this page as it would be told now; undefined where it has been told. */
   const closing = (): { properties: Properties; id: string } | undefined => {
-    if (closed) return undefined;
+    if (told) return undefined;
     clock();
     return { properties: { path, visible_ms: Math.round(visibleMs) }, id: closeId };
   };
 
-  const closeUp = (): void => {
+  /** Tells of the end, once: also where the page may only be hidden, and live on. */
+  const tellEnd = (): void => {
     settle();
     const last = closing();
-    closed = true;
+    told = true;
     if (last) track(Date.now(), "page_closed", last.properties, last.id);
   };
 
-  const moved = (): void => {
+  const closeUp = (): void => {
+    tellEnd();
+    closed = true;
+  };
+
+  const moved = calm(() => {
     if (here() === path || closed) return;
     closeUp();
     view(location.host);
-  };
+  });
 
   const watch = (name: "pushState" | "replaceState"): void => {
     const original = history[name];
     history[name] = (...args: Parameters<History["pushState"]>): void => {
-      original.apply(history, args);
-      try {
-        moved();
-      } catch {
-        // NOTE: nothing of ours may break the host page's navigation.
-      }
+      Reflect.apply(original, history, args);
+      moved();
     };
   };
 
   /** Watches navigation and tells of the page that is open now. */
   const begin = (): void => {
-    const { navigation } = window as Window & { navigation?: EventTarget };
+    const navigation = globalOf<EventTarget>("navigation");
     // NOTE: the Navigation API tells of every change in place without a patch of the page's `history`.
     if (navigation) navigation.addEventListener("currententrychange", moved);
     else {
@@ -102,12 +113,12 @@ export function pagesOf(track: Track, newId: () => string, settings: Pick<Settin
       watch("replaceState");
       for (const name of ["popstate", "hashchange"]) addEventListener(name, moved);
     }
-    addEventListener("pageshow", (event) => event.persisted && view(""));
-    document.addEventListener("visibilitychange", clock);
+    addEventListener("pageshow", calm((event: PageTransitionEvent) => event.persisted && view("")));
+    document.addEventListener("visibilitychange", calm(clock));
     view(document.referrer.split("/")[2] ?? "");
     if (document.readyState === "complete") loaded();
-    else addEventListener("load", () => setTimeout(loaded));
+    else addEventListener("load", () => setTimeout(calm(loaded)));
   };
 
-  return { begin, settle, closeUp, closing };
+  return { begin, settle, tellEnd, closeUp, closing };
 }

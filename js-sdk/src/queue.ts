@@ -1,4 +1,5 @@
 import { bounded, idsOf, isSlight, type Spool } from "./spool";
+import { jsonOf } from "./text";
 import type { Batch, Identity, SentEvent } from "./words";
 
 export interface Answer {
@@ -8,12 +9,14 @@ export interface Answer {
 
 /** How bodies leave the browser. */
 export interface Outlet {
-  /** Resolves with the answer; rejects where the network is away. */
-  post(body: string): Promise<Answer>;
-  /** For a page that ends: true where the browser took it over. */
-  beacon(body: string): boolean | undefined;
+  /** Tells the answer, at the latest when patience is at its end; status 0 where the network is away. */
+  post(body: string, answered: (answer: Answer) => void): void;
+  /** For a page that ends: the request outlives it. The answer is told where the page hears it. */
+  part(body: string, answered: (answer: Answer) => void): void;
   /** What the browser sends by itself should the page die without a word (`fetchLater`); replaces what was said before. */
   bequeath(bodies: readonly string[]): void;
+  /** Whether it can do so. */
+  readonly outlives: boolean;
   now(): number;
   random(): number;
   /** Runs `task` later; returns what `callOff` takes. */
@@ -38,7 +41,7 @@ export type Queue = ReturnType<typeof queueTo>;
  * Events in order, one request at a time, each batch kept until the collector has said 204.
  *
  * Anything but 204 and a refusal (400 to 499) is tried again with back-off, never before `Retry-After`; so are 408, 425
- * and 429. A refusal is dropped: it would be refused again. When the page ends, what waits goes out as a beacon and
+ * and 429. A refusal is dropped: it would be refused again. When the page ends, what waits goes out by the browser and
  * stays in the spool: the next page sends it again under the same event ids, and the server drops what came twice.
  *
  * `last`: what should be told of the page's end if it dies now.
@@ -46,6 +49,10 @@ export type Queue = ReturnType<typeof queueTo>;
 export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => Batch | undefined = () => undefined) {
   let batches: Batch[] = [];
   let inFlight: Batch | undefined;
+  /** The number of the request that is waited for. */
+  let turn = 0;
+  /** What the browser took over when the page was put by, and nobody has answered. */
+  const doubtful = new Set<Batch>();
   let failures = 0;
   let away = false;
   let timer: unknown;
@@ -53,7 +60,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
   let spooled = false;
   let bequeathing = false;
 
-  const bodyOf = (batch: Batch, more = {}): string => JSON.stringify({ schema: 1, site, sent_at_ms: outlet.now(), ...batch, ...more });
+  const bodyOf = (batch: Batch, more = {}): string => jsonOf({ schema: 1, site, sent_at_ms: outlet.now(), ...batch, ...more });
 
   /** What is not delivered yet, and the page's end. */
   const will = (): string[] => {
@@ -84,7 +91,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     timerAt = at;
     timer = outlet.later(() => {
       timer = undefined;
-      void send();
+      send();
     }, afterMs);
   };
 
@@ -94,26 +101,44 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     return Math.max(asked, (longest * (1 + outlet.random())) / 2);
   };
 
-  const send = async (): Promise<void> => {
+  const send = (): void => {
     const batch = batches[0];
     if (!batch || inFlight) return;
     inFlight = batch;
-    const { status, retryAfter } = await outlet.post(bodyOf(batch)).catch((): Answer => ({ status: 0 }));
-    inFlight = undefined;
-    away = !status;
-    if (isPassing(status)) {
-      failures += 1;
-      // NOTE: a page that fails now may crash before it can say so.
-      if (batches.includes(batch)) spool.shelve(batches);
-      spooled = true;
-      schedule(backOff(retryAfter));
-      return;
-    }
-    failures = 0;
-    batches = batches.filter((each) => each !== batch);
-    if (spooled) spooled = spool.dropOff(batch);
-    if (batches.length) schedule(0);
-    bequeath();
+    const mine = (turn += 1);
+    outlet.post(bodyOf(batch), ({ status, retryAfter }) => {
+      const awaited = mine === turn;
+      if (awaited) {
+        turn += 1;
+        inFlight = undefined;
+        away = !status;
+      }
+      if (!isPassing(status)) {
+        batches = batches.filter((each) => each !== batch);
+        if (spooled) spooled = spool.dropOff(batch);
+      }
+      if (!awaited) return;
+      if (isPassing(status)) {
+        failures += 1;
+        // NOTE: a page that fails now may crash before it can say so.
+        if (batches.includes(batch)) spool.shelve(batches);
+        spooled = true;
+        schedule(backOff(retryAfter));
+        return;
+      }
+      failures = 0;
+      if (batches.length) schedule(0);
+      bequeath();
+    });
+  };
+
+  /** Gives a batch to the browser, as the page ends. Should it live on, it hears what came of it. */
+  const part = (batch: Batch): void => {
+    doubtful.add(batch);
+    outlet.part(bodyOf(batch), ({ status }) => {
+      doubtful.delete(batch);
+      if (!isPassing(status)) spool.dropOff(batch);
+    });
   };
 
   /** Batches of one person travel as one, where it has room. */
@@ -132,9 +157,17 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
       bequeath();
     },
 
-    /** Takes over what former pages left, and goes on at once: at start, on return, and when the network is back. */
-    takeOver(): void {
-      const known = idsOf(batches);
+    /**
+     * Takes over what former pages left, and goes on at once: at start, on return, and when the network is back.
+     * `anew`: the page was put by and has come back; what was under way then may never be answered.
+     */
+    takeOver(anew = false): void {
+      if (anew) {
+        inFlight = undefined;
+        turn += 1;
+        doubtful.clear();
+      }
+      const known = idsOf([...batches, ...doubtful]);
       const waiting = spool.takeUp();
       const left = waiting.filter((batch) => !batch.events.some((event) => known.has(event.event_id)));
       spooled ||= !!waiting.length;
@@ -146,7 +179,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
       bequeath();
     },
 
-    /** The page may end now. What a beacon takes stays in the spool too: nobody tells whether it came. */
+    /** The page may end now. What the browser takes stays in the spool too: nobody may be there to hear whether it came. */
     leave(): void {
       unschedule();
       if (batches.length) {
@@ -155,8 +188,9 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
       }
       // NOTE: a collector that asks for time gets it. A request in flight is overtaken: the page may never come back.
       const asksForTime = failures && !away;
-      const left = batches.filter((batch) => batch === inFlight || asksForTime || !outlet.beacon(bodyOf(batch)));
-      if (!failures) batches = left;
+      const goes = asksForTime ? [] : batches.filter((batch) => batch !== inFlight);
+      goes.forEach((batch) => part(batch));
+      if (!failures) batches = batches.filter((batch) => batch === inFlight);
       outlet.bequeath(will());
       if (batches.length && !inFlight) schedule(backOff());
     },
@@ -186,6 +220,6 @@ function joined(one: Batch, other: Batch): Batch | undefined {
     one.token === other.token &&
     one.click === other.click &&
     events.length <= MAX_BATCH_EVENTS &&
-    JSON.stringify(events).length < MAX_BATCH_CHARS;
+    jsonOf(events).length < MAX_BATCH_CHARS;
   return fits ? { ...one, events } : undefined;
 }

@@ -4,7 +4,9 @@
  * `window.segma` has `track`, `identify`, `reset` and `consent`; calls made before the script came are taken from
  * `window.segma.q`. Nothing here throws into the host page, and no value of a field is ever sent.
  */
-import { installed, quietly, whenShown, type Api } from "./segma";
+import { globalOf } from "./globals";
+import { quietly, say } from "./say";
+import { installed, whenShown, type Api } from "./segma";
 import { settingsOf } from "./settings";
 import type { Feature } from "./words";
 
@@ -29,12 +31,13 @@ declare global {
 /** Starts the SDK that the current script tag configures; a second tag changes nothing. */
 export function boot(features: readonly Feature[]): void {
   quietly(() => {
-    const before = window.segma;
+    const before = globalOf<Global>("segma");
     if (before?.v) return;
-    const script = (document.currentScript as HTMLScriptElement | null) ?? before?.s;
-    const settings = script ? settingsOf(script) : undefined;
+    // NOTE: a module, and what a page's own loader runs, is not told which tag it came by.
+    const script = document.currentScript ?? before?.s ?? document.querySelector("script[data-site][src*=segma]");
+    const settings = script && settingsOf(script as HTMLScriptElement);
     if (!settings) {
-      console.warn("segma: needs data-site");
+      say("no data-site");
       return;
     }
     const { api, begin } = installed(settings, features, before?.l ?? location.href);

@@ -1,12 +1,13 @@
 import { consentIn } from "./consent";
-import { cleaned } from "./element";
 import { guard } from "./guard";
-import { ID, landingOf, randomId, whoIn, type Landing } from "./identity";
+import { ID, isToken, landingOf, randomId, whoIn, type Landing } from "./identity";
 import { outletTo } from "./outlet";
 import { pagesOf } from "./pages";
 import { queueTo } from "./queue";
+import { calm, quietly, say } from "./say";
 import { spoolIn } from "./spool";
 import { browserStorage, storeIn } from "./store";
+import { plain } from "./text";
 import { isAction, type Batch, type Feature, type Identity, type Page, type Properties, type Settings, type Told } from "./words";
 
 /** What the page may call. Nothing of it throws. */
@@ -21,23 +22,6 @@ export interface Api {
   consent(yes: boolean): void;
 }
 
-const MAX_EVENT_CHARS = 10_000;
-
-/** A task of up to two arguments whose errors are said on the console and never reach the page. */
-const calm =
-  <A, B, T>(task: (one: A, other: B) => T) =>
-  (one?: A, other?: B): T | undefined => {
-    try {
-      return task(one as A, other as B);
-    } catch (error) {
-      console.warn("segma:", error);
-      return undefined;
-    }
-  };
-
-/** Runs a task; what goes wrong is said on the console and never reaches the page. */
-export const quietly = <T>(task: () => T): T | undefined => calm(task)();
-
 /** The SDK on one page: what the page may call, and its beginning. */
 function segmaOn(settings: Settings, features: readonly Feature[], landing: Landing): { api: Api; begin: () => void } {
   const store = storeIn(browserStorage(), `segma.${settings.site}.`);
@@ -50,6 +34,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   let started = false;
   let landingTold = false;
   let login = "";
+  let shaped = (properties: Properties): Properties => properties;
 
   const lastWord = (): Batch | undefined => {
     const last = started && consent.given() ? pages.closing() : undefined;
@@ -58,31 +43,28 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     return { ...who.now(), events: [event] };
   };
 
-  const queue = queueTo(settings.site, outletTo(settings.collector), spoolIn(store, Date.now, randomId), lastWord);
+  const outlet = outletTo(settings.collector);
+  const queue = queueTo(settings.site, outlet, spoolIn(store, Date.now, randomId), lastWord);
 
-  const record = (at: number, action: string, properties: Properties, id = "", identity?: Identity): void => {
-    if (!started || !consent.given() || !admits(action, at)) return;
-    const text = cleaned(JSON.stringify(properties));
-    if (text.length > MAX_EVENT_CHARS) {
-      console.warn("segma: too big:", action);
-      return;
-    }
+  const record = (at: number, action: string, properties: unknown, id = "", order?: number, identity?: Identity): void => {
+    // NOTE: what has an id of its own comes once: an order may have more lines than a person has gestures.
+    if (!started || !consent.given() || !(id || admits(action, at))) return;
     const event = {
       event_id: ID.test(id) ? id : randomId(),
       action,
       occurred_at_ms: at,
-      order: who.nextOrder(),
-      properties: JSON.parse(text) as Properties,
+      order: order ?? who.nextOrder(),
+      properties: shaped(plain(properties)),
     };
     queue.take(identity ?? who.now(), event);
   };
 
-  const pages = pagesOf(record, randomId, settings, () => views.forEach(quietly));
+  const pages = pagesOf(record, randomId, who.nextOrder, settings, () => views.forEach((task) => quietly(task)));
 
   const drain = (): void => {
     const tasks = pending;
     pending = [];
-    tasks.forEach(quietly);
+    tasks.forEach((task) => quietly(task));
   };
 
   const later = (describe: () => Told): void => {
@@ -91,35 +73,34 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     pending.push(() => record(at, ...describe()));
   };
 
-  const page: Page = {
+  const page = (late: boolean): Page => ({
     settings,
+    late,
     later,
     tell: (...told) => later(() => told),
     on(type, handler, where = document, once = false) {
       where.addEventListener(type, calm(handler) as () => void, { capture: true, passive: true, once });
     },
-    ask() {
-      const url = `${settings.collector}/v1/sites/${encodeURIComponent(settings.site)}/config.json`;
-      return fetch(url, { credentials: "omit", referrerPolicy: "origin" }).then((answer) => answer.json());
-    },
     now: Date.now,
+    formed: (task) => void (shaped = task),
     viewed: (task) => void views.push(task),
     leaving: (task) => void ends.push(task),
     remember(name, text) {
       if (text !== undefined) store.keep(name, text);
       return store.kept(name);
     },
-  };
+  });
 
   const landed = (): void => {
-    const { token, click, campaign } = landing;
-    if (landingTold || !consent.known() || !(token || click)) return;
+    const { token, broken, click, campaign } = landing;
+    if (landingTold || !consent.known() || !(token || click || broken !== undefined)) return;
     landingTold = true;
     const identity = who.landed(landing);
     const other = identity.device !== who.now().device;
-    const properties = { path: location.pathname, ...(campaign ? { campaign } : {}), ...(other ? { shared: true } : {}) };
-    // NOTE: the redirect's record has this id too: two doors, one event.
-    record(Date.now(), "email_clicked", properties, click && `c-${click}`, identity);
+    const problem = broken === undefined ? {} : { token_problem: "token_malformed" };
+    const properties = { path: location.pathname, ...(campaign ? { campaign } : {}), ...(other ? { shared: true } : {}), ...problem };
+    // NOTE: the redirect's record has this id too: two doors, one event. What is no token is told once, and kept nowhere.
+    record(Date.now(), "email_clicked", properties, click && `c-${click}`, undefined, broken === undefined ? identity : { ...identity, token: broken });
   };
 
   const loggedIn = (): void => {
@@ -127,27 +108,24 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   };
 
   const watchTheEnd = (): void => {
-    const leave = calm(() => {
+    const leave = (end?: () => void): void => {
+      if (end) ends.forEach((task) => quietly(task));
       drain();
-      pages.settle();
-      queue.leave();
-    });
+      quietly(end ?? pages.settle);
+      quietly(queue.leave);
+    };
     // NOTE: a "no" in one tab holds in all: what the others still have in hand goes too.
     const back = calm((event: Event) => {
       if (!consent.given()) queue.dropAll();
-      else if (event.type !== "storage") queue.takeOver();
+      else if (event.type !== "storage") queue.takeOver((event as PageTransitionEvent).persisted);
     });
-    addEventListener("pagehide", () => {
-      ends.forEach(quietly);
-      drain();
-      quietly(pages.closeUp);
-      leave();
-    });
-    document.addEventListener("visibilitychange", (event) => (document.hidden ? leave() : back(event)));
+    addEventListener("pagehide", () => leave(pages.closeUp));
+    // NOTE: without `fetchLater` a hidden page may be gone without another word: Firefox cuts a closing tab's `pagehide` off.
+    document.addEventListener("visibilitychange", (event) => (document.hidden ? leave(outlet.outlives ? undefined : pages.tellEnd) : back(event)));
     for (const name of ["online", "pageshow", "storage"]) addEventListener(name, back);
   };
 
-  const begin = (): void => {
+  const begin = (late = false): void => {
     if (!consent.given()) return;
     store.permit(consent.known());
     const first = !started;
@@ -156,21 +134,21 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     landed();
     loggedIn();
     if (!first) return;
-    for (const feature of features) if (!settings.off.includes(feature.name)) quietly(() => feature.start(page));
+    for (const feature of features) if (!settings.off.includes(feature.name)) quietly(() => feature.start(page(late)));
     pages.begin();
     watchTheEnd();
   };
 
   /** What the page calls never throws, and comes after what it did before. */
-  const called = <A, B>(task: (one: A, other: B) => void) => calm((one: A, other: B) => (drain(), task(one, other))) as (one?: A, other?: B) => void;
+  const called = <A, B>(task: (one: A, other: B) => void) => calm((one: A, other: B) => (drain(), task(one, other))) as (one?: A, other?: B) => undefined;
 
   const api: Api = {
-    track: called((action: string, properties: Properties = {}) => {
+    track: called((action: string, properties: unknown) => {
       if (isAction(action)) record(Date.now(), action, properties);
-      else console.warn("segma: no snake_case:", action);
+      else say("no action");
     }),
     identify: called((token: string) => {
-      login = typeof token === "string" && token.length <= 2048 ? token : "";
+      login = isToken(token) ? token : "";
       loggedIn();
     }),
     reset: called(() => {
@@ -179,7 +157,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     }),
     consent: called((yes: boolean) => {
       consent.answer(yes);
-      if (yes) begin();
+      if (yes) begin(true);
       else {
         queue.dropAll();
         who.forget();

@@ -1,7 +1,8 @@
 import type { Settings } from "./words";
 
-const names = (text = ""): string[] => text.split(/[\s,]+/).filter(Boolean);
+const names = (text = ""): string[] => text.split(/[\s,]+/).filter((name) => name);
 const SEARCH = "q s query search";
+const LAYERS = "dataLayer adobeDataLayer";
 const DEFAULTS: Omit<Settings, "site" | "collector"> = {
   tokenParam: "sgm",
   campaignParam: "utm_campaign",
@@ -11,17 +12,20 @@ const DEFAULTS: Omit<Settings, "site" | "collector"> = {
   params: [],
   searchParams: names(SEARCH),
   off: [],
+  layers: names(LAYERS),
 };
 
 /** Reads the script tag; undefined where it names no site or has no usable address. */
-export function settingsOf({ src, dataset }: Pick<HTMLScriptElement, "src" | "dataset">): Settings | undefined {
+export function settingsOf(script: Pick<HTMLScriptElement, "src" | "dataset">): Settings | undefined {
+  const dataset = script.dataset;
   return settled({
     ...(dataset as Partial<Settings>),
-    collector: dataset["collector"] ?? src,
+    collector: dataset["collector"] ?? script.src,
     hashRouting: dataset["hashRouting"] !== undefined,
     params: names(dataset["params"]),
     searchParams: names(dataset["searchParams"] ?? SEARCH),
     off: names(dataset["off"]),
+    layers: names(dataset["layers"] ?? LAYERS),
   });
 }
 

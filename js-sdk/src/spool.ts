@@ -1,4 +1,5 @@
 import type { Store } from "./store";
+import { jsonOf } from "./text";
 import type { Batch, SentEvent } from "./words";
 
 /** What is kept over a page's end: far below the 5 MB that browsers give an origin. */
@@ -46,9 +47,9 @@ export function spoolIn(store: Store, now: () => number, newId: () => string) {
     const ids = idsOf(gone);
     const left = [...before.keys()].map((batch) => without(batch, ({ event_id: id }) => ids.has(id) || !ids.add(id)));
     const kept = bounded([...left, ...others]);
-    while (JSON.stringify(kept).length > MAX_SPOOLED_CHARS) kept.shift();
+    while (jsonOf(kept).length > MAX_SPOOLED_CHARS) kept.shift();
     for (const [batch, name] of before) if (!kept.includes(batch)) store.erase(name);
-    for (const batch of kept) if (!before.has(batch)) store.keep(NAMES + newId(), JSON.stringify(batch));
+    for (const batch of kept) if (!before.has(batch)) store.keep(NAMES + newId(), jsonOf(batch));
     return !!kept.length;
   };
 

@@ -43,23 +43,27 @@ export interface Settings {
   searchParams: readonly string[];
   /** Features that the page does not want, whatever the site's configuration says. */
   off: readonly string[];
+  /** Lists of the page's, on `window`, into which its shop says what happens. */
+  layers: readonly string[];
 }
 
 /** Action, properties, and the event's id where it has one of its own. */
 export type Told = [action: string, properties: Properties, id?: string | undefined];
 
-/** What a feature gets of the SDK. Nothing else: no storage, no network, no globals of ours. */
+/** What a feature gets of the SDK. Nothing else: no storage, no globals of ours, and of the network the site's configuration. */
 export interface Page {
   readonly settings: Settings;
+  /** Nothing of what was there before counts: somebody has only now agreed. */
+  readonly late: boolean;
   /** Tells of an action that happened now; the work is done after the browser has painted, or before the page is left. */
   tell(...told: Told): void;
   /** The same where even the describing can wait. */
   later(describe: () => Told): void;
   /** Listens in the capture phase, passively; an error of ours stays ours. */
   on(type: string, handler: (event: never) => void, where?: EventTarget, once?: boolean): void;
-  /** Asks the collector for the site's configuration. */
-  ask(): Promise<unknown>;
   now(): number;
+  /** Gives properties the form that the wire has, whoever tells. */
+  formed(task: (properties: Properties) => Properties): void;
   /** Runs at the start and after each page view. */
   viewed(task: () => void): void;
   /** Runs when the page is being left: the last moment to tell. */

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { consentIn } from "../src/consent";
-import { cleaned, declaredProperties, scrubbed, selectorOf, type Looked } from "../src/element";
+import { declaredProperties, isSecretName, scrubbed, selectorOf, type Looked } from "../src/element";
 import { kindOfLink } from "../src/features/clicks";
 import { landingOf, randomId, whoIn, type Landing } from "../src/identity";
 import { settingsOf } from "../src/settings";
 import { storeIn, type Store } from "../src/store";
+import { masked } from "../src/text";
 import { isAction } from "../src/words";
 
+const TOKEN = `k.${"T".repeat(24)}`;
 const settings = settingsOf({ src: "https://c.example/sdk/segma.js", dataset: { site: "KEY1" } });
 assert.ok(settings);
 
@@ -17,25 +19,25 @@ test("the script tag names site and collector", () => {
 });
 
 test("token and click id leave the address, everything else keeps its spelling", () => {
-  const landing = landingOf("https://shop.example/a?x=%7e1&sgm=k.T&utm_campaign=spring&sgm_click=c1&y=a+b#top", settings);
-  assert.deepEqual(landing, { token: "k.T", click: "c1", campaign: "spring", cleaned: "/a?x=%7e1&utm_campaign=spring&y=a+b#top" });
+  const landing = landingOf(`https://shop.example/a?x=%7e1&sgm=${TOKEN}&utm_campaign=spring&sgm_click=c1&y=a+b#top`, settings);
+  assert.deepEqual(landing, { token: TOKEN, broken: undefined, click: "c1", campaign: "spring", cleaned: "https://shop.example/a?x=%7e1&utm_campaign=spring&y=a+b#top" });
 });
 
 test("an address without them is left alone, and what is too long or odd is not believed", () => {
   assert.equal(landingOf("https://shop.example/a?x=1", settings).cleaned, undefined);
   const odd = landingOf(`https://shop.example/?sgm=${"a".repeat(3000)}&sgm_click=<b>&%E0=1`, settings);
-  assert.deepEqual([odd.token, odd.click, odd.cleaned], ["", "", "/?%E0=1"]);
+  assert.deepEqual([odd.token, odd.click, odd.cleaned], ["", "", "https://shop.example/?%E0=1"]);
 });
 
 test("a fragment may carry them as well, beside a route or alone", () => {
   for (const [address, cleaned] of [
-    ["https://s.example/a#sgm=k.T&sgm_click=c1", "/a"],
-    ["https://s.example/a?x=1#sgm=k.T&sgm_click=c1&y=2", "/a?x=1#y=2"],
-    ["https://s.example/a#/basket?sgm=k.T&sgm_click=c1", "/a#/basket"],
-    ["https://s.example/a#/basket?y=%7e&sgm=k.T&sgm_click=c1", "/a#/basket?y=%7e"],
+    [`https://s.example/a#sgm=${TOKEN}&sgm_click=c1`, "/a"],
+    [`https://s.example/a?x=1#sgm=${TOKEN}&sgm_click=c1&y=2`, "/a?x=1#y=2"],
+    [`https://s.example/a#/basket?sgm=${TOKEN}&sgm_click=c1`, "/a#/basket"],
+    [`https://s.example/a#/basket?y=%7e&sgm=${TOKEN}&sgm_click=c1`, "/a#/basket?y=%7e"],
   ] as const) {
     const landing = landingOf(address, settings);
-    assert.deepEqual([landing.token, landing.click, landing.cleaned], ["k.T", "c1", cleaned]);
+    assert.deepEqual([landing.token, landing.click, landing.cleaned], [TOKEN, "c1", `https://s.example${cleaned}`]);
   }
   assert.equal(landingOf("https://s.example/a#top", settings).cleaned, undefined);
 });
@@ -43,14 +45,14 @@ test("a fragment may carry them as well, beside a route or alone", () => {
 test("names of parameters are configurable", () => {
   const own = settingsOf({ src: "https://c.example/x.js", dataset: { site: "K", tokenParam: "t", clickParam: "k" } });
   assert.ok(own);
-  assert.equal(landingOf("https://s.example/?t=1&sgm=2&k=3", own).cleaned, "/?sgm=2");
+  assert.equal(landingOf("https://s.example/?t=1&sgm=2&k=3", own).cleaned, "https://s.example/?sgm=2");
 });
 
 test("device and token outlive a page; running numbers go on", () => {
   const kept = new Map<string, string>();
   const backing = { getItem: (k: string) => kept.get(k) ?? null, setItem: (k: string, v: string) => void kept.set(k, v), removeItem: (k: string) => void kept.delete(k) };
   const first = whoIn(storeIn(backing, "s."), () => "dev1");
-  first.landed({ token: "k.T", click: "c1", campaign: "", cleaned: undefined });
+  first.landed({ token: "k.T", broken: undefined, click: "c1", campaign: "", cleaned: undefined });
   assert.deepEqual(first.now(), { device: "dev1", token: "k.T", click: "c1" });
   assert.equal(first.nextOrder(), 1);
   const second = whoIn(storeIn(backing, "s."), () => "dev2");
@@ -61,7 +63,7 @@ test("device and token outlive a page; running numbers go on", () => {
 });
 
 const memory = (): Store => storeIn(undefined, "s.");
-const landed = (token: string): Landing => ({ token, click: "", campaign: "", cleaned: undefined });
+const landed = (token: string): Landing => ({ token, broken: undefined, click: "", campaign: "", cleaned: undefined });
 
 test("a login is surer than a link: another person's mail changes nothing but its own click", () => {
   let made = 0;
@@ -135,7 +137,7 @@ test("selectors leave out what looks generated", () => {
   assert.equal(selectorOf(element("BUTTON", "ember1234", "", nav)), "nav > button");
 });
 
-test("labels carry no addresses and no long numbers", () => {
+test("labels carry no addresses and no cards", () => {
   assert.equal(scrubbed("  Write \n to jo@example.org "), "Write to …");
   assert.equal(scrubbed("Card 4111 1111 1111 1111!"), "Card …!");
   assert.equal(scrubbed("x".repeat(100)).length, 80);
@@ -143,19 +145,43 @@ test("labels carry no addresses and no long numbers", () => {
 
 test("addresses are cut out of whatever is told, however they are written", () => {
   for (const [text, said] of [
-    ['{"a":"jo@example.org"}', '{"a":"…"}'],
-    ['{"a":"x jo.e+b%40example.org\\"q"}', '{"a":"x …\\"q"}'],
-    ['{"u":"/user/jo@example.org/edit","n":1}', '{"u":"…","n":1}'],
-    ['{"a":"no address @ all"}', '{"a":"no address @ all"}'],
+    ["Contact:\njo@shop.example", "Contact:\n…"],
+    ['x jo.e+b%40example.org"q', 'x …"q'],
+    ["/user/jo@example.org/edit", "…"],
+    ["no address @ all", "no address @ all"],
   ] as const) {
-    assert.equal(cleaned(text), said);
-    JSON.parse(cleaned(text));
+    assert.equal(masked(text), said);
   }
+});
+
+test("what hangs on a token, or stands in its place, is read as it was meant", () => {
+  const at = "https://shop.example//x";
+  for (const damage of [".", "]", ")", "*", ":", "…", '"', ">", "%20", "%20)", "%E2%80%A6"]) {
+    for (const mark of ["?", "#"]) {
+      const landing = landingOf(`${at}${mark}sgm=${TOKEN}${damage}`, settings);
+      assert.deepEqual([landing.token, landing.broken, landing.cleaned], [TOKEN, undefined, at], damage);
+    }
+  }
+  const glued = landingOf(`${at}?sgm=${TOKEN}?utm_source=mail&utm_campaign=spring`, settings);
+  assert.deepEqual([glued.token, glued.campaign, glued.cleaned], [TOKEN, "spring", `${at}?utm_source=mail&utm_campaign=spring`]);
+  const escaped = landingOf(`${at}?a=1&amp;sgm=${TOKEN}&amp;amp;utm_campaign=spring`, settings);
+  assert.deepEqual([escaped.token, escaped.campaign, escaped.cleaned], [TOKEN, "spring", `${at}?a=1&amp;amp;utm_campaign=spring`]);
+  const twice = landingOf(`${at}?sgm=#sgm=${TOKEN}`, settings);
+  assert.deepEqual([twice.token, twice.broken, twice.cleaned], [TOKEN, undefined, at]);
+  for (const none of ["", "*|SEGMATOK|*", "{{%20person.token%20}}", "None", "undefined", "k.short"]) {
+    const landing = landingOf(`${at}?sgm=${none}&a=1`, settings);
+    assert.deepEqual([landing.token, typeof landing.broken, landing.cleaned], ["", "string", `${at}?a=1`], none);
+  }
+});
+
+test("secret fields are told by whole words of their names", () => {
+  for (const secret of ["password", "newPassword", "user_passwd", "card-number", "cardNumber", "cardnumber", "cc_exp", "ccNumber", "cvv2", "iban", "ssn", "otp", "one-time-code", "pinCode", "pin", "secret"]) assert.ok(isSecretName(secret), secret);
+  for (const open of ["q-className", "passenger", "postcard", "compass", "spinner", "hotpot", "cc", "discard", "massage", "classname", "shipping", "opinion"]) assert.ok(!isSecretName(open), open);
 });
 
 test("declared properties", () => {
   const dataset = { segmaAction: "product_added", segmaSku: "r-1", segmaOrderId: "7", segmaValue: "89.5", segmaQuantity: "many", segmaTags: "road, light,", other: "no" };
-  assert.deepEqual(declaredProperties(dataset), { sku: "r-1", order_id: "7", value: 89.5, quantity: "many", tags: ["road", "light"] });
+  assert.deepEqual(declaredProperties(dataset), { sku: "r-1", order_id: "7", value: "89.5", quantity: "many", tags: ["road", "light"] });
 });
 
 test("links to files", () => {

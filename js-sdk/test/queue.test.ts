@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BEQUEATH_AFTER_MS, FLUSH_AFTER_MS, FLUSH_SLIGHT_AFTER_MS, MAX_BATCH_CHARS, MAX_BATCH_EVENTS, queueTo, type Outlet } from "../src/queue";
+import { BEQUEATH_AFTER_MS, FLUSH_AFTER_MS, FLUSH_SLIGHT_AFTER_MS, MAX_BATCH_CHARS, MAX_BATCH_EVENTS, queueTo, type Answer, type Outlet } from "../src/queue";
 import { LEASE_MS, MAX_SPOOLED_CHARS, MAX_SPOOLED_EVENTS, spoolIn } from "../src/spool";
 import { storeIn } from "../src/store";
 import type { Batch, SentEvent } from "../src/words";
@@ -20,15 +20,17 @@ class Stage implements Outlet {
   queue = queueTo("SITE", this, this.spool);
   made = 0;
 
-  async post(body: string): Promise<{ status: number; retryAfter: string | null }> {
+  outlives = true;
+  unanswered: ((answer: Answer) => void)[] = [];
+
+  post(body: string, answered: (answer: Answer) => void): void {
     this.bodies.push(JSON.parse(body) as Batch);
     const answer = this.answers.shift() ?? { status: 204, retryAfter: null };
-    if (answer === "away") throw new TypeError("failed to fetch");
-    return answer;
+    setImmediate(() => answered(answer === "away" ? { status: 0 } : answer));
   }
-  beacon(body: string): boolean {
+  part(body: string, answered: (answer: Answer) => void): void {
     if (this.accepts) this.beacons.push(JSON.parse(body) as Batch);
-    return this.accepts;
+    this.unanswered.push(answered);
   }
   bequeath(bodies: readonly string[]): void { this.bequests = bodies.map((body) => JSON.parse(body) as Batch); }
   now(): number { return this.clock; }
@@ -125,6 +127,29 @@ test("a page that ends hands over what waits; the next one says it again, with w
   while (stage.tasks.length) await stage.next();
   assert.deepEqual(ids(stage.bodies), ["e1", "e2", "e3"]);
   assert.deepEqual(stage.spool.takeUp(), []);
+});
+
+test("a page that lives on hears what came of its parting words, and says nothing twice", async () => {
+  const stage = new Stage();
+  stage.add(2);
+  stage.queue.leave();
+  stage.queue.takeOver();
+  assert.equal(stage.tasks.length, 0);
+  stage.unanswered.pop()?.({ status: 204 });
+  assert.deepEqual(stage.spool.takeUp(), []);
+});
+
+test("what was under way when a page was put by is asked again when it comes back", async () => {
+  const stage = new Stage();
+  stage.post = (body) => void stage.bodies.push(JSON.parse(body) as Batch);
+  stage.add();
+  await stage.next();
+  stage.queue.leave();
+  stage.queue.takeOver();
+  assert.equal(stage.tasks.length, 0);
+  stage.queue.takeOver(true);
+  await stage.next();
+  assert.deepEqual(ids(stage.bodies), ["e1", "e1"]);
 });
 
 test("a collector that asks for time is not told by beacon; one that cannot be reached is", async () => {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { askedOf, captureOf, FRESH_MS } from "../src/asked";
-import { orderId } from "../src/features/clicks";
+import { askedOf, captureOf, type Asked, FRESH_MS } from "../src/asked";
 import { Automaton, normalised } from "../src/features/keys";
+import { numberOf, orderId, shaped } from "../src/products";
 import { guard, MAX_PER_ACTION, MAX_PER_PAGE, PER_MS } from "../src/guard";
+import { cut, masked, plain } from "../src/text";
 import { urlOf } from "../src/urls";
 import type { Page } from "../src/words";
 // @ts-expect-error: a script without types
@@ -64,10 +65,47 @@ test("no parameter of an address leaves but those that are allowed, and never on
 });
 
 test("a purchase has its order's id", () => {
-  assert.equal(orderId("product_bought", { order_id: "T 7/é", sku: "r-1" }), "o-T_7__-r-1");
+  const lines = [["7", "r-1"], ["71", "r"], ["7", "r_1"], ["7 ", "r-1"], ["7", "靴"], ["7", "鞄"], ["7", "帽子"], ["x".repeat(99), "y".repeat(99)], ["x".repeat(98), "y".repeat(99)]];
+  const ids = lines.flatMap(([order, sku]) => [0, 1].map((nth) => orderId("product_bought", { order_id: order, sku }, nth)));
+  assert.equal(new Set(ids).size, 2 * lines.length);
+  for (const id of ids) assert.match(id ?? "", /^[\w.:-]{1,64}$/);
+  assert.equal(orderId("product_bought", { order_id: 7, sku: 5 }), orderId("product_bought", { order_id: "7", sku: "5" }));
   assert.equal(orderId("product_bought", { sku: "r-1" }), undefined);
   assert.equal(orderId("product_added", { order_id: "7" }), undefined);
-  assert.ok((orderId("product_bought", { order_id: "x".repeat(99), sku: "y" }) ?? "").length <= 64);
+});
+
+test("prices are numbers however they are written; what is none is none, and never 0", () => {
+  const prices: [unknown, number | undefined][] = [
+    ["1.234,50", 1234.5], ["1,234.50", 1234.5], ["19,90 €", 19.9], ["79,50", 79.5], ["1.234", 1234], ["1,234", 1234], ["0.125", 0.125], ["0,125", 0.125],
+    ["1 234,50", 1234.5], ["1'234.50", 1234.5], ["EUR 1.234.567,89", 1234567.89], ["1,23,456.5", 123456.5], ["$5", 5], ["19,-", 19], ["-3.50", -3.5], ["12345", 12345],
+    ["0", 0], [0, 0], [1.234, 1.234], ["1.2345", 1.2345], ["1.234.567", 1234567],
+    ["", undefined], [null, undefined], [undefined, undefined], ["free", undefined], ["2 for 5", undefined], [NaN, undefined], [true, undefined], [{}, undefined],
+  ];
+  for (const [text, number] of prices) assert.equal(numberOf(text), number, String(text));
+  assert.deepEqual(shaped({ sku: 731, order_id: 7, price: "19,90 €", value: "", quantity: "many" }), { sku: "731", order_id: "7", price: 19.9, quantity: "many" });
+});
+
+test("of what a page says, what can be told is told", () => {
+  const circle: Record<string, unknown> = { n: 1 };
+  circle["self"] = circle;
+  const odd = { circle, big: 10n ** 20n, far: 1e20, date: new Date(0), bad: new Date(NaN), not: undefined, task() {}, list: [1, undefined, "x"], get no(): number { throw new Error("no"); }, "jo@x.example": "half \ud800" };
+  assert.deepEqual(plain(odd), { circle: { n: 1 }, big: "100000000000000000000", far: "100000000000000000000", date: "1970-01-01T00:00:00.000Z", list: [1, "x"], "…": "half " });
+  for (const none of [null, undefined, 7, "text", () => 1]) assert.deepEqual(plain(none), {});
+  assert.deepEqual(plain(["a", "b"]), { 0: "a", 1: "b" });
+  const hostile = new Proxy({}, { ownKeys() { throw new Error("no"); } });
+  assert.deepEqual(plain(hostile), {});
+  assert.ok(JSON.stringify(plain({ text: "x".repeat(99_999), more: "y", list: Array.from({ length: 9_999 }, () => "z") })).length <= 10_000);
+});
+
+test("numbers of cards are masked, other numbers are not", () => {
+  for (const card of ["4111 1111 1111 1111", "4111111111111111", "5555-5555-5555-4444", "378282246310005", "3782 822463 10005", "30569309025904", "n:4111.1111.1111.1111!"]) assert.match(masked(card), /^\D*…\D*$/, card);
+  for (const none of ["iphone 15 256 gb", "978-3-16-148410-0", "9783161484100", "4111 1111 1111 1112", "+49 170 1234567", "353879234252633", "20261129 1200"]) assert.equal(masked(none), none);
+  assert.equal(masked("4111111111111111", true), "4111111111111111");
+});
+
+test("texts are cut at whole characters", () => {
+  assert.equal(cut("x".repeat(199) + "😀y", 200), `${"x".repeat(199)}😀`);
+  assert.equal(cut("ab", 3), "ab");
 });
 
 test("of a configuration only lists of plain values count, and nonsense is none", () => {
@@ -75,8 +113,12 @@ test("of a configuration only lists of plain values count, and nonsense is none"
   for (const nonsense of [null, 7, "<html>", {}, { capture: [] }, { capture: "x" }]) assert.equal(captureOf(nonsense), undefined);
 });
 
-function pageThat(answers: () => Promise<unknown>, clock: { now: number }, kept: { text: string }): Page {
-  const page: Partial<Page> = { ask: answers, now: () => clock.now, remember: (_, text) => (kept.text = text ?? kept.text) };
+type Answers = () => Promise<unknown>;
+const asking = (answers: Answers, clock: { now: number }, kept: { text: string }): Asked =>
+  askedOf(pageWith(clock, kept), async (_, answered) => answers().then(answered, () => undefined));
+
+function pageWith(clock: { now: number }, kept: { text: string }): Page {
+  const page: Partial<Page> = { settings: {} as Page["settings"], now: () => clock.now, remember: (_, text) => (kept.text = text ?? kept.text) };
   return page as Page;
 }
 const settled = (): Promise<void> => new Promise((done) => setImmediate(done));
@@ -86,22 +128,22 @@ test("what is asked for is kept for five minutes, and outlives a collector that 
   const kept = { text: "" };
   let asked = 0;
   const said = async (): Promise<unknown> => ((asked += 1), { capture: { key_pressed: ["a"] } });
-  const first = askedOf(pageThat(said, clock, kept));
+  const first = asking(said, clock, kept);
   assert.equal(first("key_pressed"), undefined);
   await settled();
   assert.deepEqual(first("key_pressed"), ["a"]);
   assert.equal(first("toString"), undefined);
   clock.now += FRESH_MS - 1;
-  assert.deepEqual(askedOf(pageThat(said, clock, kept))("key_pressed"), ["a"]);
+  assert.deepEqual(asking(said, clock, kept)("key_pressed"), ["a"]);
   await settled();
   assert.equal(asked, 1);
   clock.now += 1;
   for (const trouble of [() => Promise.reject(new Error("away")), async () => "<html>"]) {
-    const away = askedOf(pageThat(trouble, clock, kept));
+    const away = asking(trouble, clock, kept);
     await settled();
     assert.deepEqual(away("key_pressed"), ["a"]);
   }
-  assert.equal(askedOf(pageThat(said, clock, { text: "{" }))("key_pressed"), undefined);
+  assert.equal(asking(said, clock, { text: "{" })("key_pressed"), undefined);
 });
 
 test("no name that the build shortens is one of the platform's", () => {

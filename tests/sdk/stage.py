@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import requests
 
@@ -235,7 +234,7 @@ class _Files(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append((self.command, self.path, dict(self.headers)))
-        content, kind = self.server.files.get(urlsplit(self.path).path, (b"", ""))
+        content, kind = self.server.files.get(self.path.partition("?")[0], (b"", ""))
         first, last, status = 0, len(content) - 1, 200 if kind else 404
         if wanted := self.headers.get("range"):
             # NOTE: media elements seek by ranges.

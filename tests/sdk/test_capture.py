@@ -202,12 +202,12 @@ ROWS = (
     Row("contenteditable", typed("#free", "typed-canary"), (
         field("field_focused", "free", "div#free"), field("form_filled", "free", "div#free"),
         field("field_unfocused", "free", "div#free"))),
-    Row("filled in by the browser",
-        autofilled("#who", address={"fields": [{"name": name, "value": value} for name, value in HOME.items()]}),
+    Row("filled in by the browser", then(click("#plain"),
+        autofilled("#who", address={"fields": [{"name": name, "value": value} for name, value in HOME.items()]})),
         tuple(("form_filled", {"form": "deliver", "field": name, "selector": selector}) for name, selector in (
             ("who", "input#who"), ("street", "form#deliver > input"), ("city", "form#deliver > input"),
             ("zip", "form#deliver > input"))),
-        autofilled("#number", card=CARD)),
+        then(click("#plain"), autofilled("#number", card=CARD)), ignored=("page_clicked",)),
     Row("field in a shadow root", lambda p: (
         p.locator("my-box input").focus(), p.keyboard.type("typed-canary"), p.keyboard.press("Enter")), (
         ("field_focused", {"form": "div > form", "field": "deep", "selector": "div > form > input"}),

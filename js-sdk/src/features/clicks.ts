@@ -1,4 +1,5 @@
 import { BUTTONS, declaredProperties, FIELDS, lookedAt, scrubbed, selectorFrom, targetOf, up } from "../element";
+import { orderId, shaped } from "../products";
 import { fileOf } from "../urls";
 import { isAction, type Feature, type Page, type Properties, type Told } from "../words";
 
@@ -21,20 +22,24 @@ const SILENT = `${FIELDS},${MASKED}`;
 export const clicks: Feature = { name: "clicks", start: watch };
 
 function watch(page: Page): void {
-  let last = -1;
-  const clicked = (event: MouseEvent): void => {
+  page.formed((properties) => shaped(properties));
+  let labelled: Element | null | undefined;
+  const clicked = (event: PointerEvent): void => {
     const target = targetOf(event);
-    // NOTE: a click on a label clicks its field too, at the same instant: one gesture.
-    if (!target || !event.isTrusted || event.timeStamp === last || (!event.detail && isEnterInField(target))) return;
-    last = event.timeStamp;
+    const byKey = !event.detail || event.pointerId === -1;
+    if (!target || !event.isTrusted || target === labelled || (byKey && isEnterInField(target))) return;
+    // NOTE: a click on a label clicks its field too, in the same breath: one gesture.
+    const label = up<HTMLLabelElement>(target, "label");
+    labelled = label && label.control;
+    if (labelled) setTimeout(() => (labelled = undefined));
     const described = gestureOf(target);
     page.later(() => {
       const [action, properties] = described();
-      return told(action, event.detail ? properties : { ...properties, keyboard: true });
+      return told(action, byKey ? { ...properties, keyboard: true } : properties);
     });
   };
   page.on("click", clicked);
-  page.on("auxclick", (event: MouseEvent) => event.button === 1 && clicked(event));
+  page.on("auxclick", (event: PointerEvent) => event.button === 1 && clicked(event));
   page.on("submit", (event: Event) => {
     const form = targetOf(event);
     if (!(form instanceof HTMLFormElement) || !event.isTrusted) return;
@@ -43,8 +48,8 @@ function watch(page: Page): void {
   });
 }
 
-/** An action with its properties, and the id that it has by them. */
-export const told = (action: string, properties: Properties): Told => [action, properties, orderId(action, properties)];
+/** An action with its properties, and the id that it has by them. `nth`: of an order's lines of the same product. */
+export const told = (action: string, properties: Properties, nth?: number): Told => [action, properties, orderId(action, shaped(properties), nth)];
 
 /**
  * What a click on this is. What the page's own handlers may change or remove is read now, the rest is done later.
@@ -55,7 +60,7 @@ export const told = (action: string, properties: Properties): Told => [action, p
 function gestureOf(target: Element): () => [string, Properties] {
   const around = up(target, AROUND);
   const declared = around && up(target, DECLARED);
-  const action = declared?.dataset["segmaAction"];
+  const action = declared && declared.dataset["segmaAction"];
   if (declared && isAction(action)) {
     const properties = declaredProperties(declared.dataset);
     return () => [action, properties];
@@ -74,20 +79,13 @@ function gestureOf(target: Element): () => [string, Properties] {
 function ofFile(link: HTMLAnchorElement): Properties {
   const path = fileOf(link.href);
   const named = link.getAttribute("download") ?? "";
-  const extension = /\.([a-z\d]{1,8})$/i.exec(named || path)?.[1]?.toLowerCase() ?? "";
+  const [, extension = ""] = /\.([a-z\d]{1,8})$/.exec((named || path).toLowerCase()) ?? [];
   return { file: path.includes("/") ? path : named, extension };
 }
 
 // NOTE: Enter in a field makes the browser click the form's button; nobody pressed that button.
 function isEnterInField(target: Element): boolean {
   let active = document.activeElement;
-  while (active?.shadowRoot?.activeElement) active = active.shadowRoot.activeElement;
-  return active !== target && !!active?.matches(FIELDS) && target.matches(BUTTONS);
-}
-
-/** A purchase under its order's number is one event, however often its page is loaded or whoever tells of it. */
-export function orderId(action: string, properties: Properties): string | undefined {
-  const { order_id: order, sku } = properties;
-  if (action !== "product_bought" || !order) return undefined;
-  return `o-${[order, sku ?? ""].join("-").replace(/[^\w.:-]/g, "_").slice(-60)}`;
+  for (let root = active && active.shadowRoot; root && root.activeElement; root = active.shadowRoot) active = root.activeElement;
+  return active !== target && !!active && active.matches(FIELDS) && target.matches(BUTTONS);
 }

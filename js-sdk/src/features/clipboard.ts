@@ -1,5 +1,5 @@
 import { askedOf } from "../asked";
-import { isMasked, selectorOf, targetOf } from "../element";
+import { FIELDS, isMasked, selectorOf, targetOf, up } from "../element";
 import type { Feature } from "../words";
 
 /** That something was copied or pasted, where, and how long it was; never what. Only where a live listener asks. */
@@ -17,13 +17,14 @@ export const clipboard: Feature = {
     page.on("copy", copied);
     page.on("cut", copied);
     page.on("paste", (event: ClipboardEvent) => {
-      if (asked("content_pasted")) tell("content_pasted", event, event.clipboardData?.getData("text").length ?? 0);
+      // NOTE: on Linux a middle click on a page is a "paste" too, and nothing is pasted anywhere.
+      if (asked("content_pasted") && up(targetOf(event), FIELDS)) tell("content_pasted", event, event.clipboardData?.getData("text").length ?? 0);
     });
   },
 };
 
 function lengthOf(target: Element | undefined): number {
-  const field = target as Partial<HTMLInputElement> | undefined;
-  if (typeof field?.selectionStart === "number") return (field.selectionEnd ?? 0) - field.selectionStart;
-  return String(getSelection() ?? "").length;
+  const field = target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement ? target : undefined;
+  const start = field && field.selectionStart;
+  return field && typeof start === "number" ? (field.selectionEnd ?? 0) - start : String(getSelection() ?? "").length;
 }

@@ -9,7 +9,8 @@ export const forms: Feature = {
     const known = new WeakSet<Node>();
     const filled = (event: Event): void => {
       const field = fieldOf(event);
-      if (!field || isEmpty(field)) return;
+      // NOTE: Firefox fills a saved login in by itself, and says it was a person.
+      if (!field || isEmpty(field) || navigator.userActivation?.hasBeenActive === false) return;
       typedInto.delete(field);
       page.tell("form_filled", named(field));
     };
@@ -18,11 +19,12 @@ export const forms: Feature = {
     page.on("submit", submitted);
     page.on("input", (event: Event) => {
       const field = fieldOf(event);
-      if (field?.matches("[contenteditable]")) typedInto.add(field);
+      if (field && field.matches("[contenteditable]")) typedInto.add(field);
     });
     page.on("focusin", (event: Event) => {
       const field = fieldOf(event);
-      const root = targetOf(event)?.getRootNode();
+      const target = targetOf(event);
+      const root = target && target.getRootNode();
       // NOTE: `change` and `submit` end at the border of a shadow root.
       if (root instanceof ShadowRoot && !known.has(root)) {
         known.add(root);
@@ -58,7 +60,7 @@ const nameOf = (form: Element): string => form.getAttribute("name") || form.id |
 // NOTE: all that is looked at of a value is whether there is one.
 function isEmpty(field: HTMLElement): boolean {
   if (field instanceof HTMLInputElement && /^(checkbox|radio)$/.test(field.type)) return !field.checked;
-  const value = (field as Partial<HTMLInputElement>).value;
+  const value = (field as HTMLInputElement).value as string | undefined;
   return value === undefined ? !field.textContent : !value;
 }
 

@@ -95,7 +95,7 @@ const isWriting = (event: Event): boolean => !!up(targetOf(event), FIELDS);
 // NOTE: what a single key writes into a field is text, and stays; only a letter's own listener hears of it.
 function tellKey(page: Page, asked: Asked, action: string, key: string, event: KeyboardEvent, where: object): void {
   if (isLetter(key) && isWriting(event)) return;
-  if (asked(action)?.some((each) => each === key)) page.tell(action, { key, ...where });
+  if ((asked(action) ?? []).includes(key)) page.tell(action, { key, ...where });
 }
 
 /** The key; nothing of an input method at work, of a browser that fills in by itself, of a masked field. */

@@ -1,4 +1,5 @@
 import { selectorOf } from "../element";
+import { jsonOf } from "../text";
 import { fileOf } from "../urls";
 import type { Feature, Page, Properties } from "../words";
 
@@ -27,11 +28,17 @@ class Watched {
     this.tell(0, duration);
   }
 
-  time(at: number, duration: number): void {
+  /** It plays on from here. */
+  from(at: number): void {
+    this.at = at;
+  }
+
+  /** It has come so far, at a pace of so many seconds in one. */
+  time(at: number, duration: number, pace = 1): void {
     const before = this.at ?? at;
     this.at = at;
     const passed = at - before;
-    if (passed <= 0 || passed > JUMP_S) return;
+    if (passed <= 0 || passed > JUMP_S * Math.max(1, pace)) return;
     this.seconds += passed;
     for (const each of duration > 0 && Number.isFinite(duration) ? QUARTILES : []) {
       const mark = (duration * each) / 100;
@@ -70,11 +77,17 @@ export const media: Feature = {
     };
     page.on("playing", (event: Event) => {
       const [watched, element] = of(event) ?? [];
+      // NOTE: WebKit tells the time for the first time when some of it has passed.
+      if (element) watched?.from(element.currentTime);
       if (element) watched?.play(element.duration);
     });
     page.on("timeupdate", (event: Event) => {
       const [watched, element] = of(event) ?? [];
-      if (element && !element.seeking) watched?.time(element.currentTime, element.duration);
+      if (element && !element.seeking) watched?.time(element.currentTime, element.duration, element.playbackRate);
+    });
+    page.on("seeked", (event: Event) => {
+      const [watched, element] = of(event) ?? [];
+      if (element) watched?.from(element.currentTime);
     });
     page.on("ended", (event: Event) => {
       const [watched, element] = of(event) ?? [];
@@ -87,7 +100,7 @@ export const media: Feature = {
       const properties = { src: player.name, provider: player.provider, selector: selectorOf(frame) };
       if (!frames.has(frame.contentWindow)) frames.set(frame.contentWindow, [new Watched(page, "video_played", properties), player]);
       // NOTE: whoever hears it learns only that somebody listens; what is answered is believed of the player alone.
-      for (const words of player.greeting) frame.contentWindow?.postMessage(JSON.stringify(words), "*");
+      for (const words of player.greeting) frame.contentWindow?.postMessage(jsonOf(words), "*");
     };
     const meet = (element: Element): void => {
       const src = element.getAttribute("src") ?? element.getAttribute("data") ?? "";
@@ -122,7 +135,7 @@ export const media: Feature = {
       const [watched, player] = frames.get(event.source) ?? [];
       if (!watched || event.origin !== player?.origin) return;
       const said = (typeof event.data === "string" ? JSON.parse(event.data) : event.data) as Record<string, unknown>;
-      player.hear(said, watched, (words) => (event.source as Window).postMessage(JSON.stringify(words), player.origin));
+      player.hear(said, watched, (words) => (event.source as Window).postMessage(jsonOf(words), player.origin));
     };
     page.on("message", heard, window);
   },

@@ -1,60 +1,158 @@
-import { told } from "./clicks";
+import { globalOf } from "../globals";
+import { numberOf } from "../products";
+import { calm } from "../say";
+import { jsonOf } from "../text";
 import type { Feature, Page, Properties } from "../words";
+import { told } from "./clicks";
 
 type Said = Record<string, unknown>;
 
-const ACTIONS: Record<string, string> = { add_to_cart: "product_added", purchase: "product_bought" };
+const ADDED = "product_added";
+const BOUGHT = "product_bought";
+/** Names of events, without prefixes, case and signs: `add_to_cart`, `dl_add_to_cart`, `addToCart`, `place-order`. */
+const NAMES = /^(?:sc)?(?:(add)(?:to(?:cart|basket|bag))?|purchase|placeorder)$/;
+/** Where parts of a sale stand inside of each other. */
+const PARTS = /^(eventInfo|ecommerce|add|purchase|actionField|order|orderContext|shoppingCartContext|changedProductsContext|commerce|product|prices)$/;
+const LINES = ["items", "products", "productListItems", "transactionProducts"];
+const IDS = ["item_id", "id", "sku", "SKU", "productId", "product_id", "item_name", "name"];
+const ORDERS = ["transaction_id", "transactionId", "purchaseID", "orderId", "order_id", "id"];
+const LOOK_EVERY_MS = 1_000;
 
 /**
- * The `dataLayer` that shops fill for Google Analytics 4 (`add_to_cart`, `purchase`), as an object with `ecommerce` and
- * as `gtag('event', …)`. Each item is an event; the page's own entries are only read.
+ * What shops say in their layers: Google Analytics 4 (`items`; an object, or the arguments of `gtag`), the older enhanced
+ * ecommerce (`add`, `purchase`), classic transactions, Adobe's. Each line is an event, and one order in two styles is one
+ * order. The page's own entries are only read.
  */
 export const shop: Feature = {
   name: "shop",
   start(page) {
-    const host = window as Window & { dataLayer?: unknown[] };
-    const layer = (host.dataLayer ??= []);
-    if (!Array.isArray(layer)) return;
-    for (const entry of layer) heard(page, entry);
-    const push = layer.push;
-    layer.push = function (this: unknown[], ...entries: unknown[]): number {
-      const length = push.apply(this, entries);
-      for (const entry of entries) heard(page, entry);
-      return length;
-    };
+    const heard = hearing(page);
+    for (const name of page.settings.layers) listen(page, name, heard);
   },
 };
 
-function heard(page: Page, entry: unknown): void {
+/** Hears what is put into a list of the window's, once, whatever takes the place of the list or of its `push`. */
+function listen(page: Page, name: string, heard: (entry: unknown) => void): void {
+  const host = window as unknown as Said;
+  const known = new WeakSet<object>();
+  let nested = 0;
+  let isTold = !page.late;
+  let layer: unknown = globalOf(name);
+  if (name === "dataLayer") layer = host[name] ??= [];
+
+  const take = calm((entry: object) => {
+    known.add(entry);
+    if (isTold) heard(entry);
+  });
+  /** Takes what stands there and came by no `push`; the next `push` is heard at once. */
+  const look = (): void => {
+    if (!Array.isArray(layer)) return;
+    for (const entry of layer as unknown[]) if (typeof entry === "object" && entry && !known.has(entry)) take(entry);
+    let { push } = layer as unknown as Said;
+    if (known.has(layer)) return;
+    known.add(layer);
+    trapped(layer, "push", () => heardPush(push), (other) => (push = other));
+  };
+  // NOTE: what takes the place of `push` calls the one before it: the outermost hears.
+  const heardPush = (push: unknown): unknown =>
+    function (this: unknown, ...entries: object[]): unknown {
+      nested += 1;
+      try {
+        return Reflect.apply(push as () => unknown, this, entries);
+      } finally {
+        nested -= 1;
+        if (!nested) for (const entry of entries) take(entry);
+      }
+    };
+
+  look();
+  isTold = true;
+  const follows = trapped(host, name, () => layer, (other) => ((layer = other), look()));
+  const lookAgain = (): void => {
+    if (!follows) layer = host[name];
+    look();
+  };
+  page.viewed(lookAgain);
+  page.leaving(lookAgain);
+  // NOTE: a list that was declared with `var` before us, or is frozen, or is written to by its index, cannot tell.
+  setInterval(calm(lookAgain), LOOK_EVERY_MS);
+}
+
+/** Puts a getter and a setter in a property's place; false where that is not possible. */
+function trapped(host: object, name: string, get: () => unknown, set: (value: unknown) => void): boolean {
   try {
-    const said = (entry ?? {}) as Said & ArrayLike<unknown>;
-    const byTag = said[0] === "event";
-    const action = ACTIONS[String(byTag ? said[1] : said["event"])];
-    const sale = (byTag ? said[2] : (said["ecommerce"] ?? said)) as Said | undefined;
-    if (!action || !sale || !Array.isArray(sale["items"])) return;
-    for (const item of sale["items"] as Said[]) {
-      page.tell(...told(action, productOf(item, sale)));
-    }
+    Object.defineProperty(host, name, { get, set: calm(set), configurable: true });
+    return true;
   } catch {
-    // NOTE: the page's own entries may be of any form.
+    return false;
   }
 }
 
-function productOf(item: Said, sale: Said): Properties {
-  const price = Number(item["price"]);
-  const quantity = Number(item["quantity"] ?? 1) || 1;
-  const only = (sale["items"] as unknown[]).length === 1 ? Number(sale["value"]) : NaN;
-  const value = Number.isFinite(price) ? price * quantity : only;
+function hearing(page: Page): (entry: unknown) => void {
+  /** Order → the style in which it was told first. */
+  const orders = new Map<string, string>();
+  /** `ecommerce` that came before its event. */
+  let waiting: unknown;
+
+  return (entry) => {
+    const given = entry as Said;
+    const said: Said = given[0] === "event" ? { event: given[1], ecommerce: given[2] } : { ...given };
+    const name = typeof said["event"] === "string" ? said["event"] : "";
+    if ("ecommerce" in said) waiting = said["ecommerce"];
+    else if (name) said["ecommerce"] = waiting;
+    if (name) waiting = undefined;
+    const sale = flat(said);
+    const listed = first(sale, LINES);
+    const known = NAMES.exec(name.toLowerCase().replace(/^.*[.:]|^(dl|gtm|eec?)_|[^a-z]/g, ""));
+    const isAdded = known ? !!known[1] : !!(sale["productListAdds"] ?? sale["add"]);
+    if (typeof listed !== "object" || !listed || !(known || isAdded || sale["purchase"] || sale["purchases"] || listed === sale["transactionProducts"])) return;
+    const lines = (first(listed as Said, IDS) ? [listed] : Object.values(listed)).filter((line) => line).map((line) => flat(line as Said));
+    const order = isAdded ? "" : `${first(sale, ORDERS) ?? ""}`;
+    const style = jsonOf([LINES.find((key) => sale[key] === listed), IDS.find((key) => lines[0]?.[key])]);
+    if (order && (orders.get(order) ?? style) !== style) return;
+    orders.set(order, style);
+    const seen = new Map<unknown, number>();
+    for (const line of lines) {
+      const properties = productOf(line, sale, order, lines.length);
+      const { sku } = properties;
+      const nth = seen.get(sku) ?? 0;
+      seen.set(sku, nth + 1);
+      page.tell(...told(isAdded ? ADDED : BOUGHT, properties, nth));
+    }
+  };
+}
+
+/** All that an entry says, without its parts being inside of each other. That a part was there is said too. */
+function flat(said: Said, found: Said = {}): Said {
+  for (const [name, value] of Object.entries(said)) {
+    if (PARTS.test(name) && typeof value === "object" && value) flat(value as Said, found)[name] = true;
+    else found[name] = value;
+  }
+  return found;
+}
+
+function productOf(line: Said, sale: Said, order: string, lines: number): Properties {
+  const { price: said, name = line["item_name"] } = line;
+  const price = numberOf(said) ?? numberOf((said as Said | undefined)?.["value"]);
+  const quantity = numberOf(line["quantity"] ?? line["qty"]) || 1;
+  const only = line["priceTotal"] ?? (lines === 1 ? first(sale, ["value", "revenue", "transactionTotal", "priceTotal"]) : undefined);
+  const value = price === undefined ? numberOf(only) : price * quantity;
   const found: Properties = {
-    sku: item["item_id"] ?? item["item_name"],
-    name: item["item_name"],
-    brand: item["item_brand"],
-    category: item["item_category"],
-    price: Number.isFinite(price) ? price : undefined,
+    sku: `${first(line, IDS) ?? ""}`,
+    name,
+    brand: line["item_brand"] ?? line["brand"],
+    category: line["item_category"] ?? line["category"],
+    price,
     quantity,
-    value: Number.isFinite(value) ? Math.round(value * 100) / 100 : undefined,
-    currency: sale["currency"],
-    order_id: sale["transaction_id"],
+    value: value && Math.round(value * 100) / 100,
+    currency: first(sale, ["currency", "currencyCode", "transactionCurrency"]),
+    order_id: order,
   };
   return Object.fromEntries(Object.entries(found).filter(([, each]) => each !== undefined && each !== ""));
 }
+
+/** The first of these properties that says something. */
+const first = (said: Said, names: readonly string[]): unknown => {
+  const name = names.find((each) => ![undefined, null, ""].includes(said[each] as string | null | undefined));
+  return name && said[name];
+};

@@ -1,0 +1,49 @@
+import { jsonOf } from "./text";
+import type { Properties } from "./words";
+
+/**
+ * A price, a value or a quantity as a number; undefined where it is none, or cannot be told. The last mark is the decimal's,
+ * unless exactly three digits follow it: those are a group of thousands ("1.234" and "1,234" are 1234), but for "0.125".
+ */
+export function numberOf(given: unknown): number | undefined {
+  if (typeof given === "number") return isFinite(given) ? given : undefined;
+  const [, run] = /^\D*?(-?\d[\d.,'’\s]*)\D*$/.exec(`${given as string}`) ?? [];
+  if (!run) return undefined;
+  const digits = run.replace(/[^\d.,-]|[.,]+$/g, "");
+  const [, whole = digits, part = ""] = /^(-?0|.*(?=.(?:..?|.{4,})$))[.,](\d+)$/.exec(digits) ?? [];
+  return +`${whole.replace(/[.,]/g, "")}.${part}`;
+}
+
+/** Properties as the wire has them: prices are numbers, ids are texts; nothing is never 0. */
+export function shaped(properties: Properties): Properties {
+  const said = { ...properties };
+  for (const name of ["value", "price", "quantity"]) {
+    const number = numberOf(said[name]);
+    if (number !== undefined) said[name] = number;
+    else if (!said[name]) delete said[name];
+  }
+  for (const name of ["sku", "order_id", "item_id"]) {
+    if (typeof said[name] === "number") said[name] = `${said[name] as number}`;
+  }
+  return said;
+}
+
+/**
+ * A purchase under its order's number is one event, however often its page is loaded or whoever tells of it. `nth`: which
+ * of the order's lines of the same product it is.
+ */
+export function orderId(action: string, properties: Properties, nth = 0): string | undefined {
+  const { order_id: order, sku } = properties;
+  if (action !== "product_bought" || !order) return undefined;
+  return `o-${hashOf(jsonOf([`${order as string}`, `${(sku ?? "") as string}`, nth]))}`;
+}
+
+const FACTORS = [2654435761, 1597334677, 2246822507, 3266489909];
+
+/** Four sums of 32 bits, as 28 letters and digits at most: the same text, the same sum. */
+const hashOf = (text: string): string =>
+  FACTORS.map((factor) => {
+    let sum = factor;
+    for (let at = 0; at < text.length; at += 1) sum = Math.imul(sum ^ text.charCodeAt(at), factor);
+    return ((sum ^ (sum >>> 15)) >>> 0).toString(36);
+  }).join("");

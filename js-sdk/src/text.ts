@@ -1,0 +1,66 @@
+import type { Properties } from "./words";
+
+/** The first so many characters of a text: whole ones, never half of a pair. */
+export const cut = (text: string, most: number): string => [...text.slice(0, 2 * most)].slice(0, most).join("");
+
+const ADDRESS = /[^\s"\\,:;<>()]+(?:@|%40)[^\s"\\,:;<>()]+/gi;
+const GROUPS = /\d{4}[\s.–-]?\d{4,6}[\s.–-]?\d{4,5}([\s.–-]?\d{1,7})?/g;
+/** By length and first digits: Diners Club and American Express, and those of sixteen digits and more. */
+const CARD = /^(3[04678]\d{12,13}|[2-6]\d{15,18})$/;
+
+/** Text without email addresses and halves of characters; unless it is an id, without numbers of cards. */
+export function masked(text: string, isId = false): string {
+  const said = text.replace(/\p{Cs}/gu, "").replace(ADDRESS, "…");
+  return isId ? said : said.replace(GROUPS, (run) => (isCard(run.replace(/\D/g, "")) ? "…" : run));
+}
+
+/** By its form, and by Luhn's sum: from the right, every second digit counts twice. */
+const isCard = (digits: string): boolean =>
+  CARD.test(digits) && [...digits].reverse().reduce((sum, digit, at) => sum + (at % 2 && +digit ? ((+digit * 2 - 1) % 9) + 1 : +digit), 0) % 10 === 0;
+
+/** As `JSON.stringify` of plain data, whatever `toJSON` a page gives to lists and texts. */
+export function jsonOf(value: unknown): string {
+  if (typeof value !== "object" || !value) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((each) => jsonOf(each)).join()}]`;
+  return `{${Object.entries(value).map(([name, each]) => `${jsonOf(name)}:${jsonOf(each)}`).join()}}`;
+}
+
+const MAX_EVENT_CHARS = 10_000;
+const MAX_DEPTH = 7;
+
+/**
+ * What can be told of what the page says: plain data of at most 10,000 characters. Dates and integers beyond 2^53 are texts;
+ * a circle, what throws and what there is no room for is left out.
+ */
+export function plain(given: unknown): Properties {
+  let room = MAX_EVENT_CHARS;
+  const above: unknown[] = [];
+  const told = (value: unknown, name: string): unknown => {
+    if (value instanceof Date) value = value.toISOString();
+    if (typeof value === "bigint" || (typeof value === "number" && Math.abs(value) > 2 ** 53)) value = `${value}`;
+    if (typeof value === "string") value = masked(cut(value, room), /^sku$|_id$/.test(name));
+    if (typeof value === "object" && value) return above.length < MAX_DEPTH && !above.includes(value) ? inside(value) : undefined;
+    // NOTE: what JSON has no word for is undefined.
+    const text = JSON.stringify(value) as string | undefined;
+    if (text) room -= name.length + text.length + 4;
+    return text && room > 0 ? value : undefined;
+  };
+  const inside = (value: object): unknown => {
+    const isList = above.length > 1 && Array.isArray(value);
+    const found: Properties = {};
+    above.push(value);
+    for (const name of Object.keys(value)) {
+      try {
+        const part = told((value as Properties)[name], name);
+        if (part !== undefined) found[masked(name)] = part;
+      } catch {
+        // NOTE: what throws when it is looked at cannot be told.
+      }
+    }
+    above.pop();
+    return isList ? Object.values(found) : found;
+  };
+  // NOTE: what stands inside may throw, the whole as well: a proxy can.
+  const { all } = inside({ all: given }) as { all?: unknown };
+  return typeof all === "object" && all ? (all as Properties) : {};
+}
