@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.compute
 
 from analytics.clickhouse import ClickHouse
-from analytics.tables import TABLES, Table, TableRow
+from analytics.tables import TABLES, HistoryTable, TableRow
 from contracts.errors import SegmaError
 
 FIRST_MS: Final = -2_208_988_800_000
@@ -30,7 +30,7 @@ _OF_THE_RECORD: Final = {"version": "version", "log_offset": "offset", "letter_o
 _WRAPPED = re.compile(r"(LowCardinality|Nullable|Array)\((.*)\)")
 
 
-class BadRow(SegmaError):
+class UnwritableRow(SegmaError):
     """A row holds what its table's columns cannot."""
 
 
@@ -44,13 +44,16 @@ class _Column(NamedTuple):
 class Inserts:
     """Inserts of one client. The columns of each table are what the database says they are, asked once."""
 
-    def __init__(self, clickhouse: ClickHouse, tables: Mapping[type, Table] = TABLES) -> None:
+    def __init__(self, clickhouse: ClickHouse, tables: Mapping[type, HistoryTable] = TABLES) -> None:
         self._clickhouse = clickhouse
         self._types = {table.name: (kind, table) for kind, table in tables.items()}
         self._columns: dict[str, list[_Column]] = {}
 
     def insert(self, rows: Sequence[TableRow], token: str = "") -> None:
-        """Insert rows of one table. Raises :class:`BadRow` where one of them cannot be written, else as the client."""
+        """Insert rows of one table.
+
+        Raises :class:`UnwritableRow` where one of them cannot be written, else as the client.
+        """
         table = rows[0].table
         columns = self._columns_of(table)
         data = _stream(columns, rows, self._types[table][1].part)
@@ -64,14 +67,14 @@ class Inserts:
         return self._columns[name]
 
 
-def _columns(described: Mapping[str, str], kind: type, table: Table) -> Iterator[_Column]:
+def _columns(described: Mapping[str, str], kind: type, table: HistoryTable) -> Iterator[_Column]:
     for name, told in described.items():
         source = _source(name, kind, table)
         if source is not None:
             yield _Column(name, source, _arrow(told), told.startswith("Nullable("))
 
 
-def _source(name: str, kind: type, table: Table) -> Any:
+def _source(name: str, kind: type, table: HistoryTable) -> Any:
     """Where a column's values are; None for one that the database has and the row's type does not."""
     field = table.fields.get(name)
     if callable(field):
@@ -86,11 +89,11 @@ def _source(name: str, kind: type, table: Table) -> Any:
     return lambda _, __, parts: [get(part) for part in parts]
 
 
-def _field(name: str, kind: type, table: Table) -> str | None:
+def _field(name: str, kind: type, table: HistoryTable) -> str | None:
     return next((each for each in (name, f"{name}_ms") if each in fields_of(kind, table)), None)
 
 
-def fields_of(kind: type, table: Table) -> frozenset[str]:
+def fields_of(kind: type, table: HistoryTable) -> frozenset[str]:
     """Return the names of the fields among which a table's columns are found."""
     return frozenset(getattr(table.holds or kind, "__struct_fields__", ()))
 
@@ -102,7 +105,7 @@ def _stream(columns: Sequence[_Column], rows: Sequence[TableRow], part: str) -> 
         arrays = [_array(column, column.source(rows, values, parts)) for column in columns]
     except Exception as error:
         # NOTE: whatever a row holds: it is that row's trouble, and nobody else's.
-        raise BadRow(f"{type(error).__name__}: {error}"[:300]) from None
+        raise UnwritableRow(f"{type(error).__name__}: {error}"[:300]) from None
     batch = pyarrow.record_batch(arrays, names=[column.name for column in columns])
     sink = pyarrow.BufferOutputStream()
     with pyarrow.ipc.new_stream(sink, batch.schema) as writer:

@@ -17,7 +17,7 @@ import structlog
 import tenacity
 
 from analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
-from analytics.columns import BadRow, Inserts
+from analytics.columns import Inserts, UnwritableRow
 from analytics.erase import Erasures
 from analytics.tables import TableRow, rows_of
 from contracts.codec import json_reader, msgpack_reader
@@ -46,7 +46,7 @@ _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
 }
 
 
-Entry = tuple[TableRow, Record]
+SourcedRow = tuple[TableRow, Record]
 
 
 class Loader:
@@ -100,8 +100,8 @@ class Loader:
         self._publisher.close()
         self._clickhouse.close()
 
-    def _entries(self, records: Iterable[Record], letters: list[DeadLetter]) -> list[Entry]:
-        found: list[Entry] = []
+    def _entries(self, records: Iterable[Record], letters: list[DeadLetter]) -> list[SourcedRow]:
+        found: list[SourcedRow] = []
         for record in records:
             if record.value is None:
                 continue
@@ -115,7 +115,7 @@ class Loader:
             found.extend((entry, record) for entry in rows_of(row, record))
         return found
 
-    def _stored(self, entries: Sequence[Entry], records: Sequence[Record], letters: list[DeadLetter]) -> bool:
+    def _stored(self, entries: Sequence[SourcedRow], records: Sequence[Record], letters: list[DeadLetter]) -> bool:
         """Insert for as long as it takes; False where told to stop before."""
 
         def attempt() -> bool:
@@ -148,11 +148,11 @@ class Loader:
                 log_line.error("history_will_be_lost", topic=record.topic, **hours)
                 return
 
-    def _insert(self, table: str, entries: Sequence[Entry], token: str, letters: list[DeadLetter]) -> None:
+    def _insert(self, table: str, entries: Sequence[SourcedRow], token: str, letters: list[DeadLetter]) -> None:
         """Insert; where a row is at fault, find it by halving and set it aside."""
         try:
             self._inserts.insert([row for row, _ in entries], _token(token))
-        except (HistoryError, BadRow) as error:
+        except (HistoryError, UnwritableRow) as error:
             code = error.code if isinstance(error, HistoryError) else 0
             if isinstance(error, HistoryError) and code not in DATA_FAULTS:
                 raise
@@ -188,8 +188,8 @@ class Loader:
         publish_until_stored(self._publisher, [set_aside(letter) for letter in letters], wait)
 
 
-def _by_table(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    found: dict[str, list[Entry]] = defaultdict(list)
+def _by_table(entries: Iterable[SourcedRow]) -> dict[str, list[SourcedRow]]:
+    found: dict[str, list[SourcedRow]] = defaultdict(list)
     for entry in entries:
         found[entry[0].table].append(entry)
     return found

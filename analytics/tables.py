@@ -24,7 +24,7 @@ NEVER: Final = (1 << 64) - 1
 NOBODY: Final = ("", "")
 
 PersonKey = tuple[str, str]
-Field = str | Callable[[Any], Any]
+ColumnSource = str | Callable[[Any], Any]
 
 
 class TableRow(NamedTuple):
@@ -41,7 +41,7 @@ def _itself(row: Any) -> Iterable[Any]:
     return (row,)
 
 
-class Table(NamedTuple):
+class HistoryTable(NamedTuple):
     """How rows of one type become rows of one table.
 
     ``part``: the field of the row that holds the columns, where it is not the row itself. ``fields``: columns that are
@@ -51,7 +51,7 @@ class Table(NamedTuple):
 
     name: str
     part: str = ""
-    fields: Mapping[str, Field] = {}
+    fields: Mapping[str, ColumnSource] = {}
     rows: Callable[[Any], Iterable[Any]] = _itself
     person: Callable[[Any], PersonKey] = lambda row: (row.workspace, row.subscriber)
     first_stays: bool = False
@@ -126,7 +126,7 @@ def _person_of(key: bytes) -> PersonKey:
     return (workspace, subscriber) if slash else NOBODY
 
 
-_EVIDENCE: Final[Mapping[str, Field]] = {
+_EVIDENCE: Final[Mapping[str, ColumnSource]] = {
     "listener_version": lambda pair: pair.row.version,
     "evidence_step": lambda pair: [step for _, _, step, _ in pair.evidence],
     "evidence_event_id": lambda pair: [event_id for _, event_id, _, _ in pair.evidence],
@@ -134,8 +134,8 @@ _EVIDENCE: Final[Mapping[str, Field]] = {
     "evidence_at": lambda pair: [at for at, _, _, _ in pair.evidence],
     "logged_at": lambda pair: pair.row.log_time_ms,
 }
-TABLES: Final[Mapping[type, Table]] = {
-    EventRow: Table(
+TABLES: Final[Mapping[type, HistoryTable]] = {
+    EventRow: HistoryTable(
         "event_rows",
         part="event",
         fields={
@@ -156,9 +156,11 @@ TABLES: Final[Mapping[type, Table]] = {
         person=lambda row: (row.event.workspace, row.event.subscriber),
         holds=Event,
     ),
-    SessionRow: Table("session_rows"),
-    MatchRow: Table("match_rows", "row", _EVIDENCE, lambda row: _with_evidence(row, row.evidence), holds=MatchRow),
-    CommandRow: Table(
+    SessionRow: HistoryTable("session_rows"),
+    MatchRow: HistoryTable(
+        "match_rows", "row", _EVIDENCE, lambda row: _with_evidence(row, row.evidence), holds=MatchRow
+    ),
+    CommandRow: HistoryTable(
         "command_rows",
         "row",
         _EVIDENCE,
@@ -167,9 +169,9 @@ TABLES: Final[Mapping[type, Table]] = {
         holds=Command,
     ),
     # NOTE: the first outcome of a command is the one that was carried out.
-    Outcome: Table("outcome_rows", first_stays=True),
-    MembershipRow: Table("membership_rows", fields={"list": "list_name"}),
-    RunsRow: Table(
+    Outcome: HistoryTable("outcome_rows", first_stays=True),
+    MembershipRow: HistoryTable("membership_rows", fields={"list": "list_name"}),
+    RunsRow: HistoryTable(
         "run_rows",
         part="count",
         fields={
@@ -184,7 +186,7 @@ TABLES: Final[Mapping[type, Table]] = {
         person=lambda _: NOBODY,
         holds=RunCount,
     ),
-    DeadLetter: Table(
+    DeadLetter: HistoryTable(
         "dead_letter_rows",
         fields={
             "key": lambda row: row.key.decode("utf-8", "backslashreplace"),

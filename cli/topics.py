@@ -21,7 +21,7 @@ from transport import open_log
 from transport.config import load_installation, settings_at
 from transport.kafka.leases import LEASES
 from transport.kafka.log import KafkaLog
-from transport.kafka.topic_settings import Fault
+from transport.kafka.topic_settings import SettingFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,9 @@ def check_command(home: Path, as_json: bool) -> None:
     sys.exit(Exit.PROBLEMS if any(state.problems for state in states) else Exit.OK)
 
 
-def _checked(wanted: Topic, found: Topic | None, wrong: Sequence[Fault], listeners: OwnedListeners) -> TopicCheck:
+def _checked(
+    wanted: Topic, found: Topic | None, wrong: Sequence[SettingFault], listeners: OwnedListeners
+) -> TopicCheck:
     if found is None:
         return TopicCheck(wanted.name, 0, "", ("absent: `segma topics create`",))
     kept = (
@@ -139,7 +141,7 @@ def _checked(wanted: Topic, found: Topic | None, wrong: Sequence[Fault], listene
     return TopicCheck(wanted.name, found.partitions, kept, tuple(_problems(wanted, found, wrong, listeners)))
 
 
-def _problems(wanted: Topic, found: Topic, wrong: Sequence[Fault], listeners: OwnedListeners) -> Iterator[str]:
+def _problems(wanted: Topic, found: Topic, wrong: Sequence[SettingFault], listeners: OwnedListeners) -> Iterator[str]:
     if found.partitions != wanted.partitions:
         yield f"{found.partitions} partitions, segma.yaml says {wanted.partitions}: they are frozen"
     if found.compacted != wanted.compacted:

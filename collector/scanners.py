@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 
-class Machine(StrEnum):
+class MailMachine(StrEnum):
     """What kind of machine a user agent is of."""
 
     SCANNER = "scanner"
@@ -24,7 +24,7 @@ class AgentSign(NamedTuple):
     """A user agent that is a machine's. ``source``: who says so."""
 
     pattern: str
-    machine: Machine
+    machine: MailMachine
     source: str
 
 
@@ -38,29 +38,29 @@ _VENDOR = "the vendor's own name in the agent of its gateway"
 _CLIENT = "the library's or tool's own default agent"
 
 SIGNS: Final = (
-    AgentSign(r"^Mozilla/5\.0$", Machine.PROXY, _APPLE),
-    AgentSign(r"GoogleImageProxy|ggpht\.com", Machine.PROXY, _GMAIL),
-    AgentSign(r"Edge/12\.246 Mozilla/5\.0$", Machine.PROXY, _PREFETCH),
-    AgentSign(r"YahooMailProxy|YahooCacheSystem", Machine.PROXY, _YAHOO),
-    AgentSign(r"Outlook-?Image|OutlookImageProxy", Machine.PROXY, _OUTLOOK),
-    AgentSign(r"Microsoft Office .*Discovery|Microsoft-WebDAV-MiniRedir", Machine.SCANNER, _OUTLOOK),
-    AgentSign(r"BingPreview|SkypeUriPreview|MicrosoftPreview", Machine.SCANNER, _BING),
+    AgentSign(r"^Mozilla/5\.0$", MailMachine.PROXY, _APPLE),
+    AgentSign(r"GoogleImageProxy|ggpht\.com", MailMachine.PROXY, _GMAIL),
+    AgentSign(r"Edge/12\.246 Mozilla/5\.0$", MailMachine.PROXY, _PREFETCH),
+    AgentSign(r"YahooMailProxy|YahooCacheSystem", MailMachine.PROXY, _YAHOO),
+    AgentSign(r"Outlook-?Image|OutlookImageProxy", MailMachine.PROXY, _OUTLOOK),
+    AgentSign(r"Microsoft Office .*Discovery|Microsoft-WebDAV-MiniRedir", MailMachine.SCANNER, _OUTLOOK),
+    AgentSign(r"BingPreview|SkypeUriPreview|MicrosoftPreview", MailMachine.SCANNER, _BING),
     AgentSign(
         r"proofpoint|mimecast|barracuda|safelinks|trend ?micro|symantec|messagelabs|fortinet|fortimail|sophos"
         r"|zscaler|ironport|forcepoint|fireeye|trellix|mcafee|kaspersky|cloudmark|vade ?secure|urlscan",
-        Machine.SCANNER,
+        MailMachine.SCANNER,
         _VENDOR,
     ),
     # NOTE: a telephone is called CUBOT.
     AgentSign(
         r"(?<!cu)bot\b|crawler|spider|slurp|facebookexternalhit|whatsapp/|telegram|slack-?img|preview",
-        Machine.SCANNER,
+        MailMachine.SCANNER,
         _VENDOR,
     ),
     AgentSign(
         r"python-requests|python-urllib|python/|aiohttp|httpx|curl/|wget|go-http-client|java/|okhttp|axios"
         r"|node-fetch|libwww|apache-httpclient|headlesschrome|phantomjs|electron/",
-        Machine.SCANNER,
+        MailMachine.SCANNER,
         _CLIENT,
     ),
 )
@@ -71,7 +71,7 @@ PREFETCHING: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 """Headers with which browsers and mail programs say that nobody has asked for this yet."""
 
 
-def machine_of(user_agent: str) -> Machine | None:
+def machine_of(user_agent: str) -> MailMachine | None:
     """What kind of machine sends this user agent; None where it may be a person's program."""
     return next((machine for pattern, machine in _AGENTS if pattern.search(user_agent.strip())), None)
 

@@ -42,7 +42,7 @@ class PageLinks:
     shop: str | None
 
 
-class Headers:
+class SecurityHeaders:
     """Adds the security headers to every answer."""
 
     def __init__(self, app: ASGIApp, policy: str) -> None:
@@ -106,7 +106,7 @@ def console_app(watch: Watch, links: PageLinks, token_of: Callable[[DirectoryEnt
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[
-            Middleware(Headers, policy=POLICY),
+            Middleware(SecurityHeaders, policy=POLICY),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS), www_redirect=False),
         ],
     )

@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from console import tryout
-from console.app import STATIC, Headers, changes
+from console.app import STATIC, SecurityHeaders, changes
 from console.markup import Html, html, joined
 from console.watch import Watch
 
@@ -130,7 +130,7 @@ def shop_app(*, collector: str, site: str, watch: Watch | None = None) -> Starle
             Route("/files/prices.csv", file(b"product,euro\nrunner,89\n", "text/csv")),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(Headers, policy=policy)],
+        middleware=[Middleware(SecurityHeaders, policy=policy)],
     )
 
 

@@ -14,7 +14,7 @@ from contracts.log import Consumer, Log, Record
 AT_ONCE: Final = 5_000
 """Records asked for at a time."""
 PATIENCE: Final = 60
-"""Half seconds that :meth:`Table.read_to_end` waits for records that the log says are there."""
+"""Half seconds that :meth:`CompactedTable.read_to_end` waits for records that the log says are there."""
 
 T = TypeVar("T")
 
@@ -38,12 +38,12 @@ def all_of(log: Log, topic: str) -> Iterator[Record]:
         reader.close()
 
 
-class Table(Generic[T]):
+class CompactedTable(Generic[T]):
     """The newest value of each key of a compacted topic, decoded, followed by :meth:`refresh`.
 
     ::
 
-        directory = Table(log, SUBSCRIBERS, json_reader(DirectoryEntry))
+        directory = CompactedTable(log, SUBSCRIBERS, json_reader(DirectoryEntry))
         directory.values[subscriber_key("shop", "ada")]
     """
 

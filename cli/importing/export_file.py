@@ -25,7 +25,7 @@ from cli.importing.consent import (
     time_of,
 )
 from cli.importing.formats import ADDRESS_LIST, ExportFormat, format_of, whole_of
-from cli.importing.tables import BadRow, NotATable, Row, Table, column_of, read_table, words_of
+from cli.importing.tables import BadRow, ImportRow, ImportTable, NotATable, column_of, read_table, words_of
 from contracts.errors import ConfigError, Problem
 
 
@@ -121,7 +121,7 @@ class ExportFile:
 
     path: Path
     format: ExportFormat
-    table: Table
+    table: ImportTable
     columns: Columns
     whole: ListStatus | None
     people: list[FilePerson] = field(default_factory=list)
@@ -183,7 +183,7 @@ def read_export(
     return found
 
 
-def _columns_of(path: Path, table: Table, kind: ExportFormat, chosen: Mapping[Role, Sequence[str]]) -> Columns:
+def _columns_of(path: Path, table: ImportTable, kind: ExportFormat, chosen: Mapping[Role, Sequence[str]]) -> Columns:
     places = {role: _places(path, table, role, chosen) for role in _VOCABULARY}
     if not places[Role.ADDRESS]:
         raise ConfigError([_no_address(path, table)])
@@ -214,7 +214,7 @@ def _named(chosen: Mapping[Role, Sequence[str]], role: Role) -> list[str] | None
     return [header for header in chosen[role] if header.strip()] if role in chosen else None
 
 
-def _places(path: Path, table: Table, role: Role, chosen: Mapping[Role, Sequence[str]]) -> list[int]:
+def _places(path: Path, table: ImportTable, role: Role, chosen: Mapping[Role, Sequence[str]]) -> list[int]:
     named = _named(chosen, role)
     if named is not None:
         return [_place_of(path, table, role, header) for header in named]
@@ -231,11 +231,11 @@ def _places(path: Path, table: Table, role: Role, chosen: Mapping[Role, Sequence
     return [place for _, place in sorted(found)]
 
 
-def _is_address(role: Role, table: Table) -> bool:
+def _is_address(role: Role, table: ImportTable) -> bool:
     return role is Role.ADDRESS and bool(table.rows)
 
 
-def _place_of(path: Path, table: Table, role: Role, header: str) -> int:
+def _place_of(path: Path, table: ImportTable, role: Role, header: str) -> int:
     for place, name in enumerate(table.header):
         if column_of(name) == column_of(header):
             return place
@@ -244,7 +244,7 @@ def _place_of(path: Path, table: Table, role: Role, header: str) -> int:
 
 
 def _statements(
-    path: Path, table: Table, kind: ExportFormat, chosen: Mapping[Role, Sequence[str]], taken: set[int]
+    path: Path, table: ImportTable, kind: ExportFormat, chosen: Mapping[Role, Sequence[str]], taken: set[int]
 ) -> tuple[_Statement, ...]:
     status, left_at = _named(chosen, Role.STATUS), _named(chosen, Role.LEFT_AT)
     found: dict[int, _Statement] = {}
@@ -268,18 +268,18 @@ def _statements(
     return tuple(found[place] for place in sorted(found))
 
 
-def _is_status(table: Table, place: int, kind: ExportFormat) -> bool:
+def _is_status(table: ImportTable, place: int, kind: ExportFormat) -> bool:
     """Whether a column that may be a status is one: some cell of it is a known word."""
     known = {**WORDS, **kind.words}
     return any(word in known or word in SURE_WORDS for row in table.rows if (word := words_of(row.cells[place])))
 
 
-def _told_by_values(table: Table, stated: set[int]) -> tuple[int, ...]:
+def _told_by_values(table: ImportTable, stated: set[int]) -> tuple[int, ...]:
     places = [place for place in range(len(table.header)) if place not in stated]
     return tuple(place for place in places if any(words_of(row.cells[place]) in SURE_WORDS for row in table.rows))
 
 
-def _no_address(path: Path, table: Table) -> Problem:
+def _no_address(path: Path, table: ImportTable) -> Problem:
     likely = [
         name for place, name in enumerate(table.header) if any("@" in row.cells[place] for row in table.rows[:100])
     ]
@@ -288,7 +288,7 @@ def _no_address(path: Path, table: Table) -> Problem:
     return Problem(f"{path}:1", "", f"no column of addresses among {shown}", wanted)
 
 
-def _person(row: Row, file: ExportFile) -> FilePerson:
+def _person(row: ImportRow, file: ExportFile) -> FilePerson:
     columns = file.columns
     filled = [row.cells[place] for place in columns.address if not is_nothing(row.cells[place])]
     mailbox = mailbox_of(filled[0] if filled else "")
@@ -296,7 +296,7 @@ def _person(row: Row, file: ExportFile) -> FilePerson:
     return FilePerson(row.line, mailbox.address, _name(row, columns) or mailbox.name, status, left_at_ms)
 
 
-def _name(row: Row, columns: Columns) -> str:
+def _name(row: ImportRow, columns: Columns) -> str:
     def cell(place: int | None) -> str:
         return "" if place is None else plain_text(row.cells[place])
 
@@ -307,7 +307,7 @@ def _name(row: Row, columns: Columns) -> str:
     return " ".join(filter(None, (cell(columns.name), first, cell(columns.last_name))))
 
 
-def _status(row: Row, file: ExportFile) -> tuple[ListStatus, int | None]:
+def _status(row: ImportRow, file: ExportFile) -> tuple[ListStatus, int | None]:
     statements = file.columns.statements
     times = [
         (each.status, time_of(row.cells[each.place]))
@@ -345,7 +345,7 @@ def _said(statement: _Statement, cell: str) -> ListStatus | None:
             return None
 
 
-def _left_at(row: Row, file: ExportFile, times: Sequence[tuple[ListStatus, int | None]]) -> int | None:
+def _left_at(row: ImportRow, file: ExportFile, times: Sequence[tuple[ListStatus, int | None]]) -> int | None:
     told = [at_ms for _, at_ms in times if at_ms is not None]
     told += [at_ms for place in file.columns.leaving_time if (at_ms := time_of(row.cells[place])) is not None]
     return told[0] if told else None

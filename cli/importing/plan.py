@@ -22,7 +22,7 @@ OF_STANDING: Final = {
 NO_ADDRESS: Final = "no_address"
 
 
-class Leaving(NamedTuple):
+class FileLeaving(NamedTuple):
     """Who left. ``at_ms`` None: the file does not say when. ``per_list``: of the list alone, not of the account."""
 
     address: str
@@ -36,7 +36,7 @@ class ImportPlan:
     """``left_out``: status → how many people are no members because of it; ``bad``: rows that are nobody."""
 
     members: list[Member] = field(default_factory=list)
-    leavings: list[Leaving] = field(default_factory=list)
+    leavings: list[FileLeaving] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     bad: list[str] = field(default_factory=list)
 
@@ -102,4 +102,4 @@ def _settle(plan: ImportPlan, people: Iterable[_Known]) -> None:
         plan.left_out[str(each.status)] += 1
         if each.status in LEFT:
             per_list = each.per_list and each.status is ListStatus.UNSUBSCRIBED
-            plan.leavings.append(Leaving(each.member.address, each.status, each.at_ms, per_list))
+            plan.leavings.append(FileLeaving(each.member.address, each.status, each.at_ms, per_list))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from cli.importing.consent import ListStatus
-from cli.importing.plan import ImportPlan, Leaving
+from cli.importing.plan import FileLeaving, ImportPlan
 from contracts.accounts import Veto
 from contracts.codec import replaced, to_json
 from contracts.log import Outgoing, Record
@@ -64,7 +64,7 @@ def veto_records(
         yield Outgoing(VETOES, key, to_json(Veto(at.workspace, at.account, subscriber, list_name, at_ms, action)))
 
 
-def _is_older(leaving: Leaving, lifted_ms: int | None) -> bool:
+def _is_older(leaving: FileLeaving, lifted_ms: int | None) -> bool:
     return leaving.at_ms is not None and lifted_ms is not None and leaving.at_ms < lifted_ms
 
 

@@ -21,7 +21,7 @@ class NotATable(ValueError):
     """A file whose rows cannot be told. The text says why."""
 
 
-class Row(NamedTuple):
+class ImportRow(NamedTuple):
     """The cells of one row; those that the header has and the row has not are empty. ``line``: where it begins."""
 
     line: int
@@ -36,14 +36,14 @@ class BadRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ImportTable:
     """A file, read. ``header``: its columns' names, or their numbers where it has none."""
 
     encoding: str
     delimiter: str
     header: tuple[str, ...]
     has_header: bool
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ImportRow] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
 
 
@@ -87,7 +87,7 @@ def _encoding_of(data: bytes) -> str:
     return "utf-8"
 
 
-def read_table(data: bytes, is_column: Callable[[str], bool], *, encoding: str | None = None) -> Table:
+def read_table(data: bytes, is_column: Callable[[str], bool], *, encoding: str | None = None) -> ImportTable:
     """Read a file of rows.
 
     Args:
@@ -116,7 +116,7 @@ def read_table(data: bytes, is_column: Callable[[str], bool], *, encoding: str |
             "" if all("<" in line or delimiter not in line for line in lines[first:] if line.strip()) else delimiter
         )
         names = tuple(str(number + 1) for number in range(len(header) if delimiter else 1))
-    table = Table(name, delimiter, names, has_header)
+    table = ImportTable(name, delimiter, names, has_header)
     _read_rows(table, lines, first, skip=has_header)
     return table
 
@@ -135,7 +135,7 @@ def _cells(lines: Sequence[str], delimiter: str) -> list[str]:
     return next(csv.reader(lines, delimiter=delimiter), [])
 
 
-def _read_rows(table: Table, lines: Sequence[str], first: int, *, skip: bool) -> None:
+def _read_rows(table: ImportTable, lines: Sequence[str], first: int, *, skip: bool) -> None:
     csv.field_size_limit(sys.maxsize)
     at, width = first, len(table.header)
     while at < len(lines):
@@ -153,13 +153,13 @@ def _read_rows(table: Table, lines: Sequence[str], first: int, *, skip: bool) ->
             return
 
 
-def _add(table: Table, begin: int, end: int, cells: list[str], width: int) -> None:
+def _add(table: ImportTable, begin: int, end: int, cells: list[str], width: int) -> None:
     if any(cell.strip() for cell in cells[width:]):
         lines = f" (lines {begin + 1} to {end})" if end > begin + 1 else ""
         table.bad.append(BadRow(begin + 1, f"{len(cells)} cells, the header has {width}{lines}"))
         return
     padded = (*cells[:width], *[""] * (width - len(cells)))
-    table.rows.append(Row(begin + 1, padded))
+    table.rows.append(ImportRow(begin + 1, padded))
 
 
 def _records(lines: Sequence[str], at: int, delimiter: str) -> Iterator[tuple[int, int, list[str]]]:

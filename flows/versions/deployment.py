@@ -16,7 +16,7 @@ from contracts.actions import known_actions
 from contracts.codec import json_reader, to_json
 from contracts.errors import BadRecord, ListenerError, LogError, LogUnavailable, Problem
 from contracts.log import Log, Outgoing, Record
-from contracts.reading import Table
+from contracts.reading import CompactedTable
 from contracts.topics import LISTENERS
 from contracts.versions import ListenerVersion, promoted
 from flows.language.files import listener_files, load_actions
@@ -37,7 +37,7 @@ class Versions:
     def __init__(self, log: Log) -> None:
         self._log = log
         # PERF: not strict, for the flow asks ten times a second.
-        self._table = Table(log, LISTENERS, _read, strict=False, unreadable=_tell_unreadable)
+        self._table = CompactedTable(log, LISTENERS, _read, strict=False, unreadable=_tell_unreadable)
 
     @property
     def known(self) -> list[ListenerVersion]:

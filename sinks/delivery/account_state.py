@@ -10,7 +10,7 @@ from contracts.accounts import AccountState, Veto
 from contracts.codec import json_reader, to_json
 from contracts.errors import BadRecord
 from contracts.log import Log, Outgoing
-from contracts.reading import Table, unread
+from contracts.reading import CompactedTable, unread
 from contracts.reasons import Reason
 from contracts.topics import ACCOUNTS, VETOES, account_key, away_key, veto_key
 from sinks.base import Fate, Leaving, Trouble
@@ -23,7 +23,7 @@ _read_veto: Final[Callable[[bytes], Veto]] = json_reader(Veto)
 
 def read_states(log: Log) -> dict[tuple[str, str], AccountState]:
     """The state of every account that was ever stopped or is away: (workspace, account) → state. Stopped goes first."""
-    table = Table(log, ACCOUNTS, _read_state)
+    table = CompactedTable(log, ACCOUNTS, _read_state)
     found = table.values
     table.close()
     away = {each: state for each, state in found.items() if each == away_key(state.workspace, state.account)}

@@ -7,7 +7,7 @@ from typing import Final
 
 from contracts.codec import json_reader
 from contracts.log import Log
-from contracts.reading import Table
+from contracts.reading import CompactedTable
 from contracts.rows import DirectoryEntry
 from contracts.topics import SUBSCRIBERS, subscriber_key
 
@@ -18,7 +18,7 @@ class Directory:
     """The people of all workspaces."""
 
     def __init__(self, log: Log) -> None:
-        self._table = Table(log, SUBSCRIBERS, _read)
+        self._table = CompactedTable(log, SUBSCRIBERS, _read)
         self._entries = self._table.values
 
     def follow(self, timeout_s: float = 0.0) -> None:

@@ -23,7 +23,7 @@ from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
 from sinks.toolkit.list_ids import NamedLists, Names
 from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
-from sinks.toolkit.platform import Fault, ListRefused, NoOptIn, One
+from sinks.toolkit.platform import ListRefused, NoOptIn, One, PersonFault
 
 QUOTAS: Final = {"all": [(5, 1_000)]}
 """Of the account, all keys together."""
@@ -138,50 +138,50 @@ class Activecampaign(NoOptIn, NamedLists):
         reply = self._http.ask("POST", "/api/3/contact/sync", {"contact": contact})
         return text(table(reply.object(), "contact"), "id") if reply.ok else refused(reply)
 
-    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """A tag; or, in an account of lists, status 1: nobody who unsubscribed comes this far."""
         number = self._lists.made(list_name)
         if self._as_tags:
             return self._http.apart(lambda one: self._tag(number, one), people)
         return self._http.apart(lambda one: self._status(number, one, 1), people)
 
-    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """The tag away; or, in an account of lists, status 2, which the account asked for in so many words."""
         number = self._there(list_name)
         if self._as_tags:
             return self._http.apart(lambda one: self._untag(one.seen.notes.get(list_name, "")), people)
         return self._http.apart(lambda one: self._status(number, one, 2), people)
 
-    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[PersonFault]:
         """Set or take away a tag."""
         if on:
             number = self._tags.made(tag)
             return self._http.apart(lambda one: self._tag(number, one), people)
         return self._http.apart(lambda one: self._untag(one.seen.notes.get(tag, "")), people)
 
-    def _status(self, number: str, one: One, status: int) -> Fault:
+    def _status(self, number: str, one: One, status: int) -> PersonFault:
         body = {"contactList": {"list": int(number), "contact": int(one.person), "status": status}}
         return self._fault(self._http.ask("POST", "/api/3/contactLists", body))
 
-    def _tag(self, number: str, one: One) -> Fault:
+    def _tag(self, number: str, one: One) -> PersonFault:
         body = {"contactTag": {"contact": one.person, "tag": number}}
         return self._fault(self._http.ask("POST", "/api/3/contactTags", body))
 
-    def _untag(self, number: str) -> Fault:
+    def _untag(self, number: str) -> PersonFault:
         reply = self._http.ask("DELETE", f"/api/3/contactTags/{number}") if number else None
         return None if reply is None or reply.status == 404 else self._fault(reply)
 
     @staticmethod
-    def _fault(reply: Reply) -> Fault:
+    def _fault(reply: Reply) -> PersonFault:
         # NOTE: 404: the contact, the tag or the list vanished since it was looked up; all are looked up again.
         fault = refused(reply)
         return None if reply.ok else fault._replace(fate=Fate.PASSING) if reply.status == 404 else fault
 
-    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+    def write(self, people: Sequence[One]) -> Sequence[PersonFault]:
         """The custom field, by its number."""
         return self._http.apart(self._write, people)
 
-    def _write(self, one: One) -> Fault:
+    def _write(self, one: One) -> PersonFault:
         values = [{"field": self._options.token_field_id, "value": value} for _, value in one.change.fields]
         body = {"contact": {"email": one.change.address, "fieldValues": values}}
         return self._fault(self._http.ask("POST", "/api/3/contact/sync", body))

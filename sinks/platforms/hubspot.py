@@ -19,7 +19,7 @@ from sinks.toolkit.http import Http, Reply, refused, usual
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
 from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
-from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, NoOptIn, One
+from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, NoOptIn, One, PersonFault
 
 HUNDRED: Final = 100
 """Inputs of one batch call."""
@@ -129,15 +129,15 @@ class Hubspot(NoOptIn, NamedLists):
         lost = Trouble(Reason.REFUSED_BY_PLATFORM, Fate.LASTING, "207, not among the results")
         return [ids.get(normalised_address(each)) or lost for each in addresses]
 
-    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Who is in already is ignored by the platform."""
         return self._change("add", list_name, self._lists.made(list_name), people)
 
-    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Who is not in is ignored by the platform."""
         return self._change("remove", list_name, self._there(list_name), people)
 
-    def _change(self, verb: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[Fault]:
+    def _change(self, verb: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[PersonFault]:
         ids = [one.person for one in people]
         reply = self._http.ask("PUT", f"/crm/v3/lists/{number}/memberships/{verb}", ids)
         if reply.status == 404 and not self._lists.fresh(list_name):
@@ -149,13 +149,13 @@ class Hubspot(NoOptIn, NamedLists):
         vanished = Trouble(Reason.REFUSED_BY_PLATFORM, Fate.PASSING, "record missing")
         return [vanished if one.person in missing and verb == "add" else None for one in people]
 
-    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[PersonFault]:
         """Contacts have no tags."""
         return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
 
-    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+    def write(self, people: Sequence[One]) -> Sequence[PersonFault]:
         """A property, which must have been made in HubSpot's settings."""
-        faults: list[Fault] = []
+        faults: list[PersonFault] = []
         for some in in_parts(people, HUNDRED):
             answers = self._upsert([one.change.address for one in some], [dict(one.change.fields) for one in some])
             faults.extend(each if isinstance(each, Trouble) else None for each in answers)

@@ -21,7 +21,7 @@ from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
 from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
-from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, NoOptIn, One
+from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, NoOptIn, One, PersonFault
 
 REVISION: Final = "2026-07-15"
 MEDIA: Final = "application/vnd.api+json"
@@ -124,15 +124,15 @@ class Klaviyo(NoOptIn, NamedLists):
             return text(table(rows(reply.object(), "errors")[0], "meta"), "duplicate_profile_id")
         return text(table(reply.object(), "data"), "id") if reply.ok else refused(reply)
 
-    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Consent stays what it is."""
         return self._change("POST", list_name, self._lists.made(list_name), people)
 
-    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Neutral: "will not impact consent", as the vendor says."""
         return self._change("DELETE", list_name, self._there(list_name), people)
 
-    def _change(self, method: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[Fault]:
+    def _change(self, method: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[PersonFault]:
         body = {"data": [{"type": "profile", "id": one.person} for one in people]}
         path = f"/api/lists/{number}/relationships/profiles"
         reply = self._http.ask(method, path, body, media=MEDIA, bucket="memberships")
@@ -145,16 +145,16 @@ class Klaviyo(NoOptIn, NamedLists):
         # NOTE: a 404 with the list still there is the profile's: it is looked for again.
         return [refused(reply)._replace(fate=Fate.PASSING if reply.status == 404 else Fate.LASTING)]
 
-    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[PersonFault]:
         """Append to, or take from, the list property."""
         patch = {"append" if on else "unappend": {TAGS: tag}}
         return self._http.apart(lambda one: self._write(one, {}, {"patch_properties": patch}), people)
 
-    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+    def write(self, people: Sequence[One]) -> Sequence[PersonFault]:
         """Properties; a new one needs no declaration."""
         return self._http.apart(lambda one: self._write(one, dict(one.change.fields), None), people)
 
-    def _write(self, one: One, properties: Mapping[str, str], meta: Mapping[str, Any] | None) -> Fault:
+    def _write(self, one: One, properties: Mapping[str, str], meta: Mapping[str, Any] | None) -> PersonFault:
         data: dict[str, Any] = {"type": "profile", "attributes": {"email": one.change.address}}
         if properties:
             data["attributes"]["properties"] = dict(properties)

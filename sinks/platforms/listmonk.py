@@ -24,7 +24,7 @@ from sinks.toolkit.http import Http, Reply, refused, safe_words
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
 from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
-from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, One
+from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, One, PersonFault
 
 LOOK: Final = 50
 """People of one search: their addresses stand in its URL, which proxies cut at 8 KB."""
@@ -165,12 +165,12 @@ class Listmonk(NamedLists):
         """A list of double opt-in."""
         return self._lists.find(list_name) in self._double
 
-    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """A stranger is made with the list, not confirmed; of others the mail is asked for by itself."""
         number = self._there(list_name)
         return self._http.apart(lambda one: self._invite(number, list_name, one), people)
 
-    def _invite(self, number: str, list_name: str, one: One) -> Fault:
+    def _invite(self, number: str, list_name: str, one: One) -> PersonFault:
         if not one.person:
             made = self._enrol(one.change, [int(number)])
             return made if isinstance(made, Trouble) else None
@@ -180,17 +180,17 @@ class Listmonk(NamedLists):
             fault = None if reply.ok else refused(reply)
         return fault
 
-    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """``add``, confirmed: whoever had unsubscribed was told apart before."""
         return self._change("add", list_name, self._lists.made(list_name), people, status="confirmed")
 
-    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """``remove``, never ``unsubscribe``."""
         return self._change("remove", list_name, self._there(list_name), people)
 
     def _change(
         self, action: str, list_name: str, number: str, people: Sequence[One], *, status: str = ""
-    ) -> Sequence[Fault]:
+    ) -> Sequence[PersonFault]:
         body: dict[str, Any] = {"ids": [int(one.person) for one in people], "action": action}
         body |= {"target_list_ids": [int(number)], **({"status": status} if status else {})}
         reply = self._http.ask("PUT", "/api/subscribers/lists", body, hear=FAILED)
@@ -202,15 +202,15 @@ class Listmonk(NamedLists):
             raise Halt(Trouble(Reason.UNREACHABLE, Fate.AWAY, "500"))
         raise BatchRefused(safe_words(f"{reply.status}"))
 
-    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[PersonFault]:
         """There are no tags."""
         return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
 
-    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+    def write(self, people: Sequence[One]) -> Sequence[PersonFault]:
         """An attribute, beside those that are there; neither lists nor status are named, so they stay."""
         return self._http.apart(self._write, people)
 
-    def _write(self, one: One) -> Fault:
+    def _write(self, one: One) -> PersonFault:
         body = {
             "attribs": {**table(one.seen.notes, "attribs", null=True), **dict(one.change.fields)},
             "preconfirm_subscriptions": True,

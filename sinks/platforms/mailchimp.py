@@ -23,7 +23,7 @@ from sinks.toolkit.http import Http, Reply, refused, safe_words, usual
 from sinks.toolkit.list_ids import NamedLists, Names
 from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
-from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, One
+from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, One, PersonFault
 
 CONNECTIONS: Final = 10
 """Of a user, all apps together: the only limit there is, and no header tells how near it is."""
@@ -138,20 +138,20 @@ class Mailchimp(NamedLists):
         """A stranger may be asked by the audience; who is in it has been."""
         return not known
 
-    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Brought in as ``pending``: Mailchimp asks them."""
         found = self._bring_in([one.change.address for one in people], "pending")
         return [each if isinstance(each, Trouble) else None for each in found]
 
-    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """In bulk by address; strangers to the audience are ignored by the platform, so they were brought in before."""
         return self._change("members_to_add", self._lists.made(list_name), people)
 
-    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Out of the segment alone: the audience and the consent stay."""
         return self._change("members_to_remove", self._there(list_name), people)
 
-    def _change(self, verb: str, number: str, people: Sequence[One]) -> Sequence[Fault]:
+    def _change(self, verb: str, number: str, people: Sequence[One]) -> Sequence[PersonFault]:
         body = {verb: [normalised_address(one.change.address) for one in people]}
         reply = self._http.ask("POST", f"{self._base}/segments/{number}", body)
         if reply.status == 404:
@@ -165,16 +165,16 @@ class Mailchimp(NamedLists):
         }
         return [_ignored(failed.get(normalised_address(one.change.address)), verb) for one in people]
 
-    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[PersonFault]:
         """A tag is a static segment."""
         return self.put(tag, people) if on else self.remove(tag, people)
 
-    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+    def write(self, people: Sequence[One]) -> Sequence[PersonFault]:
         """A merge field of each; the call names no status, so it changes none."""
         self._make_field()
         return self._http.apart(self._write, people)
 
-    def _write(self, one: One) -> Fault:
+    def _write(self, one: One) -> PersonFault:
         body = {"merge_fields": dict(one.change.fields)}
         path = f"{self._base}/members/{member_hash(one.change.address)}"
         reply = self._http.ask("PATCH", path, body, query=WITHOUT_FIELDS)
@@ -295,7 +295,7 @@ def _because(member: Mapping[str, Any]) -> Reason:
     return Reason.COMPLAINED if "spam" in said or "abuse" in said else Reason.UNSUBSCRIBED
 
 
-def _ignored(error: Mapping[str, Any] | None, verb: str) -> Fault:
+def _ignored(error: Mapping[str, Any] | None, verb: str) -> PersonFault:
     """A stranger: gone from the audience since looked up. For a removal that is as wanted."""
     if error is None or verb == "members_to_remove":
         return None

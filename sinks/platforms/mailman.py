@@ -29,7 +29,7 @@ from sinks.toolkit.http import Http, Reply, refused, safe_words
 from sinks.toolkit.list_ids import Names
 from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
-from sinks.toolkit.platform import Fault, ListGone, ListRefused, One
+from sinks.toolkit.platform import ListGone, ListRefused, One, PersonFault
 
 PAGE: Final = 500
 ASKING: Final = frozenset({"confirm", "confirm_then_moderate"})
@@ -153,7 +153,7 @@ class Mailman:
         """A list that asks whoever joins to confirm."""
         return self._policy(list_name) in ASKING
 
-    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Subscribed but not confirmed: Mailman asks them."""
         number = self._there(list_name)
         return self._http.apart(lambda one: self._put(list_name, number, one, confirmed=False), people)
@@ -182,12 +182,12 @@ class Mailman:
         """It vanished."""
         self._lists.forget(list_name)
 
-    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Confirmed, and without a welcome mail: the person asked for a newsletter, not for this list's name."""
         list_id = self._lists.made(list_name)
         return self._http.apart(lambda one: self._put(list_name, list_id, one), people)
 
-    def _put(self, list_name: str, list_id: str, one: One, *, confirmed: bool = True) -> Fault:
+    def _put(self, list_name: str, list_id: str, one: One, *, confirmed: bool = True) -> PersonFault:
         mode, status = str(one.seen.notes.get("mode", "")), str(one.seen.notes.get("status", ""))
         form = {
             "list_id": list_id,
@@ -210,12 +210,12 @@ class Mailman:
             raise ListGone
         return refused(reply, said)
 
-    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """By the roster, which sends no goodbye mail whatever the list says."""
         number = self._there(list_name)
         return self._http.apart(lambda one: self._remove(list_name, number, one), people)
 
-    def _remove(self, list_name: str, number: str, one: One) -> Fault:
+    def _remove(self, list_name: str, number: str, one: One) -> PersonFault:
         form = {"emails": normalised_address(one.change.address)}
         reply = self._http.ask("DELETE", f"/lists/{number}/roster/member", form=form)
         if reply.status == 404 and not self._lists.fresh(list_name):
@@ -229,11 +229,11 @@ class Mailman:
             raise ListGone
         return number
 
-    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[PersonFault]:
         """There are no tags."""
         return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
 
-    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+    def write(self, people: Sequence[One]) -> Sequence[PersonFault]:
         """There are no fields: the token goes into mails before they reach Mailman."""
         return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
 

@@ -1,7 +1,7 @@
 """Desired state over any list platform: look, then write what is missing, add before remove (promises 2 to 6 of base).
 
-A platform that can be read is written against :class:`~sinks.toolkit.platform.Platform`: plain calls in bulk, nothing
-about order, vetoes or what changed. All of those are here, once:
+A platform that can be read is written against :class:`~sinks.toolkit.platform.ListPlatform`: plain calls in bulk, and
+nothing about order, vetoes or what changed. All of those are here, once:
 
 * *Look first.* Who is in which list and who left is read before anything is written. So a call in doubt repeats only
   what it did not finish, ``changed`` is exact, and no call can re-subscribe anybody by accident.
@@ -35,7 +35,7 @@ from sinks.base import (
 )
 from sinks.toolkit.answers import MISSHAPEN, unreadable
 from sinks.toolkit.consent import Seen, Strangers, leavings_of, verdict
-from sinks.toolkit.platform import BatchRefused, Fault, ListGone, ListRefused, One, Platform
+from sinks.toolkit.platform import BatchRefused, ListGone, ListPlatform, ListRefused, One, PersonFault
 
 T = TypeVar("T")
 MAX_ADDRESS: Final = 254
@@ -48,7 +48,7 @@ class _Work:
 
     def __init__(self, change: Change, seen: Seen, leavings: Sequence[Leaving], asks: bool) -> None:
         self.change, self.seen, self.person, self.leavings = change, seen, seen.person, tuple(leavings)
-        self.trouble: Fault = None
+        self.trouble: PersonFault = None
         self.done: list[str] = []
         self.put = [name for name in change.add if name not in seen.lists]
         self.invite = self.put if asks else []
@@ -85,7 +85,7 @@ class _Work:
 class ListSink:
     """A :class:`~sinks.base.Sink` of a platform. ``strangers``, ``known``: the account's settings of that name."""
 
-    def __init__(self, platform: Platform, *, strangers: str | None = None, known: str = "confirmed") -> None:
+    def __init__(self, platform: ListPlatform, *, strangers: str | None = None, known: str = "confirmed") -> None:
         self._platform = platform
         self._strangers = Strangers(strangers or (Strangers.OPT_IN if platform.knows_opt_in else Strangers.ADD))
         self._known_opt_in = known == "opt_in"
@@ -164,7 +164,7 @@ def is_address(text: str) -> bool:
 class _Call:
     """One ``apply``: look, judge, tell, write."""
 
-    def __init__(self, platform: Platform, strangers: Strangers, *, known_opt_in: bool) -> None:
+    def __init__(self, platform: ListPlatform, strangers: Strangers, *, known_opt_in: bool) -> None:
         self._platform, self._strangers, self._known_opt_in = platform, strangers, known_opt_in
         self._there: dict[str, bool] = {}
 
@@ -219,7 +219,7 @@ class _Call:
 class _Round:
     """The writes of one ``apply``. After the first :class:`Halt` nothing more is asked: it concerns the account."""
 
-    def __init__(self, platform: Platform, works: Sequence[_Work]) -> None:
+    def __init__(self, platform: ListPlatform, works: Sequence[_Work]) -> None:
         self._platform, self._works = platform, works
         self._halted: Trouble | None = None
 
@@ -254,10 +254,10 @@ class _Round:
             else:
                 work.person = found
 
-    def _ask(self, works: Sequence[_Work], mark: str, call: Callable[[Sequence[One]], Sequence[Fault]]) -> None:
+    def _ask(self, works: Sequence[_Work], mark: str, call: Callable[[Sequence[One]], Sequence[PersonFault]]) -> None:
         """Ask for those who have met no trouble so far, and note for each what came of it."""
 
-        def ask(some: Sequence[_Work]) -> Sequence[Fault]:
+        def ask(some: Sequence[_Work]) -> Sequence[PersonFault]:
             return call([One(work.change, work.person, work.seen) for work in some])
 
         for work, fault in self._asked([work for work in works if work.trouble is None], ask):
@@ -293,8 +293,8 @@ class _Round:
                     half = len(chunk) // 2
                     chunks[:0] = [chunk[:half], chunk[half:]]
 
-    def _putting(self, name: str) -> Callable[[Sequence[One]], Sequence[Fault]]:
-        def put(ones: Sequence[One]) -> Sequence[Fault]:
+    def _putting(self, name: str) -> Callable[[Sequence[One]], Sequence[PersonFault]]:
+        def put(ones: Sequence[One]) -> Sequence[PersonFault]:
             try:
                 return self._platform.put(name, ones)
             except ListGone:
@@ -303,8 +303,8 @@ class _Round:
 
         return put
 
-    def _removing(self, name: str) -> Callable[[Sequence[One]], Sequence[Fault]]:
-        def remove(ones: Sequence[One]) -> Sequence[Fault]:
+    def _removing(self, name: str) -> Callable[[Sequence[One]], Sequence[PersonFault]]:
+        def remove(ones: Sequence[One]) -> Sequence[PersonFault]:
             try:
                 return self._platform.remove(name, ones)
             except ListGone:
@@ -313,7 +313,7 @@ class _Round:
 
         return remove
 
-    def _marking(self, tag: str, *, on: bool) -> Callable[[Sequence[One]], Sequence[Fault]]:
+    def _marking(self, tag: str, *, on: bool) -> Callable[[Sequence[One]], Sequence[PersonFault]]:
         return lambda ones: self._platform.mark(tag, ones, on=on)
 
 

@@ -18,7 +18,7 @@ class One(NamedTuple):
     seen: Seen
 
 
-Fault = Trouble | None
+PersonFault = Trouble | None
 """What one person of a call met; None: nothing."""
 
 
@@ -51,12 +51,12 @@ class NoOptIn:
         """Never."""
         return False
 
-    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """There is no such call."""
         return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
 
 
-class Platform(Protocol):
+class ListPlatform(Protocol):
     """The calls of a platform. Each may raise :class:`Halt`; those over people :class:`BatchRefused` for them all."""
 
     traits: Traits
@@ -75,7 +75,7 @@ class Platform(Protocol):
     def asks(self, list_name: str, *, known: bool) -> bool:
         """Whether the list asks whoever joins to confirm; ``known``: of people whom the platform knows."""
 
-    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def invite(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Have the platform ask them to confirm, with one mail each; who is no stranger has an id."""
 
     def rights(self) -> Iterator[Right]:
@@ -87,16 +87,16 @@ class Platform(Protocol):
     def forget(self, list_name: str) -> None:
         """Drop what is remembered about a list: it vanished."""
 
-    def put(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Put them in; the list is made if missing. May raise :class:`ListGone`."""
 
-    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[Fault]:
+    def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Take them out, neutrally. May raise :class:`ListGone`."""
 
-    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[Fault]:
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[PersonFault]:
         """Set or take away a tag."""
 
-    def write(self, people: Sequence[One]) -> Sequence[Fault]:
+    def write(self, people: Sequence[One]) -> Sequence[PersonFault]:
         """Write the ``fields`` of each one's change; a missing field is made."""
 
     def members(self, list_name: str) -> Iterator[Member]:

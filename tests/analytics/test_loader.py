@@ -16,7 +16,7 @@ from analytics.clickhouse import ClickHouse
 from analytics.columns import Inserts
 from analytics.erase import erase
 from analytics.loader import Loader
-from analytics.tables import OF_A_PERSON, TABLES, Table, rows_of
+from analytics.tables import OF_A_PERSON, TABLES, HistoryTable, rows_of
 from contracts.codec import Value, written
 from contracts.log import Log, Outgoing, Record
 from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
@@ -364,7 +364,7 @@ ENGINE = ReplacingMergeTree(version) ORDER BY (workspace, subscriber, at)
 
 
 def test_one_more_row_is_its_type_its_sql_and_one_line(history: ClickHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    tables = {**TABLES, ToyRow: Table("toy_rows")}
+    tables = {**TABLES, ToyRow: HistoryTable("toy_rows")}
     monkeypatch.setattr("analytics.tables.TABLES", tables)
     history.command(TOY_SQL)
     record = Record(ROWS, 0, 3, at(0), b"", b"")

@@ -12,7 +12,7 @@ import pytest
 from collector.config import CollectorSettings, load_proxies
 from collector.core import MAIL_SHARE
 from collector.proxies import Proxies, trusted_networks
-from collector.scanners import SIGNS, Machine, is_machine_open, machine_of, scanner_sign
+from collector.scanners import SIGNS, MailMachine, is_machine_open, machine_of, scanner_sign
 from contracts.beacons import BeaconRecord, Source
 from contracts.codec import to_json
 from contracts.errors import ConfigError
@@ -39,17 +39,20 @@ def collector(tmp_path: Path) -> Collector:
 @pytest.mark.parametrize(
     ("agent", "machine"),
     [
-        ("Mozilla/5.0", Machine.PROXY),
-        (" Mozilla/5.0 ", Machine.PROXY),
-        ("Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)", Machine.PROXY),
-        (f"{CHROME.replace('Chrome/130.0.0.0', 'Chrome/42.0.2311.135')} Edge/12.246 Mozilla/5.0", Machine.PROXY),
-        ("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", Machine.PROXY),
-        ("Microsoft Office Existence Discovery", Machine.SCANNER),
-        ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", Machine.SCANNER),
-        ("Barracuda Sentinel (EE)", Machine.SCANNER),
-        ("python-requests/2.32", Machine.SCANNER),
-        ("Go-http-client/2.0", Machine.SCANNER),
-        (f"{CHROME.replace('Chrome', 'HeadlessChrome')}", Machine.SCANNER),
+        ("Mozilla/5.0", MailMachine.PROXY),
+        (" Mozilla/5.0 ", MailMachine.PROXY),
+        (
+            "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
+            MailMachine.PROXY,
+        ),
+        (f"{CHROME.replace('Chrome/130.0.0.0', 'Chrome/42.0.2311.135')} Edge/12.246 Mozilla/5.0", MailMachine.PROXY),
+        ("YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html", MailMachine.PROXY),
+        ("Microsoft Office Existence Discovery", MailMachine.SCANNER),
+        ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", MailMachine.SCANNER),
+        ("Barracuda Sentinel (EE)", MailMachine.SCANNER),
+        ("python-requests/2.32", MailMachine.SCANNER),
+        ("Go-http-client/2.0", MailMachine.SCANNER),
+        (f"{CHROME.replace('Chrome', 'HeadlessChrome')}", MailMachine.SCANNER),
         (CHROME, None),
         (IPHONE, None),
         (CUBOT, None),
@@ -58,7 +61,7 @@ def collector(tmp_path: Path) -> Collector:
         ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.1.0", None),
     ],
 )
-def test_an_agent_is_a_machines_or_may_be_a_persons(agent: str, machine: Machine | None) -> None:
+def test_an_agent_is_a_machines_or_may_be_a_persons(agent: str, machine: MailMachine | None) -> None:
     assert machine_of(agent) is machine
     assert is_machine_open(agent, {}) is (machine is not None)
     assert scanner_sign("GET", agent, {}) == ("known_agent" if machine else "")

@@ -33,7 +33,7 @@ from contracts.errors import (
     UnknownTopic,
 )
 from contracts.log import Consumer, Log, Outgoing, Record, Stored
-from contracts.reading import Table, unread
+from contracts.reading import CompactedTable, unread
 from contracts.topics import Topic
 from tests.broker import Broker
 from tests.conformance.test_log import COMPACTED, TOPIC, read, read_all, record, values
@@ -222,7 +222,7 @@ def test_a_transactions_marker_at_the_end_is_passed(log: Log, settings: Settings
     reader = log.reader(COMPACTED.name)
     assert values(list(unread(reader))) == [b"0", b"1", b"2"]
     assert reader.positions() == {0: 6}
-    table = Table(log, COMPACTED.name, bytes.decode, strict=False)
+    table = CompactedTable(log, COMPACTED.name, bytes.decode, strict=False)
     assert table.values == {b"k": "2"}
     consumer = log.consumer("c", COMPACTED.name)
     read_all(log, consumer, COMPACTED.name)

@@ -21,7 +21,7 @@ class Setting(NamedTuple):
     because: str
 
 
-class Fault(NamedTuple):
+class SettingFault(NamedTuple):
     """A setting that will not do; ``value`` mends it."""
 
     name: str
@@ -56,13 +56,13 @@ def settings_of_topic(topic: Topic, copies: int) -> dict[str, Setting]:
     return found
 
 
-def faults(topic: Topic, copies: int, found: Mapping[str, str]) -> Iterator[Fault]:
+def faults(topic: Topic, copies: int, found: Mapping[str, str]) -> Iterator[SettingFault]:
     """The settings of a topic that will not do."""
     for name, setting in settings_of_topic(topic, copies).items():
         value = found.get(name, "")
         if not (value and setting.will_do(value)):
             text = f"{name} is {value or 'not told'}, wanted {setting.value}: {setting.because}"
-            yield Fault(name, setting.value, text)
+            yield SettingFault(name, setting.value, text)
 
 
 def _just(value: str, because: str) -> Setting:

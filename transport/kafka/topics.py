@@ -26,7 +26,7 @@ from contracts.errors import LogError, LogUnavailable, UnknownTopic
 from contracts.topics import Topic
 from transport.config import Settings
 from transport.kafka.client import REFUSALS, base_config, mapped, note
-from transport.kafka.topic_settings import Fault, faults, settings_of_topic
+from transport.kafka.topic_settings import SettingFault, faults, settings_of_topic
 
 REQUEST_S: Final = 10.0
 OFFSETS_S: Final = 3.0
@@ -108,14 +108,14 @@ class KafkaTopics:
         """Every topic under the prefix, by name."""
         return [each.shape for each in self.described(self.names()).values()]
 
-    def faults(self, topics: Sequence[Topic]) -> dict[str, list[Fault]]:
+    def faults(self, topics: Sequence[Topic]) -> dict[str, list[SettingFault]]:
         """The settings of each of these topics, as far as they are there, that will not do."""
         there = set(self.names())
         found = self.described([topic.name for topic in topics if topic.name in there])
         by_name = {topic.name: topic for topic in topics}
         return {name: list(faults(by_name[name], each.copies, each.settings)) for name, each in found.items()}
 
-    def mend(self, found: Mapping[str, Sequence[Fault]]) -> None:
+    def mend(self, found: Mapping[str, Sequence[SettingFault]]) -> None:
         """Set what will not do, and nothing else, of each of these topics."""
         resources = [
             ConfigResource(

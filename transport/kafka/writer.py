@@ -29,7 +29,7 @@ _LOST: Final = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError.
 renewed = Counter("segma_kafka_producers_renewed", "Producers that were lost for good and made anew.")
 log_line = structlog.get_logger("transport")
 
-Headers = list[tuple[str, str | bytes | None]]
+RecordHeaders = list[tuple[str, str | bytes | None]]
 Delivered = Callable[[KafkaError | None, Message], None]
 """librdkafka's word about one record."""
 
@@ -62,7 +62,9 @@ class _Lane:
         """Why nothing can be written now; None: it can."""
         self._closed = threading.Event()
 
-    def produce(self, topic: str, record: Outgoing, partition: int, headers: Headers | None, heard: Delivered) -> None:
+    def produce(
+        self, topic: str, record: Outgoing, partition: int, headers: RecordHeaders | None, heard: Delivered
+    ) -> None:
         """Queue a record; waits where the queue is full. Raises :class:`LogError` where it cannot be taken."""
         while self.fault is None:
             producer = self._producer
@@ -147,7 +149,7 @@ class KafkaWriter:
         if not 0 <= partition < count:
             raise UnknownTopic(f"topic {record.topic} has no partition {partition}")
         tells_time = record.topic == BEACONS or not (record.key or record.value)
-        headers: Headers | None = [(WRITTEN_AT, b"%d" % self._now_ms())] if tells_time else None
+        headers: RecordHeaders | None = [(WRITTEN_AT, b"%d" % self._now_ms())] if tells_time else None
         lane.produce(self._prefix + record.topic, record, partition, headers, heard)
 
     def _delivered(
