@@ -17,26 +17,35 @@ from cli.compile import ROOMS
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(
-    r"^\*\*`(?P<path>[^`]+)`\*\*, (?:a new file|(?:one line|two lines, the second) below `(?P<below>[^`]+)`):\n\n"
-    r"```\w+\n(?P<text>.*?)^```$",
+    r"^\*\*`(?P<path>[^`]+)`\*\*, (?:a new file|(?:one line|two lines, the second) below `(?P<below>[^`]+)`"
+    r"|instead of `(?P<instead>[^`]+)`):\n\n```\w+\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 
 
 class Example(NamedTuple):
-    """A file of the page, or lines for one; ``below``: the line that the last of them stands under."""
+    """A file of the page, or lines for one; ``below``: the line that the last of them stands under.
+
+    ``instead``: the line whose place they take.
+    """
 
     path: str
     below: str | None
+    instead: str | None
     text: str
 
 
-EXAMPLES = [Example(found["path"], found["below"], found["text"]) for found in EXAMPLE.finditer(PAGE)]
+EXAMPLES = [Example(found["path"], found["below"], found["instead"], found["text"]) for found in EXAMPLE.finditer(PAGE)]
 
 
 def put(rooms: Path, example: Example) -> None:
     """Do what the page says: write the file, or the lines where it says."""
     path = rooms / example.path
+    if example.instead is not None:
+        source = path.read_text(encoding="utf-8")
+        assert source.count(f"{example.instead}\n") == 1
+        path.write_text(source.replace(f"{example.instead}\n", example.text), encoding="utf-8")
+        return
     if example.below is None:
         assert not path.exists()
         path.write_text(example.text, encoding="utf-8")
@@ -56,7 +65,8 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rooms with everything on the page in them."""
     into = tmp_path_factory.mktemp("extended")
     for room in ROOMS:
-        shutil.copytree(ROOT / room, into / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / room, into / room, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "infra" / "clickhouse", into / "infra" / "clickhouse")
     for example in EXAMPLES:
         put(into, example)
     return into
@@ -134,6 +144,23 @@ found = parse_listeners([("toy.yaml", text)], known_actions=VOCABULARY)
 print(json.dumps("the wish list" in describe(found[0])))
 """
     assert said(rooms, program) is True
+
+
+def test_a_row_is_its_type_its_sql_and_one_entry(rooms: Path) -> None:
+    program = """
+import json
+from analytics.config import AnalyticsSettings
+from analytics.migrate import read_migrations
+from analytics.tables import rows_of
+from contracts.codec import json_reader, to_json
+from contracts.log import Record
+from contracts.rows import PraiseRow, Row
+row = json_reader(Row)(to_json(PraiseRow("demo", "s_1", 1_790_000_000_000, "runner-42")))
+(found,) = rows_of(row, Record("rows", 0, 3, 1_790_000_000_000, b"", b""))
+names = [each.name for each in read_migrations(AnalyticsSettings().migrations)]
+print(json.dumps([found.table, found.person, any("praise" in name for name in names)]))
+"""
+    assert said(rooms, program) == ["praise_rows", ["demo", "s_1"], True]
 
 
 def test_a_question_is_one_file(rooms: Path) -> None:
