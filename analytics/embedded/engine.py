@@ -32,6 +32,9 @@ _read_json = json_reader(str)
 _read_row = json_reader(list[Any])
 _PARAM_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b"})
 
+# NOTE: whether mypy sees types in chDB hangs on what else is installed; so it is told here.
+_connect: Final[Callable[[str], Any]] = chdb.connect
+
 Progress = Mapping[str, int]
 
 
@@ -91,7 +94,7 @@ class Connection:
     """One connection: settings and temporary tables are its own. One call at a time."""
 
     def __init__(self, path: str) -> None:
-        self._chdb: Any = chdb.connect(path)  # type: ignore[no-untyped-call]
+        self._chdb = _connect(path)
 
     def query(self, sql: str, fmt: str = "TSV", params: Mapping[str, str] | None = None) -> tuple[bytes, Progress]:
         """The whole answer, and what it read. Raises :class:`EngineError`."""
