@@ -27,6 +27,8 @@ class ListenerVersion(Value, frozen=True):
     shadow_from_ms: int
     live_from_ms: int | None = None
     until_ms: int | None = None
+    actions: tuple[str, ...] = ()
+    """The workspace's own actions (``actions.yaml``) when it was applied: a running flow hears of new ones so."""
     schema: int = written(1)
 
     @property

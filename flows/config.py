@@ -104,7 +104,13 @@ def with_listeners_of(
         for problem in problems:
             log_line.error("listener_not_applied", workspace=name, detail=str(problem))
         versions.write(first_applied(known, new, now_ms + NOTICE_MS))
-    return replace(shared, refresh=Deployments(versions, shared.engines, actions, CaptureNotice(log).tell).refresh)
+    rules = dict(shared.rules)
+
+    def hear(workspace: str, own: frozenset[str]) -> None:
+        rules[workspace] = replace(rules[workspace], actions=rules[workspace].actions | own)
+
+    deployments = Deployments(versions, shared.engines, actions, CaptureNotice(log).tell, hear)
+    return replace(shared, rules=rules, refresh=deployments.refresh)
 
 
 def unknown_accounts(listeners: list[Listener], accounts: set[str], directory: Path) -> list[Problem]:

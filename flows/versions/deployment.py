@@ -69,9 +69,10 @@ def _tell_unreadable(record: Record, error: BadRecord) -> None:
 
 
 def listener_of(version: ListenerVersion, actions: Iterable[str]) -> Listener:
-    """The listener of a version. Raises :class:`ListenerError`."""
+    """The listener of a version, by the workspace's own actions and the version's. Raises :class:`ListenerError`."""
     where = version.key.decode()
-    found = parse_listeners([(where, version.text.encode())], known_actions=known_actions(actions))
+    own = {*actions, *version.actions}
+    found = parse_listeners([(where, version.text.encode())], known_actions=known_actions(own))
     for listener in found:
         if (listener.name, listener.version) == (version.listener, version.version):
             return listener
@@ -80,12 +81,13 @@ def listener_of(version: ListenerVersion, actions: Iterable[str]) -> Listener:
 
 def versions_in(place: Path, actions_file: Path, workspace: str) -> list[ListenerVersion]:
     """The versions in a directory (or a file), as they would be applied. Raises :class:`ListenerError`."""
-    own = known_actions(load_actions(actions_file))
+    own = load_actions(actions_file)
+    actions = tuple(sorted(own))
     found = []
     for path in listener_files(place):
         data = path.read_bytes()
-        for listener in parse_listeners([(str(path), data)], known_actions=own):
-            found.append(ListenerVersion(workspace, listener.name, listener.version, data.decode(), 0))
+        for listener in parse_listeners([(str(path), data)], known_actions=known_actions(own)):
+            found.append(ListenerVersion(workspace, listener.name, listener.version, data.decode(), 0, actions=actions))
     return found
 
 
@@ -128,7 +130,9 @@ def first_applied(
         higher = any(version.listener == each.listener and version.version > each.version for version in own)
         if not higher:
             from_ms = at_ms if own else 0
-            started = ListenerVersion(each.workspace, each.listener, each.version, each.text, from_ms)
+            started = ListenerVersion(
+                each.workspace, each.listener, each.version, each.text, from_ms, actions=each.actions
+            )
             written.extend(promoted(own, started, from_ms))
     return written
 
@@ -142,10 +146,16 @@ class Deployments:
         engines: Mapping[str, WorkspaceEngine],
         actions: Mapping[str, frozenset[str]],
         tell: Callable[[Mapping[str, Sequence[Listener]]], bool] = lambda at_work: True,
+        hear: Callable[[str, frozenset[str]], None] = lambda workspace, actions: None,
     ) -> None:
-        """``tell``: called with the listeners at work, shadows included, whenever they change; False: again later."""
+        """Take the listeners that the log holds now.
+
+        ``tell``: called with the listeners at work, shadows included, whenever they change; False: again later.
+        ``hear``: called with a workspace and the own actions that its versions name.
+        """
         self._versions = versions
         self._tell = tell
+        self._hear = hear
         self._told = True
         self._engines = engines
         self._actions = actions
@@ -174,6 +184,8 @@ class Deployments:
                 if listener is not None:
                     found.append(Deployed(listener, each.shadow_from_ms, each.live_from_ms, each.until_ms))
             engine.deploy(found)
+            versions = [each for each in self._versions.known if each.workspace == workspace]
+            self._hear(workspace, frozenset(name for each in versions for name in each.actions))
             at_work[workspace] = [each.listener for each in found if each.until_ms is None]
         self._told = self._tell(at_work)
 

@@ -180,6 +180,17 @@ def test_a_running_flow_takes_over_what_is_applied(home: Path) -> None:
         assert (before, engine.at_work(10 * NOW_MS)) == ([("looked", 1)], [("looked", 2)])
 
 
+def test_a_running_flow_hears_of_new_actions_with_the_listener_that_names_them(home: Path) -> None:
+    with started(home) as shared:
+        assert "quiz_finished" not in shared.rules["demo"].actions
+        (home / "actions.yaml").write_text("actions: [quiz_finished]\n")
+        write(home, 2, action="quiz_finished")
+        assert run(home, "apply", str(home / "listeners"), "--promote").exit_code == 0
+        shared.refresh(NOW_MS)
+        assert "quiz_finished" in shared.rules["demo"].actions
+        assert shared.engines["demo"].at_work(10 * NOW_MS) == [("looked", 2)]
+
+
 def test_tags_at_a_platform_without_tags_are_refused_before_anything_runs(home: Path) -> None:
     text = (home / "listeners" / "looked.yaml").read_text()
     (home / "listeners" / "looked.yaml").write_text(
