@@ -1,6 +1,6 @@
 """From a beacon at the collector's door to the list move in the log, at 2,000 events a second, on Kafka, hop by hop.
 
-``PYTHONPATH=src python -m bench.latency`` starts a broker by the project's script, a collector and a flow, sends
+``./segma bench latency`` starts a broker by the project's script, a collector and a flow, sends
 beacons of one event at a steady pace (whatever the answers take), and reads the way of each completed match from the
 log's own stamps. It prints p50, p99 and the largest of each hop and draws the histogram.
 """
