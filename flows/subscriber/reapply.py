@@ -169,9 +169,10 @@ class Reapplier:
                 break
             if entry.event_id == event.event_id:
                 before = entry.event
-                if is_news(before, event):
-                    judged = with_verdict(before, event)
-                    return self._reapplied(timeline, known, known + 1, judged, judged)
+                if not is_news(before, event):
+                    return Applied(Reason.DUPLICATE, weighed=True)
+                judged = with_verdict(before, event)
+                return self._reapplied(timeline, known, known + 1, judged, judged)
         return Applied(Reason.DUPLICATE)
 
     def advance(self, timeline: Timeline, now_ms: int) -> Applied:

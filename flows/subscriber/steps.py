@@ -61,7 +61,7 @@ class SubscriberSteps:
             if person.timeline.merge_ms <= log_time_ms:
                 self._merge(person, emitted, log_time_ms)
             return
-        if applied.reason is not None and is_late_verdict(event):
+        if applied.reason is not None and not applied.weighed and is_late_verdict(event):
             self._revoke(person, event, emitted, log_time_ms)
         if event.action == BOUGHT and applied.reason is None:
             self._bought(person, event, emitted, log_time_ms)

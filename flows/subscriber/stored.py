@@ -53,6 +53,8 @@ class Applied(Packed, frozen=True):
     sessions: tuple[SessionChange, ...] = ()
     waits: bool = False
     """Whether the event waits to be put in its place with others (:meth:`flows.subscriber.reapply.Reapplier.merge`)."""
+    weighed: bool = False
+    """Whether the event stands in the timeline already, with a verdict that what came again does not outrank."""
 
 
 read_event: Final[Callable[[bytes], Event]] = json_reader(Event)

@@ -105,6 +105,15 @@ def test_a_verdict_within_the_lateness_runs_the_machine_again() -> None:
     assert kinds(story.apply(click("machine:reported"))) == []
 
 
+def test_a_sign_that_comes_after_a_landing_takes_nothing_back() -> None:
+    """The end of a quarantine tells a scanner's sign also of a click whose landing another device has told."""
+    story = Story(engine_of(CLICKED + ADD))
+    story.apply(click("confirmed:landed"))
+    story.apply(event("e2", "page_viewed", 2_000))
+    assert kinds(story.apply(click("machine:agent"))) == []
+    assert kinds(story.apply(click("machine:reported"))) == ["retraction"]
+
+
 @pytest.mark.parametrize("days", [0, 29])
 def test_a_verdict_after_the_lateness_takes_back_what_rests_on_the_click(days: int) -> None:
     story = Story(engine_of(CLICKED + ADD))
