@@ -15,7 +15,7 @@ ANSWERS = """
 import sys
 from flows.machine import machine, program, tree
 from flows.subscriber import engine, reapply
-for module in (follow, machine, program, reapply, tree):
+for module in (engine, machine, program, reapply, tree):
     assert module.__file__.endswith(".so"), module.__file__
 from tests.properties import test_arrival_order, test_matcher_equals_brute_force, test_shared_beginnings
 test_matcher_equals_brute_force.CASES_EACH = 600
