@@ -16,6 +16,7 @@ def main() -> None:
     rooms = str(Path(__file__).resolve().parent / "rooms")
     sys.path.insert(0, rooms)
     behind = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"  # a folder called `flows` where somebody works is not ours
     os.environ["PYTHONPATH"] = f"{rooms}{os.pathsep}{behind}" if behind else rooms
 
     from cli.__main__ import main as run  # noqa: PLC0415 - the path above makes it importable

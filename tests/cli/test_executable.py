@@ -146,7 +146,7 @@ PYTHON = """#!/bin/sh
 case "$1" in
 --version) echo "Python 3.11.0" ;;
 -c) case "$2" in *pip-*) echo ;; esac ;;
--m) echo "$2 of $PYTHONPATH: $*" >>"$ASKED"
+-m) echo "$2 of $PYTHONPATH${PYTHONSAFEPATH:+ and nothing before it}: $*" >>"$ASKED"
     case "$2 $3" in "cli compile") mkdir -p "$4" ;; esac ;;
 esac
 """
@@ -285,7 +285,7 @@ def where(clone: Clone) -> str:
 
 
 def test_the_compiled_machine_runs_while_it_is_of_this_source(compiled: Clone) -> None:
-    native = f"cli of {compiled.root}/.venv/native"
+    native = f"cli of {compiled.root}/.venv/native and nothing before it"
     compiled.run("doctor")
     assert where(compiled) == native
     code = compiled.root / "flows" / "code.py"
@@ -296,7 +296,7 @@ def test_the_compiled_machine_runs_while_it_is_of_this_source(compiled: Clone) -
     for _ in range(2):
         (told,) = compiled.run("doctor")
         assert "the compiled machine is older than the source" in told
-        assert where(compiled) == f"cli of {compiled.root}"
+        assert where(compiled) == f"cli of {compiled.root} and nothing before it"
     code.write_text("ROOM = 'flows'\n")
     assert compiled.run("doctor") == []
     assert where(compiled) == native
