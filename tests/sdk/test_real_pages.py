@@ -204,8 +204,10 @@ def test_nothing_that_a_page_does_to_its_globals_changes_what_is_told(
     page.goto(address)
     page.mouse.click(20, 20)
     page.locator("#text").click()
+    # What is under way when a page ends is another test's (test_delivery): here its requests have been answered.
+    collector.wait_for(lambda stored: [each.action for each in stored].count("page_clicked") == 2)
     page.goto("about:blank")
-    collector.wait_for(lambda stored: {"page_clicked", "page_closed"} <= {each.action for each in stored})
+    collector.wait_for(lambda stored: "page_closed" in {each.action for each in stored})
     assert {"page_viewed", "page_loaded"} <= {each.action for each in collector.stored}
     view = next(each for each in collector.stored if each.action == "page_viewed")
     assert view.event.properties["path"] == "/page"
