@@ -80,8 +80,10 @@ def change_of(
     bound = bound_lists(wishes, ledger)
     met_in = held_lists(entry, ledger, account)
     doubt = ledger.doubt(newest.subscriber)
-    expected = [name for name in met_in if name in bound and place("", name) not in doubt]
+    # NOTE: a call in doubt may have taken them out of where they are not found: that is no leaving of theirs.
+    expected = [name for name in met_in if name in bound]
     if_in = [name for wish in wishes for name in wish.if_in]
+    must_be_in = [name for name in dict.fromkeys([*expected, *if_in]) if place("", name) not in doubt]
     taken_out = {
         name: at_ms for name in bound if (at_ms := ledger.taken_out_at_ms(newest.subscriber, name)) is not None
     }
@@ -91,7 +93,7 @@ def change_of(
         address=entry.address,
         add=add,
         remove=tuple(name for name, inside in lists.items() if not inside),
-        only_if_in=tuple(dict.fromkeys([*expected, *if_in])) if bound else (),
+        only_if_in=tuple(must_be_in) if bound else (),
         tag=tuple(name for name, inside in tags.items() if inside),
         untag=tuple(name for name, inside in tags.items() if not inside),
         fields=tuple(fields.items()),
