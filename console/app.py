@@ -76,7 +76,10 @@ def console_app(watch: Watch, links: PageLinks, token_of: Callable[[DirectoryEnt
         return HTMLResponse(pages.home(links.shop))
 
     async def inbox(_: Request) -> HTMLResponse:
-        return HTMLResponse(pages.inbox(people(), shop_url=links.shop, collector_url=links.collector))
+        found = people()
+        # The directory is read from the log after the start: an inbox without anybody looks again by itself.
+        again = {"Refresh": "1"} if links.shop is not None and not found else None
+        return HTMLResponse(pages.inbox(found, shop_url=links.shop, collector_url=links.collector), headers=again)
 
     async def lists(_: Request) -> HTMLResponse:
         return HTMLResponse(pages.lists())

@@ -122,6 +122,11 @@ def test_a_name_with_markup_is_text_in_the_inbox(filled: Watch) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;" in text
 
 
+def test_an_inbox_without_anybody_looks_again_by_itself(filled: Watch) -> None:
+    assert client(watch()).get("/inbox").headers["refresh"] == "1"
+    assert "refresh" not in client(filled).get("/inbox").headers
+
+
 def test_no_page_shows_an_address(filled: Watch) -> None:
     assert "ada@example.org" not in "".join(client(filled).get(path).text for path in ("/", "/inbox", "/lists"))
 
