@@ -112,3 +112,13 @@ def test_every_sentence_on_security_has_a_test_that_is_there() -> None:
         if not re.search(rf"^def {name}\(", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    "page", sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+)
+def test_the_files_that_a_page_names_are_there(page: Path) -> None:
+    if page.name == "extending.md":
+        return  # it shows how to make some that are not there: test_extending does it
+    named = re.findall(rf"`((?:{'|'.join(ROOMS)}|tests|bench|infra)/[\w/.-]+\.\w+)`", (ROOT / page).read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []
