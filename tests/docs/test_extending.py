@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -73,8 +74,10 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def said(rooms: Path, program: str) -> object:
-    """What a program prints as JSON, run among the rooms."""
-    done = subprocess.run([sys.executable, "-c", program], cwd=rooms, capture_output=True, text=True, check=False)
+    """What a program prints as JSON, run among the rooms, whichever rooms the tests themselves run on."""
+    own = {**os.environ, "PYTHONPATH": str(rooms)}
+    started = [sys.executable, "-c", program]
+    done = subprocess.run(started, cwd=rooms, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -60,7 +61,8 @@ def test_an_operator_is_one_entry_of_one_file(tmp_path: Path) -> None:
     source = table.read_text(encoding="utf-8")
     assert source.count(AFTER) == 1
     table.write_text(source.replace(AFTER, AFTER + TOY), encoding="utf-8")
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, capture_output=True, check=True)
+    own = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, env=own, capture_output=True, check=True)
     said = json.loads(done.stdout)
     assert said["matches"] == [0, 1, 0, 1, 0]
     assert "views a page where the count is even: true" in said["says"]
