@@ -11,7 +11,8 @@ from rich.text import Text
 
 from cli.output import Exit, fail, out, print_json
 from cli.up import json_option
-from contracts.actions import ACTIONS, Action
+from contracts.action import Action
+from contracts.actions import ACTIONS
 
 
 def how(action: Action) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -22,22 +22,22 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from analytics.config import ANALYST
+from analytics.embedded.answer import AskedQuery, Packing, answer_blocks
 from analytics.embedded.body import MAX_QUERY_BYTES, Body
-from analytics.embedded.encodings import PIECE, Compressor, Framer, chosen, compressor
+from analytics.embedded.encodings import PIECE, Framer, chosen, compressor
 from analytics.embedded.engine import (
     Connection,
     EngineError,
     Progress,
-    Statement,
     engine_error,
     unknown_tables,
 )
 from analytics.embedded.formats import STREAMABLE, content_type
-from analytics.embedded.native import framed, framed_all, header_block, needs_types, unframed
+from analytics.embedded.native import framed_all, unframed
+from analytics.embedded.progress import summary, watched, with_progress, written
 from analytics.embedded.request import QueryRequest, check_host, external_tables, read_request, user_of
 from analytics.embedded.running import Running, kill_wanted
 from analytics.embedded.sessions import Sessions
-from contracts.codec import to_json
 
 T = TypeVar("T")
 
@@ -46,17 +46,6 @@ WAIT_S: Final = 30.0
 """How long a question waits for its turn before it is told that there are too many."""
 IN_MEMORY_BYTES: Final = 64 * 1024 * 1024
 """An answer awaited whole (``wait_end_of_query``) goes to a temporary file beyond this."""
-
-SUMMARY: Final = (
-    "read_rows",
-    "read_bytes",
-    "written_rows",
-    "written_bytes",
-    "total_rows_to_read",
-    "result_rows",
-    "result_bytes",
-    "elapsed_ns",
-)
 
 STATUS: Final[Mapping[int, int]] = {
     516: 403,
@@ -135,7 +124,7 @@ class QueryHandler:
             if killed := kill_wanted(head):
                 return await self._kill_own(query, killed, headers)
             statement, data = await self._in_thread(self._sessions.statement, connection, query, head)
-            asked = _Asked(connection, query, statement, headers, running.tag)
+            asked = AskedQuery(connection, query, statement, headers, running.tag)
             with unknown_tables(statement):
                 if statement.takes_data:
                     return await self._insert(asked, data, body)
@@ -180,7 +169,7 @@ class QueryHandler:
             raise ClientDisconnect
         return response
 
-    async def _insert(self, asked: _Asked, data: bytes, body: Body) -> Response:
+    async def _insert(self, asked: AskedQuery, data: bytes, body: Body) -> Response:
         statement, query = asked.statement, asked.query
         if statement.reads_input:
             raise engine_error(48, "INSERT … FROM input() is not known to the embedded engine", "NOT_IMPLEMENTED")
@@ -188,8 +177,8 @@ class QueryHandler:
             sql = f"{statement.canonical.removesuffix(' FORMAT Values')} VALUES "
             text = sql + (data + await body.rest()).decode()
             seen = list[Progress]()
-            await self._in_thread(lambda: _watched(asked.connection, query, text, seen))
-            return _with_progress(Response(b"", headers=asked.headers), query, seen)
+            await self._in_thread(lambda: watched(asked.connection, query, text, seen))
+            return with_progress(Response(b"", headers=asked.headers), query, seen)
         if query.params:
             raise engine_error(48, "Parameters in an insert are spoken with VALUES alone", "NOT_IMPLEMENTED")
         native = statement.format == "Native" and query.revision
@@ -197,7 +186,7 @@ class QueryHandler:
         rows = await self._insert_pieces(asked, pieces)
         return Response(b"", headers={**asked.headers, "X-ClickHouse-Summary": summary({"written_rows": rows})})
 
-    async def _insert_pieces(self, asked: _Asked, pieces: AsyncIterator[bytes]) -> int:
+    async def _insert_pieces(self, asked: AskedQuery, pieces: AsyncIterator[bytes]) -> int:
         statement = asked.statement
         insert = await self._in_thread(asked.connection.insert, statement.insert_head, statement.format)
         try:
@@ -210,34 +199,34 @@ class QueryHandler:
                 await self._in_thread(lambda: _quietly(insert.cancel))
             raise
 
-    async def _select(self, stack: AsyncExitStack, asked: _Asked, sql: str, encoding: str) -> Response:
+    async def _select(self, stack: AsyncExitStack, asked: AskedQuery, sql: str, encoding: str) -> Response:
         query, statement, headers = asked.query, asked.statement, asked.headers
         fmt = statement.format or query.format
         if statement.is_question:
             headers |= {"X-ClickHouse-Format": fmt, "Content-Type": content_type(fmt)}
-        packed = _Packing(Framer() if query.framed else None, compressor(encoding))
+        packed = Packing(Framer() if query.framed else None, compressor(encoding))
         if encoding:
             headers["Content-Encoding"] = encoding
         if statement.is_select and fmt in STREAMABLE:
             return await self._stream(stack.pop_all(), asked, sql, packed)
         seen = list[Progress]()
-        whole, read = await self._in_thread(lambda: _watched(asked.connection, query, sql, seen))
+        whole, read = await self._in_thread(lambda: watched(asked.connection, query, sql, seen))
         if fmt == "Native":
             whole = framed_all(whole, query.revision)
         if not whole:
             headers.pop("Content-Encoding", "")
         answer = packed.compress(whole) + packed.finish() if whole else b""
-        return _with_progress(
-            Response(answer, headers=headers), query, [*seen, {**read, **_written(seen), "result_bytes": len(whole)}]
+        return with_progress(
+            Response(answer, headers=headers), query, [*seen, {**read, **written(seen), "result_bytes": len(whole)}]
         )
 
-    async def _stream(self, stack: AsyncExitStack, asked: _Asked, sql: str, packed: _Packing) -> Response:
+    async def _stream(self, stack: AsyncExitStack, asked: AskedQuery, sql: str, packed: Packing) -> Response:
         """The head is sent with the first block, so that an error before it is an answer of its own."""
         query, headers, seen = asked.query, asked.headers, list[Progress]()
         if query.progress:
             asked.connection.watch(lambda progress: seen.append(dict(progress)))
             stack.callback(asked.connection.watch, None)
-        blocks = _blocks(asked, sql, headers["X-ClickHouse-Format"])
+        blocks = answer_blocks(asked, sql, headers["X-ClickHouse-Format"])
         stack.callback(lambda: _quietly(blocks.close))
         headers["X-ClickHouse-Exception-Tag"] = asked.tag.replace("-", "")[:16]
         try:
@@ -247,16 +236,16 @@ class QueryHandler:
             if not first:
                 headers.pop("Content-Encoding", "")
                 await self._give_back(stack)
-                return _with_progress(Response(b"", headers=headers), query, seen)
+                return with_progress(Response(b"", headers=headers), query, seen)
         except BaseException:
             await self._give_back(stack)
             raise
-        return _with_progress(
+        return with_progress(
             StreamingResponse(self._pieces(stack, first, blocks, asked, packed), headers=headers), query, seen
         )
 
     async def _pieces(
-        self, stack: AsyncExitStack, first: bytes, blocks: Iterator[bytes], asked: _Asked, packed: _Packing
+        self, stack: AsyncExitStack, first: bytes, blocks: Iterator[bytes], asked: AskedQuery, packed: Packing
     ) -> AsyncIterator[bytes]:
         try:
             piece = first
@@ -277,8 +266,8 @@ class QueryHandler:
         self,
         stack: AsyncExitStack,
         blocks: Iterator[bytes],
-        asked: _Asked,
-        packed: _Packing,
+        asked: AskedQuery,
+        packed: Packing,
         seen: list[Progress],
     ) -> Response:
         def spool() -> Any:
@@ -297,7 +286,7 @@ class QueryHandler:
                 while piece := await self._in_thread(file.read, PIECE):
                     yield piece
 
-        return _with_progress(StreamingResponse(pieces(), headers=asked.headers), asked.query, seen)
+        return with_progress(StreamingResponse(pieces(), headers=asked.headers), asked.query, seen)
 
     async def _in_engine(self, tag: str, call: Callable[[], T]) -> T:
         """Call the engine; where the client leaves meanwhile, the query is ended."""
@@ -349,55 +338,6 @@ class QueryHandler:
         return PlainTextResponse(f"{self._text(error)}\n", STATUS.get(error.code, 400), headers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A query on its way: ``headers`` are the answer's, ``tag`` names the query to the engine."""
-
-    connection: Connection
-    query: QueryRequest
-    statement: Statement
-    headers: dict[str, str]
-    tag: str
-
-
-class _Packing:
-    """ClickHouse's own framing, if it is wanted, and a content encoding around it."""
-
-    def __init__(self, framer: Framer | None, encoding: Compressor) -> None:
-        self._framer, self._encoding = framer, encoding
-
-    def compress(self, data: bytes) -> bytes:
-        """What can be given now."""
-        return self._encoding.compress(self._framer.compress(data) if self._framer else data)
-
-    def finish(self) -> bytes:
-        """The rest."""
-        return self._encoding.finish()
-
-
-def _blocks(asked: _Asked, sql: str, fmt: str) -> Generator[bytes]:
-    """Yield the engine's blocks; of Native as the client's revision wants them, and one where none came."""
-    connection, query = asked.connection, asked.query
-    if fmt != "Native":
-        yield from connection.stream(sql, fmt, query.params)
-        return
-    types, select, blocks = list[str](), asked.statement.without_format, connection.stream(sql, fmt, query.params)
-    first = next(blocks, b"")
-    if needs_types(first, query.revision):
-        # NOTE: one call at a time, so the stream begins anew behind the question for the types.
-        blocks.close()
-        types = [kind for _, kind in connection.columns(select, query.params)]
-        blocks = connection.stream(sql, fmt, query.params)
-        first = next(blocks, b"")
-    with closing(blocks):
-        if not first:
-            yield header_block(connection.columns(select, query.params), query.revision)
-            return
-        yield framed(first, query.revision, types)
-        for block in blocks:
-            yield framed(block, query.revision, types)
-
-
 async def _joined(data: bytes, body: Body) -> AsyncIterator[bytes]:
     if data:
         yield data
@@ -410,31 +350,6 @@ async def _unframed(data: bytes, body: Body, revision: int) -> AsyncIterator[byt
     async for piece in _joined(data, body):
         whole += piece
     yield unframed(bytes(whole), revision)
-
-
-def _written(seen: Sequence[Progress]) -> Progress:
-    return {name: seen[-1].get(name, 0) for name in ("written_rows", "written_bytes")} if seen else {}
-
-
-def summary(progress: Progress) -> str:
-    """``X-ClickHouse-Summary``: the numbers as strings, as ClickHouse writes them."""
-    return to_json({name: str(progress.get(name, 0)) for name in SUMMARY}).decode()
-
-
-def _with_progress(response: Response, query: QueryRequest, seen: list[Progress]) -> Response:
-    """The progress up to the answer's beginning, if it was asked for, and its last state."""
-    for progress in seen[-20:] if query.progress else ():
-        response.headers.append("X-ClickHouse-Progress", summary(progress))
-    response.headers["X-ClickHouse-Summary"] = summary(seen[-1] if seen else {})
-    return response
-
-
-def _watched(connection: Connection, query: QueryRequest, sql: str, seen: list[Progress]) -> tuple[bytes, Progress]:
-    connection.watch(lambda progress: seen.append(dict(progress)))
-    try:
-        return connection.query(sql, query.format, query.params)
-    finally:
-        connection.watch(None)
 
 
 def _quietly(call: Callable[[], None]) -> None:

@@ -14,8 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-import structlog
-
 from contracts.accounts import Intent
 from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome, Result, Verb
@@ -36,6 +34,7 @@ from contracts.topics import (
 from sinks.base import Answer, Fate, Marks, Sink, Trouble
 from sinks.delivery.account_state import AccountStatus
 from sinks.delivery.directory import Directory
+from sinks.delivery.gate import AccountGate
 from sinks.delivery.guard import MoveGuard
 from sinks.delivery.journal import Journal
 from sinks.delivery.ledger import Ledger
@@ -60,11 +59,7 @@ POLL: Final = 50
 """Commands that are read together at least. Each wave's outcomes are published before the next wave's call, so a crash
 leaves one call in doubt and no more; commands that come again with it are known by their outcomes."""
 
-SLICE_S: Final = 5.0
-"""A long wait is cut into such pieces: in between a person may have paused the account."""
-
 _read_command: Final[Callable[[bytes], Command]] = json_reader(Command)
-log_line = structlog.get_logger("sinks")
 
 T = TypeVar("T")
 TokenOf = Callable[[DirectoryEntry], Mapping[str, str]]
@@ -108,6 +103,7 @@ class Delivery:
         self._live: Consumer = log.consumer(name, moves_topic(workspace, account))
         self._backfill: Consumer = log.consumer(name, backfill_topic(workspace, account))
         watch_account(f"{workspace}/{account}", self._status)
+        self._gate = AccountGate(self._status, self._journal, account, pause=pause, stopping=stopping)
         self._guard = MoveGuard(self._ledger, max_moves, now_ms)
         self._most = min(max(sink.traits.batch, 1), 1_000)
 
@@ -226,7 +222,7 @@ class Delivery:
         for index in sorted(outcomes):
             self._ledger.add(outcomes[index])
         if greedy:
-            self._stop(Reason.TOO_MANY_MOVES, f"{greedy}: more than {self._max_moves} moves in an hour")
+            self._gate.stop(Reason.TOO_MANY_MOVES, f"{greedy}: more than {self._max_moves} moves in an hour")
         return outcomes
 
     def _one_by_one(self, group: Group) -> dict[int, Outcome]:
@@ -257,19 +253,6 @@ class Delivery:
         self._send(
             [Outgoing(topic, subscriber_key(self._workspace, each.subscriber), to_json(each)) for each in commands]
         )
-
-    def _announce(self, worst: Trouble | None) -> None:
-        """Tell that the account is away for long, or back."""
-        told = self._status.seen(worst)
-        if told and worst is not None and self._status.away:
-            log_line.error("account_away", account=self._account, reason=str(worst.reason), detail=worst.answer)
-        elif told:
-            log_line.info("account_back", account=self._account)
-        self._send(told)
-
-    def _stop(self, reason: Reason, detail: str) -> None:
-        log_line.error("account_stopped", account=self._account, reason=str(reason), detail=detail)
-        self._send([self._status.stop(reason, detail)])
 
     def _wish(self, command: Command, *, again: bool) -> Wish | Trouble:
         """What a command wants of the sink, or why there is nothing to do."""
@@ -344,31 +327,19 @@ class Delivery:
                         continue
                 settled.append((waiting.pop(each), answer, calls[each]))
             probing = worst is not None and worst.fate is Fate.AWAY
-            self._announce(worst)
+            self._gate.announce(worst)
             if worst is not None and worst.fate is Fate.FATAL:
-                self._stop(worst.reason, worst.answer)
+                self._gate.stop(worst.reason, worst.answer)
             return worst
 
-        while waiting and not self._halted():
-            patiently(ask, halted=self._halted, wait=self._wait)
+        while waiting and not self._gate.halted():
+            patiently(ask, halted=self._gate.halted, wait=self._gate.wait)
         return settled
 
     def _left(self, group: Group) -> Reason | None:
         """Why the person may not be added any more: they left while their change waited."""
         bound = {name for wish in group.wishes for name in self._bound(wish)}
         return self._status.veto(group.change.subscriber, bound)
-
-    def _halted(self) -> bool:
-        if self._stopping():
-            return True
-        self._patiently(self._status.follow)
-        return self._status.stopped
-
-    def _wait(self, seconds: float) -> None:
-        """Wait in slices: a person may pause the account meanwhile."""
-        while seconds > 0 and not self._halted():
-            self._pause(min(seconds, SLICE_S))
-            seconds -= SLICE_S
 
     def _intend(self, marks: Mapping[str, Marks], waiting: Mapping[str, Group]) -> None:
         """Publish what is about to be changed, before it is."""

@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli.actions import actions_command, sample_event, sample_listener
-from contracts.actions import ACTIONS, VOCABULARY, Action
+from contracts.action import Action
+from contracts.actions import ACTIONS, VOCABULARY
 from contracts.beacons import SentEvent
 from contracts.codec import json_reader, to_json
 from flows.language.parse import parse_listeners

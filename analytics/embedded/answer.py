@@ -1,0 +1,61 @@
+"""The answer to a query on its way out: the query asked, its blocks as the client wants them, and their packing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+
+from analytics.embedded.encodings import Compressor, Framer
+from analytics.embedded.engine import Connection, Statement
+from analytics.embedded.native import framed, header_block, needs_types
+from analytics.embedded.request import QueryRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AskedQuery:
+    """A query on its way: ``headers`` are the answer's, ``tag`` names the query to the engine."""
+
+    connection: Connection
+    query: QueryRequest
+    statement: Statement
+    headers: dict[str, str]
+    tag: str
+
+
+class Packing:
+    """ClickHouse's own framing, if it is wanted, and a content encoding around it."""
+
+    def __init__(self, framer: Framer | None, encoding: Compressor) -> None:
+        self._framer, self._encoding = framer, encoding
+
+    def compress(self, data: bytes) -> bytes:
+        """Return the packed bytes that are complete with ``data``; the others wait for the next call."""
+        return self._encoding.compress(self._framer.compress(data) if self._framer else data)
+
+    def finish(self) -> bytes:
+        """Return the packed bytes that were left."""
+        return self._encoding.finish()
+
+
+def answer_blocks(asked: AskedQuery, sql: str, fmt: str) -> Generator[bytes]:
+    """Yield the engine's blocks; of Native as the client's revision wants them, and one where none came."""
+    connection, query = asked.connection, asked.query
+    if fmt != "Native":
+        yield from connection.stream(sql, fmt, query.params)
+        return
+    types, select, blocks = list[str](), asked.statement.without_format, connection.stream(sql, fmt, query.params)
+    first = next(blocks, b"")
+    if needs_types(first, query.revision):
+        # NOTE: one call at a time, so the stream begins anew behind the question for the types.
+        blocks.close()
+        types = [kind for _, kind in connection.columns(select, query.params)]
+        blocks = connection.stream(sql, fmt, query.params)
+        first = next(blocks, b"")
+    with closing(blocks):
+        if not first:
+            yield header_block(connection.columns(select, query.params), query.revision)
+            return
+        yield framed(first, query.revision, types)
+        for block in blocks:
+            yield framed(block, query.revision, types)
