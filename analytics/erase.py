@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 from analytics.clickhouse import ClickHouse
 from analytics.tables import DEAD_LETTERS, OF_A_PERSON, PersonKey, instant
 from contracts.codec import to_json
-from contracts.tokens import anonymous_id
 from contracts.topics import DAY_MS
 
 KEPT_FOR_MS: Final = 90 * DAY_MS
@@ -88,13 +87,13 @@ def remove_rows(clickhouse: ClickHouse, people: Iterable[PersonKey]) -> dict[str
 
 
 def _anonymous_of(clickhouse: ClickHouse, person: PersonKey) -> list[PersonKey]:
-    """The ids under which this person's devices went before they were known."""
+    """The ids under which this person's devices went before they were known: ``device`` holds them."""
     sql = (
         "SELECT DISTINCT device FROM event_rows WHERE workspace = {workspace:String} "
         "AND subscriber = {subscriber:String} AND device != ''"
     )
     rows = clickhouse.rows(sql, {"workspace": person[0], "subscriber": person[1]})
-    return [(person[0], anonymous_id(person[0], str(device))) for (device,) in rows]
+    return [(person[0], str(device)) for (device,) in rows]
 
 
 def _read(clickhouse: ClickHouse) -> dict[PersonKey, Erasure]:

@@ -17,6 +17,7 @@ from contracts.events import Event
 from contracts.log import Record
 from contracts.reasons import Reason
 from contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, RunCount, RunsRow, SessionRow
+from contracts.tokens import anonymous_id
 
 OFFSETS: Final = 1 << 22
 """Offsets told apart within one millisecond of log time: a partition takes fewer."""
@@ -101,6 +102,13 @@ def _copy(row: EventRow) -> int:
     return int.from_bytes(hashlib.sha256(place).digest()[:8], "big") | 1
 
 
+def _device(row: EventRow) -> str:
+    """A hash of the device's id, the one that its events go under before anybody is known: who reads the history cannot
+    act as the device.
+    """
+    return anonymous_id(row.event.workspace, row.event.device) if row.event.device else ""
+
+
 def _property(name: str) -> Callable[[EventRow], str]:
     """A property that has a column, as text; another type stands in ``properties`` alone."""
 
@@ -140,6 +148,7 @@ TABLES: Final[Mapping[type, HistoryTable]] = {
         part="event",
         fields={
             "copy": _copy,
+            "device": _device,
             "session": lambda row: row.session,
             "reason": lambda row: row.reason,
             "order_no": "order",

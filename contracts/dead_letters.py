@@ -6,9 +6,10 @@ from typing import Final
 
 from contracts.codec import to_msgpack
 from contracts.log import Outgoing, Record
-from contracts.masking import masked, masked_text
+from contracts.masking import masked, masked_text, without_devices
 from contracts.rows import DeadLetter
-from contracts.topics import DEAD_LETTERS
+from contracts.tokens import anonymous_id
+from contracts.topics import BEACONS, DEAD_LETTERS
 
 COMMANDS: Final = ("moves.", "backfill.")
 """How the names of the topics with commands begin."""
@@ -37,7 +38,7 @@ def letter_of(
         detail=masked_text(detail),
         workspace=workspace,
         site=site,
-        key=record.key,
+        key=key_without_device(record.key) if record.topic == BEACONS else record.key,
         value=_sample(record.topic, kept),
         size=len(kept),
     )
@@ -69,15 +70,24 @@ def letter_from(
     )
 
 
+def key_without_device(key: bytes) -> bytes:
+    """The key of a beacon, ``workspace/device``, with a hash for the device's id: what its events go under while nobody
+    knows whose it is. A subscriber's id stays.
+    """
+    workspace, slash, device = key.decode("utf-8", "replace").partition("/")
+    known = not slash or device.startswith(("s_", "a_"))
+    return key if known else f"{workspace}/{anonymous_id(workspace, device)}".encode()
+
+
 def _sample(topic: str, value: bytes) -> bytes:
-    """As much of a value as a letter keeps, without tokens and addresses.
+    """As much of a value as a letter keeps, without tokens, addresses and the ids of devices.
 
     A command stays as it is: the flow wrote it, it names people by their ids, and it is delivered from its letter.
     """
     if topic.startswith(COMMANDS):
         return value[: DeadLetter.MAX_SAMPLE_BYTES]
     # NOTE: masked before it is cut, so that no half of an address or a token is left at the end.
-    return masked(value[: DeadLetter.MAX_SAMPLE_BYTES + LONGEST])[: DeadLetter.MAX_SAMPLE_BYTES]
+    return without_devices(masked(value[: DeadLetter.MAX_SAMPLE_BYTES + LONGEST]))[: DeadLetter.MAX_SAMPLE_BYTES]
 
 
 def set_aside(letter: DeadLetter) -> Outgoing:

@@ -37,6 +37,13 @@ _TOKEN: Final = re.compile(
 )
 """What stands behind the key's id, also where it was cut: it is sealed, so every kind of sign is among it."""
 
+_DEVICE: Final = re.compile(
+    rb"(%b(?:_?id)?(?:\\*[\"']?\s*[:=]\s*\\*[\"']?|[\xa1-\xbf]|\xd9[\s\S]))((?:[\w.:%%-]|\\u[0-9a-f]{4})+)"
+    % b"".join(b"(?:%c|\\\\u00%02x)" % (letter, letter) for letter in b"device"),
+    re.I,
+)
+"""A field of that name and its value, in JSON (its escapes too), a form, or MessagePack."""
+
 
 def masked(data: bytes) -> bytes:
     """The data without tokens and addresses, as long as before. What is no UTF-8 stays as it is around them."""
@@ -60,6 +67,11 @@ def masked_text(text: str) -> str:
     if done:
         text = "".join(pieces) + text[done:]
     return _TOKEN.sub(lambda token: _stars(token[0]), text) if len(text) > MIN_SEALED else text
+
+
+def without_devices(data: bytes) -> bytes:
+    """The data of a beacon without its device's id, as long as before. A beacon is JSON, or MessagePack around it."""
+    return _DEVICE.sub(lambda found: found[1] + b"*" * len(found[2]), data)
 
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ import structlog
 
 from contracts.beacons import BeaconRecord
 from contracts.codec import replaced
-from contracts.dead_letters import letter_from, letter_of, set_aside
+from contracts.dead_letters import key_without_device, letter_from, letter_of, set_aside
 from contracts.log import Outgoing, Record
 from contracts.reasons import Reason
 
@@ -32,4 +32,5 @@ def lost_state(kind: str, key: str, error: Exception, at_ms: int) -> Outgoing:
     """The letter of a state that was dropped. ``kind``: ``device`` or ``subscriber``; ``at_ms``: log time."""
     log_line.error("state_lost", kind=kind, error=type(error).__name__)
     letter = letter_from("state", Reason.STATE_LOST, f"{kind}: {type(error).__name__}", at_ms=at_ms)
-    return set_aside(replaced(letter, key=key.encode("utf-8", "replace")))
+    stored = key.encode("utf-8", "replace")
+    return set_aside(replaced(letter, key=key_without_device(stored) if kind == "device" else stored))

@@ -11,11 +11,14 @@ import pytest
 from analytics.clickhouse import ClickHouse
 from analytics.config import AnalyticsSettings
 from analytics.migrate import Migration, migrate, read_migrations
-from contracts.codec import to_json
+from contracts.beacons import BeaconRecord, Source
+from contracts.codec import to_json, to_msgpack
 from contracts.errors import ConfigError
+from contracts.tokens import anonymous_id
 from tests.analytics.embedded import Embedded
-from tests.analytics.story import put, the_story
+from tests.analytics.story import at, put, the_story
 
+DEVICE = "0f8b3c55-6f5e-4f0e-9d1a-1c2b3a4d5e6f"
 MIGRATIONS = read_migrations(AnalyticsSettings().migrations)
 
 
@@ -97,3 +100,30 @@ def test_a_directory_with_wrong_numbers_is_refused(names: tuple[str, ...], tmp_p
 def test_statements_end_at_a_semicolon_at_the_end_of_a_line() -> None:
     text = "-- a; comment;\nSELECT ';' AS x, 1;\n\nSELECT 2;\n"
     assert Migration(1, "x", text).statements == ["SELECT ';' AS x, 1", "SELECT 2"]
+
+
+def test_ids_of_devices_from_before_become_hashes(bare: ClickHouse, database: str) -> None:
+    migrate(bare, database, MIGRATIONS[:5])
+    put(bare, the_story())
+    told = {"workspace": "demo", "at": at(0) / 1_000}
+    event = {"occurred_at": at(0) / 1_000, "received_at": at(0) / 1_000, "logged_at": at(0) / 1_000}
+    for number, device in enumerate((DEVICE, "", anonymous_id("demo", DEVICE))):
+        bare.insert("event_rows", [to_json({**event, "workspace": "demo", "event_id": f"e{number}", "device": device})])
+    record = to_msgpack(BeaconRecord("demo", "shop", Source.SDK, 1, b'{"device":"%b"}' % DEVICE.encode(), DEVICE))
+    letters = [
+        ("beacons", f"demo/{DEVICE}", record.decode("utf-8", "backslashreplace")),
+        ("http", "", f'{{"device" : "{DEVICE}", "events": ['),
+        ("beacons", "demo/s_ben", ""),
+        ("rows", "demo/s_ben", f'{{"device": "a_{DEVICE}"}}'),
+    ]
+    for offset, (topic, key, sample) in enumerate(letters, start=100):
+        line = {**told, "topic": topic, "key": key, "sample": sample, "offset": offset, "letter_offset": offset}
+        bare.insert("dead_letter_rows", [to_json(line)])
+    migrate(bare, database, MIGRATIONS)
+    hashed = anonymous_id("demo", DEVICE)
+    found = bare.rows("SELECT event_id, device FROM events WHERE match(event_id, '^e[0-9]$') ORDER BY event_id")
+    assert found == [("e0", hashed), ("e1", ""), ("e2", hashed)]
+    rows = bare.rows("SELECT key, sample FROM dead_letters WHERE offset >= 100 ORDER BY offset")
+    assert [key for key, _ in rows] == [f"demo/{hashed}", "", "demo/s_ben", "demo/s_ben"]
+    assert [DEVICE in sample for _, sample in rows] == [False, False, False, True]
+    assert rows[1][1] == '{"device" : "***", "events": ['

@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.masking import masked, masked_text
-from contracts.tokens import Claims, Keyring, TokenKey
+from contracts.beacons import BeaconRecord, Source
+from contracts.codec import replaced, to_msgpack
+from contracts.dead_letters import letter_of
+from contracts.log import Record
+from contracts.masking import masked, masked_text, without_devices
+from contracts.tokens import Claims, Keyring, TokenKey, anonymous_id, subscriber_id
 
 TOKEN = Keyring([TokenKey("k1", bytes(range(64)))], max_age_s=1).seal(Claims("w", "s_" + "0" * 32, 1_800_000_000))
 SEALED = TOKEN.partition(".")[2]
@@ -106,3 +110,38 @@ def test_json_stays_json_and_holds_no_address(value: object, ascii_only: bool) -
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_text_stay(data: bytes) -> None:
     assert len(masked(data)) == len(data)
+
+
+DEVICE = "0f8b3c55-6f5e-4f0e-9d1a-1c2b3a4d5e6f"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f'{{"site":"shop","device":"{DEVICE}","sent_at_ms":1}}',
+        f'{{"site":"shop","device" : "{DEVICE}',
+        f'{{"body":"{{\\"device\\":\\"{DEVICE}\\"}}"}}',
+        f'{{"\\u0064evic\\u0065":"{DEVICE}"}}',
+        f'{{"device":"{DEVICE.replace("-", chr(92) + "u002d")}"}}',
+        f"site=shop&device_id={DEVICE}&x=1",
+        to_msgpack(BeaconRecord("demo", "shop", Source.SDK, 1, b"{}", DEVICE)),
+        to_msgpack(BeaconRecord("demo", "shop", Source.SDK, 1, b"{}", DEVICE[:20])),
+    ],
+)
+def test_a_devices_id_is_taken_out_of_a_beacon(data: str | bytes) -> None:
+    given = data.encode() if isinstance(data, str) else data
+    clean = without_devices(given)
+    assert clean != given
+    assert len(clean) == len(given)
+    assert not [part for part in DEVICE.split("-")[:3] if part.encode() in clean]
+
+
+def test_what_is_set_aside_names_no_device() -> None:
+    record = Record("beacons", 0, 7, 1, f"demo/{DEVICE}".encode(), f'{{"device":"{DEVICE}"}}'.encode())
+    letter = letter_of(record, "not_json", "", at_ms=1)
+    assert letter.key == f"demo/{anonymous_id('demo', DEVICE)}".encode()
+    assert letter.value == b'{"device":"%b"}' % (b"*" * len(DEVICE))
+    known = f"demo/{subscriber_id(b'k' * 40, 'ann@example.org')}".encode()
+    assert letter_of(replaced(record, key=known), "not_json", "", at_ms=1).key == known
+    rows = Record("rows", 0, 7, 1, b"demo/x", b'{"device": "phone"}')
+    assert letter_of(rows, "not_json", "", at_ms=1).key == b"demo/x"
