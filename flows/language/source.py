@@ -2,8 +2,8 @@
 
 The meaning is that of YAML's safe loader, except that its traps are named instead of sprung: a bare ``no`` is not taken
 for false, ``0755`` not for 493, ``1:30`` not for 90 and ``2026-01-01`` not for a date. Anchors, aliases, tags and merge
-keys are refused, so a file never holds more than it shows. Every bound below keeps one file far under two seconds and
-200 MB, whatever its bytes.
+keys are refused, so a file never holds more than it shows. The bounds below keep the work that one file makes in
+proportion to its bytes, and its memory far under 200 MB, whatever the bytes.
 """
 
 from __future__ import annotations
