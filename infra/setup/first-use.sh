@@ -267,7 +267,7 @@ compile_native() {
     begin "$venv/native.begun-from"
     sum=$(sum_of native)
     if [ "${SEGMA_COMPILE_ONCE:-}" = yes ] && same "$native/.stamp" "$sum"; then return; fi
-    PYTHONPATH="$root" SEGMA_ROOT="$root" "$venv/bin/python" -m cli compile "$native" || {
+    PYTHONSAFEPATH=1 PYTHONPATH="$root" SEGMA_ROOT="$root" "$venv/bin/python" -m cli compile "$native" || {
         code=$?
         printf '%s' "$sum" >"$venv/native.failed"
         exit "$code"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -147,7 +149,11 @@ case "$1" in
 --version) echo "Python 3.11.0" ;;
 -c) case "$2" in *pip-*) echo ;; esac ;;
 -m) echo "$2 of $PYTHONPATH${PYTHONSAFEPATH:+ and nothing before it}: $*" >>"$ASKED"
-    case "$2 $3" in "cli compile") mkdir -p "$4" ;; esac ;;
+    case "$2 $3" in "cli compile")
+        [ ! -e "$ASKED.compiles" ] || read -r _ <"$ASKED.compiles"
+        [ "${COMPILE_ENDS:-0}" = 0 ] || exit "$COMPILE_ENDS"
+        mkdir -p "$4" ;;
+    esac ;;
 esac
 """
 
@@ -302,6 +308,105 @@ def test_the_compiled_machine_runs_while_it_is_of_this_source(compiled: Clone) -
     assert where(compiled) == native
     code.rename(code.with_name("elsewhere.py"))
     assert "older than the source" in compiled.run("doctor")[0]
+
+
+# --- `up` compiles in the background: the compiler and `segma compile` are stand-ins.
+
+SDK = ("build.mjs", "natives.mjs", "parts.mjs", "package.json", "package-lock.json", "tsconfig.json")
+
+
+class UpClone:
+    """A copy whose SDK is built and whose C compiler is ``tools/cc``."""
+
+    def __init__(self, clone: Clone) -> None:
+        self.clone, self.venv = clone, clone.root / ".venv"
+        sdk = clone.root / "js-sdk"
+        for folder in ("src", "dist"):
+            (sdk / folder).mkdir(parents=True)
+        for name in (*SDK, "tsconfig.build.json", "src/segma.ts", "dist/segma.js", "dist/.stamp"):
+            (sdk / name).write_text("")
+        tools = clone.root / "tools"
+        tools.mkdir()
+        for folder in ("/usr/bin", "/bin"):
+            for tool in Path(folder).iterdir():
+                # What compilers this machine has must not be found.
+                if tool.name not in {"cc", "gcc", "clang"} and not (tools / tool.name).exists():
+                    (tools / tool.name).symlink_to(tool)
+        self.compiler = tools / "cc"
+        self.path = str(tools)
+        self.compiler.touch(0o755)
+
+    def run(self, *words: str, **environment: str) -> list[str]:
+        """``./segma WORDS``: what it said."""
+        return self.clone.run(*words, PATH=self.path, **environment)
+
+    @contextlib.contextmanager
+    def compiling(self, **environment: str) -> Iterator[list[str]]:
+        """``./segma up``, whose compiler ends with the block, and what that said."""
+        gate = Path(f"{self.clone.asked_file}.compiles")
+        os.mkfifo(gate)
+        said = self.run("up", **environment)
+        with gate.open("w") as go:  # opens when the compiler, which holds the lock, waits at it
+            gate.unlink()
+            yield said
+            go.write("go\n")
+        with (self.venv / "native.flock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+
+    def ran(self) -> list[str]:
+        """The command lines that Python was given since the last question, in the order of the alphabet."""
+        return sorted(line.rpartition(": ")[2] for line in self.clone.asked() if "-m cli " in line)
+
+
+@pytest.fixture
+def up_clone(clone: Clone) -> UpClone:
+    made = UpClone(clone)
+    made.run("doctor")
+    clone.asked()
+    return made
+
+
+BACKGROUND = "the flow's machine is being compiled in the background, for the next start"
+
+
+def test_up_compiles_in_the_background_and_the_next_start_runs_what_came_of_it(up_clone: UpClone) -> None:
+    source, native = up_clone.clone.root, up_clone.venv / "native"
+    with up_clone.compiling() as (told,):
+        assert BACKGROUND in told
+        asked = [line for line in up_clone.clone.asked() if "-m cli " in line]
+        assert [line.partition(": ")[0] for line in asked] == [f"cli of {source} and nothing before it"] * 2
+        assert sorted(line.rpartition(": ")[2] for line in asked) == [f"-m cli compile {native}", "-m cli up"]
+        assert not (native / ".stamp").exists()
+    assert up_clone.run("up") == []
+    assert where(up_clone.clone) == f"cli of {native} and nothing before it"
+
+
+def test_two_starts_at_once_compile_once(up_clone: UpClone) -> None:
+    with up_clone.compiling():
+        second = up_clone.clone.start("compile", PATH=up_clone.path, SEGMA_COMPILE_ONCE="yes")
+        assert second.stderr is not None
+        assert "waiting for another call, which is compiling the machine" in second.stderr.readline()
+    second.communicate()
+    assert second.returncode == 0
+    assert up_clone.ran() == [f"-m cli compile {up_clone.venv}/native", "-m cli up"]
+
+
+def test_what_could_not_be_compiled_is_tried_again_when_the_source_has_changed(up_clone: UpClone) -> None:
+    with up_clone.compiling(COMPILE_ENDS="1") as (told,):
+        assert BACKGROUND in told
+    up_clone.clone.asked()
+    assert up_clone.run("up", COMPILE_ENDS="1") == []
+    assert where(up_clone.clone) == f"cli of {up_clone.clone.root} and nothing before it"
+    (up_clone.clone.root / "flows" / "code.py").write_text("ROOM = 'another'\n")
+    with up_clone.compiling() as (told,):
+        assert BACKGROUND in told
+    assert up_clone.ran() == [f"-m cli compile {up_clone.venv}/native", "-m cli up"]
+
+
+def test_without_a_compiler_up_starts_in_silence_and_runs_the_source(up_clone: UpClone) -> None:
+    up_clone.compiler.unlink()
+    assert up_clone.run("up") == []
+    assert where(up_clone.clone) == f"cli of {up_clone.clone.root} and nothing before it"
 
 
 def test_every_requirement_is_pinned_by_hash() -> None:

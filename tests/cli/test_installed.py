@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.analytics.embedded import Embedded
+
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
 import json
@@ -78,6 +80,26 @@ def test_the_sql_is_in_the_wheel(installed: Path) -> None:
     digests, names = json.loads(asked.stdout)
     assert len(digests) == len(list((ROOT / "infra" / "clickhouse").glob("*.sql")))
     assert {f"{name}.sql" for name in names} == {each.name for each in (ROOT / "analytics/queries").glob("*.sql")}
+
+
+def test_migrate_brings_a_history_up_to_date_by_the_wheels_own_sql(installed: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    made = run(installed, "init", "--home", str(home), "--origin", "https://shop.example")
+    assert made.returncode == 0, made.stderr
+    server = Embedded(home, PYTHONPATH=str(installed / "segma" / "rooms"), PYTHONSAFEPATH="1")
+    server.start()
+    try:
+        first, again = (run(installed, "migrate", "--home", str(home), "--json") for _ in range(2))
+        assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+        asked = server.client(database="segma")
+        tables = {name for (name,) in asked.query("SHOW TABLES").result_rows}
+        asked.close()
+    finally:
+        server.stop()
+    numbers = list(range(1, 1 + len(list((ROOT / "infra" / "clickhouse").glob("*.sql")))))
+    assert numbers
+    assert [json.loads(done.stdout)["applied"] for done in (first, again)] == [numbers, []]
+    assert {"events", "matches"} <= tables
 
 
 def test_somebody_elses_module_of_the_same_name_is_still_theirs(installed: Path) -> None:
