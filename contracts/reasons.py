@@ -58,7 +58,10 @@ class Reason(StrEnum):
     NEWER_SCHEMA = "newer_schema", "The record was written by a newer release than this one."
     UNKNOWN_ACTION = "unknown_action", "The action is neither in the vocabulary nor in the site's actions.yaml."
     BAD_EVENT = "bad_event", "The event lacks a field, has a wrong type or a value outside its bounds."
-    CLOCK_OFF = "clock_off", "The event claims a time before 1970, corrected by what its device's clock is off."
+    CLOCK_OFF = (
+        "clock_off",
+        "The event claims a time more than two years before it came, corrected by what its device's clock is off.",
+    )
     LATE = "late", "The event is older than the lateness: recorded, not matched."
     DUPLICATE = "duplicate", "An event of this id was already there; the first to arrive counts."
     PROCESSING_FAILED = "processing_failed", "The flow failed on this record; it was set aside and the flow went on."

@@ -15,6 +15,9 @@ from contracts.reasons import Reason
 from contracts.tokens import anonymous_id
 from flows.derived.clicks import MAX_CLICKS, Click, judged, verdict_of
 
+OLDEST_MS: Final = 730 * 86_400_000
+"""How long before it came an event may claim to have happened: the history keeps events for 25 months by their own
+time, and an older one would be no row and no dead letter."""
 HISTORY_EVENTS: Final = 200
 HISTORY_MS: Final = 86_400_000
 HISTORY_BYTES: Final = 65_536
@@ -116,8 +119,8 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
             refused.append(Refused(error.reason, error.detail, raw))
             continue
         at_ms = sent.occurred_at_ms + beacon.skew_ms
-        if at_ms < 0:
-            refused.append(Refused(Reason.CLOCK_OFF, "before 1970", raw))
+        if at_ms < max(0, beacon.received_at_ms - OLDEST_MS):
+            refused.append(Refused(Reason.CLOCK_OFF, "more than two years before it came", raw))
             continue
         if beacon.source is Source.SDK and sent.order > order:
             at_ms = max(at_ms, order_ms)

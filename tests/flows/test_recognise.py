@@ -17,7 +17,7 @@ from contracts.log import Record
 from contracts.reasons import Reason
 from contracts.tokens import anonymous_id
 from contracts.topics import BEACONS
-from flows.recognise import HISTORY_EVENTS, HISTORY_MS, Device, Rules, recognise, released
+from flows.recognise import HISTORY_EVENTS, HISTORY_MS, OLDEST_MS, Device, Rules, recognise, released
 
 RULES = Rules(frozenset({"page_viewed", "email_clicked"}), quarantine_ms=60_000)
 NOW_MS = 1_800_000_000_000
@@ -198,8 +198,11 @@ def test_a_number_that_no_state_can_hold_is_set_aside_and_the_rest_of_its_beacon
 @pytest.mark.parametrize(
     ("occurred_at_ms", "sent_at_ms", "kept"),
     [
-        (0, NOW_MS, True),
-        (0, NOW_MS + 1, False),
+        (0, NOW_MS, False),
+        (-1 % NOW_MS, NOW_MS, True),
+        (NOW_MS - OLDEST_MS, NOW_MS, True),
+        (NOW_MS - OLDEST_MS - 1, NOW_MS, False),
+        (NOW_MS - OLDEST_MS, NOW_MS + 1, False),
         (0, 253_402_300_799_999, False),
         (253_402_300_799_999, NOW_MS, True),
         (253_402_300_799_999, 0, True),

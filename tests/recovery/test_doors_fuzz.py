@@ -1,4 +1,4 @@
-"""A short run of the doors' fuzz; `python -m tests.recovery.doors_fuzz` runs it for as long as one likes."""
+"""A short run of the doors' tries in one process; `./segma bench doors_fuzz` runs them for as long as one likes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import collections
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.recovery.doors_fuzz import Tries, run
+from tests.recovery.door_tries import Tries
+from tests.recovery.doors_fuzz import run
 
 TRIES = 2_000
 
