@@ -20,7 +20,7 @@ from contracts.codec import Raw, depth_exceeds, json_reader, replaced, to_json
 from contracts.errors import BadInput, BadRecord, BadToken
 from contracts.masking import masked, masked_text
 from contracts.reasons import Reason
-from contracts.tokens import subscriber_id
+from contracts.tokens import stored_device, subscriber_id
 from contracts.urls import fits_origin
 
 MAX_BODY_BYTES: Final = 1_048_576
@@ -51,6 +51,8 @@ STATUS: Final = {
 
 MAX_PARTED_BYTES: Final = 262_144
 """Above it a body with an unreadable event is refused as a whole: parting it would hold the worker up."""
+MIN_DEVICE: Final = 16
+"""Characters of an id that is looked for in the events too: the SDK's have 24, and a short one may be any word."""
 
 _read_any: Final[Callable[[bytes], Raw]] = json_reader(Raw)
 _read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
@@ -244,18 +246,19 @@ def put_subscriber(arrival: Arrival, door: Door) -> None:
 
 
 def put_record(arrival: Arrival, door: Door) -> None:
-    """The record of the SDK's beacon: the original bytes, and what only the server knows."""
+    """The record of the SDK's beacon: its bytes, the device's id replaced in them, and what only the server knows."""
     served, beacon = arrival.at(), arrival.beacon
     if beacon is None:
         raise BadInput(Reason.NOT_JSON)
-    arrival.key = f"{served.workspace}/{beacon.device}".encode()
+    device = stored_device(door.sites.secrets[served.workspace], beacon.device)
+    arrival.key = f"{served.workspace}/{device}".encode()
     arrival.record = BeaconRecord(
         workspace=served.workspace,
         site=served.name,
         source=Source.SDK,
         received_at_ms=arrival.received_at_ms,
-        body=masked(arrival.body),
-        device=beacon.device,
+        body=masked(with_device(arrival.body, beacon, device)),
+        device=device,
         subscriber=arrival.subscriber,
         token_issued_at_s=arrival.token_issued_at_s,
         token_problem=arrival.token_problem,
@@ -265,6 +268,18 @@ def put_record(arrival: Arrival, door: Door) -> None:
         user_agent=masked_text(arrival.user_agent[:256]),
         origin=arrival.origin,
     )
+
+
+def with_device(body: bytes, beacon: Beacon, device: str) -> bytes:
+    """The body of a beacon with the device's stored id for the one that the browser sent."""
+    # PERF: as `JSON.stringify` writes it; any other spelling of it, an escape or a blank, is written anew.
+    sent, stored = b'"device":"%b"' % beacon.device.encode(), b'"device":"%b"' % device.encode()
+    if body.count(sent) == 1 and body.count(beacon.device.encode()) == 1:
+        return body.replace(sent, stored)
+    written = to_json(replaced(beacon, device=device))
+    if len(beacon.device) >= MIN_DEVICE:
+        written = written.replace(b'"%b"' % beacon.device.encode(), b'"%b"' % device.encode())
+    return written
 
 
 def put_server_record(arrival: Arrival, door: Door) -> None:

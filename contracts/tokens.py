@@ -179,6 +179,15 @@ def subscriber_id(workspace_secret: bytes, address: str) -> str:
     return f"s_{digest[:32]}"
 
 
+def stored_device(workspace_secret: bytes, device: str) -> str:
+    """A device's id as it is stored: ``d_`` and 32 hexadecimal digits of HMAC-SHA-256.
+
+    The id that the browser sends is all that a stranger needs to act for who uses it, and stands nowhere behind the
+    door; from the stored one nobody can make a beacon of the same device.
+    """
+    return f"d_{hmac.digest(workspace_secret, b'device/' + device.encode(), 'sha256').hex()[:32]}"
+
+
 def anonymous_id(workspace: str, device: str) -> str:
     """The id of a device's subscriber while nobody knows who it is: ``a_`` and 32 hexadecimal digits."""
     digest = hashlib.sha256(f"{workspace}/{device}".encode()).hexdigest()

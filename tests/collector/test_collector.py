@@ -24,9 +24,10 @@ from contracts.errors import ConfigError
 from contracts.installation import check_installation
 from contracts.log import Record
 from contracts.reasons import Reason
-from contracts.tokens import TokenKey, subscriber_id
+from contracts.tokens import TokenKey, stored_device, subscriber_id
 from tests.collector.door import NOW_MS, ORIGIN, SECRET, Collector, beacon, got, posted, talk, token
 
+DEVICE = "dvc-0123456789abcdefghij"
 SPELLED = "https://shop.example/gr%C3%B6%C3%9Fe?q=%D1%82%D0%BE%D0%B2%D0%B0%D1%80%D1%8B#farbe=gr%C3%BCn"
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"}
 
@@ -41,12 +42,42 @@ def reason(result: falcon.testing.Result) -> str:
 
 
 def test_a_sound_beacon_is_stored_as_it_came(collector: Collector) -> None:
-    body = json.dumps(beacon()).encode()
+    body = json.dumps(beacon(device=DEVICE), separators=(",", ":")).encode()
     assert posted(collector, body).status_code == 204
     (record,) = collector.beacons()
-    assert record.body == body
-    assert (record.workspace, record.site, record.source, record.device) == ("shop", "shop", Source.SDK, "d1")
-    assert collector.log.records[0].key == b"shop/d1"
+    stored = stored_device(SECRET, DEVICE)
+    assert record.body == body.replace(DEVICE.encode(), stored.encode())
+    assert (record.workspace, record.site, record.source, record.device) == ("shop", "shop", Source.SDK, stored)
+    assert collector.log.records[0].key == f"shop/{stored}".encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(beacon(device=DEVICE)),
+        json.dumps(beacon(device=DEVICE)).replace('"device"', '"d\\u0065vice"'),
+        json.dumps(beacon(device=DEVICE)).replace("dvc", "\\u0064vc"),
+        json.dumps(beacon(device=DEVICE), separators=(",", ":")).replace('"path":"/"', f'"device":"{DEVICE}"'),
+        json.dumps(beacon(device=DEVICE)).replace('"path": "/"', f'"path": "{DEVICE}"'),
+        json.dumps(beacon(device=DEVICE))
+        .replace('"schema"', '"x"')
+        .replace('{"site"', f'{{"device": "{DEVICE}", "site"'),
+        json.dumps(beacon(device=DEVICE, click=5)),
+        json.dumps(beacon(device=DEVICE))[:-1],
+        json.dumps(beacon(device=DEVICE, site="nowhere")),
+    ],
+)
+def test_nothing_that_is_stored_holds_the_id_that_a_browser_sends(collector: Collector, body: str) -> None:
+    posted(collector, body.encode())
+    kept = b"".join(each.key + (each.value or b"") for each in collector.log.records)
+    assert kept
+    assert DEVICE.encode() not in kept
+    assert b"u0064vc" not in kept
+
+
+def test_a_devices_stored_id_is_the_same_in_one_workspace_alone() -> None:
+    assert stored_device(SECRET, "d1") == stored_device(SECRET, "d1") != stored_device(b"o" * 40, "d1")
+    assert stored_device(SECRET, "d1") != stored_device(SECRET, "d2")
 
 
 @pytest.mark.parametrize(
@@ -264,7 +295,9 @@ def test_while_the_log_is_away_beacons_wait_on_the_disk_in_order(collector: Coll
         await collector.core.intake.drained()
 
     talk(collector, script)
-    assert [record.device for record in collector.beacons()] == [f"d{number}" for number in range(6)]
+    assert [record.device for record in collector.beacons()] == [
+        stored_device(SECRET, f"d{number}") for number in range(6)
+    ]
 
 
 def test_a_full_spool_answers_503_and_links_still_lead_on(tmp_path: Path) -> None:
@@ -293,7 +326,7 @@ def test_what_waited_is_stored_after_a_restart(tmp_path: Path) -> None:
         await second.core.intake.drained()
 
     talk(second, script)
-    assert [record.device for record in second.beacons()] == ["d1"]
+    assert [record.device for record in second.beacons()] == [stored_device(SECRET, "d1")]
 
 
 def test_the_sdk_is_immutable_under_its_hash(collector: Collector) -> None:

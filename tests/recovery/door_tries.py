@@ -41,7 +41,8 @@ class Moment:
     def canaries(self) -> tuple[bytes, ...]:
         """What may be found nowhere, in lower case. NOTE: whole ones; half an address that a mutation made is none."""
         addresses = (CANARY, quote(CANARY), quote(quote(CANARY)))
-        return (*(each.encode().lower() for each in addresses), self.token().partition(".")[2][:60].lower().encode())
+        sealed = self.token().partition(".")[2][:60]
+        return tuple(each.lower().encode() for each in (*addresses, sealed, DEVICE))
 
 
 ACTIONS: Final = sorted(VOCABULARY)

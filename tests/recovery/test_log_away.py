@@ -13,8 +13,9 @@ import requests
 
 from contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
 from contracts.codec import json_reader, msgpack_reader
+from contracts.tokens import stored_device
 from contracts.topics import BEACONS
-from tests.recovery.world import ORIGIN, PEOPLE, People, World
+from tests.recovery.world import ORIGIN, PEOPLE, SECRET, People, World
 
 pytestmark = pytest.mark.alone
 
@@ -85,7 +86,7 @@ def test_nothing_is_lost_and_redirects_answer_while_the_log_cannot_be_written(wo
         each.join(60)
         assert each.failure is None
     until = time.monotonic() + 30
-    wanted = {f"device{each.person}": each.acknowledged for each in people}
+    wanted = {stored_device(SECRET, f"device{each.person}"): each.acknowledged for each in people}
     while (found := arrived(world)) != wanted and time.monotonic() < until:
         threading.Event().wait(0.2)
     assert found == wanted

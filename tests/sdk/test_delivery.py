@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Error, Page
 
 from tests.sdk.door import Door
-from tests.sdk.stage import ASKED, PATIENCE_S, SITE, RealCollector, StaticSite, serve_builds, tag
-from tests.sdk.visit import Visit
+from tests.sdk.stage import ASKED, PATIENCE_S, RealCollector, StaticSite, serve_builds, tag
+from tests.sdk.visit import Visit, device_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -161,7 +161,7 @@ def test_a_failing_collector_breaks_no_page_and_loses_nothing(
     door.fault, door.retry_after = fault, "1" if fault in {"429", "503"} else ""
     page.goto(put(site, door.url))
     page.wait_for_function("!!window.segma?.v")
-    device = page.evaluate(f"localStorage.getItem('segma.{SITE}.device')")
+    device = device_of(page)
     page.mouse.click(300, 300)
     page.evaluate("segma.track('kept')")
     door.wait_until_refused("page_viewed", PATIENCE_S)

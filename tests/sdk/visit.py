@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-from tests.sdk.stage import SITE, RealCollector, Stored
+from contracts.tokens import stored_device
+from tests.sdk.stage import SECRET, SITE, RealCollector, Stored
+
+
+def device_of(page: Page) -> str:
+    """The device of a page, as it is stored."""
+    return stored_device(SECRET, page.evaluate(f"localStorage.getItem('segma.{SITE}.device')"))
 
 
 class Visit:
@@ -14,7 +20,7 @@ class Visit:
         self.page, self.collector = page, collector
         page.goto(address)
         page.wait_for_function("!!window.segma && !window.segma.q")
-        self.device = page.evaluate(f"localStorage.getItem('segma.{SITE}.device')")
+        self.device = device_of(page)
         if loaded:
             self.wait_for("page_loaded")
 
