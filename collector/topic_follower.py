@@ -10,11 +10,9 @@ import structlog
 
 from contracts.errors import LogError
 from contracts.log import Consumer, Record
+from contracts.reading import follow
 
-POLL_S: Final = 0.5
-"""How long a reader waits at most before it looks whether it should stop; a new record wakes it at once."""
 AGAIN_S: Final = 1.0
-AT_ONCE: Final = 1_000
 log_line = structlog.get_logger("collector")
 
 
@@ -39,16 +37,8 @@ class TopicFollower:
             self._thread.join()
 
     def _follow(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._read(self._open_reader())
-            except LogError as error:
-                log_line.warning("not_followed", topic=self._topic, error=str(error))
-                self._stop.wait(AGAIN_S)
+        follow(self._open_reader, self._take, stopping=self._stop.is_set, away=self._wait)
 
-    def _read(self, reader: Consumer) -> None:
-        try:
-            while not self._stop.is_set():
-                self._take(reader.poll(AT_ONCE, POLL_S))
-        finally:
-            reader.close()
+    def _wait(self, error: LogError) -> None:
+        log_line.warning("not_followed", topic=self._topic, error=str(error))
+        self._stop.wait(AGAIN_S)

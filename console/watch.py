@@ -13,7 +13,8 @@ from console.picture import Picture
 from contracts.codec import json_reader
 from contracts.commands import Outcome
 from contracts.errors import BadRecord, LogError
-from contracts.log import Log
+from contracts.log import Log, Record
+from contracts.reading import follow
 from contracts.rows import DirectoryEntry, Row
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
 
@@ -22,8 +23,8 @@ READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     ROWS: json_reader(Row),
     OUTCOMES: json_reader(Outcome),
 }
-POLL_S: Final = 0.5
-"""How long a reader waits at most before it looks whether it should stop; a new record wakes it at once."""
+AGAIN_S: Final = 1.0
+"""Seconds until a topic that could not be read is opened again."""
 
 logger = structlog.get_logger()
 
@@ -63,26 +64,19 @@ class Watch:
             self._bells.pop(bell, None)
 
     def _follow(self, topic: str) -> None:
-        while not self._stop.is_set():
-            try:
-                self._read(topic)
-            except LogError as error:
-                logger.warning("the log cannot be read", topic=topic, error=str(error))
-                self._stop.wait(1.0)
+        def take(records: list[Record]) -> None:
+            if topic == SUBSCRIBERS:
+                self.forget(record.key for record in records if record.value is None)
+            values = [record.value for record in records if record.value is not None]
+            if values:
+                self.fold_in(topic, values)
 
-    def _read(self, topic: str) -> None:
+        def wait(error: LogError) -> None:
+            logger.warning("the log cannot be read", topic=topic, error=str(error))
+            self._stop.wait(AGAIN_S)
+
         # NOTE: after an error it reads from the start again: every record folds in to the same picture.
-        reader = self._log.reader(topic, strict=False)
-        try:
-            while not self._stop.is_set():
-                records = reader.poll(500, POLL_S)
-                if topic == SUBSCRIBERS:
-                    self.forget(record.key for record in records if record.value is None)
-                values = [record.value for record in records if record.value is not None]
-                if values:
-                    self.fold_in(topic, values)
-        finally:
-            reader.close()
+        follow(lambda: self._log.reader(topic, strict=False), take, stopping=self._stop.is_set, away=wait)
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Take the people out whom the directory has no more, and ring."""

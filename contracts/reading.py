@@ -1,6 +1,6 @@
-"""Reading a topic to its end as it is now: what every room does that keeps a topic in memory, or counts one through.
+"""Reading a topic: to its end as it is now (a table in memory, a count), or for as long as a process runs.
 
-A reader for this must be strict (:meth:`contracts.log.Log.reader`): only then does "nothing" mean the end.
+A reader that must know the end is strict (:meth:`contracts.log.Log.reader`): only then does "nothing" mean the end.
 """
 
 from __future__ import annotations
@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, Generic, TypeVar
 
-from contracts.errors import BadRecord, LogUnavailable
+from contracts.errors import BadRecord, LogError, LogUnavailable
 from contracts.log import Consumer, Log, Record
 
 AT_ONCE: Final = 5_000
 """Records asked for at a time."""
+FOLLOWED_AT_ONCE: Final = 500
+"""Records that :func:`follow` asks for at a time: whoever takes them may hold a lock meanwhile."""
+POLL_S: Final = 0.5
+"""Seconds that a reader which is followed waits at most for a record; a new one wakes it at once."""
 PATIENCE: Final = 60
 """Half seconds that :meth:`CompactedTable.read_to_end` waits for records that the log says are there."""
 
@@ -36,6 +40,41 @@ def all_of(log: Log, topic: str) -> Iterator[Record]:
         yield from unread(reader)
     finally:
         reader.close()
+
+
+def follow(
+    open_reader: Callable[[], Consumer],
+    take: Callable[[list[Record]], None],
+    *,
+    stopping: Callable[[], bool],
+    away: Callable[[LogError], None],
+) -> None:
+    """Hand every record of a topic to ``take``, the oldest kept first, until ``stopping`` says so.
+
+    After an error of the log all is read again from the start, so ``take`` must come to the same whether it is given a
+    record once or twice. It is called with no records as well, about twice a second where nothing is written.
+
+    Args:
+        open_reader: Opens a reader at the oldest record.
+        take: Gets the records of one poll.
+        stopping: Asked before each poll, which takes half a second at most.
+        away: Told of each error before the next attempt; it waits as long as it finds right.
+
+    Example::
+
+        stop = threading.Event()
+        follow(lambda: log.reader(CAPTURES), take, stopping=stop.is_set, away=lambda error: stop.wait(1.0))
+    """
+    while not stopping():
+        try:
+            reader = open_reader()
+            try:
+                while not stopping():
+                    take(reader.poll(FOLLOWED_AT_ONCE, POLL_S))
+            finally:
+                reader.close()
+        except LogError as error:
+            away(error)
 
 
 class CompactedTable(Generic[T]):
