@@ -75,7 +75,7 @@ def _columns(described: Mapping[str, str], kind: type, table: HistoryTable) -> I
 
 
 def _source(name: str, kind: type, table: HistoryTable) -> Any:
-    """Where a column's values are; None for one that the database has and the row's type does not."""
+    """Return a function that reads a column's values; None for a column that the row's type has not."""
     field = table.fields.get(name)
     if callable(field):
         return lambda _, values, __, read=field: [read(value) for value in values]

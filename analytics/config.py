@@ -19,7 +19,7 @@ ANALYST = "analyst"
 
 
 class AnalyticsSettings(Settings):
-    """Beside the shared ones."""
+    """The history's settings, beside those that every process reads."""
 
     clickhouse_url: str = ""
     """``http://host:port`` or ``https://host:port`` of a ClickHouse server; empty: the embedded one."""
@@ -43,7 +43,7 @@ class AnalyticsSettings(Settings):
 
     @property
     def url(self) -> str:
-        """Where ClickHouse answers."""
+        """The base URL of ClickHouse."""
         return self.clickhouse_url or f"http://127.0.0.1:{self.clickhouse_port}"
 
 
@@ -64,12 +64,12 @@ def analytics_settings_at(home: Path) -> AnalyticsSettings:
 
 
 def port_file(settings: AnalyticsSettings) -> Path:
-    """Where the embedded server notes its port."""
+    """Return the file in which the embedded server notes its port."""
     return settings.data / "clickhouse.port"
 
 
 def password_file(settings: AnalyticsSettings, user: str) -> Path:
-    """Where the password of one of the embedded server's users is."""
+    """Return the file with the password of one of the embedded server's users."""
     return settings.data / f"clickhouse-{user}.password"
 
 

@@ -15,7 +15,7 @@ KEPT_FOR_MS: Final = 90 * DAY_MS
 
 
 class Erasure(NamedTuple):
-    """What ``erasures`` says of one person."""
+    """The erasure of one person, a row of ``erasures``."""
 
     workspace: str
     subscriber: str
@@ -24,7 +24,7 @@ class Erasure(NamedTuple):
 
 
 class Erasures:
-    """Whom the loader skips. Followed by the loader: the table is small, and read whole."""
+    """The people whose rows the loader skips. The table is small, and read whole."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
@@ -43,11 +43,11 @@ class Erasures:
         self._back.clear()
 
     def imported(self, workspace: str, subscriber: str, at_ms: int) -> None:
-        """Somebody is on a list (again): from then on their rows count."""
+        """Note that a person is on a list (again): from then on their rows are kept."""
         self._back[workspace, subscriber] = at_ms
 
     def skip(self, person: PersonKey, log_time_ms: int) -> bool:
-        """Whether a row that the log took at that time is kept out."""
+        """Return whether a row of this log time is kept out of the history."""
         known = self._known.get(person)
         return known is not None and log_time_ms <= known.until_ms
 

@@ -72,13 +72,13 @@ class Loader:
         self._inserts = Inserts(clickhouse)
 
     def run(self) -> None:
-        """Load until told to stop. A batch gathers for a quarter of a second, so that inserts are few and big."""
+        """Load rows until ``stopping``. A batch gathers for a quarter of a second, so that inserts are few and big."""
         while not self._stopping():
             if self.round() < self._most // 2:
                 self._pause(0.25)
 
     def round(self, timeout_s: float = 0.0) -> int:
-        """One batch: read, insert, commit. How many records it took."""
+        """Read, insert and commit one batch. Return the number of its records."""
         batches = [(consumer, consumer.poll(self._most, timeout_s)) for consumer in self._consumers]
         records = [record for _, batch in batches for record in batch]
         if not records:
@@ -116,7 +116,7 @@ class Loader:
         return found
 
     def _stored(self, entries: Sequence[SourcedRow], records: Sequence[Record], letters: list[DeadLetter]) -> bool:
-        """Insert for as long as it takes; False where told to stop before."""
+        """Insert for as long as it takes. Return False where the process is stopped before."""
 
         def attempt() -> bool:
             self._erasures.follow()
@@ -168,7 +168,7 @@ class Loader:
             self._insert(table, entries[half:], f"{token}>", letters)
 
     def _ranges(self, records: Sequence[Record]) -> str:
-        """What exactly the batch holds: topic, partition, first and last offset of each."""
+        """Return the ranges of a batch: topic, partition, first and last offset of each."""
         ends: dict[tuple[str, int], tuple[int, int]] = {}
         for record in records:
             key = (record.topic, record.partition)

@@ -98,7 +98,7 @@ def migrate_patiently(
     pause: Callable[[float], None],
     stopping: Callable[[], bool],
 ) -> bool:
-    """:func:`migrate`, waiting while ClickHouse is away; False where told to stop before."""
+    """Call :func:`migrate`, waiting while ClickHouse is away. Return False where the process is stopped before."""
     migrations = read_migrations(settings.migrations)
     while not stopping():
         try:

@@ -43,7 +43,7 @@ def _itself(row: Any) -> Iterable[Any]:
 
 
 class HistoryTable(NamedTuple):
-    """How rows of one type become rows of one table.
+    """The way from rows of one type to rows of one table.
 
     ``part``: the field of the row that holds the columns, where it is not the row itself. ``fields``: columns that are
     called or made otherwise, each a field's name or a function of the row. ``rows``: the rows that one value makes.

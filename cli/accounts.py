@@ -37,7 +37,7 @@ def accounts_command() -> None:
 @home_option
 @json_option
 def list_accounts(home: Path, as_json: bool) -> None:
-    """Every account: what it is, whether it delivers, what was asked of it and what came of that.
+    """List every account: its sink, its state, and its commands by their results.
 
     Ends with 1 where an account is stopped, or has been away for more than a minute.
     """

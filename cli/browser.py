@@ -103,7 +103,7 @@ def _unpack(work: Path, target: Path) -> None:
 
 
 def _starts(chromium: Path) -> bool:
-    """Whether the system has the libraries (NSS) that this browser needs; the package brings them as well."""
+    """Return whether the system has the libraries (NSS) that this browser needs; the package brings them as well."""
     return subprocess.run([str(chromium), "--version"], capture_output=True, check=False, timeout=60).returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""``segma why PERSON --consent``: when and by whom somebody came, left or was vetoed, in each list of each account."""
+"""``segma why PERSON --consent``: when a person came, left or was vetoed and by whom, list by list."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _is(entry: DirectoryEntry, person: str) -> bool:
 
 
 def facts_of(entry: DirectoryEntry, log: Log) -> Iterator[dict[str, Any]]:
-    """What is known of somebody's consent: sightings at imports, what moves did or were kept from, leavings."""
+    """Return the facts of a person's consent: sightings at imports, what moves did or were kept from, leavings."""
     for account, lists in entry.seen_in.items():
         for name, at_ms in lists.items():
             yield _fact(at_ms, account, name, "seen in it", "import")

@@ -94,7 +94,7 @@ def apply_command(place: Path | None, promote: bool, home: Path, workspace: str 
 
 
 def untaggable(listeners: Iterable[Listener], accounts: Mapping[str, Account], directory: Path) -> list[Problem]:
-    """Where listeners set tags at a platform that has none (SEMANTICS 8)."""
+    """Return the problems of listeners that set tags at a platform without tags (SEMANTICS 8)."""
     able = ", ".join(name for name, kind in SINKS.items() if kind.tags)
     return [
         Problem(

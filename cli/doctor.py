@@ -40,7 +40,7 @@ MAX_AHEAD_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One thing looked at. ``ok`` None: not needed now, said for information."""
+    """The result of one check. ``ok`` None: not needed now, printed for information."""
 
     subject: str
     ok: bool | None
@@ -102,7 +102,7 @@ def installation(home: Path) -> list[CheckResult]:
 
 
 def spool_findings(spool: Path) -> list[CheckResult]:
-    """What the log refused for good, in the folder of the collector's spools."""
+    """Return findings about records that the log refused for good, in the folder of the collector's spools."""
     kept = sum(each.stat().st_size for each in spool.glob("*.aside")) if spool.is_dir() else 0
     remedy = (
         "`record_set_aside` in the collector's log says why; mend it, then start the collector again: it tries them"
@@ -133,7 +133,7 @@ def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
 
 
 def time_finding(times: Mapping[int, int], now_ms: int, *, running: bool) -> CheckResult:
-    """How far the log's time (partition of beacons → ms) is from this machine's clock, either way."""
+    """Compare the log's time (partition of beacons → ms) with this machine's clock, either way."""
     lag_s, ahead_s = (now_ms - min(times.values())) / 1_000, (max(times.values()) - now_ms) / 1_000
     if ahead_s > MAX_AHEAD_S:
         furthest = max(times, key=lambda source: times[source])

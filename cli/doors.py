@@ -1,4 +1,4 @@
-"""What ``segma doctor`` says of the collector's doors: sites that no page can reach, tokens that nobody is known by."""
+"""The part of ``segma doctor`` on the collector's doors: sites that no page reaches, tokens of nobody known."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _read_letter: Final[Callable[[bytes], DeadLetter]] = msgpack_reader(DeadLetter)
 
 
 def door_warnings(log: Log) -> list[tuple[str, str, str]]:
-    """What is wrong at the doors, by the newest records: subject, what was found, what to do."""
+    """Return the faults at the doors, by the newest records: subject, finding, remedy."""
     beacons = [each for each in _newest(log, BEACONS, _read_beacon) if each.site]
     letters = list(_newest(log, DEAD_LETTERS, _read_letter))
     return [*_unreached(beacons, letters), *_unknown_tokens(beacons)]

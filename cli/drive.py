@@ -1,4 +1,4 @@
-"""``segma demo --drive``: a headless Chromium makes the three people's trips, and the log says what came of them."""
+"""``segma demo --drive``: a headless Chromium makes the three people's trips, and the log shows the results."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ EXPECTED: Final = (
 
 @dataclass
 class TripLog:
-    """What the log said since the drive began."""
+    """The records of the log since the drive began."""
 
     names: dict[str, str]
     events: dict[str, Event] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""``segma flow``: one flow process in the foreground, for whoever supervises processes by other means."""
+"""``segma flow``: one flow process in the foreground, for supervisors other than Segma's own."""
 
 from __future__ import annotations
 

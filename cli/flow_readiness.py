@@ -1,4 +1,4 @@
-"""When a flow is ready: once it has worked something off, which its process being alive does not say."""
+"""Readiness of a flow: it has processed records, which a running process alone does not prove."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transport.config import Settings
 
 
 class FlowReadiness:
-    """Whether one flow process works: asked again and again while it starts.
+    """A question to one flow process, whether it works; asked repeatedly while it starts.
 
     It does once the log time that it passes on has moved twice within one life of the process: the second time shows
     that it outlived what the first brought. A flow with a backlog is ready as soon as it works on it.

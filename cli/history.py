@@ -102,7 +102,7 @@ def query_command(  # noqa: PLR0917
 @home_option
 @json_option
 def timeline_command(person: str, since: str, workspace: str | None, home: Path, as_json: bool) -> None:
-    """What PERSON (an address, or a subscriber id) did and what came of it, in order."""
+    """Show the events of PERSON (an address, or a subscriber id) and their consequences, in order."""
     asking = Asking(home, workspace)
     columns, rows = asking.named(named_queries()["timeline"], {"person": person, "since": since})
     if as_json:

@@ -41,7 +41,7 @@ def write_once(path: Path, text: str, *, mode: int = 0o644) -> None:
 
 
 def write_secrets(home: Path, workspace: str) -> None:
-    """A workspace's secret and the key of link tokens, readable by their owner alone; those that are there stay."""
+    """Write a workspace's secret and the key of link tokens, readable by their owner alone; existing ones stay."""
     write_once(home / "secrets" / workspace, f"{secrets.token_hex(32)}\n", mode=0o600)
     write_once(home / "secrets" / "token-keys", f"k1 {secrets.token_hex(KEY_BYTES)}\n", mode=0o600)
 

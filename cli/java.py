@@ -34,7 +34,7 @@ def find_java() -> str | None:
 
 
 def java_or_bring() -> str:
-    """A Java, on the path of this process and of those that it starts. Ends the command where none can be had."""
+    """Return the path of a Java, installing one where there is none. Ends the command where that fails."""
     return find_java() or bring_java()
 
 

@@ -179,7 +179,7 @@ class FoundMatch(NamedTuple):
 
 
 def rank_of(match: Match, orders: Mapping[str, int]) -> Rank:
-    """Where a match stands in the order of completion: at one instant deadlines come first, then the completing events
+    """Return a match's rank in the order of completion: at one instant deadlines come first, then the completing events
     in their order, and at one event the listeners by name. ``orders``: by event id the ``order`` of the events.
     """
     by_event = match.completed_by
@@ -347,7 +347,7 @@ def match_command(  # noqa: PLR0917
 
 
 def actions_beside(place: Path) -> Path:
-    """Where a site's own actions stand by default: beside the directory of its listeners."""
+    """Return the default file of a site's own actions: beside the directory of its listeners."""
     return (place if place.is_dir() else place.parent).absolute().parent / "actions.yaml"
 
 

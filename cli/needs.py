@@ -1,4 +1,4 @@
-"""What the project's tests need beside Python and Node: a line a need, how it is found and how it is brought.
+"""The needs of the project's tests beside Python and Node: a line each, with how it is found and brought.
 
 A test says by its markers what it needs. Where a need cannot be met its tests are left out, named at the start and at
 the end, and CI fails.
@@ -93,7 +93,7 @@ NEEDS: Final = (
 
 
 def unmet(markers: frozenset[str]) -> list[Need]:
-    """What tests with these markers need and this machine has not."""
+    """Return the needs of tests with these markers that this machine does not meet."""
     return [need for need in NEEDS if need.marker in markers and not need.find()]
 
 

@@ -1,4 +1,4 @@
-"""How commands speak: results on standard output (JSON on demand), everything else on standard error.
+"""Output of commands: results on standard output (JSON on demand), all else on standard error.
 
 What stands in events, dead letters and files was written by strangers. Nothing of it steers the terminal: :data:`out`,
 :data:`err` and :func:`print_json` show control characters as escapes, and read no markup.

@@ -37,7 +37,7 @@ MAX_SHOWN: Final = 20
 
 @dataclass
 class Imported:
-    """What an import did, or would do. ``new``: of ``people``, whom the directory had not; ``vetoes``: new ones."""
+    """Figures of an import. ``new``: of ``people``, whom the directory had not; ``vetoes``: new ones."""
 
     people: int = 0
     new: int = 0

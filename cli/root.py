@@ -1,4 +1,4 @@
-"""Where the project's checkout is."""
+"""The place of the project's checkout."""
 
 from __future__ import annotations
 

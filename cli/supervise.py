@@ -62,7 +62,7 @@ class ManagedProcess:
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """What the supervisor says of one process."""
+    """The state of one process, as the supervisor reports it."""
 
     name: str
     state: str
@@ -122,7 +122,7 @@ def socket_path(home: Path) -> Path:
 
 
 def running(home: Path) -> Supervised | None:
-    """What runs in this home, if anything does."""
+    """Return the supervisor that runs in this home, or None."""
     supervised = Supervised(home)
     return supervised if supervised.states() else None
 

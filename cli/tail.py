@@ -52,7 +52,7 @@ def in_json(item: Row | Outcome) -> dict[str, Any]:
 
 
 def in_words(item: Row | Outcome) -> str:  # noqa: PLR0911
-    """One line about a row or an outcome."""
+    """Return one line about a row or an outcome."""
     match item:
         case EventRow(event=event, reason=reason):
             note = f"  [{reason}]" if reason else ""

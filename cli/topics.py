@@ -82,7 +82,7 @@ def _wanted(log: Log, installation: Installation) -> list[Topic]:
 
 
 def _found(log: Log) -> dict[str, Topic]:
-    """Every topic that is there, by name."""
+    """Return the existing topics by name."""
     return {topic.name: topic for topic in (log.kafka_topics.all() if isinstance(log, KafkaLog) else log.topics())}
 
 

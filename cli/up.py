@@ -27,7 +27,7 @@ DEFAULT_PORT_BASE = 8400
 
 @dataclass(frozen=True, slots=True)
 class LocalAddresses:
-    """Where a person or a page finds the running parts."""
+    """The addresses of the running parts."""
 
     collector: str
     console: str

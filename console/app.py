@@ -36,7 +36,7 @@ PAUSE_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class PageLinks:
-    """Where the pages' links lead."""
+    """The targets of the pages' links."""
 
     collector: str
     shop: str | None
@@ -116,7 +116,7 @@ def console_app(watch: Watch, links: PageLinks, token_of: Callable[[DirectoryEnt
 
 
 async def changes(watch: Watch, look: Callable[[], dict[str, Any]]) -> AsyncGenerator[dict[str, str], None]:
-    """What the page shows, at once and after each change, as JSON on one line."""
+    """Yield the page's content, at once and after each change, as JSON on one line."""
     bell = watch.bell()
     shown = b""
     try:

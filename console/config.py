@@ -6,7 +6,7 @@ from transport.config import Settings
 
 
 class ConsoleSettings(Settings):
-    """Where the console listens, and which addresses its pages link to."""
+    """The console's own ports, and the addresses that its pages link to."""
 
     console_host: str = "127.0.0.1"
     """The address it listens on; another than loopback only in a container, or behind a proxy that asks who comes."""

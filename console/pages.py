@@ -37,7 +37,7 @@ CAMPAIGN = "spring-sale"
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom a mail is for; ``token`` is the merge field of the mail's link."""
+    """The person whom a mail is for; ``token`` is the merge field of the mail's link."""
 
     name: str
     token: str
@@ -45,7 +45,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One mail: what it says and where its link leads."""
+    """One mail: its text and the target of its link."""
 
     subject: str
     text: str
@@ -68,7 +68,7 @@ def page(kind: str, title: str, body: Html) -> str:
 
 
 def home(shop_url: str | None) -> str:
-    """What this is, with links."""
+    """Return the first page: a description of the console, with links."""
     shop = (
         html('<a href="{url}"><b>Shop</b> Walk through it; nobody has to log in.</a>', url=shop_url) if shop_url else ""
     )

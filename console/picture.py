@@ -1,4 +1,4 @@
-"""What the console's pages show, as one value that records of the log are folded into. No I/O."""
+"""The content of the console's pages as one value, into which records of the log are folded. No I/O."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Picture:
         self._moves.appendleft(outcome)
 
     def name(self, workspace: str, subscriber: str) -> str:
-        """What to call a person on a page: the name, else the start of the opaque id."""
+        """Return a person's label on a page: the name, else the start of the opaque id."""
         entry = self.people.get((workspace, subscriber))
         return entry.name if entry and entry.name else f"{subscriber[:10]}…"
 

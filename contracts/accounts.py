@@ -1,4 +1,4 @@
-"""What is known about an account beside its commands: whether it may deliver, who left, and what is under way."""
+"""Records about an account beside its commands: its state, the people who left, the calls under way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AccountState(Value, frozen=True):
 
 
 class Veto(Value, frozen=True):
-    """A record of ``vetoes``: this person left, as the platform told or showed. ``list_name`` empty: every list.
+    """A record of ``vetoes``: a person left, as the platform reported or showed. ``list_name`` empty: every list.
 
     A record without value lifts it: the person subscribed again, by themselves, at the platform.
     """

@@ -1,4 +1,4 @@
-"""What arrives over HTTP, and what the collector makes of it.
+"""The beacons that clients send over HTTP, and the records that the collector makes of them.
 
 The collector reads the envelope (:class:`Beacon`) and leaves the events as the bytes they came as; ``recognise``
 decodes those (:class:`SentEvent`).

@@ -30,7 +30,7 @@ class Captures(Value, frozen=True):
 def allowed(
     actions: Mapping[str, tuple[CaptureValue, ...]], capture: Collection[str]
 ) -> dict[str, tuple[CaptureValue, ...]]:
-    """What of it a site with this ``capture`` setting lets be captured."""
+    """Return the requests that a site with this ``capture`` setting allows."""
     return {
         name: values
         for name, values in actions.items()

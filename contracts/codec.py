@@ -123,7 +123,7 @@ _STEPS: Final = [1 if each in b"[{" else -1 for each in range(256)]
 
 
 def depth_exceeds(data: bytes, limit: int = MAX_DEPTH) -> bool:
-    """Whether JSON text nests deeper than ``limit``, seen without parsing it (brackets in strings do not count)."""
+    """Return whether JSON text nests deeper than ``limit``, without parsing it; brackets in strings do not count."""
     # PERF: almost every beacon has fewer brackets than the limit; two counts in C settle those.
     if data.count(b"[") + data.count(b"{") <= limit:
         return False

@@ -17,7 +17,7 @@ class EventRef(Value, frozen=True):
 
 
 class Verb(StrEnum):
-    """What a command asks for."""
+    """The change that a command asks for."""
 
     MOVE = "move"
     ADD = "add"
@@ -67,7 +67,7 @@ class Command(Value, frozen=True):
 
 
 class Result(StrEnum):
-    """What became of a command."""
+    """How a command ended."""
 
     APPLIED = "applied"
     ALREADY = "already"

@@ -1,4 +1,4 @@
-"""Making a dead letter: of a record of the log, or of what came in at a door and never reached it."""
+"""Makes a dead letter of a record of the log, or of a request that was refused before it became one."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from contracts.codec import Value, written
 
 
 class Trust(StrEnum):
-    """How sure it is who sent an event: ``browser`` < ``token`` < ``server``."""
+    """How surely an event's sender is known: ``browser`` < ``token`` < ``server``."""
 
     BROWSER = "browser"
     TOKEN = "token"  # noqa: S105
@@ -66,7 +66,7 @@ class Event(Value, frozen=True, tag="event", tag_field="type"):
 
 
 class LogTime(Value, frozen=True, tag="log_time", tag_field="type"):
-    """What ``recognise`` says of one partition of ``beacons``: all of it up to this log time has been passed on.
+    """The log time up to which ``recognise`` has passed on one partition of ``beacons``.
 
     It is written into every partition of ``events``; the least over all sources is the log time of ``follow``.
     """

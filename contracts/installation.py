@@ -55,7 +55,7 @@ def _are_texts(found: object) -> TypeGuard[list[str] | tuple[str, ...]]:
 
 
 class SecretAt(_Checked):
-    """Where a secret stands: in an environment variable, or in a file (relative to ``segma.yaml``)."""
+    """The place of a secret: an environment variable, or in a file (relative to ``segma.yaml``)."""
 
     env: str | None = None
     file: str | None = None

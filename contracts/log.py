@@ -36,7 +36,7 @@ class Outgoing(Packed, frozen=True):
 
 
 class Stored(NamedTuple):
-    """Where a published record stands now."""
+    """The place of a published record."""
 
     partition: int
     offset: int
@@ -44,7 +44,7 @@ class Stored(NamedTuple):
 
 
 class Bookmark(NamedTuple):
-    """Where to read on after a restart: an offset, and the epoch of the leader that wrote what was read before it.
+    """Where to read on: an offset, and the epoch of the leader that wrote what was read before it.
 
     By the epoch a log that lost its tail and has grown anew is known from the one that was read. -1: not known.
     """

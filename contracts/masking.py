@@ -75,7 +75,7 @@ def without_devices(data: bytes) -> bytes:
 
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:
-    """Where the addresses start and end; two that touch may overlap."""
+    """Yield the start and end of each address; two that touch may overlap."""
     for sign in _AT.finditer(text):
         before = text[max(0, sign.start() - _WINDOW) : sign.start()]
         local = _LOCAL_BACKWARDS.match(before[::-1])

@@ -31,7 +31,7 @@ def publish_until_stored(
 def _unstored(
     records: Sequence[Outgoing], outcomes: Sequence[PublishOutcome]
 ) -> tuple[list[Outgoing], LogUnavailable | None]:
-    """What has to be published again. Of each topic everything from its first fault on, so its order holds."""
+    """Return the records to publish again: of each topic everything from its first fault on, so its order holds."""
     faulty: set[str] = set()
     waiting = []
     fault: LogUnavailable | None = None

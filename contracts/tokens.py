@@ -48,7 +48,7 @@ MAX_CLOCK_AHEAD_S: Final = 300
 
 
 class Claims(Value, frozen=True):
-    """What a token says. ``issued_at_s``: whole seconds since the epoch; ``destination``: only in redirect links."""
+    """A token's content. ``issued_at_s``: whole seconds since the epoch; ``destination``: only in redirect links."""
 
     SCHEMA: ClassVar[int] = 1
 
@@ -133,7 +133,7 @@ class Keyring:
 
 
 def has_token_form(text: str) -> bool:
-    """Whether a text begins as a token does: what a merge field left unfilled does not."""
+    """Return whether a text begins as a token does: an unfilled merge field does not."""
     return len(text) <= MAX_TOKEN_CHARS and _FORM.match(text) is not None
 
 
@@ -202,5 +202,5 @@ def shown_device(device: str) -> str:
 
 
 def is_anonymous(subscriber: str) -> bool:
-    """Whether a subscriber id belongs to a device that nobody knows yet."""
+    """Return whether a subscriber id stands for a device whose owner is not known yet."""
     return subscriber.startswith("a_")

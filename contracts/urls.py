@@ -70,7 +70,7 @@ def _name(host: str) -> str:
 
 
 def fits_origin(origin: str, allowed: Collection[str]) -> bool:
-    """Whether an ``Origin`` header is one of the allowed, wildcards included. ``allowed``: normalised."""
+    """Return whether an ``Origin`` header is among the allowed, wildcards included. ``allowed``: normalised."""
     if origin in allowed:
         return True
     scheme, sign, host = origin.partition("://")

@@ -46,7 +46,7 @@ class ListenerVersion(Value, frozen=True):
 
 
 def promoted(known: Iterable[ListenerVersion], one: ListenerVersion, at_ms: int) -> list[ListenerVersion]:
-    """What to write so that a version is live from ``at_ms`` on: it, and those of its listener that it stops."""
+    """Return the records that make a version live from ``at_ms`` on: it, and those of its listener that it stops."""
     stopped = [
         replaced(each, until_ms=at_ms)
         for each in _others(known, one)
@@ -56,7 +56,7 @@ def promoted(known: Iterable[ListenerVersion], one: ListenerVersion, at_ms: int)
 
 
 def ended(known: Iterable[ListenerVersion], workspace: str, listener: str, at_ms: int) -> list[ListenerVersion]:
-    """What to write so that a listener is at work no more."""
+    """Return the records that stop a listener."""
     return [
         replaced(each, until_ms=max(at_ms, each.shadow_from_ms))
         for each in known

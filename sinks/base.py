@@ -1,4 +1,4 @@
-"""What a sink is: three members and a page of promises.
+"""The interface of a sink: three members, and the promises that each sink keeps.
 
 A sink is one login at one email platform. It makes wanted states so, and reads no meaning into them: which listener
 wanted them, what they undo and whether they were done before is the delivery loop's business
@@ -106,7 +106,7 @@ class Change(NamedTuple):
 
     @property
     def adding(self) -> bool:
-        """Whether consent is needed for it."""
+        """Whether the change adds the person anywhere, which needs consent."""
         return bool(self.add or self.tag or self.also_adds)
 
 
@@ -129,7 +129,7 @@ class Done(NamedTuple):
 
 
 class Fate(StrEnum):
-    """What becomes of a change that was not carried out."""
+    """How to go on with a change that was not carried out."""
 
     LASTING = "lasting"
     """Asking again would not help: an outcome and a dead letter. Of this person alone."""
@@ -159,7 +159,7 @@ Tell = Callable[[Mapping[str, Marks]], None]
 
 
 class Traits(NamedTuple):
-    """What a platform is like: data, no behaviour.
+    """The abilities and limits of a platform: data, no behaviour.
 
     ``batch``: changes that one ``apply`` takes. ``tags``, ``fields``: whether there are such. ``lists`` False: nothing
     can be read back (a webhook). ``token_link``: a link that carries the token, in the platform's template syntax.
@@ -210,7 +210,7 @@ class Sink(Protocol):
 
     @property
     def traits(self) -> Traits:
-        """What the platform is like; the same for the sink's life."""
+        """The platform's abilities and limits; the same for the sink's life."""
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
         """Make the wanted states so.

@@ -24,7 +24,7 @@ class SinkSettings(Settings):
 def tokens_of(
     installation: Installation, config: Path, account: Account
 ) -> Callable[[DirectoryEntry], Mapping[str, str]]:
-    """What a ``token`` command writes for somebody: the account's token field and their token."""
+    """Return the fields that a ``token`` command writes for a person: the account's token field and their token."""
     keyring = load_keyring(installation, beside=config)
     options = SINKS[account.sink].options.model_validate(account.options)
     field = str(getattr(options, "token_field", "segma_token"))

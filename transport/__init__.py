@@ -1,4 +1,4 @@
-"""The log: topics, publish with confirmation, consume with positions. Whoever needs it asks :func:`open_log`."""
+"""The log: topics, publish with confirmation, consume with positions. :func:`open_log` opens it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every process reads at its start: where the installation's file and its data are, and which log to open.
+"""The settings that every process reads at its start: the installation's file, its data, the log to open.
 
 The environment and files are read here, in the rooms' own ``config.py`` and in ``cli/``, nowhere else.
 """
@@ -31,7 +31,7 @@ def wall_clock_ms() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a log takes from outside. Tests give their own."""
+    """A log's clock and other surroundings; tests give their own."""
 
     now_ms: Callable[[], int] = wall_clock_ms
     """Stamps records."""

@@ -44,7 +44,7 @@ def _is_used(data: Path) -> bool:
 
 
 def _looked_at(data: Path) -> Iterator[Path]:
-    """What is looked at at a start: the folder, whose mode guards all below it, and where the addresses lie."""
+    """Yield the paths that a start checks: the folder, whose mode guards all below it, and where the addresses lie."""
     yield data
     if (data / LOG).is_dir():
         yield data / LOG

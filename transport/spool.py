@@ -29,7 +29,7 @@ log_line = structlog.get_logger("transport")
 
 
 def is_refused(outcome: PublishOutcome) -> bool:
-    """Whether waiting does not help a record: the log will never take it as it is."""
+    """Return whether the log will never take a record as it is, so that waiting does not help."""
     return isinstance(outcome, RecordRefused | UnknownTopic)
 
 
@@ -42,7 +42,7 @@ class _Frame(NamedTuple):
 
     @property
     def lane(self) -> tuple[str, bytes | int]:
-        """What keeps its order: the records of one key, or of one partition where it was named."""
+        """Return the name of the records that keep their order: those of one key, or of one named partition."""
         partition = self.record.partition
         return self.record.topic, self.record.key if partition is None else partition
 
@@ -217,7 +217,7 @@ class Spool:
             self._write_drained()
 
     def _try_again(self) -> None:
-        """Let what was set aside wait once more: whoever starts the process again may have mended the cause."""
+        """Let the records set aside wait once more: at a new start the cause may be mended."""
         frames = list(self._aside.read(0))
         if not frames:
             return

@@ -1,4 +1,4 @@
-"""One email address out of a cell: what a mail could be sent to, or the reason why it could not."""
+"""Reads one email address out of a cell: an address that can be mailed, or the reason why it cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a row of an export says of consent: which columns tell it, which words, and which of two answers counts."""
+"""Consent in a row of an export: its columns, its words, and which of two answers counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cli.importing.tables import column_of, words_of
 
 
 class ListStatus(StrEnum):
-    """How a file holds a person. What is not :attr:`ACTIVE` makes no member."""
+    """A person's status in a file. Only :attr:`ACTIVE` makes a member."""
 
     ACTIVE = "active"
     NOT_MEMBER = "not_member"
@@ -107,7 +107,7 @@ _STEMS: Final = tuple((status, re.compile(words_pattern)) for status, words_patt
 
 
 def status_of(cell: str, words: Mapping[str, ListStatus] = WORDS) -> ListStatus:
-    """What the cell of a status column says. Several words (``["BOUNCED", "SPAM"]``): the gravest."""
+    """Return the status that a cell names. Several words (``["BOUNCED", "SPAM"]``): the gravest."""
     whole = words_of(cell)
     if whole in words:
         return words[whole]
@@ -126,12 +126,12 @@ NO: Final = NOTHING - {""} | _set("n,f,off,não,nee,nie,нет,ні,いいえ,�
 
 
 def is_nothing(cell: str) -> bool:
-    """Whether a cell says nothing: empty, ``NULL``, ``[]``, ``0000-00-00 00:00:00``."""
+    """Return whether a cell holds no value: empty, ``NULL``, ``[]``, ``0000-00-00 00:00:00``."""
     return words_of(cell) in NOTHING or not words_of(cell).strip("0 ")
 
 
 def flag_of(cell: str) -> bool | None:
-    """What a column of yes and no says; a date in it is a yes. None: it cannot be told."""
+    """Return the value of a cell of yes and no; a date is a yes. None: not readable."""
     said = words_of(cell)
     if said in YES or time_of(cell) is not None:
         return True
@@ -155,7 +155,7 @@ def time_of(cell: str) -> int | None:
 
 
 class Meaning(StrEnum):
-    """What a column tells of consent."""
+    """The meaning of a column for consent."""
 
     STATUS = "status"
     """A word."""
@@ -281,7 +281,7 @@ their cells is a known word of it."""
 
 
 def meaning_of(header: str) -> tuple[Meaning, ListStatus] | None:
-    """What a column tells of consent by its name; None: nothing."""
+    """Return the meaning of a column for consent, by its name; None: it has none."""
     column = column_of(header)
     if column.startswith(BEGINNINGS):
         return Meaning.LEAVING, ListStatus.UNSUBSCRIBED

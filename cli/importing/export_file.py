@@ -269,7 +269,7 @@ def _statements(
 
 
 def _is_status(table: ImportTable, place: int, kind: ExportFormat) -> bool:
-    """Whether a column that may be a status is one: some cell of it is a known word."""
+    """Return whether a column that may be a status is one: some cell of it is a known word."""
     known = {**WORDS, **kind.words}
     return any(word in known or word in SURE_WORDS for row in table.rows if (word := words_of(row.cells[place])))
 
@@ -330,7 +330,7 @@ def _status(row: ImportRow, file: ExportFile) -> tuple[ListStatus, int | None]:
 
 
 def _said(statement: _Statement, cell: str) -> ListStatus | None:
-    """What a column that is no status and no time says of a row; None: nothing."""
+    """Return the meaning of a cell whose column is neither status nor time; None: it has none."""
     match statement.meaning:
         case Meaning.LEAVING:
             flag = flag_of(cell)

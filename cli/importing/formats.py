@@ -16,7 +16,7 @@ def _columns(text: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """What is particular about one platform's export.
+    """The particulars of one platform's export.
 
     ``marks``: columns that this platform's file has, and no other; ``exact``: whether it has no others. ``ignored``:
     columns that tell nothing of consent here, whatever their name. ``words``: of its status column, beside the usual.
@@ -140,6 +140,6 @@ FILE_NAMES: Final = (
 
 
 def whole_of(file_name: str) -> ListStatus | None:
-    """What everybody in a file is, by its name; None: it says nothing."""
+    """Return the status of all people in a file, by the file's name; None: the name holds none."""
     name = file_name.casefold().replace("_", "-")
     return next((status for part, status in FILE_NAMES if part in name), None)

@@ -1,4 +1,4 @@
-"""What an import will write, decided before anything is written: members, leavings, and whom it leaves out."""
+"""The plan of an import, made before anything is written: members, leavings, and rows left out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_ADDRESS: Final = "no_address"
 
 
 class FileLeaving(NamedTuple):
-    """Who left. ``at_ms`` None: the file does not say when. ``per_list``: of the list alone, not of the account."""
+    """A leaving. ``at_ms`` None: the file does not say when. ``per_list``: of the list alone, not of the account."""
 
     address: str
     status: ListStatus
@@ -42,7 +42,7 @@ class ImportPlan:
 
 
 class _Known(NamedTuple):
-    """What several rows say of one person together."""
+    """The facts of one person, gathered from several rows."""
 
     member: Member
     status: ListStatus

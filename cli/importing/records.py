@@ -20,7 +20,7 @@ ACTIONS: Final = {ListStatus.COMPLAINED: "email_complained"}
 
 
 class ListAt(NamedTuple):
-    """Where people are imported from: a list of an account of a workspace.
+    """The list that people are imported from, of an account of a workspace.
 
     ``seen_at_ms``: when the platform itself showed them there; 0: it did not, for a file is no sighting.
     """
@@ -39,7 +39,7 @@ class Lifted(NamedTuple):
 
 
 def vetoes_known(records: Iterable[Record]) -> Lifted:
-    """What the topic of vetoes says."""
+    """Return the vetoes that the records of their topic amount to."""
     newest = {record.key: record for record in records}
     return Lifted(
         frozenset(key for key, record in newest.items() if record.value is not None),

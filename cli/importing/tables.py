@@ -18,7 +18,7 @@ MAX_SNIFFED: Final = 4_096
 
 
 class NotATable(ValueError):
-    """A file whose rows cannot be told. The text says why."""
+    """A file whose rows cannot be read. The text says why."""
 
 
 class ImportRow(NamedTuple):
@@ -176,7 +176,7 @@ def _records(lines: Sequence[str], at: int, delimiter: str) -> Iterator[tuple[in
 
 
 def _is_open(lines: Sequence[str], delimiter: str) -> bool:
-    """Whether the last record of a file ends within a quoted cell."""
+    """Return whether the last record of a file ends within a quoted cell."""
     if not delimiter or '"' not in "".join(lines):
         return False
     try:

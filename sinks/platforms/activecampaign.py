@@ -119,7 +119,7 @@ class Activecampaign(NoOptIn, NamedLists):
         )
 
     def _by_segma(self, membership: Mapping[str, Any], change: Change) -> bool:
-        """Whether an unsubscription is exactly Segma's own taking out: no later than that."""
+        """Return whether an unsubscription is Segma's own removal: no later than that."""
         name = self._lists.name_of(text(membership, "list"))
         if name not in change.taken_out:
             return False

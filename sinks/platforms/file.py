@@ -70,10 +70,10 @@ class FileSink:
         yield Right("writing files", os.access(self._directory, os.W_OK), str(self._directory.name))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: a file sink holds no resources."""
 
     def _marks(self, change: Change) -> tuple[str, ...]:
-        """What would be changed, if all goes well."""
+        """Return the places that the change will alter."""
         address = normalised_address(change.address)
         put = [f"+{name}" for name in change.add if not self._has(name, address)]
         return (*put, *(f"-{name}" for name in change.remove if self._has(name, address)))
@@ -97,7 +97,7 @@ class FileSink:
         return Done(tuple(changed), "written" if changed else "already so")
 
     def _left(self, name: str, address: str) -> bool:
-        """Whether the list is there, and the person is not in it."""
+        """Return whether the list exists and the person is not in it."""
         path = self._path(name)
         return path is not None and path.exists() and not self._has(name, address)
 
@@ -125,7 +125,7 @@ class FileSink:
         return True
 
     def _write(self, path: Path, lines: Sequence[str]) -> None:
-        """All or nothing: a crash leaves the old file or the new one."""
+        """Replace a file at once: a crash leaves the old one or the new one."""
         temporary = path.with_suffix(".new")
         with temporary.open("w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)

@@ -130,11 +130,11 @@ class Hubspot(NoOptIn, NamedLists):
         return [ids.get(normalised_address(each)) or lost for each in addresses]
 
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
-        """Who is in already is ignored by the platform."""
+        """Put people into a list; the platform ignores those who are in it already."""
         return self._change("add", list_name, self._lists.made(list_name), people)
 
     def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
-        """Who is not in is ignored by the platform."""
+        """Take people out of a list; the platform ignores those who are not in it."""
         return self._change("remove", list_name, self._there(list_name), people)
 
     def _change(self, verb: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[PersonFault]:

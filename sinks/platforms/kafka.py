@@ -49,7 +49,7 @@ def _free(topic: str) -> str:
 
 
 class KafkaOptions(BaseModel):
-    """``topic``: made if missing, with so many ``partitions``; one that is there is taken as it is."""
+    """``topic``: made if missing, with so many ``partitions``; an existing one is used as it is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -105,7 +105,7 @@ class KafkaSink:
         yield Right("delivering", None, "tried with the first command")
 
     def close(self) -> None:
-        """Wait for what is on its way; the log is whoever's opened it."""
+        """Wait for the records on their way; the log stays open, as another opened it."""
         self._publisher.close()
 
     def _made(self) -> None:
@@ -113,7 +113,7 @@ class KafkaSink:
             self._log.ensure([self._topic])
 
     def _remade(self) -> None:
-        """Somebody deleted the topic: the next attempt finds it, or finds the log away."""
+        """Make the topic again that was deleted. Where the log is away, the next attempt finds that."""
         try:
             self._made()
         except LogError:

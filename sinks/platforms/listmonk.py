@@ -84,7 +84,7 @@ class Listmonk(NamedLists):
         self._sees_all = False
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
-        """By address, with all their lists in one answer."""
+        """Look people up by address; one answer holds all their lists."""
         numbers = {number: name for name in sorted(lists) if (number := self._lists.find(name))}
         found: dict[str, Mapping[str, Any] | Trouble] = {}
         for some in self._http.together(self._look, in_parts(changes, LOOK)):
@@ -96,7 +96,7 @@ class Listmonk(NamedLists):
         return self._http.apart(lambda each: self._seen(each, numbers, whole=whole), answers)
 
     def _look(self, changes: Sequence[Change]) -> dict[str, Mapping[str, Any] | Trouble]:
-        """Who they are, by address; where the server cannot answer for all, those for whom it can."""
+        """Look people up by address; where the server cannot answer for all, those for whom it can."""
         quoted = ",".join(literal(normalised_address(each.address)) for each in changes)
         query = {"query": f"subscribers.email IN ({quoted})", "per_page": str(PAGE), "page": "1"}
         reply = self._http.ask("GET", "/api/subscribers", query=query, hear=FAILED)
@@ -147,7 +147,7 @@ class Listmonk(NamedLists):
         )
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
-        """One call each: listmonk makes no subscribers in bulk but by files."""
+        """Make subscribers, one call each: listmonk makes them in bulk from files alone."""
         return self._http.apart(lambda change: self._enrol(change, []), changes)
 
     def _enrol(self, change: Change, lists: Sequence[int]) -> str | Trouble:
@@ -181,7 +181,7 @@ class Listmonk(NamedLists):
         return fault
 
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
-        """``add``, confirmed: whoever had unsubscribed was told apart before."""
+        """Put people into a list by ``add``, confirmed: those who had unsubscribed were sorted out before."""
         return self._change("add", list_name, self._lists.made(list_name), people, status="confirmed")
 
     def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
@@ -207,7 +207,7 @@ class Listmonk(NamedLists):
         return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
 
     def write(self, people: Sequence[One]) -> Sequence[PersonFault]:
-        """An attribute, beside those that are there; neither lists nor status are named, so they stay."""
+        """Write attributes beside the existing ones; lists and status are not named, so they stay."""
         return self._http.apart(self._write, people)
 
     def _write(self, one: One) -> PersonFault:
@@ -254,7 +254,7 @@ class Listmonk(NamedLists):
         )
 
     def _names_seen(self) -> Right:
-        """Whether the names of lists can be read: of those that the key may not see another word stands there."""
+        """Return whether the key may see the names of lists: another word stands in place of those that it may not."""
         reply = self._http.ask("GET", "/api/subscribers", query={"page": "1", "per_page": "100"}, hear=TRIED)
         if not reply.ok:
             return Right("subscribers:get", False, "reading people")
@@ -268,7 +268,7 @@ class Listmonk(NamedLists):
         return Right(name, reply.status != 403, "changing memberships and making lists")
 
     def _sight(self) -> Iterator[Right]:
-        """Whether the key sees everybody: who is in a list must be among all."""
+        """Yield whether the key sees all subscribers, tried on a list that has members: they must be among all."""
         found = self._list_rows({"page": "1", "per_page": str(PAGE)})
         full = next((each for each in found if _count(each)), None)
         if full is None:

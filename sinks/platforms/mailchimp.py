@@ -113,7 +113,7 @@ class Mailchimp(NamedLists):
         return Seen(text(member, "email_address"), standing, names, tags=names, fields=fields, because=_because(member))
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
-        """Into the audience, in bulk; whoever is there already keeps their status."""
+        """Put people into the audience, in bulk; those who are in it already keep their status."""
         return self._bring_in([each.address for each in changes], "subscribed")
 
     def _bring_in(self, addresses: Sequence[str], status: str) -> list[str | Trouble]:
@@ -191,7 +191,7 @@ class Mailchimp(NamedLists):
         self._field_is_there = True
 
     def members(self, list_name: str) -> Iterator[Member]:
-        """Of a segment, page by page; the name of the audience itself is ``audience``: everybody in it."""
+        """Yield the members of a segment, page by page; ``audience`` names the whole audience."""
         path = f"{self._base}/members"
         if list_name != "audience":
             number = self._lists.fresh(list_name) if list_name else ""
@@ -249,7 +249,7 @@ def _words(reply: Reply) -> str:
 
 
 def _enrolled(address: str, error: Mapping[str, Any] | None, made: bool) -> str | Trouble:
-    """What became of one of those brought in; of whom nothing is said, nothing is believed."""
+    """Return one person's result of a bulk call; one whom the answer does not name is not taken for done."""
     if error is None:
         return address if made else Trouble(Reason.WRONG_ANSWER, Fate.PASSING, "neither made nor refused")
     code, said = str(error.get("error_code", "")), str(error.get("error", "")).lower()
@@ -288,7 +288,7 @@ def _cause(said: str) -> Reason:
 
 
 def _because(member: Mapping[str, Any]) -> Reason:
-    """Why somebody is not in the audience any more: archived, complained, or by their own word."""
+    """Return why a person has left the audience: archived, complained, or by their own word."""
     if member.get("status") == "archived":
         return Reason.ARCHIVED
     said = words(member, "unsubscribe_reason").lower()

@@ -137,12 +137,12 @@ class Mailman:
         return rows(reply.object(), "entries") if whole_number(reply.object(), "total_size") else []
 
     def _delivery_status(self, member: Mapping[str, Any]) -> str:
-        """Whether the membership is suspended, and by whom: ``enabled`` (or nothing), ``by_user``, ``by_bounces`` …"""
+        """Return who suspended the membership: ``enabled`` or empty (not suspended), ``by_user``, ``by_bounces`` …"""
         reply = self._http.ask("GET", f"/members/{text(member, 'member_id')}/all/preferences")
         return words(self._answer(reply).object(), "delivery_status")
 
     def _policy(self, list_name: str) -> str:
-        """How the list lets people in; empty where it is not there yet."""
+        """Return the list's subscription policy; empty where the list does not exist yet."""
         number = self._lists.find(list_name)
         if number and list_name not in self._made and number not in self._policies:
             reply = self._answer(self._http.ask("GET", f"/lists/{number}/config/subscription_policy"))
@@ -150,7 +150,7 @@ class Mailman:
         return self._policies.get(number, "")
 
     def asks(self, list_name: str, *, known: bool) -> bool:
-        """A list that asks whoever joins to confirm."""
+        """Return whether the list asks new members to confirm."""
         return self._policy(list_name) in ASKING
 
     def invite(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
@@ -179,7 +179,7 @@ class Mailman:
         return bool(self._lists.fresh(list_name))
 
     def forget(self, list_name: str) -> None:
-        """It vanished."""
+        """Forget a list that vanished."""
         self._lists.forget(list_name)
 
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
@@ -211,7 +211,7 @@ class Mailman:
         return refused(reply, said)
 
     def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
-        """By the roster, which sends no goodbye mail whatever the list says."""
+        """Take people out by the roster, which sends no goodbye mail whatever the list's settings."""
         number = self._there(list_name)
         return self._http.apart(lambda one: self._remove(list_name, number, one), people)
 

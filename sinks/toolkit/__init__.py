@@ -1,1 +1,1 @@
-"""What platforms share: desired state, HTTP, rate limits, list ids, options."""
+"""Parts that platforms share: desired state, HTTP, rate limits, list ids, options."""

@@ -1,4 +1,4 @@
-"""What is read out of a platform's answer: typed, and refused where it is not of the documented form.
+"""Reads values out of a platform's answer: typed, and refused where it is not of the documented form.
 
 An answer that lacks a field is no answer: nothing may be taken from it, least of all "already so".
 """
@@ -75,7 +75,7 @@ def table(value: object, name: str, *, null: bool = False) -> Mapping[str, Any]:
 
 
 def one_of(value: object, name: str, known: Mapping[str, T]) -> T:
-    """What a field's word stands for. Raises :class:`Unreadable` for a word that is not known."""
+    """Return the meaning of a field's word. Raises :class:`Unreadable` for a word that is not known."""
     found = known.get(text(value, name))
     if found is None:
         raise Unreadable(name)

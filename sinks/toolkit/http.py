@@ -98,7 +98,7 @@ Judge = Callable[[Reply], Trouble | None]
 
 
 def usual(reply: Reply) -> Trouble | None:
-    """What statuses mean where a platform says nothing else (RFC 9110, 6585)."""
+    """Return the meaning of a status where a platform documents nothing else (RFC 9110, 6585)."""
     if reply.status in {401, 403}:
         return Trouble(Reason.BAD_CREDENTIALS, Fate.FATAL, f"{reply.status}")
     if reply.status == 429:
@@ -111,7 +111,7 @@ def usual(reply: Reply) -> Trouble | None:
 
 
 def refused(reply: Reply, words: str = "") -> Trouble:
-    """What one person's call met for good; or, for the statuses of "not now" (409, 423, 425), for the moment."""
+    """Return the trouble of one person's call: lasting; or passing, for the statuses of "not now" (409, 423, 425)."""
     fate = Fate.PASSING if reply.status in {409, 423, 425} else Fate.LASTING
     return Trouble(Reason.REFUSED_BY_PLATFORM, fate, safe_words(f"{reply.status} {words}"))
 
@@ -123,7 +123,7 @@ def safe_words(text: object) -> str:
 
 
 def waits_s(reply: Reply) -> float:
-    """How long the platform asks to wait: ``Retry-After`` in seconds or as a date beside its own ``Date``; else 0."""
+    """Return the seconds of ``Retry-After``, also where it is a date beside the answer's own ``Date``; else 0."""
     asked = reply.headers.get("retry-after", "").strip()
     try:
         seconds = float(asked)
@@ -186,7 +186,7 @@ class Http:
         headers: Mapping[str, str] | None = None,
         hear: frozenset[int] = frozenset(),
     ) -> Reply:
-        """One call. Raises :class:`Halt` for what concerns the account; every other answer is the caller's to read.
+        """Make one call. Raises :class:`Halt` for trouble of the whole account; the caller reads every other answer.
 
         ``hear``: statuses that are the caller's in this call, whatever they mean elsewhere.
         """

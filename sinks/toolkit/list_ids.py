@@ -44,7 +44,7 @@ class Names:
         return next((name for name, each in self._ids.items() if each == number), "")
 
     def forget(self, name: str) -> None:
-        """It vanished, or may have."""
+        """Forget the id of a list that vanished, or may have."""
         self._ids.pop(name, None)
 
     def known(self) -> list[str]:
@@ -61,7 +61,7 @@ class Names:
 
 
 class NamedLists:
-    """What the platforms have in common whose lists are known by a name and called by a number."""
+    """The shared part of platforms whose lists have a name for people and a number for calls."""
 
     def __init__(self, http: Http, lists: Names) -> None:
         self._http, self._lists = http, lists
@@ -71,7 +71,7 @@ class NamedLists:
         return bool(self._lists.fresh(list_name))
 
     def forget(self, list_name: str) -> None:
-        """It vanished."""
+        """Forget a list that vanished."""
         self._lists.forget(list_name)
 
     def close(self) -> None:
@@ -94,5 +94,5 @@ class NamedLists:
 
 
 def in_parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
-    """As many as one call takes, at a time."""
+    """Return the items in parts of ``size`` at most, as one call takes them."""
     return [items[start : start + size] for start in range(0, len(items), size)]

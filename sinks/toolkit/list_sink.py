@@ -44,7 +44,7 @@ THEIRS: Final = 3
 
 
 class _Work:
-    """One change on its way: what was seen, what is to be done, what was done, what went wrong."""
+    """One change on its way: the person's state as seen, the steps to do, those done, and the trouble met."""
 
     def __init__(self, change: Change, seen: Seen, leavings: Sequence[Leaving], asks: bool) -> None:
         self.change, self.seen, self.person, self.leavings = change, seen, seen.person, tuple(leavings)
@@ -156,20 +156,20 @@ class ListSink:
 
 
 def is_address(text: str) -> bool:
-    """Whether a platform could take this as an address: one line of text around an @, of bounded length."""
+    """Return whether a platform could take a text as an address: one line of text around an @, of bounded length."""
     local, at, domain = text.strip().rpartition("@")
     return bool(local and at and domain) and len(text) <= MAX_ADDRESS and text.strip().isprintable()
 
 
 class _Call:
-    """One ``apply``: look, judge, tell, write."""
+    """One ``apply``: look people up, judge, announce the intent, write."""
 
     def __init__(self, platform: ListPlatform, strangers: Strangers, *, known_opt_in: bool) -> None:
         self._platform, self._strangers, self._known_opt_in = platform, strangers, known_opt_in
         self._there: dict[str, bool] = {}
 
     def applied(self, changes: Sequence[Change], tell: Tell) -> list[Answer]:
-        """One answer each, in order. See :meth:`sinks.base.Sink.apply`."""
+        """Return one answer for each change, in order. See :meth:`sinks.base.Sink.apply`."""
         try:
             judged = self._judged(changes)
         except Halt as halt:
@@ -205,7 +205,7 @@ class _Call:
         return _Work(change, seen, leavings, asks)
 
     def _asks(self, change: Change, seen: Seen) -> bool:
-        """Whether the person is asked to confirm instead of being put in."""
+        """Return whether the person is asked to confirm instead of being put in."""
         asked = self._strangers is Strangers.OPT_IN if seen.stranger else self._known_opt_in
         missing = [name for name in change.add if name not in seen.lists]
         return asked and any(self._platform.asks(name, known=not seen.stranger) for name in missing)
@@ -255,7 +255,7 @@ class _Round:
                 work.person = found
 
     def _ask(self, works: Sequence[_Work], mark: str, call: Callable[[Sequence[One]], Sequence[PersonFault]]) -> None:
-        """Ask for those who have met no trouble so far, and note for each what came of it."""
+        """Make a call for those who have met no trouble so far, and note each one's result."""
 
         def ask(some: Sequence[_Work]) -> Sequence[PersonFault]:
             return call([One(work.change, work.person, work.seen) for work in some])

@@ -1,4 +1,4 @@
-"""What an account's options have in common, and what a sink is made from."""
+"""The options that all accounts have, and the parts that a sink is made from."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Options(BaseModel):
 
 
 class Around(NamedTuple):
-    """What a sink is made from beside its options. ``name``: workspace/account; ``secret`` reads one, for a field.
+    """A sink's parts beside its options. ``name``: workspace/account; ``secret`` reads one, for a field.
 
     ``strangers``, ``known``: the account's settings of that name (:class:`contracts.installation.Account`).
     """

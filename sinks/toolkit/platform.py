@@ -1,4 +1,4 @@
-"""What a list platform is: plain calls in bulk, nothing about order, vetoes or what changed."""
+"""The interface of a list platform: plain calls in bulk, nothing about order, vetoes or marks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ListRefused(Exception):
 
 
 class NoOptIn:
-    """What the platforms have in common that never ask for a confirmation through their interface."""
+    """The shared part of platforms that never ask for a confirmation through their API."""
 
     knows_opt_in = False
 
@@ -73,7 +73,7 @@ class ListPlatform(Protocol):
         """Make strangers known to the platform, in no list; their ids. No opt-in mail, no changed consent."""
 
     def asks(self, list_name: str, *, known: bool) -> bool:
-        """Whether the list asks whoever joins to confirm; ``known``: of people whom the platform knows."""
+        """Return whether the list asks new members to confirm; ``known``: of people whom the platform knows."""
 
     def invite(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """Have the platform ask them to confirm, with one mail each; who is no stranger has an id."""
@@ -82,7 +82,7 @@ class ListPlatform(Protocol):
         """See :meth:`sinks.base.Sink.rights`; troubles as :class:`Halt`."""
 
     def exists(self, list_name: str) -> bool:
-        """Whether there is such a list now: asked, not remembered."""
+        """Return whether the list exists now: asked of the platform, not remembered."""
 
     def forget(self, list_name: str) -> None:
         """Drop what is remembered about a list: it vanished."""

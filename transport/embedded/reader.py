@@ -125,6 +125,6 @@ class EmbeddedConsumer:
         self._caught_up = False
 
     def close(self) -> None:
-        """Give everything back. The leases need no word: whoever takes one over gets a higher generation."""
+        """Release everything. Leases need no giving back: a consumer that takes one over gets a higher generation."""
         self._bell.close()
         self._store.close()

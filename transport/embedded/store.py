@@ -71,7 +71,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def unavailable(path: Path, error: sqlite3.Error) -> LogUnavailable:
-    """What SQLite says (locked, disk full, read-only, I/O error), as an error of ours."""
+    """Return an error of SQLite (locked, disk full, read-only, I/O error) as an error of ours."""
     return LogUnavailable(f"{path.name}: {error}")
 
 
@@ -263,7 +263,7 @@ class Store:
             raise unavailable(self.path, error) from None
 
     def holds(self, consumer: str, generations: dict[int, int]) -> bool:
-        """Whether these leases are still held."""
+        """Return whether these leases are still held."""
         try:
             rows = self.connection.execute(
                 "SELECT partition, generation FROM positions WHERE consumer = ?", (consumer,)

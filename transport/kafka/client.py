@@ -1,4 +1,4 @@
-"""What every Kafka client of ours is configured with, and librdkafka's errors as ours (ADR 0004)."""
+"""The configuration of every Kafka client of ours, and librdkafka's errors as ours (ADR 0004)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ log_line = structlog.get_logger("transport")
 
 
 def base_config(settings: Settings) -> dict[str, Any]:
-    """What producer, consumers and admin share. Raises :class:`ConfigError` where the password cannot be read."""
+    """Return the settings of every client. Raises :class:`ConfigError` where the password cannot be read."""
     config: dict[str, Any] = {
         "bootstrap.servers": settings.kafka_servers,
         "client.id": "segma",
@@ -131,7 +131,7 @@ def mapped(error: KafkaError, what: str) -> LogError:
 
 
 def write_fault(error: KafkaError, what: str) -> LogError:
-    """What became of a record that was not confirmed: try again, or never again as it is."""
+    """Return the outcome of a record that was not confirmed: try again, or never again as it is."""
     if error.code() > 0 and error.code() not in _PASSING:
         return RecordRefused(f"{what}: {error.str()}")
     return LogUnavailable(f"{what}: {error.str()}")

@@ -1,4 +1,4 @@
-"""Who reads a partition, and how far: leases in a compacted topic of their own, decided by the log's own order.
+"""Leases and positions of consumers, in a compacted topic of their own, decided by the log's order.
 
 A claim is a record; its offset is the claim's *generation*, so the newest claim on a partition outranks the others
 without anybody having to count. A position is a record with the generation of its writer: it counts where that

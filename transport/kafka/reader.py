@@ -32,7 +32,7 @@ log_line = structlog.get_logger("transport")
 
 
 class Means(NamedTuple):
-    """What a consumer is made with. ``go_on``: over what retention has taken.
+    """The parts of a consumer. ``go_on``: whether it passes over records that retention has taken.
 
     ``book`` and ``publisher`` None: a reader without lease.
     """
@@ -111,7 +111,7 @@ class KafkaConsumer:
             raise PositionGone(f"topic {self._topic} was made anew: what was read of it stood in another one")
 
     def _consume(self, max_records: int, timeout_s: float) -> list[Record]:
-        """The next records that are here; waits for the first, but not for an end that is told."""
+        """Return the next records that are here; waits for the first, but not once the partitions' ends are reached."""
         until = self._means.elapsed_s() + timeout_s
         while True:
             left = max(until - self._means.elapsed_s(), 0.0)
@@ -121,7 +121,7 @@ class KafkaConsumer:
                 return found
 
     def _fetched(self, max_records: int, timeout_s: float) -> list[Any]:
-        """Messages that are here; if none is, the first that comes in time and what came with it."""
+        """Return the messages that are here; where there are none, the first that comes in time and those beside it."""
         consume = self._means.consumer.consume
         try:
             if not self._assigned:
@@ -139,7 +139,7 @@ class KafkaConsumer:
         return messages
 
     def _place(self, partition: int) -> TopicPartition:
-        """Where to read on. By the epoch, librdkafka asks the leader whether that place is still in its log."""
+        """Return the place to go on from. By the epoch librdkafka asks the leader whether its log still has it."""
         offset, epoch = self._marks[partition]
         if epoch < 0:
             return TopicPartition(self._full, partition, offset)
@@ -176,7 +176,7 @@ class KafkaConsumer:
         return min(at_ms, most_ms)
 
     def _told(self, partition: int, error: KafkaError, offset: int | None) -> None:
-        """What stands in the place of a message: the end of a partition, or a fault."""
+        """Handle an error in the place of a message: the end of a partition, a gap, or a fault, which it raises."""
         if error.code() == KafkaError._PARTITION_EOF:
             # NOTE: the end is beyond the last record where a transaction's marker, or a gap, stands there.
             self._reached[partition] = max(self._reached[partition], offset or 0)

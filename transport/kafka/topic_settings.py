@@ -1,4 +1,4 @@
-"""What a topic's settings must be in Kafka, whoever made the topic: the values we give, and which others will do."""
+"""The settings that a topic must have in Kafka: the values that Segma gives, and which others will do."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Described(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """What the brokers' metadata say of a topic. ``led``: every partition has a leader."""
+    """A topic as the brokers' metadata show it. ``led``: every partition has a leader."""
 
     partitions: int
     copies: int
@@ -149,7 +149,7 @@ class KafkaTopics:
         return str(self._asked(lambda: self._admin.describe_topics(TopicCollection([full])), name)[full].topic_id)
 
     def made_anew(self, name: str, topic_id: str) -> bool:
-        """Whether a topic is another than that with this id, as far as the brokers have said. It waits for nobody."""
+        """Return whether a topic was made anew since it had this id, as far as the brokers have said. Does not wait."""
         with self._looking:
             look = self._look(name, LOOK_S)
             return look.topic_id not in {"", topic_id}
@@ -160,7 +160,7 @@ class KafkaTopics:
             self._look(name, 0.0)
 
     def _look(self, name: str, every_s: float) -> _Look:
-        """What was last heard of a topic; asked again where that is older."""
+        """Return the newest answer about a topic; asks again where that is older."""
         look = self._looks.setdefault(name, _Look(self._elapsed_s()))
         if not look.is_asked and self._elapsed_s() - look.at_s >= every_s:
             full = self._prefix + name
@@ -319,7 +319,7 @@ class _NotKnownNow(Exception):
 
 @dataclass(slots=True)
 class _Look:
-    """What was last heard of a topic, and whether a question is under way. ``at_s``: when it was asked."""
+    """The newest answer about a topic, and whether a question is under way. ``at_s``: when it was asked."""
 
     at_s: float
     topic_id: str = ""
