@@ -84,7 +84,7 @@ def stepping(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterat
     assert broker.port
     home = tmp_path_factory.mktemp("stepping")
     clock, own = Clock(home / "clock"), Broker(home / "broker")
-    own.environment = clock.environment
+    own.environment |= clock.environment
     with own:
         yield own, clock
 
