@@ -72,7 +72,7 @@ def apply_command(place: Path | None, promote: bool, home: Path, workspace: str 
     actions_file = home / own.actions
     directory = place or home / own.listeners
     try:
-        given = versions_in(directory, actions_file, name)
+        given = versions_in(directory, actions_file, name, own.trust)
     except ListenerError as error:
         _refuse(list(error.problems), as_json=as_json)
     actions = load_actions(actions_file)

@@ -125,6 +125,9 @@ class Workspace(_Checked):
     max_delay: DurationMs = 86_400_000
     grace: DurationMs = 2_000
     quarantine: DurationMs = 60_000
+    trust: Literal["browser", "token", "server"] = "browser"
+    """What its listeners that move people ask for where they name no ``trust`` of their own; taken over with each
+    version as it is applied."""
 
 
 class Installation(_Checked):

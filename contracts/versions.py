@@ -29,6 +29,8 @@ class ListenerVersion(Value, frozen=True):
     until_ms: int | None = None
     actions: tuple[str, ...] = ()
     """The workspace's own actions (``actions.yaml``) when it was applied: a running flow hears of new ones so."""
+    trust: str = ""
+    """The workspace's ``trust`` when it was applied: what it asks for where its text names none; empty: nothing."""
     schema: int = written(1)
 
     @property

@@ -100,7 +100,7 @@ def with_listeners_of(
         known = [each for each in versions.known if each.workspace == name]
         if not writes or (known and not first) or not directory.exists():
             continue
-        new, problems = to_apply(known, versions_in(directory, actions_file, name), actions[name])
+        new, problems = to_apply(known, versions_in(directory, actions_file, name, workspace.trust), actions[name])
         for problem in problems:
             log_line.error("listener_not_applied", workspace=name, detail=str(problem))
         versions.write(first_applied(known, new, now_ms + NOTICE_MS))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
 from contracts.errors import ListenerError, Problem
+from contracts.events import Trust
 from flows.language.conditions import TRUST
 from flows.language.context import ParseContext
 from flows.language.elements import Elements, step_names, trusted
@@ -100,6 +102,14 @@ def _built(given: Given) -> Listener:
         variants=given.get("variants", ()),
         then=given.get("then", ()),
     )
+
+
+def with_default_trust(listener: Listener, trust: str) -> Listener:
+    """The listener, asking for ``trust`` where it moves people and names none itself."""
+    if not trust or trust == Trust.BROWSER or listener.trust is not None or not listener.then:
+        return listener
+    sequence = tuple(trusted(each, trust) for each in listener.sequence)
+    return dataclasses.replace(listener, trust=trust, sequence=sequence)
 
 
 LISTENER: Final = Shape(

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from contracts.actions import known_actions
-from contracts.codec import json_reader, to_json
+from contracts.codec import json_reader, replaced, to_json
 from contracts.errors import BadRecord, ListenerError, LogError, LogUnavailable, Problem
 from contracts.log import Log, Outgoing, Record
 from contracts.reading import CompactedTable
@@ -21,7 +21,7 @@ from contracts.topics import LISTENERS
 from contracts.versions import ListenerVersion, promoted
 from flows.language.files import listener_files, load_actions
 from flows.language.model import Listener
-from flows.language.parse import parse_listeners
+from flows.language.parse import parse_listeners, with_default_trust
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.generations import Deployed
 
@@ -69,25 +69,31 @@ def _tell_unreadable(record: Record, error: BadRecord) -> None:
 
 
 def listener_of(version: ListenerVersion, actions: Iterable[str]) -> Listener:
-    """The listener of a version, by the workspace's own actions and the version's. Raises :class:`ListenerError`."""
+    """The listener of a version, by the workspace's own actions and the version's, with the trust that the workspace
+    asked for when it was applied. Raises :class:`ListenerError`.
+    """
     where = version.key.decode()
     own = {*actions, *version.actions}
     found = parse_listeners([(where, version.text.encode())], known_actions=known_actions(own))
     for listener in found:
         if (listener.name, listener.version) == (version.listener, version.version):
-            return listener
+            return with_default_trust(listener, version.trust)
     raise ListenerError([Problem(where, "listener", "a text without this version", "the file that it stands in")])
 
 
-def versions_in(place: Path, actions_file: Path, workspace: str) -> list[ListenerVersion]:
-    """The versions in a directory (or a file), as they would be applied. Raises :class:`ListenerError`."""
+def versions_in(place: Path, actions_file: Path, workspace: str, trust: str = "") -> list[ListenerVersion]:
+    """The versions in a directory (or a file), as they would be applied. Raises :class:`ListenerError`.
+
+    ``trust``: what the workspace asks for where a listener names none.
+    """
     own = load_actions(actions_file)
     actions = tuple(sorted(own))
     found = []
     for path in listener_files(place):
         data = path.read_bytes()
         for listener in parse_listeners([(str(path), data)], known_actions=known_actions(own)):
-            found.append(ListenerVersion(workspace, listener.name, listener.version, data.decode(), 0, actions=actions))
+            name, number, text = listener.name, listener.version, data.decode()
+            found.append(ListenerVersion(workspace, name, number, text, 0, actions=actions, trust=trust))
     return found
 
 
@@ -130,10 +136,7 @@ def first_applied(
         higher = any(version.listener == each.listener and version.version > each.version for version in own)
         if not higher:
             from_ms = at_ms if own else 0
-            started = ListenerVersion(
-                each.workspace, each.listener, each.version, each.text, from_ms, actions=each.actions
-            )
-            written.extend(promoted(own, started, from_ms))
+            written.extend(promoted(own, replaced(each, shadow_from_ms=from_ms), from_ms))
     return written
 
 
@@ -160,7 +163,7 @@ class Deployments:
         self._engines = engines
         self._actions = actions
         self._asked_ms = 0
-        self._parsed: dict[tuple[bytes, str], Listener | None] = {}
+        self._parsed: dict[tuple[bytes, str, str], Listener | None] = {}
         self._deploy()
 
     def refresh(self, log_time_ms: int) -> None:
@@ -191,7 +194,7 @@ class Deployments:
 
     def _parse(self, version: ListenerVersion) -> Listener | None:
         """The listener; None, and a line in the log, where this release cannot read it."""
-        key = (version.key, version.text)
+        key = (version.key, version.text, version.trust)
         if key not in self._parsed:
             try:
                 self._parsed[key] = listener_of(version, self._actions[version.workspace])

@@ -244,9 +244,14 @@ class Ledger:
 
 
 def marks_of(request: Request, headers: dict[str, str]) -> set[str]:
-    """The marks of the events that a page or a server sent."""
-    text = text_of(request["body"], headers.get("Content-Encoding", ""), MAX_BODY_BYTES)
-    return {found[0] for found in MARK.finditer(text.decode("utf-8", "replace"))}
+    """The marks of the events that a page or a server sent: of each that stands where an event's fields are read."""
+    text = text_of(request["body"], headers.get("Content-Encoding", ""), MAX_BODY_BYTES).decode("utf-8", "replace")
+    try:
+        events = json.loads(text)["events"]
+    except ValueError:
+        return {found[0] for found in MARK.finditer(text)}
+    kept = [[each.get("event_id"), each.get("properties")] if isinstance(each, dict) else each for each in events]
+    return {found[0] for found in MARK.finditer(json.dumps(kept))}
 
 
 def told_by(request: Request) -> list[str]:
