@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import sys
+from datetime import tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
-from cli.match import MAX_SHOWN, BadLine, actions_beside, duration_option, event_of
+from cli.match import MAX_SHOWN, BadLine, actions_beside, duration_option, event_of, zone_option
 from cli.output import Exit, err, fail, out, print_json
 from contracts.errors import ConfigError, Problem
 from contracts.events import Event
@@ -28,6 +29,7 @@ from flows.replay.explain import explain
 )
 @click.option("--final-ms", type=int, help="Move the log time to this instant at the end.")
 @click.option("--session-gap", default="30m", show_default=True, callback=duration_option)
+@click.option("--time-zone", default="UTC", show_default=True, callback=zone_option, help="The workspace's.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON with the transcript's lines.")
 def explain_command(  # noqa: PLR0917
     listener: str,
@@ -37,6 +39,7 @@ def explain_command(  # noqa: PLR0917
     actions: Path | None,
     final_ms: int | None,
     session_gap: int,
+    time_zone: tzinfo,
     as_json: bool,
 ) -> None:
     """Say why LISTENER (a name, or a file) matched a subscriber, or how each of its runs ended."""
@@ -45,7 +48,7 @@ def explain_command(  # noqa: PLR0917
     end_ms = max(last_ms, final_ms) if final_ms is not None else last_ms
     if not events:
         fail(f"no event of subscriber `{subscriber}` in the file", Exit.PROBLEMS)
-    text = explain(found, events, final_ms=end_ms, session_gap_ms=session_gap)
+    text = explain(found, events, final_ms=end_ms, session_gap_ms=session_gap, zone=time_zone)
     if as_json:
         print_json({"listener": found.name, "subscriber": subscriber, "transcript": text.split("\n")})
     else:

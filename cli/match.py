@@ -9,7 +9,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -21,6 +21,7 @@ from contracts.codec import MAX_DEPTH, Value, depth_exceeds, json_reader, to_jso
 from contracts.errors import BadRecord
 from contracts.events import Event, Trust
 from contracts.installation import duration_ms
+from contracts.time_zones import named_zone
 from flows.derived.sessions import extended
 from flows.language.files import load_listeners
 from flows.machine.machine import Machine, Match
@@ -285,6 +286,14 @@ def duration_option(_ctx: click.Context, _param: click.Parameter, value: str) ->
         raise click.BadParameter(str(error)) from None
 
 
+def zone_option(_ctx: click.Context, _param: click.Parameter, value: str) -> tzinfo:
+    """The time zone of an option."""
+    try:
+        return named_zone(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command("match")
 @click.option("--listeners", "directory", required=True, type=click.Path(exists=True, path_type=Path), metavar="DIR")
 @click.option(
@@ -294,6 +303,7 @@ def duration_option(_ctx: click.Context, _param: click.Parameter, value: str) ->
 @click.option("--final-ms", type=int, help="Move the log time to this instant at the end.")
 @click.option("--actions", type=click.Path(path_type=Path), help="The site's own actions [default: beside DIR]")
 @click.option("--session-gap", default="30m", show_default=True, callback=duration_option)
+@click.option("--time-zone", default="UTC", show_default=True, callback=zone_option, help="The workspace's.")
 @click.option("--lateness", default="10m", show_default=True, callback=duration_option, help="With --arrival.")
 @click.option("--max-delay", default="24h", show_default=True, callback=duration_option, help="With --arrival.")
 @click.option("--max-runs", type=click.IntRange(min=1), default=64, show_default=True)
@@ -304,6 +314,7 @@ def match_command(  # noqa: PLR0917
     final_ms: int | None,
     actions: Path | None,
     session_gap: int,
+    time_zone: tzinfo,
     lateness: int,
     max_delay: int,
     max_runs: int,
@@ -317,7 +328,8 @@ def match_command(  # noqa: PLR0917
 
     Exit codes: 0 well, 1 some lines are no events (they are named and left out), 2 listeners that cannot be used.
     """
-    machine = Machine(load_listeners(directory, actions or actions_beside(directory)), max_runs=max_runs)
+    listeners = load_listeners(directory, actions or actions_beside(directory))
+    machine = Machine(listeners, max_runs=max_runs, zone=time_zone)
     # PERF: the compiled listeners live as long as the process, and states are values without cycles: collections find
     # nothing, and took a third of the time.
     gc.freeze()

@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeGuard
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.errors import ConfigError, Problem
+from contracts.time_zones import named_zone
 from contracts.urls import normalised_host, normalised_origin
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -37,6 +38,11 @@ def _as_ms(value: object) -> object:
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 """Names of workspaces, sites and accounts: they become parts of topics' and files' names."""
 DurationMs = Annotated[int, BeforeValidator(_as_ms), Field(gt=0)]
+
+
+def _zone_name(name: str) -> str:
+    named_zone(name)
+    return name
 
 
 class _Checked(BaseModel):
@@ -128,6 +134,8 @@ class Workspace(_Checked):
     trust: Literal["browser", "token", "server"] = "browser"
     """What its listeners that move people ask for where they name no ``trust`` of their own; taken over with each
     version as it is applied."""
+    time_zone: Annotated[str, AfterValidator(_zone_name)] = "UTC"
+    """The IANA name of the zone whose clocks a listener's ``between`` and ``weekdays`` mean."""
 
 
 class Installation(_Checked):

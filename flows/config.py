@@ -68,7 +68,9 @@ def load_shared(installation: Installation, *, beside: Path) -> Shared:
         engines[name] = WorkspaceEngine(
             name,
             listeners,
-            terms=Terms(workspace.lateness, workspace.session_gap, workspace.max_delay, workspace.grace),
+            terms=Terms(
+                workspace.lateness, workspace.session_gap, workspace.max_delay, workspace.grace, workspace.time_zone
+            ),
         )
         problems.extend(unknown_accounts(listeners, set(workspace.accounts), directory))
     if problems:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
 from contracts.actions import fitting
 from contracts.events import Event, Trust
 from flows.derived.sessions import Session
-from flows.language.model import Condition, Op, Predicate, Reference
+from flows.language.hours import counts_at
+from flows.language.model import Condition, Hours, Op, Predicate, Reference
 from flows.language.operators import OPERATORS, ValueCheck
 from flows.language.paths import Values, frozen, is_number, values_at
 
@@ -61,9 +63,9 @@ class Test:
     tied: TiedCheck | None
 
 
-def compile_condition(condition: Condition, scope: ReferenceNumbers, number: int) -> Test:
-    """Compile one condition of a listener."""
-    plain, tied = _halves(condition, scope, machine_named=False)
+def compile_condition(condition: Condition, scope: ReferenceNumbers, number: int, zone: tzinfo = UTC) -> Test:
+    """Compile one condition of a listener. ``zone``: the workspace's, for hours."""
+    plain, tied = _halves(condition, scope, zone, machine_named=False)
     return Test(number, actions_of(condition), _text_of(condition), plain, tied)
 
 
@@ -90,7 +92,7 @@ def actions_of(condition: Condition) -> frozenset[str] | None:
 
 
 def _halves(
-    condition: Condition, scope: ReferenceNumbers, *, machine_named: bool
+    condition: Condition, scope: ReferenceNumbers, zone: tzinfo, *, machine_named: bool
 ) -> tuple[PlainCheck, TiedCheck | None]:
     machine_named = machine_named or any(line.path == "machine" for line in condition.where)
     checks: list[PlainCheck] = []
@@ -103,10 +105,11 @@ def _halves(
     checks.extend(_session_line(line) for line in condition.session)
     if condition.trust is not None:
         checks.append(_trusts(condition.trust))
+    checks.extend(_happens(hours, zone) for hours in condition.hours)
     if condition.action is not None:
         checks.insert(0, _acts(condition.action, machine_named=machine_named))
     else:
-        plain, tied = _any_of(condition.any_of, scope, machine_named=machine_named)
+        plain, tied = _any_of(condition.any_of, scope, zone, machine_named=machine_named)
         checks.append(plain)
         if tied is not None:
             ties.append(tied)
@@ -133,9 +136,9 @@ def _all_tied(plain: PlainCheck, ties: Sequence[TiedCheck]) -> TiedCheck | None:
 
 
 def _any_of(
-    members: Sequence[Condition], scope: ReferenceNumbers, *, machine_named: bool
+    members: Sequence[Condition], scope: ReferenceNumbers, zone: tzinfo, *, machine_named: bool
 ) -> tuple[PlainCheck, TiedCheck | None]:
-    halves = tuple(_halves(member, scope, machine_named=machine_named) for member in members)
+    halves = tuple(_halves(member, scope, zone, machine_named=machine_named) for member in members)
 
     def plain(event: Event, session: Session) -> bool:
         return any(half(event, session) for half, _ in halves)
@@ -167,6 +170,10 @@ def _by_machine(event: Event) -> bool:
 def _trusts(least: str) -> PlainCheck:
     level = Trust(least).level
     return lambda event, session: event.trust.level >= level
+
+
+def _happens(hours: Hours, zone: tzinfo) -> PlainCheck:
+    return lambda event, session: counts_at(hours, event.occurred_at_ms, zone)
 
 
 def _session_line(line: Predicate) -> PlainCheck:

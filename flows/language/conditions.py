@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from contracts.events import Trust
 from flows.language.context import ParseContext, Schema, ValueKind, checked_path
+from flows.language.hours import HOURS, hours_of
 from flows.language.kinds import Choice, Duration, Either, Lazy, ListOf, Scalar, Text, Whole
-from flows.language.model import Condition, Op, Predicate
+from flows.language.model import Condition, Hours, Op, Predicate
 from flows.language.operands import Ends
 from flows.language.operators import ALL, OPERATORS, SCALARS, amounts
 from flows.language.shape import Field, Given, Shape, names_of
@@ -154,6 +155,7 @@ BESIDE: Final = (
     Field("where", WHERE, "What the event's properties must be; all lines must hold."),
     Field("session", SESSION, "What the session must be, up to and including the event."),
     Field("trust", TRUST, "How sure it must be who sent the event: at least this."),
+    *HOURS,
 )
 """What may stand beside an action, ``any_of``, ``all_of`` or ``not``."""
 
@@ -171,6 +173,7 @@ def beside(given: Given) -> dict[str, Any]:
         "where": given.get("where", ()),
         "session": given.get("session", ()),
         "trust": given.get("trust"),
+        "hours": hours_of(given),
     }
 
 
@@ -180,16 +183,20 @@ def narrowed(
     where: tuple[Predicate, ...] = (),
     session: tuple[Predicate, ...] = (),
     trust: str | None = None,
+    hours: tuple[Hours, ...] = (),
 ) -> Condition:
     """The condition with more asked of it: pushed into each member of ``any_of``."""
     if condition.any_of:
-        members = tuple(narrowed(each, where=where, session=session, trust=trust) for each in condition.any_of)
+        members = tuple(
+            narrowed(each, where=where, session=session, trust=trust, hours=hours) for each in condition.any_of
+        )
         return replace(condition, any_of=members)
     return replace(
         condition,
         where=(*condition.where, *where),
         session=(*condition.session, *session),
         trust=_stronger(condition.trust, trust),
+        hours=(*condition.hours, *hours),
     )
 
 

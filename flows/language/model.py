@@ -60,13 +60,26 @@ class Predicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """From ``start`` to before ``end``, minutes of the local day, on ``days`` (0 is Monday, in order).
+
+    Where ``end`` is earlier it goes over midnight, and a day is the one on which it began.
+    """
+
+    start: int
+    end: int
+    days: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """What a single event must be: the action *or* any of the nested conditions, and all the rest.
 
     ``action`` is ``"*"`` for any. Exactly one of ``action`` and ``any_of`` is given. ``session``: predicates with the
     paths ``duration`` (milliseconds) and ``events``, judged on the session up to and including the event. ``trust``: at
     least that (``browser``, ``token``, ``server``; None asks nothing). The listener's own is already folded into what
-    its steps take; a ``not`` and an ``until`` ask for what they say themselves.
+    its steps take; a ``not`` and an ``until`` ask for what they say themselves. ``hours``: when it must happen; all of
+    them hold, by local time.
     """
 
     action: str | None = None
@@ -74,6 +87,7 @@ class Condition:
     where: tuple[Predicate, ...] = ()
     session: tuple[Predicate, ...] = ()
     trust: str | None = None
+    hours: tuple[Hours, ...] = ()
 
     def lines(self) -> Iterator[Predicate]:
         """All lines, those of nested conditions included."""

@@ -9,6 +9,7 @@ from contracts.actions import fitting
 from contracts.events import Event, Trust
 from flows.derived.sessions import Session
 from flows.language.compile import ReferenceNumbers, compile_condition
+from flows.language.hours import can_meet, hours_in_words
 from flows.language.model import Condition, Op, Predicate
 from flows.language.operators import OPERATORS
 from flows.language.words import Phrasing
@@ -30,6 +31,8 @@ def contradiction(condition: Condition, phrasing: Phrasing) -> str:
         least = Predicate(path, Op.AT_LEAST, 1 if path == "events" else 0)
         if not _span([*lines, least]):
             return "a visit " + " and ".join(phrasing.session(line) for line in lines)
+    if not can_meet(condition.hours):
+        return " and ".join(hours_in_words(hours) for hours in condition.hours)
     return ""
 
 
@@ -43,6 +46,7 @@ def covers(wider: Condition, narrower: Condition) -> bool:
     # An open by a machine fits only where `machine` is named: then the narrower one may fit what the wider does not.
     machines = any(line.path == "machine" for line in narrower.where)
     lines = set(wider.where) <= set(narrower.where) and set(wider.session) <= set(narrower.session)
+    lines = lines and set(wider.hours) <= set(narrower.hours)
     return acts and not machines and lines and _level(wider) <= _level(narrower)
 
 
@@ -72,7 +76,8 @@ def _clash(one: Condition, other: Condition) -> bool:
     # References are of their own listener each, so only what is constant can clash.
     lines = [line for line in (*one.where, *other.where) if not line.references and "[]" not in line.path]
     paths = {line.path for line in lines}
-    return not all(_some_value_fits([line for line in lines if line.path == path]) for path in paths)
+    values_meet = all(_some_value_fits([line for line in lines if line.path == path]) for path in paths)
+    return not (values_meet and can_meet((*one.hours, *other.hours)))
 
 
 def _level(condition: Condition) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from flows.language.hours import hours_in_words
 from flows.language.model import Condition, Listener, Predicate, Reference
 from flows.language.operators import OPERATORS
 from flows.language.phrases import bare, lasting, listed, property_words, value
@@ -38,6 +39,7 @@ class Phrasing:
         said = ""
         if condition.session:
             said += f", in a visit {listed((self.session(line) for line in condition.session), 'and')}"
+        said += "".join(f", {hours_in_words(hours)}" for hours in condition.hours)
         if condition.trust != self._listener.trust:
             said += _TRUST.get(condition.trust or "", "")
         return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from typing import Any
 
 from contracts.events import Event
@@ -91,7 +92,9 @@ class Facts:
 class Tests:
     """Compiled conditions; listeners that ask the same share one, so that it is judged once an event."""
 
-    def __init__(self) -> None:
+    def __init__(self, zone: tzinfo = UTC) -> None:
+        """``zone``: the workspace's."""
+        self._zone = zone
         self._shared: dict[str, Test] = {}
         self._size = 0
 
@@ -102,7 +105,7 @@ class Tests:
         shared = self._shared.get(text)
         if shared is not None:
             return shared
-        test = compile_condition(condition, scope, self._size)
+        test = compile_condition(condition, scope, self._size, self._zone)
         self._size += 1
         if test.tied is None:
             self._shared[text] = test

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any, Final
 
 from contracts.codec import to_json
@@ -53,8 +54,10 @@ class Machine:
         max_runs: int = DEFAULT_MAX_RUNS,
         trace: Trace = no_trace,
         live_from: Mapping[Version, int] = _ALWAYS,
+        zone: tzinfo = UTC,
     ) -> None:
         """``listeners``: in any order. ``live_from``: the log time from which a version hears events, if not always.
+        ``zone``: the time zone of hours.
 
         Whoever listens by ``trace`` hears each listener alone.
         """
@@ -68,7 +71,7 @@ class Machine:
         self.listeners = tuple(ordered)
         """By their numbers."""
         self._heads = tuple(to_json([listener.name, listener.version])[:-1] + b"," for listener in ordered)
-        tests = Tests()
+        tests = Tests(zone)
         self._programs = tuple(ListenerProgram(listener, tests, max_runs=max_runs, trace=trace) for listener in ordered)
         plain = [(number, each) for number, each in enumerate(ordered) if trace is no_trace and is_plain(each)]
         self._trees = trees_of(plain, tests, max_runs=max_runs)

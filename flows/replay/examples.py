@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from contracts.errors import ListenerError
 from contracts.events import Event, Trust
+from contracts.time_zones import named_zone, zone_of
 from flows.derived.sessions import DEFAULT_GAP_MS, Session, extended
 from flows.language.conditions import KnownAction
 from flows.language.context import ParseContext, Schema
@@ -55,6 +56,7 @@ class Example:
     events: tuple[Event, ...]
     until_ms: int | None
     session_gap_ms: int
+    time_zone: str
     expect: tuple[Expected, ...]
 
 
@@ -68,6 +70,20 @@ class _Since:
 
     def schema(self) -> Schema:
         return {"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Zone:
+    """The IANA name of a time zone."""
+
+    wanted: str = "the IANA name of a time zone, such as Europe/Berlin"
+
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
+        found = Text(self.wanted, longest=80).read(node, context)
+        return context.refuse(node, phrase(node), self.wanted) if found is not BAD and not zone_of(found) else found
+
+    def schema(self) -> Schema:
+        return {"type": "string", "maxLength": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +173,8 @@ def _example(given: Given, context: ParseContext) -> Any:
     _check_names([event.event_id for event in events], given, context)
     gap_ms = given.get("session_gap", DEFAULT_GAP_MS)
     ordered = tuple(sorted(events, key=lambda event: event.place))
-    return Example(given["name"], given.node.line, ordered, given.get("until"), gap_ms, given["expect"])
+    zone = given.get("time_zone", "UTC")
+    return Example(given["name"], given.node.line, ordered, given.get("until"), gap_ms, zone, given["expect"])
 
 
 def _check_names(names: Sequence[str], given: Given, context: ParseContext) -> None:
@@ -217,6 +234,7 @@ _EXAMPLE: Final = Shape(
         Field("events", ListOf(_EVENT, "a list of events", 0, MAX_EVENTS), "What the person does.", required=True),
         Field("until", _Since(), "To when time passes after the last event."),
         Field("session_gap", Duration(), "A pause longer than this ends a session. Default: 30m."),
+        Field("time_zone", _Zone(), "The workspace's. Default: UTC."),
         Field("expect", ListOf(_EXPECTED, "a list of matches", 0, MAX_EVENTS), "The matches, in order.", required=True),
     ),
     _example,
@@ -240,7 +258,7 @@ def parse_examples(file: str, data: bytes, *, known_actions: Collection[str]) ->
 
 def matches_of(listeners: Sequence[Listener], example: Example) -> list[Match]:
     """What the machine makes of an example's events."""
-    machine, session = Machine(listeners), None
+    machine, session = Machine(listeners, zone=named_zone(example.time_zone)), None
     state, found = machine.start("someone"), list[Match]()
     for event in example.events:
         session = _session_with(session, event, example)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from contracts.codec import replaced
 from contracts.events import Event
@@ -30,10 +30,15 @@ class Life:
             self.lines.append(line)
 
 
-def explain(listener: Listener, events: Iterable[Event], *, final_ms: int | None, session_gap_ms: int) -> str:
-    """The transcript of one subscriber's events, which must be in order and of one subscriber."""
+def explain(
+    listener: Listener, events: Iterable[Event], *, final_ms: int | None, session_gap_ms: int, zone: tzinfo = UTC
+) -> str:
+    """The transcript of one subscriber's events, which must be in order and of one subscriber.
+
+    ``zone``: the workspace's.
+    """
     tracer = _Tracer(listener)
-    machine = Machine([listener], trace=tracer)
+    machine = Machine([listener], trace=tracer, zone=zone)
     state, session, seen = machine.start(""), None, list[Event]()
     matches: list[Match] = []
     for event in events:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from contracts.time_zones import named_zone
 from flows.language.model import Listener
 from flows.machine.machine import Machine, Version
 from flows.subscriber.pinned_terms import PinnedTerms, Terms
@@ -61,7 +62,8 @@ class Generation:
         found = self._reapplier
         if found is None:
             live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
-            machine = Machine([each.listener for each in self._deployed.values()], live_from=live_from)
+            listeners, zone = [each.listener for each in self._deployed.values()], named_zone(self._terms.time_zone)
+            machine = Machine(listeners, live_from=live_from, zone=zone)
             found = self._reapplier = self._make(machine, self._terms)
         return found
 

@@ -13,12 +13,13 @@ from contracts.codec import Value, msgpack_reader, to_msgpack, written
 
 
 class Terms(NamedTuple):
-    """The four times of a workspace that an answer depends on, in ms."""
+    """What of a workspace an answer depends on: four times in ms, and the name of its time zone."""
 
     lateness_ms: int
     session_gap_ms: int
     max_delay_ms: int
     grace_ms: int = 0
+    time_zone: str = "UTC"
 
 
 class PinnedTerms(Value, frozen=True):

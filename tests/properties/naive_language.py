@@ -8,14 +8,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from contracts.actions import fitting
 from contracts.events import Event
-from flows.language.model import Condition, Op, Predicate, Reference, Step
+from flows.language.model import Condition, Hours, Op, Predicate, Reference, Step
 
-Seen = tuple[Event, list[Event]]
-"""An event, and its session up to and including it."""
+
+class Seen(NamedTuple):
+    """An event, its session up to and including it, and the time on the person's clock."""
+
+    event: Event
+    session: list[Event]
+    local: datetime
+
+
 Events = Sequence[tuple[Event, int]]
 """The events taken so far with the numbers of their steps."""
 Key = Mapping[Reference, str | None]
@@ -129,11 +137,22 @@ def line_holds(line: Predicate, event: Event, taken: Events, key: Key) -> bool:
     return any(PLAIN[line.op](value, operand) for value in found)
 
 
+def is_within(hours: Hours, local: datetime) -> bool:
+    """Looks for a day among those named whose window the time lies in."""
+    for began in (local.date(), local.date() - timedelta(days=1)):
+        start = datetime.combine(began, time()) + timedelta(minutes=hours.start)
+        end = datetime.combine(began, time()) + timedelta(minutes=hours.end)
+        end += timedelta(days=1) if end < start else timedelta()
+        if began.weekday() in hours.days and start <= local.replace(tzinfo=None) < end:
+            return True
+    return False
+
+
 def fits(
     condition: Condition, seen: Seen, taken: Events, key: Key, *, described: bool = False, named: bool = False
 ) -> bool:
     """``described``: correlated lines count as true."""
-    event, session = seen
+    event, session, local = seen
     named = named or any(line.path == "machine" for line in condition.where)
     if event.provisional or event.verdict.startswith("machine"):
         return False
@@ -146,7 +165,8 @@ def fits(
         return False
     said = {"duration": event.occurred_at_ms - session[0].occurred_at_ms, "events": len(session)}
     return (
-        (condition.trust is None or LEVEL[event.trust] >= LEVEL[condition.trust])
+        all(is_within(hours, local) for hours in condition.hours)
+        and (condition.trust is None or LEVEL[event.trust] >= LEVEL[condition.trust])
         and all((described and line.references) or line_holds(line, event, taken, key) for line in condition.where)
         and all(NUMERIC[line.op](said[line.path], line.operand) for line in condition.session)
     )

@@ -6,7 +6,9 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from contracts.events import Event
 from flows.language.model import Listener, Op, Reference, Step
@@ -17,9 +19,11 @@ Answer = tuple[str, dict[str, list[str]], list[str], int]
 """Match id, step → event ids, event ids in order, matched at."""
 
 
-def brute_force(listener: Listener, events: Sequence[Event], *, gap_ms: int, end_ms: int | None = None) -> list[Answer]:
-    """The matches of one subscriber, in order of completion."""
-    stream = with_sessions(events, gap_ms)
+def brute_force(
+    listener: Listener, events: Sequence[Event], *, gap_ms: int, end_ms: int | None = None, zone: str = "UTC"
+) -> list[Answer]:
+    """The matches of one subscriber, in order of completion. ``zone``: the workspace's."""
+    stream = with_sessions(events, gap_ms, zone)
     place = {id(seen): index for index, seen in enumerate(stream)}
     found: dict[tuple[str, ...], Any] = {}
     for own, key in machines(listener, stream):
@@ -36,11 +40,12 @@ def brute_force(listener: Listener, events: Sequence[Event], *, gap_ms: int, end
     return answers
 
 
-def with_sessions(events: Sequence[Event], gap_ms: int) -> list[Seen]:
+def with_sessions(events: Sequence[Event], gap_ms: int, zone: str = "UTC") -> list[Seen]:
     stream: list[Seen] = []
     for event in sorted(events, key=lambda each: each.place):
         near = bool(stream) and event.occurred_at_ms - stream[-1][0].occurred_at_ms <= gap_ms
-        stream.append((event, [*stream[-1][1], event] if near else [event]))
+        local = datetime.fromtimestamp(event.occurred_at_ms / 1_000, ZoneInfo(zone))
+        stream.append(Seen(event, [*stream[-1][1], event] if near else [event], local))
     return stream
 
 
@@ -52,7 +57,7 @@ def machines(listener: Listener, stream: Sequence[Seen]) -> Iterator[tuple[list[
             paths.setdefault(line.operand, {line.operand.path}).add(line.path)
 
     def shown(each: set[str]) -> set[str]:
-        return {value for event, _ in stream for path in each for value in idents(values(event.properties, path))}
+        return {value for event, *_ in stream for path in each for value in idents(values(event.properties, path))}
 
     for per in sorted(shown({listener.per})) if listener.per else [""]:
         own = [seen for seen in stream if not listener.per or per in idents(values(seen[0].properties, listener.per))]
