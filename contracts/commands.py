@@ -16,6 +16,10 @@ class EventRef(Value, frozen=True):
     occurred_at_ms: int
 
 
+MatchPlace = tuple[int, str, int]
+"""Completion in ms, listener, position in its ``then``: of two commands at one list and person the later one stands."""
+
+
 class Verb(StrEnum):
     """The change that a command asks for."""
 
@@ -36,8 +40,9 @@ class Command(Value, frozen=True):
     ``[match_id, position, "undo"]``), so a repetition after a crash has the same id. Where late events took the match
     back and brought it again, how often that happened stands behind the position: that is another command.
     ``to_list``/``from_list`` are list names, resolved; ``tag`` and ``url`` belong to their verbs. ``undoes`` names the
-    command that this one takes back: the sink reverts only what its ledger says that command changed. ``evidence``:
-    step name (or number) → its events.
+    command that this one takes back: the sink reverts only what its ledger says that command changed. ``restates``: no
+    command of its own; the one that it names was amended by a match that is complete at another instant, and stands at
+    this place from now on. ``evidence``: step name (or number) → its events.
     """
 
     SCHEMA: ClassVar[int] = 1
@@ -57,6 +62,7 @@ class Command(Value, frozen=True):
     tag: str = ""
     url: str = ""
     undoes: str = ""
+    restates: str = ""
     max_lists: int = 0
     """Where the event made the list's name: how many different lists this listener may name. 0: the name is fixed."""
     evidence: dict[str, tuple[EventRef, ...]] = {}
@@ -64,6 +70,11 @@ class Command(Value, frozen=True):
     received_at_ms: int = 0
     """When the collector received the event that completed the match; 0 where a deadline did."""
     schema: int = written(1)
+
+    @property
+    def place(self) -> MatchPlace | None:
+        """The place of its match among a person's; None of one that no match wants: that counts when it is given."""
+        return (self.matched_at_ms, self.listener, self.position) if self.match_id else None
 
 
 class Result(StrEnum):
@@ -107,4 +118,11 @@ class Outcome(Value, frozen=True):
     matched_at_ms: int = 0
     tag: str = ""
     undoes: str = ""
+    position: int = 0
+    restates: str = ""
     schema: int = written(1)
+
+    @property
+    def place(self) -> MatchPlace | None:
+        """As :attr:`Command.place`."""
+        return (self.matched_at_ms, self.listener, self.position) if self.match_id else None

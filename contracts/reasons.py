@@ -122,7 +122,7 @@ class Reason(StrEnum):
     UNCLEAR = "unclear", "Many people of the list are gone at once; adding waits until somebody says why."
     UNDELIVERABLE = "undeliverable", "Mail to the address bounced; it ends when the platform delivers again."
     UNKNOWN = "unknown", "The platform does not know the person, and nothing may bring them in."
-    SUPERSEDED = "superseded", "A later command for the same person and list made this one pointless."
+    SUPERSEDED = "superseded", "A command for the same person and list whose match comes later stands there."
 
     # In the history.
     REFUSED_BY_HISTORY = "refused_by_history", "ClickHouse refused the row; its record is still in the log."

@@ -243,7 +243,7 @@ class KeyGroup:
         name = key.encode()
         for row in emitted.rows:
             self._add(ROWS, name, row, log_time_ms, out)
-        for command in emitted.commands:
+        for command in (*emitted.commands, *emitted.restated):
             self._add(moves_topic(command.workspace, command.account), name, command, log_time_ms, out)
         for reason, detail, match in emitted.refused:
             what = f"{match.listener}: {detail}"

@@ -11,12 +11,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from contracts.codec import to_json
+from contracts.codec import replaced, to_json
 from contracts.commands import Command, Verb
 from contracts.reasons import Reason
 from contracts.rows import MatchRow
 from contracts.tokens import is_anonymous
-from flows.language.model import Listener, Reference, Response, Template
+from flows.language.model import Do, Listener, Reference, Response, Template
 from flows.language.shares import is_held_out, variant_of
 from flows.machine.machine import Match, Version
 
@@ -52,7 +52,9 @@ class Past(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """``refused``: responses that could not be resolved, with the reason and what they wanted."""
+    """``refused``: responses that could not be resolved, with the reason and what they wanted. ``restated``: where the
+    commands of amended matches stand from now on; no commands of their own.
+    """
 
     rows: list[MatchRow]
     commands: list[Command]
@@ -60,6 +62,7 @@ class Decision(NamedTuple):
     origins: dict[str, str]
     spent: dict[str, int]
     named: dict[str, tuple[str, ...]]
+    restated: list[Command]
 
     @property
     def past(self) -> Past:
@@ -95,7 +98,7 @@ def decide(
 
     ``shadows``: versions whose matches are rows and nothing else.
     """
-    decision = Decision([], [], [], dict(past.origins), dict(past.spent), dict(past.named))
+    decision = Decision([], [], [], dict(past.origins), dict(past.spent), dict(past.named), [])
     amended: dict[str, Match] = {}
     for gone in retractions:
         heir = _heir(listeners, gone, [match for match in matches if match.match_id not in amended], moment.workspace)
@@ -104,11 +107,13 @@ def decide(
         else:
             amended[heir.match_id] = gone
     for match in matches:
-        replaced = amended.get(match.match_id)
-        if replaced is not None:
-            decision.origins[match.match_id] = _spent(replaced, decision)
+        former = amended.get(match.match_id)
+        if former is not None:
+            origin = decision.origins[match.match_id] = _spent(former, decision)
             mark = mark_of(listeners[_version(match)], match, moment.workspace)
-            decision.rows.append(_row("amendment", match, moment, replaces=replaced.match_id, reason=mark))
+            decision.rows.append(_row("amendment", match, moment, replaces=former.match_id, reason=mark))
+            if match.matched_at_ms != former.matched_at_ms and not mark and _version(match) not in shadows:
+                _restate(listeners[_version(match)], match, origin, decision, moment)
         else:
             _fulfil(listeners[_version(match)], match, decision, moment, shadow=_version(match) in shadows)
     return decision
@@ -149,6 +154,18 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasi
     if origin in decision.spent:
         origin = decision.origins[match.match_id] = f"{origin}#{decision.spent[origin]}"
     decision.commands.extend(_command(listener, match, each, origin, moment) for each in wanted)
+
+
+def _restate(listener: Listener, match: Match, origin: str, decision: Decision, moment: Occasion) -> None:
+    """The commands that stand for an amended match stand at its own place from now on (SEMANTICS 9)."""
+    if is_anonymous(match.subscriber):
+        return
+    for wanted in _wanted(listener, match, moment.workspace)[0]:
+        if wanted.response.do is not Do.WEBHOOK and not _was_refused(listener, wanted, decision):
+            restated = command_id(origin, wanted.position)
+            own = hashlib.sha256(to_json([restated, match.match_id, moment.log_time_ms])).hexdigest()[:32]
+            command = _command(listener, match, wanted, origin, moment)
+            decision.restated.append(replaced(command, command_id=own, restates=restated))
 
 
 def _take_back(listener: Listener, match: Match, decision: Decision, moment: Occasion, *, shadow: bool) -> None:

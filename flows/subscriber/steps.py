@@ -225,6 +225,7 @@ class SubscriberSteps:
         emitted.add_rows(decision.rows)
         emitted.add_rows(CommandRow(command) for command in decision.commands)
         emitted.add_commands(decision.commands)
+        emitted.add_restated(decision.restated)
         emitted.add_refused(decision.refused)
 
     def due_ms(self, person: Subscriber) -> int:

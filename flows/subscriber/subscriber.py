@@ -47,19 +47,21 @@ class Emitted:
     ``moved``: whether other listeners hear the subscriber from here on.
     """
 
-    __slots__ = ("_commands", "_refused", "_rows", "moved")
+    __slots__ = ("_commands", "_refused", "_restated", "_rows", "moved")
 
     def __init__(self) -> None:
         self.moved = False
         # PERF: most events emit nothing, and no list is made for them.
         self._rows: list[Row] | None = None
         self._commands: list[Command] | None = None
+        self._restated: list[Command] | None = None
         self._refused: list[tuple[Reason, str, Match]] | None = None
 
     @property
     def is_silent(self) -> bool:
         """Whether nothing was emitted."""
-        return self._rows is None and self._commands is None and self._refused is None
+        told = self._rows is not None or self._commands is not None or self._restated is not None
+        return not told and self._refused is None
 
     @property
     def rows(self) -> list[Row]:
@@ -70,6 +72,11 @@ class Emitted:
     def commands(self) -> list[Command]:
         """For the accounts' topics."""
         return self._commands or []
+
+    @property
+    def restated(self) -> list[Command]:
+        """For the accounts' topics, behind the commands: at which places those of amended matches stand now."""
+        return self._restated or []
 
     @property
     def refused(self) -> list[tuple[Reason, str, Match]]:
@@ -91,6 +98,11 @@ class Emitted:
         """Emit commands."""
         if commands:
             self._commands = [*(self._commands or ()), *commands]
+
+    def add_restated(self, restated: Sequence[Command]) -> None:
+        """Emit the new places of commands that were given before."""
+        if restated:
+            self._restated = [*(self._restated or ()), *restated]
 
     def add_refused(self, refused: Sequence[tuple[Reason, str, Match]]) -> None:
         """Emit responses that could not be resolved."""

@@ -8,14 +8,16 @@ from typing import Final, NamedTuple
 
 from contracts.accounts import Intent
 from contracts.codec import json_reader
-from contracts.commands import Command, Outcome, Result, Verb
+from contracts.commands import Command, MatchPlace, Outcome, Result, Verb
 from contracts.errors import BadRecord
 from contracts.log import Log
 from contracts.reading import all_of, unread
+from contracts.reasons import Reason
 from contracts.topics import INTENTS, OUTCOMES
 from sinks.base import Marks
 
 HOUR_MS: Final = 3_600_000
+_FIRST: Final[MatchPlace] = (0, "", 0)
 
 _read: Final[Callable[[bytes], Outcome]] = json_reader(Outcome)
 _read_intent: Final[Callable[[bytes], Intent]] = json_reader(Intent)
@@ -31,11 +33,13 @@ class _Claim(NamedTuple):
     """A command that was carried out and not taken back, at one of a person's places: ``into`` (True) or out of it.
 
     ``changed``: the place is so because of this command, or of one taken back that had changed it before this one.
+    ``at``: the place of its match; of one without a match that of whatever stood there before it.
     """
 
     command_id: str
     into: bool
     changed: bool
+    at: MatchPlace
 
 
 def place(kind: str, name: str) -> str:
@@ -63,9 +67,10 @@ def places(changed: Marks) -> dict[str, bool]:
 class Ledger:
     """Command id → its end; (person, list or tag) → the commands that stand there, and whether they are in it by us.
 
-    A place is as the newest command that stands there wants it; without any, as it was before the first. So a command
-    that is taken back while a later one stands at the same place changes nothing there, and hands over what it had
-    changed: the later one takes it back, should it be taken back as well (SEMANTICS 8, docs/semantics.md 10).
+    A place is as the newest command that stands there wants it; without any, as it was before the first. The newest is
+    the one whose match has the latest place, whenever it was given (SEMANTICS 9). So a command that is taken back while
+    a later one stands at the same place changes nothing there, and hands over what it had changed: the later one takes
+    it back, should it be taken back as well (SEMANTICS 8, docs/semantics.md 10).
     """
 
     def __init__(self, log: Log, workspace: str, account: str) -> None:
@@ -123,14 +128,21 @@ class Ledger:
             return
         subscriber, changed, named = outcome.subscriber, places(outcome.changed), _named_in(outcome)
         asked = any(mark.startswith("?") for mark in outcome.changed)
-        carried_out = outcome.result in {Result.APPLIED, Result.ALREADY} and not outcome.undoes and not asked
-        held = {**named, **changed} if carried_out else changed
+        carried_out = outcome.result in {Result.APPLIED, Result.ALREADY} and not asked
+        # One that was superseded when it first came stands beneath the later one, should that be taken back.
+        given = not outcome.undoes and not outcome.restates
+        beneath = outcome.reason == Reason.SUPERSEDED and former is None and given
+        carried_out = carried_out and given
+        held = {**named, **changed} if carried_out or beneath else changed
         if outcome.undoes and outcome.result is not Result.FAILED:
             self._take_back(outcome.undoes)
         places_held = held.keys() | (former.places if former is not None else frozenset())
         self._entries[outcome.command_id] = _Entry(subscriber, outcome.result, frozenset(places_held))
-        if not outcome.undoes:
-            self._claim(outcome.command_id, subscriber, held, changed)
+        if outcome.restates and outcome.result in {Result.APPLIED, Result.ALREADY}:
+            self._restate(outcome, changed)
+        elif given:
+            held = self._claim(outcome, held, changed)
+            named = {name: into for name, into in named.items() if name in held} if carried_out or beneath else named
         self._doubts.pop(subscriber, None)
         self._note_asked(subscriber, outcome.changed)
         self._note_link(outcome, changed)
@@ -144,13 +156,67 @@ class Ledger:
         for name, inside in held.items():
             self._inside.setdefault(subscriber, {})[name] = inside
 
-    def _claim(self, command_id: str, subscriber: str, held: Mapping[str, bool], changed: Collection[str]) -> None:
-        """From now on the command stands at these places; what it had changed before it failed it has changed still."""
+    def _claim(self, outcome: Outcome, held: Mapping[str, bool], changed: Collection[str]) -> dict[str, bool]:
+        """From now on the command stands at these places; what it had changed before it failed it has changed still.
+
+        Returns: those of the places where no later command stands.
+        """
+        command_id, newest = outcome.command_id, dict[str, bool]()
         for name, into in held.items():
-            claims = self._claims.setdefault((subscriber, name), [])
+            claims = self._claims.setdefault((outcome.subscriber, name), [])
             former = [each for each in claims if each.command_id == command_id]
             own = name in changed or any(each.changed for each in former)
-            claims[:] = [*(each for each in claims if each not in former), _Claim(command_id, into, own)]
+            claims[:] = [each for each in claims if each not in former]
+            at = outcome.place or max([each.at for each in claims], default=_FIRST)
+            below = sum(each.at <= at for each in claims)
+            claims.insert(below, _Claim(command_id, into, own, at))
+            if below == len(claims) - 1:
+                newest[name] = into
+            else:
+                _put_beneath(claims, below)
+        return newest
+
+    def restated(self, command: Command, names: Iterable[str]) -> dict[str, bool] | None:
+        """What is to change where a command stands at another place: a person's place → whether they are in it then.
+
+        None: the command that is restated stands nowhere.
+        """
+        found, stands = dict[str, bool](), False
+        for name in names:
+            claims = self._claims.get((command.subscriber, name), [])
+            own = [each for each in claims if each.command_id == command.restates]
+            if own and command.place is not None:
+                others = [each for each in claims if each not in own]
+                over = others and others[-1].at > command.place
+                wanted, stands = (others[-1] if over else own[0]).into, True
+                found |= {name: wanted} if wanted is not claims[-1].into else {}
+        return found if stands else None
+
+    def _restate(self, outcome: Outcome, changed: Collection[str]) -> None:
+        """The command that is restated stands at the outcome's place from now on."""
+        place_now = outcome.place
+        for name in self._entries[outcome.restates].places if outcome.restates in self._entries else ():
+            claims = self._claims.get((outcome.subscriber, name), [])
+            at = next((index for index, each in enumerate(claims) if each.command_id == outcome.restates), None)
+            if at is None or place_now is None:
+                continue
+            gone = claims.pop(at)
+            if at < len(claims) and gone.changed:
+                claims[at] = claims[at]._replace(changed=claims[at].into == gone.into)
+            below = sum(each.at <= place_now for each in claims)
+            was_newest, is_newest = at == len(claims), below == len(claims)
+            own = gone.changed if was_newest else name in changed
+            claims.insert(below, gone._replace(at=place_now, changed=own))
+            if not is_newest:
+                _put_beneath(claims, below)
+
+    def outdone(self, command: Command, names: Iterable[str]) -> set[str]:
+        """Of these places those where a command stands whose match has a later place than this one's."""
+        own = command.place
+        if own is None:
+            return set()
+        claims = {name: self._claims.get((command.subscriber, name)) for name in names}
+        return {name for name, found in claims.items() if found and any(each.at > own for each in found)}
 
     def _take_back(self, command_id: str) -> None:
         """The command stands no more; the one that came after it inherits what it had changed."""
@@ -300,6 +366,14 @@ class Ledger:
     def close(self) -> None:
         """Stop following."""
         self._reader.close()
+
+
+def _put_beneath(claims: list[_Claim], index: int) -> None:
+    """Tell anew what a command put beneath a later one would have changed, and what the later one has."""
+    own, above = claims[index], claims[index + 1]
+    was_in = above.into is not above.changed
+    claims[index] = own._replace(changed=own.into is not was_in)
+    claims[index + 1] = above._replace(changed=above.into is not own.into)
 
 
 def _named_in(outcome: Outcome) -> dict[str, bool]:

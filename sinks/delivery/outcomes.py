@@ -57,4 +57,6 @@ def outcome_of(command: Command, answer: Answer, *, calls: int, at_ms: int) -> O
         matched_at_ms=command.matched_at_ms,
         tag=command.tag,
         undoes=command.undoes,
+        position=command.position,
+        restates=command.restates,
     )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from contracts.accounts import Veto
 from contracts.codec import to_builtins, to_json
-from contracts.commands import Command, Verb
+from contracts.commands import Command, MatchPlace, Verb
 from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
 from sinks.base import Answer, Change, Done, Fate, Marks, Traits, Trouble
@@ -21,11 +21,15 @@ from sinks.delivery.ledger import Ledger, mark_of, place, places
 
 
 class Wish(NamedTuple):
-    """One command as wanted places: list or tag → whether to be in it. ``if_in``: lists they must still be in."""
+    """One command as wanted places: list or tag → whether to be in it. ``if_in``: lists they must still be in.
+
+    ``outdone``: the places that it names and that a later command stands at: they stay as they are.
+    """
 
     command: Command
     places: dict[str, bool]
     if_in: tuple[str, ...] = ()
+    outdone: tuple[str, ...] = ()
 
 
 class Group(NamedTuple):
@@ -43,7 +47,8 @@ def able_to(traits: Traits, verb: Verb) -> bool:
 
 
 def wish_of(command: Command, ledger: Ledger, *, told: bool = False) -> Wish | None:
-    """What a command wants; None: there is nothing (more) to take back (SEMANTICS 8).
+    """What a command wants; None: there is nothing (more) to take back (SEMANTICS 8), or later commands stand at all of
+    its places (SEMANTICS 9).
 
     ``told``: the platform has no lists and is told everything: of an undo, that what it was told holds no more.
     """
@@ -63,7 +68,14 @@ def wish_of(command: Command, ledger: Ledger, *, told: bool = False) -> Wish | N
         wanted |= {place("", command.to_list): True} if command.to_list else {}
     elif command.verb in {Verb.TAG, Verb.UNTAG}:
         wanted[place("t", command.tag)] = command.verb is Verb.TAG
-    return Wish(command, wanted)
+    if command.restates:
+        moved = None if told else ledger.restated(command, wanted)
+        return None if moved is None else Wish(command, moved)
+    outdone = set() if told else ledger.outdone(command, wanted)
+    if outdone and outdone == wanted.keys():
+        return None
+    left = {name: inside for name, inside in wanted.items() if name not in outdone}
+    return Wish(command, left, outdone=tuple(sorted(outdone)))
 
 
 def change_of(
@@ -117,7 +129,7 @@ def bound_lists(wishes: Sequence[Wish], ledger: Ledger) -> set[str]:
     for wish in wishes:
         into = {name[1:] for name, inside in wish.places.items() if inside and name.startswith(":")}
         if into:
-            named |= {name[1:] for name in wish.places if name.startswith(":")}
+            named |= {name[1:] for name in (*wish.places, *wish.outdone) if name.startswith(":")}
     return ledger.linked(wishes[-1].command.subscriber, named) if named else set()
 
 
@@ -178,18 +190,27 @@ def answers_of(group: Group, answer: Answer, doubt: Mapping[str, bool], *, lists
 def waves(wishes: Sequence[tuple[int, Command]], *, most: int, apart: bool) -> list[list[int]]:
     """Which commands go together: at most ``most`` people at once, in order; ``apart``: each command by itself.
 
-    An undo needs the outcome of what came before of the same person, and so does whatever follows a webhook call.
+    An undo needs the outcome of what came before of the same person, and so does a command whose match has an earlier
+    place; whatever follows an undo or a webhook call needs the outcome of that.
     """
     found: list[list[int]] = []
     people: set[str] = set()
+    newest: dict[str, MatchPlace] = {}
+    unsettled: set[str] = set()
     for index, command in wishes:
-        alone = apart or command.undoes or command.verb is Verb.WEBHOOK
+        alone = bool(apart or command.undoes or command.restates or command.verb is Verb.WEBHOOK)
+        if (place := command.place) is not None:
+            alone = alone or place < newest.get(command.subscriber, place)
+            newest[command.subscriber] = place
+        alone = alone or command.subscriber in unsettled
         full = command.subscriber not in people and len(people) >= most
         if not found or full or (alone and command.subscriber in people):
             found.append([])
-            people = set()
+            people, unsettled = set(), set()
         found[-1].append(index)
         people.add(command.subscriber)
+        if command.undoes or command.restates:
+            unsettled.add(command.subscriber)
     return found
 
 

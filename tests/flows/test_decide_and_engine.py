@@ -203,3 +203,18 @@ def test_without_rows_of_events_the_rest_is_told_the_same() -> None:
         *told.apply(event("e2", "product_added", 2_000)).rows,
     ]
     assert [type(row).__name__ for row in rows] == ["SessionRow", "MatchRow", "CommandRow", "CommandRow"]
+
+
+def test_an_amended_match_that_is_complete_at_another_instant_moves_its_command_there() -> None:
+    then = "then: [{add: {to: x, at: mailbox}}, {webhook: {url: 'https://crm.example/'}}]\n"
+    story = Story(engine_of(STRICT[: STRICT.index("then")] + then))
+    story.apply(event("e1", "page_viewed", 1_000))
+    done = story.apply(event("e5", "product_added", 5_000)).commands
+    emitted = story.apply(event("e3", "product_added", 3_000))
+    assert (kinds(emitted), emitted.commands) == (["amendment"], [])
+    (moved,) = emitted.restated
+    assert (moved.restates, moved.matched_at_ms) == (done[0].command_id, 3_000)
+    assert moved.command_id not in {each.command_id for each in done}
+    undone = story.apply(event("e2", "button_clicked", 2_000))
+    assert [each.undoes for each in undone.commands] == [each.command_id for each in done]
+    assert undone.restated == []
