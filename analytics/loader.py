@@ -33,6 +33,10 @@ from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
 NAME: Final = "history"
 MOST: Final = 20_000
 """Records of one insert: some megabytes, and under 200 parts a minute at full speed."""
+MOST_BYTES: Final = 64 << 20
+"""Of the records of one batch: past it no more are read, however few they are. One look reads :data:`CHUNK` at most."""
+CHUNK: Final = 500
+"""Records of one look: as many of the largest that a door lets in are half of :data:`MOST_BYTES`."""
 FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 15.0
 HOUR_MS: Final = 3_600_000
@@ -61,9 +65,10 @@ class Loader:
         pause: Callable[[float], None],
         stopping: Callable[[], bool],
         most: int = MOST,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self._clickhouse, self._now_ms, self._pause, self._stopping = clickhouse, now_ms, pause, stopping
-        self._most = most
+        self._most, self._most_bytes = most, most_bytes
         self._publisher = log.publisher()
         self._consumers: list[Consumer] = [log.consumer(NAME, topic) for topic in _READERS]
         self._topic_ids = {topic: log.topic_id(topic) for topic in _READERS}
@@ -79,7 +84,7 @@ class Loader:
 
     def round(self, timeout_s: float = 0.0) -> int:
         """Read, insert and commit one batch. Return the number of its records."""
-        batches = [(consumer, consumer.poll(self._most, timeout_s)) for consumer in self._consumers]
+        batches = [(consumer, self._read(consumer, timeout_s)) for consumer in self._consumers]
         records = [record for _, batch in batches for record in batch]
         if not records:
             return 0
@@ -92,6 +97,18 @@ class Loader:
             if batch:
                 consumer.commit({record.partition: record.offset + 1 for record in batch})
         return len(records)
+
+    def _read(self, consumer: Consumer, timeout_s: float) -> list[Record]:
+        """The next records of a topic, within the bounds of number and bytes."""
+        found: list[Record] = []
+        size = 0
+        while len(found) < self._most and size < self._most_bytes:
+            more = consumer.poll(min(CHUNK, self._most - len(found)), 0.0 if found else timeout_s)
+            if not more:
+                break
+            found += more
+            size += sum(len(record.value or b"") for record in more)
+        return found
 
     def close(self) -> None:
         """Release everything."""

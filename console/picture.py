@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final
 
+from contracts.codec import to_json
 from contracts.commands import Command, Outcome, Result
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow, Row
 from contracts.tokens import shown_device
@@ -12,8 +13,13 @@ from contracts.tokens import shown_device
 KEPT: Final = 100
 """Events and moves shown; the whole history is ClickHouse's."""
 
+KEPT_BYTES: Final = 1 << 20
+"""Of the events shown, as JSON: every page that is open gets all of them at each change. The newest stays."""
+
 MAX_COMMANDS: Final = 10_000
 """Commands kept until their outcome comes; the oldest go first."""
+MAX_EVIDENCE: Final = 100_000
+"""Events that these commands rest on, together."""
 
 PictureRecord = Row | Outcome | DirectoryEntry
 
@@ -28,12 +34,19 @@ class Picture:
         self._commands: dict[str, Command] = {}
         self._moves: deque[Outcome] = deque(maxlen=KEPT)
         self._events: deque[EventRow] = deque(maxlen=KEPT)
+        self._sizes: deque[int] = deque(maxlen=KEPT)
+        """Bytes of each of the events' properties."""
+        self._evidence = 0
 
     def apply(self, item: PictureRecord) -> bool:
         """Take one record in; whether anything shown has changed."""
         match item:
             case EventRow():
                 self._events.appendleft(item)
+                self._sizes.appendleft(len(to_json(item.event.properties)))
+                while sum(self._sizes) > KEPT_BYTES and len(self._sizes) > 1:
+                    self._events.pop()
+                    self._sizes.pop()
             case CommandRow(command=command):
                 self._remember(command)
             case MembershipRow(member=True):
@@ -53,15 +66,18 @@ class Picture:
     def forget(self, workspace: str, subscriber: str) -> None:
         """A person was erased: nothing shown names them any more."""
         self.people.pop((workspace, subscriber), None)
-        self._events = deque((row for row in self._events if row.event.subscriber != subscriber), maxlen=KEPT)
+        left = [each for each in zip(self._events, self._sizes, strict=True) if each[0].event.subscriber != subscriber]
+        self._events = deque((row for row, _ in left), maxlen=KEPT)
+        self._sizes = deque((size for _, size in left), maxlen=KEPT)
         self._moves = deque((each for each in self._moves if each.subscriber != subscriber), maxlen=KEPT)
         for members in self._lists.values():
             members.pop(subscriber, None)
 
     def _remember(self, command: Command) -> None:
+        self._evidence += _rests_on(command) - _rests_on(self._commands.get(command.command_id))
         self._commands[command.command_id] = command
-        while len(self._commands) > MAX_COMMANDS:
-            del self._commands[next(iter(self._commands))]
+        while len(self._commands) > MAX_COMMANDS or (self._evidence > MAX_EVIDENCE and len(self._commands) > 1):
+            self._evidence -= _rests_on(self._commands.pop(next(iter(self._commands))))
 
     def _change(self, outcome: Outcome) -> None:
         if any(known.command_id == outcome.command_id for known in self._moves):
@@ -127,6 +143,10 @@ class Picture:
             }
             for row in self._events
         ]
+
+
+def _rests_on(command: Command | None) -> int:
+    return 0 if command is None else sum(len(refs) for refs in command.evidence.values())
 
 
 def _steps(command: Command) -> list[dict[str, Any]]:

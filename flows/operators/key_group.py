@@ -26,7 +26,7 @@ from flows.counts.counts_snapshot import CountsSnapshot
 from flows.counts.run_counts import MOST_NOTED, RunGauges
 from flows.operators.dead_letters import dead_letter, failed, lost_state
 from flows.state.changelog import PEOPLE, Changelog, GroupPosition, StateDamaged
-from flows.state.recency import MAX_ANONYMOUS, LeastRecentlyUsed
+from flows.state.recency import MAX_ANONYMOUS, MAX_ANONYMOUS_BYTES, LeastRecentlyUsed
 from flows.state.rows import Input
 from flows.state.store import StateStore
 from flows.subscriber.engine import WorkspaceEngine
@@ -96,7 +96,7 @@ class KeyGroup:
         self._remember()
         self._gauges = RunGauges(engines, self._people, counted, lambda: changelog.share(MOST_NOTED))
         self._anonymous = LeastRecentlyUsed(
-            [key for key in self._people.known() if is_anonymous(key.partition("/")[2])]
+            {key: self._people.size(key) for key in self._people.known() if is_anonymous(key.partition("/")[2])}
         )
 
     def _remember(self) -> None:
@@ -231,8 +231,9 @@ class KeyGroup:
         else:
             self._people.add(key, person, due_ms, source, log_time_ms, person.generation.pin)
         if person.is_nobody:
-            self._anonymous.use(key)
-            for gone in self._anonymous.over(self._changelog.share(MAX_ANONYMOUS)):
+            self._anonymous.use(key, self._people.size(key))
+            share = self._changelog.share
+            for gone in self._anonymous.over(share(MAX_ANONYMOUS), share(MAX_ANONYMOUS_BYTES)):
                 self._gauges.leave(gone)
                 self._people.let_go(gone)
                 self._bounds.hit(Limit.ANONYMOUS)

@@ -21,7 +21,7 @@ from flows.operators.dead_letters import dead_letter, failed, lost_state
 from flows.operators.key_group import KeyGroup
 from flows.recognise import Device, Rules, recognise, released
 from flows.state.changelog import Changelog, GroupPosition
-from flows.state.recency import MAX_ANONYMOUS, LeastRecentlyUsed
+from flows.state.recency import MAX_ANONYMOUS, MAX_ANONYMOUS_BYTES, LeastRecentlyUsed
 from flows.state.rows import Input
 from flows.state.store import StateStore
 from flows.subscriber.engine import WorkspaceEngine
@@ -124,7 +124,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             kind=DEVICES,
         )
         self._changelog = changelog
-        self._anonymous = LeastRecentlyUsed(())
+        self._anonymous = LeastRecentlyUsed({})
 
     def on_batch(self, values: list[list[Record]]) -> tuple[Iterable[Outgoing], bool]:
         """Each value is a batch of records."""
@@ -168,7 +168,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         out.extend(dead_letter(record, each.reason, each.detail, each.data, beacon) for each in refused)
 
     def _keep(self, key: str, device: Device, log_time_ms: int) -> None:
-        """Store a device, or forget it where nothing in it counts any more; anonymous ones are bounded in number."""
+        """Store a device, or forget it where nothing in it counts any more; nobody's are bounded in number and size."""
         if device.is_nobody or device.expires_ms <= log_time_ms:
             self._devices.let_go(key)
             self._anonymous.forget(key)
@@ -177,8 +177,9 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         if device.person:
             self._anonymous.forget(key)
             return
-        self._anonymous.use(key)
-        for gone in self._anonymous.over(self._changelog.share(MAX_ANONYMOUS)):
+        self._anonymous.use(key, len(key) + sum(device.sizes))
+        share = self._changelog.share
+        for gone in self._anonymous.over(share(MAX_ANONYMOUS), share(MAX_ANONYMOUS_BYTES)):
             self._devices.let_go(gone)
             self._shared.bounds.hit(Limit.ANONYMOUS)
 

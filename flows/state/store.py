@@ -23,8 +23,12 @@ from flows.state.timers import DAY_MS, NO_TIMER, Timers
 MAX_PENDING: Final = 4_096
 """States of all groups that may wait for the epoch's end to be encoded: past its share a group writes half of its own,
 those touched longest ago, so that the pause at an epoch's end has a bound."""
+MAX_PENDING_BYTES: Final = 256 << 20
+"""What they took when they were written last, likewise."""
 MAX_INPUTS: Final = 32_768
 """Inputs of all groups that may wait for the epoch's end: past its share a group writes its own."""
+MAX_INPUT_BYTES: Final = 64 << 20
+"""Their bytes, likewise."""
 WHOLE_AFTER: Final = 16_384
 WHOLE_AT_LAST: Final = 1 << 20
 """Bytes of inputs after which somebody is written whole again, if that is more than twice the state, and in any case:
@@ -64,6 +68,8 @@ class StateStore(Generic[S]):
         self._arena = Arena(self._resting)
         self._touched: dict[str, None] = {}
         """Who is to be written whole, or was let go."""
+        self._touched_bytes = self._input_bytes = 0
+        """What those took when they were written last, and the bytes of what came."""
         self._inputs: list[ChangelogRow] = []
         """What came and is not written yet; what it was applied under before it."""
         self._under: dict[bytes, int] = {}
@@ -71,7 +77,7 @@ class StateStore(Generic[S]):
         self._count = self._bytes = 0
         """Keys with something written or to be written as inputs, and the bytes of that."""
         self._resume(chains)
-        self._most_inputs = self._most_decoded = 0
+        self._most_inputs = self._most_input_bytes = self._most_decoded = 0
         self._share()
         self._now_ms = self._look_ms = self._unseen = 0
         """Log time; when those at work are looked at next; and how many of them this time are still to be."""
@@ -93,7 +99,13 @@ class StateStore(Generic[S]):
     def _share(self) -> None:
         """Find this group's share of what all may hold."""
         self._most_inputs = self._changelog.share(MAX_INPUTS)
+        self._most_input_bytes = self._changelog.share(MAX_INPUT_BYTES)
         self._most_decoded = self._changelog.share(MAX_DECODED)
+
+    def size(self, key: str) -> int:
+        """Bytes of what is written of a key, and of what came since; 0 where nothing is."""
+        entry = self._live.get(key) or self._resting.get(key)
+        return 0 if entry is None else entry.whole + max(entry.grown, 0)
 
     def known(self) -> list[str]:
         """The keys of which something is written or to be written as inputs."""
@@ -193,6 +205,7 @@ class StateStore(Generic[S]):
         self._inputs.append(ChangelogRow(key, data, due_ms, at_ms, number))
         size = len(data)
         self._bytes += size
+        self._input_bytes += size
         if entry.grown == FRESH:
             entry.saved, entry.grown = None, 0
             if not entry.whole:
@@ -202,18 +215,21 @@ class StateStore(Generic[S]):
         entry.grown += size
         if entry.grown > WHOLE_AFTER and (entry.grown > 2 * entry.whole or entry.grown > WHOLE_AT_LAST):
             self._touch(key)
-        if len(self._inputs) > self._most_inputs:
+        if len(self._inputs) > self._most_inputs or self._input_bytes > self._most_input_bytes:
             self._write([])
         if len(self._live) > self._most_decoded:
             self._cool()
 
     def _touch(self, key: str) -> None:
         # PERF: whoever is touched again moves to the end, so that the busiest wait and are written once an epoch.
-        self._touched.pop(key, None)
+        if key in self._touched:
+            del self._touched[key]
+        else:
+            self._touched_bytes += self.size(key)
         self._touched[key] = None
-        most = self._changelog.share(MAX_PENDING)
-        if len(self._touched) > most:
-            self._write(list(islice(self._touched, most // 2)))
+        share, waiting = self._changelog.share, len(self._touched)
+        if waiting > share(MAX_PENDING) or (waiting > 1 and self._touched_bytes > share(MAX_PENDING_BYTES)):
+            self._write(list(islice(self._touched, waiting // 2)))
 
     def _schedule(self, entry: StateEntry, due_ms: int | None) -> None:
         # PERF: what is due later than it was is asked again when its time comes, so that a key has one entry, however
@@ -278,9 +294,10 @@ class StateStore(Generic[S]):
 
     def _rows(self, keys: list[str]) -> list[ChangelogRow]:
         """NOTE: what came stands before whole states, which hold it already."""
-        rows, self._inputs = self._inputs, []
+        rows, self._inputs, self._input_bytes = self._inputs, [], 0
         for key in keys:
             del self._touched[key]
+            self._touched_bytes -= min(self.size(key), self._touched_bytes)
             entry = self._live.get(key)
             if entry is not None and (data := self._whole(entry)) is not None:
                 rows.append(ChangelogRow(key, data, self._states.due_ms(key, entry.state)))
@@ -291,6 +308,8 @@ class StateStore(Generic[S]):
             if gone is not None:
                 self._forget(gone)
             rows.append(ChangelogRow(key, None, None))
+        if not self._touched:
+            self._touched_bytes = 0  # sizes have changed since they were counted
         return rows
 
     def _forget(self, entry: StateEntry) -> None:

@@ -15,7 +15,7 @@ import structlog
 from analytics.clickhouse import ClickHouse
 from analytics.columns import Inserts
 from analytics.erase import erase
-from analytics.loader import Loader
+from analytics.loader import CHUNK, Loader
 from analytics.tables import OF_A_PERSON, TABLES, HistoryTable, rows_of
 from contracts.codec import Value, written
 from contracts.log import Log, Outgoing, Record
@@ -44,6 +44,17 @@ def test_rows_of_every_kind_arrive(log: Log, history: ClickHouse) -> None:
     load_in_peace(log, history)
     counts = {name: len(rows) for name, rows in contents(history).items()}
     assert counts == {"events": 10, "sessions": 3, "matches": 2, "moves": 2, "memberships": 5, "dead_letters": 3}
+
+
+def test_a_batch_is_bounded_in_bytes(log: Log, history: ClickHouse) -> None:
+    large = [
+        outgoing(event("p", number, "page_viewed", at(0, number), text="x" * 10_000)) for number in range(3 * CHUNK)
+    ]
+    log.publisher().publish(large)
+    loader = loader_of(log, history, most_bytes=CHUNK * 10_000)
+    assert [loader.round() for _ in range(4)] == [CHUNK, CHUNK, CHUNK, 0]
+    loader.close()
+    assert len(contents(history)["events"]) == 3 * CHUNK
 
 
 def test_overlapping_ranges_change_nothing(log: Log, history: ClickHouse) -> None:

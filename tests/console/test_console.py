@@ -10,12 +10,12 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from console.app import PageLinks, changes, console_app
-from console.picture import Picture
+from console.picture import KEPT_BYTES, Picture
 from console.shop import PRODUCTS, ranged, shop_app
 from console.tryout import tone
 from console.watch import Watch
 from contracts.actions import ACTIONS
-from contracts.codec import to_json
+from contracts.codec import replaced, to_json
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
 from contracts.events import Event
 from contracts.log import Log
@@ -234,6 +234,31 @@ def test_who_is_forgotten_is_named_nowhere(filled: Watch) -> None:
     assert (picture.people, picture.events(), picture.moves()) == ({}, [], [])
     assert [each["members"] for each in picture.lists()] == [[] for _ in picture.lists()]
     assert "alert" not in client(filled).get("/inbox").text
+
+
+def test_large_events_are_shown_within_a_mebibyte_and_the_newest_always() -> None:
+    picture = Picture()
+    for number in range(200):
+        large = {"number": number, "text": "x" * 60_000}
+        picture.apply(EventRow(Event("demo", f"s{number % 2}", f"e{number}", "page_viewed", 5, properties=large)))
+        assert sum(len(to_json(each["properties"])) for each in picture.events()) <= KEPT_BYTES
+    assert [each["properties"]["number"] for each in picture.events()] == list(range(199, 182, -1))
+    picture.forget("demo", "s0")
+    assert {each["properties"]["number"] % 2 for each in picture.events()} == {1}
+    picture.apply(EventRow(Event("demo", "s1", "e", "page_viewed", 5, properties={"text": "x" * 2 * KEPT_BYTES})))
+    assert len(picture.events()) == 1
+
+
+def test_commands_are_kept_within_a_number_of_events_that_they_rest_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.picture.MAX_EVIDENCE", 10)
+    picture = Picture()
+    refs = tuple(EventRef(f"e{number}", "email_clicked", number) for number in range(4))
+    for number in range(5):
+        command = replaced(COMMAND, command_id=f"c{number}", evidence={"clicked": refs})
+        picture.apply(CommandRow(command))
+        picture.apply(CommandRow(command))
+        picture.apply(replaced(OUTCOME, command_id=f"c{number}"))
+    assert [bool(each["steps"]) for each in picture.moves()] == [True, True, False, False, False]
 
 
 def test_a_devices_id_is_shown_in_part_alone(filled: Watch) -> None:
