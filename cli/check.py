@@ -19,7 +19,9 @@ from cli.root import checkout
 
 ALONE: Final = "alone or broker"
 """Tests that time the processes which they start, beside which nothing runs; all others run side by side."""
-SLOW: Final = "slow or alone or browser or broker or compiler or mailman"
+BROWSERS: Final = "browser or firefox or webkit"
+"""Tests in browsers, each of which is started once."""
+SLOW: Final = f"slow or alone or {BROWSERS} or broker or compiler or mailman"
 """What ``--fast`` leaves out."""
 
 
@@ -49,9 +51,9 @@ def checks(root: Path, *, fast: bool) -> list[Check]:
         return [*pure, pytest(root, "tests", *beside, "-m", f"not ({SLOW})")]
     return [
         *pure,
-        pytest(root, "tests side by side", *beside, "-m", f"not browser and not ({ALONE})"),
+        pytest(root, "tests side by side", *beside, "-m", f"not ({BROWSERS}) and not ({ALONE})"),
         # NOTE: the driver's event loop stays in the process for good, and other rooms' tests fail beside it.
-        pytest(root, "tests in the browser", "-m", "browser and not alone"),
+        pytest(root, "tests in browsers", "-m", f"({BROWSERS}) and not alone"),
         pytest(root, "tests of processes", "-m", ALONE),
     ]
 

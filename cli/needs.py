@@ -82,6 +82,15 @@ NEEDS: Final = (
         partial(by_package, "chromium"),
         "sudo apt install chromium",
     ),
+    packaged("Firefox", "firefox", ("firefox-esr", "firefox"), "firefox-esr"),
+    *(
+        packaged(name, "webkit", (program,), package)
+        for name, program, package in (
+            ("WebKitGTK's driver", "WebKitWebDriver", "webkit2gtk-driver"),
+            ("Xvfb", "Xvfb", "xvfb"),
+            ("xdotool", "xdotool", "xdotool"),
+        )
+    ),
     Need("a Chromium", "browser", find_browser, bring_browser, "sudo apt install chromium"),
     Need("Java", "broker", find_java, bring_java, "sudo apt install default-jre-headless"),
     Need(

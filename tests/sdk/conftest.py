@@ -5,6 +5,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.sdk.engines import Engine
+from tests.sdk.engines.chromium import Chromium
+from tests.sdk.engines.firefox import Firefox
+from tests.sdk.engines.webkit import WebKit
 from tests.sdk.stage import ASKED, SECRETS, RealCollector, StaticSite
 
 
@@ -33,6 +37,35 @@ def plain_site(site: StaticSite, collector: RealCollector) -> Iterator[None]:
     collector.look()
     bodies = b"\n".join({each.record.body for each in collector.stored}).lower()
     assert [secret for secret in SECRETS if secret.encode() in bodies] == []
+
+
+@pytest.fixture(scope="session")
+def chromium(browser: Browser) -> Iterator[Engine]:
+    made = Chromium(browser)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def firefox() -> Iterator[Engine]:
+    made = Firefox()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def webkit(site: StaticSite) -> Iterator[Engine]:
+    made = WebKit(site.url)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The engine that the test names; started when the first test asks for it."""
+    named: Engine = request.getfixturevalue(request.param)
+    yield named
+    assert named.errors() == []
 
 
 @pytest.fixture

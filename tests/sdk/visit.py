@@ -5,22 +5,29 @@ from __future__ import annotations
 from playwright.sync_api import Page
 
 from contracts.tokens import stored_device
+from tests.sdk.engines import Tab
+from tests.sdk.engines.chromium import ChromiumTab
 from tests.sdk.stage import SECRET, SITE, RealCollector, Stored
 
 
-def device_of(page: Page) -> str:
+def tab_of(where: Page | Tab) -> Tab:
+    """A tab of any engine; a page of Playwright's as one."""
+    return ChromiumTab(where) if isinstance(where, Page) else where
+
+
+def device_of(where: Page | Tab) -> str:
     """The device of a page, as it is stored."""
-    return stored_device(SECRET, page.evaluate(f"localStorage.getItem('segma.{SITE}.device')"))
+    return stored_device(SECRET, tab_of(where).run(f"localStorage.getItem('segma.{SITE}.device')"))
 
 
 class Visit:
     """A page that somebody has landed on."""
 
-    def __init__(self, page: Page, collector: RealCollector, address: str, *, loaded: bool = True) -> None:
-        self.page, self.collector = page, collector
-        page.goto(address)
-        page.wait_for_function("!!window.segma && !window.segma.q")
-        self.device = device_of(page)
+    def __init__(self, where: Page | Tab, collector: RealCollector, address: str, *, loaded: bool = True) -> None:
+        self.tab, self.collector = tab_of(where), collector
+        self.tab.open(address)
+        self.tab.until("!!window.segma && !window.segma.q")
+        self.device = device_of(self.tab)
         if loaded:
             self.wait_for("page_loaded")
 
@@ -40,8 +47,8 @@ class Visit:
         """The events of an action, once there are so many."""
 
         def came(_: list[Stored]) -> bool:
-            if not self.page.is_closed():
-                self.page.evaluate("0")  # the driver answers a page's requests only while it is asked something
+            if not self.tab.closed:
+                self.tab.run("0")  # Playwright answers a page's requests only while it is asked something
             return len(self.of(action)) >= count
 
         self.collector.wait_for(came)
@@ -49,6 +56,6 @@ class Visit:
 
     def told(self, word: str) -> list[Stored]:
         """Everything that was told until now."""
-        self.page.evaluate("(word) => segma.track(word)", word)
+        self.tab.run("(word) => segma.track(word)", word)
         self.wait_for(word)
         return self.mine()

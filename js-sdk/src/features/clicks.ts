@@ -24,20 +24,22 @@ export const clicks: Feature = { name: "clicks", start: watch };
 function watch(page: Page): void {
   page.formed((properties) => shaped(properties));
   let labelled: Element | null | undefined;
+  const forget = (): void => (labelled = undefined);
   const clicked = (event: PointerEvent): void => {
     const target = targetOf(event);
     const byKey = !event.detail || event.pointerId === -1;
-    if (!target || !event.isTrusted || target === labelled || (byKey && isEnterInField(target))) return;
-    // NOTE: a click on a label clicks its field too, in the same breath: one gesture.
+    if (!target || !event.isTrusted || target === labelled || (byKey && isEnterInField(target))) return forget();
+    // NOTE: a click on a label clicks its field too, in Firefox a while later: one gesture, until the next one begins.
     const label = up<HTMLLabelElement>(target, "label");
     labelled = label && label.control;
-    if (labelled) setTimeout(() => (labelled = undefined));
     const described = gestureOf(target);
     page.later(() => {
       const [action, properties] = described();
       return told(action, byKey ? { ...properties, keyboard: true } : properties);
     });
   };
+  page.on("pointerdown", forget);
+  page.on("keydown", forget);
   page.on("click", clicked);
   page.on("auxclick", (event: PointerEvent) => event.button === 1 && clicked(event));
   page.on("submit", (event: Event) => {
