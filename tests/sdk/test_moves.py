@@ -168,10 +168,10 @@ def test_each_action_puts_the_person_on_its_list(
             page.goto("about:blank")
             page.goto(address)
             page.wait_for_function("!!window.segma?.v")
-            rows[name].gesture(page)
+            rows[name].gesture(visit.tab)
         visit.wait_for(action)
-    BUY(page)
-    BUY_ALIKE(page)
+    BUY(visit.tab)
+    BUY_ALIKE(visit.tab)
     page.goto("about:blank")
     covered = {*BY_ITSELF, *GESTURES, "product_bought", "similar_product_bought", "email_unsubscribed"}
     assert covered == {action.name for action in ACTIONS}

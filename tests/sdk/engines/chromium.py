@@ -80,7 +80,7 @@ class ChromiumTab:
 
     def click(self, selector: str, button: Button = "left", at: tuple[int, int] | None = None) -> None:
         """Click."""
-        self.page.click(selector, button=button, **({"position": {"x": at[0], "y": at[1]}} if at else {}))
+        self.page.click(selector, button=button, position={"x": at[0], "y": at[1]} if at else None)
 
     def click_twice(self, first: str, second: str, pause_s: float) -> None:
         """Click, wait, click."""

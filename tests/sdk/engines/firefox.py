@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.sdk.engines.tab import HEIGHT, PATIENCE_S, WIDTH, Name, Tab, is_function
+from tests.sdk.engines.tab import HEIGHT, PATIENCE_S, START_PATIENCE_S, WIDTH, Name, Tab, is_function
 from tests.sdk.engines.wired import Act, WiredTab, keys, pressed
 
 PROGRAMS: Final = ("firefox-esr", "firefox")
@@ -58,7 +58,8 @@ class Wire:
         """Give a command; its result."""
         number = next(self._numbers)
         self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        until = time.monotonic() + PATIENCE_S
+        # NOTE: the first answers come when the browser has started, and some later ones when it has closed a tab.
+        until = time.monotonic() + START_PATIENCE_S
         while True:
             answer = json.loads(self._socket.recv(timeout=max(0.0, until - time.monotonic())))
             if answer.get("id") == number:
@@ -92,13 +93,21 @@ class Firefox:
             stdout=subprocess.DEVNULL, stderr=self._said,
             env={**os.environ, "HOME": str(self._home), "MOZ_CRASHREPORTER_DISABLE": "1"},
         )  # fmt: skip
+        self._person = self._version = ""
+        self.wire: Wire
+        try:
+            self._begin()
+        except BaseException:
+            self._end()
+            raise
+
+    def _begin(self) -> None:
         self.wire = Wire(self._address())
         self._version = self.wire.ask("session.new", capabilities={})["capabilities"]["browserVersion"]
         self.wire.ask("session.subscribe", events=["log.entryAdded"])
-        self._person = ""
 
     def _address(self) -> str:
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + START_PATIENCE_S
         while time.monotonic() < until and self._process.poll() is None:
             said = (self._home / "said").read_text(errors="replace")
             if found := re.search(r"WebDriver BiDi listening on (ws://\S+)", said):
@@ -131,10 +140,13 @@ class Firefox:
             self.wire.close()
             self._process.wait(PATIENCE_S)
         finally:
-            self._process.kill()
-            self._process.wait(PATIENCE_S)
-            self._said.close()
-            shutil.rmtree(self._home, ignore_errors=True)
+            self._end()
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait(PATIENCE_S)
+        self._said.close()
+        shutil.rmtree(self._home, ignore_errors=True)
 
 
 class FirefoxTab(WiredTab):

@@ -10,6 +10,8 @@ Name = Literal["chromium", "firefox", "webkit"]
 
 PATIENCE_S: Final = 60.0
 """How long a browser may take for one thing."""
+START_PATIENCE_S: Final = 240.0
+"""How long it may take to start: for the first time in a new profile, on a machine that does much else."""
 WIDTH: Final = 1000
 HEIGHT: Final = 800
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import requests
 
-from tests.sdk.engines.tab import HEIGHT, PATIENCE_S, WIDTH, Button, Name, Tab, is_function
+from tests.sdk.engines.tab import HEIGHT, PATIENCE_S, START_PATIENCE_S, WIDTH, Button, Name, Tab, is_function
 from tests.sdk.engines.wired import Act, WiredTab
 from tests.sdk.stage import free_port
 
@@ -93,7 +93,7 @@ class WebKit:
         }
 
     def _await_ready(self) -> None:
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + START_PATIENCE_S
         while time.monotonic() < until:
             try:
                 if self._http.get(f"{self._driver}/status", timeout=1).ok:
