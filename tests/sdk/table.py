@@ -14,7 +14,8 @@ from tests.sdk.test_capture import ROWS, Row
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "sdk.md"
 BEGIN: Final = "<!-- made by `python -m tests.sdk.table` -->\n"
 END: Final = "<!-- end of what is made -->\n"
-HEAD: Final = "| action | what is done | " + " | ".join(each.capitalize() for each in MARKERS) + " |\n|---|---|---|---|---|\n"
+NAMES: Final = " | ".join(each.capitalize() for each in MARKERS)
+HEAD: Final = f"| action | what is done | {NAMES} |\n|---|---|---|---|---|\n"
 
 
 def written() -> str:

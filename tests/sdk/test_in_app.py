@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.sdk.stage import SITE, RealCollector, StaticSite, serve_builds, tag, token
+from tests.sdk.stage import RealCollector, StaticSite, serve_builds, tag, token
 from tests.sdk.visit import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -72,7 +72,7 @@ def test_a_visit_whose_storage_ends_with_it_is_the_links_person_each_time(
     assert len(devices) == 2
 
 
-def test_in_a_frame_of_another_site_its_storage_is_another_devices(
+def test_in_a_frame_of_another_site_everything_arrives_as_another_devices(
     page: Page, site: StaticSite, collector: RealCollector
 ) -> None:
     address = put(site, collector.url)
@@ -81,9 +81,6 @@ def test_in_a_frame_of_another_site_its_storage_is_another_devices(
     page.goto(around.put("/", f"<iframe name=inside src='{address}'></iframe>").replace("127.0.0.1", "localhost"))
     page.frame_locator("iframe").locator("#text").click()
     (clicked,) = collector.wait_for_action("page_clicked")
-    frame = page.frame("inside")
-    assert frame is not None
-    assert frame.evaluate(f"!!localStorage.getItem('segma.{SITE}.device')")
     assert clicked.beacon.device != visit.device
     around.stop()
 
