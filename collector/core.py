@@ -19,9 +19,10 @@ from collector.pipeline import STATUS, Arrival, Door
 from collector.proxies import Proxies
 from collector.sites import ServedSite, Sites
 from contracts.codec import to_json
-from contracts.dead_letters import letter_from, set_aside
+from contracts.dead_letters import LONGEST_SAMPLE, letter_from, set_aside
 from contracts.errors import BadInput, SpoolFull
 from contracts.log import Outgoing
+from contracts.masking import without_ids
 from contracts.reasons import Reason
 from contracts.rows import DeadLetter
 
@@ -177,7 +178,8 @@ class Core:
             error.reason,
             error.detail,
             at_ms=arrival.received_at_ms,
-            value=arrival.body if keep else b"",
+            # NOTE: what was refused may be damaged anywhere and no field is certain, so all that may be an id goes.
+            value=without_ids(arrival.body[:LONGEST_SAMPLE]) if keep else b"",
             size=len(arrival.body),
             workspace=served.workspace if served is not None else "",
             site=served.name if served is not None else "",

@@ -246,7 +246,7 @@ def put_subscriber(arrival: Arrival, door: Door) -> None:
 
 
 def put_record(arrival: Arrival, door: Door) -> None:
-    """The record of the SDK's beacon: its bytes, the device's id replaced in them, and what only the server knows."""
+    """The record of the SDK's beacon: its bytes without what proves who sent it, and what only the server knows."""
     served, beacon = arrival.at(), arrival.beacon
     if beacon is None:
         raise BadInput(Reason.NOT_JSON)
@@ -257,7 +257,7 @@ def put_record(arrival: Arrival, door: Door) -> None:
         site=served.name,
         source=Source.SDK,
         received_at_ms=arrival.received_at_ms,
-        body=masked(with_device(arrival.body, beacon, device)),
+        body=masked(without_secrets(arrival.body, beacon, device)),
         device=device,
         subscriber=arrival.subscriber,
         token_issued_at_s=arrival.token_issued_at_s,
@@ -270,15 +270,20 @@ def put_record(arrival: Arrival, door: Door) -> None:
     )
 
 
-def with_device(body: bytes, beacon: Beacon, device: str) -> bytes:
-    """The body of a beacon with the device's stored id for the one that the browser sent."""
-    # PERF: as `JSON.stringify` writes it; any other spelling of it, an escape or a blank, is written anew.
-    sent, stored = b'"device":"%b"' % beacon.device.encode(), b'"device":"%b"' % device.encode()
-    if body.count(sent) == 1 and body.count(beacon.device.encode()) == 1:
-        return body.replace(sent, stored)
-    written = to_json(replaced(beacon, device=device))
-    if len(beacon.device) >= MIN_DEVICE:
-        written = written.replace(b'"%b"' % beacon.device.encode(), b'"%b"' % device.encode())
+def without_secrets(body: bytes, beacon: Beacon, device: str) -> bytes:
+    """The body of a beacon without its token, and with the device's stored id for the one that the browser sent.
+
+    What the token said stands in the record; one that was damaged could not be known again among other text.
+    """
+    # PERF: as `JSON.stringify` writes them; any other spelling, an escape or a blank, is written anew.
+    sent, token = beacon.device.encode(), beacon.token.encode()
+    is_plain = body.count(b'"device":"%b"' % sent) == 1 == body.count(sent)
+    if is_plain and (not token or body.count(b'"token":"%b"' % token) == 1 == body.count(token)):
+        found = body.replace(b'"device":"%b"' % sent, b'"device":"%b"' % device.encode())
+        return found.replace(b'"token":"%b"' % token, b'"token":""') if token else found
+    written = to_json(replaced(beacon, device=device, token=""))
+    if len(sent) >= MIN_DEVICE:
+        written = written.replace(b'"%b"' % sent, b'"%b"' % device.encode())
     return written
 
 

@@ -15,6 +15,8 @@ COMMANDS: Final = ("moves.", "backfill.")
 """How the names of the topics with commands begin."""
 LONGEST: Final = 4_096
 """Bytes behind the sample that a token or an address on its edge may reach into."""
+LONGEST_SAMPLE: Final = DeadLetter.MAX_SAMPLE_BYTES + LONGEST
+"""Bytes of a value that are looked at."""
 
 
 def letter_of(
@@ -87,7 +89,7 @@ def _sample(topic: str, value: bytes) -> bytes:
     if topic.startswith(COMMANDS):
         return value[: DeadLetter.MAX_SAMPLE_BYTES]
     # NOTE: masked before it is cut, so that no half of an address or a token is left at the end.
-    return without_devices(masked(value[: DeadLetter.MAX_SAMPLE_BYTES + LONGEST]))[: DeadLetter.MAX_SAMPLE_BYTES]
+    return without_devices(masked(value[:LONGEST_SAMPLE]))[: DeadLetter.MAX_SAMPLE_BYTES]
 
 
 def set_aside(letter: DeadLetter) -> Outgoing:

@@ -44,6 +44,9 @@ _DEVICE: Final = re.compile(
 )
 """A field of that name and its value, in JSON (its escapes too), a form, or MessagePack."""
 
+_ID: Final = re.compile(rb"(?=[A-Za-z._:%-]*[0-9])[A-Za-z0-9._:%-]{16,}")
+"""What may be an id or a token, or a piece of one: so many characters without a blank, a digit among them."""
+
 
 def masked(data: bytes) -> bytes:
     """The data without tokens and addresses, as long as before. What is no UTF-8 stays as it is around them."""
@@ -72,6 +75,11 @@ def masked_text(text: str) -> str:
 def without_devices(data: bytes) -> bytes:
     """The data of a beacon without its device's id, as long as before. A beacon is JSON, or MessagePack around it."""
     return _DEVICE.sub(lambda found: found[1] + b"*" * len(found[2]), data)
+
+
+def without_ids(data: bytes) -> bytes:
+    """The data without anything that may be an id or a piece of a token, as long as before: of what cannot be read."""
+    return _ID.sub(lambda found: b"*" * len(found[0]), data)
 
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:

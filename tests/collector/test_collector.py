@@ -75,6 +75,20 @@ def test_nothing_that_is_stored_holds_the_id_that_a_browser_sends(collector: Col
     assert b"u0064vc" not in kept
 
 
+@pytest.mark.parametrize("damage", ["é", "NaN", "\\u00e9", ".", "x" * 40])
+@pytest.mark.parametrize("spaced", [True, False])
+def test_no_piece_of_a_damaged_token_is_stored(collector: Collector, damage: str, spaced: bool) -> None:
+    sound = token()
+    broken = sound.replace(".", damage, 1)
+    separators = None if spaced else (",", ":")
+    body = json.dumps(beacon(device=DEVICE, token="?"), separators=separators, ensure_ascii=False)
+    assert posted(collector, body.replace("?", broken).encode()).status_code == 204
+    posted(collector, body.replace("?", broken).replace(":", "", 3).encode())
+    kept = b"".join(each.key + (each.value or b"") for each in collector.log.records)
+    assert sound.partition(".")[2][8:24].encode() not in kept
+    assert DEVICE.encode() not in kept
+
+
 def test_a_devices_stored_id_is_the_same_in_one_workspace_alone() -> None:
     assert stored_device(SECRET, "d1") == stored_device(SECRET, "d1") != stored_device(b"o" * 40, "d1")
     assert stored_device(SECRET, "d1") != stored_device(SECRET, "d2")

@@ -13,11 +13,21 @@ from contracts.beacons import BeaconRecord, Source
 from contracts.codec import replaced, to_msgpack
 from contracts.dead_letters import letter_of
 from contracts.log import Record
-from contracts.masking import masked, masked_text, without_devices
+from contracts.masking import masked, masked_text, without_devices, without_ids
 from contracts.tokens import Claims, Keyring, TokenKey, anonymous_id, subscriber_id
 
 TOKEN = Keyring([TokenKey("k1", bytes(range(64)))], max_age_s=1).seal(Claims("w", "s_" + "0" * 32, 1_800_000_000))
+WITHOUT_IDS = [
+    (b'{"device""dvc-0123456789abcdefghij", "site": 5}', b'{"device""************************", "site": 5}'),
+    (b'{"a": "email_unsubscribed", "at": 1800000000000}', b'{"a": "email_unsubscribed", "at": 1800000000000}'),
+    (b"k1\xc3\xa9" + b"aB3" * 20 + b" end", b"k1\xc3\xa9" + b"*" * 60 + b" end"),
+]
 SEALED = TOKEN.partition(".")[2]
+
+
+@pytest.mark.parametrize(("data", "left"), WITHOUT_IDS)
+def test_of_what_cannot_be_read_whatever_may_be_an_id_goes(data: bytes, left: bytes) -> None:
+    assert without_ids(data) == left
 
 
 @pytest.mark.parametrize(
