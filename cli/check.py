@@ -17,8 +17,8 @@ from cli.needs import NEEDS, Need, lacking
 from cli.output import Exit, err, fail
 from cli.root import checkout
 
-ALONE: Final = "alone or broker"
-"""Tests that time the processes which they start, beside which nothing runs; all others run side by side."""
+ALONE: Final = "alone"
+"""Tests that kill the processes which they start at work, beside which nothing runs; all others run side by side."""
 BROWSERS: Final = "browser or firefox or webkit"
 """Tests in browsers, each of which is started once."""
 SLOW: Final = f"slow or alone or {BROWSERS} or broker or compiler or mailman"
@@ -36,7 +36,7 @@ class Check:
 
 
 def checks(root: Path, *, fast: bool) -> list[Check]:
-    """What ``segma test`` runs, in order."""
+    """Return the steps of ``segma test``, in order."""
     python = sys.executable
     npm = shutil.which("npm") or "npm"
     beside = ["-n", "auto", "--dist", "worksteal"]
@@ -51,9 +51,9 @@ def checks(root: Path, *, fast: bool) -> list[Check]:
         return [*pure, pytest(root, "tests", *beside, "-m", f"not ({SLOW})")]
     return [
         *pure,
-        pytest(root, "tests side by side", *beside, "-m", f"not ({BROWSERS}) and not ({ALONE})"),
+        pytest(root, "tests side by side", *beside, "-m", f"not ({BROWSERS}) and not {ALONE}"),
         # NOTE: the driver's event loop stays in the process for good, and other rooms' tests fail beside it.
-        pytest(root, "tests in browsers", "-m", f"({BROWSERS}) and not alone"),
+        pytest(root, "tests in browsers", "-m", f"({BROWSERS}) and not {ALONE}"),
         pytest(root, "tests of processes", "-m", ALONE),
     ]
 
@@ -64,7 +64,7 @@ def pytest(root: Path, name: str, *words: str) -> Check:
 
 
 def run_checks(steps: Sequence[Check]) -> list[str]:
-    """Run each step with its output passed through; the names of those that failed."""
+    """Run each step with its output passed through. Return the names of those that failed."""
     failed = []
     for step in steps:
         err.rule(step.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -60,15 +61,26 @@ setup(name="segma-compiled", packages=[], package_dir={{"": "."}}, ext_modules=m
 """
 
 
+HEADERS_PACKAGE: Final = f"python{sys.version_info.major}.{sys.version_info.minor}-dev"
+"""Of Debian and Ubuntu, with this Python's headers; a Python from elsewhere brings its own."""
+
+
+def python_headers() -> bool:
+    """Return whether Python's headers are here, which the compiled modules include."""
+    return Path(sysconfig.get_path("include"), "Python.h").is_file()
+
+
 @click.command(name="compile")
 @click.argument("into", type=click.Path(path_type=Path, file_okay=False))
 def compile_command(into: Path) -> None:
     """Compile the machine INTO a directory, which then holds all the rooms.
 
-    Needs a C compiler. Without it, or without this command, everything works the same, slower.
+    Needs a C compiler and Python's headers. Without them, or without this command, everything works the same, slower.
     """
     if not any(map(shutil.which, ("cc", "gcc", "clang"))):
         fail("there is no C compiler; nothing needs one, the flow is slower without", Exit.UNAVAILABLE)
+    if not python_headers():
+        fail(f"Python's headers are not here (Debian, Ubuntu: apt install {HEADERS_PACKAGE})", Exit.UNAVAILABLE)
     source = Path(__file__).resolve().parents[1]
     with tempfile.TemporaryDirectory(prefix="segma-compile-") as directory:
         work = Path(directory)

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from cli.browser import bring_browser, find_browser, system_browser
+from cli.compile import HEADERS_PACKAGE, python_headers
 from cli.java import bring_java, find_java
 from cli.output import err
 from cli.root import checkout
@@ -75,6 +76,13 @@ def _script(*words: str) -> int:
 
 NEEDS: Final = (
     packaged("a C compiler", "compiler", ("cc", "gcc", "clang"), "gcc", "libc6-dev"),
+    Need(
+        "Python's headers",
+        "compiler",
+        python_headers,
+        partial(by_package, HEADERS_PACKAGE),
+        f"sudo apt install {HEADERS_PACKAGE}",
+    ),
     Need(
         "the system's Chromium",
         "system_browser",

@@ -55,3 +55,13 @@ def test_without_a_compiler_it_says_that_nothing_needs_one(tmp_path: Path) -> No
     assert done.returncode == 3
     assert "there is no C compiler; nothing needs one, the flow is slower without" in done.stderr
     assert not (tmp_path / "native").exists()
+
+
+def test_without_pythons_headers_it_says_which_package_has_them(tmp_path: Path) -> None:
+    compiler = tmp_path / "cc"
+    compiler.touch(0o755)
+    program = "import sysconfig; sysconfig.get_path = lambda *_: '/none'; from cli.__main__ import main; main()"
+    done = run(ROOT, "-c", program, "compile", str(tmp_path / "native"), PATH=str(tmp_path))
+    assert done.returncode == 3
+    assert f"apt install python{sys.version_info.major}.{sys.version_info.minor}-dev" in done.stderr
+    assert not (tmp_path / "native").exists()
