@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ from rich.table import Table
 from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
-from contracts.accounts import AccountState
-from contracts.codec import json_reader, to_json
+from contracts.accounts import AccountState, Fact, Veto
+from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Outcome
+from contracts.errors import LogError
 from contracts.log import Log, Outgoing
 from contracts.reading import all_of
 from contracts.reasons import Reason
-from contracts.topics import ACCOUNTS, OUTCOMES, account_key, backfill_topic, moves_topic
+from contracts.topics import ACCOUNTS, OUTCOMES, VETOES, account_key, backfill_topic, fact_key, moves_topic
 from sinks.base import NoSuchList, PlatformError, Sink
 from sinks.delivery.account_state import read_states
+from sinks.delivery.leavings import Leavings, leavings_of_accounts
 from sinks.registry import account_of, sink_of
 from transport.config import wall_clock_ms
 
@@ -54,6 +57,8 @@ def list_accounts(home: Path, as_json: bool) -> None:
                 "state": state_word(state),
             }
             row |= {"reason": state.reason if state else "", "detail": state.detail if state else ""}
+            unclear = {each: len(people) for each, people in _questions(log, workspace, name).items()}
+            row |= {"unclear": unclear} if unclear else {}
             rows.append({**row, "commands": asked, **counts.get(f"{workspace}/{name}", {})})
     log.close()
     if as_json:
@@ -68,6 +73,10 @@ def list_accounts(home: Path, as_json: bool) -> None:
             why = f"{row['reason']} {row['detail']}".strip()
             table.add_row(row["account"], row["sink"], row["state"], why, str(row["commands"]), results)
         out.print(table)
+        for row in rows:
+            for list_name, people in row.get("unclear", {}).items():
+                out.print(f"{people} people are gone from {list_name} of {row['account']} at once: see", markup=False)
+                out.print(f"  segma accounts answer {row['account']} {list_name} left|removed", markup=False)
     if any(row["state"] != "delivers" for row in rows):
         raise SystemExit(Exit.PROBLEMS)
 
@@ -116,6 +125,38 @@ def resume_account(account: str, home: Path) -> None:
     """Let ACCOUNT go on, whatever stopped it: a person, a wrong key, too many moves."""
     _tell(home, account, stopped=False, detail="")
     err.print(f"{account} delivers again", markup=False)
+
+
+def _questions(log: Log, workspace: str, account: str) -> dict[str, list[Veto]]:
+    """List → the people who are gone from it at once, of whom nobody has said why."""
+    return leavings_of_accounts(all_of(log, VETOES)).get((workspace, account), Leavings()).questions()
+
+
+@accounts_command.command("answer")
+@click.argument("account")
+@click.argument("list_name", metavar="LIST")
+@click.argument("why", type=click.Choice(["left", "removed"]))
+@home_option
+def answer_question(account: str, list_name: str, why: str, home: Path) -> None:
+    """Say why so many people are gone from LIST of ACCOUNT at once, which Segma cannot know (`unclear`).
+
+    `left`: they left by themselves, and are not added again. `removed`: others took them out; they may be added.
+    Ends with 1 where nothing was asked.
+    """
+    _, installation, log = open_home(home)
+    with closing(log):
+        workspace, name, _ = account_of(installation, account)
+        asked = _questions(log, workspace, name).get(list_name, [])
+        if not asked:
+            fail(f"nothing is unclear of {list_name} of {account}", Exit.PROBLEMS)
+        fact = Fact.LEFT if why == "left" else Fact.REMOVED
+        reason = str(Reason.UNSUBSCRIBED) if fact is Fact.LEFT else ""
+        answers = [replaced(each, fact=fact, reason=reason, source="customer") for each in asked]
+        faults = log.publisher().publish([Outgoing(VETOES, fact_key(each), to_json(each)) for each in answers])
+        for fault in faults:
+            if isinstance(fault, LogError):
+                raise fault
+    err.print(f"{len(answers)} people of {list_name} count as {why} now", markup=False)
 
 
 def _lists_of(sink: Sink) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cli.home import open_home
 from cli.output import Exit, fail, out, print_json
-from contracts.accounts import Veto
+from contracts.accounts import Fact, Veto
 from contracts.codec import json_reader
 from contracts.commands import Outcome
 from contracts.errors import BadRecord
@@ -22,6 +22,12 @@ from contracts.topics import OUTCOMES, VETOES
 from sinks.delivery.directory import Directory
 
 _read_outcome, _read_veto = json_reader(Outcome), json_reader(Veto)
+WORDS = {
+    Fact.LEFT: "left: {}",
+    Fact.JOINED: "joined",
+    Fact.UNCLEAR: "gone with others",
+    Fact.REMOVED: "removed by others",
+}
 SIGNS = {"+": "put in", "-": "taken out", "?": "asked to confirm"}
 
 
@@ -70,7 +76,7 @@ def facts_of(entry: DirectoryEntry, log: Log) -> Iterator[dict[str, Any]]:
         except BadRecord:
             continue
         if veto is not None and (veto.workspace, veto.subscriber) == (entry.workspace, entry.subscriber):
-            yield _fact(veto.at_ms, veto.account, veto.list_name, f"left: {veto.reason}", veto.source)
+            yield _fact(veto.at_ms, veto.account, veto.list_name, WORDS[veto.fact].format(veto.reason), veto.source)
 
 
 def _of_outcome(outcome: Outcome) -> Iterator[dict[str, Any]]:

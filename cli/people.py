@@ -17,7 +17,7 @@ from cli.home import open_home
 from cli.importing.consent import ListStatus
 from cli.importing.export_file import ExportFile, Role, read_export, unclear_words
 from cli.importing.plan import ImportPlan, plan_of_files, plan_of_members
-from cli.importing.records import ListAt, entry_of, member_records, veto_records, vetoes_known
+from cli.importing.records import ListAt, entry_of, erasures, member_records, veto_records
 from cli.output import Exit, err, out, print_json
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, LogError, Problem
@@ -27,6 +27,7 @@ from contracts.tokens import subscriber_id
 from contracts.topics import VETOES
 from sinks.base import Member
 from sinks.delivery.directory import Directory
+from sinks.delivery.leavings import Leavings, leavings_of_accounts
 from sinks.registry import account_of, sink_of
 from transport.config import read_secret, wall_clock_ms
 
@@ -96,8 +97,9 @@ def import_people(
 
 def _records(plan: ImportPlan, at: ListAt, secret: bytes, log: Log, done: Imported) -> Iterator[Outgoing]:
     now_ms = wall_clock_ms()
-    vetoes = vetoes_known(all_of(log, VETOES)) if plan.leavings else vetoes_known(())
-    for record in veto_records(plan, at, lambda address: subscriber_id(secret, address), vetoes, now_ms):
+    told = leavings_of_accounts(all_of(log, VETOES))
+    facts = told.get((at.workspace, at.account), Leavings())
+    for record in veto_records(plan, at, lambda address: subscriber_id(secret, address), facts.of, now_ms):
         done.vetoes += 1
         yield record
     with closing(Directory(log)) as directory:
@@ -105,6 +107,7 @@ def _records(plan: ImportPlan, at: ListAt, secret: bytes, log: Log, done: Import
             subscriber = subscriber_id(secret, member.address)
             known = directory.find(at.workspace, subscriber)
             done.new += known is None
+            yield from erasures(member, known, at, facts, now_ms)
             yield from member_records(entry_of(member, known, at, subscriber, now_ms), known, at, now_ms)
 
 

@@ -24,7 +24,7 @@ from collector.pipeline import Arrival
 from collector.platform_ids import Known
 from collector.platforms.registry import check_signed, notices_of
 from collector.signatures import Call, same
-from contracts.accounts import Veto
+from contracts.accounts import Fact, Veto
 from contracts.beacons import BeaconRecord, ServerBeacon, Source
 from contracts.codec import Raw, replaced, to_json, to_msgpack
 from contracts.errors import BadInput, ConfigError, Problem, SpoolFull
@@ -33,7 +33,7 @@ from contracts.log import Outgoing
 from contracts.masking import masked
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address, subscriber_id
-from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, subscriber_key, veto_key
+from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, fact_key, subscriber_key
 from transport.config import read_secret
 
 MIN_HOOK_SECRET: Final = 24
@@ -151,15 +151,29 @@ def records_of(notices: Sequence[tuple[Notice, str]], workspace: str, account: s
     for notice, subscriber in notices:
         if notice.action == ADDRESS_CHANGED:
             continue
-        key = veto_key(workspace, account, subscriber, notice.list_name or notice.list_id)
+        if notice.action in {SUBSCRIBED, *LEAVING}:
+            veto = _veto(notice, workspace, account, subscriber, now_ms)
+            records.append(Outgoing(VETOES, fact_key(veto), to_json(veto)))
         if notice.action == SUBSCRIBED:
-            records.append(Outgoing(VETOES, key, None))
             continue
-        if notice.action in LEAVING:
-            veto = Veto(workspace, account, subscriber, notice.list_name, now_ms, notice.action)
-            records.append(Outgoing(VETOES, key, to_json(veto)))
         records.append(_beacon(notice, workspace, account, subscriber, now_ms))
     return records
+
+
+def _veto(notice: Notice, workspace: str, account: str, subscriber: str, now_ms: int) -> Veto:
+    """The leaving or joining that a notice tells, at the platform's time; never later than it was heard of."""
+    joined = notice.action == SUBSCRIBED
+    return Veto(
+        workspace,
+        account,
+        subscriber,
+        notice.list_name,
+        now_ms if notice.at_ms is None else min(notice.at_ms, now_ms),
+        "" if joined else notice.action,
+        fact=Fact.JOINED if joined else Fact.LEFT,
+        list_id=notice.list_id,
+        timed=notice.at_ms is not None,
+    )
 
 
 def _beacon(notice: Notice, workspace: str, account: str, subscriber: str, now_ms: int) -> Outgoing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
 
 from contracts.codec import Value, written
@@ -27,10 +28,23 @@ class AccountState(Value, frozen=True):
     schema: int = written(1)
 
 
-class Veto(Value, frozen=True):
-    """A record of ``vetoes``: a person left, as the platform reported or showed. ``list_name`` empty: every list.
+class Fact(StrEnum):
+    """What a record of ``vetoes`` says of a person and a list (docs/semantics.md 8.1)."""
 
-    A record without value lifts it: the person subscribed again, by themselves, at the platform.
+    LEFT = "left"
+    JOINED = "joined"
+    """By themselves, as the platform or the customer's own server says: lifts what is older."""
+    UNCLEAR = "unclear"
+    """Gone with many others at once: adding waits until the customer says ``left`` or ``removed``."""
+    REMOVED = "removed"
+    """The customer's answer: taken out by others, so that their being gone is no leaving."""
+
+
+class Veto(Value, frozen=True):
+    """A record of ``vetoes``: this person left or joined by themselves. ``list_name`` empty: everything.
+
+    ``at_ms``: when, by the platform's clock where it tells (``timed``), else when it was heard of. The record with the
+    newest time counts, whatever the order in which they came; at the same instant a leaving wins.
     """
 
     SCHEMA: ClassVar[int] = 1
@@ -44,7 +58,14 @@ class Veto(Value, frozen=True):
     """The action that told: ``email_unsubscribed``, ``email_complained``; of what a sink saw, the reason of it:
     ``unsubscribed``, ``complained``, ``blocked``, ``gone``."""
     source: str = "webhook"
-    """Who told: ``webhook``, or ``look`` (a sink saw it at the platform before a call)."""
+    """Who told: ``webhook``, ``import``, ``server`` (an event of the customer's), ``look`` (a sink saw it at the
+    platform before a call), ``customer`` (an answer to a question)."""
+    fact: Fact = Fact.LEFT
+    list_id: str = ""
+    """The platform's number of the list that was left or joined, where it tells no name: of a leaving ``list_name`` is
+    empty then, and no joining of another list lifts it."""
+    timed: bool = True
+    """Whether ``at_ms`` is the platform's; a joining that is not lifts only once a look shows the person there."""
     schema: int = written(1)
 
 

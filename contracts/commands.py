@@ -120,6 +120,10 @@ class Outcome(Value, frozen=True):
     undoes: str = ""
     position: int = 0
     restates: str = ""
+    list_ids: dict[str, str] = {}
+    """The platform's own ids of the lists: a name may be another list's one day."""
+    person: str = ""
+    """The platform's own id of the person, where it has any but the address."""
     schema: int = written(1)
 
     @property

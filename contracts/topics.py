@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
+from contracts.accounts import Veto
 from contracts.codec import Value
 from contracts.installation import Installation
 
@@ -47,7 +48,7 @@ ACCOUNTS: Final = "accounts"
 """Compacted. Key: workspace/account. Value: ``AccountState`` (JSON): which accounts are stopped, and why. Under
 workspace/account/away: one that tries on, in vain for longer than a minute."""
 VETOES: Final = "vetoes"
-"""Compacted. Key: workspace/account/subscriber/list. Value: ``Veto`` (JSON): who left, as platforms' webhooks told."""
+"""Compacted. Key: workspace/account/subscriber/list, fact and time. Value: ``Veto`` (JSON): who left, who joined."""
 INTENTS: Final = "intents"
 """Key: the account. Value: ``Intent`` (JSON): what a call is about to change."""
 WEBHOOKS: Final = "webhooks"
@@ -108,8 +109,14 @@ def away_key(workspace: str, account: str) -> bytes:
 
 
 def veto_key(workspace: str, account: str, subscriber: str, list_name: str) -> bytes:
-    """The log key of one veto; the list's name comes last, for it may hold anything."""
+    """The log key of a person at a list of an account; the list's name comes last, for it may hold anything."""
     return f"{workspace}/{account}/{subscriber}/{list_name}".encode()
+
+
+def fact_key(veto: Veto) -> bytes:
+    """The log key of one leaving or joining: each has its own, so that none that comes late hides a newer one."""
+    key = veto_key(veto.workspace, veto.account, veto.subscriber, veto.list_name or veto.list_id)
+    return key + f"\0{veto.fact}\0{veto.at_ms}".encode()
 
 
 def subscriber_key(workspace: str, subscriber: str) -> bytes:

@@ -69,6 +69,17 @@ class Member(NamedTuple):
     person: str = ""
 
 
+class Leaving(NamedTuple):
+    """One leaving that a platform showed before a call: of a list, or of everything (empty name).
+
+    ``silent``: it says nothing of it; the person is not where they were, and it may be that others took them out.
+    """
+
+    list_name: str
+    reason: Reason
+    silent: bool = False
+
+
 class Change(NamedTuple):
     """One person's wanted state: in these lists, not in those; with these tags, without those; these fields' values.
 
@@ -80,7 +91,14 @@ class Change(NamedTuple):
     ``met_in``: lists in which Segma has put or seen the person: who then is not at the platform any more is made anew
     by nobody; ``met``: whether it ever has. ``asked``: an opt-in was asked of them. ``also_adds``: one of its commands
     adds, though the last word does not: it is judged like an adding. ``url``: of a ``webhook`` response, where to call;
-    ``about``: what a webhook or a reader of moves is told (no platform reads it).
+    ``expected_in``: lists in which Segma has put or seen them: who is in none of these any more has left them, whatever
+    the change is about. ``not_last``: lists that they left and that were not the last they were in.
+    ``about``: what a webhook or a reader of moves is told (no platform reads it). ``unless_in``: leavings that were
+    told of, each with a list that the person is said to have joined since, at no known time: it stands unless the look
+    shows them there (empty: at the platform at all). ``unclear``: lists from which they are gone with many others, and
+    nobody knows why. ``list_ids``: the platform's ids of lists when Segma last changed or saw them: a list of another
+    id is another list, and whoever is not in it never left it. ``platform_id``: the platform's own id of the person, as
+    far as it is known: under another one they were erased in between.
     """
 
     change_id: str
@@ -103,6 +121,12 @@ class Change(NamedTuple):
     asked: bool = False
     also_adds: bool = False
     taken_out_ms: Mapping[str, int] = {}
+    unless_in: tuple[tuple[Leaving, str], ...] = ()
+    unclear: tuple[str, ...] = ()
+    list_ids: Mapping[str, str] = {}
+    platform_id: str = ""
+    expected_in: tuple[str, ...] = ()
+    not_last: frozenset[str] = frozenset()
 
     @property
     def adding(self) -> bool:
@@ -110,22 +134,20 @@ class Change(NamedTuple):
         return bool(self.add or self.tag or self.also_adds)
 
 
-class Leaving(NamedTuple):
-    """One leaving that a platform showed before a call: of a list, or of everything (empty name)."""
-
-    list_name: str
-    reason: Reason
-
-
 class Done(NamedTuple):
     """A change carried out. ``changed`` empty: it was so already. ``answer``: a few safe words of the platform.
 
-    ``leavings``: what the platform showed of the person's leaving before the call.
+    ``leavings``: what the platform showed of the person's leaving before the call; ``joinings``: the lists of
+    ``unless_in`` in which it showed them; ``list_ids``: the ids of the lists of the change that are there; ``number``:
+    the platform's own id of the person.
     """
 
     changed: Marks = ()
     answer: str = ""
     leavings: tuple[Leaving, ...] = ()
+    joinings: tuple[str, ...] = ()
+    list_ids: Mapping[str, str] = {}
+    number: str = ""
 
 
 class Fate(StrEnum):
@@ -142,7 +164,10 @@ class Fate(StrEnum):
 
 
 class Trouble(NamedTuple):
-    """A change not carried out, or not wholly. ``wait_s``: what the platform asked for. ``changed``: what was done."""
+    """A change not carried out, or not wholly. ``wait_s``: what the platform asked for. ``changed``: what was done.
+
+    The others: as of :class:`Done`.
+    """
 
     reason: Reason
     fate: Fate
@@ -150,6 +175,9 @@ class Trouble(NamedTuple):
     wait_s: float = 0.0
     changed: Marks = ()
     leavings: tuple[Leaving, ...] = ()
+    joinings: tuple[str, ...] = ()
+    list_ids: Mapping[str, str] = {}
+    number: str = ""
 
 
 Answer = Done | Trouble
@@ -162,13 +190,19 @@ class Traits(NamedTuple):
     """The abilities and limits of a platform: data, no behaviour.
 
     ``batch``: changes that one ``apply`` takes. ``tags``, ``fields``: whether there are such. ``lists`` False: nothing
-    can be read back (a webhook). ``token_link``: a link that carries the token, in the platform's template syntax.
+    can be read back (a webhook). ``shows_all``: a look at a person shows all lists that they are in or left.
+    ``lists_are_tags``: its lists and its tags are the same. ``tells_removals``: who is not in a list any more without a
+    word of theirs was taken out by others: that is no leaving. ``token_link``: a link that carries the token, in the
+    platform's template syntax.
     """
 
     batch: int = 50
     tags: bool = False
     fields: bool = False
     lists: bool = True
+    shows_all: bool = False
+    lists_are_tags: bool = False
+    tells_removals: bool = False
     token_link: str = ""
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from cli.importing.consent import ListStatus
-from cli.importing.plan import FileLeaving, ImportPlan
-from contracts.accounts import Veto
+from cli.importing.plan import ImportPlan
+from contracts.accounts import Fact, Veto
 from contracts.codec import replaced, to_json
-from contracts.log import Outgoing, Record
+from contracts.log import Outgoing
+from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry, MembershipRow
 from contracts.tokens import normalised_address
-from contracts.topics import ROWS, SUBSCRIBERS, VETOES, subscriber_key, veto_key
+from contracts.topics import ROWS, SUBSCRIBERS, VETOES, fact_key, subscriber_key
 from sinks.base import Member
+from sinks.delivery.leavings import Leavings
 
 ACTIONS: Final = {ListStatus.COMPLAINED: "email_complained"}
 """The action that a veto names; ``email_unsubscribed`` where none is given."""
@@ -31,41 +33,36 @@ class ListAt(NamedTuple):
     seen_at_ms: int = 0
 
 
-class Lifted(NamedTuple):
-    """The vetoes that the log knows: those that stand, and when each of the others was lifted last."""
-
-    standing: frozenset[bytes]
-    lifted_ms: Mapping[bytes, int]
-
-
-def vetoes_known(records: Iterable[Record]) -> Lifted:
-    """Return the vetoes that the records of their topic amount to."""
-    newest = {record.key: record for record in records}
-    return Lifted(
-        frozenset(key for key, record in newest.items() if record.value is not None),
-        {key: record.log_time_ms for key, record in newest.items() if record.value is None},
-    )
-
-
 def veto_records(
-    plan: ImportPlan, at: ListAt, subscriber_of: Callable[[str], str], known: Lifted, now_ms: int
+    plan: ImportPlan,
+    at: ListAt,
+    subscriber_of: Callable[[str], str],
+    known: Callable[[str], Sequence[Veto]],
+    now_ms: int,
 ) -> Iterator[Outgoing]:
-    """A veto for everybody who left. One that stands stays as it is; one that the person lifted after the leaving that
-    the file dates stays lifted.
+    """A veto for everybody who left, at the file's time, else the import's; none twice.
+
+    One that stands already, without a time of its own in the file, stays as it is.
     """
     for leaving in plan.leavings:
         subscriber = subscriber_of(leaving.address)
         list_name = at.list_name if leaving.per_list else ""
-        key = veto_key(at.workspace, at.account, subscriber, list_name)
-        if key in known.standing or _is_older(leaving, known.lifted_ms.get(key)):
-            continue
         at_ms = now_ms if leaving.at_ms is None else min(leaving.at_ms, now_ms)
         action = ACTIONS.get(leaving.status, "email_unsubscribed")
-        yield Outgoing(VETOES, key, to_json(Veto(at.workspace, at.account, subscriber, list_name, at_ms, action)))
+        veto = Veto(
+            at.workspace, at.account, subscriber, list_name, at_ms, action, "import", timed=leaving.at_ms is not None
+        )
+        facts = known(subscriber)
+        told = any(fact_key(each) == fact_key(veto) for each in facts)
+        if not told and not (leaving.at_ms is None and _stands(list_name, facts)):
+            yield Outgoing(VETOES, fact_key(veto), to_json(veto))
 
 
-def _is_older(leaving: FileLeaving, lifted_ms: int | None) -> bool:
-    return leaving.at_ms is not None and lifted_ms is not None and leaving.at_ms < lifted_ms
+def _stands(list_name: str, facts: Sequence[Veto]) -> bool:
+    """Whether a leaving of the list is the newest that is known of it."""
+    own = [each for each in facts if each.list_name == list_name or not list_name]
+    newest = max(own, key=lambda each: (each.at_ms, each.fact is Fact.LEFT), default=None)
+    return newest is not None and newest.fact is Fact.LEFT and newest.list_name == list_name
 
 
 def _sighted(entry: DirectoryEntry, at: ListAt) -> DirectoryEntry:
@@ -74,6 +71,22 @@ def _sighted(entry: DirectoryEntry, at: ListAt) -> DirectoryEntry:
     if not at.seen_at_ms or at.list_name in lists:
         return entry
     return replaced(entry, seen_in={**entry.seen_in, at.account: {**lists, at.list_name: at.seen_at_ms}})
+
+
+def erasures(
+    member: Member, known: DirectoryEntry | None, at: ListAt, facts: Leavings, now_ms: int
+) -> Iterator[Outgoing]:
+    """The leaving of everything of somebody whose address the platform shows under another id than before.
+
+    They were erased in between; unless they have joined anything by themselves since that id was known.
+    """
+    former = known.platform_ids.get(at.account, "") if known is not None else ""
+    if known is None or not at.seen_at_ms or not former or not member.person or former == member.person:
+        return
+    since_ms = max(known.seen_in.get(at.account, {}).values(), default=known.imported_at_s * 1_000)
+    if facts.joined_ms(known.subscriber) < since_ms:
+        veto = Veto(at.workspace, at.account, known.subscriber, "", now_ms, str(Reason.GONE), "import", timed=False)
+        yield Outgoing(VETOES, fact_key(veto), to_json(veto))
 
 
 def entry_of(member: Member, known: DirectoryEntry | None, at: ListAt, subscriber: str, now_ms: int) -> DirectoryEntry:

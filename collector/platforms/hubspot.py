@@ -96,10 +96,10 @@ def _of_change(action: str, value: str, change: Mapping[str, Any]) -> list[Notic
     at = hashlib.sha256(repr([str(change.get(name, "")) for name in parts]).encode()).hexdigest()[:40]
     if action == ADDRESS_CHANGED:
         return [Notice(action, "", at, person=person, new_address=value)]
+    at_ms = instant_ms(change.get("occurredAt"))
     if action == "email_unsubscribed" and value.lower() != "true":
         came_back = str(change.get("changeSource", "")) in BY_THEMSELVES
-        return [Notice(SUBSCRIBED, "", at, person=person)] if came_back else []
-    at_ms = instant_ms(change.get("occurredAt"))
+        return [Notice(SUBSCRIBED, "", at, person=person, at_ms=at_ms)] if came_back else []
     return [Notice(action, "", at, person=person, at_ms=at_ms)] if value else []
 
 

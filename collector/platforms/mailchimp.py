@@ -32,7 +32,7 @@ def _of_form(form: Mapping[str, str]) -> list[Notice]:
         return [
             Notice(ADDRESS_CHANGED, form.get("data[old_email]", ""), at, new_address=form.get("data[new_email]", ""))
         ]
-    return [Notice(SUBSCRIBED, address, at)] if kind == "subscribe" else []
+    return [Notice(SUBSCRIBED, address, at, at_ms=at_ms)] if kind == "subscribe" else []
 
 
 PLATFORM = Platform(notices)

@@ -6,19 +6,19 @@ import contextlib
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from contracts.accounts import AccountState, Veto
-from contracts.codec import json_reader, to_json
+from contracts.accounts import AccountState, Fact, Veto
+from contracts.codec import json_reader, replaced, to_json
 from contracts.errors import BadRecord
 from contracts.log import Log, Outgoing
 from contracts.reading import CompactedTable, unread
 from contracts.reasons import Reason
-from contracts.topics import ACCOUNTS, VETOES, account_key, away_key, veto_key
+from contracts.topics import ACCOUNTS, VETOES, account_key, away_key, fact_key
 from sinks.base import Fate, Leaving, Trouble
+from sinks.delivery.leavings import Leavings, gravest
 
 AWAY_MS: Final = 60_000
 """How long an account may be away before somebody is told: longer than most outages, shorter than most patience."""
 _read_state: Final[Callable[[bytes], AccountState]] = json_reader(AccountState)
-_read_veto: Final[Callable[[bytes], Veto]] = json_reader(Veto)
 
 
 def read_states(log: Log) -> dict[tuple[str, str], AccountState]:
@@ -32,15 +32,6 @@ def read_states(log: Log) -> dict[tuple[str, str], AccountState]:
     return own | {name: state for name, state in alerts.items() if name not in own or not own[name].stopped}
 
 
-GRAVEST_FIRST: Final = (Reason.GONE, Reason.COMPLAINED, Reason.BLOCKED, Reason.UNSUBSCRIBED)
-
-
-def _reason_of(veto: Veto) -> Reason:
-    """The reason that an outcome gives for a veto."""
-    known = {"email_complained": Reason.COMPLAINED, "complained": Reason.COMPLAINED}
-    return known.get(veto.reason) or next((each for each in GRAVEST_FIRST if each == veto.reason), Reason.UNSUBSCRIBED)
-
-
 class AccountStatus:
     """The state and the vetoes of one account."""
 
@@ -48,8 +39,7 @@ class AccountStatus:
         self._workspace, self._account, self._now_ms = workspace, account, now_ms
         self._states, self._vetoes_reader = log.reader(ACCOUNTS), log.reader(VETOES)
         self._state: AccountState | None = None
-        self._vetoes: dict[bytes, Veto] = {}
-        self._left: dict[str, dict[bytes, str]] = {}
+        self.leavings = Leavings()
         self._fresh: list[Veto] = []
         self._away_since_ms = 0
         self._away_announced = False
@@ -77,7 +67,8 @@ class AccountStatus:
         prefix = own + b"/"
         for record in unread(self._vetoes_reader):
             if record.key.startswith(prefix):
-                self._note_veto(record.key, record.value)
+                veto = self.leavings.take(record)
+                self._fresh += [veto] if veto is not None and veto.fact is Fact.LEFT else []
 
     def stop(self, reason: Reason, detail: str) -> Outgoing:
         """Stop here and now; the record that says so to everybody else."""
@@ -120,12 +111,14 @@ class AccountStatus:
         return [Outgoing(ACCOUNTS, key, to_json(state))]
 
     def veto(self, subscriber: str, lists: Collection[str]) -> Reason | None:
-        """Why the person may not be added to one of these lists, the gravest first; None: they may."""
+        """Why the person may not be added to one of these lists, the gravest first; None: they may, as far as is known.
+
+        What only a look can decide (:meth:`Leavings.standing`, ``unless_in``) is left to the look.
+        """
         if not lists:
             return None
-        names = {"", *lists}
-        left = {_reason_of(self._vetoes[key]) for key, name in self._left.get(subscriber, {}).items() if name in names}
-        return next((reason for reason in GRAVEST_FIRST if reason in left), None)
+        standing = [each for each in self.leavings.standing(subscriber, lists) if each.unless_in is None]
+        return gravest(each.leaving.reason for each in standing) if standing else None
 
     def new_leavings(self) -> list[Veto]:
         """The leavings that were read since the last call."""
@@ -137,33 +130,37 @@ class AccountStatus:
 
         It outlives what the platform shows: who unsubscribed and was put back by an administrator has left still.
         """
-        found = []
-        for name, reason in leavings:
-            key = veto_key(self._workspace, self._account, subscriber, name)
-            if key not in self._vetoes and reason is not Reason.ARCHIVED:
-                veto = Veto(
-                    self._workspace, self._account, subscriber, name, self._now_ms(), str(reason), source="look"
-                )
-                value = to_json(veto)
-                self._note_veto(key, value)
-                found.append(Outgoing(VETOES, key, value))
-        return found
+        found: list[Veto] = []
+        for name, reason, _ in leavings:
+            standing = {each.leaving.list_name: each for each in self.leavings.standing(subscriber, {name})}
+            if reason is not Reason.ARCHIVED and (name not in standing or standing[name].unless_in is not None):
+                found.append(self._fact(subscriber, name, Fact.LEFT, str(reason)))
+        return self._told(found)
+
+    def confirm(self, subscriber: str, lists: Sequence[str]) -> list[Outgoing]:
+        """A look showed the person in these lists, which they were said to have joined: that is so now."""
+        unsure = [each for name in lists for each in self.leavings.unsure(subscriber, name)]
+        return self._told([replaced(each, timed=True) for each in unsure])
+
+    def follow_from(self, vetoes: Sequence[Veto]) -> list[Outgoing]:
+        """Note leavings that follow from others; the records of those that are new."""
+        return self._told([each for each in vetoes if not self.leavings.knows(fact_key(each))])
+
+    def note(self, people: Sequence[str], list_name: str, fact: Fact) -> list[Outgoing]:
+        """Note a fact of several people at a list."""
+        return self._told([self._fact(each, list_name, fact) for each in people])
+
+    def _fact(self, subscriber: str, list_name: str, fact: Fact, reason: str = "") -> Veto:
+        now_ms = self._now_ms()
+        return Veto(self._workspace, self._account, subscriber, list_name, now_ms, reason, source="look", fact=fact)
+
+    def _told(self, vetoes: Sequence[Veto]) -> list[Outgoing]:
+        for each in vetoes:
+            if self.leavings.note(fact_key(each), each) and each.fact is Fact.LEFT:
+                self._fresh.append(each)
+        return [Outgoing(VETOES, fact_key(each), to_json(each)) for each in vetoes]
 
     def close(self) -> None:
         """Stop following."""
         self._states.close()
         self._vetoes_reader.close()
-
-    def _note_veto(self, key: bytes, value: bytes | None) -> None:
-        former = self._vetoes.pop(key, None)
-        if former is not None:
-            self._left.get(former.subscriber, {}).pop(key, None)
-        try:
-            veto = _read_veto(value) if value is not None else None
-        except BadRecord:
-            return
-        if veto is not None:
-            if former is None:
-                self._fresh.append(veto)
-            self._vetoes[key] = veto
-            self._left.setdefault(veto.subscriber, {})[key] = veto.list_name

@@ -15,6 +15,7 @@ from contracts.reading import all_of, unread
 from contracts.reasons import Reason
 from contracts.topics import INTENTS, OUTCOMES
 from sinks.base import Marks
+from sinks.delivery.links import Link, Links
 
 HOUR_MS: Final = 3_600_000
 _FIRST: Final[MatchPlace] = (0, "", 0)
@@ -27,6 +28,7 @@ class _Entry(NamedTuple):
     subscriber: str
     result: Result
     places: frozenset[str]
+    at_ms: int
 
 
 class _Claim(NamedTuple):
@@ -84,8 +86,11 @@ class Ledger:
         self._recent: dict[str, collections.deque[tuple[int, str]]] = {}
         self._doubts: dict[str, dict[str, bool]] = {}
         self._asked: set[str] = set()
-        self._links: dict[str, dict[str, tuple[str, str]]] = {}
+        self.links = Links()
         self._behind: dict[tuple[str, str], str] = {}
+        self._since: dict[tuple[str, str], int] = {}
+        self._list_ids: dict[str, tuple[str, int]] = {}
+        self._numbers: dict[str, tuple[str, int]] = {}
         self.follow()
         self._read_intents(log)
 
@@ -126,6 +131,7 @@ class Ledger:
         former = self._entries.get(outcome.command_id)
         if former is not None and former.result is not Result.FAILED:
             return
+        self._note_ids(outcome)
         subscriber, changed, named = outcome.subscriber, places(outcome.changed), _named_in(outcome)
         asked = any(mark.startswith("?") for mark in outcome.changed)
         carried_out = outcome.result in {Result.APPLIED, Result.ALREADY} and not asked
@@ -137,7 +143,7 @@ class Ledger:
         if outcome.undoes and outcome.result is not Result.FAILED:
             self._take_back(outcome.undoes)
         places_held = held.keys() | (former.places if former is not None else frozenset())
-        self._entries[outcome.command_id] = _Entry(subscriber, outcome.result, frozenset(places_held))
+        self._entries[outcome.command_id] = _Entry(subscriber, outcome.result, frozenset(places_held), outcome.at_ms)
         if outcome.restates and outcome.result in {Result.APPLIED, Result.ALREADY}:
             self._restate(outcome, changed)
         elif given:
@@ -155,6 +161,42 @@ class Ledger:
             self._last[subscriber, name] = outcome.command_id, outcome.at_ms
         for name, inside in held.items():
             self._inside.setdefault(subscriber, {})[name] = inside
+            self._since[subscriber, name] = outcome.at_ms
+
+    def _note_ids(self, outcome: Outcome) -> None:
+        """A name that stands for another list now: what was put and seen in the one before is no more."""
+        for name, number in outcome.list_ids.items():
+            known, since_ms = self._list_ids.get(name, (number, 0))
+            if known != number:
+                self._end_list(name)
+                since_ms = outcome.at_ms
+            self._list_ids[name] = number, since_ms
+        if outcome.person:
+            self._numbers[outcome.subscriber] = outcome.person, outcome.at_ms
+
+    def _end_list(self, list_name: str) -> None:
+        name = place("", list_name)
+        for held in self._inside.values():
+            held.pop(name, None)
+        for key in [key for key in self._claims if key[1] == name]:
+            del self._claims[key]
+        self.links.end_list(list_name)
+
+    def list_ids(self, lists: Iterable[str]) -> dict[str, str]:
+        """The platform's ids of these lists when something was changed there last, as far as they are known."""
+        return {name: self._list_ids[name][0] for name in lists if name in self._list_ids}
+
+    def list_since_ms(self, list_name: str) -> int:
+        """From when on a name has stood for the list that it stands for now; 0: always, as far as is known."""
+        return self._list_ids.get(list_name, ("", 0))[1]
+
+    def number_of(self, subscriber: str) -> tuple[str, int]:
+        """The platform's own id of the person, as it was seen last, and when; empty: it is not known."""
+        return self._numbers.get(subscriber, ("", 0))
+
+    def put_ms(self, subscriber: str, list_name: str) -> int:
+        """When the person was put into the list, or found there by a command that wanted them in; 0: never."""
+        return self._since.get((subscriber, place("", list_name)), 0)
 
     def _claim(self, outcome: Outcome, held: Mapping[str, bool], changed: Collection[str]) -> dict[str, bool]:
         """From now on the command stands at these places; what it had changed before it failed it has changed still.
@@ -242,37 +284,15 @@ class Ledger:
         for name in (from_list, to_list):
             self._behind.pop((subscriber, name), None)
         if outcome.undoes:
-            self._links.get(subscriber, {}).pop(outcome.undoes, None)
+            self.links.cut(subscriber, outcome.undoes)
             return
         if not (from_list and to_list):
             return
         if outcome.result is Result.APPLIED and changed.get(place("", to_list)):
-            self._links.setdefault(subscriber, {})[outcome.command_id] = (from_list, to_list)
+            self.links.add(subscriber, outcome.command_id, Link(from_list, to_list, outcome.at_ms))
         half_done = changed.get(place("", to_list)) and place("", from_list) not in changed
         if outcome.result is Result.FAILED and half_done:
             self._behind[subscriber, from_list] = outcome.command_id
-
-    def linked(self, subscriber: str, lists: Iterable[str]) -> set[str]:
-        """These lists, and all that the person's moves led from them and to them (docs/semantics.md)."""
-        links, found, todo = self._links.get(subscriber, {}).values(), set(lists), list(lists)
-        while todo:
-            name = todo.pop()
-            for pair in links:
-                if name in pair:
-                    new = {*pair} - found
-                    found |= new
-                    todo += new
-        return found
-
-    def led_to(self, subscriber: str, list_name: str) -> set[str]:
-        """The lists that moves from this one put the person in, one after another, where they are still by Segma."""
-        links, found, todo = self._links.get(subscriber, {}).values(), set[str](), [list_name]
-        while todo:
-            name = todo.pop()
-            new = {into for out, into in links if out == name} - found - {list_name}
-            found |= new
-            todo += new
-        return {name for name in found if self.inside(subscriber, name)}
 
     def was_asked(self, subscriber: str) -> bool:
         """Whether the platform was told to ask the person to confirm, be it in a call in doubt."""
@@ -287,7 +307,17 @@ class Ledger:
         name = place("", list_name)
         if self._inside.get(subscriber, {}).get(name) is not False:
             return None
-        return self._last.get((subscriber, name), ("", 0))[1]
+        return self._since.get((subscriber, name), 0)
+
+    def last_taking_out_ms(self, subscriber: str) -> int:
+        """When Segma took the person out of any list last; -1: never, as far as nothing came after it there."""
+        return max(self.taken_out_of(subscriber).values(), default=-1)
+
+    def taken_out_of(self, subscriber: str) -> dict[str, int]:
+        """The lists out of which Segma took the person, where that is what it did last there → when."""
+        names = [name[1:] for name in self._inside.get(subscriber, {}) if name[0] == ":"]
+        found = {name: self.taken_out_at_ms(subscriber, name) for name in names}
+        return {name: at_ms for name, at_ms in found.items() if at_ms is not None}
 
     def lists_of(self, subscriber: str) -> list[str]:
         """The lists in which the person is because Segma put them there, or had asked for them to be."""
@@ -320,6 +350,10 @@ class Ledger:
     def knows(self, command_id: str) -> bool:
         """Whether the command has an outcome."""
         return command_id in self._entries
+
+    def at_ms(self, command_id: str) -> int:
+        """When the command had its outcome; 0: it has none."""
+        return self._entries[command_id].at_ms if command_id in self._entries else 0
 
     def failed(self, command_id: str) -> bool:
         """Whether the command failed for good."""

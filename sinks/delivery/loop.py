@@ -31,10 +31,11 @@ from contracts.topics import (
     moves_topic,
     subscriber_key,
 )
-from sinks.base import Answer, Fate, Marks, Sink, Trouble
+from sinks.base import Answer, Change, Fate, Marks, Sink, Trouble
 from sinks.delivery.account_state import AccountStatus
 from sinks.delivery.directory import Directory
 from sinks.delivery.gate import AccountGate
+from sinks.delivery.gone import GoneWithoutWord
 from sinks.delivery.guard import MoveGuard
 from sinks.delivery.journal import Journal
 from sinks.delivery.ledger import Ledger
@@ -42,12 +43,14 @@ from sinks.delivery.meters import count_outcomes, watch_account
 from sinks.delivery.outcomes import VETOES, outcome_of
 from sinks.delivery.plan import (
     Group,
+    Known,
     Wish,
     able_to,
     answers_of,
     bound_lists,
     change_of,
-    taking_out,
+    reached_by,
+    vetoing_lists,
     waves,
     wish_of,
 )
@@ -104,6 +107,15 @@ class Delivery:
         self._backfill: Consumer = log.consumer(name, backfill_topic(workspace, account))
         watch_account(f"{workspace}/{account}", self._status)
         self._gate = AccountGate(self._status, self._journal, account, pause=pause, stopping=stopping)
+        self._known = Known(self._ledger, self._status.leavings, sink.traits, account)
+        self._gone = GoneWithoutWord(
+            sink,
+            self._known,
+            status=self._status,
+            people=lambda: self._directory.people(workspace),
+            send=self._send,
+            now_ms=now_ms,
+        )
         self._guard = MoveGuard(self._ledger, max_moves, now_ms)
         self._most = min(max(sink.traits.batch, 1), 1_000)
 
@@ -141,6 +153,7 @@ class Delivery:
     def _deliver(self, consumer: Consumer, records: Sequence[Record]) -> int:
         """Deliver records in waves; what has no outcome when the account stops is read again."""
         self._patiently(self._ledger.follow)
+        self._patiently(self._directory.follow)
         letters: dict[int, DeadLetter] = {}
         items = [self._item(index, record, letters) for index, record in enumerate(records)]
         todo = {index: item.command for index, item in enumerate(items) if item.command is not None}
@@ -242,17 +255,15 @@ class Delivery:
         return outcomes
 
     def _follow_leavings(self) -> None:
-        """Whoever left a list is taken out of those that moves from it put them in: commands of the account's own."""
-        commands = [
-            each
-            for veto in self._status.new_leavings()
-            for each in taking_out(veto, self._ledger)
-            if not self._ledger.knows(each.command_id)
-        ]
+        """Whoever left a list has left those that moves link to it, and is taken out of where moves from it led."""
         topic = moves_topic(self._workspace, self._account)
-        self._send(
-            [Outgoing(topic, subscriber_key(self._workspace, each.subscriber), to_json(each)) for each in commands]
-        )
+        while vetoes := self._status.new_leavings():
+            for reached, commands in [reached_by(veto, self._known) for veto in vetoes]:
+                new = [each for each in commands if not self._ledger.knows(each.command_id)]
+                self._send(
+                    [Outgoing(topic, subscriber_key(self._workspace, each.subscriber), to_json(each)) for each in new]
+                )
+                self._send(self._status.follow_from(reached))
 
     def _wish(self, command: Command, *, again: bool) -> Wish | Trouble:
         """What a command wants of the sink, or why there is nothing to do."""
@@ -264,7 +275,7 @@ class Delivery:
             if not self._ledger.may_name(command.listener, command.to_list, command.max_lists):
                 return Trouble(Reason.TOO_MANY_LISTS, Fate.LASTING)
             self._ledger.name(command.listener, command.to_list)
-        wish = wish_of(command, self._ledger, told=not self._sink.traits.lists)
+        wish = wish_of(command, self._known)
         late = again and wish is not None and self._ledger.overtaken(command, wish.places)
         if wish is None or late:
             return Trouble(Reason.SUPERSEDED, Fate.LASTING)
@@ -272,9 +283,10 @@ class Delivery:
         return Trouble(vetoed, Fate.LASTING) if vetoed is not None else wish
 
     def _bound(self, wish: Wish) -> set[str]:
-        """The lists and tags whose leaving forbids the wish; empty where it adds nothing."""
-        tags = {name[1:] for name, inside in wish.places.items() if inside and name.startswith("t:")}
-        return bound_lists([wish], self._ledger) | tags
+        """The lists whose leaving forbids the wish; empty where it adds nothing."""
+        bound = bound_lists([wish], self._known)
+        tags = {name[2:]: on for name, on in wish.places.items() if name.startswith("t:")}
+        return vetoing_lists(bound, tags, self._sink.traits) if bound or any(tags.values()) else set()
 
     def _group(self, wishes: Sequence[tuple[int, Wish]]) -> Group:
         indexes, wanted = tuple(index for index, _ in wishes), tuple(wish for _, wish in wishes)
@@ -284,7 +296,7 @@ class Delivery:
             raise AssertionError(newest.subscriber)
         writes = any(wish.command.verb is Verb.TOKEN for wish in wanted)
         fields = self._token_of(entry) if writes else {}
-        return Group(indexes, wanted, change_of(wanted, entry, self._ledger, fields, self._account))
+        return Group(indexes, wanted, change_of(wanted, entry, self._known, fields))
 
     def _carried_out(self, groups: Sequence[Group]) -> list[tuple[Group, Answer, int]]:
         """Ask the sink until every group has its last answer, or the account stops. What was done before is kept."""
@@ -317,8 +329,7 @@ class Delivery:
             )
             for each, given in zip(asked, answers, strict=True):
                 calls[each] += 1
-                self._send(self._status.leave(waiting[each].change.subscriber, given.leavings))
-                answer = with_earlier(before_now.pop(each, ()), given)
+                answer = with_earlier(before_now.pop(each, ()), self._learnt(waiting[each].change, given))
                 if isinstance(answer, Trouble) and answer.fate is not Fate.LASTING:
                     before_now[each] = answer.changed
                     passing[each] += answer.fate is Fate.PASSING
@@ -335,6 +346,13 @@ class Delivery:
         while waiting and not self._gate.halted():
             patiently(ask, halted=self._gate.halted, wait=self._gate.wait)
         return settled
+
+    def _learnt(self, change: Change, given: Answer) -> Answer:
+        """The answer, after what it shows of the person's leavings and joinings has been noted."""
+        answer = self._gone.judged(change, given)
+        self._send(self._status.leave(change.subscriber, answer.leavings))
+        self._send(self._status.confirm(change.subscriber, answer.joinings))
+        return answer
 
     def _left(self, group: Group) -> Reason | None:
         """Why the person may not be added any more: they left while their change waited."""

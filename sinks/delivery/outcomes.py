@@ -59,4 +59,6 @@ def outcome_of(command: Command, answer: Answer, *, calls: int, at_ms: int) -> O
         undoes=command.undoes,
         position=command.position,
         restates=command.restates,
+        list_ids=dict(answer.list_ids),
+        person=answer.number,
     )

@@ -8,16 +8,21 @@ undo takes back what its command did and nothing else.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-from contracts.accounts import Veto
-from contracts.codec import to_builtins, to_json
+from contracts.accounts import Fact, Veto
+from contracts.codec import replaced, to_builtins, to_json
 from contracts.commands import Command, MatchPlace, Verb
 from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
-from sinks.base import Answer, Change, Done, Fate, Marks, Traits, Trouble
+from sinks.base import Answer, Change, Done, Fate, Leaving, Marks, Traits, Trouble
+from sinks.delivery.leavings import Leavings
 from sinks.delivery.ledger import Ledger, mark_of, place, places
+
+FOLLOWS: Final = "move"
+"""The source of a leaving that follows from another, by the moves that link their lists."""
 
 
 class Wish(NamedTuple):
@@ -46,16 +51,22 @@ def able_to(traits: Traits, verb: Verb) -> bool:
     return not traits.lists or able.get(verb, True)
 
 
-def wish_of(command: Command, ledger: Ledger, *, told: bool = False) -> Wish | None:
+def wish_of(command: Command, known: Known) -> Wish | None:
     """What a command wants; None: there is nothing (more) to take back (SEMANTICS 8), or later commands stand at all of
     its places (SEMANTICS 9).
 
-    ``told``: the platform has no lists and is told everything: of an undo, that what it was told holds no more.
+    A platform without lists is told everything: of an undo, that what it was told holds no more. A list that the person
+    joined by themselves since the command stays as it is.
     """
+    ledger, told = known.ledger, not known.traits.lists
     if told and command.undoes and command.verb is not Verb.WEBHOOK:
         return Wish(command, {}) if ledger.stands(command.undoes) else None
     if command.undoes and command.verb is not Verb.WEBHOOK:
-        changed = ledger.to_undo(command.undoes)
+        joined_ms = known.leavings.joined_in(command.subscriber)
+        since_ms = ledger.at_ms(command.undoes)
+        changed = tuple(
+            mark for mark in ledger.to_undo(command.undoes) if mark[0] != "+" or joined_ms.get(mark[1:], -1) <= since_ms
+        )
         # Whoever is no longer in the list that they were moved to has left by themselves, or was taken out by a person.
         if_in = tuple(mark[1:] for mark in changed if mark.startswith("+"))
         back = {name: not inside for name, inside in places(changed).items()}
@@ -78,10 +89,18 @@ def wish_of(command: Command, ledger: Ledger, *, told: bool = False) -> Wish | N
     return Wish(command, left, outdone=tuple(sorted(outdone)))
 
 
-def change_of(
-    wishes: Sequence[Wish], entry: DirectoryEntry, ledger: Ledger, fields: Mapping[str, str], account: str = ""
-) -> Change:
+class Known(NamedTuple):
+    """What is known at an account beside its commands: the ledger, the leavings, and how its platform shows them."""
+
+    ledger: Ledger
+    leavings: Leavings
+    traits: Traits
+    account: str
+
+
+def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, fields: Mapping[str, str]) -> Change:
     """One change of one person's wishes, in their order: of each list and tag the last word counts."""
+    ledger = known.ledger
     newest = wishes[-1].command
     wanted: dict[str, bool] = {}
     for wish in wishes:
@@ -89,16 +108,20 @@ def change_of(
     lists = {name[1:]: inside for name, inside in wanted.items() if name.startswith(":")}
     tags = {name[2:]: inside for name, inside in wanted.items() if name.startswith("t:")}
     add = tuple(name for name, inside in lists.items() if inside)
-    bound = bound_lists(wishes, ledger)
-    met_in = held_lists(entry, ledger, account)
+    bound = bound_lists(wishes, known)
+    met_in = held_lists(entry, known)
     doubt = ledger.doubt(newest.subscriber)
-    # NOTE: a call in doubt may have taken them out of where they are not found: that is no leaving of theirs.
-    expected = [name for name in met_in if name in bound]
+    taken_by_others = _taken_by_others(newest.subscriber, known)
+    expected = [] if known.traits.tells_removals else [name for name in met_in if name in bound]
     if_in = [name for wish in wishes for name in wish.if_in]
-    must_be_in = [name for name in dict.fromkeys([*expected, *if_in]) if place("", name) not in doubt]
-    taken_out = {
-        name: at_ms for name in bound if (at_ms := ledger.taken_out_at_ms(newest.subscriber, name)) is not None
-    }
+    # NOTE: a call in doubt may have taken them out of where they are not found: that is no leaving of theirs.
+    must_be_in = [
+        name
+        for name in dict.fromkeys([*expected, *if_in])
+        if place("", name) not in doubt and name not in taken_by_others
+    ]
+    # NOTE: of all lists, for a platform may show more than what the change is about.
+    taken_out = ledger.taken_out_of(newest.subscriber)
     return Change(
         change_id=newest.command_id,
         subscriber=newest.subscriber,
@@ -109,7 +132,7 @@ def change_of(
         tag=tuple(name for name, inside in tags.items() if inside),
         untag=tuple(name for name, inside in tags.items() if not inside),
         fields=tuple(fields.items()),
-        taken_out=tuple(name for name in bound if name in taken_out or doubt.get(place("", name))),
+        taken_out=tuple(sorted({*taken_out, *(name[1:] for name, was in doubt.items() if was and name[0] == ":")})),
         taken_out_ms=taken_out,
         name=entry.name,
         url=newest.url,
@@ -120,25 +143,81 @@ def change_of(
         met=bool(met_in) or ledger.has_met(newest.subscriber),
         asked=ledger.was_asked(newest.subscriber),
         also_adds=bool(bound),
+        unless_in=_unsure(newest.subscriber, bound, tags, known),
+        unclear=tuple(sorted(known.leavings.unclear(newest.subscriber) & bound)),
+        list_ids=ledger.list_ids({*lists, *bound, *met_in}),
+        platform_id=_platform_id(entry, known),
+        expected_in=tuple(name for name in met_in if _is_expected(name, doubt, taken_by_others, known.traits)),
+        not_last=frozenset(_not_last(newest.subscriber, known)),
     )
 
 
-def bound_lists(wishes: Sequence[Wish], ledger: Ledger) -> set[str]:
+def _is_expected(name: str, doubt: Mapping[str, bool], by_others: set[str], traits: Traits) -> bool:
+    """Whether somebody who was put into a list, or seen there, has left it if a look does not show them there."""
+    silent = traits.shows_all and not traits.tells_removals
+    return silent and place("", name) not in doubt and name not in by_others
+
+
+def _not_last(subscriber: str, known: Known) -> Iterator[str]:
+    """The lists that the person left while they were in others: as a look showed, or as Segma took them out of one."""
+    taken_out_ms = known.ledger.last_taking_out_ms(subscriber)
+    for veto in known.leavings.of(subscriber):
+        if veto.fact is Fact.LEFT and veto.list_name and (veto.source == "look" or veto.at_ms < taken_out_ms):
+            yield veto.list_name
+
+
+def _unsure(
+    subscriber: str, bound: set[str], tags: Mapping[str, bool], known: Known
+) -> tuple[tuple[Leaving, str], ...]:
+    """The leavings that a look decides on: the person is said to have joined again, at no known time."""
+    if not bound and not any(tags.values()):
+        return ()
+    standing = known.leavings.standing(subscriber, vetoing_lists(bound, tags, known.traits))
+    return tuple((each.leaving, each.unless_in) for each in standing if each.unless_in is not None)
+
+
+def vetoing_lists(bound: Iterable[str], tags: Mapping[str, bool], traits: Traits) -> set[str]:
+    """The lists whose leaving forbids a wish: where lists are tags, those that it tags too; and always everything."""
+    return {"", *bound, *((name for name, on in tags.items() if on) if traits.lists_are_tags else ())}
+
+
+def _taken_by_others(subscriber: str, known: Known) -> set[str]:
+    """The lists out of which others took the person since Segma put them there, as the customer says; or may have."""
+    removed = known.leavings.removed(subscriber)
+    since = {name for name, at_ms in removed.items() if at_ms >= known.ledger.put_ms(subscriber, name)}
+    return since | known.leavings.unclear(subscriber)
+
+
+def _platform_id(entry: DirectoryEntry, known: Known) -> str:
+    """The id under which the platform must show the person; empty where they have joined anew since."""
+    number, at_ms = known.ledger.number_of(entry.subscriber)
+    if not number:
+        number, at_ms = entry.platform_ids.get(known.account, ""), _sighted_ms(entry, known.account)
+    return "" if known.leavings.joined_ms(entry.subscriber) >= at_ms else number
+
+
+def _sighted_ms(entry: DirectoryEntry, account: str) -> int:
+    return max(entry.seen_in.get(account, {}).values(), default=entry.imported_at_s * 1_000)
+
+
+def bound_lists(wishes: Sequence[Wish], known: Known) -> set[str]:
     """The lists whose leaving forbids what these wishes add: added to, moved from, and what is linked to them."""
     named: set[str] = set()
     for wish in wishes:
         into = {name[1:] for name, inside in wish.places.items() if inside and name.startswith(":")}
         if into:
             named |= {name[1:] for name in (*wish.places, *wish.outdone) if name.startswith(":")}
-    return ledger.linked(wishes[-1].command.subscriber, named) if named else set()
+    subscriber = wishes[-1].command.subscriber
+    return known.ledger.links.linked(subscriber, named, known.leavings.joined_in(subscriber)) if named else set()
 
 
-def held_lists(entry: DirectoryEntry, ledger: Ledger, account: str) -> list[str]:
+def held_lists(entry: DirectoryEntry, known: Known) -> list[str]:
     """The lists in which Segma put the person, or saw them at an import, and has not taken them out since."""
+    ledger = known.ledger
     held = dict.fromkeys(ledger.lists_of(entry.subscriber))
-    for name, at_ms in entry.seen_in.get(account, {}).items():
+    for name, at_ms in entry.seen_in.get(known.account, {}).items():
         out_ms = ledger.taken_out_at_ms(entry.subscriber, name)
-        if out_ms is None or at_ms > out_ms:
+        if at_ms >= ledger.list_since_ms(name) and (out_ms is None or at_ms > out_ms):
             held[name] = None
     return list(held)
 
@@ -184,7 +263,7 @@ def answers_of(group: Group, answer: Answer, doubt: Mapping[str, bool], *, lists
         return [*(answer._replace(changed=()) for _ in group.wishes[:-1]), answer]
     marks = marks_of(group.wishes, before(group.wishes, answer.changed, doubt))
     fields = tuple(mark for mark in answer.changed if mark.startswith("="))
-    return [Done((*own, *fields), answer.answer) for own in marks]
+    return [answer._replace(changed=(*own, *fields)) for own in marks]
 
 
 def waves(wishes: Sequence[tuple[int, Command]], *, most: int, apart: bool) -> list[list[int]]:
@@ -214,27 +293,38 @@ def waves(wishes: Sequence[tuple[int, Command]], *, most: int, apart: bool) -> l
     return found
 
 
-def taking_out(veto: Veto, ledger: Ledger) -> list[Command]:
-    """The commands that take whoever left a list out of those that moves from it put them in.
+def reached_by(veto: Veto, known: Known) -> tuple[list[Veto], list[Command]]:
+    """What follows from a leaving: the lists that were left with it, and the commands that take the person out.
 
-    Their ids are made of the leaving, so that they are given once, however often it is read.
+    Taken out is who is there by Segma's moves alone. The commands' ids are made of the leaving, so that they are given
+    once, however often it is read.
     """
-    lists = ledger.led_to(veto.subscriber, veto.list_name) if veto.list_name else set()
-    return [
-        Command(
-            command_id=hashlib.sha256(
-                to_json(["left", veto.workspace, veto.account, veto.subscriber, veto.list_name, name, veto.at_ms])
-            ).hexdigest()[:32],
-            workspace=veto.workspace,
-            account=veto.account,
-            subscriber=veto.subscriber,
-            verb=Verb.REMOVE,
-            listener="consent",
-            version=0,
-            match_id="",
-            position=0,
-            matched_at_ms=veto.at_ms,
-            from_list=name,
-        )
-        for name in sorted(lists)
-    ]
+    if not veto.list_name or veto.source == FOLLOWS:
+        return [], []
+    ledger, subscriber = known.ledger, veto.subscriber
+    stands = any(each.leaving.list_name for each in known.leavings.standing(subscriber, {veto.list_name}))
+    # NOTE: of a leaving that was lifted, what Segma did after it does not follow from it, whenever it is read again.
+    until_ms = sys.maxsize if stands else veto.at_ms
+    reached = ledger.links.reached(subscriber, veto.list_name, known.leavings.joined_in(subscriber), until_ms=until_ms)
+    onward = sorted(name for name, forward in reached.items() if forward and ledger.inside(subscriber, name))
+    return (
+        [replaced(veto, list_name=name, list_id="", source=FOLLOWS) for name in sorted(reached)],
+        [_taking_out(veto, name) for name in onward],
+    )
+
+
+def _taking_out(veto: Veto, list_name: str) -> Command:
+    parts = ["left", veto.workspace, veto.account, veto.subscriber, veto.list_name, list_name, veto.at_ms]
+    return Command(
+        command_id=hashlib.sha256(to_json(parts)).hexdigest()[:32],
+        workspace=veto.workspace,
+        account=veto.account,
+        subscriber=veto.subscriber,
+        verb=Verb.REMOVE,
+        listener="consent",
+        version=0,
+        match_id="",
+        position=0,
+        matched_at_ms=veto.at_ms,
+        from_list=list_name,
+    )

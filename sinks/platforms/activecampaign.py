@@ -71,10 +71,19 @@ class Activecampaign(NoOptIn, NamedLists):
 
     def __init__(self, http: Http, options: ActivecampaignOptions) -> None:
         self._options, self._as_tags = options, options.lists_are == "tags"
+        self.overwrites = not self._as_tags
         self._tags = Names(self._read_tags, self._make_tag)
         super().__init__(http, self._tags if self._as_tags else Names(self._read_lists, self._make_list))
         link = f"%{options.token_field}%"
-        self.traits = Traits(batch=10, tags=True, fields=bool(options.token_field_id), token_link=link)
+        self.traits = Traits(
+            batch=10,
+            shows_all=not self._as_tags,
+            tells_removals=True,
+            lists_are_tags=self._as_tags,
+            tags=True,
+            fields=bool(options.token_field_id),
+            token_link=link,
+        )
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Each contact by address, then its lists with their statuses, and its tags."""
@@ -102,7 +111,10 @@ class Activecampaign(NoOptIn, NamedLists):
             # Who unsubscribed from all that they were in has left; a tag changes nothing about that, nor would we.
             kinds = set(statuses.values())
             standing = next(iter(kinds)) if len(kinds) == 1 else Standing.ACTIVE
-            return Seen(person, standing, frozenset(of_tag), tags=frozenset(of_tag), notes=of_tag)
+            tags = frozenset(of_tag)
+            return Seen(person, standing, tags, tags=tags, notes=of_tag, number=person)
+        if any(not self._lists.name_of(number) for number in statuses):
+            self._lists.learn()
         of_list = {self._lists.name_of(number): standing for number, standing in statuses.items()}
         out = {self._lists.name_of(text(each, "list")) for each in memberships if self._by_segma(each, change)}
         return Seen(
@@ -113,9 +125,8 @@ class Activecampaign(NoOptIn, NamedLists):
             frozenset(of_tag),
             notes=of_tag,
             pending=frozenset(name for name, standing in of_list.items() if standing is Standing.PENDING),
-            elsewhere=any(
-                standing is Standing.ACTIVE for name, standing in of_list.items() if name not in _named(change)
-            ),
+            elsewhere=any(standing is Standing.ACTIVE for standing in of_list.values()),
+            number=person,
         )
 
     def _by_segma(self, membership: Mapping[str, Any], change: Change) -> bool:
@@ -243,7 +254,3 @@ class Activecampaign(NoOptIn, NamedLists):
         if not reply.ok:
             raise ListRefused(f"{reply.status}")
         return text(table(reply.object(), name), "id")
-
-
-def _named(change: Change) -> frozenset[str]:
-    return frozenset((*change.add, *change.remove, *change.only_if_in, *change.consent_in))

@@ -45,7 +45,7 @@ def make(options: FileOptions, around: Around) -> FileSink:
 class FileSink:
     """See the module."""
 
-    traits = Traits(batch=1)
+    traits = Traits(batch=1, shows_all=True)
 
     def __init__(self, directory: Path, *, delay_ms: int, pause: Callable[[float], None]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -53,9 +53,28 @@ class FileSink:
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
         """See :meth:`sinks.base.Sink.apply`."""
-        tell({each.change_id: marks for each in changes if is_address(each.address) and (marks := self._marks(each))})
-        bad = Trouble(Reason.BAD_ADDRESS, Fate.LASTING)
-        return [self._apply(change) if is_address(change.address) else bad for change in changes]
+        refused = {change.change_id: self._refusal(change) for change in changes}
+        fit = [change for change in changes if refused[change.change_id] is None]
+        tell({each.change_id: marks for each in fit if (marks := self._marks(each))})
+        return [refused[change.change_id] or self._apply(change) for change in changes]
+
+    def _refusal(self, change: Change) -> Trouble | None:
+        """Why nothing of a change may be done; None: nothing is in the way."""
+        if not is_address(change.address):
+            return Trouble(Reason.BAD_ADDRESS, Fate.LASTING)
+        if any(self._path(name) is None for name in (*change.add, *change.remove)):
+            return Trouble(Reason.BAD_LIST_NAME, Fate.LASTING)
+        if not change.adding:
+            return None
+        try:
+            leavings = self._leavings(change)
+        except OSError as error:
+            return _away(error)
+        bound = {"", *change.add, *change.consent_in, *change.only_if_in}
+        if any(each.list_name in bound for each in leavings):
+            joined = self._joined(change)
+            return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING, leavings=leavings, joinings=joined)
+        return Trouble(Reason.UNCLEAR, Fate.LASTING, leavings=leavings) if change.unclear else None
 
     def members(self, list_name: str) -> Iterator[Member]:
         """See :meth:`sinks.base.Sink.members`."""
@@ -81,20 +100,27 @@ class FileSink:
     def _apply(self, change: Change) -> Answer:
         if self._delay_s:
             self._pause(self._delay_s)
-        if any(self._path(name) is None for name in (*change.add, *change.remove)):
-            return Trouble(Reason.BAD_LIST_NAME, Fate.LASTING)
         address = normalised_address(change.address)
         try:
-            left = [name for name in change.only_if_in if self._left(name, address)] if change.adding else []
-            if left:
-                leavings = tuple(Leaving(name, Reason.UNSUBSCRIBED) for name in left)
-                return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING, leavings=leavings)
             changed = [f"+{name}" for name in change.add if self._put(name, address, member=True)]
             changed += [f"-{name}" for name in change.remove if self._put(name, address, member=False)]
             self._note(change, changed)
         except OSError as error:
-            return Trouble(Reason.UNREACHABLE, Fate.AWAY, error.strerror or "I/O error")
-        return Done(tuple(changed), "written" if changed else "already so")
+            return _away(error)
+        return Done(tuple(changed), "written" if changed else "already so", joinings=self._joined(change))
+
+    def _leavings(self, change: Change) -> tuple[Leaving, ...]:
+        """Who is not where they were has left; with them whom nothing shows to have joined again."""
+        address = normalised_address(change.address)
+        must_be_in = dict.fromkeys((*change.only_if_in, *change.expected_in))
+        gone = [Leaving(name, Reason.UNSUBSCRIBED, True) for name in must_be_in if self._left(name, address)]
+        told = [leaving for leaving, name in change.unless_in if name not in self._joined(change)]
+        return (*gone, *told)
+
+    def _joined(self, change: Change) -> tuple[str, ...]:
+        """Of the lists that the person is said to have joined, those that they are in."""
+        address = normalised_address(change.address)
+        return tuple(dict.fromkeys(name for _, name in change.unless_in if not name or self._has(name, address)))
 
     def _left(self, name: str, address: str) -> bool:
         """Return whether the list exists and the person is not in it."""
@@ -145,3 +171,7 @@ class FileSink:
         lines[-1]["changed"] = list(changed)
         with (self._directory / "calls.ndjson").open("ab") as file:
             file.write(b"".join(to_json(line) + b"\n" for line in lines))
+
+
+def _away(error: OSError) -> Trouble:
+    return Trouble(Reason.UNREACHABLE, Fate.AWAY, error.strerror or "I/O error")

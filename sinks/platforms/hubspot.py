@@ -55,12 +55,13 @@ def judge(reply: Reply) -> Trouble | None:
 class Hubspot(NoOptIn, NamedLists):
     """The calls."""
 
+    overwrites = False
     most = 1_000
 
     def __init__(self, http: Http, token_field: str) -> None:
         super().__init__(http, Names(self._search, self._make_list))
         self._token_field = token_field
-        self.traits = Traits(batch=1_000, fields=True, token_link=f"{{{{contact.{token_field}}}}}")
+        self.traits = Traits(batch=1_000, tells_removals=True, fields=True, token_link=f"{{{{contact.{token_field}}}}}")
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Contacts by address, then their lists by record, a hundred at a time."""
@@ -232,4 +233,5 @@ def _standing(properties: Mapping[str, Any]) -> Standing:
 def _seen(contact: Mapping[str, Any], lists: set[str]) -> Seen:
     properties = table(contact, "properties")
     fields = {name: value for name, value in properties.items() if isinstance(value, str)}
-    return Seen(text(contact, "id"), _standing(properties), frozenset(lists), fields=fields)
+    number = text(contact, "id")
+    return Seen(number, _standing(properties), frozenset(lists), fields=fields, number=number)

@@ -73,6 +73,7 @@ def judge(reply: Reply) -> Trouble | None:
 class Klaviyo(NoOptIn, NamedLists):
     """The calls."""
 
+    overwrites = False
     most = 1_000
 
     def __init__(self, http: Http, token_field: str) -> None:
@@ -245,4 +246,5 @@ def _seen(profile: Mapping[str, Any] | None, lists: set[str]) -> Seen:
         tags=frozenset(map(str, properties.get(TAGS) or [])),
         fields={name: value for name, value in properties.items() if isinstance(value, str)},
         because=because,
+        number=text(profile, "id"),
     )

@@ -74,13 +74,20 @@ def literal(address: str) -> str:
 class Listmonk(NamedLists):
     """The calls."""
 
+    overwrites = True
     most = 1_000
     knows_opt_in = True
 
     def __init__(self, http: Http, token_field: str) -> None:
         self._double: set[str] = set()
         super().__init__(http, Names(self._read_lists, self._make_list))
-        self.traits = Traits(batch=500, fields=True, token_link=f"{{{{.Subscriber.Attribs.{token_field}}}}}")
+        self.traits = Traits(
+            batch=500,
+            shows_all=True,
+            tells_removals=True,
+            fields=True,
+            token_link=f"{{{{.Subscriber.Attribs.{token_field}}}}}",
+        )
         self._sees_all = False
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
@@ -131,8 +138,8 @@ class Listmonk(NamedLists):
         if not whole and any(words(each, "name") == MASKED for each in held):
             return Trouble(Reason.MISSING_RIGHT, Fate.FATAL, "lists:get_all")
         standings = {text(each, "id"): _standing(each) for each in held}
-        of = {name: standings[number] for number, name in numbers.items() if number in standings}
-        elsewhere = any(standings[each] is Standing.ACTIVE for each in standings.keys() - numbers.keys())
+        of = {name: standings[number] for number in standings if (name := numbers.get(number) or self._name(number))}
+        elsewhere = any(standing is Standing.ACTIVE for standing in standings.values())
         attributes = table(subscriber, "attribs", null=True)
         return Seen(
             text(subscriber, "id"),
@@ -144,7 +151,12 @@ class Listmonk(NamedLists):
             pending=frozenset(name for name, standing in of.items() if standing is Standing.PENDING),
             because=Reason.BLOCKED,
             elsewhere=elsewhere,
+            number=text(subscriber, "id"),
         )
+
+    def _name(self, number: str) -> str:
+        """The name of a list that was not asked for; empty where it is not remembered, or not to be seen."""
+        return self._lists.name_of(number)
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
         """Make subscribers, one call each: listmonk makes them in bulk from files alone."""

@@ -83,6 +83,7 @@ def member_hash(address: str) -> str:
 class Mailchimp(NamedLists):
     """The calls."""
 
+    overwrites = False
     most = 500
     knows_opt_in = True
 
@@ -92,7 +93,14 @@ class Mailchimp(NamedLists):
         self._base = f"/3.0/lists/{options.audience}"
         # PERF: everybody is looked at by a call of their own, over all connections; the bulk calls between two such
         # rounds use one. A round of 1,000 keeps the ten busy for nine tenths of the time.
-        self.traits = Traits(batch=1_000, tags=True, fields=True, token_link=f"*|{options.token_field}|*")
+        self.traits = Traits(
+            batch=1_000,
+            tells_removals=True,
+            lists_are_tags=True,
+            tags=True,
+            fields=True,
+            token_link=f"*|{options.token_field}|*",
+        )
         self._field_is_there = False
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:

@@ -85,9 +85,10 @@ def address_of(list_name: str, domain: str) -> str:
 class Mailman:
     """The calls."""
 
-    traits = Traits(batch=20)
+    traits = Traits(batch=20, shows_all=True)
     most = 20
     knows_opt_in = True
+    overwrites = False
 
     def __init__(self, http: Http, domain: str, new_lists: Mapping[str, str] = CLOSED) -> None:
         self._http, self._domain, self._new_lists = http, domain, new_lists
@@ -115,6 +116,7 @@ class Mailman:
         standing = Standing.UNDELIVERABLE if status == "by_bounces" else Standing.ACTIVE
         stranger = not members and not change.met
         moderated = stranger and any(self._policy(name) in MODERATED for name in entering)
+        digest = notes["mode"] in DIGESTS - {"regular"}
         return Seen(
             address,
             standing,
@@ -123,6 +125,7 @@ class Mailman:
             elsewhere=len(members) > len(inside),
             refusal=Reason.MODERATED if moderated else None,
             never_there=stranger,
+            paused=digest and not all(self._takes_digests(name) for name in entering),
         )
 
     def _entries(self, address: str, ids: Mapping[str, str]) -> list[Mapping[str, Any]] | Trouble:
@@ -148,6 +151,14 @@ class Mailman:
             reply = self._answer(self._http.ask("GET", f"/lists/{number}/config/subscription_policy"))
             self._policies[number] = text(reply.object(), "subscription_policy")
         return self._policies.get(number, "")
+
+    def _takes_digests(self, list_name: str) -> bool:
+        """Whether a list sends digests; one that is made does."""
+        number = self._lists.find(list_name)
+        if not number:
+            return True
+        reply = self._answer(self._http.ask("GET", f"/lists/{number}/config/digests_enabled"))
+        return reply.object().get("digests_enabled") is not False
 
     def asks(self, list_name: str, *, known: bool) -> bool:
         """Return whether the list asks new members to confirm."""
@@ -177,6 +188,10 @@ class Mailman:
     def exists(self, list_name: str) -> bool:
         """Asked, not remembered."""
         return bool(self._lists.fresh(list_name))
+
+    def id_of(self, list_name: str) -> str:
+        """Remembered, or asked; made of the list's address, so a list made anew has it again."""
+        return self._lists.find(list_name)
 
     def forget(self, list_name: str) -> None:
         """Forget a list that vanished."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +26,8 @@ class Seen(NamedTuple):
     ``because``. ``elsewhere``: whether they are in a list that was not asked for; None: the platform does not show it.
     ``notes``: what the platform's own calls need again. ``refusal``: why nothing may be added, beside consent.
     ``never_there``: of a platform where an address is all that a person is: nobody has ever seen them in a list.
+    ``number``: the platform's own id of the person, where it is another for one who was erased and made anew.
+    ``paused``: a list does not take people who get their mail as they do.
     """
 
     person: str = ""
@@ -40,6 +42,8 @@ class Seen(NamedTuple):
     elsewhere: bool | None = None
     refusal: Reason | None = None
     never_there: bool = False
+    number: str = ""
+    paused: bool = False
 
     @property
     def stranger(self) -> bool:
@@ -48,25 +52,50 @@ class Seen(NamedTuple):
 
 
 def leavings_of(change: Change, seen: Seen, exists: Callable[[str], bool]) -> list[Leaving]:
-    """What the platform shows of a person's leaving; everything where they left the last list that they were in."""
-    if not seen.person and any(exists(name) for name in change.met_in):
+    """What the platform shows of a person's leaving; everything where they left the last list that they were in.
+
+    With it what was told of before and the look does not take back (``unless_in``).
+    """
+    if _erased(change, seen) or (not seen.person and _was_there(change, exists)):
         return [Leaving("", Reason.GONE)]
+    told = [leaving for leaving, name in change.unless_in if not shows(seen, name)]
     if seen.standing is Standing.LEFT:
-        return [Leaving("", seen.because)]
+        return [Leaving("", seen.because), *told]
     found = [Leaving(name, Reason.UNSUBSCRIBED) for name in sorted(seen.left)]
     missing = [
         name
-        for name in change.only_if_in
+        for name in dict.fromkeys((*change.only_if_in, *change.expected_in))
         if name not in seen.lists and name not in seen.left and name not in seen.pending and exists(name)
     ]
-    found += [Leaving(name, Reason.UNSUBSCRIBED) for name in missing]
-    if found and not seen.lists and seen.elsewhere is False:
-        return [*found, Leaving("", Reason.UNSUBSCRIBED)]
-    return found
+    found += [Leaving(name, Reason.UNSUBSCRIBED, silent=True) for name in missing]
+    last = [each for each in found if each.list_name not in change.not_last]
+    if last and not seen.lists and seen.elsewhere is False:
+        return [*found, Leaving("", Reason.UNSUBSCRIBED, all(each.silent for each in last)), *told]
+    return [*found, *told]
+
+
+def _was_there(change: Change, exists: Callable[[str], bool]) -> bool:
+    """Whether somebody unknown to the platform must be known: in a list of it, or by an id without any list."""
+    return any(exists(name) for name in change.met_in) or bool(change.platform_id and not change.met)
+
+
+def _erased(change: Change, seen: Seen) -> bool:
+    """Whether the address is another record's than the person's was: they were erased, and it was made anew."""
+    return bool(change.platform_id and seen.person and seen.number and seen.number != change.platform_id)
+
+
+def shows(seen: Seen, list_name: str) -> bool:
+    """Whether a look shows the person in a list; of the empty name: at the platform, as one who gets mail."""
+    if list_name:
+        return list_name in seen.lists and seen.standing is not Standing.LEFT
+    return not seen.stranger and seen.standing is Standing.ACTIVE
 
 
 LEFT: Final = (Reason.GONE, Reason.COMPLAINED, Reason.BLOCKED, Reason.ARCHIVED, Reason.UNSUBSCRIBED)
 """The reasons of leavings, the first that fits."""
+
+
+GRAVER_THAN_UNCLEAR: Final = {*LEFT, Reason.PENDING, Reason.ASKED}
 
 
 def verdict(change: Change, seen: Seen, leavings: list[Leaving], strangers: Strangers) -> Reason | None:
@@ -74,10 +103,14 @@ def verdict(change: Change, seen: Seen, leavings: list[Leaving], strangers: Stra
     if not change.adding:
         makes = bool(change.fields) and seen.stranger
         return None if not makes else Reason.GONE if leavings else Reason.UNKNOWN
+    return left_reason(change, leavings) or seen.refusal or _not_yet(change, seen, strangers)
+
+
+def left_reason(change: Change, leavings: Sequence[Leaving]) -> Reason | None:
+    """The first reason that fits of leavings which forbid the change; None: none does."""
     bound = {"", *change.add, *change.consent_in, *change.only_if_in}
     reasons = {each.reason for each in leavings if each.list_name in bound}
-    left = next((reason for reason in LEFT if reason in reasons), None)
-    return left or seen.refusal or _not_yet(change, seen, strangers)
+    return next((reason for reason in LEFT if reason in reasons), None)
 
 
 def _not_yet(change: Change, seen: Seen, strangers: Strangers) -> Reason | None:
@@ -87,6 +120,10 @@ def _not_yet(change: Change, seen: Seen, strangers: Strangers) -> Reason | None:
         return Reason.ASKED if change.asked else Reason.PENDING
     if change.asked and stranger:
         return Reason.ASKED
+    if {*change.unclear} & {*change.add, *change.consent_in, *change.only_if_in}:
+        return Reason.UNCLEAR
+    if seen.paused:
+        return Reason.PAUSED
     if seen.standing is Standing.UNDELIVERABLE:
         return Reason.UNDELIVERABLE
     nobody_made = strangers is Strangers.NEVER or not change.add

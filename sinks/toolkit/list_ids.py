@@ -43,6 +43,13 @@ class Names:
         """The name of an id that is remembered; empty for any other."""
         return next((name for name, each in self._ids.items() if each == number), "")
 
+    def learn(self) -> None:
+        """Read and remember them all; of a name that two of them bear, neither."""
+        found: dict[str, set[str]] = {}
+        for name, number in self._load(""):
+            found.setdefault(name, set()).add(number)
+        self._ids.update({name: next(iter(numbers)) for name, numbers in found.items() if len(numbers) == 1})
+
     def forget(self, name: str) -> None:
         """Forget the id of a list that vanished, or may have."""
         self._ids.pop(name, None)
@@ -69,6 +76,10 @@ class NamedLists:
     def exists(self, list_name: str) -> bool:
         """Asked, not remembered."""
         return bool(self._lists.fresh(list_name))
+
+    def id_of(self, list_name: str) -> str:
+        """Remembered, or asked."""
+        return self._lists.find(list_name)
 
     def forget(self, list_name: str) -> None:
         """Forget a list that vanished."""

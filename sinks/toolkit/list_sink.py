@@ -34,7 +34,7 @@ from sinks.base import (
     nobody,
 )
 from sinks.toolkit.answers import MISSHAPEN, unreadable
-from sinks.toolkit.consent import Seen, Strangers, leavings_of, verdict
+from sinks.toolkit.consent import Seen, Strangers, leavings_of, left_reason, shows, verdict
 from sinks.toolkit.platform import BatchRefused, ListGone, ListPlatform, ListRefused, One, PersonFault
 
 T = TypeVar("T")
@@ -48,6 +48,8 @@ class _Work:
 
     def __init__(self, change: Change, seen: Seen, leavings: Sequence[Leaving], asks: bool) -> None:
         self.change, self.seen, self.person, self.leavings = change, seen, seen.person, tuple(leavings)
+        self.joinings = _joinings(change, seen)
+        self.list_ids: dict[str, str] = {}
         self.trouble: PersonFault = None
         self.done: list[str] = []
         self.put = [name for name in change.add if name not in seen.lists]
@@ -77,9 +79,10 @@ class _Work:
 
     def answer(self) -> Answer:
         if self.trouble is not None:
-            return self.trouble._replace(changed=tuple(self.done), leavings=self.leavings)
+            found = self.trouble._replace(changed=tuple(self.done), leavings=self.leavings, list_ids=self.list_ids)
+            return found._replace(joinings=self.joinings, number=self.seen.number)
         said = "asked to confirm" if self.invite else "changed" if self.done else "already so"
-        return Done(tuple(self.done), said, self.leavings)
+        return Done(tuple(self.done), said, self.leavings, self.joinings, self.list_ids, self.seen.number)
 
 
 class ListSink:
@@ -180,12 +183,15 @@ class _Call:
             return [unreadable(error)._replace(fate=Fate.AWAY)] * len(changes)
         works = [each for each in judged if isinstance(each, _Work)]
         tell({work.change.change_id: work.marks for work in works if work.marks})
-        _Round(self._platform, works).run()
+        _Round(self._platform, works, self._left_since if self._platform.overwrites else None).run()
+        self._note_ids(works)
         return [each.answer() if isinstance(each, _Work) else each for each in judged]
 
     def _judged(self, changes: Sequence[Change]) -> list[_Work | Trouble]:
         lists = frozenset(
-            name for each in changes for name in (*each.add, *each.remove, *each.only_if_in, *each.consent_in)
+            name
+            for each in changes
+            for name in (*each.add, *each.remove, *each.only_if_in, *each.consent_in, *_said_joined(each))
         )
         looks = self._platform.look(changes, lists)
         return [
@@ -195,13 +201,13 @@ class _Call:
 
     def _judge(self, change: Change, seen: Seen) -> _Work | Trouble:
         """Promise 4: who left is added nowhere; taking them out of more is allowed."""
-        leavings = leavings_of(change, seen, self._exists)
+        leavings = leavings_of(change, seen, lambda name: self._is_same(change, name))
         reason = verdict(change, seen, leavings, self._strangers)
         asks = reason is None and self._asks(change, seen)
         if asks and change.asked:
             reason = Reason.ASKED
         if reason is not None:
-            return Trouble(reason, Fate.LASTING, leavings=tuple(leavings))
+            return Trouble(reason, Fate.LASTING, leavings=tuple(leavings), joinings=_joinings(change, seen))
         return _Work(change, seen, leavings, asks)
 
     def _asks(self, change: Change, seen: Seen) -> bool:
@@ -209,6 +215,41 @@ class _Call:
         asked = self._strangers is Strangers.OPT_IN if seen.stranger else self._known_opt_in
         missing = [name for name in change.add if name not in seen.lists]
         return asked and any(self._platform.asks(name, known=not seen.stranger) for name in missing)
+
+    def _left_since(self, works: Sequence[_Work]) -> dict[str, Trouble]:
+        """Of those who were put in: who left before the call reached the platform; by change."""
+        lists = frozenset(
+            name for work in works for name in (*work.change.add, *work.change.remove, *work.change.consent_in)
+        )
+        found = {}
+        changes = [work.change for work in works]
+        for work, look in zip(works, self._platform.look(changes, lists), strict=True):
+            if isinstance(look, Trouble):
+                continue
+            leavings = [each for each in leavings_of(work.change, look, lambda name: False) if not each.silent]
+            reason = left_reason(work.change, leavings)
+            if reason is not None:
+                work.leavings = tuple(leavings)
+                found[work.change.change_id] = Trouble(reason, Fate.LASTING, "left meanwhile")
+        return found
+
+    def _note_ids(self, works: Sequence[_Work]) -> None:
+        """Which lists those were: a name may be another list's one day."""
+        ids: dict[str, str] = {}
+        for work in works:
+            named = [*work.change.add, *(name for name in work.change.remove if name in work.seen.lists)]
+            ids |= {name: self._id_of(name) for name in named if name not in ids}
+            work.list_ids = {name: ids[name] for name in named if ids[name]}
+
+    def _id_of(self, name: str) -> str:
+        try:
+            return self._platform.id_of(name)
+        except (Halt, ListRefused, *MISSHAPEN):
+            return ""  # what was done is done: it is learnt at the next call
+
+    def _is_same(self, change: Change, name: str) -> bool:
+        """Whether there is the list in which the person was put or seen: one of another id is another list."""
+        return self._exists(name) and change.list_ids.get(name, "") in {"", self._platform.id_of(name)}
 
     def _exists(self, name: str) -> bool:
         if name not in self._there:
@@ -219,8 +260,13 @@ class _Call:
 class _Round:
     """The writes of one ``apply``. After the first :class:`Halt` nothing more is asked: it concerns the account."""
 
-    def __init__(self, platform: ListPlatform, works: Sequence[_Work]) -> None:
-        self._platform, self._works = platform, works
+    def __init__(
+        self,
+        platform: ListPlatform,
+        works: Sequence[_Work],
+        left_since: Callable[[Sequence[_Work]], dict[str, Trouble]] | None,
+    ) -> None:
+        self._platform, self._works, self._left_since = platform, works, left_since
         self._halted: Trouble | None = None
 
     def run(self) -> None:
@@ -233,10 +279,29 @@ class _Round:
             self._ask([work for work in works if name in work.put], f"+{name}", self._putting(name))
         for name in _names(work.tag for work in works):
             self._ask([work for work in works if name in work.tag], f"t+{name}", self._marking(name, on=True))
+        self._restore([work for work in works if work.done and work.adds and work.trouble is None])
         for name in _names(work.remove for work in works):
             self._ask([work for work in works if name in work.remove], f"-{name}", self._removing(name))
         for name in _names(work.untag for work in works):
             self._ask([work for work in works if name in work.untag], f"t-{name}", self._marking(name, on=False))
+
+    def _restore(self, works: Sequence[_Work]) -> None:
+        """Look after a call that may have overwritten an unsubscription: who left in between is taken out again."""
+        if self._left_since is None or not works or self._halted is not None:
+            return
+        try:
+            left = self._left_since(works)
+        except Halt as halt:
+            self._halted = halt.trouble
+            return
+        back = [work for work in works if work.change.change_id in left]
+        for name in _names(work.put for work in back):
+            some = [work for work in back if name in work.put]
+            self._ask(some, f"-{name}", self._removing(name))
+        for work in back:
+            if work.trouble is None:
+                work.done = [mark for mark in work.done if mark[1:] not in work.put]
+                work.trouble = left[work.change.change_id]
 
     def _invite(self, works: Sequence[_Work]) -> None:
         """Ask for confirmation, once a person; who is asked for one list is asked for no other."""
@@ -315,6 +380,15 @@ class _Round:
 
     def _marking(self, tag: str, *, on: bool) -> Callable[[Sequence[One]], Sequence[PersonFault]]:
         return lambda ones: self._platform.mark(tag, ones, on=on)
+
+
+def _joinings(change: Change, seen: Seen) -> tuple[str, ...]:
+    """The lists that the person was said to have joined, and where the look shows them."""
+    return tuple(dict.fromkeys(name for _, name in change.unless_in if shows(seen, name)))
+
+
+def _said_joined(change: Change) -> list[str]:
+    return [name for _, name in change.unless_in if name]
 
 
 def _names(groups: Iterable[Sequence[str]]) -> list[str]:

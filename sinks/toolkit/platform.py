@@ -66,6 +66,9 @@ class ListPlatform(Protocol):
     knows_opt_in: bool
     """Whether the platform can ask a stranger to confirm."""
 
+    overwrites: bool
+    """Whether ``put`` writes over an unsubscription that came after the look: then there is a look after it as well."""
+
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Each person's memberships in these lists, whether they left, their tags and fields if a change names any."""
 
@@ -83,6 +86,9 @@ class ListPlatform(Protocol):
 
     def exists(self, list_name: str) -> bool:
         """Return whether the list exists now: asked of the platform, not remembered."""
+
+    def id_of(self, list_name: str) -> str:
+        """The id of a list, as far as it is remembered or there; empty: there is none."""
 
     def forget(self, list_name: str) -> None:
         """Drop what is remembered about a list: it vanished."""

@@ -19,14 +19,14 @@ from cli.importing.consent import LEFT, WORDS, ListStatus, status_of
 from cli.importing.export_file import Role, read_export
 from cli.importing.plan import plan_of_files
 from cli.people import import_people
-from contracts.accounts import Veto
-from contracts.codec import json_reader
+from contracts.accounts import Fact, Veto
+from contracts.codec import json_reader, to_json
 from contracts.errors import ConfigError
 from contracts.log import Outgoing
 from contracts.reading import all_of
 from contracts.reasons import Reason
 from contracts.tokens import subscriber_id
-from contracts.topics import ROWS, SUBSCRIBERS, VETOES, fixed_topics, veto_key
+from contracts.topics import ROWS, SUBSCRIBERS, VETOES, fact_key, fixed_topics
 from sinks.base import Member, Standing
 from sinks.delivery.account_state import AccountStatus
 from sinks.delivery.directory import Directory
@@ -145,8 +145,8 @@ def test_who_joined_again_after_the_files_leaving_is_not_vetoed_by_it(home: Path
     left = "email,status,unsubscribed_at\ngone@example.org,unsubscribed,2024-01-02T03:04:05Z\n"
     segma_import(home, left)
     log = open_log(Settings(data=home / "data"))
-    key = veto_key("demo", "mailbox", id_of("gone@example.org"), "")
-    log.publisher().publish([Outgoing(VETOES, key, None)])
+    joined = Veto("demo", "mailbox", id_of("gone@example.org"), "", 1_800_000_000_000, fact=Fact.JOINED)
+    log.publisher().publish([Outgoing(VETOES, fact_key(joined), to_json(joined))])
     log.close()
     assert told(segma_import(home, left))["vetoes"] == 0
     undated = "email,status\ngone@example.org,unsubscribed\n"

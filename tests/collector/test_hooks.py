@@ -11,6 +11,7 @@ import falcon.testing
 import pytest
 
 from collector.hooks import Hook, load_hooks
+from contracts.accounts import Fact
 from contracts.errors import ConfigError
 from contracts.events import Trust
 from contracts.installation import check_installation
@@ -62,7 +63,30 @@ def test_who_subscribes_again_by_themselves_lifts_their_veto(collector: Collecto
         posted(collector, mailchimp(kind), path=f"/v1/hooks/shop/mailchimp/{HOOK}", headers=FORM)
     first, second = vetoes(collector)
     assert first is not None
-    assert second is None
+    assert second is not None
+    assert (first.fact, second.fact) == (Fact.LEFT, Fact.JOINED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fired_at", "fact", "timed"),
+    [
+        ("unsubscribe", "2025-06-01 10:00:00", Fact.LEFT, True),
+        ("subscribe", "2025-06-01 10:00:00", Fact.JOINED, True),
+        ("subscribe", "yesterday", Fact.JOINED, False),
+        ("unsubscribe", "2999-01-01 00:00:00", Fact.LEFT, True),
+    ],
+)
+def test_leavings_and_joinings_have_the_platforms_time_and_a_record_each(
+    collector: Collector, kind: str, fired_at: str, fact: Fact, timed: bool
+) -> None:
+    """docs/semantics.md 8.1, 5 and 6."""
+    body = mailchimp(kind, fired_at=fired_at)
+    for _ in range(2):
+        posted(collector, body, path=f"/v1/hooks/shop/mailchimp/{HOOK}", headers=FORM)
+    told = vetoes(collector)[0]
+    assert told is not None
+    expected = {"2025-06-01 10:00:00": 1_748_772_000_000}.get(fired_at, NOW_MS)
+    assert (told.fact, told.timed, told.at_ms) == (fact, timed, expected)
     assert len({record.key for record in collector.log.records if record.topic == VETOES}) == 1
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from collector.platform_ids import Known
+from contracts.accounts import Fact
 from contracts.errors import LogUnavailable
 from contracts.events import Trust
 from contracts.log import Consumer, Outgoing, Record
@@ -135,7 +136,9 @@ def test_what_an_app_of_hubspots_has_subscribed_to_is_of_whom_the_directory_know
     assert {veto.subscriber for veto in vetoes(collector) if veto} == {ANNA}
     back = subscribed(("hs_email_optout", "false"))
     posted(collector, back, path=SUBSCRIPTIONS, headers=by_app(back))
-    assert vetoes(collector)[-1] is None
+    last = vetoes(collector)[-1]
+    assert last is not None
+    assert (last.fact, last.timed) == (Fact.JOINED, True)
 
 
 def test_of_whom_the_directory_does_not_know_is_told_and_nobody_else_suffers(collector: Collector) -> None:

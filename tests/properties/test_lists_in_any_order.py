@@ -19,10 +19,11 @@ from contracts.topics import account_topics, fixed_topics
 from flows.language.model import Listener
 from flows.subscriber.engine import Emitted, WorkspaceEngine
 from flows.subscriber.pinned_terms import Terms
-from sinks.base import Done
+from sinks.base import Done, Traits
+from sinks.delivery.leavings import Leavings
 from sinks.delivery.ledger import Ledger, mark_of
 from sinks.delivery.outcomes import outcome_of
-from sinks.delivery.plan import wish_of
+from sinks.delivery.plan import Known, wish_of
 from tests.properties.generate import GAP_MS, listener_data, parsed, stream
 from tests.properties.oracle import brute_force
 from transport import open_log
@@ -96,7 +97,7 @@ class Platform:
             self._carry_out(command)
 
     def _carry_out(self, command: Command) -> None:
-        wish = wish_of(command, self._ledger)
+        wish = wish_of(command, Known(self._ledger, Leavings(), Traits(), "mail"))
         changed = []
         now = self.lists[command.subscriber]
         for name, into in (wish.places if wish else {}).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +31,7 @@ class Activecampaign:
         """When somebody came to be out of a list; a person's own leaving lies a day ahead, so that it is the later."""
         self.left: set[tuple[str, str]] = set()
         """Who unsubscribed, by themselves, from which list; in an account of tags, from the list of the mails."""
+        self.clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
 
     def bucket(self, asked: Asked) -> str:
         return "all"
@@ -49,7 +51,7 @@ class Activecampaign:
             self.left.add((person.id, MAIL))
         elif found is not None:
             found.members[person.id] = LEFT
-            self.since[person.id, found.id] = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+            self.since[person.id, found.id] = self.clock() + dt.timedelta(days=1)
             self.left.add((person.id, found.id))
 
     def handle(self, asked: Asked, world: World) -> Answer:
@@ -152,7 +154,7 @@ class Activecampaign:
         if body["status"] == 1 and (person.id, found.id) in self.left:
             world.wrongs.append(f"{person.id} was re-subscribed to {found.name}, which they had left")
         found.members[person.id] = ACTIVE if body["status"] == 1 else LEFT
-        self.since[person.id, found.id] = dt.datetime.now(dt.UTC)
+        self.since[person.id, found.id] = self.clock()
         return Answer(200, {"contactList": {"contact": person.id, "list": found.id, "status": str(body["status"])}})
 
     def _tags(self, asked: Asked, world: World) -> Answer:

@@ -1,0 +1,480 @@
+"""Random histories of consent against the real delivery: ``python -m tests.sinks.consent_histories``.
+
+People join, leave, complain, erase themselves; administrators put and take out; reports come late, twice or never;
+lists are imported; commands, undos and tokens are carried out, and the process dies at any step. After each step every
+outcome and every list is compared with :mod:`tests.sinks.consent_model`. A history that fails is made shorter and
+printed with its seed. Exit status 1 where one failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cli.importing.plan import plan_of_members
+from cli.importing.records import ListAt, entry_of, erasures, member_records
+from contracts import commands as contract
+from contracts.accounts import Fact, Veto
+from contracts.codec import json_reader, to_json
+from contracts.commands import Outcome, Verb
+from contracts.log import Outgoing
+from contracts.rows import DirectoryEntry
+from contracts.topics import (
+    OUTCOMES,
+    SUBSCRIBERS,
+    VETOES,
+    account_topics,
+    fact_key,
+    fixed_topics,
+    moves_topic,
+    subscriber_key,
+)
+from sinks.base import NoSuchList
+from sinks.delivery.loop import Delivery
+from tests.sinks.consent_bed import Crash, Fuse, MemoryLog, sink_over
+from tests.sinks.consent_model import IN, LEFT, OUT, Command, End, Model, Person, Shows
+from tests.sinks.courier import command
+from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
+from tests.sinks.simulator.world import MailingList, World
+
+PEOPLE, LISTS = ("anna", "ben"), ("news", "hot", "vip")
+T0_MS = 1_800_000_000_000
+_outcome: Callable[[bytes], Outcome] = json_reader(Outcome)
+_entry: Callable[[bytes], DirectoryEntry] = json_reader(DirectoryEntry)
+
+
+class Platform(NamedTuple):
+    """An imitation, the options of its sink, what it shows, and what people and reports do there."""
+
+    dialect: Callable[[], Any]
+    options: dict[str, Any]
+    shows: Shows
+    tokens: str = "segma_token"
+
+
+WHOLE = Shows(lists_are_left=False, leavings=True, removals=True, other_lists=False, numbers=True)
+PLATFORMS: dict[str, Platform] = {
+    "listmonk": Platform(
+        listmonk.Listmonk,
+        listmonk.OPTIONS,
+        Shows(lists_are_left=True, leavings=True, removals=True, other_lists=True, numbers=True, because="blocked"),
+    ),
+    "mailchimp": Platform(mailchimp.Mailchimp, mailchimp.OPTIONS, WHOLE._replace(numbers=False), "SEGMATOK"),
+    "klaviyo": Platform(klaviyo.Klaviyo, klaviyo.OPTIONS, WHOLE._replace(removals=False)),
+    "hubspot": Platform(hubspot.Hubspot, hubspot.OPTIONS, WHOLE),
+    "activecampaign": Platform(activecampaign.Activecampaign, activecampaign.OPTIONS, WHOLE, "SEGMA_TOKEN"),
+    "activecampaign-lists": Platform(
+        lambda: activecampaign.Activecampaign(as_tags=False),
+        {**activecampaign.OPTIONS, "lists_are": "lists"},
+        Shows(lists_are_left=True, leavings=True, removals=True, other_lists=True, numbers=True),
+        "SEGMA_TOKEN",
+    ),
+}
+
+
+class Step(NamedTuple):
+    """One thing that happens. ``after``: how many steps later a report of it comes; -1: never."""
+
+    kind: str
+    person: str = ""
+    name: str = ""
+    other: str = ""
+    number: int = 0
+
+
+def random_steps(chance: random.Random, shows: Shows) -> list[Step]:
+    """A history of up to thirty steps."""
+    steps = [Step("put", each, chance.choice(LISTS)) for each in PEOPLE for _ in range(chance.randrange(3))]
+    for _ in range(chance.randrange(4, 30)):
+        kind = chance.choices(
+            (
+                "move",
+                "add",
+                "remove",
+                "undo",
+                "token",
+                "leave",
+                "join",
+                "put",
+                "taken",
+                "erase",
+                "altogether",
+                "report",
+                "import",
+                "crash",
+                "bounce",
+            ),
+            (24, 10, 6, 8, 3, 18, 8, 6, 5, 2, 2, 14, 4, 8, 2),
+        )[0]
+        name, other = chance.sample(LISTS, 2)
+        steps.append(Step(kind, chance.choice(PEOPLE), name, other, chance.randrange(1, 40)))
+    return steps
+
+
+class Wrong(AssertionError):
+    """The delivery and the model differ."""
+
+
+class History:
+    """One account, a step at a time."""
+
+    def __init__(self, platform: Platform, data: Path, *, strangers: str = "add") -> None:
+        self.platform, self._data, self._strangers = platform, data, strangers
+        self.now = T0_MS
+        self.fuse = Fuse()
+        self.log = MemoryLog(lambda: self.now, self.fuse)
+        self.log.ensure([*fixed_topics(1), *account_topics("w", "mail")])
+        self.dialect, self.world = platform.dialect(), World()
+        self.dialect.clock = lambda: dt.datetime.fromtimestamp(self.now / 1_000, dt.UTC)
+        self.model = Model(platform.shows, strangers=strangers)
+        self._arrange()
+        self._open()
+        self._heard: list[tuple[str, str, str, int]] = []
+        self._given: list[contract.Command] = []
+        self._waiting: list[contract.Command] = []
+        self.counts: Counter[str] = Counter()
+
+    def _arrange(self) -> None:
+        for name in LISTS:
+            self.world.made_list(name)
+            self.model.lists.add(name)
+        for each in PEOPLE:
+            entry = DirectoryEntry("w", f"s_{each}", _address(each))
+            self.log.store(Outgoing(SUBSCRIBERS, subscriber_key("w", entry.subscriber), to_json(entry)))
+
+    def _open(self) -> None:
+        around = {"now_ms": self._clock, "log": None, "strangers": self._strangers}
+        self.sink = sink_over(
+            self.dialect, self.world, self.fuse, self.platform.options, around=around, data=self._data
+        )
+        log: Any = self.log
+        self.delivery = Delivery(
+            log,
+            self.sink,
+            workspace="w",
+            account="mail",
+            now_ms=self._clock,
+            pause=lambda seconds: None,
+            stopping=lambda: False,
+            token_of=lambda entry: {self.platform.tokens: f"token-of-{entry.subscriber}"},
+        )
+
+    def _clock(self) -> int:
+        return self.now
+
+    def step(self, step: Step) -> None:
+        """Carry a step out, and compare."""
+        self.now += 1_000
+        getattr(self, f"_{step.kind}")(step)
+        self._check_lists(step)
+
+    # What people, administrators and the platform do
+
+    def _truth(self, person: str) -> None:
+        """Show the model what the platform shows of somebody now."""
+        found = self.world.person(_address(person))
+        if found is None:
+            self.model.truth.pop(person, None)
+            return
+        own = [each for each in self.world.lists.values() if found.id in each.members]
+        lists = {each.name: self._state(found.id, each) for each in own}
+        self.model.truth[person] = Person(found.id, lists, found.standing if not self._left_tags(found) else LEFT)
+
+    def _state(self, number: str, where: MailingList) -> str:
+        """How somebody is in a list; where a removal is written as an unsubscription, only their own is one."""
+        state = where.members.get(number, OUT)
+        own = getattr(self.dialect, "left", None)
+        return OUT if state == LEFT and own is not None and (number, where.id) not in own else state
+
+    def _left_tags(self, found: Any) -> bool:
+        left: set[tuple[str, str]] = getattr(self.dialect, "left", set())
+        return getattr(self.dialect, "as_tags", False) and any(person == found.id for person, _ in left)
+
+    def _leave(self, step: Step) -> None:
+        found = self.world.person(_address(step.person))
+        where = self.world.list_named(step.name)
+        if found is None or where is None or where.members.get(found.id) != IN:
+            return
+        self.dialect.leave(self.world, _address(step.person), step.name)
+        self._truth(step.person)
+        self._heard.append(("left", step.person, step.name if self._per_list else "", self.now))
+
+    @property
+    def _per_list(self) -> bool:
+        return self.platform.shows.lists_are_left
+
+    def _join(self, step: Step) -> None:
+        """By themselves: by a form, or a link of a mail."""
+        self.dialect_joins(step.person, step.name)
+        self._truth(step.person)
+        self._heard.append(("joined", step.person, step.name if self._per_list else "", self.now))
+
+    def dialect_joins(self, person: str, name: str) -> None:
+        found = self.world.enrol(_address(person))
+        where = self.world.made_list(name)
+        found.standing = IN
+        where.members[found.id] = IN
+        left = getattr(self.dialect, "left", None)
+        if left is not None:
+            left.difference_update({(found.id, "mail"), (found.id, where.id)})
+            self.dialect.since.pop((found.id, where.id), None)
+
+    def _put(self, step: Step) -> None:
+        """By an administrator."""
+        found = self.world.enrol(_address(step.person))
+        where = self.world.made_list(step.name)
+        if self._per_list:
+            where.members[found.id] = IN
+            left = getattr(self.dialect, "left", None)
+            if left is not None:
+                left.discard((found.id, where.id))
+        else:
+            where.members[found.id] = IN
+        self._truth(step.person)
+
+    def _taken(self, step: Step) -> None:
+        """Out, by an administrator; the record of a leaving stays."""
+        found, where = self.world.person(_address(step.person)), self.world.list_named(step.name)
+        if found is not None and where is not None and where.members.get(found.id) == IN:
+            del where.members[found.id]
+            self._truth(step.person)
+
+    def _erase(self, step: Step) -> None:
+        self.world.vanish_person(_address(step.person))
+        self._truth(step.person)
+
+    def _altogether(self, step: Step) -> None:
+        """They leave everything (or are put on the blocklist, where there is one)."""
+        found = self.world.person(_address(step.person))
+        if found is not None and not hasattr(self.dialect, "left"):
+            found.standing = LEFT
+            self._truth(step.person)
+            self._heard.append(("left", step.person, "", self.now))
+
+    def _bounce(self, step: Step) -> None:
+        found = self.world.person(_address(step.person))
+        if found is not None and self.dialect.name in {"listmonk", "klaviyo", "mailchimp"} and found.standing != LEFT:
+            found.standing = IN if found.standing == "undeliverable" else "undeliverable"
+            self._truth(step.person)
+
+    def _report(self, step: Step) -> None:
+        """Something that happened before is told now: with its time or without, the first time or again."""
+        if not self._heard:
+            return
+        kind, person, name, at = self._heard[step.number % len(self._heard)]
+        timed = bool(step.number % 3)
+        at = at if timed else self.now
+        fact = Fact.LEFT if kind == "left" else Fact.JOINED
+        reason = "email_unsubscribed" if kind == "left" else ""
+        veto = Veto("w", "mail", f"s_{person}", name, at, reason, fact=fact, timed=timed)
+        self.log.store(Outgoing(VETOES, fact_key(veto), to_json(veto)))
+        told = kind if timed or kind == "left" else "unsure"
+        self.model.tell(told, at, person, name, "unsubscribed" if kind == "left" else None)
+        self._deliver()
+
+    def _import(self, step: Step) -> None:
+        at = ListAt("w", "mail", step.name, seen_at_ms=self.now)
+        try:
+            plan = plan_of_members(list(self.sink.members(step.name)))
+        except NoSuchList:
+            return
+        for member in plan.members:
+            person = member.address.partition("@")[0]
+            key = subscriber_key("w", f"s_{person}")
+            held = [each.value for each in self.log.records[SUBSCRIBERS] if each.key == key]
+            known = _entry(held[-1] or b"")
+            facts = self.delivery._status.leavings
+            for record in erasures(member, known, at, facts, self.now):
+                self.log.store(record)
+                self.model.tell("left", self.now, person, "", "gone")
+            entry = entry_of(member, known, at, f"s_{person}", self.now)
+            for record in member_records(entry, known, at, self.now):
+                self.log.store(record)
+            if not self.model._of("seen", person, step.name):
+                self.model.tell("seen", self.now, person, step.name)
+            if not self.model._of("number", person) and self.platform.shows.numbers:
+                self.model.tell("imported", entry.seen_in["mail"][step.name], person, more=member.person)
+
+    # What Segma does
+
+    def _move(self, step: Step) -> None:
+        self._ask(step, command(step.other, step.name, person=step.person))
+
+    def _add(self, step: Step) -> None:
+        self._ask(step, command(step.name, person=step.person))
+
+    def _remove(self, step: Step) -> None:
+        self._ask(step, command("", step.name, person=step.person))
+
+    def _token(self, step: Step) -> None:
+        # One by one: a token that goes together with an adding is written to whom that makes known.
+        self._deliver()
+        self._ask(step, command(person=step.person, verb=Verb.TOKEN))
+        self._deliver()
+
+    def _undo(self, step: Step) -> None:
+        own = [each for each in self._given if not each.undoes and each.verb is not Verb.TOKEN]
+        if own:
+            back = own[step.number % len(own)]
+            person = back.subscriber.removeprefix("s_")
+            self._ask(step, command(back.to_list, back.from_list, person=person, undoes=back.command_id))
+
+    def _ask(self, step: Step, given: contract.Command) -> None:
+        """Given out; with every third the loop waits for more."""
+        self._given.append(given)
+        self._waiting.append(given)
+        self.log.store(Outgoing(moves_topic("w", "mail"), b"k", to_json(given)))
+        if step.number % 3:
+            self._deliver()
+
+    def _crash(self, step: Step) -> None:
+        """The next delivery dies after so many steps; the one after it goes on."""
+        self.fuse.steps = step.number
+        self._deliver()
+
+    def _deliver(self) -> None:
+        before = len(self.log.records[OUTCOMES])
+        died = False
+        try:
+            self._until_idle()
+        except Crash:
+            died = True
+            self._open()
+            self._until_idle()
+        self.fuse.steps = 0
+        told = [_outcome(each.value or b"") for each in self.log.records[OUTCOMES][before:]]
+        by_id = {each.command_id: each for each in told}
+        waiting, self._waiting = self._waiting, []
+        self.model.take_out(self.now)
+        for each in waiting:
+            end = self.model.end(_in_words(each), self.now)
+            self._compare(each, end, by_id.get(each.command_id), died=died)
+        self.model.take_out(self.now)
+        if self.world.wrongs:
+            raise Wrong(f"consent destroyed: {self.world.wrongs}")
+        if len(self.world.mails) != self.model.mails:
+            raise Wrong(f"{len(self.world.mails)} mails, {self.model.mails} were asked for")
+
+    def _until_idle(self) -> None:
+        while self.delivery.round():
+            pass
+
+    def _compare(self, given: contract.Command, end: End, outcome: Outcome | None, *, died: bool) -> None:
+        if outcome is None:
+            raise Wrong(f"no outcome of {_in_words(given)}")
+        self.counts[end.reason or end.result] += 1
+        result = str(outcome.result)
+        done = {"applied", "already"}
+        same = (
+            result == end.result
+            or (end.result == "written" and result in done)
+            or (died and {result, end.result} <= done)
+        )
+        if not same or outcome.reason != end.reason:
+            said = f"{result} {outcome.reason} {outcome.answer} {outcome.changed}"
+            raise Wrong(f"{_in_words(given)}: must end {end}, and ended {said}")
+
+    def _check_lists(self, step: Step) -> None:
+        if self._waiting:
+            return
+        for person in PEOPLE:
+            found = self.world.person(_address(person))
+            shown = self.model.truth.get(person)
+            if (found is None) != (shown is None):
+                raise Wrong(f"{person} is{'' if found else ' not'} at the platform")
+            if found is None or shown is None:
+                continue
+            shown.number = found.id
+            for each in self.world.lists.values():
+                if self._state(found.id, each) != shown.lists.get(each.name, OUT):
+                    held, must = self._state(found.id, each), shown.lists.get(each.name, OUT)
+                    raise Wrong(f"after {step}: {person} is {held} in {each.name}, and must be {must}")
+
+
+def _address(person: str) -> str:
+    return f"{person}@example.org"
+
+
+def _in_words(given: contract.Command) -> Command:
+    person = given.subscriber.removeprefix("s_")
+    return Command(given.command_id, str(given.verb), person, given.to_list, given.from_list, given.undoes)
+
+
+def fault_of(platform: Platform, steps: Sequence[Step], data: Path, strangers: str) -> tuple[str, Counter[str]]:
+    """What is wrong in a history; empty: nothing."""
+    history = History(platform, data, strangers=strangers)
+    try:
+        for step in steps:
+            history.step(step)
+        history._deliver()
+        history._check_lists(Step("end"))
+    except Wrong as error:
+        return str(error), history.counts
+    finally:
+        history.sink.close()
+    return "", history.counts
+
+
+def shorter(platform: Platform, steps: Sequence[Step], data: Path, strangers: str) -> list[Step]:
+    """The same history without any step that its fault does not need."""
+    found, at = list(steps), 0
+    while at < len(found):
+        tried = found[:at] + found[at + 1 :]
+        if fault_of(platform, tried, data, strangers)[0]:
+            found = tried
+        else:
+            at += 1
+    return found
+
+
+def run(name: str, count: int, seed: int, *, say: Callable[[str], object]) -> tuple[int, Counter[str]]:
+    """So many histories of a platform; how many were wrong, and how commands ended."""
+    wrong, counts = 0, Counter[str]()
+    platform = PLATFORMS[name]
+    with tempfile.TemporaryDirectory(prefix="segma-consent-") as directory:
+        for number in range(count):
+            own = f"{seed}/{name}/{number}"
+            chance = random.Random(own)
+            strangers = chance.choice(("add", "add", "never"))
+            steps = random_steps(chance, platform.shows)
+            fault, ends = fault_of(platform, steps, Path(directory), strangers)
+            counts += ends
+            if fault:
+                wrong += 1
+                few = shorter(platform, steps, Path(directory), strangers)
+                fault = fault_of(platform, few, Path(directory), strangers)[0]
+                lines = "\n".join(f"    {each}" for each in few)
+                say(f"{own}: strangers: {strangers}\n{lines}\n  {fault}\n")
+    return wrong, counts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--histories", type=int, default=2_000)
+    parser.add_argument("--platform", choices=[*PLATFORMS, "all"], default="all")
+    parser.add_argument("--seed", type=int, default=17)
+    parser.add_argument("--stop-after", type=int, default=0)
+    asked = parser.parse_args()
+    failed = 0
+    for name in PLATFORMS if asked.platform == "all" else [asked.platform]:
+        started = time.monotonic()
+        wrong, counts = run(name, asked.histories, asked.seed, say=sys.stdout.write)
+        failed += wrong
+        took = time.monotonic() - started
+        sys.stdout.write(
+            f"{name}: {asked.histories} histories, seeds {asked.seed}/{name}/0 on, {wrong} wrong, {took:.0f} s\n"
+        )
+        sys.stdout.write(f"    {dict(counts.most_common())}\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

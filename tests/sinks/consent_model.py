@@ -1,0 +1,401 @@
+"""A brute-force model of consent, written from docs/semantics.md 8 and 8.1 alone: nothing of ``sinks`` is read for it.
+
+It keeps the whole history of an account as a list and goes through all of it for every question. What it is told is
+what the platform shows (``truth``), what is reported, and which commands come; it says how each must end and who must
+then be in which list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+IN, LEFT, PENDING, OUT = "active", "left", "pending", "out"
+ORDER = ("gone", "complained", "blocked", "unsubscribed", "pending", "asked", "unclear", "paused", "undeliverable")
+EVERYTHING, NEW = "", "new"
+
+
+class Shows(NamedTuple):
+    """What a platform shows, and so what can be known of it."""
+
+    lists_are_left: bool
+    """People leave one list; else the platform as a whole."""
+    leavings: bool
+    """It says who left; else they are only gone."""
+    removals: bool
+    """Who is gone without a word was taken out by others, for it would say so of a leaving."""
+    other_lists: bool
+    """Whether somebody is in any list beside those asked for."""
+    numbers: bool
+    """Somebody erased and made anew has another number."""
+    people: bool = True
+    """People are there without being in a list."""
+    because: str = "unsubscribed"
+    """What it says of who left altogether."""
+
+
+@dataclass
+class Person:
+    """What the platform shows of somebody."""
+
+    number: str
+    lists: dict[str, str] = field(default_factory=dict)
+    standing: str = IN
+    because: str = ""
+
+
+class Item(NamedTuple):
+    """One thing that is known.
+
+    ``kind``: left, joined, unsure (joined at no known time), put, out, seen, imported, link, cut, did, undone, number,
+    asked.
+    """
+
+    kind: str
+    at: int
+    person: str
+    name: str = EVERYTHING
+    more: Any = None
+
+
+class Command(NamedTuple):
+    """What is asked for. ``undoes``: the id of a command."""
+
+    id: str
+    verb: str
+    person: str
+    to: str = ""
+    out_of: str = ""
+    undoes: str = ""
+
+
+class End(NamedTuple):
+    """How a command must end; ``changed``: list → whether they are in it now."""
+
+    result: str
+    reason: str = ""
+    changed: tuple[tuple[str, bool], ...] = ()
+
+
+class Model:
+    """One account."""
+
+    def __init__(self, shows: Shows, *, strangers: str = "add") -> None:
+        self.shows, self.strangers = shows, strangers
+        self.history: list[Item] = []
+        self.truth: dict[str, Person] = {}
+        self.lists: set[str] = set()
+        self.mails = 0
+        self._looks: list[Item] = []
+        self._to_take_out: list[tuple[str, str]] = []
+
+    # What is known, each time from the whole history
+
+    def _of(self, kind: str, person: str, name: str | None = None) -> list[Item]:
+        return [
+            each
+            for each in self.history
+            if each.kind == kind and each.person == person and (name is None or each.name == name)
+        ]
+
+    def joined_at(self, person: str, name: str) -> int:
+        return max((each.at for each in self._of("joined", person, name)), default=-1)
+
+    def standing(self, person: str, name: str) -> list[Item]:
+        """The leavings of a list (or of everything) that nobody has lifted; a later joining of their own lifts."""
+        if name == EVERYTHING:
+            left = [each for each in self._of("left", person) if each.name == name or each.more == "complained"]
+            joined = self._of("joined", person)
+        else:
+            left = [each for each in self._of("left", person, name) if each.more != "complained"]
+            joined = self._of("joined", person, name)
+        return [each for each in left if not any(other.at > each.at for other in joined)]
+
+    def may_have_joined(self, person: str, name: str) -> str | None:
+        """The list that they are said to have joined since they left, at no known time."""
+        left = max(each.at for each in self.standing(person, name))
+        told = [each for each in self._of("unsure", person) if each.at > left and name in {EVERYTHING, each.name}]
+        return told[-1].name if told else None
+
+    def links(self, person: str) -> list[Item]:
+        cut = {each.more for each in self._of("cut", person)}
+        return [each for each in self._of("link", person) if each.more[1] not in cut]
+
+    def bound(self, person: str, names: Iterable[str]) -> set[str]:
+        """The lists whose leaving forbids adding to these: those that the person's moves link to them."""
+        found = set(names)
+        while True:
+            more = {
+                other
+                for each in self.links(person)
+                for here, other in ((each.name, each.more[0]), (each.more[0], each.name))
+                if here in found and each.at > self.joined_at(person, here)
+            }
+            if more <= found:
+                return found
+            found |= more
+
+    def held(self, person: str) -> set[str]:
+        """Where Segma has put or seen them and not taken them out since."""
+        last: dict[str, str] = {}
+        for each in self.history:
+            if each.person == person and each.kind in {"put", "out", "seen"}:
+                last[each.name] = each.kind
+        return {name for name, kind in last.items() if kind != "out"}
+
+    def by_segma(self, person: str, name: str) -> bool:
+        last = [each.kind for each in self.history if each.person == person and each.name == name]
+        return [kind for kind in last if kind in {"put", "out"}][-1:] == ["put"]
+
+    # What happens
+
+    def tell(self, kind: str, at: int, person: str, name: str = EVERYTHING, more: Any = None) -> None:
+        """Something becomes known; of a leaving, what follows from it as well."""
+        item = Item(kind, at, person, name, more)
+        if item in self.history:
+            return
+        self.history.append(item)
+        if kind == "left" and name:
+            self._follow(item)
+
+    def _follow(self, left: Item) -> None:
+        """Who leaves a list has left those that moves link to it, and is taken out of where moves from it led."""
+        reached, onward = {left.name}, {left.name}
+        while True:
+            size = len(reached), len(onward)
+            for each in self.links(left.person):
+                if each.at > left.at and left not in self.standing(left.person, left.name):
+                    continue
+                into, out_of = each.more[0], each.name
+                if each.at > self.joined_at(left.person, into):
+                    reached |= {into} if out_of in reached else set()
+                    onward |= {into} if out_of in onward else set()
+                if each.at > self.joined_at(left.person, out_of):
+                    reached |= {out_of} if into in reached else set()
+            if size == (len(reached), len(onward)):
+                break
+        for name in sorted(reached - {left.name}):
+            self.history.append(Item("left", left.at, left.person, name, left.more))
+        for name in sorted(onward - {left.name}):
+            if self.by_segma(left.person, name):
+                self._to_take_out.append((left.person, name))
+
+    def take_out(self, now: int) -> None:
+        """Those who left are taken out; the platform's own record of a leaving stays."""
+        for person, name in self._to_take_out:
+            shown = self.truth.get(person)
+            if shown is not None and shown.lists.get(name) == IN:
+                self._set(person, name, OUT)
+            self.tell("out", now, person, name)
+        self._to_take_out = []
+
+    def _set(self, person: str, name: str, state: str) -> None:
+        if state == OUT:
+            self.truth[person].lists.pop(name, None)
+        else:
+            self.truth[person].lists[name] = state
+
+    def look(self, person: str, names: set[str], now: int, *, must_be_in: Iterable[str] = ()) -> list[tuple[str, str]]:
+        """What the platform shows of their leaving, asked about these lists: (list, reason); known from now on."""
+        found = self._shown(person, names, must_be_in)
+        for name, reason, noted in found:
+            standing = self.standing(person, name)
+            if noted and (not standing or self.may_have_joined(person, name) is not None):
+                self.tell("left", now, person, name, reason)
+                self._looks.append(Item("left", now, person, name, reason))
+        told = []
+        for name in sorted({EVERYTHING, *names}):
+            joined = self.may_have_joined(person, name) if self.standing(person, name) else None
+            if joined is not None:
+                told += [(name, each.more) for each in self.standing(person, name)]
+        return [(name, reason) for name, reason, _ in found] + told
+
+    def _shown(self, person: str, names: set[str], must_be_in: Iterable[str]) -> list[tuple[str, str, bool]]:
+        shown = self.truth.get(person)
+        known = self._of("number", person) or self._of("imported", person)
+        erased = self.shows.numbers and bool(known) and shown is not None and shown.number not in {NEW, known[-1].more}
+        joined = [*self._of("joined", person), *self._of("unsure", person)]
+        if erased and max((each.at for each in joined), default=-1) < known[-1].at:
+            return [(EVERYTHING, "gone", True)]
+        if shown is None:
+            held = self.held(person) & self.lists
+            listed = any(self._of(kind, person) for kind in ("put", "out", "seen"))
+            if self.shows.people and (held or (known and not listed)):
+                return [(EVERYTHING, "gone", True)]
+            lists: dict[str, str] = {}
+        else:
+            lists = shown.lists
+            if shown.standing == LEFT:
+                return [(EVERYTHING, shown.because or self.shows.because, True)]
+        seen = self.lists if self.shows.other_lists else names
+        found = [(name, "unsubscribed", True) for name in sorted(seen) if lists.get(name) == LEFT]
+        silent = set(must_be_in) | (set() if self.shows.removals else self.held(person) & seen)
+        found += [
+            (name, "unsubscribed", not self.shows.removals)
+            for name in sorted(silent)
+            if lists.get(name, OUT) == OUT and name in self.lists
+        ]
+        last = [name for name, _, _ in found if not self._is_not_last(person, name)]
+        if last and self.shows.other_lists and IN not in lists.values():
+            found.append((EVERYTHING, "unsubscribed", any(noted for _, _, noted in found)))
+        return found
+
+    def _is_not_last(self, person: str, name: str) -> bool:
+        """Whether they are known to have left this list while they were in another."""
+        out = max((each.at for each in self._of("out", person)), default=-1)
+        return any(each.at < out or each in self._looks for each in self._of("left", person, name))
+
+    # How commands end
+
+    def end(self, command: Command, now: int) -> End:
+        """How a command ends that is judged now; what follows from it is in the history after that."""
+        if command.undoes:
+            wanted, must_be_in = self._undone(command)
+            if not wanted:
+                self._take_back(command, now)
+                return End("skipped", "superseded")
+        elif command.verb == "token":
+            return self._token(command, now)
+        else:
+            must_be_in = set()
+            wanted = {command.out_of: False} if command.out_of else {}
+            wanted |= {command.to: True} if command.to else {}
+            if command.to == command.out_of:
+                self._done(command, {}, set(), now)
+                return End("already")
+        reason = self._veto(command.person, wanted, must_be_in, now)
+        if reason == "ask":
+            self.tell("asked", now, command.person)
+            self.mails += 1
+            return End("applied")
+        if reason:
+            if command.undoes:
+                self._take_back(command, now)
+            return End("skipped", reason)
+        return self._carried_out(command, wanted, now)
+
+    def _veto(self, person: str, wanted: dict[str, bool], must_be_in: set[str], now: int) -> str:
+        adds = {name for name, into in wanted.items() if into}
+        if not adds:
+            self.look(person, set(wanted), now)
+            return ""
+        bound = self.bound(person, wanted)
+        known = [
+            each.more
+            for name in (EVERYTHING, *bound)
+            if self.standing(person, name) and self.may_have_joined(person, name) is None
+            for each in self.standing(person, name)
+        ]
+        if known:
+            return _gravest(known)
+        names = bound | must_be_in
+        unsure = {
+            joined: name
+            for name in (EVERYTHING, *bound)
+            if self.standing(person, name) and (joined := self.may_have_joined(person, name)) is not None
+        }
+        for joined in unsure:
+            if self._is_there(person, joined):
+                self._confirm(person, joined)
+        shown = self.look(person, names, now, must_be_in=must_be_in)
+        reasons = [reason for name, reason in shown if name in {EVERYTHING, *bound, *must_be_in}]
+        if reasons:
+            return _gravest(reasons)
+        return self._not_yet(person, adds, bound)
+
+    def _is_there(self, person: str, name: str) -> bool:
+        shown = self.truth.get(person)
+        if shown is None or shown.standing == LEFT:
+            return False
+        return shown.lists.get(name) == IN if name else shown.standing == IN
+
+    def _confirm(self, person: str, name: str) -> None:
+        for each in self._of("unsure", person, name):
+            self.tell("joined", each.at, person, name)
+
+    def _not_yet(self, person: str, adds: set[str], bound: set[str]) -> str:
+        shown, asked = self.truth.get(person), bool(self._of("asked", person))
+        if shown is not None and (
+            shown.standing == PENDING or any(shown.lists.get(x) == PENDING for x in adds | bound)
+        ):
+            return "asked" if asked else "pending"
+        if shown is None and asked:
+            return "asked"
+        if shown is not None and shown.standing == "undeliverable":
+            return "undeliverable"
+        if shown is None and self.strangers == "never":
+            return "unknown"
+        return ""
+
+    def _carried_out(self, command: Command, wanted: dict[str, bool], now: int) -> End:
+        person, changed = command.person, dict[str, bool]()
+        if person in self.truth and self.shows.numbers and self.truth[person].number != NEW:
+            self.tell("number", now, person, more=self.truth[person].number)
+        for name, into in sorted(wanted.items(), key=lambda each: not each[1]):
+            if into:
+                self.lists.add(name)
+                shown = self.truth.setdefault(person, Person(NEW))
+                if shown.lists.get(name) != IN:
+                    self._set(person, name, IN)
+                    changed[name] = True
+            elif person in self.truth and self.truth[person].lists.get(name) == IN:
+                self._set(person, name, OUT)
+                changed[name] = False
+        if not self.shows.people and person in self.truth and not self.truth[person].lists:
+            del self.truth[person]
+        self._done(command, wanted, set(changed), now)
+        return End("applied" if changed else "already", "", tuple(sorted(changed.items())))
+
+    def _done(self, command: Command, wanted: dict[str, bool], changed: set[str], now: int) -> None:
+        person = command.person
+        if command.undoes:
+            self._take_back(command, now)
+        else:
+            self.history.append(Item("did", now, person, command.id, (dict(wanted), changed)))
+        for name, into in wanted.items():
+            if not command.undoes or name in changed:
+                self.history.append(Item("put" if into else "out", now, person, name))
+        if command.to and command.out_of and command.to in changed and not command.undoes:
+            self.history.append(Item("link", now, person, command.out_of, (command.to, command.id)))
+
+    def _take_back(self, command: Command, now: int) -> None:
+        self.history.append(Item("undone", now, command.person, "", command.undoes))
+        self.tell("cut", now, command.person, more=command.undoes)
+
+    def _token(self, command: Command, now: int) -> End:
+        shown = self.look(command.person, set(), now)
+        if command.person not in self.truth:
+            return End("skipped", "gone" if shown else "unknown")
+        if self.shows.numbers and self.truth[command.person].number != NEW:
+            self.tell("number", now, command.person, more=self.truth[command.person].number)
+        return End("written")
+
+    def _undone(self, command: Command) -> tuple[dict[str, bool], set[str]]:
+        """What a command changed that is still so because of it, where no later one stands; the other way round."""
+        back, must_be_in = {}, set()
+        for name in sorted({each for item in self._of("did", command.person) for each in item.more[0]}):
+            claims: list[list[Any]] = []
+            for item in self.history:
+                if item.person != command.person:
+                    continue
+                if item.kind == "did" and name in item.more[0]:
+                    claims.append([item.name, item.more[0][name], name in item.more[1]])
+                if item.kind == "undone":
+                    at = next((n for n, each in enumerate(claims) if each[0] == item.more), None)
+                    if at is not None:
+                        gone = claims.pop(at)
+                        if at < len(claims) and gone[2]:
+                            claims[at][2] = claims[at][1] == gone[1]
+            if claims and claims[-1][0] == command.undoes and claims[-1][2]:
+                into = claims[-1][1]
+                since = next(x.at for x in self._of("did", command.person, command.undoes))
+                if into and self.joined_at(command.person, name) > since:
+                    continue
+                back[name] = not into
+                must_be_in |= {name} if into else set()
+        return back, must_be_in
+
+
+def _gravest(reasons: Iterable[str]) -> str:
+    return min(reasons, key=ORDER.index)

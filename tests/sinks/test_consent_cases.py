@@ -1,0 +1,145 @@
+"""Cases of docs/semantics.md 8.1 that take a platform to show: looked at again, lists by their ids, erased and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.accounts import Fact, Veto
+from contracts.codec import to_json
+from contracts.commands import Outcome, Result
+from contracts.log import Outgoing
+from contracts.topics import VETOES, fact_key
+from tests.sinks.beds import SERVED, ServedBed, served_bed
+from tests.sinks.courier import Courier, command
+
+ANNA = "anna@example.org"
+BY_LIST = ("listmonk", "activecampaign-lists")
+KEPT_APART = tuple(name for name in SERVED if name != "mailman")
+
+
+@pytest.fixture
+def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedBed]:
+    made = served_bed(request.param, tmp_path / "bed")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def courier(bed: ServedBed, tmp_path: Path) -> Iterator[Courier]:
+    made = Courier(bed, tmp_path / "data", "anna", "ben")
+    yield made
+    made.close()
+
+
+def on(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("bed", names, indirect=True)
+
+
+def asked(courier: Courier, *given: Any) -> Outcome:
+    courier.send(*given)
+    courier.deliver()
+    return courier.outcomes()[-1]
+
+
+def told(courier: Courier, fact: Fact, list_name: str, at_ms: int, *, timed: bool = True) -> None:
+    veto = Veto("w", "mail", "s_anna", list_name, at_ms, "email_unsubscribed", fact=fact, timed=timed)
+    courier.publish(Outgoing(VETOES, fact_key(veto), to_json(veto)))
+
+
+@on(*BY_LIST)
+def test_who_leaves_between_the_look_and_the_call_is_taken_out_again(courier: Courier) -> None:
+    """10: what a call may write over is looked at again after it, and a leaving in between is restored."""
+    bed = courier.bed
+    bed.put(ANNA, "news")
+    bed.put(ANNA, "other")
+    real, left = bed.dialect.handle, list[str]()
+
+    def handle(asked: Any, world: Any) -> Any:
+        if asked.method in {"PUT", "POST"} and not left and asked.path.endswith(("subscribers/lists", "contactLists")):
+            left.append(asked.path)
+            bed.dialect.leave(world, ANNA, "news")
+        return real(asked, world)
+
+    bed.dialect.handle = handle
+    outcome = asked(courier, command("hot", "news"))
+    assert (outcome.result, outcome.reason, outcome.changed) == (Result.SKIPPED, "unsubscribed", ())
+    assert bed.members("hot") == set()
+    assert bed.world.list_named("news").members[bed.world.person(ANNA).id] == "left", "the record of it stays"
+
+
+@on("listmonk", "hubspot")
+def test_a_lists_puts_end_with_it(courier: Courier) -> None:
+    """15: a list of the same name and another id is another list: nobody who is not in it has left it."""
+    bed = courier.bed
+    bed.put(ANNA, "news")
+    asked(courier, command("hot", "news"))
+    bed.world.vanish_list("hot")
+    bed.world.made_list("hot")
+    outcome = asked(courier, command("hot", "news"))
+    assert (outcome.result, outcome.changed) == (Result.APPLIED, ("+hot",))
+
+
+@on("listmonk", "hubspot")
+def test_an_undo_touches_no_list_that_was_made_anew_since(courier: Courier) -> None:
+    bed = courier.bed
+    bed.put(ANNA, "news")
+    first = command("hot", "news")
+    asked(courier, first)
+    bed.world.vanish_list("hot")
+    bed.put(ANNA, "hot")
+    asked(courier, command("hot", person="ben"))
+    asked(courier, command("hot", "news", undoes=first.command_id))
+    assert ANNA in bed.members("hot")
+
+
+@on(*KEPT_APART)
+def test_leavings_of_a_deleted_list_stay_with_its_name(courier: Courier) -> None:
+    """15: what the person left, they have left, whichever list bears the name."""
+    courier.bed.put(ANNA, "other")
+    told(courier, Fact.LEFT, "hot", 10)
+    courier.bed.world.made_list("hot")
+    assert asked(courier, command("hot")).reason == "unsubscribed"
+
+
+@on("listmonk", "klaviyo", "hubspot", "activecampaign")
+def test_the_same_address_under_another_id_was_erased(courier: Courier) -> None:
+    """13: made anew by an administrator, they are gone; once they join by themselves, they are back."""
+    bed = courier.bed
+    bed.put(ANNA, "news")
+    bed.put("ben@example.org", "news")
+    asked(courier, command("hot", "news"))
+    bed.world.vanish_person(ANNA)
+    bed.put(ANNA, "news")
+    assert asked(courier, command("hot", "news")).reason == "gone"
+    told(courier, Fact.JOINED, "news", 2_000_000_000_000)
+    assert asked(courier, command("vip", "news")).result is Result.APPLIED
+
+
+@on(*KEPT_APART)
+@pytest.mark.parametrize(("there", "reason"), [(True, ""), (False, "unsubscribed")])
+def test_a_joining_without_a_time_lifts_only_once_a_look_shows_it(courier: Courier, there: bool, reason: str) -> None:
+    """6."""
+    bed = courier.bed
+    bed.put(ANNA, "other")
+    told(courier, Fact.LEFT, "news", 10)
+    told(courier, Fact.JOINED, "news", 20, timed=False)
+    if there:
+        bed.put(ANNA, "news")
+    assert asked(courier, command("hot", "news")).reason == reason
+    if there:
+        assert asked(courier, command("vip", "hot")).reason == "", "it is sure from then on"
+
+
+@on("listmonk")
+def test_a_report_that_comes_late_of_a_leaving_before_a_joining_vetoes_nothing(courier: Courier) -> None:
+    """5 and 6, in the one order and the other."""
+    courier.bed.put(ANNA, "news")
+    told(courier, Fact.JOINED, "news", 20)
+    told(courier, Fact.LEFT, "news", 10)
+    assert asked(courier, command("hot", "news")).result is Result.APPLIED
+    told(courier, Fact.LEFT, "hot", 30)
+    assert asked(courier, command("hot")).reason == "unsubscribed"
