@@ -47,12 +47,7 @@ class StateStore(Generic[S]):
     """The states of one group, by key."""
 
     def __init__(
-        self,
-        changelog: Changelog,
-        resumed: GroupPosition | None,
-        states: StateType[S],
-        *,
-        kind: str = "",
+        self, changelog: Changelog, resumed: GroupPosition | None, states: StateType[S], *, kind: str = ""
     ) -> None:
         """``resumed``: where the group stood; None: a new group. ``kind``: for whoever reads the files."""
         self._states = states
