@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ class Door(ThreadingHTTPServer):
         self.collector = collector
         self.fault: str = ""
         self.retry_after: str = ""
+        self.answers_after_s = 0.0
+        """How long an answer takes beside the collector's time, as by a slow network."""
         self.config: tuple[int, bytes, str] | None = None
         self.released = threading.Event()
         self.came = threading.Condition()
@@ -94,6 +97,7 @@ class _Passing(BaseHTTPRequestHandler):
         elif fault:
             self._answer(int(fault), b"", "text/plain")
         else:
+            time.sleep(self.server.answers_after_s)
             headers = {name: self.headers[name] for name in FORWARDED if self.headers[name]}
             answer = requests.post(self.server.collector + self.path, data=body, headers=headers, timeout=30)
             self._answer(answer.status_code, answer.content, answer.headers.get("content-type", ""))

@@ -1,0 +1,72 @@
+"""What differs between engines, each case in the engine that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sdk.door import Door
+from tests.sdk.engines import Engine
+from tests.sdk.engines.each import engines
+from tests.sdk.site import serve
+from tests.sdk.stage import RealCollector, StaticSite, serve_builds, tag
+from tests.sdk.visit import Visit
+
+pytestmark = [pytest.mark.slow]
+
+PAGE = """<!doctype html><title>Page</title>{tag}<body><button id="press">Press</button>
+<a id="away" href="/other">Away</a></body>"""
+
+
+@pytest.fixture
+def door(collector: RealCollector) -> Iterator[Door]:
+    made = Door(collector.url)
+    yield made
+    made.stop()
+
+
+def put(site: StaticSite, collector: str) -> str:
+    serve_builds(site)
+    site.put("/other", "<!doctype html><title>Other</title>")
+    return site.put("/page", PAGE.format(tag=tag("minified", collector)))
+
+
+@engines("firefox", "webkit")
+def test_the_queue_goes_on_after_back(engine: Engine, site: StaticSite, collector: RealCollector, door: Door) -> None:
+    visit = Visit(engine.fresh(), collector, put(site, door.url))
+    tab = visit.tab
+    door.answers_after_s = 0.3
+    tab.run("window.same = true")
+    tab.click_twice("#press", "#away", 0.12)
+    tab.until("location.pathname === '/other'")
+    tab.back()
+    tab.until("location.pathname === '/page'")
+    assert tab.run("window.same === true"), "the browser did not keep the page"
+    tab.click("#press")
+    assert len(visit.wait_for("button_clicked", 2)) == 2
+
+
+@pytest.mark.parametrize("policy", ["no-referrer", "same-origin"])
+@engines()
+def test_a_policy_that_hides_the_referrer_costs_no_event(
+    engine: Engine, site: StaticSite, collector: RealCollector, policy: str
+) -> None:
+    site.headers["referrer-policy"] = policy
+    visit = Visit(engine.fresh(), collector, put(site, collector.url))
+    visit.tab.click("#away")
+    visit.tab.until("location.pathname === '/other'")
+    assert len(visit.wait_for("page_clicked")) == len(visit.wait_for("page_closed")) == 1
+
+
+@engines("webkit")
+def test_what_is_watched_is_counted_from_the_first_tick(
+    engine: Engine, site: StaticSite, collector: RealCollector
+) -> None:
+    visit = Visit(engine.fresh(), collector, serve(site, "minified", collector.url))
+    visit.tab.run(
+        "() => { const it = document.getElementById('talk'); it.muted = true; it.playbackRate = 4; return it.play(); }"
+    )
+    played = visit.wait_for("audio_played", 5)
+    assert [each.event.properties["progress"] for each in played] == [0, 25, 50, 75, 100]
+    assert played[-1].event.properties["watched_s"] >= 3.0
