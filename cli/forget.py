@@ -16,11 +16,13 @@ from cli.history import Asking, workspace_option
 from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
-from contracts.codec import to_builtins
+from contracts.actions import PROFILE_CHANGED
+from contracts.beacons import BeaconRecord, ServerBeacon, Source
+from contracts.codec import Raw, to_builtins, to_json, to_msgpack
 from contracts.errors import LogError, LogUnavailable
 from contracts.log import Outgoing
 from contracts.rows import DirectoryEntry
-from contracts.topics import SUBSCRIBERS, subscriber_key
+from contracts.topics import BEACONS, SUBSCRIBERS, subscriber_key
 from sinks.base import Change, NoSuchList, Sink
 from sinks.delivery.directory import Directory
 from sinks.registry import sink_of
@@ -124,11 +126,20 @@ def _remove_entry(home: Path, workspace: str, subscriber: str) -> None:
     _, _, log = open_home(home)
     with closing(log):
         with closing(log.publisher()) as publisher:
-            (result,) = publisher.publish([Outgoing(SUBSCRIBERS, subscriber_key(workspace, subscriber), None)])
-        if isinstance(result, LogError):
-            raise result
+            gone = Outgoing(SUBSCRIBERS, subscriber_key(workspace, subscriber), None)
+            results = publisher.publish([gone, no_profile(workspace, subscriber, wall_clock_ms())])
+        if faults := [each for each in results if isinstance(each, LogError)]:
+            raise faults[0]
         if isinstance(log, EmbeddedLog):
             _scrub(log)
+
+
+def no_profile(workspace: str, subscriber: str, now_ms: int) -> Outgoing:
+    """The record after which a flow knows nothing of the person's profile any more."""
+    sent = {"event_id": f"forget-{now_ms}", "action": PROFILE_CHANGED, "occurred_at_ms": now_ms, "properties": {}}
+    body = to_json(ServerBeacon("forget", [Raw(to_json(sent))], subscriber))
+    record = BeaconRecord(workspace, "", Source.SERVER, now_ms, body, subscriber=subscriber)
+    return Outgoing(BEACONS, f"{workspace}/{subscriber}".encode(), to_msgpack(record))
 
 
 def _scrub(log: EmbeddedLog) -> None:

@@ -22,7 +22,7 @@ from contracts.errors import BadRecord
 from contracts.events import Event, Trust
 from contracts.installation import duration_ms
 from contracts.time_zones import named_zone
-from flows.derived.sessions import extended
+from flows.derived.profile import with_profiles
 from flows.language.files import load_listeners
 from flows.machine.machine import Machine, Match
 from flows.subscriber.pinned_terms import Terms
@@ -195,9 +195,9 @@ def in_order(machine: Machine, lines: list[FileLine], final_ms: int, gap_ms: int
     """One subscriber, sorted by SEMANTICS 2. Of two lines with one id the first in the file counts."""
     unique = {line.event.event_id: line.event for line in reversed(lines)}
     orders = {event.event_id: event.order for event in unique.values()}
-    state, session = machine.start(lines[0].event.subscriber), None
-    for event in sorted(unique.values(), key=lambda event: event.place):
-        session = extended(session, event, gap_ms=gap_ms)
+    state = machine.start(lines[0].event.subscriber)
+    ordered = sorted(unique.values(), key=lambda event: event.place)
+    for event, session in with_profiles(ordered, gap_ms=gap_ms):
         state, matches = machine.apply(state, event, session)
         yield from (FoundMatch(match, rank_of(match, orders)) for match in matches)
     yield from (FoundMatch(match, rank_of(match, orders)) for match in machine.advance(state, final_ms)[1])

@@ -11,6 +11,8 @@ from typing import Final
 
 from contracts.action import Action
 
+PROFILE_CHANGED: Final = "profile_changed"
+"""What became known of a person: no step of a listener, so no action of the vocabulary."""
 GESTURE: Final = ("pdf_viewed", "file_downloaded", "button_clicked", "page_clicked")
 """One gesture, one event: the first of these that applies."""
 

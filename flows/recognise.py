@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from contracts.actions import PROFILE_CHANGED
 from contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source, read_event
 from contracts.codec import Value, json_reader, replaced, to_json, written
 from contracts.errors import BadInput
@@ -187,7 +188,7 @@ def _bodies(beacon: BeaconRecord) -> list[bytes]:
 
 def _sent(raw: bytes, rules: Rules) -> SentEvent:
     sent = read_event(raw)
-    if sent.action not in rules.actions:
+    if sent.action not in rules.actions and sent.action != PROFILE_CHANGED:
         raise BadInput(Reason.UNKNOWN_ACTION, sent.action)
     return sent
 

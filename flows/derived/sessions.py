@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from datetime import tzinfo
+from typing import Any, NamedTuple
 
 from mypy_extensions import mypyc_attr
 
@@ -63,6 +64,24 @@ class Session:
     def duration_ms(self) -> int:
         """From the first event to the last so far."""
         return self.last_at_ms - self.started_at_ms
+
+
+class ProfiledSession(Session):
+    """A session with what is known of the person at its last event. ``zone``: the person's own, where they have one."""
+
+    __slots__ = ("fields", "zone")
+
+    def __init__(self, session: Session, fields: Mapping[str, Any], zone: tzinfo | None) -> None:
+        super().__init__(
+            session.session_id,
+            session.started_at_ms,
+            session.last_at_ms,
+            session.events,
+            session.landing_path,
+            session.campaign,
+        )
+        self.fields = fields
+        self.zone = zone
 
 
 class SessionChange(NamedTuple):

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from contracts.actions import fitting
 from contracts.events import Event, Trust
-from flows.derived.sessions import Session
+from flows.derived.sessions import ProfiledSession, Session
 from flows.language.hours import counts_at
 from flows.language.model import Condition, Hours, Op, Predicate, Reference
 from flows.language.operators import OPERATORS, ValueCheck
@@ -106,6 +106,7 @@ def _halves(
     if condition.trust is not None:
         checks.append(_trusts(condition.trust))
     checks.extend(_happens(hours, zone) for hours in condition.hours)
+    checks.extend(_known(line) for line in condition.profile)
     if condition.action is not None:
         checks.insert(0, _acts(condition.action, machine_named=machine_named))
     else:
@@ -173,7 +174,25 @@ def _trusts(least: str) -> PlainCheck:
 
 
 def _happens(hours: Hours, zone: tzinfo) -> PlainCheck:
-    return lambda event, session: counts_at(hours, event.occurred_at_ms, zone)
+    def happens(event: Event, session: Session) -> bool:
+        own = session.zone if isinstance(session, ProfiledSession) else None
+        return counts_at(hours, event.occurred_at_ms, zone if own is None else own)
+
+    return happens
+
+
+def _known(line: Predicate) -> PlainCheck:
+    values, op = values_at(line.path), OPERATORS[line.op]
+    presence = op.presence(line.operand) if op.presence is not None else None
+    check = None if presence is not None else _check(line.op, line.operand)
+
+    def known(event: Event, session: Session) -> bool:
+        found = values(session.fields) if isinstance(session, ProfiledSession) else ()
+        if check is None:
+            return presence is not None and presence(found)
+        return any(check(value) for value in found) or (op.absent_fits and not found)
+
+    return known
 
 
 def _session_line(line: Predicate) -> PlainCheck:

@@ -116,6 +116,30 @@ class Where:
         return {"type": "object", "additionalProperties": _TEST.schema()}
 
 
+WHERE: Final = Where()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Field → value, list or operators, as ``where``; without references."""
+
+    def read(self, node: YamlNode, context: ParseContext) -> Any:
+        """Predicates, in the order of the file."""
+        found = WHERE.read(node, context)
+        if found is BAD:
+            return BAD
+        if not found:
+            return context.refuse(node, "an empty mapping", "fields of the profile: {country: DE}")
+        tied = next((line for line in found if line.references), None)
+        if tied is None:
+            return found
+        return context.refuse(node, f"a reference beside `{tied.path}`", "values: a profile is compared with no step")
+
+    def schema(self) -> Schema:
+        """As ``where``."""
+        return WHERE.schema()
+
+
 def _too_long(node: YamlNode, name: str, context: ParseContext) -> Any:
     return context.refuse(node, f"a name of {len(name)} characters", "at most 200")
 
@@ -149,13 +173,13 @@ SESSION: Final = Shape(
 )
 
 TRUST: Final = Choice(tuple(level.value for level in Trust))
-WHERE: Final = Where()
 
 BESIDE: Final = (
     Field("where", WHERE, "What the event's properties must be; all lines must hold."),
     Field("session", SESSION, "What the session must be, up to and including the event."),
     Field("trust", TRUST, "How sure it must be who sent the event: at least this."),
     *HOURS,
+    Field("profile", Profile(), "What must be known of the person at the event; all lines must hold."),
 )
 """What may stand beside an action, ``any_of``, ``all_of`` or ``not``."""
 
@@ -174,6 +198,7 @@ def beside(given: Given) -> dict[str, Any]:
         "session": given.get("session", ()),
         "trust": given.get("trust"),
         "hours": hours_of(given),
+        "profile": given.get("profile", ()),
     }
 
 
@@ -184,11 +209,13 @@ def narrowed(
     session: tuple[Predicate, ...] = (),
     trust: str | None = None,
     hours: tuple[Hours, ...] = (),
+    profile: tuple[Predicate, ...] = (),
 ) -> Condition:
     """The condition with more asked of it: pushed into each member of ``any_of``."""
     if condition.any_of:
         members = tuple(
-            narrowed(each, where=where, session=session, trust=trust, hours=hours) for each in condition.any_of
+            narrowed(each, where=where, session=session, trust=trust, hours=hours, profile=profile)
+            for each in condition.any_of
         )
         return replace(condition, any_of=members)
     return replace(
@@ -197,6 +224,7 @@ def narrowed(
         session=(*condition.session, *session),
         trust=_stronger(condition.trust, trust),
         hours=(*condition.hours, *hours),
+        profile=(*condition.profile, *profile),
     )
 
 

@@ -79,7 +79,7 @@ class Condition:
     paths ``duration`` (milliseconds) and ``events``, judged on the session up to and including the event. ``trust``: at
     least that (``browser``, ``token``, ``server``; None asks nothing). The listener's own is already folded into what
     its steps take; a ``not`` and an ``until`` ask for what they say themselves. ``hours``: when it must happen; all of
-    them hold, by local time.
+    them hold, by local time. ``profile``: what must be known of the person then.
     """
 
     action: str | None = None
@@ -88,6 +88,7 @@ class Condition:
     session: tuple[Predicate, ...] = ()
     trust: str | None = None
     hours: tuple[Hours, ...] = ()
+    profile: tuple[Predicate, ...] = ()
 
     def lines(self) -> Iterator[Predicate]:
         """All lines, those of nested conditions included."""

@@ -26,6 +26,10 @@ def contradiction(condition: Condition, phrasing: Phrasing) -> str:
         lines = [line for line in condition.where if line.path == path]
         if "[]" not in path and not _some_value_fits(lines):
             return " and ".join(phrasing.line(line) for line in lines)
+    for path in dict.fromkeys(line.path for line in condition.profile):
+        lines = [line for line in condition.profile if line.path == path]
+        if "[]" not in path and not _some_value_fits(lines):
+            return "a person of whom " + " and ".join(phrasing.line(line) for line in lines)
     for path in dict.fromkeys(line.path for line in condition.session):
         lines = [line for line in condition.session if line.path == path]
         least = Predicate(path, Op.AT_LEAST, 1 if path == "events" else 0)
@@ -46,7 +50,7 @@ def covers(wider: Condition, narrower: Condition) -> bool:
     # An open by a machine fits only where `machine` is named: then the narrower one may fit what the wider does not.
     machines = any(line.path == "machine" for line in narrower.where)
     lines = set(wider.where) <= set(narrower.where) and set(wider.session) <= set(narrower.session)
-    lines = lines and set(wider.hours) <= set(narrower.hours)
+    lines = lines and set(wider.hours) <= set(narrower.hours) and set(wider.profile) <= set(narrower.profile)
     return acts and not machines and lines and _level(wider) <= _level(narrower)
 
 

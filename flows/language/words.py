@@ -40,6 +40,8 @@ class Phrasing:
         if condition.session:
             said += f", in a visit {listed((self.session(line) for line in condition.session), 'and')}"
         said += "".join(f", {hours_in_words(hours)}" for hours in condition.hours)
+        if condition.profile:
+            said += f", known of whom is that {listed((self.line(line) for line in condition.profile), 'and')}"
         if condition.trust != self._listener.trust:
             said += _TRUST.get(condition.trust or "", "")
         return said

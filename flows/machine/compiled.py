@@ -298,6 +298,19 @@ def _actions(tests: Iterable[Test]) -> frozenset[str] | None:
     return frozenset(found)
 
 
+def minds_profiles(listener: Listener) -> bool:
+    """Whether a listener asks what is known of a person, their time zone included."""
+    return any(
+        _minds_profile(condition)
+        for element in listener.sequence
+        for condition in (element.conditions() if isinstance(element, Step) else (element.condition,))
+    )
+
+
+def _minds_profile(condition: Condition) -> bool:
+    return bool(condition.profile or condition.hours) or any(map(_minds_profile, condition.any_of))
+
+
 def minds_sessions(listener: Listener) -> bool:
     """Whether a listener asks anything of sessions."""
     asked = [

@@ -21,10 +21,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from contracts.actions import PROFILE_CHANGED
 from contracts.errors import ListenerError
 from contracts.events import Event, Trust
 from contracts.time_zones import named_zone, zone_of
-from flows.derived.sessions import DEFAULT_GAP_MS, Session, extended
+from flows.derived.profile import with_profiles
+from flows.derived.sessions import DEFAULT_GAP_MS
 from flows.language.conditions import KnownAction
 from flows.language.context import ParseContext, Schema
 from flows.language.kinds import Choice, Duration, Either, Flag, ListOf, Scalar, Text, Whole
@@ -93,7 +95,7 @@ class _Happened:
     def read(self, node: YamlNode, context: ParseContext) -> Any:
         if node.value == "*":
             return context.refuse(node, phrase(node), "an action, such as page_viewed")
-        return KnownAction().read(node, context)
+        return PROFILE_CHANGED if node.value == PROFILE_CHANGED else KnownAction().read(node, context)
 
     def schema(self) -> Schema:
         return KnownAction().schema()
@@ -258,19 +260,14 @@ def parse_examples(file: str, data: bytes, *, known_actions: Collection[str]) ->
 
 def matches_of(listeners: Sequence[Listener], example: Example) -> list[Match]:
     """What the machine makes of an example's events."""
-    machine, session = Machine(listeners, zone=named_zone(example.time_zone)), None
+    machine = Machine(listeners, zone=named_zone(example.time_zone))
     state, found = machine.start("someone"), list[Match]()
-    for event in example.events:
-        session = _session_with(session, event, example)
+    for event, session in with_profiles(example.events, gap_ms=example.session_gap_ms):
         state, matches = machine.apply(state, event, session)
         found.extend(matches)
     if example.until_ms is not None:
         found.extend(machine.advance(state, example.until_ms)[1])
     return found
-
-
-def _session_with(session: Session | None, event: Event, example: Example) -> Session:
-    return extended(session, event, gap_ms=example.session_gap_ms)
 
 
 def failures(listeners: Sequence[Listener], example: Example) -> list[str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from contracts.codec import replaced
 from contracts.events import Event
-from flows.derived.sessions import extended
+from flows.derived.profile import with_profiles
 from flows.language.model import Listener, Not, Step, Times
 from flows.language.phrases import exact
 from flows.machine.machine import Machine, Match
@@ -39,10 +39,8 @@ def explain(
     """
     tracer = _Tracer(listener)
     machine = Machine([listener], trace=tracer, zone=zone)
-    state, session, seen = machine.start(""), None, list[Event]()
-    matches: list[Match] = []
-    for event in events:
-        session = extended(session, event, gap_ms=session_gap_ms)
+    state, seen, matches = machine.start(""), list[Event](), list[Match]()
+    for event, session in with_profiles(events, gap_ms=session_gap_ms):
         state, found = machine.apply(replaced(state, subscriber=event.subscriber), event, session)
         matches.extend(found)
         seen.append(event)

@@ -201,6 +201,7 @@ def _move(person: Subscriber, generation: Generation) -> bool:
     person.due_ms = 0
     if timeline.newest_ms is None and not timeline.entries:
         person.timeline = generation.reapplier.new(timeline.state.subscriber)
+        person.timeline.facts = timeline.facts
         return False
     promoted = before.shadows - generation.shadows
     data = before.reapplier.encode(timeline, whole=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from contracts.events import Event
+from flows.derived.profile import ProfileFact, known_at, profiled
 from flows.derived.sessions import Session, extended
 from flows.machine.machine import Machine, MachineState, Match
 from flows.subscriber.timeline import Entry, entry_of, moved
@@ -11,11 +14,14 @@ from flows.subscriber.timeline import Entry, entry_of, moved
 class Merging:
     """What becomes of a stretch of entries when late events are put among them: one pass, in order."""
 
-    def __init__(self, machine: Machine, gap_ms: int, state: MachineState, session: Session | None) -> None:
-        """``state`` and ``session``: those before the first entry of the stretch."""
+    def __init__(
+        self, machine: Machine, gap_ms: int, first: Entry, facts: Sequence[ProfileFact], *, learned: bool
+    ) -> None:
+        """``first``: the first entry of the stretch. ``learned``: whether the facts are others than before."""
         self._machine, self._gap_ms = machine, gap_ms
-        self._alike = not machine.minds_sessions
-        self.state, self.session = state, session
+        self._facts = facts if machine.minds_profiles else ()
+        self._alike = not machine.minds_sessions and not learned
+        self.state, self.session = first.state, first.session
         """After what was put in last."""
         self.entries: list[Entry] = []
         self.fell: list[tuple[Event, Session]] = []
@@ -25,10 +31,13 @@ class Merging:
         self.now: list[Match] = []
         """The matches that all make now."""
 
+    def _apply(self, event: Event, session: Session) -> tuple[MachineState, tuple[Match, ...]]:
+        return self._machine.apply(self.state, event, profiled(session, known_at(self._facts, event.place)))
+
     def insert(self, event: Event, source: bytes | Event) -> None:
         """Put in an event that was not there before."""
         own = extended(self.session, event, gap_ms=self._gap_ms)
-        after, made = self._machine.apply(self.state, event, own)
+        after, made = self._apply(event, own)
         self.entries.append(entry_of(event, source, self.state, self.session, made))
         self.now.extend(made)
         self.fell.append((event, own))
@@ -40,7 +49,7 @@ class Merging:
         own = extended(self.session, event, gap_ms=self._gap_ms)
         made = entry.made
         if not (self._alike and self.state is entry.state):
-            after, made = self._machine.apply(self.state, event, own)
+            after, made = self._apply(event, own)
         self.entries.append(moved(entry, self.state, self.session, made))
         self.told.extend(entry.made)
         self.now.extend(made)

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
+from operator import attrgetter
 from typing import Final
 
+from contracts.actions import PROFILE_CHANGED
 from contracts.events import Event
 from contracts.reasons import Reason
+from flows.derived.profile import facts_of, known_at, profiled, with_facts
 from flows.derived.sessions import Session, SessionChange, extended
 from flows.derived.verdicts import is_news, with_verdict
 from flows.machine.machine import Machine, MachineState, Match, Version
@@ -21,18 +24,15 @@ from flows.machine.matches import changed, missing
 from flows.subscriber.evidence import CLICKED
 from flows.subscriber.merging import Merging
 from flows.subscriber.pinned_terms import Terms
-from flows.subscriber.stored import (
-    Applied,
-)
+from flows.subscriber.stored import Applied, joined
 from flows.subscriber.timeline import (
     NO_TIME,
-    Entry,
     Timeline,
     changed_sessions,
     entry_of,
-    forget_ids,
     moved,
     place_among,
+    remember_ids,
     shifted,
     size_of,
 )
@@ -40,6 +40,8 @@ from flows.subscriber.timeline_codec import TimelineCodec
 
 __all__ = ["Applied", "Reapplier", "Timeline"]
 
+Late = Sequence[tuple[Event, bytes | Event]]
+Fell = list[tuple[Event, Session | None]]
 _SAME: Final[tuple[SessionChange, ...]] = ()
 _NEVER: Final = -(1 << 62)
 DEFAULT_MAX_EVENTS: Final = 2_000
@@ -77,6 +79,8 @@ class Reapplier:
         that a click which counted was a machine's.
         """
         entries, event_id = timeline.entries, event.event_id
+        if event.action == PROFILE_CHANGED:
+            return self._learned(timeline, event)
         if event_id in timeline.ids:
             return self._repeated(timeline, event)
         if self._is_late(timeline, event, log_time_ms):
@@ -100,7 +104,7 @@ class Reapplier:
             timeline.merge_ms = log_time_ms
         return Applied(waits=True)
 
-    def merge(self, timeline: Timeline) -> tuple[list[tuple[Event, Session | None]], Applied]:
+    def merge(self, timeline: Timeline) -> tuple[Fell, Applied]:
         """Put the events that wait in their places, all at once.
 
         Returns: each with the session that it fell into, and what they changed together. One that comes before what is
@@ -113,16 +117,29 @@ class Reapplier:
             over = [(event, None) for event, _ in late if event.place <= floor]
             timeline.overflowed += len(over)
             late = late[len(over) :]
-        if not late:
-            return over, Applied()
-        self._recall(timeline)
-        first = place_among(timeline.entries, late[0][0])
-        old, newest = timeline.entries[first:], timeline.session
-        if not old:
+        first = place_among(timeline.entries, late[0][0]) if late else 0
+        if late and first == len(timeline.entries):
             return self._merged_behind(timeline, late, over)
+        return self._again(timeline, first, late, over) if late else (over, Applied())
+
+    def _learned(self, timeline: Timeline, event: Event) -> Applied:
+        """Take in what became known of the person, whenever it was; the events after it see it."""
+        before = timeline.facts
+        timeline.facts = with_facts(before, facts_of(event), timeline.floor)
+        first = place_among(timeline.entries, event)
+        if timeline.facts == before or first == len(timeline.entries) or not self._machine.minds_profiles:
+            return Applied()
+        return self._again(timeline, first, (), [], learned=True)[1]
+
+    def _again(
+        self, timeline: Timeline, first: int, late: Late, over: Fell, *, learned: bool = False
+    ) -> tuple[Fell, Applied]:
+        """Apply the entries from ``first`` on again, late events among them; see :meth:`merge`."""
+        self._recall(timeline)
+        old, newest = timeline.entries[first:], timeline.session
         prior, before = old[0].session, [*(entry.session for entry in old[1:]), newest]
         states = [*(entry.state for entry in old[1:]), timeline.state]
-        merging = Merging(self._machine, self._session_gap_ms, old[0].state, prior)
+        merging = Merging(self._machine, self._session_gap_ms, old[0], timeline.facts, learned=learned)
         at = 0
         for entry, after in zip(old, states, strict=True):
             while at < len(late) and late[at][0].place < entry.place:
@@ -146,24 +163,16 @@ class Reapplier:
             None, None, missing(told, now), missing(now, told), changed(told, now), others
         )
 
-    def _merged_behind(
-        self, timeline: Timeline, late: Sequence[tuple[Event, bytes | Event]], fell: list[tuple[Event, Session | None]]
-    ) -> tuple[list[tuple[Event, Session | None]], Applied]:
+    def _merged_behind(self, timeline: Timeline, late: Late, fell: Fell) -> tuple[Fell, Applied]:
         """Apply what waited behind all that is left, as if it came now in order. ``fell``: those too late."""
-        gone, made, other, sessions = list[Match](), list[Match](), list[Match](), list[SessionChange]()
-        for event, source in late:
-            applied = self._appended(timeline, event, source)
-            fell.append((event, applied.session))
-            gone.extend(applied.retractions)
-            made.extend(applied.matches)
-            other.extend(applied.amended)
-            sessions.extend(applied.sessions)
-        return fell, Applied(None, None, tuple(gone), tuple(made), tuple(other), tuple(sessions))
+        each = [self._appended(timeline, event, source) for event, source in late]
+        fell.extend((event, applied.session) for (event, _), applied in zip(late, each, strict=True))
+        return fell, joined(each)
 
     def _repeated(self, timeline: Timeline, event: Event) -> Applied:
         """An event whose id is known."""
         at_ms = timeline.ids[event.event_id]
-        for known in range(bisect_left(timeline.entries, at_ms, key=_at_ms), len(timeline.entries)):
+        for known in range(bisect_left(timeline.entries, at_ms, key=attrgetter("at_ms")), len(timeline.entries)):
             entry = timeline.entries[known]
             if entry.at_ms != at_ms:
                 break
@@ -230,7 +239,7 @@ class Reapplier:
         if entries and log_time_ms - entries[-1].at_ms > self._max_delay_ms:
             timeline.floor = entries[-1].place
             timeline.entries, timeline.size = [], 0
-            self._remember(timeline, entries)
+            remember_ids(timeline, entries, self._max_delay_ms, self._max_events)
             timeline.unknown, timeline.unfolded = 0, min(timeline.unfolded, 1)
         if not timeline.entries and all(
             log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.ids.values()
@@ -249,7 +258,7 @@ class Reapplier:
         """Apply an event behind all others: once, to the newest state."""
         before, state = timeline.session, timeline.state
         own = extended(before, event, gap_ms=self._session_gap_ms)
-        after, made = self._machine.apply(state, event, own)
+        after, made = self._apply(timeline, state, event, own)
         timeline.entries.append(entry_of(event, source, state, before, made))
         timeline.size += size_of(source)
         timeline.ids[event.event_id] = event.occurred_at_ms
@@ -275,7 +284,7 @@ class Reapplier:
         prior, newest = old[0].session, timeline.session
         before = [entry.session for entry in old[1:]]
         own = extended(prior, event, gap_ms=gap_ms)
-        state, made = self._machine.apply(old[0].state, event, own)
+        state, made = self._apply(timeline, old[0].state, event, own)
         again, session = [entry_of(event, source, old[0].state, prior, made)], own
         told = [match for entry in old[: rest - first] for match in entry.made]
         now, settled = list(made), False
@@ -297,7 +306,7 @@ class Reapplier:
             if settled:
                 again.append(moved(each, each.state, session, each.made))
             else:
-                after, made = self._machine.apply(state, again_event, into)
+                after, made = self._apply(timeline, state, again_event, into)
                 again.append(moved(each, state, session, made))
                 told.extend(each.made)
                 now.extend(made)
@@ -317,6 +326,13 @@ class Reapplier:
         self._grow_old(timeline, timeline.tail)
         return Applied(None, own, missing(told, now), missing(now, told), changed(told, now), others)
 
+    def _apply(
+        self, timeline: Timeline, state: MachineState, event: Event, session: Session
+    ) -> tuple[MachineState, tuple[Match, ...]]:
+        if timeline.facts and self._machine.minds_profiles:
+            session = profiled(session, known_at(timeline.facts, event.place))
+        return self._machine.apply(state, event, session)
+
     def _recall(self, timeline: Timeline) -> None:
         """Find the states and sessions between the entries again: they follow from the first ones and the events."""
         entries, known = timeline.entries, timeline.unfolded
@@ -330,7 +346,7 @@ class Reapplier:
             event = entry.event
             session = extended(session, event, gap_ms=self._session_gap_ms)
             if index + 1 >= known and index + 1 < timeline.unknown:
-                state, _ = self._machine.apply(before, event, session)
+                state, _ = self._apply(timeline, before, event, session)
         timeline.unknown = 0
 
     def _newest(self, timeline: Timeline, state: MachineState) -> None:
@@ -375,25 +391,7 @@ class Reapplier:
             timeline.floor = entries[gone - 1].place
             old = entries[:gone]
             del entries[:gone]
-            self._remember(timeline, old)
-
-    def _remember(self, timeline: Timeline, old: Sequence[Entry]) -> None:
-        """Keep the ids of events that were let go for as long as a repetition could still count, and somewhat longer:
-        an eighth of that time, or as many again.
-        """
-        oldest_ms = timeline.oldest_ms
-        for entry in old:
-            oldest_ms = min(oldest_ms, entry.at_ms)
-        timeline.oldest_ms = oldest_ms
-        before_ms = (timeline.newest_ms or 0) - self._max_delay_ms
-        over = len(timeline.ids) - len(timeline.entries) - self._max_events
-        # PERF: all of them are looked through, so this is done for many at once.
-        if over > self._max_events or oldest_ms < before_ms - self._max_delay_ms // 8:
-            forget_ids(timeline, before_ms, self._max_events)
-
-
-def _at_ms(entry: Entry) -> int:
-    return entry.at_ms
+            remember_ids(timeline, old, self._max_delay_ms, self._max_events)
 
 
 def _place_of(each: tuple[Event, bytes | Event]) -> tuple[int, int, str]:

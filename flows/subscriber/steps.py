@@ -10,6 +10,7 @@ from typing import Final
 from contracts.events import Event
 from contracts.reasons import Reason
 from contracts.rows import CommandRow, EventRow, MatchRow, SessionRow
+from flows.derived.profile import takes_everything_away
 from flows.derived.purchases import BOUGHT, bought
 from flows.derived.sessions import Session, SessionChange
 from flows.language.model import Listener
@@ -136,7 +137,7 @@ class SubscriberSteps:
             return applied
         if timeline.overflowed != overflowed:
             self._limits.hit(Limit.UNDO_LOG, timeline.overflowed - overflowed)
-        if self._event_rows:
+        if self._event_rows and not takes_everything_away(event):
             reason = str(applied.reason) if applied.reason is not None else ""
             session = applied.session.session_id if applied.session is not None else ""
             emitted.add_row(EventRow(event, session, reason))
@@ -250,14 +251,15 @@ class SubscriberSteps:
         """Whether nothing need be kept of a subscriber any more."""
         if person.timeline.entries:
             return False
-        if person.timeline.newest_ms is None:
+        if person.timeline.newest_ms is None and not person.timeline.facts:
             return True
         waits = person.generation.reapplier.next_deadline(person.timeline) is not None
         return not waits and self._forgotten_ms(person) <= log_time_ms
 
     def _forgotten_ms(self, person: Subscriber) -> int:
         kept_ms = ANONYMOUS_KEPT_MS if person.is_nobody else PERSON_KEPT_MS
-        return (person.timeline.newest_ms or 0) + kept_ms
+        facts = person.timeline.facts
+        return max(person.timeline.newest_ms or 0, facts[-1].at_ms if facts else 0) + kept_ms
 
     def _ends_ms(self, session: Session) -> int:
         """The log time at which nothing can extend a session any more but what comes late."""

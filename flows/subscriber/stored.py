@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
 from contracts.codec import Packed, Value, json_reader, msgpack_reader, written
 from contracts.events import Event
 from contracts.reasons import Reason
+from flows.derived.profile import ProfileFact
 from flows.derived.purchases import Purchase
 from flows.derived.sessions import Session, SessionChange
 from flows.machine.matches import Match, StoredMatches
@@ -55,6 +56,16 @@ class Applied(Packed, frozen=True):
     """Whether the event waits to be put in its place with others (:meth:`flows.subscriber.reapply.Reapplier.merge`)."""
     weighed: bool = False
     """Whether the event stands in the timeline already, with a verdict that what came again does not outrank."""
+
+
+def joined(found: Sequence[Applied]) -> Applied:
+    """What several changed, one after another."""
+    return Applied(
+        retractions=tuple(match for each in found for match in each.retractions),
+        matches=tuple(match for each in found for match in each.matches),
+        amended=tuple(match for each in found for match in each.amended),
+        sessions=tuple(change for each in found for change in each.sessions),
+    )
 
 
 read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
@@ -117,6 +128,7 @@ class StoredTimeline(Value, frozen=True):
     waiting: tuple[bytes, ...] = ()
     """The JSON of late events that wait to be put in their places, in the order in which they came."""
     merge_ms: int = 0
+    facts: tuple[ProfileFact, ...] = ()
     schema: int = written(1)
 
 

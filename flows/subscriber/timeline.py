@@ -9,6 +9,7 @@ from mypy_extensions import mypyc_attr
 
 from contracts.codec import to_json
 from contracts.events import Event
+from flows.derived.profile import ProfileFact
 from flows.derived.sessions import Session, SessionChange, changes
 from flows.machine.machine import MachineState, Match
 from flows.machine.runs import Place
@@ -66,6 +67,7 @@ class Timeline:
         "advanced",
         "clock_ms",
         "entries",
+        "facts",
         "floor",
         "ids",
         "merge_ms",
@@ -115,6 +117,8 @@ class Timeline:
         """The least time of what waits."""
         self.merge_ms = 0
         """The log time at which they are, at the latest."""
+        self.facts: tuple[ProfileFact, ...] = ()
+        """What is known of the person, in the order of the facts' places."""
 
 
 def place_among(entries: list[Entry], event: Event) -> int:
@@ -156,6 +160,21 @@ def forget_ids(timeline: Timeline, before_ms: int, most: int) -> None:
     for event_id, _ in gone[:first]:
         del timeline.ids[event_id]
     timeline.oldest_ms = gone[first][1] if first < len(gone) else NO_TIME
+
+
+def remember_ids(timeline: Timeline, old: Sequence[Entry], kept_ms: int, most: int) -> None:
+    """Keep the ids of entries that were let go for as long as a repetition could still count, and somewhat longer: an
+    eighth of that time (``kept_ms``), or as many again (``most``).
+    """
+    oldest_ms = timeline.oldest_ms
+    for entry in old:
+        oldest_ms = min(oldest_ms, entry.at_ms)
+    timeline.oldest_ms = oldest_ms
+    before_ms = (timeline.newest_ms or 0) - kept_ms
+    over = len(timeline.ids) - len(timeline.entries) - most
+    # PERF: all of them are looked through, so this is done for many at once.
+    if over > most or oldest_ms < before_ms - kept_ms // 8:
+        forget_ids(timeline, before_ms, most)
 
 
 def entry_of(

@@ -59,6 +59,7 @@ class TimelineCodec:
                 timeline.unfolded,
                 tuple([to_json(each) if isinstance(each, Event) else each for _, each in timeline.waiting]),
                 timeline.merge_ms,
+                timeline.facts,
             )
         )
 
@@ -91,7 +92,7 @@ class TimelineCodec:
             timeline.waiting.append((event, source))
             timeline.waits_from_ms = min(timeline.waits_from_ms, event.occurred_at_ms)
             timeline.ids[event.event_id] = event.occurred_at_ms
-        timeline.merge_ms = stored.merge_ms
+        timeline.merge_ms, timeline.facts = stored.merge_ms, stored.facts
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
         timeline.tail = self._still_here(stored.tail)
         timeline.floor, timeline.overflowed = stored.floor, stored.overflowed

@@ -249,6 +249,9 @@ CASES: dict[str, str | bytes] = {
     "session duration without a unit": step("{action: page_viewed, session: {duration: {at_least: 3}}}"),
     "session events with a unit": step("{action: page_viewed, session: {events: {at_least: 3m}}}"),
     "session with no operator": step("{action: page_viewed, session: {events: {}}}"),
+    "profile empty": step("{action: page_viewed, profile: {}}"),
+    "profile with a reference": second("{action: searched, profile: {country: {same_as: a.country}}}"),
+    "the same time twice": step('{action: page_viewed, between: ["09:00", "09:00"]}'),
     "trust of a step": step("{action: page_viewed, trust: high}"),
     # then
     "then that is a mapping": top("then: {add: {to: a, at: b}}"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contracts.codec import replaced
+from contracts.events import Trust
+from flows.derived.profile import with_profiles
 from flows.machine.machine import Machine
 from tests.flows.streams import matches, run, sequence, stream
 
@@ -74,3 +77,15 @@ def test_11_forks_that_share_the_events_that_completed_them_wait_as_one() -> Non
     assert matches(twice, "a@1 a@2", until=99) == ["1,2@7"]
     parted = sequence("action: a, times: {at_least: 1}", "action: a, times: 2", "not: n, for: 5s")
     assert matches(parted, "a@1 a@2 a@3 a@4", until=99) == ["1,2,3@8"]
+
+
+def test_12_of_a_profile_only_what_is_vouched_for_is_believed_and_it_fits_no_step() -> None:
+    listener = sequence('action: "*", profile: {country: DE}')
+    said, *others = stream('profile_changed@1{"country":"DE"} a@2 profile_changed@3{"country":"DE"} a@4')
+    events = [replaced(said, trust=Trust.BROWSER), *others, *stream("profile_changed@5!server a@6")]
+    machine, found = Machine([listener]), list[int]()
+    state = machine.start("s")
+    for event, session in with_profiles(events, gap_ms=1_000):
+        state, made = machine.apply(state, event, session)
+        found += [match.matched_at_ms for match in made]
+    assert found == [4_000]

@@ -12,16 +12,18 @@ from datetime import datetime, time, timedelta
 from typing import Any, NamedTuple
 
 from contracts.actions import fitting
+from contracts.codec import replaced
 from contracts.events import Event
 from flows.language.model import Condition, Hours, Op, Predicate, Reference, Step
 
 
 class Seen(NamedTuple):
-    """An event, its session up to and including it, and the time on the person's clock."""
+    """An event, its session up to and including it, the time on the person's clock, and what is known of them."""
 
     event: Event
     session: list[Event]
     local: datetime
+    known: dict[str, Any]
 
 
 Events = Sequence[tuple[Event, int]]
@@ -152,7 +154,7 @@ def fits(
     condition: Condition, seen: Seen, taken: Events, key: Key, *, described: bool = False, named: bool = False
 ) -> bool:
     """``described``: correlated lines count as true."""
-    event, session, local = seen
+    event, session, local, known = seen
     named = named or any(line.path == "machine" for line in condition.where)
     if event.provisional or event.verdict.startswith("machine"):
         return False
@@ -166,6 +168,7 @@ def fits(
     said = {"duration": event.occurred_at_ms - session[0].occurred_at_ms, "events": len(session)}
     return (
         all(is_within(hours, local) for hours in condition.hours)
+        and all(line_holds(line, replaced(event, properties=known), taken, key) for line in condition.profile)
         and (condition.trust is None or LEVEL[event.trust] >= LEVEL[condition.trust])
         and all((described and line.references) or line_holds(line, event, taken, key) for line in condition.where)
         and all(NUMERIC[line.op](said[line.path], line.operand) for line in condition.session)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from contracts.events import Event
 from flows.language.model import Listener, Op, Reference, Step
@@ -43,10 +43,24 @@ def brute_force(
 def with_sessions(events: Sequence[Event], gap_ms: int, zone: str = "UTC") -> list[Seen]:
     stream: list[Seen] = []
     for event in sorted(events, key=lambda each: each.place):
+        if event.action == "profile_changed":
+            continue
+        known = what_is_known(events, event)
         near = bool(stream) and event.occurred_at_ms - stream[-1][0].occurred_at_ms <= gap_ms
-        local = datetime.fromtimestamp(event.occurred_at_ms / 1_000, ZoneInfo(zone))
-        stream.append(Seen(event, [*stream[-1][1], event] if near else [event], local))
+        own = known.get("time_zone") if known.get("time_zone") in available_timezones() else zone
+        local = datetime.fromtimestamp(event.occurred_at_ms / 1_000, ZoneInfo(str(own)))
+        stream.append(Seen(event, [*stream[-1][1], event] if near else [event], local, known))
     return stream
+
+
+def what_is_known(events: Sequence[Event], event: Event) -> dict[str, Any]:
+    """SEMANTICS 9: of each field the newest at or before the event; an empty value takes it away."""
+    facts = [each for each in events if each.action == "profile_changed" and each.place <= event.place]
+    believed = [each for each in facts if each.trust in {"token", "server"} and not each.stitched]
+    found: dict[str, Any] = {}
+    for fact in sorted(believed, key=lambda each: each.place):
+        found |= fact.properties
+    return {field: value for field, value in found.items() if value not in {None, ""}}
 
 
 def machines(listener: Listener, stream: Sequence[Seen]) -> Iterator[tuple[list[Seen], dict[Reference, str | None]]]:
