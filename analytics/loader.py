@@ -77,13 +77,35 @@ class Loader:
         self._inserts = Inserts(clickhouse)
 
     def run(self) -> None:
-        """Load rows until ``stopping``. A batch gathers for a quarter of a second, so that inserts are few and big."""
+        """Load rows until ``stopping``. A batch gathers for a quarter of a second, so that inserts are few and big.
+
+        While the log cannot be read or written it waits, and then takes the same batch again.
+        """
         while not self._stopping():
-            if self.round() < self._most // 2:
+            try:
+                few = self.round() < self._most // 2
+            except LogUnavailable as error:
+                log_line.warning("log_unavailable", detail=str(error))
+                few = True
+            if few:
                 self._pause(0.25)
 
     def round(self, timeout_s: float = 0.0) -> int:
-        """Read, insert and commit one batch. Return the number of its records."""
+        """Read, insert and commit one batch. Return the number of its records.
+
+        Raises :class:`LogUnavailable`: the next one begins where this one began. What it has inserted changes nothing
+        when it comes again.
+        """
+        began = [(each, [(part, each.bookmark(part)) for part in each.positions()]) for each in self._consumers]
+        try:
+            return self._round(timeout_s)
+        except LogUnavailable:
+            for consumer, bookmarks in began:
+                for partition, bookmark in bookmarks:
+                    consumer.seek(partition, *bookmark)
+            raise
+
+    def _round(self, timeout_s: float) -> int:
         batches = [(consumer, self._read(consumer, timeout_s)) for consumer in self._consumers]
         records = [record for _, batch in batches for record in batch]
         if not records:

@@ -18,6 +18,7 @@ from analytics.erase import erase
 from analytics.loader import CHUNK, Loader
 from analytics.tables import OF_A_PERSON, TABLES, HistoryTable, rows_of
 from contracts.codec import Value, written
+from contracts.errors import LogUnavailable
 from contracts.log import Log, Outgoing, Record
 from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
 from tests.analytics.embedded import Embedded
@@ -55,6 +56,28 @@ def test_a_batch_is_bounded_in_bytes(log: Log, history: ClickHouse) -> None:
     assert [loader.round() for _ in range(4)] == [CHUNK, CHUNK, CHUNK, 0]
     loader.close()
     assert len(contents(history)["events"]) == 3 * CHUNK
+
+
+@pytest.mark.parametrize("call", ["poll", "commit"])
+def test_a_log_that_is_away_for_a_moment_ends_no_loader_and_loses_no_row(
+    log: Log, history: ClickHouse, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    log.publisher().publish([outgoing(row) for row in the_story()])
+    pauses: list[float] = []
+    loader = loader_of(log, history, pause=pauses.append, stopping=lambda: len(pauses) > 3)
+    consumer = loader._consumers[1]
+    real, failures = getattr(consumer, call), iter([LogUnavailable("busy"), LogUnavailable("busy")])
+
+    def failing(*words: Any, **named: Any) -> Any:
+        if (error := next(failures, None)) is not None:
+            raise error
+        return real(*words, **named)
+
+    monkeypatch.setattr(consumer, call, failing)
+    loader.run()
+    loader.close()
+    counts = {name: len(rows) for name, rows in contents(history).items()}
+    assert counts == {"events": 10, "sessions": 3, "matches": 2, "moves": 2, "memberships": 5, "dead_letters": 3}
 
 
 def test_overlapping_ranges_change_nothing(log: Log, history: ClickHouse) -> None:
