@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from analytics.embedded.encodings import Compressor, Framer
 from analytics.embedded.engine import Connection, Statement
-from analytics.embedded.native import framed, header_block, needs_types
+from analytics.embedded.native import framed, needs_types
 from analytics.embedded.request import QueryRequest
 
 
@@ -39,7 +39,7 @@ class Packing:
 
 
 def answer_blocks(asked: AskedQuery, sql: str, fmt: str) -> Generator[bytes]:
-    """Yield the engine's blocks; of Native as the client's revision wants them, and one where none came."""
+    """Yield the engine's blocks; of Native as the client's revision wants them. Without rows there is none."""
     connection, query = asked.connection, asked.query
     if fmt != "Native":
         yield from connection.stream(sql, fmt, query.params)
@@ -50,12 +50,12 @@ def answer_blocks(asked: AskedQuery, sql: str, fmt: str) -> Generator[bytes]:
         # NOTE: one call at a time, so the stream begins anew behind the question for the types.
         blocks.close()
         types = [kind for _, kind in connection.columns(select, query.params)]
+        if not any(kind.startswith("DateTime(") for kind in types):
+            types = []  # only a value says that word, or a type within JSON
         blocks = connection.stream(sql, fmt, query.params)
         first = next(blocks, b"")
     with closing(blocks):
-        if not first:
-            yield header_block(connection.columns(select, query.params), query.revision)
-            return
-        yield framed(first, query.revision, types)
+        if first:
+            yield framed(first, query.revision, types)
         for block in blocks:
             yield framed(block, query.revision, types)

@@ -80,13 +80,6 @@ def framed_all(blocks: bytes, revision: int) -> bytes:
     return b"".join(_rewritten(blocks, revision, ())) if revision else blocks
 
 
-def header_block(columns: Sequence[tuple[str, str]], revision: int) -> bytes:
-    """Return a block without rows: what ClickHouse sends where there are none."""
-    custom = b"\x00" if revision >= CUSTOM_SERIALIZATION else b""
-    described = (_written(name) + _written(kind) + custom for name, kind in columns)
-    return (HEAD if revision else b"") + _number(len(columns)) + b"\x00" + b"".join(described)
-
-
 def unframed(data: bytes, revision: int) -> bytes:
     """Take a client's framing away. Raises :class:`EngineError` where the data end in the middle of a block."""
     if not revision:

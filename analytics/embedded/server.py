@@ -75,6 +75,10 @@ class ServerOptions:
     analyst_slots: int = 8
 
 
+class AnswerCutShort(Exception):
+    """Ends an answer without its last chunk. It says nothing of the query: it comes into the server's log."""
+
+
 class QueryHandler:
     """The application's one handler."""
 
@@ -173,18 +177,25 @@ class QueryHandler:
         statement, query = asked.statement, asked.query
         if statement.reads_input:
             raise engine_error(48, "INSERT … FROM input() is not known to the embedded engine", "NOT_IMPLEMENTED")
-        if query.params and statement.format == "Values":
-            sql = f"{statement.canonical.removesuffix(' FORMAT Values')} VALUES "
-            text = sql + (data + await body.rest()).decode()
-            seen = list[Progress]()
-            await self._in_thread(lambda: watched(asked.connection, query, text, seen))
-            return with_progress(Response(b"", headers=asked.headers), query, seen)
         if query.params:
-            raise engine_error(48, "Parameters in an insert are spoken with VALUES alone", "NOT_IMPLEMENTED")
+            return await self._insert_with_parameters(asked, data, body)
         native = statement.format == "Native" and query.revision
         pieces = _joined(data, body) if not native else _unframed(data, body, query.revision)
         rows = await self._insert_pieces(asked, pieces)
         return Response(b"", headers={**asked.headers, "X-ClickHouse-Summary": summary({"written_rows": rows})})
+
+    async def _insert_with_parameters(self, asked: AskedQuery, data: bytes, body: Body) -> Response:
+        """Insert as one text, data and all: the engine's stream of an insert takes no parameters."""
+        statement, query, seen = asked.statement, asked.query, list[Progress]()
+        try:
+            text = (data + await body.rest()).decode()
+        except UnicodeDecodeError:
+            told = "Data that are not UTF-8 are not known beside parameters in an insert"
+            raise engine_error(48, told, "NOT_IMPLEMENTED") from None
+        head = statement.canonical.removesuffix(f" FORMAT {statement.format}")
+        begins = "VALUES " if statement.format == "Values" else f"FORMAT {statement.format}\n"
+        await self._in_thread(lambda: watched(asked.connection, query, f"{head} {begins}{text}", seen))
+        return with_progress(Response(b"", headers=asked.headers), query, seen)
 
     async def _insert_pieces(self, asked: AskedQuery, pieces: AsyncIterator[bytes]) -> int:
         statement = asked.statement
@@ -258,7 +269,7 @@ class QueryHandler:
             marked = b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n" % (tag, text, len(text), tag)
             yield packed.compress(marked) + packed.finish()
             # NOTE: without its last chunk, so that no client takes the beginning for the whole.
-            raise
+            raise AnswerCutShort from None
         finally:
             await self._give_back(stack)
 

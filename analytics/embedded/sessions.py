@@ -85,6 +85,8 @@ class Sessions:
         if statement.writes_a_file:
             raise engine_error(175, "INTO OUTFILE is not allowed", "INTO_OUTFILE_NOT_ALLOWED")
         if query.user == ANALYST:
+            if statement.is_insert:
+                raise engine_error(164, "analyst: Cannot execute INSERT in readonly mode", "READONLY")
             self._rules.check(connection, statement, query.params, self._database_of(query))
             check_format(query.format)
         elif query.readonly and not statement.is_question:
