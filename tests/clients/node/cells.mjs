@@ -51,7 +51,7 @@ const cells = {
   },
   async parameters(client) {
     const query_params = { number: 41, text: TEXT };
-    check(await rows(client, "SELECT {number:UInt32} + 1, {text:String}", { query_params }), [[42, TEXT]]);
+    check(await rows(client, "SELECT {number:UInt32} + 1, {text:String}", { query_params }), [["42", TEXT]]);
   },
   async insert(client) {
     const values = Array.from({ length: 1_000 }, (_, x) => ({ x, s: TEXT }));
