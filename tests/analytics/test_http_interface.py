@@ -370,3 +370,13 @@ def test_an_error_in_mid_stream_leaves_nothing_of_the_query_in_the_log(door: Doo
 def test_an_analysts_insert_is_refused_as_one(door: Door) -> None:
     for body in ("INSERT INTO t VALUES (1)", "INSERT INTO t FORMAT JSONEachRow", "INSERT INTO t SELECT 1"):
         assert code(door.post(body, user="analyst")) == "164", body
+
+
+def test_what_go_sends_by_default(door: Door) -> None:
+    """An analyst's compression by name, and blocks without heads whatever the revision."""
+    framed = door.post("SELECT 1", user="analyst", network_compression_method="lz4", compress="1")
+    assert (framed.status_code, b"".join(Unframer().pieces(framed.content))) == (200, b"1\n")
+    block = b"\x01\x02\x01x\x06UInt32\x05\x00\x00\x00\x07\x00\x00\x00"
+    answer = door.post(block, query="INSERT INTO t FORMAT Native", client_protocol_version="54460")
+    assert answer.ok, answer.text
+    assert door.text("SELECT sum(x), count() FROM t") == "12\t2\n"

@@ -35,6 +35,7 @@ FREE: Final = frozenset(
         *("formatdatetime_f_prints_single_zero", "formatdatetime_parsedatetime_m_is_month_name"),
         *("async_insert", "wait_for_async_insert", "allow_experimental_json_type", "allow_experimental_variant_type"),
         *("allow_experimental_dynamic_type", "enable_json_type", "connect_timeout", "receive_timeout", "send_timeout"),
+        *("network_compression_method", "network_zstd_compression_level"),
         *("http_receive_timeout", "http_send_timeout", "priority", "max_columns_to_read", "use_query_cache"),
     }
 )

@@ -16,6 +16,7 @@ CREATE SETTINGS PROFILE IF NOT EXISTS segma_analyst SETTINGS
     max_result_bytes CHANGEABLE_IN_READONLY,
     result_overflow_mode CHANGEABLE_IN_READONLY,
     max_block_size CHANGEABLE_IN_READONLY,
+    network_compression_method CHANGEABLE_IN_READONLY,
     session_timezone CHANGEABLE_IN_READONLY,
     join_use_nulls CHANGEABLE_IN_READONLY;
 
