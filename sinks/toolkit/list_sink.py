@@ -226,7 +226,9 @@ class _Call:
         for work, look in zip(works, self._platform.look(changes, lists), strict=True):
             if isinstance(look, Trouble):
                 continue
-            leavings = [each for each in leavings_of(work.change, look, lambda name: False) if not each.silent]
+            # NOTE: whoever was made anew by this very call has another id than the one before.
+            change = work.change._replace(platform_id="", met_in=())
+            leavings = [each for each in leavings_of(change, look, lambda name: False) if not each.silent]
             reason = left_reason(work.change, leavings)
             if reason is not None:
                 work.leavings = tuple(leavings)

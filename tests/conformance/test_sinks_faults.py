@@ -179,7 +179,7 @@ def test_lists_of_any_name(bed: ServedBed, name: str) -> None:
         assert isinstance(answer, Done)
     assert [each.address for each in bed.sink().members(name)] == ["ann+tag@example.org"]
     (gone,) = bed.sink().apply([Change("d", "s", "ann+tag@example.org", (), (name,))])
-    assert gone == Done((f"-{name}",), "changed")
+    assert gone[:2] == ((f"-{name}",), "changed")
 
 
 HOSTILE = ("html", "not_json", "empty", "list", "deep", "huge", "endless", "redirect", "gzip")

@@ -211,7 +211,7 @@ def test_activecampaign_whom_segma_took_out_may_come_back(bed: ServedBed) -> Non
 @on("activecampaign")
 def test_activecampaign_a_tag_is_taken_away_by_the_id_of_its_setting(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
-    assert asked(bed, remove=("old",)) == Done(("-old",), "changed")
+    assert asked(bed, remove=("old",))[:2] == (("-old",), "changed")
     assert bed.members("old") == set()
 
 
@@ -396,7 +396,7 @@ def test_members_tell_who_left(bed: ServedBed) -> None:
 def test_a_token_is_written_and_changes_nobodys_lists_or_consent(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     field = bed.token_field
-    assert asked(bed, fields=((field, "t1"),)) == Done((f"={field}",), "changed")
+    assert asked(bed, fields=((field, "t1"),))[:2] == ((f"={field}",), "changed")
     assert bed.world.person(ANNA).fields[field] == "t1"
     assert bed.members("old") == {ANNA}
     assert KEY not in repr(bed.world.people)
@@ -405,9 +405,9 @@ def test_a_token_is_written_and_changes_nobodys_lists_or_consent(bed: ServedBed)
 @on("klaviyo", "mailchimp", "activecampaign", "activecampaign-lists")
 def test_a_tag_is_set_and_taken_away(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
-    assert asked(bed, tag=("warm",)) == Done(("t+warm",), "changed")
-    assert asked(bed, tag=("warm",)) == Done((), "already so")
-    assert asked(bed, untag=("warm",)) == Done(("t-warm",), "changed")
+    assert asked(bed, tag=("warm",))[:2] == (("t+warm",), "changed")
+    assert asked(bed, tag=("warm",))[:2] == ((), "already so")
+    assert asked(bed, untag=("warm",))[:2] == (("t-warm",), "changed")
     assert bed.members("old") == {ANNA}
 
 
