@@ -19,7 +19,7 @@ from contracts.rows import DirectoryEntry
 from contracts.tokens import normalised_address
 from sinks.base import Answer, Change, Done, Fate, Leaving, NoSuchList, PlatformError, Sink
 from sinks.delivery.account_state import AccountStatus
-from sinks.delivery.ledger import place
+from sinks.delivery.places import place
 from sinks.delivery.plan import Known, held_lists
 from sinks.toolkit.consent import GRAVER_THAN_UNCLEAR
 

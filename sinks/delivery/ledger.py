@@ -16,6 +16,7 @@ from contracts.reasons import Reason
 from contracts.topics import INTENTS, OUTCOMES
 from sinks.base import Marks
 from sinks.delivery.links import Link, Links
+from sinks.delivery.places import mark_of, place, places
 
 HOUR_MS: Final = 3_600_000
 _FIRST: Final[MatchPlace] = (0, "", 0)
@@ -42,28 +43,6 @@ class _Claim(NamedTuple):
     into: bool
     changed: bool
     at: MatchPlace
-
-
-def place(kind: str, name: str) -> str:
-    """How a list (kind empty) or a tag (kind ``t``) is named among a person's places."""
-    return f"{kind}:{name}"
-
-
-def mark_of(name: str, into: bool) -> str:
-    """The mark that says that a place was entered or left."""
-    kind, _, bare = name.partition(":")
-    return f"{kind}{'+' if into else '-'}{bare}"
-
-
-def places(changed: Marks) -> dict[str, bool]:
-    """The lists and tags of some marks; True: put in, False: taken out. Fields are none."""
-    found = {}
-    for mark in changed:
-        kind = "t" if mark[0] == "t" else ""
-        sign = mark[len(kind)]
-        if sign in "+-":
-            found[place(kind, mark[len(kind) + 1 :])] = sign == "+"
-    return found
 
 
 class Ledger:

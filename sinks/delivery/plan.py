@@ -19,7 +19,8 @@ from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
 from sinks.base import Answer, Change, Done, Fate, Leaving, Marks, Traits, Trouble
 from sinks.delivery.leavings import Leavings
-from sinks.delivery.ledger import Ledger, mark_of, place, places
+from sinks.delivery.ledger import Ledger
+from sinks.delivery.places import mark_of, place, places
 
 FOLLOWS: Final = "move"
 """The source of a leaving that follows from another, by the moves that link their lists."""

@@ -21,8 +21,9 @@ from flows.subscriber.engine import Emitted, WorkspaceEngine
 from flows.subscriber.pinned_terms import Terms
 from sinks.base import Done, Traits
 from sinks.delivery.leavings import Leavings
-from sinks.delivery.ledger import Ledger, mark_of
+from sinks.delivery.ledger import Ledger
 from sinks.delivery.outcomes import outcome_of
+from sinks.delivery.places import mark_of
 from sinks.delivery.plan import Known, wish_of
 from tests.properties.generate import GAP_MS, listener_data, parsed, stream
 from tests.properties.oracle import brute_force
