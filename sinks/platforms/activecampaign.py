@@ -23,7 +23,7 @@ from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
 from sinks.toolkit.list_ids import NamedLists, Names
 from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Options, SafeUrl
-from sinks.toolkit.platform import ListRefused, NoOptIn, One, PersonFault
+from sinks.toolkit.platform import ListGone, ListRefused, NoOptIn, One, PersonFault
 
 QUOTAS: Final = {"all": [(5, 1_000)]}
 """Of the account, all keys together."""
@@ -152,9 +152,12 @@ class Activecampaign(NoOptIn, NamedLists):
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """A tag; or, in an account of lists, status 1: nobody who unsubscribed comes this far."""
         number = self._lists.made(list_name)
-        if self._as_tags:
-            return self._http.apart(lambda one: self._tag(number, one), people)
-        return self._http.apart(lambda one: self._status(number, one, 1), people)
+        write = self._tag if self._as_tags else lambda number, one: self._status(number, one, 1)
+        faults = self._http.apart(lambda one: write(number, one), people)
+        unknown = any(each is not None and each.answer.startswith("404") for each in faults)
+        if unknown and self._lists.fresh(list_name) != number:
+            raise ListGone
+        return faults
 
     def remove(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
         """The tag away; or, in an account of lists, status 2, which the account asked for in so many words."""
