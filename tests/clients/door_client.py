@@ -205,7 +205,7 @@ class Client:
         where = draw.random() < 0.3
         if where:
             sql += " WHERE x < {bound:UInt64}"
-            url["param_bound"] = str(10**9)
+            url["param_bound"] = str(2**32)
         if draw.random() < 0.5:
             url["default_format"] = fmt
         else:
