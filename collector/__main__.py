@@ -27,7 +27,7 @@ from collector.hooks import load_hooks
 from collector.intake import Intake
 from collector.platform_ids import Known
 from contracts.errors import SegmaError
-from contracts.log import Consumer
+from contracts.log import Consumer, Log
 from contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
 from transport import open_log
 from transport.config import load_installation, settings_of, wall_clock_ms
@@ -98,13 +98,18 @@ class GunicornServer(BaseApplication):
             spool = Spool(free_spool(settings), settings.spool_max_bytes)
             return Intake(log, spool)
 
+        @functools.cache
+        def followed() -> Log:
+            """The log of what is followed, opened once: its readers are opened again and again while brokers are away."""
+            return open_log(settings)
+
         def open_reader() -> Consumer:
-            return open_log(settings).reader(CAPTURES, strict=False)
+            return followed().reader(CAPTURES, strict=False)
 
         outside = ClockAndIds(wall_clock_ms, lambda: secrets.token_hex(8))
 
         def open_directory() -> Consumer:
-            return open_log(settings).reader(SUBSCRIBERS, strict=False)
+            return followed().reader(SUBSCRIBERS, strict=False)
 
         hooks = load_hooks(installation, beside=settings.config)
         core = Core(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -76,7 +77,16 @@ class KafkaTopics:
         self._lock, self._looking = threading.Lock(), threading.Lock()
 
     def _new_admin(self) -> AdminClient:
-        return AdminClient(base_config(self._settings) | {"error_cb": self._hear})
+        # NOTE: the client holds its callback; one that held these topics would keep both, four threads with them, until
+        # the collector of cycles runs, which a process may have all but turned off.
+        hear = weakref.WeakMethod(self._hear)
+
+        def heard(error: KafkaError) -> None:
+            told = hear()
+            if told is not None:
+                told(error)
+
+        return AdminClient(base_config(self._settings) | {"error_cb": heard})
 
     def ensure(self, topics: Sequence[Topic]) -> None:
         """Make the absent ones; raise :class:`UnknownTopic` where one has another shape, or stamps by another clock."""
