@@ -18,7 +18,8 @@ from contracts.errors import LogUnavailable
 from contracts.log import Consumer, Record
 from contracts.rows import DirectoryEntry
 from contracts.tokens import subscriber_id
-from contracts.topics import SUBSCRIBERS, subscriber_key
+from contracts.topics import SUBSCRIBERS, VETOES, subscriber_key
+from sinks.delivery.leavings import Leavings
 from tests.collector.door import NOW_MS, SECRET, Collector, posted
 from tests.collector.hooked import (
     ANNA,
@@ -123,26 +124,37 @@ def test_who_marked_a_mail_as_spam_complained_and_is_vetoed(collector: Collector
 
 @pytest.mark.parametrize("by", ["api", "admin", "system", ""])
 def test_who_left_stays_so_when_others_put_them_into_a_list(collector: Collector, by: str) -> None:
-    told(collector, ACTIVECAMPAIGN, activecampaign("unsubscribe", list="1"), FORM)
+    minutes = iter(range(60))
+
+    def changes(kind: str, number: str, **more: str) -> None:
+        at = f"2027-01-15T02:{next(minutes):02}:00-05:00"
+        told(collector, ACTIVECAMPAIGN, activecampaign(kind, list=number, date_time=at, **more), FORM)
+
+    changes("unsubscribe", "1")
     for number in ("1", "2"):
-        told(collector, ACTIVECAMPAIGN, activecampaign("subscribe", list=number, initiated_by=by), FORM)
-    told(collector, ACTIVECAMPAIGN, activecampaign("subscribe", list="2", initiated_by="public"), FORM)
+        changes("subscribe", number, initiated_by=by)
+    changes("subscribe", "2", initiated_by="public")
     assert standing(collector) == 1
-    told(collector, ACTIVECAMPAIGN, activecampaign("subscribe", list="1", initiated_by="public"), FORM)
+    changes("subscribe", "1", initiated_by="public")
     assert standing(collector) == 0
 
 
 def standing(collector: Collector) -> int:
-    """How many vetoes stand, as the compacted topic keeps them."""
-    newest = {each.key: each.value for each in collector.log.records if each.topic == "vetoes"}
-    return sum(value is not None for value in newest.values())
+    """How many leavings of Anna's stand for good, by what the topic of vetoes holds."""
+    told = [each for each in collector.log.records if each.topic == VETOES]
+    held = Leavings()
+    for offset, each in enumerate(told):
+        held.take(Record(VETOES, 0, offset, NOW_MS, each.key, each.value))
+    return sum(each.unless_in is None for each in held.standing(ANNA, ()))
 
 
 @pytest.mark.parametrize(("source", "lifts"), [("API", False), ("IMPORT", False), ("CRM_UI", False), ("FORM", True)])
 def test_who_opted_out_stays_so_unless_they_came_back_themselves(
     collector: Collector, source: str, lifts: bool
 ) -> None:
-    for body in (of_hubspot("hs_email_optout", "true"), of_hubspot("hs_email_optout", "false", changeSource=source)):
+    left = of_hubspot("hs_email_optout", "true", occurredAt=AT_MS)
+    came_back = of_hubspot("hs_email_optout", "false", changeSource=source, occurredAt=AT_MS + 1)
+    for body in (left, came_back):
         posted(collector, body, path=SUBSCRIPTIONS, headers=by_app(body))
     assert standing(collector) == (0 if lifts else 1)
 
