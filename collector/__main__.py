@@ -100,7 +100,7 @@ class GunicornServer(BaseApplication):
 
         @functools.cache
         def followed() -> Log:
-            """The log of what is followed, opened once: its readers are opened again and again while brokers are away."""
+            """The log of what is followed, opened once: readers are opened again and again while brokers are away."""
             return open_log(settings)
 
         def open_reader() -> Consumer:
