@@ -19,8 +19,7 @@ import { FEATURES, INTERNAL } from "./parts.mjs";
 const common = { bundle: true, target: "es2022", charset: "utf8", logLevel: "warning" };
 const shippedBy = { ...common, plugins: [natives()] };
 const mangleProps = new RegExp(`^(${INTERNAL.join("|")})$`);
-// NOTE: nothing of ours calls a method as a constructor or looks at `this`: what is called unsafe is safe here.
-const small = { ecma: 2022, compress: { ecma: 2022, passes: 4, hoist_funs: true, unsafe_arrows: true, unsafe_methods: true, unsafe: true, keep_fargs: false, pure_getters: true }, format: { ecma: 2022 } };
+const small = { ecma: 2022, compress: { ecma: 2022, passes: 4, keep_fargs: false }, format: { ecma: 2022 } };
 
 /** The script with these features, as text; readable, or as it is shipped. */
 export async function scriptWith(features, { readable = false } = {}) {

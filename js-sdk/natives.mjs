@@ -11,25 +11,28 @@ import ts from "typescript";
 const FROM = "segma:natives";
 const METHODS = /^(?:Readonly)?(Array|String|RegExp|Map|Set|WeakMap|WeakSet|Promise|Date|Number)$/;
 const STATICS = /^(JSON|Object|Math|Number|Array|Date|String|Reflect)$/;
-/** Interfaces of the DOM whose instances a page may give properties of any name: looked up on the prototype of the one at hand. */
-const NODES = /^(Node|Element|Document|HTML\w*Element|SVGElement|ShadowRoot|DocumentFragment|ParentNode|HTMLOrSVGElement|ElementContentEditable|DocumentOrShadowRoot)$/;
+/**
+ * Interfaces of documents and forms, which have properties by the names of what stands in them, and of what these inherit:
+ * looked up on the prototype of the one at hand.
+ */
+const NODES = /^(Node|Element|Document|HTMLElement|HTMLFormElement|ParentNode|HTMLOrSVGElement|ElementContentEditable|DocumentOrShadowRoot)$/;
 
 const HEAD = `
 const { getPrototypeOf } = Object;
-const { apply, get } = Reflect;
+export const { apply: Reflect_apply, get } = Reflect;
 const { call } = Function.prototype;
 const bound = call.bind(call.bind, call);
 /** A method of all instances, as a function of the instance. */
 const taken = ({ prototype }, name) => bound(prototype[name]);
 /** A property of an instance, past what its page has put in front of it. */
 export const own = (of, name) => get(getPrototypeOf(of), name, of);
-export const invoke = (of, name, ...given) => apply(own(of, name), of, given);
+export const invoke = (of, name, ...given) => Reflect_apply(own(of, name), of, given);
 `;
 
 /** An esbuild plugin that writes every module of `src/` so. */
 export function natives(root = ".") {
   const { texts, names } = written(resolve(root));
-  const taken = [...names].filter(([name]) => name !== "own" && name !== "invoke").map(([name, how]) => `export const ${name} = ${how};`);
+  const taken = [...names].filter(([name]) => !/^(own|invoke|Reflect_apply)$/.test(name)).map(([name, how]) => `export const ${name} = ${how};`);
   const contents = HEAD + taken.join("\n");
   return {
     name: "natives",

@@ -48,7 +48,7 @@ const asking: Ask = async ({ collector, site }, answered) => {
 function kept(text: string): [number, Capture] {
   try {
     const [at, found] = JSON.parse(text) as [unknown, unknown];
-    return [Number(at) || 0, captureOf(found) ?? {}];
+    return [+(at as number) || 0, captureOf(found) ?? {}];
   } catch {
     return [0, {}];
   }

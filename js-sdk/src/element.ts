@@ -19,12 +19,12 @@ export function lookedAt(element: Looked): Looks {
 
 /** A short CSS selector that survives a new build of the site: ids and classes that look generated are left out. */
 export function selectorFrom(looks: Looks): string {
-  const parts: string[] = [];
+  let parts: string[] = [];
   for (const [here, id, classes] of looks) {
     const tag = here.tagName.toLowerCase();
     if (/^(body|html)$/.test(tag)) break;
     const [name] = namesIn(id);
-    parts.unshift(tag + (name ? `#${name}` : namesIn(classes).slice(0, 2).map((each) => `.${each}`).join("")));
+    parts = [tag + (name ? `#${name}` : namesIn(classes).slice(0, 2).map((each) => `.${each}`).join("")), ...parts];
     if (name) break;
   }
   return cut(parts.join(" > "), 200);
@@ -55,8 +55,9 @@ export function up<E extends Element = HTMLElement>(element: Element | undefined
 export function fitting(element: Element, selectors: readonly unknown[]): [Element, string] | undefined {
   for (const selector of selectors) {
     try {
-      const found = up(element, String(selector));
-      if (found) return [found, String(selector)];
+      const text = `${selector as string}`;
+      const found = up(element, text);
+      if (found) return [found, text];
     } catch {
       // NOTE: listeners name selectors as free text.
     }
@@ -71,7 +72,7 @@ export const BUTTONS = `button,[role=button],input:is(${PRESSED})`;
 
 /** Whole words of a name; what no other word holds may stand anywhere in it. */
 const SECRET =
-  /passw|passwd|passphrase|pwd|cardnum|creditcard|\b(pass(code)?|secret|card|cc ?(num(ber)?|no|exp|csc|cvc|name)|cvc|cvv|csc|iban|ssn|social ?security|t?otp|one ?time|pin( ?code)?)\b/i;
+  /passw|passphrase|pwd|cardnum|creditcard|\b(pass(code)?|secret|card|cc ?(num(ber)?|no|exp|csc|cvc|name)|cvc|cvv|csc|iban|ssn|social ?security|t?otp|one ?time|pin( ?code)?)\b/i;
 
 /** Whether a field's name says that what stands in it is secret: `cardNumber`, `card-number`, not `q-className`. */
 export const isSecretName = (name: string): boolean => SECRET.test(name.replace(/([a-z])(?=[A-Z])/g, "$1 ").replace(/[^a-z]+/gi, " "));

@@ -43,20 +43,24 @@ export function landingOf(href: string, names: Names): Landing {
 function without(part: string, names: Names, found: Landing): string {
   const [, before = "", query = ""] = /^(#[^?=]*\?|[?#](?=[^?]*=)|.*)(.*)$/s.exec(part) ?? [];
   const { tokenParam, clickParam, campaignParam } = names;
-  const kept = query.split("&").flatMap((each) => {
+  const kept: string[] = [];
+  for (const each of query.split("&")) {
     // NOTE: the others keep their spelling; URLSearchParams would write them anew.
     const [[named = "", value = ""] = []] = new URLSearchParams(each);
     const name = named.replace(/^(amp;)+/, "");
     if (name === campaignParam) found.campaign ||= cut(value, 200);
     if (name === clickParam) found.click ||= clickIn(value);
     if (name === tokenParam || name === clickParam) found.cleaned = "";
-    if (name !== tokenParam) return each && name !== clickParam ? [each] : [];
-    const [token] = TOKEN.exec(value) ?? [];
-    if (token) found.token ||= token;
-    else found.broken ??= cut(value, 500);
-    const [, glued] = each.split("?");
-    return glued ? [without(`?${glued}`, names, found).slice(1)] : [];
-  });
+    let left = name === clickParam ? "" : each;
+    if (name === tokenParam) {
+      const [token] = TOKEN.exec(value) ?? [];
+      if (token) found.token ||= token;
+      else found.broken ??= cut(value, 500);
+      const [, glued] = each.split("?");
+      left = glued ? without(`?${glued}`, names, found).slice(1) : "";
+    }
+    if (left) kept.push(left);
+  }
   return kept.length ? before + kept.join("&") : query ? before.replace(/[?#]$/, "") : before;
 }
 

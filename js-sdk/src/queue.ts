@@ -52,7 +52,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
   /** The number of the request that is waited for. */
   let turn = 0;
   /** What the browser took over when the page was put by, and nobody has answered. */
-  const doubtful = new Set<Batch>();
+  let doubtful: Batch[] = [];
   let failures = 0;
   let away = false;
   let timer: unknown;
@@ -96,9 +96,10 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
   };
 
   const backOff = (retryAfter?: string | null): number => {
-    const longest = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1));
-    const asked = +(retryAfter ?? 0) * 1_000 || 0;
-    return Math.max(asked, (longest * (1 + outlet.random())) / 2);
+    const longest = failures > 6 ? MAX_RETRY_MS : FIRST_RETRY_MS * 2 ** (failures - 1);
+    const jittered = (longest * (1 + outlet.random())) / 2;
+    const asked = +(retryAfter ?? 0) * 1_000;
+    return asked > jittered ? asked : jittered;
   };
 
   const send = (): void => {
@@ -134,9 +135,9 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
 
   /** Gives a batch to the browser, as the page ends. Should it live on, it hears what came of it. */
   const part = (batch: Batch): void => {
-    doubtful.add(batch);
+    doubtful.push(batch);
     outlet.part(bodyOf(batch), ({ status }) => {
-      doubtful.delete(batch);
+      doubtful = doubtful.filter((each) => each !== batch);
       if (!isPassing(status)) spool.dropOff(batch);
     });
   };
@@ -165,15 +166,15 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
       if (anew) {
         inFlight = undefined;
         turn += 1;
-        doubtful.clear();
+        doubtful = [];
       }
       const known = idsOf([...batches, ...doubtful]);
       const waiting = spool.takeUp();
-      const left = waiting.filter((batch) => !batch.events.some((event) => known.has(event.event_id)));
+      const left = waiting.filter(({ events }) => !events.filter(({ event_id: id }) => known[id]).length);
       spooled ||= !!waiting.length;
       const all = [...left, ...batches];
       batches = [];
-      all.forEach(put);
+      for (const batch of all) put(batch);
       batches = bounded(batches);
       if (batches.length && !inFlight) schedule(failures ? 0 : FLUSH_AFTER_MS);
       bequeath();
@@ -189,7 +190,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
       // NOTE: a collector that asks for time gets it. A request in flight is overtaken: the page may never come back.
       const asksForTime = failures && !away;
       const goes = asksForTime ? [] : batches.filter((batch) => batch !== inFlight);
-      goes.forEach((batch) => part(batch));
+      for (const batch of goes) part(batch);
       if (!failures) batches = batches.filter((batch) => batch === inFlight);
       outlet.bequeath(will());
       if (batches.length && !inFlight) schedule(backOff());

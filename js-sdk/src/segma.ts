@@ -22,6 +22,10 @@ export interface Api {
   consent(yes: boolean): void;
 }
 
+function run(tasks: readonly (() => void)[]): void {
+  for (const task of tasks) quietly(task);
+}
+
 /** The SDK on one page: what the page may call, and its beginning. */
 function segmaOn(settings: Settings, features: readonly Feature[], landing: Landing): { api: Api; begin: () => void } {
   const store = storeIn(browserStorage(), `segma.${settings.site}.`);
@@ -59,12 +63,12 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     queue.take(identity ?? who.now(), event);
   };
 
-  const pages = pagesOf(record, randomId, who.nextOrder, settings, () => views.forEach((task) => quietly(task)));
+  const pages = pagesOf(record, randomId, who.nextOrder, settings, () => run(views));
 
   const drain = (): void => {
     const tasks = pending;
     pending = [];
-    tasks.forEach((task) => quietly(task));
+    run(tasks);
   };
 
   const later = (describe: () => Told): void => {
@@ -109,7 +113,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
 
   const watchTheEnd = (): void => {
     const leave = (end?: () => void): void => {
-      if (end) ends.forEach((task) => quietly(task));
+      if (end) run(ends);
       drain();
       quietly(end ?? pages.settle);
       quietly(queue.leave);

@@ -1,4 +1,5 @@
 import type { Store } from "./store";
+import { table, type Table } from "./table";
 import { jsonOf } from "./text";
 import type { Batch, SentEvent } from "./words";
 
@@ -23,8 +24,8 @@ export function spoolIn(store: Store, now: () => number, newId: () => string) {
   /** Until when what waits is in this page's hands. */
   let mine = 0;
 
-  /** Batch → its name, the oldest first. What is too old or cannot be read goes. */
-  const spooled = (): Map<Batch, string> => {
+  /** Batches with their names, the oldest first. What is too old or cannot be read goes. */
+  const spooled = (): [Batch, string][] => {
     const found: [Batch, string][] = [];
     for (const name of store.names(NAMES)) {
       try {
@@ -38,18 +39,19 @@ export function spoolIn(store: Store, now: () => number, newId: () => string) {
       }
       store.erase(name);
     }
-    return new Map(found.sort(([one], [other]) => begun(one) - begun(other)));
+    return found.sort(([one], [other]) => begun(one) - begun(other));
   };
 
   /** Takes the events of some batches out of what is spooled, puts others in, and holds the bounds. Whether anything is left. */
   const exchange = (gone: readonly Batch[], others: readonly Batch[]): boolean => {
     const before = spooled();
     const ids = idsOf(gone);
-    const left = [...before.keys()].map((batch) => without(batch, ({ event_id: id }) => ids.has(id) || !ids.add(id)));
-    const kept = bounded([...left, ...others]);
-    while (jsonOf(kept).length > MAX_SPOOLED_CHARS) kept.shift();
+    const old = before.map(([batch]) => batch);
+    const left = old.map((batch) => without(batch, ({ event_id: id }) => ids[id] || !(ids[id] = true)));
+    let kept = bounded([...left, ...others]);
+    while (jsonOf(kept).length > MAX_SPOOLED_CHARS) kept = kept.slice(1);
     for (const [batch, name] of before) if (!kept.includes(batch)) store.erase(name);
-    for (const batch of kept) if (!before.has(batch)) store.keep(NAMES + newId(), jsonOf(batch));
+    for (const batch of kept) if (!old.includes(batch)) store.keep(NAMES + newId(), jsonOf(batch));
     return !!kept.length;
   };
 
@@ -66,7 +68,7 @@ export function spoolIn(store: Store, now: () => number, newId: () => string) {
     takeUp(): Batch[] {
       const until = +store.kept("lease");
       if (until > now() && until !== mine) return [];
-      const batches = [...spooled().keys()];
+      const batches = spooled().map(([batch]) => batch);
       if (batches.length) store.keep("lease", `${(mine = now() + LEASE_MS)}`);
       return batches;
     },
@@ -76,13 +78,16 @@ export function spoolIn(store: Store, now: () => number, newId: () => string) {
   };
 }
 
-export function idsOf(batches: readonly Batch[]): Set<string> {
-  return new Set(batches.flatMap((batch) => batch.events.map((event) => event.event_id)));
+/** The ids of all their events. */
+export function idsOf(batches: readonly Batch[]): Table<true> {
+  const ids = table<true>();
+  for (const { events } of batches) for (const { event_id: id } of events) ids[id] = true;
+  return ids;
 }
 
 const begun = ({ events }: Batch): number => events[0]?.occurred_at_ms ?? 0;
 
-function without(batch: Batch, goes: (event: SentEvent) => boolean): Batch {
+function without(batch: Batch, goes: (event: SentEvent) => unknown): Batch {
   const events = batch.events.filter((event) => !goes(event));
   return events.length === batch.events.length ? batch : { ...batch, events };
 }
@@ -95,7 +100,8 @@ export const isSlight = (event: Pick<SentEvent, "action">): boolean => SLIGHT.te
 
 /** The batches that fit: slight events go first, then the oldest. */
 export function bounded(batches: readonly Batch[]): Batch[] {
-  let over = batches.reduce((sum, batch) => sum + batch.events.length, 0) - MAX_SPOOLED_EVENTS;
+  let over = -MAX_SPOOLED_EVENTS;
+  for (const { events } of batches) over += events.length;
   for (const goes of over > 0 ? [isSlight, () => true] : []) {
     batches = batches.map((batch) => without(batch, (event) => goes(event) && over-- > 0));
   }

@@ -1,3 +1,5 @@
+import { table } from "./table";
+
 /** What `localStorage` offers of itself here. */
 export type Backing = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
@@ -5,12 +7,12 @@ export type Store = ReturnType<typeof storeIn>;
 
 /** First-party storage of one site key; where the browser refuses it, memory that lasts as long as the page. */
 export function storeIn(backing: Backing | undefined, prefix: string) {
-  const memory = new Map<string, string>();
+  const memory = table<string>();
   let open = true;
 
   const kept = (name: string): string => {
     try {
-      return memory.get(name) ?? backing?.getItem(prefix + name) ?? "";
+      return memory[name] ?? backing?.getItem(prefix + name) ?? "";
     } catch {
       return "";
     }
@@ -20,21 +22,21 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
     try {
       if (!backing || !(open || always)) throw 0;
       backing.setItem(prefix + name, value);
-      memory.delete(name);
+      delete memory[name];
     } catch {
-      memory.set(name, value);
+      memory[name] = value;
     }
   };
 
   /** The names that begin so. */
   const names = (start: string): string[] => {
-    const found = Object.keys(backing ?? {}).map((key) => key.split(prefix)[1] ?? "");
-    return [...memory.keys(), ...found].filter((name) => name.startsWith(start));
+    const found = Object.keys(backing ?? {}).filter((key) => !key.indexOf(prefix)).map((key) => key.slice(prefix.length));
+    return [...Object.keys(memory), ...found].filter((name) => !name.indexOf(start));
   };
 
   const erase = (...names: string[]): void => {
     for (const name of names) {
-      memory.delete(name);
+      delete memory[name];
       try {
         backing?.removeItem(prefix + name);
       } catch {
@@ -46,7 +48,7 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
   /** Whether anything may be written to the disk; until then everything stays in memory, and is written down then. */
   const permit = (allowed: boolean): void => {
     open = allowed;
-    if (open) for (const [name, value] of [...memory]) keep(name, value);
+    if (open) for (const [name, value] of Object.entries(memory)) keep(name, value ?? "");
   };
 
   return { kept, keep, names, erase, permit };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { askedOf, captureOf, type Asked, FRESH_MS } from "../src/asked";
-import { Automaton, normalised } from "../src/features/keys";
+import { automaton, normalised } from "../src/features/keys";
 import { numberOf, orderId, shaped } from "../src/products";
 import { guard, MAX_PER_ACTION, MAX_PER_PAGE, PER_MS } from "../src/guard";
 import { cut, masked, plain } from "../src/text";
@@ -12,13 +12,13 @@ import type { Page } from "../src/words";
 import { INTERNAL } from "../parts.mjs";
 
 const letters = (text: string): string[] => [...text];
-const fed = (automaton: Automaton, text: string, patterns: string[]): string[] => letters(text).flatMap((each) => automaton.take(each, patterns));
+const fed = (rows: ReturnType<typeof automaton>, text: string, patterns: string[]): string[] => letters(text).flatMap((each) => rows.take(each, patterns));
 
 test("patterns are found wherever they begin, also in themselves, and each for itself", () => {
   const patterns = ["aab", "ab", "b"];
-  assert.deepEqual(fed(new Automaton(letters), "aaab", patterns), ["aab", "ab", "b"]);
-  assert.deepEqual(fed(new Automaton(letters), "abab", ["abab", "bab"]), ["abab", "bab"]);
-  assert.deepEqual(fed(new Automaton(letters), "ac", patterns), []);
+  assert.deepEqual(fed(automaton(letters), "aaab", patterns), ["aab", "ab", "b"]);
+  assert.deepEqual(fed(automaton(letters), "abab", ["abab", "bab"]), ["abab", "bab"]);
+  assert.deepEqual(fed(automaton(letters), "ac", patterns), []);
 });
 
 test("the automaton finds what a search of the whole text finds", () => {
@@ -29,17 +29,17 @@ test("the automaton finds what a search of the whole text finds", () => {
     const patterns = [...new Set([word(1 + next(4)), word(1 + next(4)), word(1 + next(4))])];
     const text = word(20);
     const wanted = letters(text).flatMap((_, at) => patterns.filter((each) => text.slice(0, at + 1).endsWith(each)));
-    assert.deepEqual(fed(new Automaton(letters), text, patterns), wanted);
+    assert.deepEqual(fed(automaton(letters), text, patterns), wanted);
   }
 });
 
 test("a pattern that is asked for later begins then; a forgotten one begins anew; an empty one is never found", () => {
-  const automaton = new Automaton(letters);
-  automaton.take("a", ["ab"]);
-  assert.deepEqual(automaton.take("b", ["ab", "b", ""]), ["ab", "b"]);
-  automaton.take("a", ["ab"]);
-  automaton.forget();
-  assert.deepEqual(automaton.take("b", ["ab"]), []);
+  const rows = automaton(letters);
+  rows.take("a", ["ab"]);
+  assert.deepEqual(rows.take("b", ["ab", "b", ""]), ["ab", "b"]);
+  rows.take("a", ["ab"]);
+  rows.forget();
+  assert.deepEqual(rows.take("b", ["ab"]), []);
 });
 
 test("shortcuts are one however they are written", () => {

@@ -19,7 +19,7 @@ class Origin {
   }
   /** The ids of all events on the disk. */
   ids(): Set<string> {
-    return idsOf(this.spooled());
+    return new Set(Object.keys(idsOf(this.spooled())));
   }
   spooled(): Batch[] {
     return [...this.disk].filter(([name]) => name.startsWith("s.spool")).flatMap(([, text]) => JSON.parse(text) as Batch | Batch[]);
@@ -58,7 +58,7 @@ test("two tabs that write at once both find their events again", () => {
   one.spool.shelve([first]);
   other.spool.shelve([second]);
   assert.deepEqual([...origin.ids()].sort(), ["e1", "e2"]);
-  assert.deepEqual([...idsOf(origin.tab().spool.takeUp())], ["e1", "e2"]);
+  assert.deepEqual(Object.keys(idsOf(origin.tab().spool.takeUp())), ["e1", "e2"]);
 });
 
 test("a tab that has delivered what another keeps on writing takes away nothing but what it has delivered", () => {
@@ -95,7 +95,7 @@ test("however tabs come, write, take over, deliver and go, each event is on the 
       else if (what === 2) held.push(...tab.spool.takeUp());
       else if (what === 3 && held.length) {
         const batch = held.shift()!;
-        for (const id of idsOf([batch])) delivered.add(id);
+        for (const id of Object.keys(idsOf([batch]))) delivered.add(id);
         tab.spool.dropOff(batch);
       } else if (what === 4) tabs[at] = { tab: origin.tab(), held: [] };
       else tabs = [...tabs.slice(1), tabs[0]!];

@@ -82,7 +82,7 @@ function ofFile(link: HTMLAnchorElement): Properties {
   const path = fileOf(link.href);
   const named = link.getAttribute("download") ?? "";
   const [, extension = ""] = /\.([a-z\d]{1,8})$/.exec((named || path).toLowerCase()) ?? [];
-  return { file: path.includes("/") ? path : named, extension };
+  return { file: /\//.test(path) ? path : named, extension };
 }
 
 // NOTE: Enter in a field makes the browser click the form's button; nobody pressed that button.

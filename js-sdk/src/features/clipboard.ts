@@ -24,7 +24,6 @@ export const clipboard: Feature = {
 };
 
 function lengthOf(target: Element | undefined): number {
-  const field = target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement ? target : undefined;
-  const start = field && field.selectionStart;
-  return field && typeof start === "number" ? (field.selectionEnd ?? 0) - start : String(getSelection() ?? "").length;
+  const { selectionStart: start, selectionEnd: end } = (target ?? {}) as Partial<HTMLInputElement>;
+  return typeof start === "number" && typeof end === "number" ? end - start : `${getSelection() ?? ""}`.length;
 }

@@ -5,8 +5,8 @@ import { isAction, type Feature, type Page, type Properties } from "../words";
 export const forms: Feature = {
   name: "forms",
   start(page) {
-    const typedInto = new WeakSet<Element>();
-    const known = new WeakSet<Node>();
+    const typedInto = new WeakMap<Element, true>();
+    const known = new WeakMap<Node, true>();
     const filled = (event: Event): void => {
       const field = fieldOf(event);
       // NOTE: Firefox fills a saved login in by itself, and says it was a person.
@@ -19,7 +19,7 @@ export const forms: Feature = {
     page.on("submit", submitted);
     page.on("input", (event: Event) => {
       const field = fieldOf(event);
-      if (field && field.matches("[contenteditable]")) typedInto.add(field);
+      if (field && field.matches("[contenteditable]")) typedInto.set(field, true);
     });
     page.on("focusin", (event: Event) => {
       const field = fieldOf(event);
@@ -27,7 +27,7 @@ export const forms: Feature = {
       const root = target && target.getRootNode();
       // NOTE: `change` and `submit` end at the border of a shadow root.
       if (root instanceof ShadowRoot && !known.has(root)) {
-        known.add(root);
+        known.set(root, true);
         page.on("change", filled, root);
         page.on("submit", submitted, root);
       }
@@ -59,8 +59,8 @@ const nameOf = (form: Element): string => form.getAttribute("name") || form.id |
 
 // NOTE: all that is looked at of a value is whether there is one.
 function isEmpty(field: HTMLElement): boolean {
-  if (field instanceof HTMLInputElement && /^(checkbox|radio)$/.test(field.type)) return !field.checked;
-  const value = (field as HTMLInputElement).value as string | undefined;
+  const { type, checked, value } = field as HTMLElement & Partial<HTMLInputElement>;
+  if (/^(checkbox|radio)$/.test(`${type}`)) return !checked;
   return value === undefined ? !field.textContent : !value;
 }
 

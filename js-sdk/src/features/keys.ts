@@ -1,6 +1,7 @@
-import { askedOf, type Asked } from "../asked";
+import { askedOf } from "../asked";
 import { FIELDS, isMasked, selectorOf, targetOf, up } from "../element";
-import type { Feature, Page, Scalar } from "../words";
+import { table } from "../table";
+import type { Feature, Scalar } from "../words";
 
 const MODIFIERS = /^(Control|Alt|Shift|Meta|AltGraph|CapsLock|Dead|Process|Unidentified)$/;
 const ORDER = ["ctrl", "alt", "shift", "meta"];
@@ -10,38 +11,38 @@ const LONGEST = 31;
  * Rows of symbols, each followed by one bit a symbol (the shift-and automaton of Baeza-Yates and Gonnet, 1992). What is
  * kept is how far each pattern has come, never what was typed.
  */
-export class Automaton {
-  private states = new Map<string, number>();
+export function automaton(symbolsOf: (pattern: string) => string[]) {
+  let states = table<number>();
+  return {
+    /** Takes a symbol; the patterns that it completes. */
+    take(symbol: string, patterns: readonly Scalar[] = []): string[] {
+      const before = states;
+      states = table();
+      return patterns.map((each) => `${each}`).filter((pattern) => {
+        const symbols = symbolsOf(pattern).slice(0, LONGEST);
+        let bit = 1;
+        let mask = 0;
+        for (const one of symbols) {
+          if (one === symbol) mask |= bit;
+          bit <<= 1;
+        }
+        const state = (((before[pattern] ?? 0) << 1) | 1) & mask;
+        states[pattern] = state;
+        return symbols.length && state & (bit >> 1);
+      });
+    },
 
-  constructor(private readonly symbolsOf: (pattern: string) => string[]) {}
-
-  /** Takes a symbol; the patterns that it completes. */
-  take(symbol: string, patterns: readonly Scalar[]): string[] {
-    const done: string[] = [];
-    const states = new Map<string, number>();
-    for (const each of patterns) {
-      const pattern = String(each);
-      const symbols = this.symbolsOf(pattern).slice(0, LONGEST);
-      let mask = 0;
-      symbols.forEach((one, at) => (mask |= one === symbol ? 1 << at : 0));
-      const state = (((this.states.get(pattern) ?? 0) << 1) | 1) & mask;
-      if (symbols.length && state & (1 << (symbols.length - 1))) done.push(pattern);
-      states.set(pattern, state);
-    }
-    this.states = states;
-    return done;
-  }
-
-  forget(): void {
-    this.states.clear();
-  }
+    forget(): void {
+      states = table();
+    },
+  };
 }
 
-const words = (text: string): string[] => text.split(/\s+/).filter(Boolean);
+const words = (text: string): string[] => text.split(/\s+/).filter((word) => word);
 
 /** `Cmd+Shift+K` and `shift+meta+k` are one. */
 export function normalised(shortcut: string): string {
-  const parts = shortcut.toLowerCase().replace(/^cmd|\bcmd\b/g, "meta").replace(/\bcontrol\b/g, "ctrl").split(/\+(?!$)/);
+  const parts = shortcut.toLowerCase().replace(/\bcmd\b/g, "meta").replace(/\bcontrol\b/g, "ctrl").split(/\+(?!$)/);
   const key = parts.pop() ?? "";
   return [...ORDER.filter((name) => parts.includes(name)), key].join("+");
 }
@@ -51,61 +52,47 @@ export const keys: Feature = {
   name: "keys",
   start(page) {
     const asked = askedOf(page);
-    const pressed = new Automaton(words);
-    const typed = new Automaton((text) => [...text.toLowerCase()]);
-    const shortcuts = new Automaton((text) => words(text).map(normalised));
-    const held = new Map<string, number>();
+    const pressed = automaton(words);
+    const typed = automaton((text) => [...text.toLowerCase()]);
+    const shortcuts = automaton((text) => words(text).map(normalised));
+    const held = table<true>();
 
-    page.on("keydown", (event: KeyboardEvent) => {
-      const key = keyOf(event);
-      if (!key) return;
-      const where = placeOf(event);
-      if (event.repeat) {
-        if (!held.has(key)) tellKey(page, asked, "key_held", key, event, where);
-        held.set(key, held.get(key) ?? 1);
-        return;
-      }
-      held.delete(key);
-      if (event.ctrlKey || event.altKey || event.metaKey) {
-        const modifiers = ORDER.filter((name) => event[`${name}Key` as "ctrlKey"]);
-        for (const shortcut of shortcuts.take([...modifiers, key.toLowerCase()].join("+"), asked("shortcut_pressed") ?? [])) {
-          page.tell("shortcut_pressed", { shortcut, ...where });
+    const handled = (event: KeyboardEvent): void => {
+      const target = targetOf(event);
+      const { key: said } = event;
+      // NOTE: nothing of an input method at work, of a browser that fills in by itself, of a masked field.
+      if (!event.isTrusted || event.isComposing || !said || MODIFIERS.test(said) || (target && isMasked(target))) return;
+      const key = said === " " ? "Space" : said;
+      const isLetter = [...key].length === 1;
+      const field = up(target, FIELDS);
+      const where = field ? { selector: selectorOf(field) } : {};
+      const tell = (action: string, told: object): void => page.tell(action, { ...told, ...where });
+      // NOTE: what a single key writes into a field is text, and stays; only a letter's own listener hears of it.
+      const tellKey = (action: string): void => {
+        if (!(isLetter && field) && (asked(action) ?? []).includes(key)) tell(action, { key });
+      };
+      if (event.type === "keyup") {
+        delete held[key];
+        tellKey("key_released");
+      } else if (event.repeat) {
+        if (!held[key]) tellKey("key_held");
+        held[key] = true;
+      } else {
+        delete held[key];
+        const low = key.toLowerCase();
+        const row = [...ORDER.filter((name) => event[`${name}Key` as "ctrlKey"]), low].join("+");
+        if (/(ctrl|alt|meta)\+/.test(row)) {
+          for (const shortcut of shortcuts.take(row, asked("shortcut_pressed"))) tell("shortcut_pressed", { shortcut });
+          return;
         }
-        return;
+        if (isLetter) for (const letter of typed.take(low, asked("letter_typed"))) tell("letter_typed", { letter });
+        if (!(isLetter && field)) for (const each of pressed.take(key, asked("key_pressed"))) tell("key_pressed", { key: each });
       }
-      if (isLetter(key)) {
-        for (const letter of typed.take(key.toLowerCase(), asked("letter_typed") ?? [])) page.tell("letter_typed", { letter, ...where });
-      }
-      if (isLetter(key) && isWriting(event)) return;
-      for (const each of pressed.take(key, asked("key_pressed") ?? [])) page.tell("key_pressed", { key: each, ...where });
+    };
+    page.on("keydown", handled);
+    page.on("keyup", handled);
+    page.on("focusin", () => {
+      for (const each of [pressed, typed, shortcuts]) each.forget();
     });
-    page.on("keyup", (event: KeyboardEvent) => {
-      const key = keyOf(event);
-      held.delete(key);
-      if (key) tellKey(page, asked, "key_released", key, event, placeOf(event));
-    });
-    page.on("focusin", () => [pressed, typed, shortcuts].forEach((each) => each.forget()));
   },
 };
-
-const isLetter = (key: string): boolean => [...key].length === 1;
-
-const isWriting = (event: Event): boolean => !!up(targetOf(event), FIELDS);
-
-// NOTE: what a single key writes into a field is text, and stays; only a letter's own listener hears of it.
-function tellKey(page: Page, asked: Asked, action: string, key: string, event: KeyboardEvent, where: object): void {
-  if (isLetter(key) && isWriting(event)) return;
-  if ((asked(action) ?? []).includes(key)) page.tell(action, { key, ...where });
-}
-
-/** The key; nothing of an input method at work, of a browser that fills in by itself, of a masked field. */
-function keyOf(event: KeyboardEvent): string {
-  const target = targetOf(event);
-  if (!event.isTrusted || event.isComposing || !event.key || MODIFIERS.test(event.key)) return "";
-  return target && isMasked(target) ? "" : event.key === " " ? "Space" : event.key;
-}
-
-function placeOf(event: Event): { selector?: string } {
-  const field = up(targetOf(event), FIELDS);
-  return field ? { selector: selectorOf(field) } : {};
-}

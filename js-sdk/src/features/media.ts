@@ -1,4 +1,5 @@
 import { selectorOf } from "../element";
+import { table } from "../table";
 import { jsonOf } from "../text";
 import { fileOf } from "../urls";
 import type { Feature, Page, Properties } from "../words";
@@ -12,51 +13,34 @@ const LOOK_EVERY_MS = 300;
 const FEW = 50;
 const EMBEDDED = "iframe,embed,object";
 
+/** What a player says: `play`, `playing`, `timeupdate`, `seeked`, `ended`; times in seconds. */
+type Watched = (what: string, duration?: number, at?: number, pace?: number) => void;
+
 /** How far something was played: a quarter counts when the playing passes it; a jump passes nothing. */
-class Watched {
-  private at: number | undefined;
-  private seconds = 0;
-  private readonly told = new Set<number>();
-
-  constructor(
-    private readonly page: Page,
-    private readonly action: string,
-    private readonly properties: Properties,
-  ) {}
-
-  play(duration: number): void {
-    this.tell(0, duration);
-  }
-
-  /** It plays on from here. */
-  from(at: number): void {
-    this.at = at;
-  }
-
-  /** It has come so far, at a pace of so many seconds in one. */
-  time(at: number, duration: number, pace = 1): void {
-    const before = this.at ?? at;
-    this.at = at;
-    const passed = at - before;
-    if (passed <= 0 || passed > JUMP_S * Math.max(1, pace)) return;
-    this.seconds += passed;
-    for (const each of duration > 0 && Number.isFinite(duration) ? QUARTILES : []) {
-      const mark = (duration * each) / 100;
-      if (before < mark && at >= mark) this.tell(each, duration);
+function watching(page: Page, action: string, properties: Properties): Watched {
+  let last: number | undefined;
+  let seconds = 0;
+  const told = table<true>();
+  return ([what], duration = 0, at = last, pace = 1) => {
+    const isLong = duration > 0 && duration < Infinity;
+    const tell = (progress: number): void => {
+      if (told[progress]) return;
+      told[progress] = true;
+      const length = isLong ? { duration_s: Math.round(duration) } : {};
+      page.tell(action, { ...properties, progress, watched_s: Math.round(seconds * 10) / 10, ...length });
+    };
+    if (what === "p") tell(0);
+    if (what === "e") tell(100);
+    if (what === "t" && at !== undefined) {
+      const before = last ?? at;
+      const passed = at - before;
+      if (passed > 0 && passed <= JUMP_S * (pace > 1 ? pace : 1)) {
+        seconds += passed;
+        for (const each of isLong ? QUARTILES : []) if (before < (duration * each) / 100 && at >= (duration * each) / 100) tell(each);
+      }
     }
-  }
-
-  end(duration: number): void {
-    this.tell(100, duration);
-    this.at = undefined;
-  }
-
-  private tell(progress: number, duration: number): void {
-    if (this.told.has(progress)) return;
-    this.told.add(progress);
-    const length = duration > 0 && Number.isFinite(duration) ? { duration_s: Math.round(duration) } : {};
-    this.page.tell(this.action, { ...this.properties, progress, watched_s: Math.round(this.seconds * 10) / 10, ...length });
-  }
+    last = what === "e" ? undefined : at;
+  };
 }
 
 /** Films, sounds and PDF in the page: the browser's own players, YouTube, Vimeo; also those that come later. */
@@ -64,50 +48,35 @@ export const media: Feature = {
   name: "media",
   start(page) {
     const played = new WeakMap<Element, Watched>();
-    const of = (event: Event): [Watched, HTMLMediaElement] | undefined => {
-      const element = event.target;
-      if (!(element instanceof HTMLMediaElement)) return undefined;
-      let watched = played.get(element);
-      if (!watched) {
-        const action = element instanceof HTMLVideoElement ? "video_played" : "audio_played";
-        watched = new Watched(page, action, { src: fileOf(element.currentSrc), selector: selectorOf(element) });
-        played.set(element, watched);
-      }
-      return [watched, element];
-    };
-    page.on("playing", (event: Event) => {
-      const [watched, element] = of(event) ?? [];
-      // NOTE: WebKit tells the time for the first time when some of it has passed.
-      if (element) watched?.from(element.currentTime);
-      if (element) watched?.play(element.duration);
-    });
-    page.on("timeupdate", (event: Event) => {
-      const [watched, element] = of(event) ?? [];
-      if (element && !element.seeking) watched?.time(element.currentTime, element.duration, element.playbackRate);
-    });
-    page.on("seeked", (event: Event) => {
-      const [watched, element] = of(event) ?? [];
-      if (element) watched?.from(element.currentTime);
-    });
-    page.on("ended", (event: Event) => {
-      const [watched, element] = of(event) ?? [];
-      if (element) watched?.end(element.duration);
-    });
-    page.on("emptied", (event: Event) => event.target instanceof Element && played.delete(event.target));
-    const frames = new Map<unknown, [Watched, Player]>();
-    const met = new WeakSet<Element>();
-    const greet = (frame: HTMLIFrameElement, player: Player): void => {
-      const properties = { src: player.name, provider: player.provider, selector: selectorOf(frame) };
-      if (!frames.has(frame.contentWindow)) frames.set(frame.contentWindow, [new Watched(page, "video_played", properties), player]);
-      // NOTE: whoever hears it learns only that somebody listens; what is answered is believed of the player alone.
-      for (const words of player.greeting) frame.contentWindow?.postMessage(jsonOf(words), "*");
+    // NOTE: WebKit tells the time for the first time when some of it has passed: it is read when the playing begins.
+    for (const type of ["playing", "timeupdate", "seeked", "ended", "emptied"]) {
+      page.on(type, ({ target: element }: Event) => {
+        if (!(element instanceof HTMLMediaElement)) return;
+        if (type === "emptied") played.delete(element);
+        else if (type !== "timeupdate" || !element.seeking) {
+          const action = element.tagName === "VIDEO" ? "video_played" : "audio_played";
+          const watched = played.get(element) ?? watching(page, action, { src: fileOf(element.currentSrc), selector: selectorOf(element) });
+          played.set(element, watched);
+          watched(type, element.duration, element.currentTime, element.playbackRate);
+        }
+      });
+    }
+    const frames = new WeakMap<object, [Watched, Player]>();
+    const met = new WeakMap<Element, true>();
+    // NOTE: whoever hears it learns only that somebody listens; what is answered is believed of the player alone.
+    const greet = (frame: Window, { greeting }: Player): void => {
+      for (const words of greeting) frame.postMessage(jsonOf(words), "*");
     };
     const meet = (element: Element): void => {
       const src = element.getAttribute("src") ?? element.getAttribute("data") ?? "";
-      const player = element.tagName === "IFRAME" ? playerOf(src) : undefined;
-      if (player) greet(element as HTMLIFrameElement, player);
-      else if (isPdf(element, src) && !met.has(element)) {
-        met.add(element);
+      const frame = (element as HTMLIFrameElement).contentWindow;
+      const player = frame && playerOf(src);
+      if (player) {
+        const { name, provider } = player;
+        if (!frames.has(frame)) frames.set(frame, [watching(page, "video_played", { src: name, provider, selector: selectorOf(element) }), player]);
+        greet(frame, player);
+      } else if (isPdf(element, src) && !met.has(element)) {
+        met.set(element, true);
         watchPdf(page, element, fileOf(src));
       }
     };
@@ -117,7 +86,7 @@ export const media: Feature = {
       waiting = 0;
       for (const place of added.length < FEW ? added : [document]) {
         if (place instanceof Element) meet(place);
-        (place as ParentNode).querySelectorAll(EMBEDDED).forEach(meet);
+        for (const element of (place as ParentNode).querySelectorAll(EMBEDDED)) meet(element);
       }
       added = [];
     };
@@ -131,13 +100,17 @@ export const media: Feature = {
       }
       if (added.length) waiting ||= window.setTimeout(look, LOOK_EVERY_MS);
     }).observe(document, { childList: true, subtree: true });
-    const heard = (event: MessageEvent): void => {
-      const [watched, player] = frames.get(event.source) ?? [];
-      if (!watched || event.origin !== player?.origin) return;
-      const said = (typeof event.data === "string" ? JSON.parse(event.data) : event.data) as Record<string, unknown>;
-      player.hear(said, watched, (words) => (event.source as Window).postMessage(jsonOf(words), player.origin));
-    };
-    page.on("message", heard, window);
+    page.on(
+      "message",
+      ({ source, origin, data }: MessageEvent) => {
+        const [watched, player] = (source && frames.get(source)) ?? [];
+        if (!watched || !player || origin !== player.origin) return;
+        const said = (typeof data === "string" ? JSON.parse(data) : data) as Said;
+        if (/ready$|^initialDelivery$/i.test(`${said["event"] as string}`)) greet(source as Window, player);
+        player.hear(said, watched);
+      },
+      window,
+    );
   },
 };
 
@@ -162,48 +135,46 @@ function watchPdf(page: Page, element: Element, file: string): void {
   eye.observe(element);
 }
 
+type Said = Record<string, unknown>;
+
 interface Player {
   provider: string;
   name: string;
   origin: string;
   greeting: object[];
-  hear(said: Record<string, unknown>, watched: Watched, answer: (words: object) => void): void;
+  hear(said: Said, watched: Watched): void;
 }
 
 /** The two players that speak by messages. Nothing of theirs is loaded, and no frame's address is changed. */
 function playerOf(src: string): Player | undefined {
-  const [, origin = "", host = "", id = ""] = /^(https:\/\/(www\.youtube(?:-nocookie)?\.com|player\.vimeo\.com))\/(?:embed|video)\/([\w-]+)/.exec(src) ?? [];
-  if (!origin) return undefined;
-  if (host.endsWith("vimeo.com")) {
-    const listen = ["play", "timeupdate", "ended"].map((value) => ({ method: "addEventListener", value }));
+  const [name, origin = "", vimeo] = /^(https:\/\/(?:www\.youtube(?:-nocookie)?|player\.(vimeo))\.com)\/(?:embed|video)\/[\w-]+/.exec(src) ?? [];
+  if (!name) return undefined;
+  if (vimeo) {
     return {
-      provider: "vimeo",
-      name: `${origin}/video/${id}`,
+      provider: vimeo,
+      name,
       origin,
-      greeting: listen,
-      hear({ event, data }, watched, answer) {
-        const { seconds = 0, duration = 0 } = (data ?? {}) as Record<string, number>;
-        if (event === "ready") listen.forEach(answer);
-        if (event === "play") watched.play(duration);
-        if (event === "timeupdate") watched.time(seconds, duration);
-        if (event === "ended") watched.end(duration);
+      greeting: ["play", "timeupdate", "ended"].map((value) => ({ method: "addEventListener", value })),
+      hear({ event, data }, watched) {
+        const { seconds, duration } = (data ?? {}) as Record<string, number>;
+        if (/^(play|timeupdate|ended)$/.test(`${event as string}`)) watched(event as string, duration, seconds);
       },
     };
   }
-  let duration = 0;
+  let duration: number | undefined;
   return {
     provider: "youtube",
-    name: `${origin}/embed/${id}`,
+    name,
     origin,
     // NOTE: the player answers where its address carries `enablejsapi=1`; this greeting is what its own library says.
     greeting: [{ event: "listening", id: 1, channel: "widget" }],
-    hear({ event, info }, watched, answer) {
-      if (event === "onReady" || event === "initialDelivery") answer({ event: "listening", id: 1, channel: "widget" });
+    hear({ event, info }, watched) {
       const told = (typeof info === "object" && info ? info : { playerState: event === "onStateChange" ? info : undefined }) as Record<string, number | undefined>;
+      const { playerState: state, currentTime: at } = told;
       duration = told["duration"] ?? duration;
-      if (told["playerState"] === 1) watched.play(duration);
-      if (told["currentTime"] !== undefined) watched.time(told["currentTime"], duration);
-      if (told["playerState"] === 0) watched.end(duration);
+      if (state === 1) watched("play", duration);
+      if (at !== undefined) watched("timeupdate", duration, at);
+      if (state === 0) watched("ended", duration);
     },
   };
 }

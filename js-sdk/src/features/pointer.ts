@@ -68,7 +68,7 @@ export const pointer: Feature = {
     let moving = 0;
     page.on("pointermove", (event: PointerEvent) => {
       if (event.pointerType !== "mouse" || !asked("mouse_moved")) return;
-      if (x !== undefined) distance += Math.hypot(event.clientX - x, event.clientY - y);
+      if (x !== undefined) distance += ((event.clientX - x) ** 2 + (event.clientY - y) ** 2) ** 0.5;
       [x, y] = [event.clientX, event.clientY];
       moving ||= window.setTimeout(() => {
         moving = 0;

@@ -12,12 +12,12 @@ export const scroll: Feature = {
   name: "scroll",
   start(page) {
     const asked = askedOf(page);
-    let told = new Set<unknown>();
+    let told: unknown[] = [];
     let waiting = 0;
     let scroller: Element | undefined;
     const once = (what: unknown, task: () => void): void => {
-      if (told.has(what)) return;
-      told.add(what);
+      if (told.includes(what)) return;
+      told.push(what);
       task();
     };
     const look = (): void => {
@@ -27,7 +27,7 @@ export const scroll: Feature = {
       const path = location.pathname;
       const percent = (seen / box.scrollHeight) * 100;
       const wanted = asked("scrolled_past") ?? [];
-      for (const each of [...new Set([...PERCENTS, ...wanted.filter((one): one is number => typeof one === "number")])].sort((a, b) => a - b)) {
+      for (const each of [...PERCENTS, ...wanted.filter((one): one is number => typeof one === "number")].sort((a, b) => a - b)) {
         if (percent >= each) once(each, () => page.tell("scrolled_past", { path, percent: each }));
       }
       const end = box.getBoundingClientRect().top * (scroller ? 1 : 0) + box.clientHeight;
@@ -46,7 +46,7 @@ export const scroll: Feature = {
       waiting ||= window.setTimeout(look, LOOK_EVERY_MS);
     });
     page.leaving(() => waiting && look());
-    page.viewed(() => (told = new Set()));
+    page.viewed(() => (told = []));
   },
 };
 

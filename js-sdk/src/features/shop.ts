@@ -1,6 +1,7 @@
 import { globalOf } from "../globals";
 import { numberOf } from "../products";
 import { calm } from "../say";
+import { table } from "../table";
 import { jsonOf } from "../text";
 import type { Feature, Page, Properties } from "../words";
 import { told } from "./clicks";
@@ -34,14 +35,14 @@ export const shop: Feature = {
 /** Hears what is put into a list of the window's, once, whatever takes the place of the list or of its `push`. */
 function listen(page: Page, name: string, heard: (entry: unknown) => void): void {
   const host = window as unknown as Said;
-  const known = new WeakSet<object>();
+  const known = new WeakMap<object, true>();
   let nested = 0;
   let isTold = !page.late;
   let layer: unknown = globalOf(name);
   if (name === "dataLayer") layer = host[name] ??= [];
 
   const take = calm((entry: object) => {
-    known.add(entry);
+    known.set(entry, true);
     if (isTold) heard(entry);
   });
   /** Takes what stands there and came by no `push`; the next `push` is heard at once. */
@@ -50,7 +51,7 @@ function listen(page: Page, name: string, heard: (entry: unknown) => void): void
     for (const entry of layer as unknown[]) if (typeof entry === "object" && entry && !known.has(entry)) take(entry);
     let { push } = layer as unknown as Said;
     if (known.has(layer)) return;
-    known.add(layer);
+    known.set(layer, true);
     trapped(layer, "push", () => heardPush(push), (other) => (push = other));
   };
   // NOTE: what takes the place of `push` calls the one before it: the outermost hears.
@@ -90,7 +91,7 @@ function trapped(host: object, name: string, get: () => unknown, set: (value: un
 
 function hearing(page: Page): (entry: unknown) => void {
   /** Order → the style in which it was told first. */
-  const orders = new Map<string, string>();
+  const orders = table<string>();
   /** `ecommerce` that came before its event. */
   let waiting: unknown;
 
@@ -107,16 +108,15 @@ function hearing(page: Page): (entry: unknown) => void {
     const isAdded = known ? !!known[1] : !!(sale["productListAdds"] ?? sale["add"]);
     if (typeof listed !== "object" || !listed || !(known || isAdded || sale["purchase"] || sale["purchases"] || listed === sale["transactionProducts"])) return;
     const lines = (first(listed as Said, IDS) ? [listed] : Object.values(listed)).filter((line) => line).map((line) => flat(line as Said));
-    const order = isAdded ? "" : `${first(sale, ORDERS) ?? ""}`;
-    const style = jsonOf([LINES.find((key) => sale[key] === listed), IDS.find((key) => lines[0]?.[key])]);
-    if (order && (orders.get(order) ?? style) !== style) return;
-    orders.set(order, style);
-    const seen = new Map<unknown, number>();
+    const order = isAdded ? "" : (textOf(first(sale, ORDERS)) ?? "");
+    const style = jsonOf([LINES.filter((key) => sale[key] === listed)[0], IDS.filter((key) => lines[0]?.[key])[0]]);
+    if (order && (orders[order] ??= style) !== style) return;
+    const seen = table<number>();
     for (const line of lines) {
       const properties = productOf(line, sale, order, lines.length);
-      const { sku } = properties;
-      const nth = seen.get(sku) ?? 0;
-      seen.set(sku, nth + 1);
+      const sku = `${properties["sku"] as string}`;
+      const nth = seen[sku] ?? 0;
+      seen[sku] = nth + 1;
       page.tell(...told(isAdded ? ADDED : BOUGHT, properties, nth));
     }
   };
@@ -132,27 +132,28 @@ function flat(said: Said, found: Said = {}): Said {
 }
 
 function productOf(line: Said, sale: Said, order: string, lines: number): Properties {
-  const { price: said, name = line["item_name"] } = line;
+  const { price: said } = line;
   const price = numberOf(said) ?? numberOf((said as Said | undefined)?.["value"]);
   const quantity = numberOf(line["quantity"] ?? line["qty"]) || 1;
   const only = line["priceTotal"] ?? (lines === 1 ? first(sale, ["value", "revenue", "transactionTotal", "priceTotal"]) : undefined);
   const value = price === undefined ? numberOf(only) : price * quantity;
-  const found: Properties = {
-    sku: `${first(line, IDS) ?? ""}`,
-    name,
-    brand: line["item_brand"] ?? line["brand"],
-    category: line["item_category"] ?? line["category"],
+  return {
+    sku: textOf(first(line, IDS)),
+    name: first(line, ["name", "item_name"]),
+    brand: first(line, ["item_brand", "brand"]),
+    category: first(line, ["item_category", "category"]),
     price,
     quantity,
     value: value && Math.round(value * 100) / 100,
     currency: first(sale, ["currency", "currencyCode", "transactionCurrency"]),
-    order_id: order,
+    order_id: order || undefined,
   };
-  return Object.fromEntries(Object.entries(found).filter(([, each]) => each !== undefined && each !== ""));
 }
 
-/** The first of these properties that says something. */
-const first = (said: Said, names: readonly string[]): unknown => {
-  const name = names.find((each) => ![undefined, null, ""].includes(said[each] as string | null | undefined));
-  return name && said[name];
-};
+/** What the first of these properties says that says something. */
+function first(said: Said, names: readonly string[]): unknown {
+  for (const name of names) if ((said[name] ?? "") !== "") return said[name];
+  return undefined;
+}
+
+const textOf = (said: unknown): string | undefined => (said === undefined ? said : `${said as string}`);
