@@ -13,7 +13,7 @@ from cli.home import open_home, workspace_of
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.tokens import Claims, subscriber_id
-from contracts.urls import plain_url, with_parameters
+from contracts.urls import landing_url, plain_url
 from sinks.delivery.directory import Directory
 from transport.config import load_keyring, read_secret
 
@@ -78,19 +78,14 @@ def link_of(
     """A person's link: the page with the token beside what it has, or the collector's redirect to the page.
 
     Every byte of ``url`` stays. ``names``: of the token's and the campaign's parameter. ``fragment``: the token stands
-    behind ``#``, where no server's log sees it.
+    behind ``#``, where no server's log sees it; by the redirect too, where the person lands.
     """
     token_param, campaign_param = names
     if collector:
         query = {"u": url, **({campaign_param: campaign} if campaign else {})}
-        return f"{collector.rstrip('/')}/r/{quote(token, safe='')}?{urlencode(query, quote_via=quote, safe='')}"
-    # What browsers scroll to (`#:~:text=…`) ends the fragment, and no page sees it.
-    page, directive, scroll_to = url.partition(":~:")
-    page = page.removesuffix("#") if directive else page
-    page = with_parameters(page, {campaign_param: campaign} if campaign else {})
-    link = with_parameters(page, {token_param: token}, fragment=fragment)
-    mark = "#" if directive and "#" not in link else ""
-    return f"{link}{mark}{directive}{scroll_to}"
+        door = f"{collector.rstrip('/')}/r/{quote(token, safe='')}{'/fragment' if fragment else ''}"
+        return f"{door}?{urlencode(query, quote_via=quote, safe='')}"
+    return landing_url(url, {campaign_param: campaign} if campaign else {}, {token_param: token}, fragment=fragment)
 
 
 @click.command("tokens")

@@ -211,6 +211,7 @@ def create_app(core: Core, hooks: Hooks | None = None, known: Known | None = Non
     app.add_route("/v1/hooks/{workspace}/{account}", door)
     app.add_route("/v1/hooks/{workspace}/{account}/{secret}", door)
     app.add_route("/r/{token}", Redirect(core))
+    app.add_route("/r/{token}/fragment", Redirect(core, fragment=True))
     app.add_route("/o/{token}", Pixel(core))
     app.add_route("/sdk/segma.js", sdk)
     app.add_route("/sdk/{digest}/segma.js", sdk)

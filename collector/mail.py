@@ -25,7 +25,7 @@ from contracts.masking import masked_text
 from contracts.reasons import Reason
 from contracts.tokens import Claims
 from contracts.topics import BEACONS
-from contracts.urls import plain_url, with_parameters
+from contracts.urls import landing_url, plain_url
 
 REDIRECT_WAIT_S: Final = 0.3
 """How long a redirect waits for its record: a customer's mail must never hang on our log."""
@@ -96,10 +96,15 @@ def outgoing(record: BeaconRecord, click: str = "") -> Outgoing:
 
 
 class Redirect(Mail):
-    """``GET /r/{token}``: to the token's destination, or to one on the site's allow-list."""
+    """``GET /r/{token}``: to the token's destination, or to one on the site's allow-list.
 
-    def __init__(self, core: Core) -> None:
+    ``GET /r/{token}/fragment`` lands with the token and the click's id behind ``#``, where no server's log and no
+    ``Referer`` has them; the campaign stands in the query in both.
+    """
+
+    def __init__(self, core: Core, *, fragment: bool = False) -> None:
         super().__init__(core)
+        self._fragment = fragment
         self._bursts = Bursts()
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str) -> None:
@@ -116,26 +121,26 @@ class Redirect(Mail):
             arrival = Arrival(b"", core.outside.now_ms())
             await core.refuse(resp, arrival, BadInput(Reason.BAD_DESTINATION), keep=False)
             return
-        parameters = await self._noted(req, claims, problem, served, url)
+        shown, own = await self._noted(req, claims, problem, served, url)
         resp.set_header("Cache-Control", "no-store")
         resp.set_header("Referrer-Policy", "no-referrer")
         # NOTE: not `resp.location`, which encodes what is encoded once more where other signs stand beside it.
-        resp.set_header("Location", with_parameters(url, parameters))
+        resp.set_header("Location", landing_url(url, shown, own, fragment=self._fragment))
         resp.status = 302
 
     async def _noted(
         self, req: falcon.asgi.Request, claims: Claims | None, problem: str, served: ServedSite, url: str
-    ) -> dict[str, str]:
-        """Keep what may be kept of a click; the parameters that the landing page gets."""
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Keep what may be kept of a click; the parameters of the landing: the campaign, and whose it is."""
         site, core = served.site, self._core
         given = (req.get_param(site.campaign_param) or "")[:MAX_CAMPAIGN]
-        parameters = {site.campaign_param: given} if given else {}
+        shown = {site.campaign_param: given} if given else {}
         if self.declines(req):
-            return parameters
+            return shown, {}
         # NOTE: sealed anew, so a token that was damaged on its way reaches the page whole.
         whose = {site.token_param: core.sites.keyring.seal(replaced(claims, destination=""))} if claims else {}
         if not self.admits(req):
-            return parameters | whose
+            return shown, whose
         click = core.outside.unique()
         campaign = given or _campaign_in(url, site.campaign_param)
         record = self.record(
@@ -150,9 +155,9 @@ class Redirect(Mail):
         )
         if claims is None:
             await self.store([outgoing(record, click)])
-            return parameters
+            return shown, {}
         await self.store([outgoing(record), *self._burst(record)])
-        return parameters | whose | {site.click_param: click}
+        return shown, whose | {site.click_param: click}
 
     def _burst(self, record: BeaconRecord) -> list[Outgoing]:
         """The clicks of a burst from one network, told once more, as one."""

@@ -102,6 +102,19 @@ def host_of(url: str) -> str:
     return normalised_host(found["authority"], found["scheme"].lower()) if found is not None else ""
 
 
+def landing_url(url: str, shown: Mapping[str, str], own: Mapping[str, str], *, fragment: bool) -> str:
+    """The address that a link lands at: with ``shown`` in its query, and ``own`` there or behind ``#``.
+
+    What browsers scroll to (``#:~:text=…``) ends a fragment, and no page sees it: it stays behind what is added.
+    """
+    base, sharp, last = url.partition("#")
+    last, directive, scroll_to = last.partition(":~:")
+    page = with_parameters(f"{base}{'' if directive and not last else sharp}{last}", shown)
+    link = with_parameters(page, own, fragment=fragment)
+    mark = "#" if directive and "#" not in link else ""
+    return f"{link}{mark}{directive}{scroll_to}"
+
+
 def with_parameters(url: str, parameters: Mapping[str, str], *, fragment: bool = False) -> str:
     """The address with parameters added, in the place of those of the same name; every other byte stays.
 

@@ -134,6 +134,7 @@ def test_the_pages_address_stays_byte_for_byte(url: str, link: str) -> None:
     assert link_of(url, "k1.T", "", names=("sgm", "utm_campaign")) == link
     redirected = link_of(url, "k1.T", "a b", names=("sgm", "utm_campaign"), collector="https://c.example/")
     assert unquote(redirected.partition("?u=")[2].partition("&")[0]) == url
+    assert redirected.startswith("https://c.example/r/k1.T/fragment?")
     assert redirected.endswith("&utm_campaign=a%20b")
 
 
@@ -152,7 +153,9 @@ def test_a_redirect_link_leads_through_the_collector(home: Path) -> None:
     words = ("link", "demo", "ben@example.org", "--url", "https://shop.example/a", "--redirect", "https://c.example")
     link = segma(home, *words).stdout.strip()
     assert link.startswith("https://c.example/r/k1.")
+    assert urlsplit(link).path.endswith("/fragment"), "the token lands where no log sees it"
     assert parse_qs(urlsplit(link).query) == {"u": ["https://shop.example/a"]}
+    assert not urlsplit(segma(home, *words, "--query").stdout.strip()).path.endswith("/fragment")
 
 
 def test_an_unknown_person_has_no_link(home: Path) -> None:

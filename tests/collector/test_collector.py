@@ -497,6 +497,18 @@ def test_a_destination_leaves_byte_for_byte(collector: Collector, query: str, lo
     before, sharp, behind = location.partition("#")
     added = f"{'&' if '?' in before else '?'}sgm={quote(token())}&sgm_click=click1"
     assert known.replace("HTTPS", "https") == f"{before}{added}{sharp}{behind}"
+    found = got(collector, f"/r/{token()}/fragment", query_string=query, headers=BROWSER).headers["location"]
+    whose = f"{'&' if behind else ''}sgm={quote(token())}&sgm_click=click2"
+    assert found.replace("HTTPS", "https") == f"{before}#{behind}{whose}"
+
+
+def test_a_click_that_lands_with_a_fragment_shows_the_campaign_alone(collector: Collector) -> None:
+    query = {"u": "https://shop.example/?sgm=old#a:~:text=b", "utm_campaign": "spring"}
+    landed = got(collector, f"/r/{token()}/fragment", params=query, headers=BROWSER).headers["location"]
+    expected = f"https://shop.example/?utm_campaign=spring#a&sgm={quote(token())}&sgm_click=click0:~:text=b"
+    assert landed == expected
+    assert [record.properties["campaign"] for record in collector.beacons()] == ["spring"]
+    assert collector.beacons()[0].click == "click0"
 
 
 def test_a_click_knows_the_campaign_of_its_destination_and_of_its_link(collector: Collector) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
@@ -230,6 +232,21 @@ def test_a_fragments_token_is_gone_before_the_page_looks_and_says_who_it_is(
     assert page.evaluate("window.seen") == page.url == f"{address}#part=2"
     (click,) = visit.wait_for("email_clicked")
     assert (click.event.event_id, click.beacon.click, click.record.subscriber) == ("c-c77", "c77", "s_anna")
+
+
+@pytest.mark.parametrize("own", ["", "#part=2", "#prices", "#/route", "#/route?x=1"])
+def test_the_redirect_lands_with_a_fragment_beside_the_pages_own(
+    page: Page, site: StaticSite, collector: RealCollector, own: str
+) -> None:
+    address = put(site, collector.url, head='<link rel="stylesheet" href="/style">')
+    query = urlencode({"u": f"{address}?a=1{own}", "utm_campaign": "spring"})
+    visit = Visit(page, collector, f"{collector.url}/r/{token()}/fragment?{query}")
+    (click,) = visit.wait_for("email_clicked")
+    assert page.url == f"{address}?a=1&utm_campaign=spring{own}"
+    assert (click.event.event_id, click.record.subscriber) == (f"c-{click.beacon.click}", "s_anna")
+    assert click.event.properties["campaign"] == "spring"
+    seen = [request for request in site.requests if token()[:20] in repr(request)]
+    assert seen == [], "the site's server sees no token, nor does a Referer"
 
 
 def test_who_logs_in_and_out(page: Page, site: StaticSite, collector: RealCollector) -> None:
