@@ -107,9 +107,11 @@ class RealCollector:
         (home / "secret").write_bytes(SECRET)
         (home / "keys").write_text(f"k1 {KEY.secret.hex()}\n")
         (home / "server").write_bytes(SERVER_KEY)
+        hosts = [origin.partition("://")[2] for origin in origins]
         (home / "segma.yaml").write_text(
             "token_keys: {file: keys}\npartitions: 1\nworkspaces:\n  shop:\n    secret: {file: secret}\n    sites:\n"
-            f"      site: {{key: {SITE}, origins: {origins}, capture: [keys, mouse, clipboard],"
+            f"      site: {{key: {SITE}, origins: {origins}, redirect_hosts: {hosts},"
+            " capture: [keys, mouse, clipboard],"
             " server_key: {file: server}, rate_per_s: 100000, rate_burst: 100000}\n" + workspace
         )
         self.environment = {
