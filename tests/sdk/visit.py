@@ -26,7 +26,7 @@ class Visit:
     def __init__(self, where: Page | Tab, collector: RealCollector, address: str, *, loaded: bool = True) -> None:
         self.tab, self.collector = tab_of(where), collector
         self.tab.open(address)
-        self.tab.until("!!window.segma && !window.segma.q")
+        self.tab.until("!!window.segma && !!window.segma.track && !window.segma.q")
         self.device = device_of(self.tab)
         if loaded:
             self.wait_for("page_loaded")
