@@ -112,14 +112,18 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   };
 
   const watchTheEnd = (): void => {
-    const leave = (end?: () => void): void => {
-      if (end) run(ends);
-      drain();
-      quietly(end ?? pages.settle);
-      quietly(queue.leave);
-    };
+    const leave = (end?: () => void): void =>
+      store.ahead(() => {
+        if (end) run(ends);
+        drain();
+        quietly(end ?? pages.settle);
+        quietly(queue.leave);
+      });
     // NOTE: a "no" in one tab holds in all: what the others still have in hand goes too.
     const back = calm((event: Event) => {
+      // NOTE: the last words are said by what was read last.
+      who.now();
+      who.lastOrder();
       if (!consent.given()) queue.dropAll();
       else if (event.type !== "storage") queue.takeOver((event as PageTransitionEvent).persisted);
     });

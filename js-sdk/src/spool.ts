@@ -60,8 +60,10 @@ export function spoolIn(store: Store, now: () => number, newId: () => string) {
 
     /** Keeps batches beside what is there already, and lets other tabs have them. */
     shelve(batches: readonly Batch[]): void {
-      exchange(batches, batches);
-      store.erase("lease");
+      store.write(() => {
+        exchange(batches, batches);
+        store.erase("lease");
+      });
     },
 
     /** What waits, unless another tab has it in hand. It stays on the disk until it is dropped. */

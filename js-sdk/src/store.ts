@@ -8,24 +8,37 @@ export type Store = ReturnType<typeof storeIn>;
 /** First-party storage of one site key; where the browser refuses it, memory that lasts as long as the page. */
 export function storeIn(backing: Backing | undefined, prefix: string) {
   const memory = table<string>();
+  /** What was read or written last. */
+  const seen = table<string>();
   let open = true;
+  /** What is written when the page's last words are on their way. */
+  let held: (() => void)[] | undefined;
 
   const kept = (name: string): string => {
     try {
-      return memory[name] ?? backing?.getItem(prefix + name) ?? "";
+      return (seen[name] = memory[name] ?? (held ? seen[name] : backing?.getItem(prefix + name)) ?? "");
     } catch {
       return "";
     }
   };
 
+  /** Runs what touches the disk: at once, or after a page's last words. */
+  const write = (task: () => void): void => {
+    if (held) held.push(task);
+    else task();
+  };
+
   const keep = (name: string, value: string, always = false): void => {
-    try {
-      if (!backing || !(open || always)) throw 0;
-      backing.setItem(prefix + name, value);
-      delete memory[name];
-    } catch {
-      memory[name] = value;
-    }
+    seen[name] = value;
+    write(() => {
+      try {
+        if (!backing || !(open || always)) throw 0;
+        backing.setItem(prefix + name, value);
+        delete memory[name];
+      } catch {
+        memory[name] = value;
+      }
+    });
   };
 
   /** The names that begin so. */
@@ -37,6 +50,7 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
   const erase = (...names: string[]): void => {
     for (const name of names) {
       delete memory[name];
+      delete seen[name];
       try {
         backing?.removeItem(prefix + name);
       } catch {
@@ -51,7 +65,15 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
     if (open) for (const [name, value] of Object.entries(memory)) keep(name, value ?? "");
   };
 
-  return { kept, keep, names, erase, permit };
+  /** Runs a page's last words without a look at the disk: Firefox ends a page that is closed at the first one. */
+  const ahead = (task: () => void): void => {
+    const tasks = (held = []);
+    task();
+    held = undefined;
+    tasks.forEach(write);
+  };
+
+  return { kept, keep, names, erase, permit, write, ahead };
 }
 
 /** `localStorage`, or undefined where even looking at it throws. */
