@@ -103,6 +103,7 @@ class Firefox:
 
     def _begin(self) -> None:
         self.wire = Wire(self._address())
+        self.tabs: set[str] = set()
         self._version = self.wire.ask("session.new", capabilities={})["capabilities"]["browserVersion"]
         self.wire.ask("session.subscribe", events=["log.entryAdded"])
 
@@ -131,7 +132,7 @@ class Firefox:
         """What pages threw since the last fresh tab."""
         said = [each["params"] for each in self.wire.events if each["method"] == "log.entryAdded"]
         mine = [each for each in said if each["type"] == "javascript" and each["level"] == "error"]
-        return [each["text"] for each in mine if _is_pages(each.get("stackTrace") or {})]
+        return [each["text"] for each in mine if _is_pages(each, self.tabs)]
 
     def stop(self) -> None:
         """End it."""
@@ -157,6 +158,7 @@ class FirefoxTab(WiredTab):
         self._firefox, self._person = firefox, person
         self._ask = firefox.wire.ask
         self.context = self._ask("browsingContext.create", type=kind, userContext=person)["context"]
+        firefox.tabs.add(self.context)
 
     def open(self, address: str) -> None:
         """Go there."""
@@ -203,9 +205,14 @@ class FirefoxTab(WiredTab):
         raise NotImplementedError
 
 
-def _is_pages(trace: dict[str, Any]) -> bool:
-    """Whether an error comes from a page, not from a part of the browser that is written as one (its PDF viewer)."""
-    frames = trace.get("callFrames") or [{"url": "http"}]
+def _is_pages(entry: dict[str, Any], tabs: set[str]) -> bool:
+    """Whether an error comes from a page, not from a part of the browser that is written as one (its PDF viewer).
+
+    That part's own errors come without a stack too, from the frame that it lives in.
+    """
+    frames = (entry.get("stackTrace") or {}).get("callFrames")
+    if not frames:
+        return (entry.get("source") or {}).get("context") in tabs
     return str(frames[0]["url"]).startswith(("http", "data"))
 
 
