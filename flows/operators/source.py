@@ -6,10 +6,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeGuard
 
+import structlog
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from contracts.codec import replaced
-from contracts.errors import PositionGone
+from contracts.errors import LogUnavailable, PositionGone
 from contracts.log import Consumer, Log, Record
 from contracts.topics import BEACONS, EVENTS
 from flows.operators.logic import FollowBatch
@@ -20,8 +21,12 @@ from flows.operators.watermark import Clock
 BATCH: Final = 2_000
 LOOK_AGAIN: Final = timedelta(milliseconds=5)
 """Measured (DESIGN 7): polling without waiting, and looking again after 5 ms, has the best latency."""
+PATIENCE: Final = timedelta(seconds=60)
+"""How long a log that cannot be read now is asked again before the process ends with its words."""
 SPREAD_MS: Final = 200
 """How far the log time moves before groups without events hear of it."""
+
+log_line = structlog.get_logger("flows")
 
 
 class ProcessContext(NamedTuple):
@@ -88,14 +93,29 @@ class _Partition:
         self._topic_id, self._context = opened.topic_id, opened.context
         self._partition = int(part)
         self._empty = False
+        self._away_since: datetime | None = None
         self._clocks = dict(resumed.clocks) if resumed is not None else {}
 
     def _poll(self) -> list[Record]:
+        """The next records; none while the log cannot be read. Raises :class:`LogUnavailable` where that goes on."""
         if self._context.stopping():
             raise StopIteration
-        records = self._consumer.poll(BATCH)
+        try:
+            records = self._consumer.poll(BATCH)
+            self._away_since = None
+        except LogUnavailable as error:
+            records = self._await_log(error)
         self._empty = not records
         return records
+
+    def _await_log(self, error: LogUnavailable) -> list[Record]:
+        now = self._context.now()
+        if self._away_since is None:
+            self._away_since = now
+            log_line.warning("log_unavailable", detail=str(error))
+        if now - self._away_since > PATIENCE:
+            raise error
+        return []
 
     def _awake(self) -> datetime | None:
         return self._context.now() + LOOK_AGAIN if self._empty else None

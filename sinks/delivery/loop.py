@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from contracts.accounts import Intent
@@ -132,7 +133,7 @@ class Delivery:
             return 0
         self._follow_leavings()
         for consumer, wait_s in ((self._live, 0.0), (self._backfill, 0.0), (self._live, timeout_s)):
-            records = consumer.poll(max(self._most, POLL), wait_s)
+            records = self._patiently(partial(consumer.poll, max(self._most, POLL), wait_s))
             if records:
                 return self._deliver(consumer, records)
         return 0

@@ -16,6 +16,7 @@ from contracts.log import Consumer, Log, Outgoing, Record, Stored
 from tests.conformance.test_log import COMPACTED, ROOT, TOPIC, record, values
 from transport import open_log
 from transport.config import Settings, wall_clock_ms
+from transport.embedded.store import Store
 
 Opened = Callable[..., Log]
 
@@ -113,6 +114,26 @@ def test_a_log_that_cannot_be_written_says_so_and_recovers(opened: Opened, tmp_p
     (outcome,) = publisher.publish([record(2, partition=0)])
     assert isinstance(outcome, Stored)
     assert values(read_all(opened().reader(TOPIC.name))) == [b"0", b"2"]
+
+
+def test_a_read_that_fails_midway_is_read_again_whole(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = opened()
+    log.publisher().publish([record(number, partition=number) for number in range(3)])
+    reader = log.reader(TOPIC.name)
+    read, asked = Store.read, list[int]()
+
+    def locked_once(
+        store: Store, partition: int, offset: int, limit: int
+    ) -> list[tuple[int, int, bytes, bytes | None]]:
+        asked.append(partition)
+        if len(asked) == 2:
+            raise LogUnavailable("database is locked")
+        return read(store, partition, offset, limit)
+
+    monkeypatch.setattr(Store, "read", locked_once)
+    with pytest.raises(LogUnavailable):
+        reader.poll(1_000)
+    assert sorted(values(read_all(reader))) == [b"0", b"1", b"2"]
 
 
 FULL = """

@@ -15,12 +15,14 @@ from prometheus_client import REGISTRY
 from contracts.accounts import AccountState, Veto
 from contracts.codec import to_json
 from contracts.commands import Result, Verb
-from contracts.log import Outgoing
-from contracts.topics import ACCOUNTS, VETOES, account_key, veto_key
+from contracts.errors import LogUnavailable
+from contracts.log import Outgoing, Record
+from contracts.topics import ACCOUNTS, VETOES, account_key, moves_topic, veto_key
 from sinks.delivery.plan import Wish, before, marks_of, waves
 from tests.sinks.beds import ServedBed, now_ms, served_bed
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import Answer, Fault
+from transport.embedded.reader import EmbeddedConsumer
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
 
@@ -64,6 +66,26 @@ def test_a_veto_of_one_list_leaves_the_others_alone(courier: Courier) -> None:
     courier.send(command("other"))
     courier.deliver()
     assert courier.bed.members("other") == {ANNA}
+
+
+def test_a_log_that_cannot_be_read_for_a_moment_is_asked_again(
+    courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll, locked = EmbeddedConsumer.poll, [True]
+
+    def locked_once(consumer: EmbeddedConsumer, max_records: int, timeout_s: float = 0.0) -> list[Record]:
+        found = poll(consumer, max_records, timeout_s)
+        if locked and any(each.topic == moves_topic("w", "mail") for each in found):
+            locked.clear()
+            consumer.seek(0, found[0].offset)
+            raise LogUnavailable("database is locked")
+        return found
+
+    monkeypatch.setattr(EmbeddedConsumer, "poll", locked_once)
+    courier.send(command("news"))
+    courier.deliver()
+    assert not locked
+    assert courier.bed.members("news") == {ANNA}
 
 
 def test_live_moves_come_before_back_fill(courier: Courier) -> None:

@@ -72,6 +72,7 @@ class EmbeddedConsumer:
     def _read(self, max_records: int) -> list[Record]:
         self._looked = self._elapsed()
         found: list[Record] = []
+        read_to: dict[int, int] = {}
         # In turn from the partition that is furthest behind in time would need a look at each; a fair share does.
         share = max(max_records // max(len(self._positions), 1), 1)
         for partition, position in self._positions.items():
@@ -80,9 +81,11 @@ class EmbeddedConsumer:
                 self._check_gap(partition, position)
             found += [Record(self._topic, partition, offset, at_ms, key, value) for offset, at_ms, key, value in rows]
             if rows:
-                self._positions[partition] = rows[-1][0] + 1
+                read_to[partition] = rows[-1][0] + 1
             if len(found) >= max_records:
                 break
+        # NOTE: none moves before all were read; what a failed read had found is found again.
+        self._positions |= read_to
         self._caught_up = not found
         return found
 
