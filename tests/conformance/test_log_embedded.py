@@ -133,7 +133,7 @@ def test_a_read_that_fails_midway_is_read_again_whole(opened: Opened, monkeypatc
     monkeypatch.setattr(Store, "read", locked_once)
     with pytest.raises(LogUnavailable):
         reader.poll(1_000)
-    assert sorted(values(read_all(reader))) == [b"0", b"1", b"2"]
+    assert set(values(read_all(reader))) == {b"0", b"1", b"2"}
 
 
 FULL = """
