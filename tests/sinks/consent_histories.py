@@ -435,12 +435,12 @@ def shorter(platform: Platform, steps: Sequence[Step], data: Path, strangers: st
     return found
 
 
-def run(name: str, count: int, seed: int, *, say: Callable[[str], object]) -> tuple[int, Counter[str]]:
-    """So many histories of a platform; how many were wrong, and how commands ended."""
+def run(name: str, count: int, seed: int, *, say: Callable[[str], object], first: int = 0) -> tuple[int, Counter[str]]:
+    """So many histories of a platform, from the ``first`` on; how many were wrong, and how commands ended."""
     wrong, counts = 0, Counter[str]()
     platform = PLATFORMS[name]
     with tempfile.TemporaryDirectory(prefix="segma-consent-") as directory:
-        for number in range(count):
+        for number in range(first, first + count):
             own = f"{seed}/{name}/{number}"
             chance = random.Random(own)
             strangers = chance.choice(("add", "add", "never"))
@@ -461,17 +461,16 @@ def main() -> int:
     parser.add_argument("--histories", type=int, default=2_000)
     parser.add_argument("--platform", choices=[*PLATFORMS, "all"], default="all")
     parser.add_argument("--seed", type=int, default=17)
-    parser.add_argument("--stop-after", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first history: replays a printed seed")
     asked = parser.parse_args()
     failed = 0
     for name in PLATFORMS if asked.platform == "all" else [asked.platform]:
         started = time.monotonic()
-        wrong, counts = run(name, asked.histories, asked.seed, say=sys.stdout.write)
+        wrong, counts = run(name, asked.histories, asked.seed, say=sys.stdout.write, first=asked.first)
         failed += wrong
         took = time.monotonic() - started
-        sys.stdout.write(
-            f"{name}: {asked.histories} histories, seeds {asked.seed}/{name}/0 on, {wrong} wrong, {took:.0f} s\n"
-        )
+        seeds = f"{asked.seed}/{name}/{asked.first}"
+        sys.stdout.write(f"{name}: {asked.histories} histories, seeds {seeds} on, {wrong} wrong, {took:.0f} s\n")
         sys.stdout.write(f"    {dict(counts.most_common())}\n")
     return 1 if failed else 0
 
