@@ -48,10 +48,9 @@ from sinks.delivery.plan import (
     Wish,
     able_to,
     answers_of,
-    bound_lists,
     change_of,
+    forbidding_lists,
     reached_by,
-    vetoing_lists,
     waves,
     wish_of,
 )
@@ -280,14 +279,8 @@ class Delivery:
         late = again and wish is not None and self._ledger.overtaken(command, wish.places)
         if wish is None or late:
             return Trouble(Reason.SUPERSEDED, Fate.LASTING)
-        vetoed = self._status.veto(command.subscriber, self._bound(wish))
+        vetoed = self._status.veto(command.subscriber, forbidding_lists(wish, self._known))
         return Trouble(vetoed, Fate.LASTING) if vetoed is not None else wish
-
-    def _bound(self, wish: Wish) -> set[str]:
-        """The lists whose leaving forbids the wish; empty where it adds nothing."""
-        bound = bound_lists([wish], self._known)
-        tags = {name[2:]: on for name, on in wish.places.items() if name.startswith("t:")}
-        return vetoing_lists(bound, tags, self._sink.traits) if bound or any(tags.values()) else set()
 
     def _group(self, wishes: Sequence[tuple[int, Wish]]) -> Group:
         indexes, wanted = tuple(index for index, _ in wishes), tuple(wish for _, wish in wishes)
@@ -357,7 +350,7 @@ class Delivery:
 
     def _left(self, group: Group) -> Reason | None:
         """Why the person may not be added any more: they left while their change waited."""
-        bound = {name for wish in group.wishes for name in self._bound(wish)}
+        bound = {name for wish in group.wishes for name in forbidding_lists(wish, self._known)}
         return self._status.veto(group.change.subscriber, bound)
 
     def _intend(self, marks: Mapping[str, Marks], waiting: Mapping[str, Group]) -> None:

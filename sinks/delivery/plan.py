@@ -177,6 +177,13 @@ def _unsure(
     return tuple((each.leaving, each.unless_in) for each in standing if each.unless_in is not None)
 
 
+def forbidding_lists(wish: Wish, known: Known) -> set[str]:
+    """The lists whose leaving forbids the wish; empty where it adds nothing."""
+    bound = bound_lists([wish], known)
+    tags = {name[2:]: on for name, on in wish.places.items() if name.startswith("t:")}
+    return vetoing_lists(bound, tags, known.traits) if bound or any(tags.values()) else set()
+
+
 def vetoing_lists(bound: Iterable[str], tags: Mapping[str, bool], traits: Traits) -> set[str]:
     """The lists whose leaving forbids a wish: where lists are tags, those that it tags too; and always everything."""
     return {"", *bound, *((name for name, on in tags.items() if on) if traits.lists_are_tags else ())}
