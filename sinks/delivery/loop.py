@@ -233,7 +233,7 @@ class Delivery:
             if twin is not None and index not in outcomes:
                 outcomes[index] = twin
         for index in sorted(outcomes):
-            self._ledger.add(outcomes[index])
+            self._end(outcomes[index])
         if greedy:
             self._gate.stop(Reason.TOO_MANY_MOVES, f"{greedy}: more than {self._max_moves} moves in an hour")
         return outcomes
@@ -251,8 +251,13 @@ class Delivery:
             if not found:
                 break
             outcomes |= found
-            self._ledger.add(outcomes[index])
+            self._end(outcomes[index])
         return outcomes
+
+    def _end(self, outcome: Outcome) -> None:
+        """Note an outcome; what is known of leavings by then is followed first, for it may cut the links they go by."""
+        self._follow_leavings()
+        self._ledger.add(outcome)
 
     def _follow_leavings(self) -> None:
         """Whoever left a list has left those that moves link to it, and is taken out of where moves from it led."""

@@ -13,8 +13,9 @@ from contracts.codec import to_json
 from contracts.commands import Outcome, Result
 from contracts.log import Outgoing
 from contracts.topics import VETOES, fact_key
-from tests.sinks.beds import SERVED, ServedBed, served_bed
+from tests.sinks.beds import SERVED, ServedBed, now_ms, served_bed
 from tests.sinks.courier import Courier, command
+from tests.sinks.simulator.server import Answer
 
 ANNA = "anna@example.org"
 BY_LIST = ("listmonk", "activecampaign-lists")
@@ -143,3 +144,40 @@ def test_a_report_that_comes_late_of_a_leaving_before_a_joining_vetoes_nothing(c
     assert asked(courier, command("hot", "news")).result is Result.APPLIED
     told(courier, Fact.LEFT, "hot", 30)
     assert asked(courier, command("hot")).reason == "unsubscribed"
+
+
+@on("listmonk", "activecampaign-lists")
+def test_a_leaving_that_an_undo_finds_reaches_the_list_moved_from(courier: Courier) -> None:
+    """1: it is known before the move is taken back, and follows the link that the undo cuts."""
+    bed = courier.bed
+    bed.put(ANNA, "other")
+    bed.put(ANNA, "news")
+    first = command("hot", "news")
+    assert asked(courier, first).changed == ("+hot", "-news")
+    bed.leave(ANNA, "hot")
+    assert asked(courier, command("hot", "news", undoes=first.command_id)).reason == "unsubscribed"
+    assert asked(courier, command("vip", "news")).reason == "unsubscribed"
+    assert (bed.members("vip"), bed.members("news")) == (set(), set())
+
+
+@on("listmonk", "hubspot", "mailchimp")
+def test_a_leaving_told_while_an_undo_waits_for_the_platform_reaches_the_list_moved_from(courier: Courier) -> None:
+    """1: whoever tells of it, what is known before an outcome is followed before it."""
+    bed = courier.bed
+    bed.put(ANNA, "other")
+    bed.put(ANNA, "news")
+    first = command("hot", "news")
+    assert asked(courier, first).result is Result.APPLIED
+    real, away = bed.dialect.handle, list[str]()
+
+    def handle(request: Any, world: Any) -> Any:
+        if away:
+            return real(request, world)
+        away.append(request.path)
+        told(courier, Fact.LEFT, "hot", now_ms())
+        return Answer(503, b"busy", media="text/plain")
+
+    bed.dialect.handle = handle
+    assert asked(courier, command("hot", "news", undoes=first.command_id)).reason == "unsubscribed"
+    assert asked(courier, command("vip", "news")).reason == "unsubscribed"
+    assert bed.members("vip") == set()
