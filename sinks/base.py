@@ -91,8 +91,9 @@ class Change(NamedTuple):
     ``met_in``: lists in which Segma has put or seen the person: who then is not at the platform any more is made anew
     by nobody; ``met``: whether it ever has. ``asked``: an opt-in was asked of them. ``also_adds``: one of its commands
     adds, though the last word does not: it is judged like an adding. ``url``: of a ``webhook`` response, where to call;
-    ``expected_in``: lists in which Segma has put or seen them: who is in none of these any more has left them, whatever
-    the change is about. ``not_last``: lists that they left and that were not the last they were in.
+    ``expected_in``: lists that the look shows and in which Segma has put or seen them: who is not in one of these any
+    more has left it, be they added anywhere or only taken out. ``not_last``: lists that they left and that were not the
+    last they were in.
     ``about``: what a webhook or a reader of moves is told (no platform reads it). ``unless_in``: leavings that were
     told of, each with a list that the person is said to have joined since, at no known time: it stands unless the look
     shows them there (empty: at the platform at all). ``unclear``: lists from which they are gone with many others, and

@@ -148,15 +148,19 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         unclear=tuple(sorted(known.leavings.unclear(newest.subscriber) & bound)),
         list_ids=ledger.list_ids({*lists, *bound, *met_in}),
         platform_id=_platform_id(entry, known),
-        expected_in=tuple(name for name in met_in if _is_expected(name, doubt, taken_by_others, known.traits)),
+        expected_in=tuple(
+            name
+            for name in met_in
+            if (known.traits.shows_all or name in {*lists, *bound})
+            and _is_expected(name, doubt, taken_by_others, known.traits)
+        ),
         not_last=frozenset(_not_last(newest.subscriber, known)),
     )
 
 
 def _is_expected(name: str, doubt: Mapping[str, bool], by_others: set[str], traits: Traits) -> bool:
-    """Whether somebody who was put into a list, or seen there, has left it if a look does not show them there."""
-    silent = traits.shows_all and not traits.tells_removals
-    return silent and place("", name) not in doubt and name not in by_others
+    """Whether somebody who was put into a list, or seen there, has left it if a look at it does not show them there."""
+    return not traits.tells_removals and place("", name) not in doubt and name not in by_others
 
 
 def _not_last(subscriber: str, known: Known) -> Iterator[str]:

@@ -160,6 +160,18 @@ def test_a_leaving_that_an_undo_finds_reaches_the_list_moved_from(courier: Couri
     assert (bed.members("vip"), bed.members("news")) == (set(), set())
 
 
+@on("klaviyo")
+def test_a_leaving_that_an_undo_without_an_adding_finds_reaches_the_list_moved_from(courier: Courier) -> None:
+    """1: taking out is always allowed, and what its look shows counts as much."""
+    bed = courier.bed
+    first = command("hot", "news")
+    assert asked(courier, first).changed == ("+hot",)
+    bed.world.list_named("hot").members.pop(bed.world.person(ANNA).id)
+    assert asked(courier, command("hot", "news", undoes=first.command_id)).result is Result.ALREADY
+    assert asked(courier, command("vip", "news")).reason == "unsubscribed"
+    assert bed.members("vip") == set()
+
+
 @on("listmonk", "hubspot", "mailchimp")
 def test_a_leaving_told_while_an_undo_waits_for_the_platform_reaches_the_list_moved_from(courier: Courier) -> None:
     """1: whoever tells of it, what is known before an outcome is followed before it."""
