@@ -366,7 +366,8 @@ class Model:
     def _token(self, command: Command, now: int) -> End:
         shown = self.look(command.person, set(), now)
         if command.person not in self.truth:
-            return End("skipped", "gone" if shown else "unknown")
+            # A leaving that the platform only told of, and that a joining may have lifted, is no sign of an erasure.
+            return End("skipped", "gone" if any(reason == "gone" for _, reason in shown) else "unknown")
         if self.shows.numbers and self.truth[command.person].number != NEW:
             self.tell("number", now, command.person, more=self.truth[command.person].number)
         return End("written")
