@@ -65,6 +65,7 @@ def world(tmp_path: Path) -> Iterator[MailmanWorld]:
 def test_the_trip_ends_in_mailmans_own_lists(world: MailmanWorld) -> None:
     walker, other = world.addresses[:2]
     assert world.mailman.members("newsletter") == {walker, other}
+    assert world.mailman.config("newsletter")["send_goodbye_message"] is True
     person = People(world, 0)
     person.start()
     for number in (0, None):
@@ -75,3 +76,4 @@ def test_the_trip_ends_in_mailmans_own_lists(world: MailmanWorld) -> None:
     assert (outcome.result, outcome.changed) == (Result.APPLIED, ("+engaged", "-newsletter"))
     assert world.mailman.members("engaged") == {walker}
     assert world.mailman.members("newsletter") == {other}
+    assert world.mailman.mails() == [], "of the running queues, through the server that catches every mail"

@@ -76,6 +76,29 @@ def test_a_move_carries_how_the_person_gets_their_mail(courier: Courier, mode: s
     assert (found["delivery_mode"], found["delivery_status"]) == (mode, status)
 
 
+@pytest.mark.parametrize("mode", ["mime_digests", "plaintext_digests", "summary_digests"])
+def test_who_gets_digests_is_not_moved_into_a_list_that_sends_none(courier: Courier, mode: str) -> None:
+    """8.1, 17: where the list cannot hold how they get their mail, nothing is changed."""
+    bed = courier.bed
+    bed.put(ANNA, "news")
+    bed.dialect.prefer(ANNA, "news", delivery_mode=mode)
+    assert bed.dialect.config("hot", digests_enabled="false")["digests_enabled"] is False
+    courier.send(command("hot", "news"))
+    assert ended(courier) == (Result.SKIPPED, "paused")
+    assert (bed.members("hot"), bed.members("news")) == (set(), {ANNA})
+    assert bed.dialect.membership(ANNA, "news")["delivery_mode"] == mode
+    assert courier.letters() == []
+
+
+def test_a_list_that_sends_no_digests_takes_whoever_gets_each_mail(courier: Courier) -> None:
+    bed = courier.bed
+    bed.put(ANNA, "news")
+    bed.dialect.config("hot", digests_enabled="false")
+    courier.send(command("hot", "news"))
+    assert ended(courier) == (Result.APPLIED, "")
+    assert (bed.members("hot"), bed.members("news")) == ({ANNA}, set())
+
+
 def test_who_is_suspended_for_bouncing_stays_where_they_are(courier: Courier) -> None:
     bed = courier.bed
     bed.put(ANNA, "news")
