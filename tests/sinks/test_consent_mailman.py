@@ -16,6 +16,8 @@ from sinks.base import Change
 from tests.sinks.beds import ServedBed, served_bed
 from tests.sinks.courier import Courier, command
 
+pytestmark = pytest.mark.mailman
+
 ANNA, BEN = "anna@example.org", "ben@example.org"
 
 
