@@ -68,6 +68,7 @@ class Activecampaign(NoOptIn, NamedLists):
     """The calls."""
 
     most = 50
+    numbers = True
 
     def __init__(self, http: Http, options: ActivecampaignOptions) -> None:
         self._options, self._as_tags = options, options.lists_are == "tags"

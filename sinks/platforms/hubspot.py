@@ -56,6 +56,7 @@ class Hubspot(NoOptIn, NamedLists):
     """The calls."""
 
     overwrites = False
+    numbers = True
     most = 1_000
 
     def __init__(self, http: Http, token_field: str) -> None:

@@ -74,6 +74,7 @@ class Klaviyo(NoOptIn, NamedLists):
     """The calls."""
 
     overwrites = False
+    numbers = True
     most = 1_000
 
     def __init__(self, http: Http, token_field: str) -> None:

@@ -75,6 +75,7 @@ class Listmonk(NamedLists):
     """The calls."""
 
     overwrites = True
+    numbers = True
     most = 1_000
     knows_opt_in = True
 

@@ -84,6 +84,7 @@ class Mailchimp(NamedLists):
     """The calls."""
 
     overwrites = False
+    numbers = False
     most = 500
     knows_opt_in = True
 

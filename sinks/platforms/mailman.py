@@ -89,6 +89,7 @@ class Mailman:
     most = 20
     knows_opt_in = True
     overwrites = False
+    numbers = False
 
     def __init__(self, http: Http, domain: str, new_lists: Mapping[str, str] = CLOSED) -> None:
         self._http, self._domain, self._new_lists = http, domain, new_lists

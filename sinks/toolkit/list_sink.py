@@ -48,7 +48,7 @@ class _Work:
 
     def __init__(self, change: Change, seen: Seen, leavings: Sequence[Leaving], asks: bool) -> None:
         self.change, self.seen, self.person, self.leavings = change, seen, seen.person, tuple(leavings)
-        self.joinings = _joinings(change, seen)
+        self.joinings, self.number = _joinings(change, seen), seen.number
         self.list_ids: dict[str, str] = {}
         self.trouble: PersonFault = None
         self.done: list[str] = []
@@ -80,9 +80,9 @@ class _Work:
     def answer(self) -> Answer:
         if self.trouble is not None:
             found = self.trouble._replace(changed=tuple(self.done), leavings=self.leavings, list_ids=self.list_ids)
-            return found._replace(joinings=self.joinings, number=self.seen.number)
+            return found._replace(joinings=self.joinings, number=self.number)
         said = "asked to confirm" if self.invite else "changed" if self.done else "already so"
-        return Done(tuple(self.done), said, self.leavings, self.joinings, self.list_ids, self.seen.number)
+        return Done(tuple(self.done), said, self.leavings, self.joinings, self.list_ids, self.number)
 
 
 class ListSink:
@@ -320,6 +320,8 @@ class _Round:
                 work.trouble = found
             else:
                 work.person = found
+                # NOTE: whom Segma made anew has another id than before, and was not erased since.
+                work.number = found if self._platform.numbers else ""
 
     def _ask(self, works: Sequence[_Work], mark: str, call: Callable[[Sequence[One]], Sequence[PersonFault]]) -> None:
         """Make a call for those who have met no trouble so far, and note each one's result."""

@@ -69,6 +69,9 @@ class ListPlatform(Protocol):
     overwrites: bool
     """Whether ``put`` writes over an unsubscription that came after the look: then there is a look after it as well."""
 
+    numbers: bool
+    """Whether the id of whoever is made anew is another than before (``Seen.number``); else an address is the id."""
+
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Each person's memberships in these lists, whether they left, their tags and fields if a change names any."""
 

@@ -392,7 +392,7 @@ class History:
                 raise Wrong(f"{person} is{'' if found else ' not'} at the platform")
             if found is None or shown is None:
                 continue
-            shown.number = found.id
+            self.model.numbered(person, found.id)
             for each in self.world.lists.values():
                 if self._state(found.id, each) != shown.lists.get(each.name, OUT):
                     held, must = self._state(found.id, each), shown.lists.get(each.name, OUT)

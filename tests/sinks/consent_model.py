@@ -181,6 +181,13 @@ class Model:
             if self.by_segma(left.person, name):
                 self._to_take_out.append((left.person, name))
 
+    def numbered(self, person: str, number: str) -> None:
+        """The platform's number of somebody; whom a command made anew is known by it from then on."""
+        self.truth[person].number = number
+        for at, each in enumerate(self.history):
+            if (each.kind, each.person, each.more) == ("number", person, NEW):
+                self.history[at] = each._replace(more=number)
+
     def take_out(self, now: int) -> None:
         """Those who left are taken out; the platform's own record of a leaving stays."""
         for person, name in self._to_take_out:
@@ -330,7 +337,8 @@ class Model:
 
     def _carried_out(self, command: Command, wanted: dict[str, bool], now: int) -> End:
         person, changed = command.person, dict[str, bool]()
-        if person in self.truth and self.shows.numbers and self.truth[person].number != NEW:
+        known = person in self.truth
+        if known and self.shows.numbers and self.truth[person].number != NEW:
             self.tell("number", now, person, more=self.truth[person].number)
         for name, into in sorted(wanted.items(), key=lambda each: not each[1]):
             if into:
@@ -342,6 +350,8 @@ class Model:
             elif person in self.truth and self.truth[person].lists.get(name) == IN:
                 self._set(person, name, OUT)
                 changed[name] = False
+        if not known and person in self.truth and self.shows.numbers:
+            self.tell("number", now, person, more=NEW)
         if not self.shows.people and person in self.truth and not self.truth[person].lists:
             del self.truth[person]
         self._done(command, wanted, set(changed), now)

@@ -120,6 +120,22 @@ def test_the_same_address_under_another_id_was_erased(courier: Courier) -> None:
     assert asked(courier, command("vip", "news")).result is Result.APPLIED
 
 
+@on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists")
+def test_whom_segma_makes_anew_is_known_by_the_new_id(courier: Courier) -> None:
+    """3 and 13: taken out of their last list they may be made anew, and that is no erasure; a later one is."""
+    bed = courier.bed
+    bed.put("ben@example.org", "news")
+    bed.put(ANNA, "news")
+    for each in (command("hot", "news"), command("", "hot")):
+        assert asked(courier, each).result is Result.APPLIED
+    bed.world.vanish_person(ANNA)
+    for each in (command("hot"), command("vip", "hot")):
+        assert asked(courier, each).result is Result.APPLIED
+    bed.world.vanish_person(ANNA)
+    bed.put(ANNA, "vip")
+    assert asked(courier, command("news", "vip")).reason == "gone"
+
+
 @on(*KEPT_APART)
 @pytest.mark.parametrize(("there", "reason"), [(True, ""), (False, "unsubscribed")])
 def test_a_joining_without_a_time_lifts_only_once_a_look_shows_it(courier: Courier, there: bool, reason: str) -> None:
