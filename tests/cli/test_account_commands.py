@@ -68,15 +68,15 @@ def person(address: str) -> str:
     return subscriber_id(b"s" * 40, address)
 
 
-def deliver(home: Path, *commands: Command, waiting: int = 0) -> None:
+def deliver(home: Path, *commands: Command, waiting: int = 0, account: str = "listmonk") -> None:
     """Send commands to the account and deliver until each has its outcome, those ``waiting`` behind them too."""
     log: Log = open_log(settings_at(home))
-    log.ensure([*fixed_topics(), *account_topics("demo", "listmonk")])
-    records = [Outgoing(moves_topic("demo", "listmonk"), b"k", to_json(each)) for each in commands]
+    log.ensure([*fixed_topics(), *account_topics("demo", account)])
+    records = [Outgoing(moves_topic("demo", account), b"k", to_json(each)) for each in commands]
     reader = log.reader(OUTCOMES, from_end=True)
     log.publisher().publish(records)
     stop = threading.Event()
-    thread = threading.Thread(target=deliver_account, args=(settings_at(home), "demo/listmonk", stop))
+    thread = threading.Thread(target=deliver_account, args=(settings_at(home), f"demo/{account}", stop))
     thread.start()
     seen = 0
     while seen < len(commands) + waiting:
@@ -89,8 +89,8 @@ def deliver(home: Path, *commands: Command, waiting: int = 0) -> None:
     log.close()
 
 
-def of(address: str, found: Command) -> Command:
-    return replaced(found, workspace="demo", account="listmonk", subscriber=person(address))
+def of(address: str, found: Command, account: str = "listmonk") -> Command:
+    return replaced(found, workspace="demo", account=account, subscriber=person(address))
 
 
 def test_accounts_are_listed_paused_and_let_go_on(home: Path) -> None:
@@ -205,6 +205,41 @@ def test_consent_is_told_with_its_sources(home: Path, platform: Simulator) -> No
     assert {("vip", "put in"), ("newsletter", "taken out"), ("vip", "left: unsubscribed")} <= set(told)
     assert ("hot", "not done: unsubscribed") in told
     assert ADA not in segma(home, "why", ADA, "--consent").output
+
+
+@pytest.mark.parametrize(("why", "comes_back"), [("left", False), ("removed", True)])
+def test_why_many_are_gone_at_once_is_asked_and_answered(home: Path, why: str, comes_back: bool) -> None:
+    people = [f"p{number}@example.org" for number in range(60)]
+    members = settings_at(home).data / "lists" / "demo" / "mailbox" / "news.txt"
+    members.parent.mkdir(parents=True)
+    members.write_text("".join(f"{each}\n" for each in people))
+    assert segma(home, "import", "demo/mailbox", "news").exit_code == 0
+    assert segma(home, "accounts", "answer", "demo/mailbox", "news", why).exit_code == 1, "nothing is unclear yet"
+    members.write_text("".join(f"{each}\n" for each in people[25:]))
+
+    def ask_for_the_first() -> None:
+        deliver(home, of(people[0], command("news"), "mailbox"), account="mailbox")
+
+    def asked() -> dict[str, int]:
+        found: dict[str, int] = lines(segma(home, "accounts", "list", "--json"))[0].get("unclear", {})
+        return found
+
+    ask_for_the_first()
+    assert asked() == {"news": 25}
+    assert people[0] not in members.read_text()
+    assert "segma accounts answer demo/mailbox news left|removed" in segma(home, "accounts", "list").stdout
+    for wrong in (("demo/mailbox", "news", "perhaps"), ("demo/nothing", "news", why)):
+        assert segma(home, "accounts", "answer", *wrong).exit_code == 2
+    assert segma(home, "accounts", "answer", "demo/mailbox", "other", why).exit_code == 1
+    assert segma(home, "accounts", "answer", "demo/listmonk", "news", why).exit_code == 1
+    assert asked() == {"news": 25}
+    answered = segma(home, "accounts", "answer", "demo/mailbox", "news", why)
+    assert answered.exit_code == 0
+    assert f"25 people of news count as {why} now" in answered.stderr
+    assert asked() == {}
+    assert segma(home, "accounts", "answer", "demo/mailbox", "news", why).exit_code == 1, "answered once"
+    ask_for_the_first()
+    assert (people[0] in members.read_text().split()) is comes_back
 
 
 def test_drift_is_told_apart() -> None:
