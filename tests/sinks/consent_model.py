@@ -206,16 +206,17 @@ class Model:
     def look(self, person: str, names: set[str], now: int, *, must_be_in: Iterable[str] = ()) -> list[tuple[str, str]]:
         """What the platform shows of their leaving, asked about these lists: (list, reason); known from now on."""
         found = self._shown(person, names, must_be_in)
-        for name, reason, noted in found:
-            standing = self.standing(person, name)
-            if noted and (not standing or self.may_have_joined(person, name) is not None):
-                self.tell("left", now, person, name, reason)
-                self._looks.append(Item("left", now, person, name, reason))
+        # A joining that no look confirmed lifts nothing: what stood before this look stands beside what it shows.
         told = []
         for name in sorted({EVERYTHING, *names}):
             joined = self.may_have_joined(person, name) if self.standing(person, name) else None
             if joined is not None:
                 told += [(name, each.more) for each in self.standing(person, name)]
+        for name, reason, noted in found:
+            standing = self.standing(person, name)
+            if noted and (not standing or self.may_have_joined(person, name) is not None):
+                self.tell("left", now, person, name, reason)
+                self._looks.append(Item("left", now, person, name, reason))
         return [(name, reason) for name, reason, _ in found] + told
 
     def _shown(self, person: str, names: set[str], must_be_in: Iterable[str]) -> list[tuple[str, str, bool]]:
