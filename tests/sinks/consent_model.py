@@ -192,8 +192,11 @@ class Model:
         """Those who left are taken out; the platform's own record of a leaving stays."""
         for person, name in self._to_take_out:
             shown = self.truth.get(person)
-            if shown is not None and shown.lists.get(name) == IN:
+            inside = shown is not None and shown.lists.get(name) == IN
+            if inside:
                 self._set(person, name, OUT)
+            # It is a command as any other: an undo of one before it at that list has nothing to take back.
+            self.history.append(Item("did", now, person, "", ({name: False}, {name} if inside else set())))
             self.tell("out", now, person, name)
         self._to_take_out = []
 
