@@ -15,6 +15,8 @@ from flows.language.model import Listener, Op, Reference, Step
 from tests.properties.brute_force import Simulation
 from tests.properties.naive_language import Run, Seen, idents, rank, values
 
+ZONES = available_timezones()
+"""Found once: each look walks the folders of the time zone data."""
 Answer = tuple[str, dict[str, list[str]], list[str], int]
 """Match id, step → event ids, event ids in order, matched at."""
 
@@ -47,7 +49,7 @@ def with_sessions(events: Sequence[Event], gap_ms: int, zone: str = "UTC") -> li
             continue
         known = what_is_known(events, event)
         near = bool(stream) and event.occurred_at_ms - stream[-1][0].occurred_at_ms <= gap_ms
-        own = known.get("time_zone") if known.get("time_zone") in available_timezones() else zone
+        own = known.get("time_zone") if known.get("time_zone") in ZONES else zone
         local = datetime.fromtimestamp(event.occurred_at_ms / 1_000, ZoneInfo(str(own)))
         stream.append(Seen(event, [*stream[-1][1], event] if near else [event], local, known))
     return stream
