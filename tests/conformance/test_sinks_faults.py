@@ -199,7 +199,7 @@ def test_a_hostile_answer_is_trouble_of_the_account_within_bounds(bed: ServedBed
     assert most < 4 * MAX_BYTES
     assert not {ANNA, KEY} & set(repr(answer).split())
     assert (bed.members("new"), bed.members("old")) == (set(), {ANNA})
-    (again,) = sink.apply([Change("c", "s", ANNA, ("new",), ("old",))])
+    (again,) = bed.sink().apply([Change("c", "s", ANNA, ("new",), ("old",))])
     assert isinstance(again, Done)
 
 
