@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from contracts.tokens import subscriber_id
 from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
 from sinks.base import Fate, Trouble
 from sinks.delivery.loop import Delivery
-from tests.collector.door import SECRET, Collector, posted
+from tests.collector.door import NOW_MS, SECRET, Collector, posted
 from tests.collector.hooked import HOOK, by_hubspot, by_klaviyo, klaviyo, mailchimp
 from tests.sinks.beds import now_ms
 from tests.sinks.courier import command
@@ -106,12 +107,27 @@ def test_who_unsubscribes_at_the_platform_is_added_nowhere_from_then_on(street: 
     assert street.move("", "new").result is Result.APPLIED, "taking out is always allowed"
 
 
+def of_klaviyo(topic: str, at_s: int) -> tuple[str, bytes, str, dict[str, str]]:
+    """An event that Klaviyo says the time of."""
+    told = json.loads(klaviyo((topic, {"email_address": ADDRESS})))
+    told["data"][0]["payload"]["data"]["attributes"]["timestamp"] = at_s
+    body = json.dumps(told).encode()
+    return "klaviyo", body, "/v1/hooks/shop/mail", by_klaviyo(body)
+
+
 def test_who_subscribes_again_is_added_again(street: Street) -> None:
-    street.tell(*unsubscribed("klaviyo"))
+    left_s = NOW_MS // 1_000 - 3_600
+    street.tell(*of_klaviyo("unsubscribed_from_email_marketing", left_s))
     assert street.move("new").result is Result.SKIPPED
+    street.tell(*of_klaviyo("subscribed_to_email_marketing", left_s + 60))
+    assert street.move("new").result is Result.APPLIED
+
+
+def test_a_joining_without_a_time_lifts_nothing_that_no_look_confirms(street: Street) -> None:
+    street.tell(*unsubscribed("klaviyo"))
     body = klaviyo(("subscribed_to_email_marketing", {"email_address": ADDRESS}))
     street.tell("klaviyo", body, "/v1/hooks/shop/mail", by_klaviyo(body))
-    assert street.move("new").result is Result.APPLIED
+    assert street.move("new").result is Result.SKIPPED
 
 
 def test_who_unsubscribes_while_the_platform_is_away_is_not_added_when_it_is_back(street: Street) -> None:
