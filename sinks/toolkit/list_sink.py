@@ -319,9 +319,8 @@ class _Round:
             if isinstance(found, Trouble):
                 work.trouble = found
             else:
-                work.person = found
                 # NOTE: whom Segma made anew has another id than before, and was not erased since.
-                work.number = found if self._platform.numbers else ""
+                work.person, work.number = found, found if self._platform.numbers else ""
 
     def _ask(self, works: Sequence[_Work], mark: str, call: Callable[[Sequence[One]], Sequence[PersonFault]]) -> None:
         """Make a call for those who have met no trouble so far, and note each one's result."""
