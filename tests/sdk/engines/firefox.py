@@ -20,7 +20,7 @@ from typing import Any, Final
 from websockets.sync.client import ClientConnection, connect
 
 from tests.sdk.engines.tab import HEIGHT, PATIENCE_S, START_PATIENCE_S, WIDTH, Name, Tab, is_function
-from tests.sdk.engines.wired import Act, WiredTab, keys, pressed
+from tests.sdk.engines.wired import Act, WiredTab
 
 PROGRAMS: Final = ("firefox-esr", "firefox")
 PREFERENCES: Final[dict[str, str | int | bool]] = {
@@ -126,7 +126,7 @@ class Firefox:
             self.wire.ask("browser.removeUserContext", userContext=self._person)
         self.wire.events.clear()
         self._person = self.wire.ask("browser.createUserContext")["userContext"]
-        return FirefoxTab(self, self._person, "tab")
+        return FirefoxTab(self.wire, self._person, self.tabs)
 
     def errors(self) -> list[str]:
         """What pages threw since the last fresh tab."""
@@ -153,12 +153,11 @@ class Firefox:
 class FirefoxTab(WiredTab):
     """A browsing context."""
 
-    def __init__(self, firefox: Firefox, person: str, kind: str) -> None:
+    def __init__(self, wire: Wire, person: str, tabs: set[str]) -> None:
         super().__init__()
-        self._firefox, self._person = firefox, person
-        self._ask = firefox.wire.ask
-        self.context = self._ask("browsingContext.create", type=kind, userContext=person)["context"]
-        firefox.tabs.add(self.context)
+        self._ask = wire.ask
+        self.context = self._ask("browsingContext.create", type="tab", userContext=person)["context"]
+        tabs.add(self.context)
 
     def open(self, address: str) -> None:
         """Go there."""
@@ -185,24 +184,6 @@ class FirefoxTab(WiredTab):
     def back(self) -> None:
         """Go back."""
         self._ask("browsingContext.traverseHistory", context=self.context, delta=-1)
-
-    def sibling(self) -> Tab:
-        """Another tab in the same container."""
-        return FirefoxTab(self._firefox, self._person, "tab")
-
-    def close(self) -> None:
-        """Close the tab."""
-        self._closed = True
-        self._perform(keys(*pressed("Control+w")))
-
-    def close_window(self) -> None:
-        """Close the window."""
-        self._closed = True
-        self._ask("browsingContext.close", context=self.context)
-
-    def crash(self) -> None:
-        """Firefox has no page for it in a driven profile."""
-        raise NotImplementedError
 
 
 def _is_pages(entry: dict[str, Any], tabs: set[str]) -> bool:
