@@ -17,6 +17,7 @@ from contracts.errors import ConfigError, Problem
 
 _PARAM = re.compile(r"-- (\w+) ([\w(), ']+?)(?: = ([^:]*))?: (.+)")
 _AGO = re.compile(r"-(\d{1,5})([dhm])")
+_MOST_OF: Final = {"UInt32": 100_000_000}
 _AGO_UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 
 
@@ -102,6 +103,7 @@ def instant(text: str, now_ms: int) -> datetime:
 def _value(text: str, kind: str) -> str | int:
     if not kind.startswith("UInt"):
         return text
-    if not text.isascii() or not text.isdigit() or int(text) > 10_000:
-        raise ValueError("no whole number up to 10000")
+    most = _MOST_OF.get(kind, 10_000)
+    if not text.isascii() or not text.isdigit() or len(text) > 10 or int(text) > most:
+        raise ValueError(f"no whole number up to {most}")
     return int(text)

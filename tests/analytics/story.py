@@ -156,6 +156,36 @@ def the_story() -> list[Written]:
     ]
 
 
+def matched(person: str, at_ms: int, *, version: int = 2, reason: str = "", kind: str = "match") -> MatchRow:
+    """A match of ``keen`` that tells nothing but when, and what it was marked as."""
+    return MatchRow(kind, "demo", person, "keen", version, f"m-{person}", at_ms, reason=reason, log_time_ms=at_ms)
+
+
+def the_trial() -> list[Written]:
+    """Version 2 of ``keen`` holds some out. On day 0 and 1 it matches Ann, Ben, Eve, Cleo and Dan (the last two held
+    out), on day 9 Fay; version 1 had matched Gus, Hal's match was taken back. Who buys: Ann on day 2, Ben on day 9, Dan
+    on day 3, Eve before she matched, Gus.
+    """
+    held = "held_out"
+    return [
+        matched("ann", at(0)),
+        matched("cleo", at(0), reason=held),
+        matched("ben", at(0, 5)),
+        matched("dan", at(1), reason=held),
+        matched("eve", at(1)),
+        matched("fay", at(9)),
+        matched("gus", at(0), version=1),
+        matched("hal", at(0)),
+        matched("hal", at(0), kind="retraction"),
+        matched("a_nobody", at(0), reason="no_identity"),
+        event("ann", 1, "product_bought", at(2)),
+        event("ben", 1, "product_bought", at(9)),
+        event("dan", 1, "product_bought", at(3)),
+        event("eve", 1, "product_bought", at(0)),
+        event("gus", 1, "product_bought", at(1)),
+    ]
+
+
 def runs(group: int, at_ms: int, *counts: tuple[int, int, int]) -> RunsRow:
     """A row of the listener ``keen``, of three elements. ``counts``: element, runs, people."""
     names = {2: ("step2", "page_viewed"), 3: ("3", "no product_bought until the deadline")}

@@ -14,7 +14,7 @@ from analytics.named_queries import named_queries
 from contracts.errors import ConfigError
 from contracts.events import Event
 from contracts.rows import EventRow, SessionRow
-from tests.analytics.story import ask, at, baseline, put, runs, the_runs, the_story, when
+from tests.analytics.story import ask, at, baseline, put, runs, the_runs, the_story, the_trial, when
 
 COVERED = {
     "members",
@@ -32,6 +32,7 @@ COVERED = {
     "tokens",
     "waiting",
     "waiting_over_time",
+    "lift",
 }
 
 
@@ -203,6 +204,35 @@ def test_conversion_against_people_active_on_the_same_days(story: ClickHouse) ->
     assert ask(story, "conversion", list="hot", action="product_bought") == [(2, 1, 0.5, 3, 1, 0.25, 0.25)]
     # Within one day nobody converted.
     assert ask(story, "conversion", list="hot", action="product_bought", days="1") == [(2, 0, 0.0, 3, 0, 0.0, 0.0)]
+
+
+def test_lift_counts_each_person_once_from_their_first_match_on(history: ClickHouse) -> None:
+    put(history, the_trial())
+    # Moved: Ann (buys within the week), Ben (buys after nine days), Eve (had bought before). Held out: Cleo, and Dan
+    # (buys). Fay's week is not over. Gus was moved by a version that held nobody out; Hal's match was taken back.
+    until = when(at(10)).isoformat()
+    asked: dict[str, Any] = {"listener": "keen", "goal": "product_bought"}
+    assert ask(history, "lift", **asked, until=until) == [(3, 1, 2, 1, 1, 7, 5)]
+    longer: dict[str, Any] = {"seconds": str(10 * 86_400), "until": when(at(12)).isoformat()}
+    assert ask(history, "lift", **asked, **longer) == [(3, 2, 2, 1, 1, 7, 5)]
+    assert ask(history, "lift", **asked, until=until, since=when(at(0, 2)).isoformat()) == [(2, 0, 1, 1, 1, 7, 5)]
+    assert ask(history, "lift", listener="keen", goal="form_submitted") == [(4, 0, 2, 0, 0, 7, 0)]
+    assert ask(history, "lift", listener="other", goal="product_bought") == [(0, 0, 0, 0, 0, 0, 5)]
+
+
+def test_lift_takes_no_scanners_click_for_the_goal(history: ClickHouse) -> None:
+    put(history, the_trial())
+    clicks = [
+        EventRow(Event("demo", "ann", "c1", "email_clicked", at(1), provisional=True)),
+        EventRow(Event("demo", "ben", "c2", "email_clicked", at(1), verdict="machine:scanner")),
+        EventRow(Event("demo", "eve", "c3", "email_clicked", at(1), properties={"machine": True})),
+        EventRow(Event("demo", "cleo", "c4", "email_clicked", at(1), verdict="confirmed:script")),
+    ]
+    put(history, clicks, first_offset=500)
+    assert ask(history, "lift", listener="keen", goal="email_clicked", until=when(at(10)).isoformat())[0][:4] == (
+        *(3, 0),
+        *(2, 1),
+    )
 
 
 def test_latency_of_each_hop(story: ClickHouse) -> None:

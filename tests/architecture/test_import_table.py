@@ -25,7 +25,7 @@ MAY_IMPORT = {
 FLOORS = {
     "analytics": [
         ["clickhouse"],
-        ["config", "tables", "named_queries"],
+        ["config", "tables", "named_queries", "lift"],
         ["embedded", "erase", "migrate", "columns"],
         ["loader"],
         ["__main__"],
@@ -36,7 +36,7 @@ FLOORS = {
         ["explain", "installed", "local_kafka", "needs"],
         ["check", "consent", "up"],
         ["accounts", "actions", "deadletters", "deploy", "flow", "history", "init", "links"],
-        ["people", "reconcile", "runs", "tail", "topics"],
+        ["lift", "people", "reconcile", "runs", "tail", "topics"],
         ["doctor", "forget", "listeners"],
         ["drive"],
         ["demo"],
@@ -88,6 +88,7 @@ ONLY_IN = {
     "bytewax": "flows",
     "clickhouse_connect": "analytics",
     "chdb": "analytics",
+    "scipy": "analytics",
 }
 
 CHANCE = {"random", "secrets"}
