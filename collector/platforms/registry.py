@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from collector.notices import Notice, Told, ours, read_json
-from collector.platforms import activecampaign, hubspot, klaviyo, mailchimp
+from collector.platforms import activecampaign, brevo, hubspot, klaviyo, mailchimp
 from collector.platforms.base import Platform
 from collector.signatures import Call, check_standard
 from contracts.errors import BadInput
@@ -14,6 +14,7 @@ from contracts.reasons import Reason
 
 PLATFORMS: Final[Mapping[str, Platform]] = {
     "activecampaign": activecampaign.PLATFORM,
+    "brevo": brevo.PLATFORM,
     "hubspot": hubspot.PLATFORM,
     "klaviyo": klaviyo.PLATFORM,
     "mailchimp": mailchimp.PLATFORM,

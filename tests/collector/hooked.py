@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 from collector.app import create_app
 from collector.hooks import Hook
 from collector.platform_ids import Known
+from collector.platforms.registry import PLATFORMS
 from contracts.accounts import Veto
 from contracts.actions import VOCABULARY
 from contracts.codec import json_reader, to_json
@@ -146,7 +147,7 @@ def by_app(body: bytes) -> dict[str, str]:
 def with_doors(home: Path, *, max_events: int = 3) -> Collector:
     """A collector with a door of each platform, which knows Anna as HubSpot's contact 7."""
     made = Collector(home, max_events=max_events)
-    hooks = {("shop", name): Hook(name, HOOK) for name in ("mailchimp", "activecampaign", "klaviyo", "hubspot")}
+    hooks = {("shop", name): Hook(name, HOOK) for name in PLATFORMS}
     known = Known([("shop", "hubspot")])
     known.take([entry_of(ANNA, hubspot="7", other="8")])
     made.app = create_app(made.core, hooks, known)

@@ -13,7 +13,7 @@ from sinks.platforms.file import FileSink
 from sinks.registry import SINKS
 from sinks.toolkit.options import Around
 from tests.sinks.memory import MemorySink
-from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
+from tests.sinks.simulator import activecampaign, brevo, hubspot, klaviyo, listmonk, mailchimp
 from tests.sinks.simulator.mailman import Mailman
 from tests.sinks.simulator.server import KEY, Call, Dialect, Simulator
 
@@ -67,7 +67,7 @@ class ServedBed(Bed):
         self.tags = bool(self.dialect.sends_tags)
         self.leaves_everything = bool(self.dialect.leaves_everything)
         self.remembers_leaving = not real
-        self.token_field = {"mailchimp": "SEGMATOK", "activecampaign": "SEGMA_TOKEN"}.get(
+        self.token_field = {"mailchimp": "SEGMATOK", "activecampaign": "SEGMA_TOKEN", "brevo": "SEGMA_TOKEN"}.get(
             self.dialect.name, "segma_token"
         )
         self.strangers: str | None = "add"
@@ -173,6 +173,7 @@ def _served(name: str, directory: Path) -> ServedBed:
         "klaviyo": (klaviyo.Klaviyo, klaviyo.OPTIONS),
         "hubspot": (hubspot.Hubspot, hubspot.OPTIONS),
         "mailchimp": (mailchimp.Mailchimp, mailchimp.OPTIONS),
+        "brevo": (brevo.Brevo, brevo.OPTIONS),
         "activecampaign": (activecampaign.Activecampaign, activecampaign.OPTIONS),
         "activecampaign-lists": (
             lambda: activecampaign.Activecampaign(as_tags=False),
@@ -185,7 +186,7 @@ def _served(name: str, directory: Path) -> ServedBed:
     return bed
 
 
-SERVED = ("mailman", "mailchimp", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists", "listmonk")
+SERVED = ("mailman", "mailchimp", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists", "listmonk", "brevo")
 ALL = ("file", "memory", *SERVED)
 
 

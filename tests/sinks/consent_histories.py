@@ -42,7 +42,7 @@ from sinks.delivery.loop import Delivery
 from tests.sinks.consent_bed import Crash, Fuse, MemoryLog, sink_over
 from tests.sinks.consent_model import IN, LEFT, OUT, Command, End, Model, Person, Shows
 from tests.sinks.courier import command
-from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
+from tests.sinks.simulator import activecampaign, brevo, hubspot, klaviyo, listmonk, mailchimp
 from tests.sinks.simulator.world import MailingList, World
 
 PEOPLE, LISTS = ("anna", "ben"), ("news", "hot", "vip")
@@ -70,6 +70,7 @@ PLATFORMS: dict[str, Platform] = {
     "mailchimp": Platform(mailchimp.Mailchimp, mailchimp.OPTIONS, WHOLE._replace(numbers=False), "SEGMATOK"),
     "klaviyo": Platform(klaviyo.Klaviyo, klaviyo.OPTIONS, WHOLE._replace(removals=False)),
     "hubspot": Platform(hubspot.Hubspot, hubspot.OPTIONS, WHOLE),
+    "brevo": Platform(brevo.Brevo, brevo.OPTIONS, WHOLE, "SEGMA_TOKEN"),
     "activecampaign": Platform(activecampaign.Activecampaign, activecampaign.OPTIONS, WHOLE, "SEGMA_TOKEN"),
     "activecampaign-lists": Platform(
         lambda: activecampaign.Activecampaign(as_tags=False),
@@ -261,7 +262,11 @@ class History:
 
     def _bounce(self, step: Step) -> None:
         found = self.world.person(_address(step.person))
-        if found is not None and self.dialect.name in {"listmonk", "klaviyo", "mailchimp"} and found.standing != LEFT:
+        if (
+            found is not None
+            and self.dialect.name in {"listmonk", "klaviyo", "mailchimp", "brevo"}
+            and found.standing != LEFT
+        ):
             found.standing = IN if found.standing == "undeliverable" else "undeliverable"
             self._truth(step.person)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sinks.guards import GUARDS, ROOT, Guard, shown
 
-TRAPS = (Path(__file__).with_name("test_traps.py")).read_text("utf-8")
+TRAPS = "".join(each.read_text("utf-8") for each in Path(__file__).parent.glob("test_traps*.py"))
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: f"{guard.file}-{guard.test}")

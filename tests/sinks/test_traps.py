@@ -383,7 +383,7 @@ def test_a_429_waits_as_long_as_it_says(bed: ServedBed, tmp_path: Path) -> None:
     courier.close()
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists")
+@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists", "brevo")
 def test_members_tell_who_left(bed: ServedBed) -> None:
     bed.put(ANNA, "news")
     bed.put(BEN, "news")
@@ -392,7 +392,7 @@ def test_members_tell_who_left(bed: ServedBed) -> None:
     assert standings == {ANNA: Standing.LEFT, BEN: Standing.ACTIVE}
 
 
-@on("klaviyo", "hubspot", "mailchimp", "listmonk", "activecampaign")
+@on("klaviyo", "hubspot", "mailchimp", "listmonk", "activecampaign", "brevo")
 def test_a_token_is_written_and_changes_nobodys_lists_or_consent(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     field = bed.token_field
