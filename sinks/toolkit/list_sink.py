@@ -19,11 +19,8 @@ from contracts.reasons import Reason
 from sinks.base import (
     Answer,
     Change,
-    Done,
     Fate,
     Halt,
-    Leaving,
-    Marks,
     Member,
     NoSuchList,
     PlatformError,
@@ -34,55 +31,14 @@ from sinks.base import (
     nobody,
 )
 from sinks.toolkit.answers import MISSHAPEN, unreadable
-from sinks.toolkit.consent import Seen, Strangers, leavings_of, left_reason, shows, verdict
+from sinks.toolkit.consent import Seen, Strangers, leavings_of, left_reason, verdict
 from sinks.toolkit.platform import BatchRefused, ListGone, ListPlatform, ListRefused, One, PersonFault
+from sinks.toolkit.work import Work, joinings_of
 
 T = TypeVar("T")
 MAX_ADDRESS: Final = 254
 THEIRS: Final = 3
 """How often one person alone meets an error of the platform's before it counts as theirs, if the account is well."""
-
-
-class _Work:
-    """One change on its way: the person's state as seen, the steps to do, those done, and the trouble met."""
-
-    def __init__(self, change: Change, seen: Seen, leavings: Sequence[Leaving], asks: bool) -> None:
-        self.change, self.seen, self.person, self.leavings = change, seen, seen.person, tuple(leavings)
-        self.joinings, self.number = _joinings(change, seen), seen.number
-        self.list_ids: dict[str, str] = {}
-        self.trouble: PersonFault = None
-        self.done: list[str] = []
-        self.put = [name for name in change.add if name not in seen.lists]
-        self.invite = self.put if asks else []
-        self.remove = [name for name in change.remove if name in seen.lists]
-        self.tag = [name for name in change.tag if name not in seen.tags]
-        self.untag = [name for name in change.untag if name in seen.tags]
-        self.write = [name for name, value in change.fields if seen.fields.get(name) != value]
-        if self.invite:
-            # NOTE: nothing else is done of a change before the person has confirmed.
-            self.put, self.remove, self.tag, self.untag, self.write = [], [], [], [], []
-
-    @property
-    def marks(self) -> Marks:
-        return (
-            *(f"?{name}" for name in self.invite),
-            *(f"+{name}" for name in self.put),
-            *(f"-{name}" for name in self.remove),
-            *(f"t+{name}" for name in self.tag),
-            *(f"t-{name}" for name in self.untag),
-            *(f"={name}" for name in self.write),
-        )
-
-    @property
-    def adds(self) -> bool:
-        return bool(self.put)
-
-    def answer(self) -> Answer:
-        if self.trouble is not None:
-            found = self.trouble._replace(changed=tuple(self.done), leavings=self.leavings, list_ids=self.list_ids)
-            return found._replace(joinings=self.joinings, number=self.number)
-        said = "asked to confirm" if self.invite else "changed" if self.done else "already so"
-        return Done(tuple(self.done), said, self.leavings, self.joinings, self.list_ids, self.number)
 
 
 class ListSink:
@@ -181,13 +137,13 @@ class _Call:
             return [Trouble(Reason.LIST_REFUSED, Fate.LASTING, refused.answer)] * len(changes)
         except MISSHAPEN as error:
             return [unreadable(error)._replace(fate=Fate.AWAY)] * len(changes)
-        works = [each for each in judged if isinstance(each, _Work)]
+        works = [each for each in judged if isinstance(each, Work)]
         tell({work.change.change_id: work.marks for work in works if work.marks})
         _Round(self._platform, works, self._left_since if self._platform.overwrites else None).run()
         self._note_ids(works)
-        return [each.answer() if isinstance(each, _Work) else each for each in judged]
+        return [each.answer() if isinstance(each, Work) else each for each in judged]
 
-    def _judged(self, changes: Sequence[Change]) -> list[_Work | Trouble]:
+    def _judged(self, changes: Sequence[Change]) -> list[Work | Trouble]:
         lists = frozenset(
             name
             for each in changes
@@ -199,7 +155,7 @@ class _Call:
             for change, look in zip(changes, looks, strict=True)
         ]
 
-    def _judge(self, change: Change, seen: Seen) -> _Work | Trouble:
+    def _judge(self, change: Change, seen: Seen) -> Work | Trouble:
         """Promise 4: who left is added nowhere; taking them out of more is allowed."""
         leavings = leavings_of(change, seen, lambda name: self._is_same(change, name))
         reason = verdict(change, seen, leavings, self._strangers)
@@ -207,8 +163,8 @@ class _Call:
         if asks and change.asked:
             reason = Reason.ASKED
         if reason is not None:
-            return Trouble(reason, Fate.LASTING, leavings=tuple(leavings), joinings=_joinings(change, seen))
-        return _Work(change, seen, leavings, asks)
+            return Trouble(reason, Fate.LASTING, leavings=tuple(leavings), joinings=joinings_of(change, seen))
+        return Work(change, seen, leavings, asks)
 
     def _asks(self, change: Change, seen: Seen) -> bool:
         """Return whether the person is asked to confirm instead of being put in."""
@@ -216,7 +172,7 @@ class _Call:
         missing = [name for name in change.add if name not in seen.lists]
         return asked and any(self._platform.asks(name, known=not seen.stranger) for name in missing)
 
-    def _left_since(self, works: Sequence[_Work]) -> dict[str, Trouble]:
+    def _left_since(self, works: Sequence[Work]) -> dict[str, Trouble]:
         """Of those who were put in: who left before the call reached the platform; by change."""
         lists = frozenset(
             name for work in works for name in (*work.change.add, *work.change.remove, *work.change.consent_in)
@@ -235,7 +191,7 @@ class _Call:
                 found[work.change.change_id] = Trouble(reason, Fate.LASTING, "left meanwhile")
         return found
 
-    def _note_ids(self, works: Sequence[_Work]) -> None:
+    def _note_ids(self, works: Sequence[Work]) -> None:
         """Which lists those were: a name may be another list's one day."""
         ids: dict[str, str] = {}
         for work in works:
@@ -265,8 +221,8 @@ class _Round:
     def __init__(
         self,
         platform: ListPlatform,
-        works: Sequence[_Work],
-        left_since: Callable[[Sequence[_Work]], dict[str, Trouble]] | None,
+        works: Sequence[Work],
+        left_since: Callable[[Sequence[Work]], dict[str, Trouble]] | None,
     ) -> None:
         self._platform, self._works, self._left_since = platform, works, left_since
         self._halted: Trouble | None = None
@@ -287,7 +243,7 @@ class _Round:
         for name in _names(work.untag for work in works):
             self._ask([work for work in works if name in work.untag], f"t-{name}", self._marking(name, on=False))
 
-    def _restore(self, works: Sequence[_Work]) -> None:
+    def _restore(self, works: Sequence[Work]) -> None:
         """Look after a call that may have overwritten an unsubscription: who left in between is taken out again."""
         if self._left_since is None or not works or self._halted is not None:
             return
@@ -305,14 +261,14 @@ class _Round:
                 work.done = [mark for mark in work.done if mark[1:] not in work.put]
                 work.trouble = left[work.change.change_id]
 
-    def _invite(self, works: Sequence[_Work]) -> None:
+    def _invite(self, works: Sequence[Work]) -> None:
         """Ask for confirmation, once a person; who is asked for one list is asked for no other."""
         for name in _names(work.invite[:1] for work in works):
             some = [work for work in works if work.invite[:1] == [name]]
             self._ask(some, f"?{name}", lambda ones, name=name: self._platform.invite(name, ones))  # type: ignore[misc]
 
-    def _enrol(self, strangers: Sequence[_Work]) -> None:
-        def ask(some: Sequence[_Work]) -> Sequence[str | Trouble]:
+    def _enrol(self, strangers: Sequence[Work]) -> None:
+        def ask(some: Sequence[Work]) -> Sequence[str | Trouble]:
             return self._platform.enrol([work.change for work in some])
 
         for work, found in self._asked(strangers, ask):
@@ -322,10 +278,10 @@ class _Round:
                 # NOTE: whom Segma made anew has another id than before, and was not erased since.
                 work.person, work.number = found, found if self._platform.numbers else ""
 
-    def _ask(self, works: Sequence[_Work], mark: str, call: Callable[[Sequence[One]], Sequence[PersonFault]]) -> None:
+    def _ask(self, works: Sequence[Work], mark: str, call: Callable[[Sequence[One]], Sequence[PersonFault]]) -> None:
         """Make a call for those who have met no trouble so far, and note each one's result."""
 
-        def ask(some: Sequence[_Work]) -> Sequence[PersonFault]:
+        def ask(some: Sequence[Work]) -> Sequence[PersonFault]:
             return call([One(work.change, work.person, work.seen) for work in some])
 
         for work, fault in self._asked([work for work in works if work.trouble is None], ask):
@@ -335,8 +291,8 @@ class _Round:
                 work.trouble = fault
 
     def _asked(
-        self, works: Sequence[_Work], ask: Callable[[Sequence[_Work]], Sequence[T]]
-    ) -> Iterator[tuple[_Work, T | Trouble]]:
+        self, works: Sequence[Work], ask: Callable[[Sequence[Work]], Sequence[T]]
+    ) -> Iterator[tuple[Work, T | Trouble]]:
         """Each work's answer, asked in chunks; a refused chunk is halved until the one that spoils it stands alone."""
         chunks = [works[start : start + self._platform.most] for start in range(0, len(works), self._platform.most)]
         while chunks:
@@ -383,11 +339,6 @@ class _Round:
 
     def _marking(self, tag: str, *, on: bool) -> Callable[[Sequence[One]], Sequence[PersonFault]]:
         return lambda ones: self._platform.mark(tag, ones, on=on)
-
-
-def _joinings(change: Change, seen: Seen) -> tuple[str, ...]:
-    """The lists that the person was said to have joined, and where the look shows them."""
-    return tuple(dict.fromkeys(name for _, name in change.unless_in if shows(seen, name)))
 
 
 def _said_joined(change: Change) -> list[str]:
