@@ -38,14 +38,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from contracts.errors import ConfigError, Problem, SegmaError
 from contracts.reasons import Reason
 
 Marks = tuple[str, ...]
 """What was changed: ``+list`` put in, ``-list`` taken out, ``?list`` asked to confirm, ``t+tag`` and ``t-tag`` set and
-taken away, ``=field`` written."""
+taken away, ``=field`` written; and, told before a call alone, :data:`MADE`."""
+
+MADE: Final = "*"
+"""The mark of a person who is about to be made known to the platform: they have another id of it from then on."""
 
 
 class Standing(StrEnum):

@@ -14,7 +14,7 @@ from contracts.log import Log
 from contracts.reading import all_of, unread
 from contracts.reasons import Reason
 from contracts.topics import INTENTS, OUTCOMES
-from sinks.base import Marks
+from sinks.base import MADE, Marks
 from sinks.delivery.links import Link, Links
 from sinks.delivery.places import mark_of, place, places
 
@@ -102,6 +102,8 @@ class Ledger:
             # NOTE: the first word counts: a second intent saw what the first call had done already.
             doubt = self._doubts.setdefault(subscriber, {})
             self._note_asked(subscriber, marks)
+            if MADE in marks:
+                self._numbers[subscriber] = "", intent.at_ms
             for name, inside in places(marks).items():
                 doubt.setdefault(name, not inside)
 
@@ -110,9 +112,9 @@ class Ledger:
         former = self._entries.get(outcome.command_id)
         if former is not None and former.result is not Result.FAILED:
             return
-        self._note_ids(outcome)
         subscriber, changed, named = outcome.subscriber, places(outcome.changed), _named_in(outcome)
         asked = any(mark.startswith("?") for mark in outcome.changed)
+        self._note_ids(outcome, asked=asked)
         carried_out = outcome.result in {Result.APPLIED, Result.ALREADY} and not asked
         # One that was superseded when it first came stands beneath the later one, should that be taken back.
         given = not outcome.undoes and not outcome.restates
@@ -142,7 +144,7 @@ class Ledger:
             self._inside.setdefault(subscriber, {})[name] = inside
             self._since[subscriber, name] = outcome.at_ms
 
-    def _note_ids(self, outcome: Outcome) -> None:
+    def _note_ids(self, outcome: Outcome, *, asked: bool) -> None:
         """A name that stands for another list now: what was put and seen in the one before is no more."""
         for name, number in outcome.list_ids.items():
             known, since_ms = self._list_ids.get(name, (number, 0))
@@ -150,7 +152,7 @@ class Ledger:
                 self._end_list(name)
                 since_ms = outcome.at_ms
             self._list_ids[name] = number, since_ms
-        if outcome.person:
+        if outcome.person or asked:  # who was asked to confirm is there under an id that nobody has told yet
             self._numbers[outcome.subscriber] = outcome.person, outcome.at_ms
 
     def _end_list(self, list_name: str) -> None:
@@ -170,7 +172,7 @@ class Ledger:
         return self._list_ids.get(list_name, ("", 0))[1]
 
     def number_of(self, subscriber: str) -> tuple[str, int]:
-        """The platform's own id of the person, as it was seen last, and when; empty: it is not known."""
+        """The platform's own id of the person, as it was seen last, and when; empty: not known since (made anew)."""
         return self._numbers.get(subscriber, ("", 0))
 
     def put_ms(self, subscriber: str, list_name: str) -> int:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
-from contracts.accounts import Intent
 from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome, Result, Verb
 from contracts.dead_letters import letter_of, set_aside
@@ -50,6 +49,8 @@ from sinks.delivery.plan import (
     answers_of,
     change_of,
     forbidding_lists,
+    intent_of,
+    made_anew,
     reached_by,
     waves,
     wish_of,
@@ -358,18 +359,12 @@ class Delivery:
         bound = {name for wish in group.wishes for name in forbidding_lists(wish, self._known)}
         return self._status.veto(group.change.subscriber, bound)
 
-    def _intend(self, marks: Mapping[str, Marks], waiting: Mapping[str, Group]) -> None:
+    def _intend(self, marks: Mapping[str, Marks], waiting: dict[str, Group]) -> None:
         """Publish what is about to be changed, before it is."""
         if not marks:
             return
-        groups = [waiting[each] for each in marks]
-        intent = Intent(
-            self._workspace,
-            self._account,
-            self._now_ms(),
-            {each.change.subscriber: tuple(wish.command.command_id for wish in each.wishes) for each in groups},
-            {group.change.subscriber: marks[group.change.change_id] for group in groups},
-        )
+        intent = intent_of(waiting, marks, self._now_ms())
+        waiting |= {each: made_anew(waiting[each], own) for each, own in marks.items()}
         self._ledger.intend(intent)
         self._send([Outgoing(INTENTS, account_key(self._workspace, self._account), to_json(intent))])
 

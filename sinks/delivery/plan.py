@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from contracts.accounts import Fact, Veto
+from contracts.accounts import Fact, Intent, Veto
 from contracts.codec import replaced, to_builtins, to_json
 from contracts.commands import Command, MatchPlace, Verb
 from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
-from sinks.base import Answer, Change, Done, Fate, Leaving, Marks, Traits, Trouble
+from sinks.base import MADE, Answer, Change, Done, Fate, Leaving, Marks, Traits, Trouble
 from sinks.delivery.leavings import Leavings
 from sinks.delivery.ledger import Ledger
 from sinks.delivery.places import mark_of, place, places
@@ -203,8 +203,9 @@ def _taken_by_others(subscriber: str, known: Known) -> set[str]:
 def _platform_id(entry: DirectoryEntry, known: Known) -> str:
     """The id under which the platform must show the person; empty where they have joined anew since."""
     number, at_ms = known.ledger.number_of(entry.subscriber)
-    if not number:
-        number, at_ms = entry.platform_ids.get(known.account, ""), _sighted_ms(entry, known.account)
+    sighted_ms = _sighted_ms(entry, known.account)
+    if not number and sighted_ms >= at_ms:
+        number, at_ms = entry.platform_ids.get(known.account, ""), sighted_ms
     return "" if known.leavings.joined_ms(entry.subscriber) >= at_ms else number
 
 
@@ -263,6 +264,24 @@ def marks_of(wishes: Sequence[Wish], at_first: Mapping[str, bool]) -> list[Marks
             now[name] = inside
         found.append(tuple(sorted(marks, key=lambda mark: "-" in mark[:2])))
     return found
+
+
+def intent_of(groups: Mapping[str, Group], marks: Mapping[str, Marks], at_ms: int) -> Intent:
+    """What a call is about to change, as it is written down. ``marks``: change id → of that group."""
+    told = {each: groups[each] for each in marks}
+    first = next(iter(told.values())).wishes[0].command
+    return Intent(
+        first.workspace,
+        first.account,
+        at_ms,
+        {each.change.subscriber: tuple(wish.command.command_id for wish in each.wishes) for each in told.values()},
+        {group.change.subscriber: marks[each] for each, group in told.items()},
+    )
+
+
+def made_anew(group: Group, marks: Marks) -> Group:
+    """The group, when its call is repeated: whom the call was about to make is there under an id that is not known."""
+    return group._replace(change=group.change._replace(platform_id="")) if MADE in marks else group
 
 
 def answers_of(group: Group, answer: Answer, doubt: Mapping[str, bool], *, lists: bool) -> list[Answer]:

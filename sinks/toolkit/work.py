@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sinks.base import Answer, Change, Done, Leaving, Marks
+from sinks.base import MADE, Answer, Change, Done, Leaving, Marks
 from sinks.toolkit.consent import Seen, shows
 from sinks.toolkit.platform import PersonFault
 
@@ -32,6 +32,7 @@ class Work:
     def marks(self) -> Marks:
         """What is about to be changed."""
         return (
+            *([MADE] if self.makes else []),
             *(f"?{name}" for name in self.invite),
             *(f"+{name}" for name in self.put),
             *(f"-{name}" for name in self.remove),
@@ -44,6 +45,11 @@ class Work:
     def adds(self) -> bool:
         """Whether the person is put into any list."""
         return bool(self.put)
+
+    @property
+    def makes(self) -> bool:
+        """Whether the person is made known to the platform."""
+        return bool(self.put or self.invite) and not self.person
 
     def answer(self) -> Answer:
         """What came of the change."""

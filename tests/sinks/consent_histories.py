@@ -358,7 +358,7 @@ class History:
         told = [_outcome(each.value or b"") for each in self.log.records[OUTCOMES][before:]]
         by_id = {each.command_id: each for each in told}
         waiting, self._waiting = self._waiting, []
-        self.model.take_out(self.now)
+        # One person's commands run in the order in which they were given: what follows from a leaving comes last.
         for each in waiting:
             end = self.model.end(_in_words(each), self.now)
             self._compare(each, end, by_id.get(each.command_id), died=died)

@@ -13,8 +13,10 @@ from contracts.codec import to_json
 from contracts.commands import Outcome, Result
 from contracts.log import Outgoing
 from contracts.topics import VETOES, fact_key
+from sinks.delivery.loop import Delivery
 from tests.sinks.beds import SERVED, ServedBed, now_ms, served_bed
 from tests.sinks.courier import Courier, command
+from tests.sinks.memory import Crash
 from tests.sinks.simulator.server import Answer
 
 ANNA = "anna@example.org"
@@ -134,6 +136,71 @@ def test_whom_segma_makes_anew_is_known_by_the_new_id(courier: Courier) -> None:
     bed.world.vanish_person(ANNA)
     bed.put(ANNA, "vip")
     assert asked(courier, command("news", "vip")).reason == "gone"
+
+
+MADE_ANEW = on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists")
+
+
+def taken_out_and_erased(courier: Courier) -> None:
+    """Segma took them out of their last list, and then they are not at the platform any more."""
+    courier.bed.put("ben@example.org", "news")
+    courier.bed.put(ANNA, "news")
+    for each in (command("hot", "news"), command("", "hot")):
+        assert asked(courier, each).result is Result.APPLIED
+    courier.bed.world.vanish_person(ANNA)
+
+
+@MADE_ANEW
+def test_whom_segma_made_anew_right_before_a_crash_was_not_erased(
+    courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10: that the call makes them anew is written before it, so the new id is nobody else's doing."""
+    taken_out_and_erased(courier)
+
+    def dying(*_: Any) -> None:
+        raise Crash
+
+    monkeypatch.setattr(Delivery, "_publish", dying)
+    with pytest.raises(Crash):
+        asked(courier, command("hot"))
+    monkeypatch.undo()
+    courier.deliver()
+    assert courier.outcomes()[-1].result is Result.APPLIED
+    assert courier.bed.members("hot") == {ANNA}
+    courier.bed.world.vanish_person(ANNA)
+    courier.bed.put(ANNA, "vip")
+    assert asked(courier, command("news", "vip")).reason == "gone", "the id of the call in doubt is known by now"
+
+
+@MADE_ANEW
+def test_whom_segma_made_anew_right_before_an_outage_was_not_erased(courier: Courier) -> None:
+    """10: neither for the process that asks again."""
+    taken_out_and_erased(courier)
+    real, away = courier.bed.dialect.handle, list[str]()
+
+    def handle(request: Any, world: Any) -> Any:
+        if away or world.person(ANNA) is None:
+            return real(request, world)
+        away.append(request.path)
+        return Answer(503, b"busy", media="text/plain")
+
+    courier.bed.dialect.handle = handle
+    assert asked(courier, command("hot")).result is Result.APPLIED
+    assert away
+    assert courier.bed.members("hot") == {ANNA}
+
+
+@on("listmonk")
+def test_who_was_made_anew_by_an_opt_in_that_they_answered_was_not_erased(courier: Courier) -> None:
+    """10: asked to confirm, they are there under an id that no answer has told."""
+    bed = courier.bed
+    taken_out_and_erased(courier)
+    bed.world.made_list("hot").optin = "double"
+    bed.strangers = "opt_in"
+    assert asked(courier, command("hot")).changed == ("?hot",)
+    bed.expected_mails = list(bed.world.mails)
+    bed.world.list_named("hot").members[bed.world.person(ANNA).id] = "active"
+    assert asked(courier, command("vip", "hot")).result is Result.APPLIED
 
 
 @on(*KEPT_APART)
