@@ -18,13 +18,16 @@ from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.actions import PROFILE_CHANGED
 from contracts.beacons import BeaconRecord, ServerBeacon, Source
-from contracts.codec import Raw, to_builtins, to_json, to_msgpack
+from contracts.codec import Raw, replaced, to_builtins, to_json, to_msgpack
+from contracts.directory import ids_beside
 from contracts.errors import LogError, LogUnavailable
 from contracts.log import Outgoing
+from contracts.reading import all_of
 from contracts.rows import DirectoryEntry
-from contracts.topics import BEACONS, SUBSCRIBERS, subscriber_key
+from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, fact_key, subscriber_key
 from sinks.base import Change, NoSuchList, Sink
 from sinks.delivery.directory import Directory
+from sinks.delivery.leavings import leavings_of_accounts
 from sinks.registry import sink_of
 from transport.config import wall_clock_ms
 from transport.embedded.log import EmbeddedLog
@@ -42,8 +45,8 @@ def export_command(person: str, workspace: str | None, home: Path) -> None:
     It holds the address: give it to nobody but the person.
     """
     asking = Asking(home, workspace)
-    subscriber = asking.person(person)
-    print_json({"directory": _in_json(_entry(home, asking.workspace, subscriber)), **_rows(asking, subscriber)})
+    entry, subscriber = _known(home, asking, person)
+    print_json({"directory": _in_json(entry), **_rows(asking, subscriber)})
 
 
 @click.command("forget")
@@ -55,16 +58,16 @@ def export_command(person: str, workspace: str | None, home: Path) -> None:
 def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as_json: bool) -> None:
     """Erase PERSON (an address, or a subscriber id): their entry in the directory, and their rows in the history.
 
-    What is left is a proof without the address, and a mark that keeps a replay of the log from bringing rows back. No
+    What is left is a proof without the address, a mark that keeps a replay of the log from bringing rows back, and what
+    they left, under keyed hashes of their addresses: who is imported again has left still. No
     byte of the address or the name stays in the home: it is written over in the directory's file, and taken out of
     lists that are files. On Kafka it goes when the broker compacts the topic. The log's other records hold neither, and
     go with its retention; the lists of an email platform are the platform's.
     """
     asking = Asking(home, workspace)
-    subscriber = asking.person(person)
+    entry, subscriber = _known(home, asking, person)
     if not yes:
         click.confirm(f"Erase {subscriber} of {asking.workspace} for good?", abort=True, err=True)
-    entry = _entry(home, asking.workspace, subscriber)
     now_ms = wall_clock_ms()
     try:
         removed = erase(asking.clickhouse, (asking.workspace, subscriber), now_ms)
@@ -72,6 +75,7 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
         fail(f"nothing was erased: {error}", Exit.UNAVAILABLE)
     if entry is not None:
         _leave_files(home, entry)
+        _keep_leavings(home, entry, asking.secret)
     _remove_entry(home, asking.workspace, subscriber)
     known = entry is not None
     proof = {
@@ -88,13 +92,28 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
     err.print("The proof is in the table `erasures`; it holds no address.")
 
 
-def _entry(home: Path, workspace: str, subscriber: str) -> DirectoryEntry | None:
+def _known(home: Path, asking: Asking, person: str) -> tuple[DirectoryEntry | None, str]:
+    """The entry of a person, and their id: of an address that they changed to it is still the one of their first."""
     _, _, log = open_home(home)
-    directory = Directory(log)
-    entry = directory.find(workspace, subscriber)
-    directory.close()
-    log.close()
-    return entry
+    with closing(log), closing(Directory(log)) as directory:
+        subscriber = directory.whose(asking.workspace, asking.secret)(asking.person(person))
+        return directory.find(asking.workspace, subscriber), subscriber
+
+
+def _keep_leavings(home: Path, entry: DirectoryEntry, workspace_secret: bytes) -> None:
+    """Say of the ids of all their addresses what is known of their leavings and joinings, so that it outlives them."""
+    _, _, log = open_home(home)
+    with closing(log):
+        told = [
+            fact
+            for (workspace, _), each in leavings_of_accounts(all_of(log, VETOES)).items()
+            for fact in (each.of(entry.subscriber) if workspace == entry.workspace else ())
+        ]
+        others = [replaced(fact, subscriber=made) for made in ids_beside(entry, workspace_secret) for fact in told]
+        with closing(log.publisher()) as publisher:
+            results = publisher.publish([Outgoing(VETOES, fact_key(each), to_json(each)) for each in others])
+        if faults := [each for each in results if isinstance(each, LogError)]:
+            raise faults[0]
 
 
 def _in_json(entry: DirectoryEntry | None) -> dict[str, Any] | None:

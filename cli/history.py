@@ -45,12 +45,15 @@ class Asking:
             raise ConfigError([Problem("--workspace", "", "there are several", f"one of {', '.join(names)}")])
         return names[0]
 
+    @property
+    def secret(self) -> bytes:
+        """The workspace's secret, of which ids are made."""
+        secret = self._installation.workspaces[self.workspace].secret
+        return read_secret(secret, beside=self.settings.config, field="secret")
+
     def person(self, text: str) -> str:
         """A subscriber id; of an address the one that belongs to it."""
-        if "@" not in text:
-            return text
-        secret = self._installation.workspaces[self.workspace].secret
-        return subscriber_id(read_secret(secret, beside=self.settings.config, field="secret"), text)
+        return subscriber_id(self.secret, text) if "@" in text else text
 
     def named(self, query: NamedQuery, given: dict[str, str]) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The answer of a named query: columns and rows."""

@@ -99,12 +99,13 @@ def _records(plan: ImportPlan, at: ListAt, secret: bytes, log: Log, done: Import
     now_ms = wall_clock_ms()
     told = leavings_of_accounts(all_of(log, VETOES))
     facts = told.get((at.workspace, at.account), Leavings())
-    for record in veto_records(plan, at, lambda address: subscriber_id(secret, address), facts.of, now_ms):
-        done.vetoes += 1
-        yield record
     with closing(Directory(log)) as directory:
+        current = directory.whose(at.workspace, secret)
+        for record in veto_records(plan, at, lambda each: current(subscriber_id(secret, each)), facts.of, now_ms):
+            done.vetoes += 1
+            yield record
         for member in plan.members:
-            subscriber = subscriber_id(secret, member.address)
+            subscriber = current(subscriber_id(secret, member.address))
             known = directory.find(at.workspace, subscriber)
             done.new += known is None
             yield from erasures(member, known, at, facts, now_ms)

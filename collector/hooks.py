@@ -115,7 +115,10 @@ class HookDoor:
                 # NOTE: two known people are never merged: whoever is there under the new address stays who they are.
                 if entry is not None and await read(None, self._known.entry, workspace, other) is None:
                     key = subscriber_key(workspace, subscriber)
-                    records.append(Outgoing(SUBSCRIBERS, key, to_json(replaced(entry, address=address))))
+                    before = subscriber_id(self._core.sites.secrets[workspace], entry.address)
+                    former = dict.fromkeys((*entry.former, before)) if before != subscriber else entry.former
+                    moved = replaced(entry, address=address, former=tuple(former))
+                    records.append(Outgoing(SUBSCRIBERS, key, to_json(moved)))
         return records
 
     def _let_in(self, req: falcon.asgi.Request, arrival: Arrival, workspace: str, account: str, secret: str) -> Hook:

@@ -7,11 +7,11 @@ from typing import Final
 
 from collector.topic_follower import TopicFollower
 from contracts.codec import json_reader
+from contracts.directory import ids_beside
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Record
 from contracts.reading import unread
 from contracts.rows import DirectoryEntry
-from contracts.tokens import subscriber_id
 from contracts.topics import SUBSCRIBERS, subscriber_key
 
 AccountKey = tuple[str, str]
@@ -42,7 +42,7 @@ class Known:
         """
         self._secrets, self._open_reader = secrets or {}, open_reader
         self._moved: dict[tuple[str, str], str] = {}
-        self._moved_ids: dict[bytes, tuple[str, str]] = {}
+        self._moved_ids: dict[bytes, list[tuple[str, str]]] = {}
         self._accounts = frozenset(accounts)
         self._people: dict[tuple[AccountKey, str], str] = {}
         self._ids: dict[bytes, tuple[str, list[tuple[AccountKey, str]]]] = {}
@@ -89,7 +89,8 @@ class Known:
             for each in former:
                 if self._people.get(each) == subscriber:  # else the platform calls somebody else so by now
                     del self._people[each]
-            self._moved.pop(self._moved_ids.pop(record.key, ("", "")), None)
+            for made in self._moved_ids.pop(record.key, []):
+                self._moved.pop(made, None)
             entry = _entry_of(record)
             if entry is not None:
                 accounts = {(entry.workspace, account): person for account, person in entry.platform_ids.items()}
@@ -101,10 +102,10 @@ class Known:
 
     def _note_move(self, key: bytes, entry: DirectoryEntry) -> None:
         secret = self._secrets.get(entry.workspace)
-        made = subscriber_id(secret, entry.address) if secret is not None else entry.subscriber
-        if made != entry.subscriber:
-            self._moved_ids[key] = entry.workspace, made
-            self._moved[entry.workspace, made] = entry.subscriber
+        others = ids_beside(entry, secret) if secret is not None else []
+        if others:
+            self._moved_ids[key] = [(entry.workspace, made) for made in others]
+            self._moved |= dict.fromkeys(self._moved_ids[key], entry.subscriber)
 
 
 def _entry_of(record: Record) -> DirectoryEntry | None:

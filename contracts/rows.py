@@ -159,6 +159,8 @@ class DirectoryEntry(Value, frozen=True):
     """When the person was first imported: the time of issue in their token, so that it stays the same for ever."""
     seen_in: dict[str, dict[str, int]] = {}
     """Account → list → when the platform itself showed the person in it, at an import of that list (ms)."""
+    former: tuple[str, ...] = ()
+    """The ids that would be made of the addresses which the person had between their first one and this one."""
     schema: int = written(1)
 
     def __repr__(self) -> str:

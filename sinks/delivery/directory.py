@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from contracts.codec import json_reader
+from contracts.directory import ids_beside
 from contracts.log import Log
 from contracts.reading import CompactedTable
 from contracts.rows import DirectoryEntry
@@ -39,6 +40,17 @@ class Directory:
         for key in sorted(self._entries):
             if key.startswith(prefix):
                 yield self._entries[key]
+
+    def whose(self, workspace: str, workspace_secret: bytes) -> Callable[[str], str]:
+        """Whose id it is that was made of an address: the person's who has or had the address, else itself."""
+        moved = {
+            made: each.subscriber for each in self.people(workspace) for made in ids_beside(each, workspace_secret)
+        }
+
+        def current(subscriber: str) -> str:
+            return subscriber if self.find(workspace, subscriber) is not None else moved.get(subscriber, subscriber)
+
+        return current
 
     def close(self) -> None:
         """Stop following."""

@@ -252,6 +252,21 @@ def test_who_changes_their_address_is_the_same_person(tmp_path: Path) -> None:
     assert known.current("shop", fresh) == fresh, "whoever was forgotten is nobody any more"
 
 
+def test_who_changes_their_address_again_is_known_by_the_one_in_between(tmp_path: Path) -> None:
+    collector, known, (entry,) = changed(tmp_path)
+    known._open_reader = Directory(entry)
+    body = mailchimp("upemail", **{"data[old_email]": "ann@new.example", "data[new_email]": "ann@newest.example"})
+    assert posted(collector, body, path=MAILCHIMP, headers=FORM).status_code == 204
+    newest = [each for each in collector.log.records if each.topic == SUBSCRIBERS][-1]
+    known.take([Record(SUBSCRIBERS, 0, 10, NOW_MS, newest.key, newest.value)])
+    moved = json_reader(DirectoryEntry)(newest.value or b"")
+    between, now = (subscriber_id(SECRET, f"ann@{each}.example") for each in ("new", "newest"))
+    assert (moved.subscriber, moved.address, moved.former) == (ANNA, "ann@newest.example", (between,))
+    assert [known.current("shop", each) for each in (between, now)] == [ANNA, ANNA]
+    known.take([Record(SUBSCRIBERS, 0, 11, NOW_MS, newest.key, None)])
+    assert [known.current("shop", each) for each in (between, now)] == [between, now]
+
+
 def test_two_known_people_are_never_merged(tmp_path: Path) -> None:
     other = DirectoryEntry("shop", subscriber_id(SECRET, "ann@new.example"), "ann@new.example")
     assert changed(tmp_path, other)[2] == []

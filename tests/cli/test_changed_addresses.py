@@ -1,0 +1,147 @@
+"""Who changes their address is the same person to an import, a veto and ``segma forget`` (SEMANTICS 8.1, 13)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.__main__ import cli
+from cli.home import open_home
+from contracts.accounts import Fact, Veto
+from contracts.codec import json_reader, to_json
+from contracts.commands import Outcome
+from contracts.log import Log, Outgoing
+from contracts.reading import all_of
+from contracts.rows import DirectoryEntry
+from contracts.tokens import subscriber_id
+from contracts.topics import OUTCOMES, SUBSCRIBERS, VETOES, fact_key, moves_topic, subscriber_key
+from sinks.delivery.directory import Directory
+from sinks.delivery.loop import Delivery
+from sinks.registry import sink_of
+from tests.sinks.courier import command
+from transport.config import load_installation
+
+SECRET = b"s" * 40
+CONFIG = """
+token_keys: {file: keys}
+workspaces:
+  w: {secret: {file: secret}, accounts: {mail: {sink: file}}}
+"""
+OLD, BETWEEN, NEW = (f"anna@{each}.example" for each in ("old", "between", "new"))
+ANNA, ANNA_BETWEEN, ANNA_NEW = (subscriber_id(SECRET, each) for each in (OLD, BETWEEN, NEW))
+_outcome, _veto = json_reader(Outcome), json_reader(Veto)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home that knows Anna, who has changed her address twice, and left ``hot``."""
+    (tmp_path / "segma.yaml").write_text(CONFIG)
+    (tmp_path / "secret").write_bytes(SECRET)
+    (tmp_path / "keys").write_text(f"k1 {'ab' * 64}\n")
+    (tmp_path / "lists").mkdir()
+    with log_of(tmp_path) as log:
+        entry = DirectoryEntry("w", ANNA, NEW, former=(ANNA_BETWEEN,))
+        left = Veto("w", "mail", ANNA, "hot", 10, "email_unsubscribed")
+        log.publisher().publish(
+            [
+                Outgoing(SUBSCRIBERS, subscriber_key("w", ANNA), to_json(entry)),
+                Outgoing(VETOES, fact_key(left), to_json(left)),
+            ]
+        )
+    return tmp_path
+
+
+@contextmanager
+def log_of(home: Path) -> Iterator[Log]:
+    with closing(open_home(home)[2]) as log:
+        yield log
+
+
+def segma(home: Path, *words: str) -> Result:
+    done = CliRunner().invoke(cli, [*words, "--home", str(home)])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def imported(home: Path, address: str, list_name: str = "news") -> int:
+    """How many people were new."""
+    lists = home / "data" / "lists" / "w" / "mail"
+    lists.mkdir(parents=True, exist_ok=True)
+    (lists / f"{list_name}.txt").write_text(f"{address}\n")
+    new: int = json.loads(segma(home, "import", "w/mail", list_name, "--json").stdout.splitlines()[-1])["new"]
+    return new
+
+
+def ended(home: Path, subscriber: str) -> str:
+    """How adding a person to ``hot`` ends."""
+    with log_of(home) as log:
+        given = command("hot", subscriber=subscriber)
+        log.publisher().publish([Outgoing(moves_topic("w", "mail"), b"k", to_json(given))])
+        installation = load_installation(home / "segma.yaml")
+        sink = sink_of(
+            installation, "w/mail", data=home / "data", pause=lambda seconds: None, config=home / "segma.yaml"
+        )
+        loop = Delivery(
+            log,
+            sink,
+            workspace="w",
+            account="mail",
+            now_ms=lambda: 1_000,
+            pause=lambda seconds: None,
+            stopping=lambda: False,
+        )
+        with closing(loop):
+            while loop.round():
+                pass
+        own = [_outcome(each.value or b"") for each in all_of(log, OUTCOMES)]
+    return next(each.reason or str(each.result) for each in own if each.command_id == given.command_id)
+
+
+def known(home: Path) -> list[str]:
+    with log_of(home) as log, closing(Directory(log)) as directory:
+        return [each.subscriber for each in directory.people("w")]
+
+
+@pytest.mark.parametrize("address", [NEW, BETWEEN, OLD, NEW.upper()])
+def test_an_import_knows_a_person_by_every_address(home: Path, address: str) -> None:
+    assert imported(home, address) == 0
+    assert known(home) == [ANNA]
+    assert ended(home, ANNA) == "unsubscribed"
+
+
+def test_a_leaving_in_a_file_is_theirs_under_the_address_of_now(home: Path) -> None:
+    (home / "gone.csv").write_text(f"email,status\nben@example.org,active\n{NEW},unsubscribed\n")
+    segma(home, "import", "w/mail", "vip", "--csv", str(home / "gone.csv"))
+    with log_of(home) as log:
+        told = [_veto(each.value or b"") for each in all_of(log, VETOES)]
+    assert [each.subscriber for each in told if each.source == "import"] == [ANNA]
+
+
+@pytest.mark.parametrize("person", [NEW, ANNA, BETWEEN])
+def test_what_they_left_outlives_forget_under_every_address(
+    home: Path, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.forget.erase", lambda clickhouse, person, now_ms: dict[str, int]())
+    proof = json.loads(segma(home, "forget", person, "--yes", "--json").stdout)
+    assert (proof["subscriber"], proof["directory_entry"]) == (ANNA, True)
+    assert known(home) == []
+    for number, (address, subscriber) in enumerate(((NEW, ANNA_NEW), (BETWEEN, ANNA_BETWEEN), (OLD, ANNA))):
+        assert imported(home, address, f"again-{number}") == 1
+        assert ended(home, subscriber) == "unsubscribed"
+    with log_of(home) as log:
+        assert b"@" not in b"".join(each.key + (each.value or b"") for each in all_of(log, VETOES))
+
+
+def test_a_joining_of_their_own_outlives_forget_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.forget.erase", lambda clickhouse, person, now_ms: dict[str, int]())
+    joined = Veto("w", "mail", ANNA, "hot", 20, fact=Fact.JOINED)
+    with log_of(home) as log:
+        log.publisher().publish([Outgoing(VETOES, fact_key(joined), to_json(joined))])
+    segma(home, "forget", NEW, "--yes")
+    imported(home, NEW)
+    assert ended(home, ANNA_NEW) == "applied"
