@@ -15,6 +15,7 @@ from contracts.log import Record
 from contracts.reasons import Reason
 from contracts.tokens import anonymous_id
 from flows.derived.clicks import MAX_CLICKS, Click, judged, verdict_of
+from flows.derived.joinings import LIST_JOINED, joining_fault
 
 OLDEST_MS: Final = 730 * 86_400_000
 """How long before it came an event may claim to have happened: the history keeps events for 25 months by their own
@@ -188,8 +189,10 @@ def _bodies(beacon: BeaconRecord) -> list[bytes]:
 
 def _sent(raw: bytes, rules: Rules) -> SentEvent:
     sent = read_event(raw)
-    if sent.action not in rules.actions and sent.action != PROFILE_CHANGED:
+    if sent.action not in rules.actions and sent.action not in {PROFILE_CHANGED, LIST_JOINED}:
         raise BadInput(Reason.UNKNOWN_ACTION, sent.action)
+    if sent.action == LIST_JOINED and (fault := joining_fault(sent.properties)):
+        raise BadInput(Reason.BAD_EVENT, fault)
     return sent
 
 

@@ -15,8 +15,9 @@ from contracts.errors import BadRecord
 from contracts.events import Event, LogTime
 from contracts.log import Outgoing, Record
 from contracts.reasons import Reason
-from contracts.topics import EVENTS, subscriber_key
+from contracts.topics import EVENTS, VETOES, fact_key, subscriber_key
 from flows.counts.counts_snapshot import CountsSnapshot
+from flows.derived.joinings import LIST_JOINED, joining_of
 from flows.operators.dead_letters import dead_letter, failed, lost_state
 from flows.operators.key_group import KeyGroup
 from flows.recognise import Device, Rules, recognise, released
@@ -156,7 +157,10 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             key = record.key.decode("utf-8", "replace")
             device, events, refused = recognise(self._devices.get(key), beacon, record, rules)
             # Whatever raises, nothing of the record has been kept or said by then.
-            recognised = [event_record(event) for event in events]
+            # NOTE: a joining that is told is no step of a listener.
+            steps = [each for each in events if each.action != LIST_JOINED or LIST_JOINED in rules.actions]
+            recognised = [event_record(event) for event in steps]
+            joinings = [joining for event in events if (joining := joining_of(event)) is not None]
         except BadRecord as error:
             out.append(dead_letter(record, error.reason, error.detail))
             return
@@ -165,6 +169,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             return
         self._keep(key, device, record.log_time_ms)
         out.extend(recognised)
+        out.extend(Outgoing(VETOES, fact_key(each), to_json(each)) for each in joinings)
         out.extend(dead_letter(record, each.reason, each.detail, each.data, beacon) for each in refused)
 
     def _keep(self, key: str, device: Device, log_time_ms: int) -> None:

@@ -20,7 +20,7 @@ from contracts.tokens import normalised_address
 from sinks.base import Answer, Change, Done, Fate, Leaving, NoSuchList, PlatformError, Sink
 from sinks.delivery.account_state import AccountStatus
 from sinks.delivery.places import place
-from sinks.delivery.plan import Known, held_lists
+from sinks.delivery.plan import Known, expected_lists
 from sinks.toolkit.consent import GRAVER_THAN_UNCLEAR
 
 LEAST: Final = 20
@@ -90,7 +90,7 @@ class GoneWithoutWord:
         for entry in self._people():
             out = {*leavings.removed(entry.subscriber), *leavings.unclear(entry.subscriber)}
             known = list_name in out or place("", list_name) in ledger.doubt(entry.subscriber)
-            if known or list_name not in held_lists(entry, self._known):
+            if known or list_name not in expected_lists(entry, self._known):
                 continue
             if not any(
                 each.leaving.list_name == list_name for each in leavings.standing(entry.subscriber, {list_name})

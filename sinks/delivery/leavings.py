@@ -101,6 +101,16 @@ class Leavings:
         facts = [each for each in self.of(subscriber) if each.fact is Fact.JOINED and each.timed]
         return {each.list_name: each.at_ms for each in sorted(facts, key=lambda each: each.at_ms)}
 
+    def rejoined(self, subscriber: str, list_name: str, since_ms: int) -> bool:
+        """Whether the person left a list after this time and, as the customer's server says, joined it after that.
+
+        The platform itself need not have heard of it: their being gone from it is that leaving and no other.
+        """
+        facts = self.of(subscriber)
+        left_ms = [each.at_ms for each in facts if any(_is_left(each, name) for name in ("", list_name))]
+        told_ms = [each.at_ms for each in facts if each.source == "server" and each.list_name == list_name]
+        return any(since_ms <= left < max(told_ms, default=-1) for left in left_ms)
+
     def of(self, subscriber: str) -> list[Veto]:
         """Every fact of a person."""
         return list(self._of.get(subscriber, {}).values())

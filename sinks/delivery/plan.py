@@ -113,12 +113,12 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
     met_in = held_lists(entry, known)
     doubt = ledger.doubt(newest.subscriber)
     taken_by_others = _taken_by_others(newest.subscriber, known)
-    expected = [] if known.traits.tells_removals else [name for name in met_in if name in bound]
+    expected = expected_lists(entry, known)
     if_in = [name for wish in wishes for name in wish.if_in]
     # NOTE: a call in doubt may have taken them out of where they are not found: that is no leaving of theirs.
     must_be_in = [
         name
-        for name in dict.fromkeys([*expected, *if_in])
+        for name in dict.fromkeys([*(name for name in expected if name in bound), *if_in])
         if place("", name) not in doubt and name not in taken_by_others
     ]
     # NOTE: of all lists, for a platform may show more than what the change is about.
@@ -150,17 +150,13 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         platform_id=_platform_id(entry, known),
         expected_in=tuple(
             name
-            for name in met_in
+            for name in expected
             if (known.traits.shows_all or name in {*lists, *bound})
-            and _is_expected(name, doubt, taken_by_others, known.traits)
+            and place("", name) not in doubt
+            and name not in taken_by_others
         ),
         not_last=frozenset(_not_last(newest.subscriber, known)),
     )
-
-
-def _is_expected(name: str, doubt: Mapping[str, bool], by_others: set[str], traits: Traits) -> bool:
-    """Whether somebody who was put into a list, or seen there, has left it if a look at it does not show them there."""
-    return not traits.tells_removals and place("", name) not in doubt and name not in by_others
 
 
 def _not_last(subscriber: str, known: Known) -> Iterator[str]:
@@ -233,6 +229,20 @@ def held_lists(entry: DirectoryEntry, known: Known) -> list[str]:
         if at_ms >= ledger.list_since_ms(name) and (out_ms is None or at_ms > out_ms):
             held[name] = None
     return list(held)
+
+
+def expected_lists(entry: DirectoryEntry, known: Known) -> list[str]:
+    """The lists that the person has left if a look does not show them there."""
+    subscriber, seen_in = entry.subscriber, entry.seen_in.get(known.account, {})
+    if known.traits.tells_removals:
+        return []
+    return [
+        name
+        for name in held_lists(entry, known)
+        if not known.leavings.rejoined(
+            subscriber, name, max(known.ledger.put_ms(subscriber, name), seen_in.get(name, 0))
+        )
+    ]
 
 
 def about(command: Command) -> Mapping[str, Any]:
