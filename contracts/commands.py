@@ -69,6 +69,8 @@ class Command(Value, frozen=True):
     log_time_ms: int = 0
     received_at_ms: int = 0
     """When the collector received the event that completed the match; 0 where a deadline did."""
+    beside: dict[str, str] = {}
+    """Of a ``webhook``: the match's commands that move or mark the person → their accounts. It tells their outcomes."""
     schema: int = written(1)
 
     @property

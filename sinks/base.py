@@ -197,7 +197,8 @@ class Traits(NamedTuple):
     can be read back (a webhook). ``shows_all``: a look at a person shows all lists that they are in or left.
     ``lists_are_tags``: its lists and its tags are the same. ``tells_removals``: who is not in a list any more without a
     word of theirs was taken out by others: that is no leaving. ``token_link``: a link that carries the token, in the
-    platform's template syntax.
+    platform's template syntax. ``waits_ms``: how long, from when a ``webhook`` was wanted, its call may wait for the
+    outcomes of the match's other commands.
     """
 
     batch: int = 50
@@ -208,6 +209,7 @@ class Traits(NamedTuple):
     lists_are_tags: bool = False
     tells_removals: bool = False
     token_link: str = ""
+    waits_ms: int = 0
 
 
 class Right(NamedTuple):

@@ -19,6 +19,7 @@ from contracts.tokens import is_anonymous
 from flows.language.model import Do, Listener, Reference, Response, Template
 from flows.language.shares import is_held_out, variant_of
 from flows.machine.machine import Match, Version
+from flows.subscriber.beside import with_beside
 
 MAX_PART: Final = 60
 """Characters that one value may bring into a list's name."""
@@ -153,7 +154,7 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasi
     origin = match.match_id
     if origin in decision.spent:
         origin = decision.origins[match.match_id] = f"{origin}#{decision.spent[origin]}"
-    decision.commands.extend(_command(listener, match, each, origin, moment) for each in wanted)
+    decision.commands.extend(with_beside(_command(listener, match, each, origin, moment) for each in wanted))
 
 
 def _restate(listener: Listener, match: Match, origin: str, decision: Decision, moment: Occasion) -> None:
@@ -175,7 +176,8 @@ def _take_back(listener: Listener, match: Match, decision: Decision, moment: Occ
     if listener.undo and not shadow and not held_out and not is_anonymous(match.subscriber):
         found = _wanted(listener, match, moment.workspace)[0]
         wanted = [each for each in found if not _was_refused(listener, each, decision)]
-        decision.commands.extend(_command(listener, match, each, origin, moment, undo=True) for each in wanted)
+        undone = (_command(listener, match, each, origin, moment, undo=True) for each in wanted)
+        decision.commands.extend(with_beside(undone))
 
 
 def _spent(match: Match, decision: Decision) -> str:

@@ -33,6 +33,7 @@ from contracts.topics import (
 )
 from sinks.base import Answer, Change, Fate, Marks, Sink, Trouble
 from sinks.delivery.account_state import AccountStatus
+from sinks.delivery.beside import OutcomesBeside
 from sinks.delivery.directory import Directory
 from sinks.delivery.gate import AccountGate
 from sinks.delivery.gone import GoneWithoutWord
@@ -54,6 +55,7 @@ from sinks.delivery.plan import (
     reached_by,
     waves,
     wish_of,
+    with_outcomes,
 )
 from sinks.delivery.retry import patiently, with_earlier, worse_of
 
@@ -117,6 +119,7 @@ class Delivery:
             send=self._send,
             now_ms=now_ms,
         )
+        self._beside = OutcomesBeside(log, workspace, now_ms, stopping)
         self._guard = MoveGuard(self._ledger, max_moves, now_ms)
         self._most = min(max(sink.traits.batch, 1), 1_000)
 
@@ -147,6 +150,7 @@ class Delivery:
             self._ledger,
             self._status,
             self._journal,
+            self._beside,
             self._sink,
         ):
             each.close()
@@ -296,7 +300,10 @@ class Delivery:
             raise AssertionError(newest.subscriber)
         writes = any(wish.command.verb is Verb.TOKEN for wish in wanted)
         fields = self._token_of(entry) if writes else {}
-        return Group(indexes, wanted, change_of(wanted, entry, self._known, fields))
+        until_ms = newest.log_time_ms + self._sink.traits.waits_ms
+        outcomes = self._patiently(lambda: self._beside.told(newest, until_ms))
+        change = with_outcomes(newest, outcomes, change_of(wanted, entry, self._known, fields))
+        return Group(indexes, wanted, change)
 
     def _carried_out(self, groups: Sequence[Group]) -> list[tuple[Group, Answer, int]]:
         """Ask the sink until every group has its last answer, or the account stops. What was done before is kept."""

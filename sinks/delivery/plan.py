@@ -249,7 +249,13 @@ def about(command: Command) -> Mapping[str, Any]:
     """What a webhook and a reader of moves are told: the command, without what is empty and without an address."""
     told: dict[str, Any] = to_builtins(command)
     told["retracted"] = bool(command.undoes)
+    told.pop("beside", None)
     return told
+
+
+def with_outcomes(command: Command, outcomes: Sequence[Mapping[str, Any]], change: Change) -> Change:
+    """The change of a ``webhook``: with the outcomes of the match's other commands (SEMANTICS 8.1, 16)."""
+    return change._replace(about={**change.about, "outcomes": outcomes}) if command.beside else change
 
 
 def before(wishes: Sequence[Wish], changed: Marks, doubt: Mapping[str, bool]) -> dict[str, bool]:

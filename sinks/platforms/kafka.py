@@ -68,7 +68,7 @@ def make(options: KafkaOptions, around: Around) -> KafkaSink:
 class KafkaSink:
     """The topic. What was published is not read back."""
 
-    traits = Traits(batch=500, tags=True, lists=False)
+    traits = Traits(batch=500, tags=True, lists=False, waits_ms=30_000)
 
     def __init__(self, log: Log, workspace: str, options: KafkaOptions) -> None:
         self._log, self._workspace = log, workspace

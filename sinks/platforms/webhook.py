@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from standardwebhooks import Webhook
 
 from contracts.codec import to_json
-from contracts.installation import SecretAt
+from contracts.installation import DurationMs, SecretAt
 from contracts.reasons import Reason
 from sinks.base import Answer, Change, Done, Fate, Halt, Member, NoSuchList, Right, Tell, Traits, Trouble, nobody
 from sinks.toolkit.http import Http, refused
@@ -33,6 +33,8 @@ class WebhookOptions(Options):
     url: SafeUrl | None = None
     hosts: tuple[str, ...] = Field(default=())
     """``host`` or ``host:port`` that a listener's ``webhook`` may call."""
+    wait: DurationMs = 30_000
+    """How long a ``webhook`` response may wait for the outcomes of the match's other commands."""
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> WebhookOptions:
@@ -52,9 +54,8 @@ def make(options: WebhookOptions, around: Around) -> WebhookSink:
 class WebhookSink:
     """The calls. There is nothing to read back."""
 
-    traits = Traits(batch=1, tags=True, lists=False)
-
     def __init__(self, http: Http, options: WebhookOptions, signer: Webhook, around: Around) -> None:
+        self.traits = Traits(batch=1, tags=True, lists=False, waits_ms=options.wait)
         self._http, self._options, self._signer, self._around = http, options, signer, around
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:

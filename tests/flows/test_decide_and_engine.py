@@ -217,4 +217,7 @@ def test_an_amended_match_that_is_complete_at_another_instant_moves_its_command_
     assert moved.command_id not in {each.command_id for each in done}
     undone = story.apply(event("e2", "button_clicked", 2_000))
     assert [each.undoes for each in undone.commands] == [each.command_id for each in done]
+    # A webhook names the commands beside it, of the undo as of the match (SEMANTICS 8.1, 16).
+    for added, webhook in (done, undone.commands):
+        assert (webhook.beside, added.beside) == ({added.command_id: "mailbox"}, {})
     assert undone.restated == []

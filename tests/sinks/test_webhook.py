@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from contracts.commands import Result, Verb
+from contracts.accounts import Veto
+from contracts.codec import to_json
+from contracts.commands import Command, Outcome, Result, Verb
+from contracts.log import Outgoing
+from contracts.topics import OUTCOMES, VETOES, fact_key
 from sinks.platforms.webhook import WebhookOptions, WebhookSink, make
 from sinks.toolkit.options import Around
 from tests.conformance.test_sinks_faults import NAMES
@@ -139,3 +143,58 @@ def test_a_short_secret_or_no_destination_is_refused(tmp_path: Path) -> None:
     around = Around("w/mail", tmp_path, brief, now_ms, lambda at, field: "short")
     with pytest.raises(ValueError, match="24 characters"):
         make(WebhookOptions.model_validate({"secret": {"env": "S"}, "hosts": ["crm.example"]}), around)
+
+
+def beside(server: Simulator, *, log_time_ms: int, **more: Any) -> Command:
+    """A ``webhook`` of a match that also made two moves, at another account."""
+    others = {"m0": "mailbox", "m1": "mailbox"}
+    return command(verb=Verb.WEBHOOK, url=f"{server.url}/hook", beside=others, log_time_ms=log_time_ms, **more)
+
+
+def ended(courier: Courier, command_id: str, result: Result, reason: str = "") -> None:
+    outcome = Outcome(command_id, "w", "mailbox", "s_anna", result, now_ms(), reason)
+    courier.publish(Outgoing(OUTCOMES, b"w/mailbox", to_json(outcome)))
+
+
+def test_a_webhook_is_called_in_any_case_and_carries_each_commands_outcome(
+    receiver: tuple[Receiver, Simulator], tmp_path: Path
+) -> None:
+    """SEMANTICS 8.1, 16; of outcomes that come while it waits as of those that are there."""
+    taker, server = receiver
+    courier = Courier(None, tmp_path / "data")  # type: ignore[arg-type]
+    left = Veto("w", "mail", "s_anna", "", 10, "email_unsubscribed")
+    courier.publish(Outgoing(VETOES, fact_key(left), to_json(left)))
+    ended(courier, "m0", Result.SKIPPED, "unsubscribed")
+    asked = list[int]()
+
+    def stopping() -> bool:
+        asked.append(1)
+        if len(asked) == 3:
+            ended(courier, "m1", Result.APPLIED)
+        return False
+
+    courier.send(beside(server, log_time_ms=now_ms() + 600_000))
+    courier.deliver(sink(server, tmp_path / "p"), stopping=stopping)
+    assert [each.result for each in courier.outcomes() if each.account == "mail"] == [Result.APPLIED]
+    assert [each["outcomes"] for each in taker.taken] == [
+        [
+            {"command_id": "m0", "account": "mailbox", "result": "skipped", "reason": "unsubscribed"},
+            {"command_id": "m1", "account": "mailbox", "result": "applied", "reason": ""},
+        ]
+    ]
+    assert "beside" not in taker.taken[0]
+    courier.close()
+
+
+def test_a_webhook_waits_for_no_outcome_for_ever(receiver: tuple[Receiver, Simulator], tmp_path: Path) -> None:
+    taker, server = receiver
+    courier = Courier(None, tmp_path / "data")  # type: ignore[arg-type]
+    ended(courier, "m1", Result.FAILED, "bad_credentials")
+    courier.publish(
+        Outgoing(OUTCOMES, b"other/mailbox", to_json(Outcome("m0", "other", "mailbox", "s", Result.APPLIED, 1)))
+    )
+    courier.send(beside(server, log_time_ms=now_ms() - 60_000), beside(server, log_time_ms=now_ms() - 29_900))
+    courier.deliver(sink(server, tmp_path / "p", wait="30s"))
+    results = [[(each["result"], each["reason"]) for each in told["outcomes"]] for told in taker.taken]
+    assert results == [[("waiting", ""), ("failed", "bad_credentials")]] * 2
+    courier.close()
