@@ -12,7 +12,19 @@ from contracts.errors import ConfigError, Problem
 from contracts.installation import Account, Installation, SecretAt
 from contracts.log import Log
 from sinks.base import Sink
-from sinks.platforms import activecampaign, brevo, file, hubspot, kafka, klaviyo, listmonk, mailchimp, mailman, webhook
+from sinks.platforms import (
+    activecampaign,
+    brevo,
+    file,
+    hubspot,
+    kafka,
+    klaviyo,
+    listmonk,
+    mailchimp,
+    mailerlite,
+    mailman,
+    webhook,
+)
 from sinks.toolkit.options import Around
 from transport.config import read_secret, wall_clock_ms
 
@@ -34,6 +46,7 @@ SINKS: Final[dict[str, Kind]] = {
     "hubspot": Kind(hubspot.HubspotOptions, hubspot.make),
     "listmonk": Kind(listmonk.ListmonkOptions, listmonk.make),
     "brevo": Kind(brevo.BrevoOptions, brevo.make),
+    "mailerlite": Kind(mailerlite.MailerliteOptions, mailerlite.make, tags=True),
     "kafka": Kind(kafka.KafkaOptions, kafka.make, tags=True),
     "webhook": Kind(webhook.WebhookOptions, webhook.make, tags=True),
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from collector.notices import Notice, Told, ours, read_json
-from collector.platforms import activecampaign, brevo, hubspot, klaviyo, mailchimp
+from collector.platforms import activecampaign, brevo, hubspot, klaviyo, mailchimp, mailerlite
 from collector.platforms.base import Platform
 from collector.signatures import Call, check_standard
 from contracts.errors import BadInput
@@ -18,6 +18,7 @@ PLATFORMS: Final[Mapping[str, Platform]] = {
     "hubspot": hubspot.PLATFORM,
     "klaviyo": klaviyo.PLATFORM,
     "mailchimp": mailchimp.PLATFORM,
+    "mailerlite": mailerlite.PLATFORM,
 }
 """Any other kind of sink has a door too: it takes our words, signed as Standard Webhooks."""
 

@@ -149,6 +149,33 @@ GUARDS: tuple[Guard, ...] = (
     Guard("brevo_who_was_made", "platforms/brevo.py", '"updateEnabled": False}\n', '"updateEnabled": True}\n'),
     Guard("brevo_a_contact", "platforms/brevo.py", 'if not words(each, "email"):', "if False:"),
     Guard("brevo_keeps", "platforms/brevo.py", '"all": [(10, 1_000)', '"all": [(12, 1_000)'),
+    Guard(
+        "mailerlite_a_bundle",
+        "platforms/mailerlite.py",
+        "    if reply.ok:\n        return None\n    fault = usual",
+        "    if True:\n        return None\n    fault = usual",
+    ),
+    Guard(
+        "mailerlite_no_call", "platforms/mailerlite.py", '"fields": fields}', '"fields": fields, "status": "active"}'
+    ),
+    Guard("mailerlite_whom_the_account", "platforms/mailerlite.py", "is Standing.PENDING:", "is None:"),
+    Guard("mailerlite_who_was_made", "platforms/mailerlite.py", "if reply.status != 201:", "if False:"),
+    Guard(
+        "mailerlite_a_field",
+        "platforms/mailerlite.py",
+        "if all(fields.get(name) == value for",
+        "if True or all(fields.get(name) == value for",
+    ),
+    Guard("mailerlite_who_marked", "platforms/mailerlite.py", '"junk": Standing.LEFT', '"junk": Standing.ACTIVE'),
+    Guard("mailerlite_members", "platforms/mailerlite.py", '"filter[status]": status, ', ""),
+    Guard("mailerlite_groups", "platforms/mailerlite.py", "if at < last else", "if False else"),
+    Guard("mailerlite_fewer", "platforms/mailerlite.py", "if len(answers) != len(calls):", "if False:"),
+    Guard(
+        "mailerlite_a_429",
+        "platforms/mailerlite.py",
+        "    trouble = usual(reply)\n    if trouble is not None:",
+        "    trouble = usual(reply)\n    if trouble is None:",
+    ),
     Guard("redirect", "toolkit/http.py", "allow_redirects=False", "allow_redirects=True"),
     Guard("password_file", "toolkit/http.py", "self._session.trust_env = False", "self._session.trust_env = True"),
     Guard("429_waits", "toolkit/http.py", 'Fate.AWAY, "429", wait_s=waits_s(reply)', 'Fate.AWAY, "429"'),

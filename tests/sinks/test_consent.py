@@ -133,7 +133,7 @@ def test_an_administrators_subscription_lifts_no_veto(courier: Courier) -> None:
     assert last(courier) == SKIPPED
 
 
-@on("listmonk", "mailchimp", "klaviyo", "hubspot", "activecampaign", "brevo")
+@on("listmonk", "mailchimp", "klaviyo", "hubspot", "activecampaign", "brevo", "mailerlite")
 def test_a_token_sends_no_mail_and_makes_nobody(courier: Courier) -> None:
     """Row 3 and 7: a push mails nobody, writes no membership back and brings nobody in."""
     bed = courier.bed
@@ -238,6 +238,8 @@ def full(reply: Any, page: int) -> Any:
     name = next(each for each in ("results", "members", "data", "contacts") if isinstance(holder.get(each), list))
     holder[name] = holder[name] * page
     body.setdefault("paging", {"next": {"after": "1"}})
+    if isinstance(body.get("meta"), dict):
+        body["meta"]["next_cursor"] = "1"
     body["links"] = {"next": "https://x.invalid/?page%5Bcursor%5D=1"}
     return reply._replace(body=to_json(body))
 
@@ -329,7 +331,7 @@ def test_a_known_person_comes_into_a_list_of_double_opt_in_without_a_mail(courie
     assert bed.members("double") == {ANNA}
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "brevo")
+@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "brevo", "mailerlite")
 def test_strangers_are_left_alone_where_the_account_says_so(courier: Courier) -> None:
     courier.bed.strangers = "never"
     asked(courier, command("hot"))
@@ -361,7 +363,7 @@ def test_who_has_not_confirmed_is_neither_moved_nor_added(courier: Courier) -> N
     assert bed.members("hot") == set()
 
 
-@on("listmonk", "klaviyo", "mailchimp", "brevo")
+@on("listmonk", "klaviyo", "mailchimp", "brevo", "mailerlite")
 def test_who_bounced_is_undeliverable_and_has_not_left(courier: Courier) -> None:
     courier.bed.put(ANNA, "news")
     courier.bed.world.person(ANNA).standing = UNDELIVERABLE
@@ -433,7 +435,7 @@ def test_every_veto_ends_a_command_without_a_dead_letter() -> None:
     assert {Reason.GONE, Reason.UNSUBSCRIBED, Reason.PENDING, Reason.ASKED, Reason.UNKNOWN} <= VETOES
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists", "brevo")
+@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists", "brevo", "mailerlite")
 def test_members_tell_the_platforms_own_id(bed: ServedBed) -> None:
     bed.put(ANNA, "news")
     (member,) = bed.sink().members("news")

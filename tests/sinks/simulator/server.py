@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlsplit
 
 from tests.sinks.simulator.spec import description, verdict
 from tests.sinks.simulator.world import World
@@ -178,11 +178,9 @@ class Simulator:
 
     def _answer(self, asked: Asked, target: str) -> Answer | None:
         if self.validate and self.dialect.described:
-            fault = verdict(self.dialect.name, asked.method, target, asked.headers, asked.raw)
-            if fault is not None:
-                self.violations.append(fault)
+            self._judge(asked, target)
         with self._lock:
-            writes = asked.method != "GET" and not WRITES.search(asked.path)
+            writes = any(each.method != "GET" and not WRITES.search(each.path) for each in self._entries(asked))
             call = Call(time.monotonic(), asked.method, asked.path, asked.body, writes=writes)
             call.bucket = self.dialect.bucket(asked)
             if asked.body is None:
@@ -199,6 +197,19 @@ class Simulator:
         if fault_now is not None and fault_now.kind in {"hang", "done_hang"}:
             self._closing.wait(30)
         return None if fault_now is not None and fault_now.kind in {"drop", "hang", "done_drop", "done_hang"} else reply
+
+    def _entries(self, asked: Asked) -> list[Asked]:
+        """The calls that a bundle holds, on a platform that has such; else the call itself."""
+        entries: Callable[[Asked], list[Asked]] = getattr(self.dialect, "entries", lambda asked: [])
+        return entries(asked) or [asked]
+
+    def _judge(self, asked: Asked, target: str) -> None:
+        """A bundle is judged, and each call in it as one of its own."""
+        inner = [(each, quote(each.path)) for each in self._entries(asked) if each is not asked]
+        for each, path in ((asked, target), *inner):
+            fault = verdict(self.dialect.name, each.method, path, each.headers, each.raw)
+            if fault is not None:
+                self.violations.append(fault)
 
     def _fault(self, call: Call) -> Fault | None:
         for fault in self.faults:
