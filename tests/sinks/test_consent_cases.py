@@ -138,7 +138,7 @@ def test_whom_segma_makes_anew_is_known_by_the_new_id(courier: Courier) -> None:
     assert asked(courier, command("news", "vip")).reason == "gone"
 
 
-MADE_ANEW = on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists")
+MADE_ANEW = on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists", "brevo", "mailerlite")
 
 
 def taken_out_and_erased(courier: Courier) -> None:
