@@ -27,6 +27,8 @@ _DOT: Final = r"(?:\.|%(?:25)*2e|\\u002e|&#0*46;|&period;)"
 _LABEL: Final = rf"(?:[\w-]|(?!{_SEPARATOR}|{_DOT})(?:{_ESCAPE})){{1,63}}"
 _DOMAIN: Final = re.compile(rf"(?!\d+x\.)(?:{_LABEL}{_DOT}){{1,8}}(?:xn--[\w-]+|[^\W\d_]{{2,63}})", re.I)
 """NOTE: the last label has letters only, and ``@2x.png`` is a picture for fine screens; neither is a mailbox."""
+_JSON_ESCAPE: Final = re.compile(r"\\u[0-9a-f]{4}|\\.", re.I | re.DOTALL)
+_LOW_SURROGATE: Final = re.compile(r"\\ud[c-f][0-9a-f]{2}", re.I)
 _WINDOW: Final = 160
 """Characters in front of the sign that may belong to the address."""
 MIN_SEALED: Final = 48
@@ -89,7 +91,22 @@ def _addresses(text: str) -> Iterator[tuple[int, int]]:
         local = _LOCAL_BACKWARDS.match(before[::-1])
         domain = _DOMAIN.match(text, sign.end()) if local is not None else None
         if local is not None and domain is not None:
-            yield sign.start() - local.end(), domain.end()
+            yield _behind_escape(text, sign.start() - local.end()), domain.end()
+
+
+def _behind_escape(text: str, start: int) -> int:
+    """The start of an address, moved behind the JSON escape that it lies in: the ``n`` of ``\\n`` is a line's end.
+
+    Half an escape, and half a surrogate pair of two, would cost the whole text around it.
+    """
+    slash = text.rfind("\\", max(0, start - 5), start)
+    first = slash
+    while first > 0 and text[first - 1] == "\\":
+        first -= 1
+    if slash >= 0 and (slash - first) % 2 == 0 and (escape := _JSON_ESCAPE.match(text, slash)) is not None:
+        start = max(start, escape.end())
+    low = _LOW_SURROGATE.match(text, start)
+    return low.end() if low is not None else start
 
 
 def _stars(text: str) -> str:

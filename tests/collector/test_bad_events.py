@@ -59,6 +59,17 @@ def told(records: list[BeaconRecord]) -> tuple[list[str], list[Reason]]:
 
 @pytest.mark.parametrize("door", ["sdk", "server"])
 @pytest.mark.parametrize(
+    "text", ["Contact:\njo@shop.example", "\tjo@shop.example\r\n", "a\\\njo@shop.example", "x/jo@shop.example"]
+)
+def test_an_address_on_a_line_of_its_own_costs_no_event(collector: Collector, door: str, text: str) -> None:
+    events = [event(1), event(2, json.dumps({"note": text})), event(3)]
+    assert sent(collector, door, events).status_code == 204
+    assert told(collector.beacons()) == (["e1", "e2", "e3"], [])
+    assert b"jo@" not in collector.beacons()[0].body
+
+
+@pytest.mark.parametrize("door", ["sdk", "server"])
+@pytest.mark.parametrize(
     "bad",
     [
         event(7, '{"note": "half \\ud83d"}'),

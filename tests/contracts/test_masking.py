@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +105,38 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.just("canary@leak.example"), inner),
     max_leaves=10,
 )
+ESCAPED = [
+    "\n",
+    "\r\n",
+    "\t",
+    "\b",
+    "\f",
+    "/",
+    "\\",
+    "\\\n",
+    '"',
+    "\0",
+    "é",
+    "\\u00e9",
+    "😀",
+    "é" * 30,
+    "a" + "😀" * 14,
+    "\n" * 90,
+]
+
+
+@pytest.mark.parametrize("before", ESCAPED)
+@pytest.mark.parametrize("behind", ["", "\n", "\\n", "😀", '"'])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_an_address_beside_an_escape_costs_nothing_but_itself(before: str, behind: str, ascii_only: bool) -> None:
+    value = f"Contact:{before}canary@leak.example{behind} end"
+    data = json.dumps([value], ensure_ascii=ascii_only)
+    found = msgspec.json.decode(masked(data.encode()))[0]
+    assert "canary" not in found
+    assert found.endswith("*" * 19 + behind + " end")
+    again = masked(json.dumps({"sent": data}).encode())
+    assert b"canary" not in again
+    msgspec.json.decode(again)
 
 
 @settings(max_examples=200, deadline=None)
