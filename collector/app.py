@@ -203,6 +203,7 @@ def create_app(core: Core, hooks: Hooks | None = None, known: Known | None = Non
     lifespan: Any = _Lifespan(core, known)
     app = falcon.asgi.App(middleware=lifespan)
     app.req_options.auto_parse_form_urlencoded = False
+    app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(Exception, _unforeseen)
     health, sdk = Health(core), Sdk(core.bundle)
     app.add_route("/v1/beacons", Beacons(core, SDK_STEPS, "sdk", cross_origin=True))
@@ -210,8 +211,10 @@ def create_app(core: Core, hooks: Hooks | None = None, known: Known | None = Non
     door = HookDoor(core, hooks or {}, known)
     app.add_route("/v1/hooks/{workspace}/{account}", door)
     app.add_route("/v1/hooks/{workspace}/{account}/{secret}", door)
-    app.add_route("/r/{token}", Redirect(core))
-    app.add_route("/r/{token}/fragment", Redirect(core, fragment=True))
+    # NOTE: `/r/` is a link whose merge field nobody filled in: it leads on, for nobody.
+    for path, redirect in (("", Redirect(core)), ("/fragment", Redirect(core, fragment=True))):
+        app.add_route(f"/r{path}", redirect)
+        app.add_route(f"/r/{{token}}{path}", redirect)
     app.add_route("/o/{token}", Pixel(core))
     app.add_route("/sdk/segma.js", sdk)
     app.add_route("/sdk/{digest}/segma.js", sdk)

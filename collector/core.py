@@ -16,7 +16,7 @@ from collector.capture_requests import Captured
 from collector.config import Bundle
 from collector.intake import Intake
 from collector.pipeline import STATUS, Arrival, Door
-from collector.proxies import Proxies
+from collector.proxies import Proxies, client_key
 from collector.sites import ServedSite, Sites
 from contracts.codec import to_json
 from contracts.dead_letters import LONGEST_SAMPLE, letter_from, set_aside
@@ -109,7 +109,7 @@ class Core:
     def admits(self, served: ServedSite, client: str) -> bool:
         """Take one of a client's share; False if there is none left."""
         # PERF: the limiter costs more than all other steps, so a client's share is taken a handful at a time.
-        whose = (served.site.key, client)
+        whose = (served.site.key, client_key(client))
         left = self._paid.get(whose, 0)
         if not left:
             share = self._shares[served.site.key]
@@ -127,7 +127,7 @@ class Core:
 
     def admits_mail(self, client: str) -> bool:
         """Take one of a client's share of clicks and opens; False if there is none left."""
-        return self._limiter.hit(MAIL_SHARE, "mail", client)
+        return self._limiter.hit(MAIL_SHARE, "mail", client_key(client))
 
     def client_of(self, req: falcon.asgi.Request) -> str:
         """The address that a request came from, behind the proxies that are trusted; empty where it is not known."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 import struct
 from collections import OrderedDict
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from collector.proxies import address_of
+from collector.proxies import address_of, client_key
 from contracts.reasons import Reason
 
 SLICE: Final = 8_192
@@ -120,14 +121,6 @@ def _longest_waiting(
                 return each
             first = first or each
     return first or else_
-
-
-def client_key(host: str) -> str:
-    """Whose connections are counted together: an IPv6 client has a network of its own."""
-    address = address_of(host)
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return host
 
 
 class FrontProtocol(HttpToolsProtocol):
@@ -319,16 +312,20 @@ def read_preface(data: bytes) -> tuple[tuple[str, int] | None, bytes] | None:
     words = line.decode("ascii", "replace").split(" ")
     if words[1:2] == ["UNKNOWN"]:
         return None, rest
-    if len(words) != 6 or words[1] not in {"TCP4", "TCP6"}:
+    version = {"TCP4": 4, "TCP6": 6}.get(words[1])
+    if len(words) != 6 or version is None or not all(re.fullmatch("[0-9]{1,5}", each) for each in words[4:]):
         raise ValueError("a PROXY line of another form")
-    return (str(ipaddress.ip_address(words[2])), int(words[4])), rest
+    client, _ = (ipaddress.ip_address(each) for each in words[2:4])
+    if client.version != version or int(words[4]) > 65_535:
+        raise ValueError("a PROXY line of another form")
+    return (str(address_of(words[2])), int(words[4])), rest
 
 
 def _preface_v2(data: bytes) -> tuple[tuple[str, int] | None, bytes] | None:
     if len(data) < 16:
         return None
     version, family, length = struct.unpack("!BBH", data[12:16])
-    if version >> 4 != 2 or length > 1_024:
+    if version >> 4 != 2 or version & 15 > 1 or length > 1_024:
         raise ValueError("a PROXY header of another version")
     if len(data) < 16 + length:
         return None
@@ -340,4 +337,4 @@ def _preface_v2(data: bytes) -> tuple[tuple[str, int] | None, bytes] | None:
     if length < 2 * size + 4:
         raise ValueError("a PROXY header that is cut off")
     (port,) = struct.unpack("!H", body[2 * size : 2 * size + 2])
-    return (socket.inet_ntop(kind, body[:size]), port), rest
+    return (str(address_of(socket.inet_ntop(kind, body[:size]))), port), rest

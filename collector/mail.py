@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_to_bytes
 
 import falcon
 import falcon.asgi
@@ -107,7 +107,7 @@ class Redirect(Mail):
         self._fragment = fragment
         self._bursts = Bursts()
 
-    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str) -> None:
+    async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str = "") -> None:
         """302, with the person's token and this click's id as parameters."""
         core = self._core
         claims, problem = self.claims(token)
@@ -133,7 +133,7 @@ class Redirect(Mail):
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Keep what may be kept of a click; the parameters of the landing: the campaign, and whose it is."""
         site, core = served.site, self._core
-        given = (req.get_param(site.campaign_param) or "")[:MAX_CAMPAIGN]
+        given = _given(req.scope["query_string"], site.campaign_param)
         shown = {site.campaign_param: given} if given else {}
         if self.declines(req):
             return shown, {}
@@ -165,7 +165,7 @@ class Redirect(Mail):
         link = record.subscriber, record.properties["link"]
         return self._bursts.found(record.ip, NetworkClick(record.received_at_ms, link, again))
 
-    async def on_head(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str) -> None:
+    async def on_head(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, token: str = "") -> None:
         """A scanner's look: the same answer, noted as such."""
         await self.on_get(req, resp, token)
 
@@ -173,13 +173,28 @@ class Redirect(Mail):
 def _told(req: falcon.asgi.Request, url: str, campaign: str) -> dict[str, str]:
     """What a record says of a click: where it led, and what speaks against it."""
     properties = {
-        "campaign": masked_text(campaign)[:MAX_CAMPAIGN],
+        "campaign": masked_text(_readable(campaign))[:MAX_CAMPAIGN],
         "destination": masked_text(re.split("[?#]", url.partition("://")[2], maxsplit=1)[0])[:MAX_DESTINATION],
         "link": hashlib.sha256(url.encode()).hexdigest()[:16],
     }
     if sign := scanner_sign(req.method, req.user_agent or "", req.headers):
         properties["scanner"] = sign
     return properties
+
+
+def _given(query: bytes, name: str) -> str:
+    """The campaign that a link's own query names, the last where there are several; bytes that are no UTF-8 as escapes.
+
+    An ``&`` in front of it may have been escaped once too often.
+    """
+    pairs = [each.replace(b"+", b" ").partition(b"=") for each in query.split(b"&")]
+    values = [value for key, _, value in pairs if value and key.decode("latin-1") in {name, f"amp;{name}"}]
+    return unquote_to_bytes(values[-1]).decode("utf-8", "surrogateescape")[:MAX_CAMPAIGN] if values else ""
+
+
+def _readable(text: str) -> str:
+    """The text with a replacement character for each byte that was no UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _campaign_in(url: str, name: str) -> str:
@@ -195,7 +210,7 @@ class Pixel(Mail):
         """200 with one transparent point."""
         claims, _ = self.claims(token.removesuffix(".gif"))
         if claims is not None and not self.declines(req) and self.admits(req):
-            campaign = masked_text(req.get_param("utm_campaign") or "")[:MAX_CAMPAIGN]
+            campaign = masked_text(_readable(_given(req.scope["query_string"], "utm_campaign")))
             machine = {"machine": "true"} if is_machine_open(req.user_agent or "", req.headers) else {}
             properties = {"campaign": campaign, **machine}
             record = self.record(req, claims, claims.workspace, site="", source=Source.PIXEL, properties=properties)

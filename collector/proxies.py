@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -14,7 +15,9 @@ MAX_HOPS: Final = 32
 """Entries of a header that are looked at, from the right."""
 _WIDEST: Final = {4: 8, 6: 16}
 """Shortest prefixes of public networks: more of the internet than this is nobody's proxies."""
-_FOR: Final = re.compile(r"(?:^|;)\s*for\s*=\s*(\"[^\"]*\"|[^;\s]*)", re.IGNORECASE)
+_PAIR: Final = re.compile(r"\s*+([\w!#$%&'*+.^`|~-]++)\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^\s\";,\\]*+)\s*+")
+_ELEMENT: Final = re.compile(rf"{_PAIR.pattern}(?:;{_PAIR.pattern})*+;?\s*+")
+"""Of ``Forwarded`` (RFC 7239), whole: a quoted value may hold commas, semicolons and what looks like another pair."""
 
 
 def trusted_networks(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -58,10 +61,11 @@ class Proxies:
         Read from the right: what stands left of the first address that is no proxy's anybody may have written. An
         entry that is no address ends the reading, at the last proxy that is known.
         """
-        if not self._networks or not self.trusts(peer):
-            return peer
-        client = peer
-        for entry in reversed(self._entries(said)):
+        address = address_of(peer)
+        client = peer if address is None else str(address)
+        if not self._networks or not self.trusts(client):
+            return client
+        for entry in self._entries(said):
             address = address_of(entry)
             if address is None:
                 break
@@ -70,24 +74,52 @@ class Proxies:
                 break
         return client
 
-    def _entries(self, said: str) -> list[str]:
+    def _entries(self, said: str) -> Iterator[str]:
+        """Who stands in the header, from the right; empty for an element that names nobody, or is none."""
         values = said.split(",")[-MAX_HOPS:]
         if self.header == "x-forwarded-for":
-            return values
-        found = (_FOR.search(each) for each in values)
-        return [each[1].strip('"') if each is not None else "" for each in found]
+            yield from reversed(values)
+            return
+        held = ""
+        for value in reversed(values):
+            held = f"{value},{held}" if held else value.strip()
+            if _ELEMENT.fullmatch(held):
+                yield _forwarded_for(held)
+                held = ""
+        if held:
+            yield ""
+
+
+def _forwarded_for(element: str) -> str:
+    """Who an element of ``Forwarded`` speaks for; empty where it says nobody, or two."""
+    told = [value for name, value in _PAIR.findall(element) if name.lower() == "for"]
+    if len(told) != 1:
+        return ""
+    return re.sub(r"\\(.)", r"\1", told[0][1:-1]) if told[0].startswith('"') else told[0]
 
 
 def address_of(text: str) -> Address | None:
-    """An address as proxies write it: alone, with a port, in brackets; an IPv4 one in IPv6's clothes as itself."""
+    """An address as proxies write it: alone, with a port, in brackets; an IPv4 one in IPv6's clothes as itself.
+
+    The zone of a link-local one is left out: it names an interface of the host that wrote it.
+    """
     text = text.strip()
-    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)\](?::\d{1,5})?", text)
+    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)(?:%[^\]]*)?\](?::\d{1,5})?", text)
     if bracketed:
         text = bracketed[1]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, ipaddress.IPv6Address) else address
+
+
+@functools.lru_cache(maxsize=4_096)
+def client_key(host: str) -> str:
+    """Who shares a bound: an IPv4 address, or an IPv6 network of 64 bits, for a client has one of its own."""
+    address = address_of(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host

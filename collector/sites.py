@@ -14,6 +14,9 @@ from contracts.tokens import Keyring
 from contracts.urls import fits_origin, host_of, plain_url
 
 MAX_URL_CHARS: Final = 2_048
+MAX_ENCODINGS: Final = 3
+"""How often an address is decoded that was encoded again by who passed it on."""
+_ENCODED: Final = re.compile(rb"(?i)[\s\"'<=]*(?:3D)?https?%(?:25)*3a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,24 @@ class Sites:
 def destination(query: bytes) -> str | None:
     """The address that a redirect's query names with ``u``, if it is a plain one; its bytes as they were given.
 
-    An address that was put there as it stands, not percent-encoded, is known by its ``://``.
+    An address that was put there as it stands, not percent-encoded, is known by its ``://``; one that was encoded again
+    on its way by the want of it. What mails put around an address, and an ``&amp;`` for ``&``, do no harm.
     """
     for each in query.split(b"&"):
         name, _, value = each.partition(b"=")
-        if name == b"u":
+        if value and re.fullmatch(rb"(?:amp;)*u", name):
             is_encoded = not re.match(rb"(?i)https?://", value) or b"%25" in value
-            url = (unquote_to_bytes(value) if is_encoded else value).decode("utf-8", "surrogateescape")
+            for _ in range(MAX_ENCODINGS if is_encoded else 0):
+                value = unquote_to_bytes(value)
+                if not _ENCODED.match(value):
+                    break
+            url = _without_wrapping(value.decode("utf-8", "surrogateescape"))
             return plain_url(url) if len(url) <= MAX_URL_CHARS else None
     return None
+
+
+def _without_wrapping(text: str) -> str:
+    """An address without blanks, quotes and brackets around it, and without the ``3D`` of quoted-printable."""
+    url = text.lstrip("= \t\r\n\"'<")
+    closing = {'"': '"', "'": "'", "<": ">"}.get(text[len(text) - len(url) - 1 : len(text) - len(url)], "")
+    return re.sub("^3D(?=http)", "", url).rstrip(f" \t\r\n{closing}")

@@ -95,7 +95,7 @@ def _addresses(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _behind_escape(text: str, start: int) -> int:
-    """The start of an address, moved behind the JSON escape that it lies in: the ``n`` of ``\\n`` is a line's end.
+    """The start of an address, moved behind the JSON escape that it lies in: after a line's end comes an ``n``.
 
     Half an escape, and half a surrogate pair of two, would cost the whole text around it.
     """

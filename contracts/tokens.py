@@ -14,10 +14,12 @@ import base64
 import binascii
 import hashlib
 import hmac
+import html
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
+from urllib.parse import unquote
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -37,11 +39,19 @@ MIN_SEALED_CHARS: Final = 24
 END: Final = "0"
 """Stands behind a token that would end in a sign which linkers cut off."""
 MAX_READINGS: Final = 9
-"""Of one text: itself, up to four with an end put back, and up to four with signs taken away."""
+"""Of one spelling: itself, up to four with an end put back, and up to four with signs taken away."""
 _FORM: Final = re.compile(
-    rf"[\s\"'<(\[*_]*(?:3D(?=[A-Za-z0-9]))?(?P<key>[A-Za-z0-9]{{1,16}})(?:\.|%2[Ee])(?P<body>[A-Za-z0-9_-]{{{MIN_SEALED_CHARS},}})"
+    rf"[^A-Za-z0-9{{%$|]*(?:3D(?=[A-Za-z0-9]))?(?P<key>[A-Za-z0-9]{{1,16}})\.(?P<body>[A-Za-z0-9_-]{{{MIN_SEALED_CHARS},}})"
 )
 """A token with whatever stands around it: quotes, brackets, the `3D` of quoted-printable, what was glued behind it."""
+_QUOTED_PRINTABLE: Final = re.compile("=(2[DdEe]|3[Dd]|5[Ff])")
+_BROKEN: Final = re.compile(r"=?\s+|=")
+"""Where a line was broken, the line's end perhaps gone: quoted-printable writes ``=`` in front of it."""
+_TYPED: Final = str.maketrans(
+    {**dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff\\"), "\u2014": "--", "\u2011": "-"}
+)
+"""Signs that show nothing, the backslash of Markdown, and what word processors write for hyphens."""
+MAX_UNQUOTINGS: Final = 3
 
 MAX_CLOCK_AHEAD_S: Final = 300
 """How far in the future a time of issue may lie: two hosts' clocks, not a forgery (the seal holds)."""
@@ -99,7 +109,8 @@ class Keyring:
         """The claims of a token, if all is well with it.
 
         What mails and linkers do to a link is undone: signs around the token and parameters glued to it are left out,
-        a last ``-`` or ``_`` that was cut is put back. The seal decides; nothing is believed that it does not fit.
+        escapes (percent, entities, quoted-printable, twice too) and broken lines in it are undone, a last ``-`` or
+        ``_`` that was cut is put back. The seal decides; nothing is believed that it does not fit.
 
         Raises :class:`BadToken`: ``token_malformed``, ``token_unknown_key``, ``token_forged``, ``token_foreign`` (of
         another workspace than ``workspace``; None takes any), ``token_expired``.
@@ -112,11 +123,18 @@ class Keyring:
         return claims
 
     def _claims(self, token: str) -> Claims:
-        """The claims of the first reading of a token whose seal fits."""
-        found = _FORM.match(token) if len(token) <= MAX_TOKEN_CHARS else None
-        if found is None:
-            raise BadToken(Reason.TOKEN_MALFORMED)
-        key_id, body = found["key"], found["body"]
+        """The claims of the first spelling of a token whose seal fits."""
+        fault = BadToken(Reason.TOKEN_MALFORMED)
+        for text in _spellings(token) if len(token) <= MAX_TOKEN_CHARS else ():
+            found = _FORM.match(text)
+            if found is not None:
+                try:
+                    return self._opened(found["key"], found["body"])
+                except BadToken as error:
+                    fault = fault if fault.reason is not Reason.TOKEN_MALFORMED else error
+        raise fault
+
+    def _opened(self, key_id: str, body: str) -> Claims:
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise BadToken(Reason.TOKEN_UNKNOWN_KEY, f"key id {key_id!r}")
@@ -134,7 +152,25 @@ class Keyring:
 
 def has_token_form(text: str) -> bool:
     """Return whether a text begins as a token does: an unfilled merge field does not."""
-    return len(text) <= MAX_TOKEN_CHARS and _FORM.match(text) is not None
+    return len(text) <= MAX_TOKEN_CHARS and any(_FORM.match(each) for each in _spellings(text))
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """A text as it came; without the escapes that writers, mails and rewriters put in; and with its lines joined."""
+    yield text
+    plain = text
+    for _ in range(MAX_UNQUOTINGS):
+        quoted = plain
+        plain = _QUOTED_PRINTABLE.sub(lambda found: chr(int(found[1], 16)), plain)
+        plain = html.unescape(unquote(plain))
+        if plain == quoted:
+            break
+    plain = plain.translate(_TYPED)
+    if plain != text:
+        yield plain
+    joined = _BROKEN.sub("", plain)
+    if joined != plain:
+        yield joined
 
 
 def _readings(body: str) -> Iterator[str]:
@@ -144,10 +180,10 @@ def _readings(body: str) -> Iterator[str]:
         yield from (f"{body}{cut}" for cut in "-_")
     elif len(body) % 4 == 2:
         yield from (f"{body}{cut}" for cut in ("--", "-_", "_-", "__"))
-    for _ in range(MAX_READINGS - 5):
+    for left in range(MAX_READINGS - 5, 0, -1):
         if body[-1:] not in {"-", "_"}:
             return
-        body = body[:-1]
+        body = body[:-1] if left > 1 else body.rstrip("-_")
         yield body.removesuffix(END) if len(body) % 4 == 1 else body
 
 

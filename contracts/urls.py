@@ -11,9 +11,11 @@ from urllib.parse import quote, unquote_plus
 import idna
 
 PORTS: Final = {"http": 80, "https": 443}
-_AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+_AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(?P<port>[0-9]{0,5}))?")
 _ORIGIN: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#@\\]+)/?", re.IGNORECASE)
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#\\]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _WILDCARD: Final = "*."
 
 
@@ -58,24 +60,36 @@ def _name(host: str) -> str:
     name = host.removesuffix(".").lower()
     if name.isascii():
         labels = name.split(".")
-        if len(name) > 253 or not all(
-            re.fullmatch(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", each) for each in labels
-        ):
+        if len(name) > 253 or not all(_LABEL.fullmatch(each) for each in labels):
             raise ValueError("this is no host name")
-        return name
+        # NOTE: browsers take a name that ends in a number for an IPv4 address, and write it as such.
+        return _ipv4(name) if _NUMBER.fullmatch(labels[-1]) else name
     try:
         return idna.encode(name, uts46=True).decode()
     except idna.IDNAError:
         raise ValueError("this is no host name") from None
 
 
+def _ipv4(name: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(name))
+    except ValueError:
+        raise ValueError("a host that ends in a number is an IPv4 address, such as 192.0.2.7") from None
+
+
 def fits_origin(origin: str, allowed: Collection[str]) -> bool:
     """Return whether an ``Origin`` header is among the allowed, wildcards included. ``allowed``: normalised."""
     if origin in allowed:
-        return True
+        return "*" not in origin
     scheme, sign, host = origin.partition("://")
     labels = host.split(".") if sign else []
-    return any(f"{scheme}://{_WILDCARD}{'.'.join(labels[at:])}" in allowed for at in range(1, len(labels)))
+    for at in range(1, len(labels)):
+        # NOTE: in front of the domain only labels: a path, a port or a user's name there is no sub-domain.
+        if not _LABEL.fullmatch(labels[at - 1]):
+            return False
+        if f"{scheme}://{_WILDCARD}{'.'.join(labels[at:])}" in allowed:
+            return True
+    return False
 
 
 def plain_url(text: str) -> str | None:
@@ -118,18 +132,31 @@ def landing_url(url: str, shown: Mapping[str, str], own: Mapping[str, str], *, f
 def with_parameters(url: str, parameters: Mapping[str, str], *, fragment: bool = False) -> str:
     """The address with parameters added, in the place of those of the same name; every other byte stays.
 
-    ``fragment``: behind ``#``, where no server's log sees them. A parameter without value is not added.
+    ``fragment``: behind ``#``, where no server's log sees them. A parameter without value is not added; bytes that
+    are no UTF-8 are held as surrogate escapes.
     """
     base, sharp, last = url.partition("#")
-    pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items() if value)
+    pairs = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in parameters.items() if value)
     path, mark, query = base.partition("?")
-    kept = [each for each in query.split("&") if unquote_plus(each.partition("=")[0]) not in parameters]
-    if len(kept) < len(query.split("&")):
-        query, mark = "&".join(kept), "?" if kept else ""
+    kept = _without_names(query, parameters)
+    if kept != query:
+        query, mark = kept, "?" if kept else ""
     if not pairs:
         return f"{path}{mark}{query}{sharp}{last}"
     if fragment:
+        route, question, held = last.rpartition("?")
+        kept = _without_names(held, parameters)
+        last = last if kept == held else f"{route}{question if kept else ''}{kept}"
         # A route of a page that keeps its routes there takes parameters behind a question mark, as a path does.
         sign = "?" if last.startswith(("/", "!/")) and "?" not in last else "&"
         return f"{path}{mark}{query}#{last}{sign if last else ''}{pairs}"
     return f"{path}?{query}{'&' if query else ''}{pairs}{sharp}{last}"
+
+
+def _without_names(query: str, names: Collection[str]) -> str:
+    """The parameters of a query whose names are none of these, each as it was written."""
+    return "&".join(each for each in query.split("&") if unquote_plus(each.partition("=")[0]) not in names)
+
+
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "surrogateescape"), safe="")

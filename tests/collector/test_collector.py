@@ -462,6 +462,9 @@ def test_no_field_is_a_defect(collector: Collector, name: str, value: Any) -> No
     assert posted(collector, beacon(**{name: value})).status_code in {204, *STATUS.values()} - {503}
 
 
+SHOP = quote("https://shop.example/?q=caf%E9%20a", safe="")
+
+
 @pytest.mark.parametrize("behind", [".", ")", "…", "%20", "?utm_source=mail", "&amp;utm_campaign=x", '">'])
 def test_a_token_that_was_damaged_on_its_way_is_read_at_every_door(collector: Collector, behind: str) -> None:
     posted(collector, beacon(token=token() + behind))
@@ -500,6 +503,39 @@ def test_a_destination_leaves_byte_for_byte(collector: Collector, query: str, lo
     found = got(collector, f"/r/{token()}/fragment", query_string=query, headers=BROWSER).headers["location"]
     whose = f"{'&' if behind else ''}sgm={quote(token())}&sgm_click=click2"
     assert found.replace("HTTPS", "https") == f"{before}#{behind}{whose}"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *(
+            f"amp;u={SHOP}",
+            f"x=1&amp;amp;u={SHOP}",
+            f"u=&u={SHOP}",
+            f"u=3D{SHOP}",
+            f"u=%20{SHOP}%20",
+            f"u=%22{SHOP}%22",
+        ),
+        *(f"u={quote(SHOP)}", f"u={quote(quote(SHOP))}", f"u=%3C{SHOP}%3E"),
+    ],
+)
+def test_a_destination_that_was_damaged_on_its_way_is_read(collector: Collector, query: str) -> None:
+    result = got(collector, "/r/unreadable", query_string=query, headers=BROWSER)
+    assert result.headers["location"] == "https://shop.example/?q=caf%E9%20a"
+
+
+def test_a_campaign_leaves_byte_for_byte(collector: Collector) -> None:
+    query = f"amp;utm_campaign=caf%E9+a&u={SHOP}"
+    landed = got(collector, f"/r/{token()}/", query_string=query, headers=BROWSER).headers["location"]
+    assert "&utm_campaign=caf%E9%20a&sgm=" in landed
+    assert collector.beacons()[0].properties["campaign"] == "caf\ufffd a"
+
+
+@pytest.mark.parametrize("path", ["/r/", "/r//", "/r", "/r/fragment"])
+def test_a_link_whose_merge_field_was_not_filled_in_leads_on(collector: Collector, path: str) -> None:
+    result = got(collector, path, query_string=f"u={SHOP}", headers=BROWSER)
+    assert result.headers["location"] == "https://shop.example/?q=caf%E9%20a"
+    assert collector.beacons()[0].token_problem == "token_malformed"
 
 
 def test_a_click_that_lands_with_a_fragment_shows_the_campaign_alone(collector: Collector) -> None:

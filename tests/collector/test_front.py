@@ -14,7 +14,8 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from collector.front import PROXY_V2, Bounds, FrontProtocol, Gate, client_key, read_preface
+from collector.front import PROXY_V2, Bounds, FrontProtocol, Gate, read_preface
+from collector.proxies import client_key
 from contracts.reasons import Reason
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -245,6 +246,7 @@ def test_behind_a_proxy_that_says_so_the_client_is_whom_it_names(preface: bytes)
     [
         (b"PROXY TCP6 2001:db8::7 ::1 4711 80\r\nGET", (("2001:db8::7", 4711), b"GET")),
         (b"PROXY UNKNOWN\r\nGET", (None, b"GET")),
+        (b"PROXY TCP6 ::ffff:198.51.100.7 ::1 4711 80\r\n", (("198.51.100.7", 4711), b"")),
         (PROXY_V2 + b"\x20\x00\x00\x00GET", (None, b"GET")),
         (b"PROXY TCP4 198.51", None),
         (b"P", None),
@@ -263,6 +265,11 @@ def test_a_proxy_header_is_read(data: bytes, client: Any) -> None:
         b"PROXY TCP4 x 10.0.0.1 1 2\r\n",
         b"PROXY " + b"x" * 200,
         b"PROXY TCP9 1 2 3 4\r\n",
+        b"PROXY TCP4 ::1 ::1 1 2\r\n",
+        b"PROXY TCP6 198.51.100.7 10.0.0.1 1 2\r\n",
+        b"PROXY TCP4 198.51.100.7 10.0.0.1 70000 2\r\n",
+        b"PROXY TCP4 198.51.100.7 10.0.0.1 -1 2\r\n",
+        PROXY_V2 + b"\x22\x11\x00\x0c" + bytes(12),
         PROXY_V2 + b"\x31\x11\x00\x0c",
     ],
 )

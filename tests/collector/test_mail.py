@@ -266,12 +266,14 @@ FORWARDED = Proxies(trusted_networks(["10.0.0.0/8"]), "forwarded")
         ("::ffff:10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
         ("2001:db8:ff::1", ["198.51.100.1"], "198.51.100.1"),
         ("", ["198.51.100.1"], ""),
+        ("::ffff:203.0.113.9", [], "203.0.113.9"),
+        ("10.0.0.1", ["fe80::7%eth0"], "fe80::7"),
         ("10.0.0.1", [", ".join(["10.0.0.2"] * 5_000)], "10.0.0.2"),
     ],
 )
 def test_who_speaks_behind_proxies_is_read_from_the_right(peer: str, values: list[str], client: str) -> None:
     assert PROXIES.client(peer, ",".join(values)) == client
-    assert Proxies().client(peer, ",".join(values)) == peer
+    assert Proxies().client(peer, ",".join(values)) == peer.removeprefix("::ffff:")
 
 
 @pytest.mark.parametrize(
@@ -283,6 +285,15 @@ def test_who_speaks_behind_proxies_is_read_from_the_right(peer: str, values: lis
         ("for=_hidden", "10.0.0.1"),
         ("proto=https", "10.0.0.1"),
         ("for=", "10.0.0.1"),
+        ('host="x;for=6.6.6.6";for=198.51.100.1', "198.51.100.1"),
+        ('host="a, for=6.6.6.6";for=198.51.100.1;path="b, for=7.7.7.7"', "198.51.100.1"),
+        ('host="a\\", for=6.6.6.6;x=";for=198.51.100.1', "198.51.100.1"),
+        ('for="6.6.6.6, for=198.51.100.1', "198.51.100.1"),
+        ('for=6.6.6.6;x=", for="[2001:db8::7]"', "2001:db8::7"),
+        ("for=198.51.100.1, ,", "198.51.100.1"),
+        ("for=198.51.100.1;for=6.6.6.6", "10.0.0.1"),
+        ("for=6.6.6.6, unknown", "10.0.0.1"),
+        (", ".join(["for=10.0.0.2"] * 5_000), "10.0.0.2"),
     ],
 )
 def test_the_standard_header_is_read_too(value: str, client: str) -> None:
@@ -306,6 +317,13 @@ def test_the_standard_header_is_read_too(value: str, client: str) -> None:
 def test_proxies_that_would_be_anybody_are_refused_at_the_start(text: str) -> None:
     with pytest.raises(ConfigError, match="SEGMA_TRUSTED_PROXIES"):
         load_proxies(CollectorSettings(trusted_proxies=text))
+
+
+def test_a_network_that_ipv6_gives_to_one_client_has_one_share(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, rate=8)
+    served = collector.core.sites.by_key["shop-key"]
+    assert [collector.core.admits(served, f"2001:db8::{number:x}") for number in range(1, 10)] == [True] * 8 + [False]
+    assert collector.core.admits(served, "2001:db8:0:1::1")
 
 
 def test_visitors_behind_a_proxy_have_a_share_and_a_network_each(tmp_path: Path) -> None:

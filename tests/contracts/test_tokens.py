@@ -187,6 +187,54 @@ def test_what_mails_and_linkers_put_around_a_token_does_no_harm(before: str, beh
     assert opened(f"{before}{TOKEN}{behind}") == CLAIMS
 
 
+def broken(token: str, end: str) -> str:
+    return f"{token[:60]}{end}{token[60:]}"
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        *(
+            f"{before}{TOKEN}"
+            for before in ("=", "=3D", "%20", "%22", "%3C", "&quot;", "&lt;", "“", "«", "\u200b", "\ufeff")
+        ),
+        *(
+            TOKEN.replace(".", dot)
+            for dot in ("%2E", "%252e", "%25252E", "&#46;", "&#x2e;", "&amp;#46;", "&period;", "=2E")
+        ),
+        *(
+            broken(TOKEN, end)
+            for end in ("=\r\n", "=\n", "=", "\r\n ", "%3D%0D%0A", " ", "%20", "\u200b", "&shy;", "&#8203;")
+        ),
+        "".join(f"%{ord(sign):02X}" for sign in TOKEN),
+        f"{TOKEN}------",
+        f"{TOKEN}=3D",
+    ],
+)
+def test_what_writers_and_rewriters_escape_or_break_in_a_token_is_undone(damaged: str) -> None:
+    assert opened(damaged) == CLAIMS
+    assert has_token_form(damaged)
+
+
+@pytest.mark.parametrize(
+    ("sign", "written"),
+    [
+        *(("_", each) for each in ("%5F", "%255f", "\\_", "&#95;", "&lowbar;", "=5F")),
+        ("-", "%2D"),
+        ("-", "&#45;"),
+        ("--", "—"),
+    ],
+)
+def test_the_signs_in_a_token_may_be_escaped(sign: str, written: str) -> None:
+    token, claims = next(
+        (token, claims)
+        for number in range(10_000)
+        for claims in [Claims("demo", f"s_{number}", 1_000)]
+        if sign in (token := RING.seal(claims))
+    )
+    assert opened(token.replace(sign, written)) == claims
+
+
 @pytest.mark.parametrize("ends", [("-",), ("_",), ("--", "-_", "_-", "__")])
 def test_a_token_of_an_earlier_release_whose_end_a_linker_cut_is_read(ends: tuple[str, ...]) -> None:
     old, claims = token_ending(*ends)
@@ -230,6 +278,7 @@ def test_no_token_ends_in_a_sign_that_linkers_cut(subscriber: str) -> None:
             "k1.short",
             "%7B%7Btoken%7D%7D",
             "{{ contact.segma_token|default:'' }}",
+            "{{ contact.segma_token_of_this_person_0 }}",
         ),
     ],
 )

@@ -59,6 +59,9 @@ def test_an_origin_is_written_as_browsers_write_it(written: str, origin: str) ->
         "https://shop..example",
         "https://\u202eshop.example",
         "https://[::1",
+        "https://0x7f.1",
+        "https://2130706433",
+        "https://1.2.3",
         "null",
         "*",
         "",
@@ -81,6 +84,12 @@ def test_what_is_no_origin_is_refused_with_a_sentence(written: str) -> None:
         ("https://a.wild.example.evil.example", False),
         ("https://a.wild.example:444", False),
         ("https://*.wild.example.", False),
+        ("https://*.wild.example", False),
+        ("https://.wild.example", False),
+        ("https://a..wild.example", False),
+        ("https://evil.example/.wild.example", False),
+        ("https://evil.example:1.wild.example", False),
+        ("https://jo@a.wild.example", False),
         ("null", False),
         ("", False),
     ],
@@ -108,6 +117,7 @@ def test_a_host_has_one_spelling(written: str, host: str) -> None:
         ("https://shop.example/a b", "https://shop.example/a%20b"),
         ("https://shop.example/caf\udce9", "https://shop.example/caf%E9"),
         ("https://shop.example", "https://shop.example"),
+        ("https://shop.example:/a", "https://shop.example:/a"),
     ],
 )
 def test_an_address_is_plain_and_otherwise_as_it_came(url: str, plain: str | None) -> None:
@@ -154,6 +164,9 @@ def test_the_host_of_an_address_leaves_out_the_default_port() -> None:
         ("https://s.example/#/route", True, "https://s.example/#/route?sgm=T"),
         ("https://s.example/#/route?a=1", True, "https://s.example/#/route?a=1&sgm=T"),
         ("https://s.example/#top", True, "https://s.example/#top&sgm=T"),
+        ("https://s.example/#sgm=old", True, "https://s.example/#sgm=T"),
+        ("https://s.example/#/route?sgm=old&a=%E9", True, "https://s.example/#/route?a=%E9&sgm=T"),
+        ("https://s.example/#/route?%73gm=old", True, "https://s.example/#/route?sgm=T"),
     ],
 )
 def test_parameters_are_added_and_every_other_byte_stays(url: str, fragment: bool, expected: str) -> None:
