@@ -377,12 +377,14 @@ class Reapplier:
         if over > 0:
             timeline.overflowed += over
             gone += over
-        left = timeline.size - sum([size_of(entry.source) for entry in entries[:gone]])
-        while left > MAX_BYTES and gone < count - 1:
-            left -= size_of(entries[gone].source)
-            timeline.overflowed += 1
-            gone += 1
-        timeline.size = left
+        left = timeline.size
+        if gone or left > MAX_BYTES:  # PERF: neither, for most events
+            left -= sum([size_of(entry.source) for entry in entries[:gone]])
+            while left > MAX_BYTES and gone < count - 1:
+                left -= size_of(entries[gone].source)
+                timeline.overflowed += 1
+                gone += 1
+            timeline.size = left
         if gone:
             if gone < timeline.unknown:
                 self._recall(timeline)
