@@ -36,7 +36,7 @@ from flows.subscriber.subscriber import Emitted, Subscriber
 _DIGITS: Final = bytes(ord("0") if each in b"0123456789" else each for each in range(256))
 _LONG_NUMBER: Final = b"0" * 19
 """PERF: `recognise` holds every event to the rule; what an older release wrote may hold an integer that no state can,
-and that takes as many digits. Two passes in C over the bytes; a regular expression took 5 µs an event, these take 0.7."""
+and that takes as many digits. Two passes in C over the bytes take 0.7 µs, a regular expression took 5."""
 _read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
 log_line = structlog.get_logger("flows")
 
