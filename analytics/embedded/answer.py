@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
-from analytics.embedded.encodings import Compressor, Framer
+from analytics.embedded.encodings import Compressor, Framer, Plain
 from analytics.embedded.engine import Connection, Statement
 from analytics.embedded.native import framed, needs_types
 from analytics.embedded.request import QueryRequest
@@ -28,6 +28,8 @@ class Packing:
 
     def __init__(self, framer: Framer | None, encoding: Compressor) -> None:
         self._framer, self._encoding = framer, encoding
+        self.plain = framer is None and isinstance(encoding, Plain)
+        """Whether it changes nothing."""
 
     def compress(self, data: bytes) -> bytes:
         """Return the packed bytes that are complete with ``data``; the others wait for the next call."""

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.requests import Request
 
 from analytics.embedded.encodings import PIECE, Decompressor, Unframer, decompressor
-from analytics.embedded.engine import engine_error
+from analytics.embedded.engine import engine_error, raw
 from analytics.embedded.request import QueryRequest
 from analytics.embedded.sessions import HEAD_BYTES
 
@@ -19,7 +19,7 @@ class Body:
     """The query's text and what follows it: the parameter ``query``, a line feed, the body."""
 
     def __init__(self, request: Request, query: QueryRequest) -> None:
-        self._sql = query.sql.encode()
+        self._sql = raw(query.sql)
         form = request.headers.get("content-type", "").startswith("multipart/form-data")
         readers: list[Decompressor] = [decompressor(request.headers.get("content-encoding", ""))]
         if query.framed_body:

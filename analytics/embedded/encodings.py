@@ -40,11 +40,15 @@ class Decompressor(Protocol):
         """The data are over. Raises :class:`EngineError` where they end too early."""
 
 
-class _Plain:
+class Plain:
+    """Changes nothing."""
+
     def compress(self, data: bytes) -> bytes:
+        """Return it."""
         return data
 
     def finish(self) -> bytes:
+        """Return nothing more."""
         return b""
 
 
@@ -141,7 +145,7 @@ def chosen(accepted: str) -> str:
 
 def compressor(name: str) -> Compressor:
     """A compressor; of the empty name one that changes nothing."""
-    return _OUT[name]() if name else _Plain()
+    return _OUT[name]() if name else Plain()
 
 
 def decompressor(name: str) -> Decompressor:
@@ -163,7 +167,8 @@ class Framer:
 
     def compress(self, data: bytes) -> bytes:
         """Frame some bytes."""
-        return b"".join(_frame(data[at : at + PIECE]) for at in range(0, len(data), PIECE))
+        whole = memoryview(data)
+        return b"".join(part for at in range(0, len(data), PIECE) for part in _frame(whole[at : at + PIECE]))
 
     def finish(self) -> bytes:
         """Nothing more."""
@@ -202,10 +207,10 @@ MOST_FRAMED: Final = 128 * 1024 * 1024
 _LZ4, _ZSTD, _NONE = 0x82, 0x90, 0x02
 
 
-def _frame(data: bytes) -> bytes:
-    packed = bytes(lz4.block.compress(data, store_size=False))
+def _frame(data: memoryview) -> tuple[bytes, bytes]:
+    packed = lz4.block.compress(data, store_size=False)
     body = struct.pack("<BII", _LZ4, HEAD_BYTES + len(packed), len(data)) + packed
-    return _checksum(body) + body
+    return _checksum(body), body
 
 
 def _unframed(frame: bytes) -> bytes:

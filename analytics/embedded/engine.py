@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import chdb
 
+from analytics.embedded.recent import MOST_LETTERS, Recent
 from contracts.codec import json_reader
 from contracts.errors import SegmaError
 
@@ -31,6 +32,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _read_json = json_reader(str)
 _read_row = json_reader(list[Any])
 _PARAM_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "\b": "\\b"})
+_BYTE_ESCAPES: Final = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
 
 # NOTE: whether mypy sees types in chDB hangs on what else is installed; so it is told here.
 _connect: Final[Callable[[str], Any]] = chdb.connect
@@ -44,7 +46,7 @@ class EngineError(SegmaError):
     def __init__(self, text: str) -> None:
         found = _CODE.search(text)
         self.code = int(found[1]) if found else UNKNOWN_EXCEPTION
-        super().__init__(_SCOPE.sub("", _ECHO.sub("", text)).strip())
+        super().__init__(_SCOPE.sub("", _ECHO.sub("", text)).strip().encode("utf-8", "replace").decode())
 
 
 def engine_error(code: int, text: str, name: str) -> EngineError:
@@ -93,17 +95,17 @@ def unknown_tables(statement: Statement) -> Iterator[None]:
 class Connection:
     """One connection: settings and temporary tables are its own. One call at a time."""
 
-    def __init__(self, path: str) -> None:
-        self._chdb = _connect(path)
+    def __init__(self, path: str, statements: Recent[str, Statement]) -> None:
+        self._chdb, self._statements = _connect(path), statements
 
     def query(self, sql: str, fmt: str = "TSV", params: Mapping[str, str] | None = None) -> tuple[bytes, Progress]:
         """The whole answer, and what it read. Raises :class:`EngineError`."""
-        whole, read = _translated(lambda: _whole(self._chdb.query(sql, fmt, params=dict(params or {}))))
+        whole, read = _translated(lambda: _whole(self._chdb.query(raw(sql), fmt, params=_escaped(params))))
         return whole, read
 
     def stream(self, sql: str, fmt: str, params: Mapping[str, str] | None = None) -> Generator[bytes]:
         """The answer block by block (:data:`STREAMABLE` formats). Closing the iterator cancels the query."""
-        result: Any = _translated(lambda: self._chdb.send_query(sql, fmt, params=dict(params or {})))
+        result: Any = _translated(lambda: self._chdb.send_query(raw(sql), fmt, params=_escaped(params)))
         try:
             while (block := _translated(result.fetch)) is not None:
                 yield block.bytes()
@@ -112,7 +114,7 @@ class Connection:
 
     def insert(self, head: str, fmt: str) -> Insert:
         """Begin an insert; bytes follow. Raises :class:`EngineError`."""
-        return Insert(_translated(lambda: self._chdb.send_insert(head, fmt)))
+        return Insert(_translated(lambda: self._chdb.send_insert(raw(head), fmt)))
 
     def set(self, settings: Mapping[str, str]) -> None:
         """Change settings, from here on. Raises :class:`EngineError` where there is none of that name."""
@@ -154,12 +156,18 @@ class Connection:
 
     def syntax_tree(self, canonical: str, params: Mapping[str, str]) -> str:
         """Return the statement's tree, one node a line; nothing is looked up and nothing is run."""
-        return self.query(f"EXPLAIN AST {canonical}", "TSVRaw", params)[0].decode()
+        return text_of(self.query(f"EXPLAIN AST {canonical}", "TSVRaw", params)[0])
 
     def statement(self, sql: str) -> Statement:
         """What the engine's parser makes of one statement. Raises :class:`EngineError` (62) where it is none."""
+        # PERF: a client says the same few statements again and again; reading one takes as long as a small answer.
+        if len(sql) > MOST_LETTERS:
+            return self._read(sql)
+        return self._statements.get(sql, lambda: self._read(sql))
+
+    def _read(self, sql: str) -> Statement:
         text, _ = self.query("SELECT formatQuerySingleLine({sql:String})", "TSVRaw", {"sql": param(sql)})
-        return Statement(text.decode().strip())
+        return Statement(text_of(text).strip())
 
     def watch(self, told: Callable[[Progress], None] | None) -> None:
         """Be told of the progress of the queries that follow."""
@@ -194,12 +202,13 @@ class Engine:
 
     def __init__(self, path: Path, configuration: Path) -> None:
         self._address = f"{path.resolve()}?config-file={configuration.resolve()}"
+        self._statements = Recent[str, Statement]()
         # NOTE: the engine lives as long as one connection does.
         self._anchor = self.connect()
 
     def connect(self) -> Connection:
         """Open a connection: about 0.2 ms."""
-        return Connection(self._address)
+        return Connection(self._address, self._statements)
 
     def close(self) -> None:
         """Let the path go."""
@@ -221,6 +230,21 @@ def param(text: str) -> str:
     return text.translate(_PARAM_ESCAPES)
 
 
+def text_of(data: bytes) -> str:
+    """Return bytes of SQL as text: a literal may hold any bytes, and :func:`raw` gives the same ones back."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def raw(text: str) -> bytes:
+    """Return the bytes that :func:`text_of` made a text of."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _escaped(params: Mapping[str, str] | None) -> dict[str, str]:
+    # NOTE: a parameter's value goes to the engine as text, in which escapes stand for the bytes that are none.
+    return {name: value.translate(_BYTE_ESCAPES) for name, value in (params or {}).items()}
+
+
 def _whole(result: Any) -> tuple[bytes, Progress]:
     read = {"read_rows": result.storage_rows_read(), "read_bytes": result.storage_bytes_read()}
     return result.bytes(), read
@@ -230,5 +254,8 @@ def _translated(call: Callable[[], Any]) -> Any:
     """Call the engine; its exceptions become ours."""
     try:
         return call()
-    except (RuntimeError, chdb.ChdbError, UnicodeError) as error:
+    except UnicodeDecodeError as error:
+        # NOTE: its own error's text, which quotes bytes that are no UTF-8.
+        raise EngineError(error.object.decode("utf-8", "replace")) from None
+    except (RuntimeError, chdb.ChdbError) as error:
         raise EngineError(str(error)) from None

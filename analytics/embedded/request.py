@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from analytics.config import ANALYST
 from analytics.embedded.cage.structure import Column, read_structure, read_types
-from analytics.embedded.engine import engine_error
+from analytics.embedded.engine import engine_error, text_of
 
 LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -85,6 +86,12 @@ class QueryRequest:
     encoding_wanted: bool = False
     readonly: bool = False
     externals: tuple[ExternalTable, ...] = ()
+
+
+def url_fields(query_string: bytes) -> list[tuple[str, str]]:
+    """Return a URL's fields. Values may be any bytes, as SQL's literals; :func:`raw` gives them back."""
+    pairs = [part.partition(b"=") for part in query_string.replace(b"+", b" ").split(b"&") if part]
+    return [(text_of(unquote_to_bytes(name)), text_of(unquote_to_bytes(value))) for name, _, value in pairs]
 
 
 def check_host(host: str, port: int) -> None:

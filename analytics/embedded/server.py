@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
@@ -29,13 +29,15 @@ from analytics.embedded.engine import (
     Connection,
     EngineError,
     Progress,
+    Statement,
     engine_error,
+    text_of,
     unknown_tables,
 )
 from analytics.embedded.formats import STREAMABLE, content_type
 from analytics.embedded.native import framed_all, unframed
 from analytics.embedded.progress import summary, watched, with_progress, written
-from analytics.embedded.request import QueryRequest, check_host, external_tables, read_request, user_of
+from analytics.embedded.request import QueryRequest, check_host, external_tables, read_request, url_fields, user_of
 from analytics.embedded.running import Running, kill_wanted
 from analytics.embedded.sessions import Sessions
 
@@ -89,18 +91,20 @@ class QueryHandler:
             "": asyncio.Semaphore(options.owner_slots),
         }
         self._running = Running(options.unique)
-        self._threads = anyio.CapacityLimiter(options.analyst_slots + options.owner_slots + 4)
+        self._threads = anyio.CapacityLimiter(2 * (options.analyst_slots + options.owner_slots) + 4)
 
     async def answer(self, request: Request) -> Response:
         """Answer one request; errors in ClickHouse's form."""
         headers = {"X-ClickHouse-Server-Display-Name": "segma", "X-ClickHouse-Timezone": self._timezone}
         try:
             check_host(request.headers.get("host", ""), self._options.port)
-            if request.method in {"GET", "HEAD"} and "query" not in request.query_params:
+            fields = url_fields(request.scope["query_string"])
+            url = dict(fields)
+            if request.method in {"GET", "HEAD"} and "query" not in url:
                 return PlainTextResponse("Ok.\n", headers=headers)
-            user = user_of(request.headers, request.query_params, self._options.passwords)
+            user = user_of(request.headers, url, self._options.passwords)
             headers |= {"Connection": "Keep-Alive", "Keep-Alive": f"timeout={KEEP_ALIVE_S}, max=9999"}
-            query = await self._read_request(request, user)
+            query = await self._read_request(request, user, fields)
             headers["X-ClickHouse-Query-Id"] = query.query_id or self._options.unique()
             return await self._answer(request, query, headers)
         except EngineError as error:
@@ -108,33 +112,40 @@ class QueryHandler:
         except ClientDisconnect:
             return Response(status_code=499)
 
-    async def _read_request(self, request: Request, user: str) -> QueryRequest:
-        headers, url = request.headers, request.query_params
+    async def _read_request(self, request: Request, user: str, fields: list[tuple[str, str]]) -> QueryRequest:
+        headers = request.headers
         if not headers.get("content-type", "").startswith("multipart/form-data"):
-            return read_request(user, request.method, url.multi_items(), headers, {})
+            return read_request(user, request.method, fields, headers, {})
         async with request.form(max_part_size=MAX_QUERY_BYTES) as form:
             texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
             files = {name: await value.read() for name, value in form.multi_items() if isinstance(value, UploadFile)}
-        query = read_request(user, request.method, url.multi_items(), headers, texts)
-        return replace(query, externals=external_tables(files, url))
+        query = read_request(user, request.method, fields, headers, texts)
+        return replace(query, externals=external_tables(files, dict(fields)))
 
     async def _answer(self, request: Request, query: QueryRequest, headers: dict[str, str]) -> Response:
         async with AsyncExitStack() as stack:
             running = stack.enter_context(self._running.entered(query.user, headers["X-ClickHouse-Query-Id"]))
             await stack.enter_async_context(self._slot(query))
-            connection = await stack.enter_async_context(self._connection(query, running.tag))
             body = Body(request, query)
             head = await body.head()
             if killed := kill_wanted(head):
                 return await self._kill_own(query, killed, headers)
-            statement, data = await self._in_thread(self._sessions.statement, connection, query, head)
+            # PERF: one hand-over to a thread for all that comes before the answer.
+            opened, connection, statement, data = await self._in_thread(self._opened, query, running.tag, head)
+            stack.push_async_callback(self._closed, opened)
             asked = AskedQuery(connection, query, statement, headers, running.tag)
             with unknown_tables(statement):
                 if statement.takes_data:
                     return await self._insert(asked, data, body)
-                sql = (head + await body.rest()).decode()
+                sql = text_of(head + await body.rest())
                 encoding = chosen(request.headers.get("accept-encoding", "")) if query.encoding_wanted else ""
                 return await self._until_gone(request, running.tag, self._select(stack, asked, sql, encoding))
+
+    def _opened(self, query: QueryRequest, tag: str, head: bytes) -> tuple[ExitStack, Connection, Statement, bytes]:
+        with ExitStack() as opened:
+            connection = opened.enter_context(self._sessions.connection(query, tag))
+            statement, data = self._sessions.statement(connection, query, head)
+            return opened.pop_all(), connection, statement, data
 
     async def _kill_own(self, query: QueryRequest, query_id: str, headers: dict[str, str]) -> Response:
         """``KILL QUERY WHERE query_id = '…'``: a query of the same user's."""
@@ -187,11 +198,8 @@ class QueryHandler:
     async def _insert_with_parameters(self, asked: AskedQuery, data: bytes, body: Body) -> Response:
         """Insert as one text, data and all: the engine's stream of an insert takes no parameters."""
         statement, query, seen = asked.statement, asked.query, list[Progress]()
-        try:
-            text = (data + await body.rest()).decode()
-        except UnicodeDecodeError:
-            told = "Data that are not UTF-8 are not known beside parameters in an insert"
-            raise engine_error(48, told, "NOT_IMPLEMENTED") from None
+        whole = data + await body.rest()
+        text = text_of(unframed(whole, query.revision) if statement.format == "Native" else whole)
         head = statement.canonical.removesuffix(f" FORMAT {statement.format}")
         begins = "VALUES " if statement.format == "Values" else f"FORMAT {statement.format}\n"
         await self._in_thread(lambda: watched(asked.connection, query, f"{head} {begins}{text}", seen))
@@ -226,7 +234,7 @@ class QueryHandler:
             whole = framed_all(whole, query.revision)
         if not whole:
             headers.pop("Content-Encoding", "")
-        answer = packed.compress(whole) + packed.finish() if whole else b""
+        answer = await self._in_thread(lambda: packed.compress(whole) + packed.finish()) if whole else b""
         return with_progress(
             Response(answer, headers=headers), query, [*seen, {**read, **written(seen), "result_bytes": len(whole)}]
         )
@@ -243,8 +251,8 @@ class QueryHandler:
         try:
             if query.wait_end:
                 return await self._whole(stack, blocks, asked, packed, seen)
-            first = await self._in_thread(lambda: next(blocks, b""))
-            if not first:
+            first = await self._in_thread(next, blocks, None)
+            if first is None:
                 headers.pop("Content-Encoding", "")
                 await self._give_back(stack)
                 return with_progress(Response(b"", headers=headers), query, seen)
@@ -258,11 +266,14 @@ class QueryHandler:
     async def _pieces(
         self, stack: AsyncExitStack, first: bytes, blocks: Iterator[bytes], asked: AskedQuery, packed: Packing
     ) -> AsyncIterator[bytes]:
+        block: bytes | None = first
+        # PERF: the engine makes the next block while this one is packed and sent.
+        ahead = self._ahead(blocks)
         try:
-            piece = first
-            while piece:
-                yield await self._in_thread(packed.compress, piece)
-                piece = await self._in_engine(asked.tag, lambda: next(blocks, b""))
+            while block is not None:
+                yield block if packed.plain else await self._in_thread(packed.compress, block)
+                if (block := await asyncio.shield(ahead)) is not None:
+                    ahead = self._ahead(blocks)
             yield packed.finish()
         except EngineError as error:
             text, tag = f"{self._text(error)}\n".encode(), asked.headers["X-ClickHouse-Exception-Tag"].encode()
@@ -271,7 +282,18 @@ class QueryHandler:
             # NOTE: without its last chunk, so that no client takes the beginning for the whole.
             raise AnswerCutShort from None
         finally:
+            await self._ended(asked.tag, ahead)
             await self._give_back(stack)
+
+    def _ahead(self, blocks: Iterator[bytes]) -> asyncio.Future[bytes | None]:
+        return asyncio.ensure_future(self._in_thread(next, blocks, None))
+
+    async def _ended(self, tag: str, ahead: asyncio.Future[bytes | None]) -> None:
+        """Wait for what the engine is at; where the client has left meanwhile, the query is ended."""
+        with anyio.CancelScope(shield=True):
+            if not ahead.done():
+                await self._in_thread(self._sessions.kill, tag)
+            await asyncio.gather(ahead, return_exceptions=True)
 
     async def _whole(
         self,
@@ -283,8 +305,7 @@ class QueryHandler:
     ) -> Response:
         def spool() -> Any:
             file = tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed when it was sent
-            for block in blocks:
-                file.write(packed.compress(block))
+            file.writelines(packed.compress(block) for block in blocks)
             file.write(packed.finish())
             file.seek(0)
             return file
@@ -299,16 +320,9 @@ class QueryHandler:
 
         return with_progress(StreamingResponse(pieces(), headers=asked.headers), asked.query, seen)
 
-    async def _in_engine(self, tag: str, call: Callable[[], T]) -> T:
-        """Call the engine; where the client leaves meanwhile, the query is ended."""
-        task = asyncio.ensure_future(self._in_thread(call))
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            with anyio.CancelScope(shield=True):
-                await self._in_thread(self._sessions.kill, tag)
-                await asyncio.wait([task])
-            raise
+    async def _closed(self, opened: ExitStack) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._in_thread(opened.close)
 
     async def _give_back(self, stack: AsyncExitStack) -> None:
         with anyio.CancelScope(shield=True):
@@ -318,23 +332,14 @@ class QueryHandler:
     async def _slot(self, query: QueryRequest) -> AsyncIterator[None]:
         slots = self._slots[query.user if query.user == ANALYST else ""]
         try:
-            await asyncio.wait_for(slots.acquire(), WAIT_S)
+            async with asyncio.timeout(WAIT_S):
+                await slots.acquire()
         except TimeoutError:
             raise engine_error(202, "Too many simultaneous queries", "TOO_MANY_SIMULTANEOUS_QUERIES") from None
         try:
             yield
         finally:
             slots.release()
-
-    @asynccontextmanager
-    async def _connection(self, query: QueryRequest, tag: str) -> AsyncIterator[Connection]:
-        context = self._sessions.connection(query, tag)
-        connection = await self._in_thread(context.__enter__)
-        try:
-            yield connection
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._in_thread(lambda: context.__exit__(None, None, None))
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         return await run_sync(call, *arguments, limiter=self._threads)

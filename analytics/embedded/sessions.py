@@ -12,7 +12,7 @@ from typing import Final
 from analytics.config import ANALYST
 from analytics.embedded.cage.analyst import AnalystRules, check_format
 from analytics.embedded.cage.settings import check_settings
-from analytics.embedded.engine import Connection, Engine, EngineError, Statement, backquoted, engine_error
+from analytics.embedded.engine import Connection, Engine, EngineError, Statement, backquoted, engine_error, text_of
 from analytics.embedded.request import QueryRequest
 
 MAX_SESSIONS: Final = 1_000
@@ -153,17 +153,14 @@ def read_statement(connection: Connection, head: bytes) -> tuple[Statement, byte
     found = _with_data(connection, head)
     if found:
         return found
-    try:
-        return connection.statement(head.decode()), b""
-    except UnicodeDecodeError:
-        raise engine_error(117, "The query is not UTF-8", "INCORRECT_DATA") from None
+    return connection.statement(text_of(head)), b""
 
 
 def _with_data(connection: Connection, head: bytes) -> tuple[Statement, bytes] | None:
     for found in _DATA_BEGINS.finditer(head):
         try:
-            statement = connection.statement(head[: found.end()].decode())
-        except (EngineError, UnicodeDecodeError):
+            statement = connection.statement(text_of(head[: found.end()]))
+        except EngineError:
             continue
         if statement.takes_data:
             gap = _GAP.match(head, found.end())

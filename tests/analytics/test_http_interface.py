@@ -46,7 +46,7 @@ class Door:
             timeout=PATIENCE_S,
         )
 
-    def text(self, sql: str, **more: Any) -> str:
+    def text(self, sql: str | bytes, **more: Any) -> str:
         answer = self.post(sql, **more)
         assert answer.ok, answer.text
         return answer.text
@@ -330,11 +330,25 @@ def test_parameters_in_inserts_in_long_urls_and_in_forms(door: Door) -> None:
     assert door.text("SELECT sum(x) FROM t") == "12\n"
     door.text("WITH {a:UInt8} AS y INSERT INTO t (x) FORMAT CSV\n11\n12\n", param_a="5")
     assert door.text("SELECT sum(x) FROM t") == "35\n"
-    answer = door.post(b"\xff\xff\xff\xff", query="INSERT INTO t FORMAT RowBinary", param_a="5")
-    assert (code(answer), door.text("SELECT count() FROM t")) == ("48", "4\n")
+    door.post(b"\n\xff\xff\xff", query="INSERT INTO t FORMAT RowBinary", param_a="5")
+    assert door.text("SELECT max(x), count() FROM t") == f"{0xFFFFFF0A}\t5\n"
     long = "x" * 100_000
     assert door.text("SELECT length({s:String})", param_s=long) == "100000\n"
     assert door.post(None, files={"query": (None, "SELECT {a:UInt8}"), "param_a": (None, "9")}).text == "9\n"
+
+
+def test_bytes_that_are_no_utf_8_pass_as_they_are(door: Door) -> None:
+    assert door.text(b"SELECT hex('a\xff'), hex('\xc3\xa4')") == "61FF\tC3A4\n"
+    assert door.text("SELECT hex({s:String})", param_s=b"\xff\\t\xc3\xa4") == "FF09C3A4\n"
+    assert door.post(query=b"SELECT hex('\xff'), hex('+')").text == "FF\t2B\n"
+    assert door.text(b"SELECT hex('\xff')", user="analyst") == "FF\n"
+    door.text(b"CREATE TABLE s (s String) ENGINE = Memory")
+    door.text(b"INSERT INTO s VALUES ('\xfe')")
+    door.text(b"INSERT INTO s FORMAT TSV\n\xfd", param_a="1")
+    assert door.text("SELECT hex(groupConcat(s)) FROM (SELECT s FROM s ORDER BY s)") == "FDFE\n"
+    refused = door.post(b"SELECT nothing_\xff FROM t")
+    assert (code(refused), refused.status_code) == ("62", 400)
+    assert "SYNTAX_ERROR" in refused.text
 
 
 def test_the_summary_says_what_was_written(door: Door) -> None:

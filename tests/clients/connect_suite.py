@@ -74,7 +74,7 @@ def run_tests(folder: Path, server: Embedded, python: Path, chosen: tuple[str, .
         "CLICKHOUSE_CONNECT_TEST_PASSWORD": server.passwords["segma"],
     }
     # NOTE: Python's own tracebacks: pytest's parse the source at each failure, which fails deep in a stack.
-    options = ["-v", "-o", "addopts=", "--tb=native", "-p", "no:logging", "-W", "ignore", "--timeout", "180"]
+    options = ["-v", "-o", "addopts=", "--tb=native", "-W", "ignore", "--timeout", "180"]
     subprocess.run(
         [str(python), "-m", "pytest", *options, f"--junitxml={report}", *(chosen or ("tests/integration_tests",))],
         cwd=folder,

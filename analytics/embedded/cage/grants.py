@@ -12,7 +12,7 @@ from typing import Final
 GRANTED: Final = (
     *("SHOW", "SELECT", "INSERT", "ALTER", "CREATE DATABASE", "CREATE TABLE", "CREATE VIEW"),
     *("CREATE ARBITRARY TEMPORARY TABLE", "DROP", "UNDROP TABLE", "TRUNCATE", "OPTIMIZE", "CHECK", "KILL QUERY"),
-    *("SYSTEM MERGES", "SYSTEM TTL MERGES", "SYSTEM FLUSH"),
+    *("SYSTEM MERGES", "SYSTEM TTL MERGES", "SYSTEM FLUSH", "SHOW ROW POLICIES"),
 )
 ENGINES: Final = (
     *("MergeTree", "ReplacingMergeTree", "SummingMergeTree", "AggregatingMergeTree", "CollapsingMergeTree"),
