@@ -54,8 +54,10 @@ def make(options: WebhookOptions, around: Around) -> WebhookSink:
 class WebhookSink:
     """The calls. There is nothing to read back."""
 
+    traits = Traits(batch=1, tags=True, lists=False)
+
     def __init__(self, http: Http, options: WebhookOptions, signer: Webhook, around: Around) -> None:
-        self.traits = Traits(batch=1, tags=True, lists=False, waits_ms=options.wait)
+        self.traits = self.traits._replace(waits_ms=options.wait)
         self._http, self._options, self._signer, self._around = http, options, signer, around
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
