@@ -12,15 +12,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.__main__ import cli
+from contracts.installation import SecretAt
 from contracts.topics import fixed_topics
 from contracts.versions import NOTICE_MS, ListenerVersion
 from flows.config import load_shared, with_listeners_of
 from flows.operators.logic import Shared
 from flows.versions.deployment import Versions
+from sinks.platforms import webhook
 from sinks.platforms.kafka import KafkaSink
-from sinks.platforms.webhook import WebhookSink
 from sinks.registry import SINKS
-from tests.sinks.beds import ALL, bed_of
+from sinks.toolkit.options import Around
+from tests.sinks.beds import ALL, bed_of, brief, now_ms
+from tests.sinks.simulator.server import KEY
 from transport import open_log
 from transport.config import Settings, load_installation
 
@@ -211,5 +214,8 @@ def test_which_platforms_have_tags_is_told_alike_by_the_registry_and_the_sinks(t
             bed = bed_of(name, tmp_path / name)
             told[name.partition("-")[0]] = bed.sink().traits.tags
             bed.close()
-    told |= {"webhook": WebhookSink.traits.tags, "kafka": KafkaSink.traits.tags}
+    around = Around("w/mail", tmp_path, brief, now_ms, lambda at, field: KEY)
+    hook = webhook.make(webhook.WebhookOptions(secret=SecretAt(env="KEY"), hosts=("crm.example",)), around)
+    told |= {"webhook": hook.traits.tags, "kafka": KafkaSink.traits.tags}
+    hook.close()
     assert told == {name: kind.tags for name, kind in SINKS.items()}
