@@ -18,6 +18,7 @@ from sinks.platforms import (
     file,
     hubspot,
     kafka,
+    kit,
     klaviyo,
     listmonk,
     mailchimp,
@@ -47,6 +48,7 @@ SINKS: Final[dict[str, Kind]] = {
     "listmonk": Kind(listmonk.ListmonkOptions, listmonk.make),
     "brevo": Kind(brevo.BrevoOptions, brevo.make),
     "mailerlite": Kind(mailerlite.MailerliteOptions, mailerlite.make, tags=True),
+    "kit": Kind(kit.KitOptions, kit.make, tags=True),
     "kafka": Kind(kafka.KafkaOptions, kafka.make, tags=True),
     "webhook": Kind(webhook.WebhookOptions, webhook.make, tags=True),
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from collector.notices import Notice, Told, ours, read_json
-from collector.platforms import activecampaign, brevo, hubspot, klaviyo, mailchimp, mailerlite
+from collector.platforms import activecampaign, brevo, hubspot, kit, klaviyo, mailchimp, mailerlite
 from collector.platforms.base import Platform
 from collector.signatures import Call, check_standard
 from contracts.errors import BadInput
@@ -16,6 +16,7 @@ PLATFORMS: Final[Mapping[str, Platform]] = {
     "activecampaign": activecampaign.PLATFORM,
     "brevo": brevo.PLATFORM,
     "hubspot": hubspot.PLATFORM,
+    "kit": kit.PLATFORM,
     "klaviyo": klaviyo.PLATFORM,
     "mailchimp": mailchimp.PLATFORM,
     "mailerlite": mailerlite.PLATFORM,

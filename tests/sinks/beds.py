@@ -13,7 +13,7 @@ from sinks.platforms.file import FileSink
 from sinks.registry import SINKS
 from sinks.toolkit.options import Around
 from tests.sinks.memory import MemorySink
-from tests.sinks.simulator import activecampaign, brevo, hubspot, klaviyo, listmonk, mailchimp, mailerlite
+from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite
 from tests.sinks.simulator.mailman import Mailman
 from tests.sinks.simulator.server import KEY, Call, Dialect, Simulator
 
@@ -174,6 +174,7 @@ def _served(name: str, directory: Path) -> ServedBed:
         "hubspot": (hubspot.Hubspot, hubspot.OPTIONS),
         "mailchimp": (mailchimp.Mailchimp, mailchimp.OPTIONS),
         "brevo": (brevo.Brevo, brevo.OPTIONS),
+        "kit": (kit.Kit, kit.OPTIONS),
         "mailerlite": (mailerlite.Mailerlite, mailerlite.OPTIONS),
         "activecampaign": (activecampaign.Activecampaign, activecampaign.OPTIONS),
         "activecampaign-lists": (
@@ -197,6 +198,7 @@ SERVED = (
     "listmonk",
     "brevo",
     "mailerlite",
+    "kit",
 )
 ALL = ("file", "memory", *SERVED)
 

@@ -133,7 +133,7 @@ def test_an_administrators_subscription_lifts_no_veto(courier: Courier) -> None:
     assert last(courier) == SKIPPED
 
 
-@on("listmonk", "mailchimp", "klaviyo", "hubspot", "activecampaign", "brevo", "mailerlite")
+@on("listmonk", "mailchimp", "klaviyo", "hubspot", "activecampaign", "brevo", "mailerlite", "kit")
 def test_a_token_sends_no_mail_and_makes_nobody(courier: Courier) -> None:
     """Row 3 and 7: a push mails nobody, writes no membership back and brings nobody in."""
     bed = courier.bed
@@ -235,9 +235,15 @@ def full(reply: Any, page: int) -> Any:
     """The same answer, its list as long as a page, and one more to come."""
     body = reply.object()
     holder = body.get("data") if isinstance(body.get("data"), dict) else body
-    name = next(each for each in ("results", "members", "data", "contacts") if isinstance(holder.get(each), list))
+    name = next(
+        each
+        for each in ("results", "members", "data", "contacts", "subscribers", "tags")
+        if isinstance(holder.get(each), list)
+    )
     holder[name] = holder[name] * page
     body.setdefault("paging", {"next": {"after": "1"}})
+    if isinstance(body.get("pagination"), dict):
+        body["pagination"] |= {"has_next_page": True, "end_cursor": "1"}
     if isinstance(body.get("meta"), dict):
         body["meta"]["next_cursor"] = "1"
     body["links"] = {"next": "https://x.invalid/?page%5Bcursor%5D=1"}
@@ -331,7 +337,7 @@ def test_a_known_person_comes_into_a_list_of_double_opt_in_without_a_mail(courie
     assert bed.members("double") == {ANNA}
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "brevo", "mailerlite")
+@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "brevo", "mailerlite", "kit")
 def test_strangers_are_left_alone_where_the_account_says_so(courier: Courier) -> None:
     courier.bed.strangers = "never"
     asked(courier, command("hot"))
@@ -363,7 +369,7 @@ def test_who_has_not_confirmed_is_neither_moved_nor_added(courier: Courier) -> N
     assert bed.members("hot") == set()
 
 
-@on("listmonk", "klaviyo", "mailchimp", "brevo", "mailerlite")
+@on("listmonk", "klaviyo", "mailchimp", "brevo", "mailerlite", "kit")
 def test_who_bounced_is_undeliverable_and_has_not_left(courier: Courier) -> None:
     courier.bed.put(ANNA, "news")
     courier.bed.world.person(ANNA).standing = UNDELIVERABLE
@@ -435,7 +441,7 @@ def test_every_veto_ends_a_command_without_a_dead_letter() -> None:
     assert {Reason.GONE, Reason.UNSUBSCRIBED, Reason.PENDING, Reason.ASKED, Reason.UNKNOWN} <= VETOES
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists", "brevo", "mailerlite")
+@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists", "brevo", "mailerlite", "kit")
 def test_members_tell_the_platforms_own_id(bed: ServedBed) -> None:
     bed.put(ANNA, "news")
     (member,) = bed.sink().members("news")

@@ -74,7 +74,7 @@ def test_who_leaves_between_the_look_and_the_call_is_taken_out_again(courier: Co
     assert bed.world.list_named("news").members[bed.world.person(ANNA).id] == "left", "the record of it stays"
 
 
-@on("listmonk", "hubspot", "brevo", "mailerlite")
+@on("listmonk", "hubspot", "brevo", "mailerlite", "kit")
 def test_a_lists_puts_end_with_it(courier: Courier) -> None:
     """15: a list of the same name and another id is another list: nobody who is not in it has left it."""
     bed = courier.bed
@@ -86,7 +86,7 @@ def test_a_lists_puts_end_with_it(courier: Courier) -> None:
     assert (outcome.result, outcome.changed) == (Result.APPLIED, ("+hot",))
 
 
-@on("listmonk", "hubspot", "brevo", "mailerlite")
+@on("listmonk", "hubspot", "brevo", "mailerlite", "kit")
 def test_an_undo_touches_no_list_that_was_made_anew_since(courier: Courier) -> None:
     bed = courier.bed
     bed.put(ANNA, "news")
@@ -108,7 +108,7 @@ def test_leavings_of_a_deleted_list_stay_with_its_name(courier: Courier) -> None
     assert asked(courier, command("hot")).reason == "unsubscribed"
 
 
-@on("listmonk", "klaviyo", "hubspot", "activecampaign", "brevo", "mailerlite")
+@on("listmonk", "klaviyo", "hubspot", "activecampaign", "brevo", "mailerlite", "kit")
 def test_the_same_address_under_another_id_was_erased(courier: Courier) -> None:
     """13: made anew by an administrator, they are gone; once they join by themselves, they are back."""
     bed = courier.bed
@@ -122,7 +122,7 @@ def test_the_same_address_under_another_id_was_erased(courier: Courier) -> None:
     assert asked(courier, command("vip", "news")).result is Result.APPLIED
 
 
-@on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists", "brevo", "mailerlite")
+@on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists", "brevo", "mailerlite", "kit")
 def test_whom_segma_makes_anew_is_known_by_the_new_id(courier: Courier) -> None:
     """3 and 13: taken out of their last list they may be made anew, and that is no erasure; a later one is."""
     bed = courier.bed
@@ -138,7 +138,7 @@ def test_whom_segma_makes_anew_is_known_by_the_new_id(courier: Courier) -> None:
     assert asked(courier, command("news", "vip")).reason == "gone"
 
 
-MADE_ANEW = on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists", "brevo", "mailerlite")
+MADE_ANEW = on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists", "brevo", "mailerlite", "kit")
 
 
 def taken_out_and_erased(courier: Courier) -> None:
@@ -255,7 +255,7 @@ def test_a_leaving_that_an_undo_without_an_adding_finds_reaches_the_list_moved_f
     assert bed.members("vip") == set()
 
 
-@on("listmonk", "hubspot", "mailchimp", "brevo", "mailerlite")
+@on("listmonk", "hubspot", "mailchimp", "brevo", "mailerlite", "kit")
 def test_a_leaving_told_while_an_undo_waits_for_the_platform_reaches_the_list_moved_from(courier: Courier) -> None:
     """1: whoever tells of it, what is known before an outcome is followed before it."""
     bed = courier.bed
