@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -41,6 +42,7 @@ MIN_HOOK_SECRET: Final = 24
 MAX_HOOK_BYTES: Final = 4 * 1_048_576
 """A thousand of Klaviyo's events; what a page sends is held to a quarter of it."""
 MAX_ADDRESS: Final = 320
+_ADDRESS: Final = re.compile(r"(?:[^\s\0-\x1f@]+|\"[^\0-\x1f]+\")@[^\s\0-\x1f@]+")
 LEAVING: Final = frozenset({"email_unsubscribed", "email_complained"})
 
 
@@ -138,7 +140,7 @@ class HookDoor:
 
 def is_address(text: str) -> bool:
     """Whether a text may be somebody's address: an id is made of it, and it is not kept."""
-    return "@" in text and len(text) <= MAX_ADDRESS
+    return len(text) <= MAX_ADDRESS and _ADDRESS.fullmatch(normalised_address(text)) is not None
 
 
 def _addresses(req: falcon.asgi.Request) -> Sequence[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
@@ -33,6 +35,15 @@ MAX_WORDS: Final = 200
 FIRST_MILLIS: Final = 100_000_000_000
 """A number from here on is of milliseconds: as seconds it would be the year 5138."""
 
+FIRST_MICROS: Final = 100_000_000_000_000
+"""A number from here on is of microseconds."""
+MAX_FIELDS: Final = 10_000
+"""Of a form: platforms send every field that an account has given its contacts."""
+_MAIL_DATE: Final = re.compile(
+    r"(?:[A-Z][a-z]{2}, )?[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{5,8}(?: ?[+-][0-9:]{4,5})?"
+)
+MAX_DIGITS: Final = 300
+"""Of an integer that is read as one."""
 _read: Final[Callable[[bytes], Any]] = json_reader(Any)
 
 
@@ -69,34 +80,52 @@ class Told(NamedTuple):
 
 
 def read_form(body: bytes) -> dict[str, str]:
-    """A form's fields, of each name the last. Raises :class:`BadInput` (``wrong_type``)."""
+    """A form's fields, of each name the last; a replacement character for each byte that is no UTF-8.
+
+    Raises :class:`BadInput` (``wrong_type``).
+    """
     try:
-        return {name: values[-1] for name, values in parse_qs(body.decode("utf-8"), max_num_fields=500).items()}
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=MAX_FIELDS)
     except ValueError:
         raise BadInput(Reason.WRONG_TYPE, "no form") from None
+    return {name: values[-1] for name, values in fields.items()}
 
 
 def read_json(body: bytes) -> Any:
-    """A JSON body. Raises :class:`BadInput` (``too_deep``, ``not_json``)."""
+    """A JSON body. Raises :class:`BadInput` (``too_deep``, ``not_json``).
+
+    What one event of many holds that no reader takes costs the others nothing: a question mark stands for half a
+    surrogate pair, a replacement character for a byte that is no UTF-8, infinity for a number that is too large.
+    """
     if depth_exceeds(body, MAX_DEPTH):
         raise BadInput(Reason.TOO_DEEP)
     try:
         return _read(body)
     except BadRecord:
+        pass
+    try:
+        found = json.loads(body.decode("utf-8", "replace"), parse_int=_number)
+    except (ValueError, RecursionError):
         raise BadInput(Reason.NOT_JSON) from None
+    return json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _number(digits: str) -> int | float:
+    return int(digits) if len(digits) < MAX_DIGITS else float(digits)
 
 
 def instant_ms(value: object) -> int | None:
-    """A platform's instant: ISO 8601 (UTC where it names no zone), or seconds or milliseconds since the epoch."""
+    """A platform's instant: ISO 8601 (UTC where it names no zone), as mails are dated, or seconds, milliseconds or
+    microseconds since the epoch.
+    """
     text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    if re.fullmatch(r"[0-9]{9,13}(\.[0-9]{1,9})?", text):
+    if re.fullmatch(r"[0-9]{9,16}(\.[0-9]{1,9})?", text, re.ASCII):
         number = float(text)
-        return int(number if number >= FIRST_MILLIS else number * 1_000)
+        return int(number / 1_000 if number >= FIRST_MICROS else number if number >= FIRST_MILLIS else number * 1_000)
+    # NOTE: the plus of a zone is a blank where a form was written without escaping it.
+    text = re.sub(r"(?<=[0-9]) ?(?:z|UTC|GMT)$", "+00:00", re.sub(r"(T[0-9:.]+) (?=[0-9]{2}:?[0-9]{2}$)", r"\1+", text))
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    try:
+        found = parsedate_to_datetime(text) if _MAIL_DATE.fullmatch(text) else datetime.fromisoformat(text)
         at_ms = int((found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp() * 1_000)
     except (ValueError, OverflowError):
         return None

@@ -52,6 +52,12 @@ _TYPED: Final = str.maketrans(
 )
 """Signs that show nothing, the backslash of Markdown, and what word processors write for hyphens."""
 MAX_UNQUOTINGS: Final = 3
+INVISIBLE: Final = dict.fromkeys(
+    map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+)
+"""Signs that show nothing and come along when an address is copied from a page. The joiners U+200C and U+200D stay:
+domains of some scripts need them."""
+_NAMED: Final = re.compile(r"[^<>]*<(?P<address>[^<>]*@[^<>]*)>")
 
 MAX_CLOCK_AHEAD_S: Final = 300
 """How far in the future a time of issue may lie: two hosts' clocks, not a forgery (the seal holds)."""
@@ -199,11 +205,14 @@ def _unpacked(body: str) -> bytes | None:
 
 
 def normalised_address(address: str) -> str:
-    """The form of an email address that decides who is the same person: NFC, no outer blanks, lower case.
+    """The form of an email address that decides who is the same person: NFC, lower case, and nothing around it: blanks,
+    signs that show nothing, a name (``Zoe <zoe@example.org>``) or ``mailto:``.
 
     Plus tags and dots are kept: they are different mailboxes for anyone but their provider.
     """
-    return unicodedata.normalize("NFC", address).strip().lower()
+    text = unicodedata.normalize("NFC", address).translate(INVISIBLE).strip()
+    found = _NAMED.fullmatch(text)
+    return (found["address"] if found is not None else text).strip().removeprefix("mailto:").lower()
 
 
 def subscriber_id(workspace_secret: bytes, address: str) -> str:

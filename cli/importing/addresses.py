@@ -8,12 +8,8 @@ from typing import Final, NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
 
-INVISIBLE: Final = {
-    ord(sign): None
-    for sign in "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-}
-"""Signs that show nothing and come along when an address is copied from a page. The joiners U+200C and U+200D stay:
-domains of some scripts need them."""
+from contracts.tokens import INVISIBLE
+
 MAX_CHARS: Final = 1_000
 """A cell longer than that is no address, whatever it holds; an address has at most 254 characters (RFC 5321)."""
 _NAMED: Final = re.compile(r"^(?P<name>[^<>]*)<(?P<address>[^<>]*)>$")

@@ -1,7 +1,8 @@
 """Brevo's webhooks: JSON, unsigned, one event or (batched) a list of them.
 
 Marketing and transactional mails have words of their own for the same thing; both are read. ``id`` is the webhook's own
-and tells no event from the next; of the times ``ts_event`` alone is of no time zone.
+and tells no event from the next; of the times ``ts_event`` (seconds) and ``ts_epoch`` (milliseconds)
+alone are of no time zone.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def _of_event(event: Mapping[str, Any]) -> Notice | None:
         kept["kind"] = kind.partition("_")[0]
     machine = {"machine": True} if kind in _BY_MACHINES else {}
     at = hashlib.sha256(repr([str(event.get(name, "")) for name in _TELLS_APART]).encode()).hexdigest()[:40]
-    return Notice(action, address, at, "", kept | machine, at_ms=instant_ms(event.get("ts_event")))
+    at_ms = instant_ms(event.get("ts_event")) or instant_ms(event.get("ts_epoch"))
+    return Notice(action, address, at, "", kept | machine, at_ms=at_ms)
 
 
 PLATFORM = Platform(notices)

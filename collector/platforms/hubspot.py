@@ -39,6 +39,8 @@ _ACTIONS: Final = {
     "email": ADDRESS_CHANGED,
 }
 """The contact's properties that change when it happens."""
+CONTACTS: Final = "0-1"
+"""HubSpot's number for the kind of record that a contact is."""
 BY_THEMSELVES: Final = frozenset({"", "EMAIL", "FORM", "SUBSCRIPTION_PREFERENCES", "PREFERENCE_CENTER"})
 """``changeSource`` of what a person did; imports, the API and colleagues are none, and bring nobody back."""
 
@@ -84,9 +86,15 @@ def _of_subscriptions(events: list[Any]) -> list[Notice]:
         action, value = _ACTIONS.get(str(change.get("propertyName", ""))), str(change.get("propertyValue") or "")
         if not change:
             found.append(Notice(UNREADABLE, "", ""))
-        elif action is not None:
+        elif action is not None and _is_of_contact(change):
             found += _of_change(action, value, change)
     return found
+
+
+def _is_of_contact(change: Mapping[str, Any]) -> bool:
+    """Whether a change is one of a contact: records of other kinds have properties of the same names, and ids too."""
+    kind = str(change.get("subscriptionType", "contact.")).partition(".")[0]
+    return kind == "contact" or (kind == "object" and str(change.get("objectTypeId", "")) == CONTACTS)
 
 
 def _of_change(action: str, value: str, change: Mapping[str, Any]) -> list[Notice]:
@@ -97,8 +105,8 @@ def _of_change(action: str, value: str, change: Mapping[str, Any]) -> list[Notic
     if action == ADDRESS_CHANGED:
         return [Notice(action, "", at, person=person, new_address=value)]
     at_ms = instant_ms(change.get("occurredAt"))
-    if action == "email_unsubscribed" and value.lower() != "true":
-        came_back = str(change.get("changeSource", "")) in BY_THEMSELVES
+    if action == "email_unsubscribed" and value.lower() in {"false", ""}:
+        came_back = bool(value) and str(change.get("changeSource", "")) in BY_THEMSELVES
         return [Notice(SUBSCRIBED, "", at, person=person, at_ms=at_ms)] if came_back else []
     return [Notice(action, "", at, person=person, at_ms=at_ms)] if value else []
 

@@ -19,7 +19,7 @@ def _of_form(form: Mapping[str, str]) -> list[Notice]:
     Who marked a mail as spam is told as ``unsubscribe`` or as ``cleaned``, with the reason ``abuse``.
     """
     kind, address, at = form.get("type", ""), form.get("data[email]", ""), form.get("fired_at", "")
-    reason, at_ms = form.get("data[reason]", ""), instant_ms(at)
+    reason, at_ms = form.get("data[reason]", "").strip().lower(), instant_ms(at)
     campaign = {"campaign": form["data[campaign_id]"][:MAX_WORDS]} if "data[campaign_id]" in form else {}
     if kind in {"unsubscribe", "cleaned"} and reason == "abuse":
         return [Notice("email_complained", address, at, "", campaign, at_ms=at_ms)]

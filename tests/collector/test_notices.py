@@ -48,6 +48,13 @@ def collector(tmp_path: Path) -> Collector:
     return with_doors(tmp_path)
 
 
+SAME_INSTANT = (
+    *("2026-01-01 10:00:00 UTC", "2026-01-01T10:00:00z", "2026-01-01T10:00:00 00:00", "2026-01-01T12:00:00 0200"),
+    *("Thu, 01 Jan 2026 10:00:00 GMT", "Thu, 1 Jan 2026 05:00:00 -0500", "01 Jan 2026 10:00:00 +0000"),
+    *(1_767_261_600_000_000, "2026-01-01T10:00:00.000000001Z"),
+)
+
+
 @pytest.mark.parametrize(
     ("value", "at_ms"),
     [
@@ -65,6 +72,7 @@ def collector(tmp_path: Path) -> Collector:
         ("9" * 30, None),
         ("0001-01-01T00:00:00+14:00", None),
         ({"a": 1}, None),
+        *((text, 1_767_261_600_000) for text in SAME_INSTANT),
     ],
 )
 def test_a_platforms_instant(value: object, at_ms: int | None) -> None:
@@ -270,3 +278,108 @@ def test_who_changes_their_address_again_is_known_by_the_one_in_between(tmp_path
 def test_two_known_people_are_never_merged(tmp_path: Path) -> None:
     other = DirectoryEntry("shop", subscriber_id(SECRET, "ann@new.example"), "ann@new.example")
     assert changed(tmp_path, other)[2] == []
+
+
+KLAVIYOS = klaviyo(
+    ("opened_email", {"email": "anna@example.org", "$x": "X"}), ("opened_email", {"email": "bo@example.org"})
+)
+OPEN = '{"action": "email_opened", "address": "%s", "x": "X"}'
+OURS = f"[{OPEN % 'anna@example.org'}, {OPEN % 'bo@example.org'}]".encode()
+
+
+@pytest.mark.parametrize(("platform", "body"), [("klaviyo", KLAVIYOS), ("brevo", OURS)])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'"\\ud83d"',
+        b'"\\udc00\\ud83d"',
+        b"1e400",
+        b"-1e400",
+        b"NaN",
+        b"9" * 5_000,
+        b'"\xff"',
+        b"\xed\xa0\x80".join([b'"'] * 2),
+    ],
+)
+def test_a_value_that_no_reader_takes_costs_no_notice(
+    collector: Collector, platform: str, body: bytes, bad: bytes
+) -> None:
+    told = body.replace(b'"X"', bad)
+    assert posted(collector, told, path=f"/v1/hooks/shop/{platform}/{HOOK}", headers={}).status_code == 204
+    assert len(events(collector)) == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "Anna <anna@example.org>",
+        "mailto:Anna@example.org",
+        "\u200banna@example.org\u00ad",
+        "<anna@example.org>",
+        "\tANNA@EXAMPLE.ORG\n",
+    ],
+)
+def test_an_address_with_something_around_it_is_the_same_persons(collector: Collector, address: str) -> None:
+    body = json.dumps({"action": "email_opened", "address": address}).encode()
+    assert posted(collector, body, path=f"/v1/hooks/shop/brevo/{HOOK}", headers={}).status_code == 204
+    server = json.dumps(
+        {
+            "site": "shop-key",
+            "address": address,
+            "events": [{"event_id": "e", "action": "page_viewed", "occurred_at_ms": NOW_MS}],
+        }
+    )
+    assert (
+        posted(
+            collector, server.encode(), path="/v1/events", headers={"Authorization": "Bearer server-secret"}
+        ).status_code
+        == 204
+    )
+    assert {event.subscriber for event in events(collector)} == {ANNA}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["@", "anna@", "@example.org", "anna\0@example.org", "an na@example.org", "a@b@example.org", "a" * 400 + "@x.org"],
+)
+def test_what_is_no_address_is_nobodys(collector: Collector, address: str) -> None:
+    body = json.dumps({"action": "email_opened", "address": address}).encode()
+    assert posted(collector, body, path=f"/v1/hooks/shop/brevo/{HOOK}", headers={}).status_code == 422
+    assert collector.beacons() == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"subscriptionType": "company.propertyChange"},
+        {"subscriptionType": "object.propertyChange", "objectTypeId": "0-3"},
+    ],
+)
+def test_a_change_of_what_is_no_contact_is_nobodys(collector: Collector, kind: dict[str, str]) -> None:
+    told = json.loads(subscribed(("hs_email_optout", "true")))
+    body = json.dumps([{**told[0], **kind}]).encode()
+    assert posted(collector, body, path=SUBSCRIPTIONS, headers=by_app(body)).status_code == 204
+    assert (events(collector), vetoes(collector)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("value", "fact"), [("false", "joined"), ("", None), ("True", "left"), ("1", "left"), ("yes", "left")]
+)
+def test_only_a_plain_no_to_the_opt_out_is_a_coming_back(collector: Collector, value: str, fact: str | None) -> None:
+    body = subscribed(("hs_email_optout", value))
+    assert posted(collector, body, path=SUBSCRIPTIONS, headers=by_app(body)).status_code == 204
+    assert [veto.fact for veto in vetoes(collector) if veto is not None] == ([fact] if fact else [])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        urlencode({"data[reason]": "Abuse"}).encode(),
+        b"data%5Breason%5D=abuse&data[merges][FNAME]=Zo\xeb",
+        b"data%5Breason%5D=abuse&" + b"&".join(b"data[merges][F%d]=x" % number for number in range(1_000)),
+    ],
+)
+def test_a_complaint_in_a_form_of_any_size_and_spelling_is_heard(collector: Collector, more: bytes) -> None:
+    body = mailchimp("cleaned") + b"&" + more
+    assert posted(collector, body, path=f"/v1/hooks/shop/mailchimp/{HOOK}", headers=FORM).status_code == 204
+    assert [veto.reason for veto in vetoes(collector) if veto is not None] == ["email_complained"]
