@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from cli.browser import bring_browser, find_browser, system_browser
@@ -47,8 +48,8 @@ def by_package(*packages: str) -> bool:
     return not _run([*before, *quiet, "install", "-y", "-qq", "--no-install-recommends", *packages])
 
 
-def _run(command: list[str]) -> int:
-    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+def _run(command: list[str], folder: Path | None = None) -> int:
+    return subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode
 
 
 def found(*programs: str) -> str | None:
@@ -70,8 +71,16 @@ def _mailman() -> bool:
     return (checkout() / ".segma" / "mailman" / ".made-of").is_file()
 
 
+_JDBC: Final = ".segma/clients/jdbc-0.10.0"
+_FETCH_JDBC: Final = ("tests/clients/java/fetch", _JDBC)
+
+
+def _jdbc_jars() -> bool:
+    return (checkout() / _JDBC / ".complete").is_file()
+
+
 def _script(*words: str) -> int:
-    return _run([str(checkout() / words[0]), *words[1:]])
+    return _run([str(checkout() / words[0]), *words[1:]], checkout())
 
 
 NEEDS: Final = (
@@ -104,6 +113,9 @@ NEEDS: Final = (
     Need(
         "Kafka's jars", "broker", _kafka_jars, partial(_script, "infra/kafka/kafka", "fetch"), "infra/kafka/kafka fetch"
     ),
+    packaged("a Java compiler", "clients", ("javac",), "default-jdk-headless"),
+    packaged("curl", "clients", ("curl",), "curl"),
+    Need("ClickHouse's JDBC driver", "clients", _jdbc_jars, partial(_script, *_FETCH_JDBC), " ".join(_FETCH_JDBC)),
     Need("GNU Mailman", "mailman", _mailman, partial(_script, "infra/mailman/install.sh"), "infra/mailman/install.sh"),
 )
 """In the order in which they are brought: npm's Chromium comes only where the system's could not be had."""

@@ -1,4 +1,5 @@
-"""Kafka's jars without Maven: `python3 jars.py INTO` fetches what jars.txt names; `--check INTO` looks at those there.
+"""Jars without Maven: `python3 jars.py INTO` fetches what jars.txt names; `--check INTO` looks at those there. It is
+Kafka's jars.txt, or that of `--list FILE`.
 
 Each must have its SHA-256. They come from Maven Central, or from where SEGMA_MAVEN_REPOSITORY says.
 """
@@ -22,9 +23,9 @@ TRIES = 3
 AT_ONCE = 8
 
 
-def wanted() -> dict[str, str]:
+def wanted(listed: Path) -> dict[str, str]:
     """Path in the repository → SHA-256."""
-    lines = Path(__file__).with_name("jars.txt").read_text(encoding="utf-8").splitlines()
+    lines = listed.read_text(encoding="utf-8").splitlines()
     return {path: digest for digest, path in (line.split() for line in lines if not line.startswith("#"))}
 
 
@@ -69,17 +70,20 @@ def fetch(path: str, digest: str, into: Path, *, root: str) -> None:
 
 def main(words: list[str]) -> None:
     """Fetch or check; ends with a sentence where something is wrong."""
-    into = Path(words[-1])
+    into, listed = Path(words[-1]), Path(__file__).with_name("jars.txt")
+    if words[0] == "--list":
+        _, named, *words = words
+        listed = Path(named)
     try:
         if words[0] == "--check":
-            for path, digest in wanted().items():
+            for path, digest in wanted(listed).items():
                 check((into / Path(path).name).read_bytes(), path, digest)
             return
         root = repository()
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda each: fetch(each[0], each[1], into, root=root), wanted().items()))
+            list(pool.map(lambda each: fetch(each[0], each[1], into, root=root), wanted(listed).items()))
     except (OSError, ValueError) as error:
-        sys.exit(f"kafka: {error}")
+        sys.exit(f"jars: {error}")
 
 
 if __name__ == "__main__":

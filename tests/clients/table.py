@@ -98,6 +98,11 @@ def _python(name: str) -> Callable[[], list[str]]:
     return command
 
 
+def _own(name: str) -> Callable[[], list[str]]:
+    """Of what the project itself uses, in the same version: no environment of its own."""
+    return lambda: [sys.executable, str(HERE / "python" / "cells.py"), name]
+
+
 def _node() -> list[str] | None:
     npm, node, folder = shutil.which("npm"), shutil.which("node"), venvs.CACHE / "node"
     if npm is None or node is None:
@@ -113,9 +118,9 @@ def _node() -> list[str] | None:
 def _java(version: str) -> Callable[[], list[str] | None]:
     def command() -> list[str] | None:
         maven, java, folder = shutil.which("mvn"), shutil.which("java"), venvs.CACHE / f"jdbc-{version}"
-        if maven is None or java is None:
+        if java is None or (maven is None and not folder.is_dir()):
             return None
-        if not folder.is_dir():
+        if maven and not folder.is_dir():
             pom, where = HERE / "java" / "pom.xml", f"-DoutputDirectory={folder}"
             wanted = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-Dclickhouse.version={version}"]
             subprocess.run([maven, "-q", "-B", "-f", str(pom), *wanted, where], check=True, stdout=subprocess.DEVNULL)
@@ -133,10 +138,10 @@ def _go() -> list[str] | None:
 
 
 CLIENTS: Final = (
-    Client("clickhouse-connect", "clickhouse-connect 1.12.0", _python("clickhouse-connect")),
+    Client("clickhouse-connect", "clickhouse-connect 1.12.0", _own("clickhouse-connect")),
     Client("pandas", "pandas 3.1.1, by clickhouse-connect", _python("pandas")),
-    Client("arrow", "pyarrow 26.0.1, by clickhouse-connect", _python("arrow")),
-    Client("dbapi", "DB-API of clickhouse-connect", _python("dbapi"), {"cancel": "none in DB-API"}),
+    Client("arrow", "pyarrow 26.0.1, by clickhouse-connect", _own("arrow")),
+    Client("dbapi", "DB-API of clickhouse-connect", _own("dbapi"), {"cancel": "none in DB-API"}),
     Client("sqlalchemy", "SQLAlchemy 2.1.9", _python("sqlalchemy"), {"cancel": "none in SQLAlchemy"}),
     Client("ibis", "ibis 12.0.0", _python("ibis"), {"cancel": "none in ibis"}),
     Client(
@@ -151,7 +156,7 @@ CLIENTS: Final = (
         _python("dbt"),
         {"types": "reads no rows", "stream": "reads no rows", "cancel": "dbt has none"},
     ),
-    Client("curl", "curl", _python("curl")),
+    Client("curl", "curl", _own("curl")),
     Client("node", "@clickhouse/client 1.23.1", _node),
     Client("jdbc", "clickhouse-jdbc 0.10.0", _java("0.10.0")),
     Client("jdbc-0.8.6", "clickhouse-jdbc 0.8.6", _java("0.8.6")),
