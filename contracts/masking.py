@@ -11,21 +11,30 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-_AT: Final = re.compile(r"@|%(?:25)*40|\\u0040|&#0*64;|&#x0*40;|&commat;", re.I)
-_ESCAPE: Final = r"%(?:25)*[0-9a-f]{2}|\\u[0-9a-f]{4}"
-_SEPARATOR: Final = r"%(?:25)*(?:0[0-9a-f]|2[0236cf]|3[abcdef]|40)|\\u00(?:0.|2[0236cf]|3[abcdef]|40)"
+_AT: Final = re.compile(
+    r"[@＠﹫]|%(?:25)*40|%(?:25)*ef%(?:25)*bc%(?:25)*a0|\\+u(?:0040|ff20)|&#(?:0*64(?!\d)|x0*40(?![0-9a-f]));?|&commat;",
+    re.I,
+)
+_ESCAPE: Final = r"%(?:25)*[0-9a-f]{2}|\\+u[0-9a-f]{4}"
+_SEPARATOR: Final = r"%(?:25)*(?:0[0-9a-f]|2[0236cf]|3[abcdef]|40)|\\+u00(?:0.|2[0236cf]|3[abcdef]|40)"
 _SEPARATOR_BACKWARDS: Final = r"(?:[0-9a-f]0|[0236cf]2|[a-f]3|04)(?:(?:52)*%|00u\\)"
-_ESCAPE_BACKWARDS: Final = r"[0-9a-f]{2}(?:52)*%|[0-9a-f]{4}u\\"
+_ESCAPE_BACKWARDS: Final = r"[0-9a-f]{2}(?:52)*%|[0-9a-f]{4}u\\+"
 _LOCAL_BACKWARDS: Final = re.compile(
-    rf"""\"\\[^"\\]{{1,64}}"\\|(?:(?!{_SEPARATOR_BACKWARDS})(?:{_ESCAPE_BACKWARDS}|[\w.!$'*+~-])){{1,128}}""", re.I
+    rf"""\"\\+[^"\\]{{1,64}}"\\+|(?:(?!{_SEPARATOR_BACKWARDS})(?:{_ESCAPE_BACKWARDS}|[\w.!#$'*+^`{{|}}~-])){{1,128}}""",
+    re.I,
 )
 """The part before the sign, read backwards from it: a word, or a quoted text in a JSON string (its quotes escaped).
 
 PERF: forwards its start would have to be tried at every character before the sign.
 """
-_DOT: Final = r"(?:\.|%(?:25)*2e|\\u002e|&#0*46;|&period;)"
+_DOT: Final = r"(?:[.。．｡]|%(?:25)*2e|\\+u(?:002e|3002|ff0e|ff61)|&#0*46;|&period;)"
+_OTHER: Final = rf"(?!{_SEPARATOR}|{_DOT}|\\+ud[89a-f])(?:{_ESCAPE})"
 _LABEL: Final = rf"(?:[\w-]|(?!{_SEPARATOR}|{_DOT})(?:{_ESCAPE})){{1,63}}"
-_DOMAIN: Final = re.compile(rf"(?!\d+x\.)(?:{_LABEL}{_DOT}){{1,8}}(?:xn--[\w-]+|[^\W\d_]{{2,63}})", re.I)
+_DOMAIN: Final = re.compile(
+    r"\[[0-9a-f:.]{2,45}\]|(?!\d+x\.(?:png|jpe?g|gif|webp|avif|svg|ico)\b)"
+    rf"(?:{_LABEL}{_DOT}){{1,16}}(?:xn--[\w-]+|(?:[^\W\d_]|{_OTHER}){{2,63}})",
+    re.I,
+)
 """NOTE: the last label has letters only, and ``@2x.png`` is a picture for fine screens; neither is a mailbox."""
 _JSON_ESCAPE: Final = re.compile(r"\\u[0-9a-f]{4}|\\.", re.I | re.DOTALL)
 _LOW_SURROGATE: Final = re.compile(r"\\ud[c-f][0-9a-f]{2}", re.I)
@@ -33,8 +42,13 @@ _WINDOW: Final = 160
 """Characters in front of the sign that may belong to the address."""
 MIN_SEALED: Final = 48
 """Characters behind the key's id; a whole token has more than a hundred, the names of generated classes fewer."""
+_SIGN: Final = (
+    r"%(?:25)*(?:2d|5f)|\\+u00(?:2d|5f)|&#0*(?:45|95);|&lowbar;|=(?:2d|5f)|=(?:\\+[rn]|[\r\n]|%(?:25)*0[ad])*"
+)
 _TOKEN: Final = re.compile(
-    rf"(?:\.|%(?:25)*2[Ee]|\\u002[Ee])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*[0-9])[A-Za-z0-9_-]{{{MIN_SEALED},}}",
+    r"(?:\.|(?i:%(?:25)*2e|\\+u002e|&#0*46;|&#x0*2e;|&period;|=2e))"
+    rf"(?=[\w%&#;=\\-]*[A-Z])(?=[\w%&#;=\\-]*[a-z])(?=[\w%&#;=\\-]*[0-9])"
+    rf"(?:[A-Za-z0-9_-]|(?i:{_SIGN})){{{MIN_SEALED},}}",
     re.ASCII,
 )
 """What stands behind the key's id, also where it was cut: it is sealed, so every kind of sign is among it."""
