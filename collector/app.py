@@ -19,7 +19,6 @@ from collector.core import Core
 from collector.hooks import HookDoor, Hooks
 from collector.mail import Pixel, Redirect
 from collector.pipeline import (
-    MAX_BODY_BYTES,
     SDK_STEPS,
     SERVER_STEPS,
     Arrival,
@@ -30,6 +29,7 @@ from collector.platform_ids import Known
 from collector.sites import Sites
 from contracts.codec import to_json, to_msgpack
 from contracts.errors import BadInput, SpoolFull
+from contracts.installation import MAX_BODY_BYTES
 from contracts.log import Outgoing
 from contracts.reasons import Reason
 from contracts.topics import BEACONS

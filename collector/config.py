@@ -49,6 +49,9 @@ def load_proxies(settings: CollectorSettings) -> Proxies:
     except ValueError as error:
         wanted = "networks separated by commas, such as 10.0.0.0/8"
         raise ConfigError([Problem("environment", "SEGMA_TRUSTED_PROXIES", str(error), wanted)]) from None
+    if settings.proxy_protocol and not networks:
+        found = "proxy_protocol is on and no proxy is trusted, so nobody may connect"
+        raise ConfigError([Problem("environment", "SEGMA_TRUSTED_PROXIES", found, "the networks of the proxies")])
     return Proxies(networks, settings.forwarded_header)
 
 

@@ -18,13 +18,11 @@ from collector.sites import ServedSite, Sites
 from contracts.beacons import Beacon, BeaconRecord, ServerBeacon, Source, read_event
 from contracts.codec import Raw, depth_exceeds, json_reader, replaced, to_json
 from contracts.errors import BadInput, BadRecord, BadToken
+from contracts.installation import MAX_BODY_BYTES
 from contracts.masking import masked, masked_text
 from contracts.reasons import Reason
 from contracts.tokens import stored_device, subscriber_id
 from contracts.urls import fits_origin
-
-MAX_BODY_BYTES: Final = 1_048_576
-"""Above it a body is not read at all; each site's own limit is lower."""
 
 STATUS: Final = {
     Reason.TOO_LARGE: 413,

@@ -43,6 +43,7 @@ SIGNS: Final = (
     AgentSign(r"Edge/12\.246 Mozilla/5\.0$", MailMachine.PROXY, _PREFETCH),
     AgentSign(r"YahooMailProxy|YahooCacheSystem", MailMachine.PROXY, _YAHOO),
     AgentSign(r"Outlook-?Image|OutlookImageProxy", MailMachine.PROXY, _OUTLOOK),
+    AgentSign(r"(?:image|img|e?mail)[ _-]?proxy|ImageResizer", MailMachine.PROXY, _VENDOR),
     AgentSign(r"Microsoft Office .*Discovery|Microsoft-WebDAV-MiniRedir", MailMachine.SCANNER, _OUTLOOK),
     AgentSign(r"BingPreview|SkypeUriPreview|MicrosoftPreview", MailMachine.SCANNER, _BING),
     AgentSign(
@@ -59,7 +60,9 @@ SIGNS: Final = (
     ),
     AgentSign(
         r"python-requests|python-urllib|python/|aiohttp|httpx|curl/|wget|go-http-client|java/|okhttp|axios"
-        r"|node-fetch|libwww|apache-httpclient|headlesschrome|phantomjs|electron/",
+        r"|node-fetch|libwww|apache-httpclient|headlesschrome|phantomjs|guzzle|undici|scrapy|postman|httpie"
+        r"|symfony httpclient|rest-client|faraday|urllib3|reqwest|dart/|puppeteer|playwright|lighthouse|php/|^ruby\b"
+        r"|powershell|winhttp|linkcheck|link checker",
         MailMachine.SCANNER,
         _CLIENT,
     ),

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from contracts.installation import Site
 from contracts.tokens import Keyring
-from contracts.urls import fits_origin, host_of, plain_url
+from contracts.urls import fits_origin, hosts_of, plain_url
 
 MAX_URL_CHARS: Final = 2_048
 MAX_ENCODINGS: Final = 3
@@ -49,9 +49,11 @@ class Sites:
 
     def leading_to(self, url: str, workspace: str | None) -> ServedSite | None:
         """The site on whose allow-list a plain address's host is; of this workspace, if it is known."""
-        host = host_of(url)
+        hosts = hosts_of(url)
         for served in self.by_key.values():
-            if (workspace is None or served.workspace == workspace) and host in served.site.redirect_hosts:
+            if (workspace is None or served.workspace == workspace) and not hosts.isdisjoint(
+                served.site.redirect_hosts
+            ):
                 return served
         return None
 

@@ -16,6 +16,8 @@ from contracts.errors import ConfigError, Problem
 from contracts.time_zones import named_zone
 from contracts.urls import normalised_host, normalised_origin
 
+MAX_BODY_BYTES = 1_048_576
+"""Above it a beacon's body is not read at all; each site's own limit is lower."""
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)")
 
@@ -73,6 +75,10 @@ class SecretAt(_Checked):
         return self
 
 
+Param = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+"""Name of a parameter in addresses: nothing that would be written another way there."""
+
+
 class Site(_Checked):
     """One website of a workspace. ``key`` is public: it stands in the page."""
 
@@ -84,18 +90,24 @@ class Site(_Checked):
     """``host`` or ``host:port`` that the click redirect may lead to."""
     server_key: SecretAt | None = None
     """The secret of server-side events; without it they are refused."""
-    token_param: str = "sgm"  # noqa: S105
-    campaign_param: str = "utm_campaign"
-    click_param: str = "sgm_click"
-    max_body_bytes: Annotated[int, Field(gt=0)] = 65_536
+    token_param: Param = "sgm"  # noqa: S105
+    campaign_param: Param = "utm_campaign"
+    click_param: Param = "sgm_click"
+    max_body_bytes: Annotated[int, Field(gt=0, le=MAX_BODY_BYTES)] = 65_536
     """64 KiB is what browsers let ``sendBeacon`` and keepalive requests carry."""
     max_events: Annotated[int, Field(gt=0)] = 200
     capture: tuple[Literal["keys", "mouse", "clipboard"], ...] = ()
     """What may be captured where a live listener asks for it: keys, letters and shortcuts; the mouse's buttons and way;
     that something was copied or pasted. Nothing until the site says so."""
-    rate_per_s: Annotated[float, Field(gt=0)] = 50.0
+    rate_per_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 50.0
     """Beacons a second that one client address may send, on average; ``rate_burst`` at once."""
     rate_burst: Annotated[int, Field(gt=0)] = 200
+
+    @model_validator(mode="after")
+    def _params_are_three(self) -> Site:
+        if len({self.token_param, self.campaign_param, self.click_param}) < 3:
+            raise ValueError("token_param, campaign_param and click_param are three different names")
+        return self
 
 
 class Account(_Checked):

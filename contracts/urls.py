@@ -110,10 +110,14 @@ def plain_url(text: str) -> str | None:
     return f"{found['scheme']}://{host}{rest}"
 
 
-def host_of(url: str) -> str:
-    """The normalised ``host`` or ``host:port`` of what :func:`plain_url` has let pass."""
+def hosts_of(url: str) -> frozenset[str]:
+    """The normalised host of what :func:`plain_url` has let pass: ``host:port``, and ``host`` for the default port."""
     found = _URL.fullmatch(url)
-    return normalised_host(found["authority"], found["scheme"].lower()) if found is not None else ""
+    if found is None:
+        return frozenset()
+    scheme = found["scheme"].lower()
+    host = normalised_host(found["authority"], scheme)
+    return frozenset({host} if re.search(":[0-9]+$", host) else {host, f"{host}:{PORTS[scheme]}"})
 
 
 def landing_url(url: str, shown: Mapping[str, str], own: Mapping[str, str], *, fragment: bool) -> str:

@@ -53,6 +53,12 @@ def collector(tmp_path: Path) -> Collector:
         ("python-requests/2.32", MailMachine.SCANNER),
         ("Go-http-client/2.0", MailMachine.SCANNER),
         (f"{CHROME.replace('Chrome', 'HeadlessChrome')}", MailMachine.SCANNER),
+        ("Mozilla/5.0 (compatible; SeznamEmailProxy/2.0.211)", MailMachine.PROXY),
+        ("Mail.RuImageProxy/1.0", MailMachine.PROXY),
+        ("GuzzleHttp/7", MailMachine.SCANNER),
+        ("undici", MailMachine.SCANNER),
+        ("PostmanRuntime/7.43.0", MailMachine.SCANNER),
+        (f"{CHROME.replace('Chrome', 'Mailspring/1.13.3 Chrome')} Electron/22.0.0", None),
         (CHROME, None),
         (IPHONE, None),
         (CUBOT, None),
@@ -317,6 +323,11 @@ def test_the_standard_header_is_read_too(value: str, client: str) -> None:
 def test_proxies_that_would_be_anybody_are_refused_at_the_start(text: str) -> None:
     with pytest.raises(ConfigError, match="SEGMA_TRUSTED_PROXIES"):
         load_proxies(CollectorSettings(trusted_proxies=text))
+
+
+def test_proxies_that_begin_with_a_header_are_named() -> None:
+    with pytest.raises(ConfigError, match="SEGMA_TRUSTED_PROXIES"):
+        load_proxies(CollectorSettings(proxy_protocol=True))
 
 
 def test_a_network_that_ipv6_gives_to_one_client_has_one_share(tmp_path: Path) -> None:

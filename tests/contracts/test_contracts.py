@@ -213,6 +213,28 @@ def test_every_problem_of_an_installation_is_named_at_once() -> None:
     assert all(problem.where == "segma.yaml" for problem in caught.value.problems)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"token_param": "utm_campaign"},
+        {"click_param": "sgm"},
+        {"token_param": ""},
+        {"token_param": "a&b"},
+        {"campaign_param": "käse"},
+        {"max_body_bytes": 2_000_000},
+        {"rate_per_s": float("inf")},
+        {"rate_per_s": float("nan")},
+        {"redirect_hosts": ["https://shop.example"]},
+        {"redirect_hosts": ["*.shop.example"]},
+    ],
+)
+def test_settings_of_a_site_that_could_never_work_are_refused_by_name(settings: dict[str, Any]) -> None:
+    raw = json.loads(json.dumps(GOOD))
+    raw["workspaces"]["demo"]["sites"]["shop"] |= settings
+    with pytest.raises(ConfigError, match=r"workspaces\.demo\.sites\.shop"):
+        check_installation(raw, where="segma.yaml")
+
+
 def test_two_sites_with_one_key_are_refused() -> None:
     raw = json.loads(json.dumps(GOOD))
     raw["workspaces"]["demo"]["sites"]["blog"] = {"key": "demo-shop"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.urls import fits_origin, host_of, normalised_host, normalised_origin, plain_url, with_parameters
+from contracts.urls import fits_origin, hosts_of, normalised_host, normalised_origin, plain_url, with_parameters
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,18 @@ def test_what_is_no_plain_address_is_none(url: str) -> None:
     assert plain_url(url) is None
 
 
-def test_the_host_of_an_address_leaves_out_the_default_port() -> None:
-    assert host_of("https://Shop.Example:443/x") == host_of("https://shop.example?x") == "shop.example"
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("https://Shop.Example:443/x", {"shop.example", "shop.example:443"}),
+        ("http://shop.example?x", {"shop.example", "shop.example:80"}),
+        ("https://shop.example:8443", {"shop.example:8443"}),
+        ("https://[::1]/", {"[::1]", "[::1]:443"}),
+        ("nothing", set()),
+    ],
+)
+def test_a_host_may_be_written_with_its_default_port(url: str, hosts: set[str]) -> None:
+    assert hosts_of(url) == hosts
 
 
 @pytest.mark.parametrize(

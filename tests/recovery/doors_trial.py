@@ -31,11 +31,11 @@ from cli.up import LocalAddresses, programs_of
 from collector.bodies import text_of
 from collector.hooks import MAX_HOOK_BYTES, records_of
 from collector.notices import Told
-from collector.pipeline import MAX_BODY_BYTES
 from collector.platforms.registry import notices_of
 from contracts.beacons import BeaconRecord, ServerBeacon
 from contracts.codec import json_reader, msgpack_reader
 from contracts.errors import BadToken
+from contracts.installation import MAX_BODY_BYTES
 from contracts.tokens import normalised_address, subscriber_id
 from contracts.topics import BEACONS, SUBSCRIBERS
 from sinks.base import Member
