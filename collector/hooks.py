@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -33,7 +32,7 @@ from contracts.installation import Installation
 from contracts.log import Outgoing
 from contracts.masking import masked
 from contracts.reasons import Reason
-from contracts.tokens import normalised_address, subscriber_id
+from contracts.tokens import is_address, normalised_address, subscriber_id
 from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, fact_key, subscriber_key
 from transport.config import read_secret
 
@@ -41,8 +40,6 @@ MIN_HOOK_SECRET: Final = 24
 """Characters: a part of a path that nobody guesses, and what Standard Webhooks ask of a key."""
 MAX_HOOK_BYTES: Final = 4 * 1_048_576
 """A thousand of Klaviyo's events; what a page sends is held to a quarter of it."""
-MAX_ADDRESS: Final = 320
-_ADDRESS: Final = re.compile(r"(?:[^\s\0-\x1f@]+|\"[^\0-\x1f]+\")@[^\s\0-\x1f@]+")
 LEAVING: Final = frozenset({"email_unsubscribed", "email_complained"})
 
 
@@ -136,11 +133,6 @@ class HookDoor:
         call = Call(req.method, _addresses(req), headers, arrival.body)
         check_signed(call, hook.secret, now_s=arrival.received_at_ms // 1_000)
         return hook
-
-
-def is_address(text: str) -> bool:
-    """Whether a text may be somebody's address: an id is made of it, and it is not kept."""
-    return len(text) <= MAX_ADDRESS and _ADDRESS.fullmatch(normalised_address(text)) is not None
 
 
 def _addresses(req: falcon.asgi.Request) -> Sequence[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hmac
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +22,7 @@ from contracts.errors import BadInput, BadRecord, BadToken
 from contracts.installation import MAX_BODY_BYTES
 from contracts.masking import masked, masked_text
 from contracts.reasons import Reason
-from contracts.tokens import stored_device, subscriber_id
+from contracts.tokens import is_address, stored_device, subscriber_id
 from contracts.urls import fits_origin
 
 STATUS: Final = {
@@ -52,6 +53,7 @@ MAX_PARTED_BYTES: Final = 262_144
 MIN_DEVICE: Final = 16
 """Characters of an id that is looked for in the events too: the SDK's have 24, and a short one may be any word."""
 
+_EVENTS: Final = re.compile(rb'"events"\s*:')
 _read_any: Final[Callable[[bytes], Raw]] = json_reader(Raw)
 _read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
 _read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
@@ -123,8 +125,10 @@ def drop_unreadable_events(arrival: Arrival, door: Door) -> None:
             good.append(text)
     # An empty event stands in for all: the envelope is looked at, whatever becomes of its events.
     rest = parts.holding(good or [b"{}"])
+    # NOTE: another list of the same name may stand behind the one that was parted; then nothing stands in.
     if is_readable(rest):
-        arrival.body, arrival.set_aside, arrival.is_emptied = rest, tuple(bad), not good
+        arrival.body, arrival.set_aside = rest, tuple(bad)
+        arrival.is_emptied = not good and _EVENTS.search(parts.tail) is None
 
 
 def is_readable(body: bytes) -> bool:
@@ -235,6 +239,8 @@ def put_subscriber(arrival: Arrival, door: Door) -> None:
     server = arrival.server
     if server is None or bool(server.address) == bool(server.subscriber):
         raise BadInput(Reason.MISSING_FIELD, "give either `subscriber` or `address`")
+    if server.address and not is_address(server.address):
+        raise BadInput(Reason.WRONG_TYPE, "`address` is no email address")
     workspace = arrival.at().workspace
     arrival.subscriber = server.subscriber or door.current(
         workspace, subscriber_id(door.sites.secrets[workspace], server.address)

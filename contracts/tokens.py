@@ -57,6 +57,8 @@ INVISIBLE: Final = dict.fromkeys(
 )
 """Signs that show nothing and come along when an address is copied from a page. The joiners U+200C and U+200D stay:
 domains of some scripts need them."""
+MAX_ADDRESS_CHARS: Final = 320
+_ADDRESS: Final = re.compile(r"(?:[^\s\0-\x1f@]+|\"[^\0-\x1f]+\")@[^\s\0-\x1f@]+")
 _NAMED: Final = re.compile(r"[^<>]*<(?P<address>[^<>]*@[^<>]*)>")
 
 MAX_CLOCK_AHEAD_S: Final = 300
@@ -213,6 +215,11 @@ def normalised_address(address: str) -> str:
     text = unicodedata.normalize("NFC", address).translate(INVISIBLE).strip()
     found = _NAMED.fullmatch(text)
     return (found["address"] if found is not None else text).strip().removeprefix("mailto:").lower()
+
+
+def is_address(text: str) -> bool:
+    """Whether a text may be somebody's email address, so that an id may be made of it: a mailbox, a sign, a host."""
+    return len(text) <= MAX_ADDRESS_CHARS and _ADDRESS.fullmatch(normalised_address(text)) is not None
 
 
 def subscriber_id(workspace_secret: bytes, address: str) -> str:

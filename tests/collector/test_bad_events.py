@@ -57,6 +57,21 @@ def told(records: list[BeaconRecord]) -> tuple[list[str], list[Reason]]:
     return ids, reasons
 
 
+def test_a_second_list_of_events_is_not_lost_with_the_first(collector: Collector) -> None:
+    body = b'{"events": [{"a": NaN}], "site": "shop-key", "device": "d1", "sent_at_ms": %d, "events": [%s]}'
+    assert posted(collector, body % (NOW_MS, event(1))).status_code == 204
+    assert told(collector.beacons()) == (["e1"], [])
+    assert [letter.reason for letter in collector.letters()] == ["bad_event"]
+
+
+@pytest.mark.parametrize("address", ["   ", "anna", "anna@", "anna\0@example.org", "anna@example.org, bo@example.org"])
+def test_a_server_is_told_what_is_no_address(collector: Collector, address: str) -> None:
+    body = {"site": "shop-key", "address": address, "events": [json.loads(event(1))]}
+    answer = posted(collector, body, path="/v1/events", headers=SERVER)
+    assert (answer.status_code, answer.json["reason"]) == (422, "wrong_type")
+    assert collector.beacons() == []
+
+
 @pytest.mark.parametrize("door", ["sdk", "server"])
 @pytest.mark.parametrize(
     "text", ["Contact:\njo@shop.example", "\tjo@shop.example\r\n", "a\\\njo@shop.example", "x/jo@shop.example"]
