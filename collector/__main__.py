@@ -26,6 +26,7 @@ from collector.front import Bounds, FrontProtocol, Gate
 from collector.hooks import load_hooks
 from collector.intake import Intake
 from collector.platform_ids import Known
+from collector.stored_events import StoredEvents
 from contracts.errors import SegmaError
 from contracts.log import Consumer, Log
 from contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
@@ -119,6 +120,7 @@ class GunicornServer(BaseApplication):
             open_intake,
             Captured(open_reader),
             proxies=load_proxies(settings),
+            stored_events=StoredEvents(settings.collector_remembered_events),
         )
         core.meters.registry.register(REFUSED)
         serve_metrics(core, settings)

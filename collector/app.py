@@ -27,6 +27,7 @@ from collector.pipeline import (
 )
 from collector.platform_ids import Known
 from collector.sites import Sites
+from collector.stored_events import HEADER
 from contracts.codec import to_json, to_msgpack
 from contracts.errors import BadInput, SpoolFull
 from contracts.installation import MAX_BODY_BYTES
@@ -74,9 +75,18 @@ class Beacons:
         except SpoolFull:
             await core.refuse(resp, arrival, BadInput(Reason.SPOOL_FULL), keep=False)
             return
+        self._tell_what_came(arrival, resp)
         self._stored.inc()
         core.meters.seconds.observe((core.outside.now_ms() - arrival.received_at_ms) / 1_000)
         resp.status = 204
+
+    def _tell_what_came(self, arrival: Arrival, resp: falcon.asgi.Response) -> None:
+        beacon = arrival.beacon
+        if beacon is None or arrival.is_emptied:
+            return
+        self._core.stored_events.remember(beacon)
+        if beacon.asked:
+            resp.set_header(HEADER, self._core.stored_events.answer(beacon))
 
     async def on_options(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The preflight of a page that sends JSON as such."""
@@ -93,7 +103,7 @@ def allow_origin(sites: Sites, resp: falcon.asgi.Response, origin: str) -> None:
     resp.set_header("Vary", "Origin")
     if sites.allows_origin(origin):
         resp.set_header("Access-Control-Allow-Origin", origin)
-        resp.set_header("Access-Control-Expose-Headers", "Retry-After")
+        resp.set_header("Access-Control-Expose-Headers", f"Retry-After, {HEADER}")
 
 
 class Sdk:

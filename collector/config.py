@@ -30,6 +30,8 @@ class CollectorSettings(Settings):
     """Connections that one worker holds; past it the one that has waited longest for a request is closed."""
     collector_max_connections_each: int = Field(default=2_560, ge=4)
     """Of them one client's; trusted proxies have no such bound."""
+    collector_remembered_events: int = Field(default=50_000, ge=0)
+    """Events, each some 150 bytes, of which one worker can tell the next page of their device that they have come."""
     proxy_protocol: bool = False
     """The trusted proxies begin each connection with a PROXY header; nobody else may connect then."""
     trusted_proxies: str = ""

@@ -18,6 +18,7 @@ from collector.intake import Intake
 from collector.pipeline import STATUS, Arrival, Door
 from collector.proxies import Proxies, client_key
 from collector.sites import ServedSite, Sites
+from collector.stored_events import StoredEvents
 from contracts.codec import to_json
 from contracts.dead_letters import LONGEST_SAMPLE, letter_from, set_aside
 from contracts.errors import BadInput, SpoolFull
@@ -78,10 +79,12 @@ class Core:
         captured: Captured | None = None,
         *,
         proxies: Proxies | None = None,
+        stored_events: StoredEvents | None = None,
     ) -> None:
         self.sites, self.bundle, self.outside = sites, bundle, outside
         self.captured = captured or Captured()
         self._proxies = proxies or Proxies()
+        self.stored_events = stored_events or StoredEvents()
         self.meters = Meters()
         self._open_intake = open_intake
         self._intake: Intake | None = None

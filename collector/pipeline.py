@@ -275,17 +275,17 @@ def put_record(arrival: Arrival, door: Door) -> None:
 
 
 def without_secrets(body: bytes, beacon: Beacon, device: str) -> bytes:
-    """The body of a beacon without its token, and with the device's stored id for the one that the browser sent.
+    """The body of a beacon without its token and what it asks for, and with the device's stored id for the one that the browser sent.
 
     What the token said stands in the record; one that was damaged could not be known again among other text.
     """
     # PERF: as `JSON.stringify` writes them; any other spelling, an escape or a blank, is written anew.
     sent, token = beacon.device.encode(), beacon.token.encode()
     is_plain = body.count(b'"device":"%b"' % sent) == 1 == body.count(sent)
-    if is_plain and (not token or body.count(b'"token":"%b"' % token) == 1 == body.count(token)):
+    if is_plain and not beacon.asked and (not token or body.count(b'"token":"%b"' % token) == 1 == body.count(token)):
         found = body.replace(b'"device":"%b"' % sent, b'"device":"%b"' % device.encode())
         return found.replace(b'"token":"%b"' % token, b'"token":""') if token else found
-    written = to_json(replaced(beacon, device=device, token=""))
+    written = to_json(replaced(beacon, device=device, token="", asked=()))
     if len(sent) >= MIN_DEVICE:
         written = written.replace(b'"%b"' % sent, b'"%b"' % device.encode())
     return written

@@ -31,7 +31,8 @@ class Beacon(Value, frozen=True):
     ``site`` is the site's public key; ``token`` the link token, whenever the SDK has one; ``click`` the click id that
     the redirect endpoint gave to the landing page; ``sent_at_ms`` the client's clock when this beacon left, from which
     its skew is known; ``deferred``: it was laid into the browser's hands then, and left nobody knows when (the skew is
-    not known). ``device`` is chosen by the browser and trusted for nothing but telling browsers apart.
+    not known). ``device`` is chosen by the browser and trusted for nothing but telling browsers apart. ``asked``: ids of
+    events that a former page of the device sent without hearing an answer; the collector says which it has.
     """
 
     SCHEMA: ClassVar[int] = 1
@@ -43,6 +44,7 @@ class Beacon(Value, frozen=True):
     token: Annotated[str, msgspec.Meta(max_length=2_048)] = ""
     click: Annotated[str, msgspec.Meta(max_length=64)] = ""
     deferred: bool = False
+    asked: tuple[str, ...] = ()
     schema: int = written(1)
 
 

@@ -1,5 +1,5 @@
 import type { Store } from "./store";
-import { cut } from "./text";
+import { cut, isWhole } from "./text";
 import type { Identity, Settings } from "./words";
 
 /** What a landing URL tells, and the URL without what must not stay in the address bar. */
@@ -21,7 +21,7 @@ export const ID = /^[\w.:-]{1,64}$/;
 type Names = Pick<Settings, "tokenParam" | "clickParam" | "campaignParam">;
 
 /** Whether a text has the form of a token; only such a one takes the place of another. */
-export const isToken = (text: unknown): text is string => typeof text === "string" && TOKEN.exec(text)?.[0] === text;
+export const isToken = (text: unknown): text is string => isWhole(TOKEN, text);
 
 /**
  * Reads a landing URL, its query and its fragment (`#sgm=…`, `#/route?sgm=…`). Only the token and the click id are taken

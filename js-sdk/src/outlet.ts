@@ -18,8 +18,7 @@ const MAX_KEEPALIVE_CHARS = 15_000;
  */
 export function outletTo(collector: string): Outlet {
   const url = `${collector}/v1/beacons`;
-  const send = fetch.bind(window);
-  const later = globalOf<FetchLater>("fetchLater")?.bind(window);
+  const later = globalOf<FetchLater>("fetchLater");
   let bequest: AbortController | undefined;
 
   // NOTE: text/plain needs no preflight; keepalive lets the request outlive the page.
@@ -36,8 +35,8 @@ export function outletTo(collector: string): Outlet {
   /** Sends, and says what came of it, once; status 0 where nothing did. */
   const sent = async (body: string, keepalive: boolean, answered: (answer: Answer) => void, patience?: AbortController): Promise<void> => {
     try {
-      const { status, headers } = await send(url, posted(body, keepalive, patience));
-      answered({ status, retryAfter: headers.get("retry-after") });
+      const { status, headers } = await fetch(url, posted(body, keepalive, patience));
+      answered({ status, retryAfter: headers.get("retry-after"), stored: headers.get("segma-stored") });
     } catch {
       // NOTE: a keepalive request fails too where the page itself has used the quota up.
       if (keepalive && patience) await sent(body, false, answered, patience);
@@ -71,6 +70,6 @@ export function outletTo(collector: string): Outlet {
     now: Date.now,
     random: Math.random,
     later: (task, afterMs) => setTimeout(calm(task), afterMs),
-    callOff: clearTimeout.bind(window) as (timer: unknown) => void,
+    callOff: (timer) => clearTimeout(timer as number),
   };
 }

@@ -70,10 +70,10 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
   };
 
   /** The end of this page as it would be told now; undefined where it has been told. */
-  const closing = (): { properties: Properties; id: string } | undefined => {
+  const closing = (): [Properties, string] | undefined => {
     if (told) return undefined;
     clock();
-    return { properties: { path, visible_ms: Math.round(visibleMs) }, id: closeId };
+    return [{ path, visible_ms: Math.round(visibleMs) }, closeId];
   };
 
   /** Tells of the end, once: also where the page may only be hidden, and live on. */
@@ -81,7 +81,7 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     settle();
     const last = closing();
     told = true;
-    if (last) track(Date.now(), "page_closed", last.properties, last.id);
+    if (last) track(Date.now(), "page_closed", ...last);
   };
 
   const closeUp = (): void => {

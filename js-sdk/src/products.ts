@@ -6,7 +6,7 @@ import type { Properties } from "./words";
  * unless exactly three digits follow it: those are a group of thousands ("1.234" and "1,234" are 1234), but for "0.125".
  */
 export function numberOf(given: unknown): number | undefined {
-  if (typeof given === "number") return isFinite(given) ? given : undefined;
+  if (typeof given === "number") return given * 0 === 0 ? given : undefined;
   const [, run] = /^\D*?(-?\d[\d.,'’\s]*)\D*$/.exec(`${given as string}`) ?? [];
   if (!run) return undefined;
   const digits = run.replace(/[^\d.,-]|[.,]+$/g, "");

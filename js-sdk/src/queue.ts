@@ -1,10 +1,12 @@
-import { bounded, idsOf, isSlight, type Spool } from "./spool";
+import { bounded, idsOf, isSlight, without, type Spool } from "./spool";
 import { jsonOf } from "./text";
 import type { Batch, Identity, SentEvent } from "./words";
 
 export interface Answer {
   status: number;
   retryAfter?: string | null;
+  /** A digit for each event that was asked for: 1 where the collector has it. */
+  stored?: string | null;
 }
 
 /** How bodies leave the browser. */
@@ -34,6 +36,8 @@ export const MAX_BATCH_CHARS = 15_000;
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 60_000;
 export const BEQUEATH_AFTER_MS = 250;
+/** What a former page left may have come: it waits for the first answer, which tells, and no longer than this. */
+export const ASK_WITHIN_MS = 3_000;
 
 export type Queue = ReturnType<typeof queueTo>;
 
@@ -42,17 +46,20 @@ export type Queue = ReturnType<typeof queueTo>;
  *
  * Anything but 204 and a refusal (400 to 499) is tried again with back-off, never before `Retry-After`; so are 408, 425
  * and 429. A refusal is dropped: it would be refused again. When the page ends, what waits goes out by the browser and
- * stays in the spool: the next page sends it again under the same event ids, and the server drops what came twice.
+ * stays in the spool. The next page's first request asks which of these events came, by their ids, and it sends the
+ * others again; the server drops what comes twice.
  *
  * `last`: what should be told of the page's end if it dies now.
  */
-export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => Batch | undefined = () => undefined) {
+export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => Batch | undefined) {
   let batches: Batch[] = [];
   let inFlight: Batch | undefined;
   /** The number of the request that is waited for. */
   let turn = 0;
   /** What the browser took over when the page was put by, and nobody has answered. */
   let doubtful: Batch[] = [];
+  /** What former pages left: the collector may have it, and the next request asks. */
+  let unsure: Batch[] = [];
   let failures = 0;
   let away = false;
   let timer: unknown;
@@ -102,12 +109,24 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     return asked > jittered ? asked : jittered;
   };
 
+  /** What former pages left is sent, but for the events that the collector has. */
+  const sendAgain = (stored: readonly string[] = []): void => {
+    const missing = unsure.map((batch) => without(batch, ({ event_id: id }) => stored.includes(id)));
+    if (stored[0]) spool.exchange(unsure, missing);
+    const all = bounded([...missing, ...batches]);
+    unsure = [];
+    batches = [];
+    for (const batch of all) put(batch);
+  };
+
   const send = (): void => {
+    if (!batches.length) sendAgain();
     const batch = batches[0];
     if (!batch || inFlight) return;
     inFlight = batch;
     const mine = (turn += 1);
-    outlet.post(bodyOf(batch), ({ status, retryAfter }) => {
+    const asked = Object.keys(idsOf(unsure));
+    outlet.post(bodyOf(batch, asked[0] ? { asked } : {}), ({ status, retryAfter, stored }) => {
       const awaited = mine === turn;
       if (awaited) {
         turn += 1;
@@ -116,7 +135,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
       }
       if (!isPassing(status)) {
         batches = batches.filter((each) => each !== batch);
-        if (spooled) spooled = spool.dropOff(batch);
+        if (spooled) spooled = spool.exchange([batch], []);
       }
       if (!awaited) return;
       if (isPassing(status)) {
@@ -128,6 +147,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
         return;
       }
       failures = 0;
+      sendAgain(asked.filter((_, at) => stored?.[at] === "1"));
       if (batches.length) schedule(0);
       bequeath();
     });
@@ -138,7 +158,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     doubtful.push(batch);
     outlet.part(bodyOf(batch), ({ status }) => {
       doubtful = doubtful.filter((each) => each !== batch);
-      if (!isPassing(status)) spool.dropOff(batch);
+      if (!isPassing(status)) spool.exchange([batch], []);
     });
   };
 
@@ -168,21 +188,19 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
         turn += 1;
         doubtful = [];
       }
-      const known = idsOf([...batches, ...doubtful]);
+      const known = idsOf([...batches, ...doubtful, ...unsure]);
       const waiting = spool.takeUp();
-      const left = waiting.filter(({ events }) => !events.filter(({ event_id: id }) => known[id]).length);
+      unsure.push(...waiting.filter(({ events }) => !events.filter(({ event_id: id }) => known[id]).length));
       spooled ||= !!waiting.length;
-      const all = [...left, ...batches];
-      batches = [];
-      for (const batch of all) put(batch);
-      batches = bounded(batches);
-      if (batches.length && !inFlight) schedule(failures ? 0 : FLUSH_AFTER_MS);
+      const waits = batches[0] ? FLUSH_AFTER_MS : unsure[0] && ASK_WITHIN_MS;
+      if (waits && !inFlight) schedule(waits, true);
       bequeath();
     },
 
     /** The page may end now. What the browser takes stays in the spool too: nobody may be there to hear whether it came. */
     leave(): void {
       unschedule();
+      sendAgain();
       if (batches.length) {
         spooled = true;
         spool.shelve(batches);
@@ -199,6 +217,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     /** Drops everything, here, in the spool and in the browser's hands. */
     dropAll(): void {
       unschedule();
+      unsure = [];
       batches = [];
       // NOTE: nothing waits for a retry any more, so what comes next has to be scheduled by itself.
       failures = 0;

@@ -8,7 +8,7 @@ import { calm, quietly, say } from "./say";
 import { spoolIn } from "./spool";
 import { browserStorage, storeIn } from "./store";
 import { plain } from "./text";
-import { isAction, type Batch, type Feature, type Identity, type Page, type Properties, type Settings, type Told } from "./words";
+import { isAction, type Batch, type Feature, type Identity, type Page, type Properties, type SentEvent, type Settings, type Told } from "./words";
 
 /** What the page may call. Nothing of it throws. */
 export interface Api {
@@ -25,6 +25,8 @@ export interface Api {
 function run(tasks: readonly (() => void)[]): void {
   for (const task of tasks) quietly(task);
 }
+
+const eventOf = (at: number, action: string, properties: Properties, id: string, order: number): SentEvent => ({ event_id: id, action, occurred_at_ms: at, order, properties });
 
 /** The SDK on one page: what the page may call, and its beginning. */
 function segmaOn(settings: Settings, features: readonly Feature[], landing: Landing): { api: Api; begin: () => void } {
@@ -43,8 +45,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   const lastWord = (): Batch | undefined => {
     const last = started && consent.given() ? pages.closing() : undefined;
     if (!last) return undefined;
-    const event = { event_id: last.id, action: "page_closed", occurred_at_ms: Date.now(), order: who.lastOrder() + 1, properties: last.properties };
-    return { ...who.now(), events: [event] };
+    return { ...who.now(), events: [eventOf(Date.now(), "page_closed", ...last, who.lastOrder() + 1)] };
   };
 
   const outlet = outletTo(settings.collector);
@@ -53,14 +54,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   const record = (at: number, action: string, properties: unknown, id = "", order?: number, identity?: Identity): void => {
     // NOTE: what has an id of its own comes once: an order may have more lines than a person has gestures.
     if (!started || !consent.given() || !(id || admits(action, at))) return;
-    const event = {
-      event_id: ID.test(id) ? id : randomId(),
-      action,
-      occurred_at_ms: at,
-      order: order ?? who.nextOrder(),
-      properties: shaped(plain(properties)),
-    };
-    queue.take(identity ?? who.now(), event);
+    queue.take(identity ?? who.now(), eventOf(at, action, shaped(plain(properties)), ID.test(id) ? id : randomId(), order ?? who.nextOrder()));
   };
 
   const pages = pagesOf(record, randomId, who.nextOrder, settings, () => run(views));

@@ -1,8 +1,8 @@
+import { wordsIn } from "./text";
 import type { Settings } from "./words";
 
-const names = (text = ""): string[] => text.split(/[\s,]+/).filter((name) => name);
-const SEARCH = "q s query search";
-const LAYERS = "dataLayer adobeDataLayer";
+/** Where a setting is a list, a tag names its parts in one text. */
+const listed = (text: string): string[] => wordsIn(text.replace(/,/g, " "));
 const DEFAULTS: Omit<Settings, "site" | "collector"> = {
   tokenParam: "sgm",
   campaignParam: "utm_campaign",
@@ -10,31 +10,27 @@ const DEFAULTS: Omit<Settings, "site" | "collector"> = {
   consent: "granted",
   hashRouting: false,
   params: [],
-  searchParams: names(SEARCH),
+  searchParams: listed("q s query search"),
   off: [],
-  layers: names(LAYERS),
+  layers: listed("dataLayer adobeDataLayer"),
 };
 
 /** Reads the script tag; undefined where it names no site or has no usable address. */
-export function settingsOf(script: Pick<HTMLScriptElement, "src" | "dataset">): Settings | undefined {
-  const dataset = script.dataset;
-  return settled({
-    ...(dataset as Partial<Settings>),
-    collector: dataset["collector"] ?? script.src,
-    hashRouting: dataset["hashRouting"] !== undefined,
-    params: names(dataset["params"]),
-    searchParams: names(dataset["searchParams"] ?? SEARCH),
-    off: names(dataset["off"]),
-    layers: names(dataset["layers"] ?? LAYERS),
-  });
-}
+export const settingsOf = (script: Pick<HTMLScriptElement, "src" | "dataset">): Settings | undefined =>
+  settled({ collector: script.src, ...(script.dataset as Partial<Settings>) });
+
+/** A setting as it is meant, by its default: a list or a switch stands as a text in a tag. */
+const meant = (given: unknown, usual: unknown): unknown => {
+  if (typeof given !== "string") return given ?? usual;
+  return Array.isArray(usual) ? listed(given) : usual === false || given;
+};
 
 /** All settings from those that were given; undefined where there is no site or no usable address. */
 export function settled(given: Partial<Settings>): Settings | undefined {
   try {
-    const collector = new URL(given.collector ?? "").origin;
-    const chosen = Object.entries(DEFAULTS).map(([name, usual]) => [name, given[name as keyof Settings] ?? usual]);
-    return given.site ? { ...(Object.fromEntries(chosen) as Settings), site: given.site, collector } : undefined;
+    const { site, collector } = given;
+    const chosen = Object.entries(DEFAULTS).map(([name, usual]) => [name, meant(given[name as keyof Settings], usual)]);
+    return site ? { ...(Object.fromEntries(chosen) as Settings), site, collector: new URL(collector ?? "").origin } : undefined;
   } catch {
     return undefined;
   }

@@ -75,8 +75,7 @@ export function spoolIn(store: Store, now: () => number, newId: () => string) {
       return batches;
     },
 
-    /** These were delivered, or will never be. Whether anything is left. */
-    dropOff: (batch: Batch): boolean => exchange([batch], []),
+    exchange,
   };
 }
 
@@ -89,7 +88,7 @@ export function idsOf(batches: readonly Batch[]): Table<true> {
 
 const begun = ({ events }: Batch): number => events[0]?.occurred_at_ms ?? 0;
 
-function without(batch: Batch, goes: (event: SentEvent) => unknown): Batch {
+export function without(batch: Batch, goes: (event: SentEvent) => unknown): Batch {
   const events = batch.events.filter((event) => !goes(event));
   return events.length === batch.events.length ? batch : { ...batch, events };
 }

@@ -67,10 +67,10 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
 
   /** Runs a page's last words without a look at the disk: Firefox ends a page that is closed at the first one. */
   const ahead = (task: () => void): void => {
-    const tasks = (held = []);
+    const tasks: (() => void)[] = (held = []);
     task();
     held = undefined;
-    tasks.forEach(write);
+    for (const each of tasks) write(each);
   };
 
   return { kept, keep, names, erase, permit, write, ahead };

@@ -1,5 +1,11 @@
 import type { Properties } from "./words";
 
+/** Whether something is a text, and fits as a whole. */
+export const isWhole = (form: RegExp, text: unknown): boolean => form.exec(text as string)?.[0] === text;
+
+/** The words of a text, parted by blanks. */
+export const wordsIn = (text: string): string[] => text.split(/\s+/).filter((word) => word);
+
 /** The first so many characters of a text: whole ones, never half of a pair. */
 export const cut = (text: string, most: number): string => [...text.slice(0, 2 * most)].slice(0, most).join("");
 

@@ -1,3 +1,5 @@
+import { isWhole } from "./text";
+
 /** The wire's words: what `POST /v1/beacons` takes (`contracts/beacons.py`). */
 
 export type Scalar = string | number | boolean;
@@ -81,4 +83,4 @@ export interface Feature {
 const ACTION = /^[a-z][a-z0-9_]{0,63}$/;
 
 /** Whether the server would take this name. */
-export const isAction = (name: unknown): name is string => typeof name === "string" && ACTION.test(name);
+export const isAction = (name: unknown): name is string => isWhole(ACTION, name);

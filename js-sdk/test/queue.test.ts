@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BEQUEATH_AFTER_MS, FLUSH_AFTER_MS, FLUSH_SLIGHT_AFTER_MS, MAX_BATCH_CHARS, MAX_BATCH_EVENTS, queueTo, type Answer, type Outlet } from "../src/queue";
+import { ASK_WITHIN_MS, BEQUEATH_AFTER_MS, FLUSH_AFTER_MS, FLUSH_SLIGHT_AFTER_MS, MAX_BATCH_CHARS, MAX_BATCH_EVENTS, queueTo, type Answer, type Outlet } from "../src/queue";
 import { LEASE_MS, MAX_SPOOLED_CHARS, MAX_SPOOLED_EVENTS, spoolIn } from "../src/spool";
 import { storeIn } from "../src/store";
 import type { Batch, SentEvent } from "../src/words";
 
+const noEnd = (): undefined => undefined;
 const ME = { device: "d", token: "t", click: "" };
 
 class Stage implements Outlet {
@@ -12,12 +13,12 @@ class Stage implements Outlet {
   bodies: Batch[] = [];
   beacons: Batch[] = [];
   bequests: Batch[] = [];
-  answers: ({ status: number; retryAfter: string | null } | "away")[] = [];
+  answers: ({ status: number; retryAfter: string | null; stored?: string | null } | "away")[] = [];
   accepts = true;
   tasks: { run: () => void; after: number }[] = [];
   store = storeIn(undefined, "");
   spool = spoolIn(this.store, () => this.clock, namedBy("tab"));
-  queue = queueTo("SITE", this, this.spool);
+  queue = queueTo("SITE", this, this.spool, noEnd);
   made = 0;
 
   outlives = true;
@@ -115,18 +116,76 @@ test("what is refused for good is dropped, and the rest goes on", async () => {
   assert.deepEqual(ids(stage.bodies), ["e1", "e2"]);
 });
 
-test("a page that ends hands over what waits; the next one says it again, with what it has to tell itself", async () => {
+/** The page after one that ended with two events on their way; what it is answered, answer by answer. */
+const nextPage = (...answers: Stage["answers"]): Stage => {
   const stage = new Stage();
   stage.add(2);
   stage.queue.leave();
   assert.deepEqual(ids(stage.beacons), ["e1", "e2"]);
-  stage.queue = queueTo("SITE", stage, stage.spool);
+  stage.queue = queueTo("SITE", stage, stage.spool, noEnd);
   stage.tasks = [];
+  stage.answers = answers;
   stage.queue.takeOver();
+  return stage;
+};
+const asked = (stage: Stage): unknown[] => stage.bodies.map((body) => (body as Batch & { asked?: string[] }).asked);
+const yes = (stored: string | null): Stage["answers"][number] => ({ status: 204, retryAfter: null, stored });
+
+test("the next page asks with its first request what came of what a page ended with, and sends only the rest", async () => {
+  for (const [stored, again] of [["11", []], ["10", ["e2"]], ["01", ["e1"]], ["00", ["e1", "e2"]], ["1", ["e2"]], ["", ["e1", "e2"]], [null, ["e1", "e2"]]] as const) {
+    const stage = nextPage(yes(stored));
+    stage.add();
+    while (stage.tasks.length) await stage.next();
+    assert.deepEqual(ids(stage.bodies), ["e3", ...again], `answered ${stored}`);
+    assert.deepEqual(asked(stage), [["e1", "e2"], ...(again.length ? [undefined] : [])]);
+    assert.deepEqual(stage.spool.takeUp(), []);
+  }
+});
+
+test("what the collector does not know of stays on the disk until it has it", async () => {
+  const stage = nextPage(yes("10"), { status: 503, retryAfter: null });
+  stage.add();
+  await stage.next();
+  await stage.next();
+  assert.deepEqual(ids(stage.spool.takeUp()), ["e2"]);
+  while (stage.tasks.length) await stage.next();
+  assert.deepEqual(ids(stage.bodies), ["e3", "e2", "e2"]);
+  assert.deepEqual(stage.spool.takeUp(), []);
+});
+
+test("a page with nothing to tell of its own sends after a while what a page ended with", async () => {
+  const stage = nextPage();
+  assert.equal(await stage.next(), ASK_WITHIN_MS);
+  assert.deepEqual([ids(stage.bodies), asked(stage)], [["e1", "e2"], [undefined]]);
+});
+
+test("a request that fails asks again when it is tried again", async () => {
+  const stage = nextPage({ status: 503, retryAfter: null }, yes("11"));
   stage.add();
   while (stage.tasks.length) await stage.next();
-  assert.deepEqual(ids(stage.bodies), ["e1", "e2", "e3"]);
+  assert.deepEqual([ids(stage.bodies), asked(stage)], [["e3", "e3"], [["e1", "e2"], ["e1", "e2"]]]);
   assert.deepEqual(stage.spool.takeUp(), []);
+});
+
+test("a page that is left before it has an answer sends all that it does not know of", async () => {
+  for (const began of [false, true]) {
+    const stage = nextPage();
+    stage.add();
+    stage.post = () => undefined;
+    if (began) await stage.next();
+    stage.beacons = [];
+    stage.queue.leave();
+    assert.deepEqual(ids(stage.beacons).filter((id) => id !== "e3"), ["e1", "e2"]);
+    assert.deepEqual(ids(stage.spool.takeUp()).sort(), ["e1", "e2", "e3"]);
+  }
+});
+
+test("a no drops what a former page left, too", async () => {
+  const stage = nextPage();
+  stage.queue.dropAll();
+  stage.add();
+  while (stage.tasks.length) await stage.next();
+  assert.deepEqual([ids(stage.bodies), asked(stage)], [["e3"], [undefined]]);
 });
 
 test("a page that lives on hears what came of its parting words, and says nothing twice", async () => {
@@ -169,7 +228,7 @@ test("what the browser refuses is spooled, and the next page sends it", async ()
   stage.accepts = false;
   stage.add();
   stage.queue.leave();
-  const next = queueTo("SITE", stage, stage.spool);
+  const next = queueTo("SITE", stage, stage.spool, noEnd);
   stage.tasks = [];
   next.takeOver();
   await stage.next();
@@ -182,7 +241,7 @@ test("what the next page takes over stays on the disk until the collector has it
   stage.accepts = false;
   stage.add();
   stage.queue.leave();
-  const next = queueTo("SITE", stage, stage.spool);
+  const next = queueTo("SITE", stage, stage.spool, noEnd);
   stage.tasks = [];
   stage.answers = [{ status: 503, retryAfter: null }];
   next.takeOver();

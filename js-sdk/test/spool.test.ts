@@ -69,7 +69,7 @@ test("a tab that has delivered what another keeps on writing takes away nothing 
   other.look();
   const taken = other.spool.takeUp();
   one.spool.shelve([first, origin.batch()]);
-  for (const batch of taken) other.spool.dropOff(batch);
+  for (const batch of taken) other.spool.exchange([batch], []);
   assert.ok(origin.ids().has("e2"));
 });
 
@@ -96,7 +96,7 @@ test("however tabs come, write, take over, deliver and go, each event is on the 
       else if (what === 3 && held.length) {
         const batch = held.shift()!;
         for (const id of Object.keys(idsOf([batch]))) delivered.add(id);
-        tab.spool.dropOff(batch);
+        tab.spool.exchange([batch], []);
       } else if (what === 4) tabs[at] = { tab: origin.tab(), held: [] };
       else tabs = [...tabs.slice(1), tabs[0]!];
     }

@@ -5,13 +5,13 @@ import { isAction, type Feature, type Page, type Properties } from "../words";
 export const forms: Feature = {
   name: "forms",
   start(page) {
-    const typedInto = new WeakMap<Element, true>();
+    const typedInto = new WeakMap<Element, boolean>();
     const known = new WeakMap<Node, true>();
     const filled = (event: Event): void => {
       const field = fieldOf(event);
       // NOTE: Firefox fills a saved login in by itself, and says it was a person.
       if (!field || isEmpty(field) || navigator.userActivation?.hasBeenActive === false) return;
-      typedInto.delete(field);
+      typedInto.set(field, false);
       page.tell("form_filled", named(field));
     };
     const submitted = (event: Event): void => onSubmit(event, page);
@@ -26,7 +26,7 @@ export const forms: Feature = {
       const target = targetOf(event);
       const root = target && target.getRootNode();
       // NOTE: `change` and `submit` end at the border of a shadow root.
-      if (root instanceof ShadowRoot && !known.has(root)) {
+      if (root instanceof ShadowRoot && !known.get(root)) {
         known.set(root, true);
         page.on("change", filled, root);
         page.on("submit", submitted, root);
@@ -36,7 +36,7 @@ export const forms: Feature = {
     page.on("focusout", (event: Event) => {
       const field = fieldOf(event);
       if (!field) return;
-      if (typedInto.has(field)) filled(event);
+      if (typedInto.get(field)) filled(event);
       page.tell("field_unfocused", named(field));
     });
     page.viewed(() => searchedBy(page));

@@ -1,9 +1,11 @@
 import { askedOf } from "../asked";
 import { FIELDS, isMasked, selectorOf, targetOf, up } from "../element";
 import { table } from "../table";
+import { wordsIn } from "../text";
 import type { Feature, Scalar } from "../words";
 
-const MODIFIERS = /^(Control|Alt|Shift|Meta|AltGraph|CapsLock|Dead|Process|Unidentified)$/;
+/** By how they begin; no other key has a name that begins so. */
+const MODIFIERS = /^(Control|Alt|Shift|Meta|Caps|Dead|Proc|Unid)/;
 const ORDER = ["ctrl", "alt", "shift", "meta"];
 const LONGEST = 31;
 
@@ -38,8 +40,6 @@ export function automaton(symbolsOf: (pattern: string) => string[]) {
   };
 }
 
-const words = (text: string): string[] => text.split(/\s+/).filter((word) => word);
-
 /** `Cmd+Shift+K` and `shift+meta+k` are one. */
 export function normalised(shortcut: string): string {
   const parts = shortcut.toLowerCase().replace(/\bcmd\b/g, "meta").replace(/\bcontrol\b/g, "ctrl").split(/\+(?!$)/);
@@ -52,9 +52,9 @@ export const keys: Feature = {
   name: "keys",
   start(page) {
     const asked = askedOf(page);
-    const pressed = automaton(words);
+    const pressed = automaton(wordsIn);
     const typed = automaton((text) => [...text.toLowerCase()]);
-    const shortcuts = automaton((text) => words(text).map(normalised));
+    const shortcuts = automaton((text) => wordsIn(text).map(normalised));
     const held = table<true>();
 
     const handled = (event: KeyboardEvent): void => {

@@ -47,12 +47,12 @@ function watching(page: Page, action: string, properties: Properties): Watched {
 export const media: Feature = {
   name: "media",
   start(page) {
-    const played = new WeakMap<Element, Watched>();
+    const played = new WeakMap<Element, Watched | undefined>();
     // NOTE: WebKit tells the time for the first time when some of it has passed: it is read when the playing begins.
     for (const type of ["playing", "timeupdate", "seeked", "ended", "emptied"]) {
       page.on(type, ({ target: element }: Event) => {
         if (!(element instanceof HTMLMediaElement)) return;
-        if (type === "emptied") played.delete(element);
+        if (type === "emptied") played.set(element, undefined);
         else if (type !== "timeupdate" || !element.seeking) {
           const action = element.tagName === "VIDEO" ? "video_played" : "audio_played";
           const watched = played.get(element) ?? watching(page, action, { src: fileOf(element.currentSrc), selector: selectorOf(element) });
@@ -73,9 +73,9 @@ export const media: Feature = {
       const player = frame && playerOf(src);
       if (player) {
         const { name, provider } = player;
-        if (!frames.has(frame)) frames.set(frame, [watching(page, "video_played", { src: name, provider, selector: selectorOf(element) }), player]);
+        if (!frames.get(frame)) frames.set(frame, [watching(page, "video_played", { src: name, provider, selector: selectorOf(element) }), player]);
         greet(frame, player);
-      } else if (isPdf(element, src) && !met.has(element)) {
+      } else if (isPdf(element, src) && !met.get(element)) {
         met.set(element, true);
         watchPdf(page, element, fileOf(src));
       }
@@ -98,7 +98,7 @@ export const media: Feature = {
         for (const node of addedNodes) if (added.length < FEW && node instanceof Element) added.push(node);
         if (added.length >= FEW) break;
       }
-      if (added.length) waiting ||= window.setTimeout(look, LOOK_EVERY_MS);
+      if (added.length) waiting ||= +setTimeout(look, LOOK_EVERY_MS);
     }).observe(document, { childList: true, subtree: true });
     page.on(
       "message",
@@ -124,7 +124,7 @@ function watchPdf(page: Page, element: Element, file: string): void {
     ([entry]) => {
       clearTimeout(timer);
       if (entry?.isIntersecting) {
-        timer = window.setTimeout(() => {
+        timer = +setTimeout(() => {
           eye.disconnect();
           page.tell("pdf_viewed", { file, extension: "pdf", selector: selectorOf(element), embedded: true });
         }, PDF_MS);

@@ -70,7 +70,7 @@ export const pointer: Feature = {
       if (event.pointerType !== "mouse" || !asked("mouse_moved")) return;
       if (x !== undefined) distance += ((event.clientX - x) ** 2 + (event.clientY - y) ** 2) ** 0.5;
       [x, y] = [event.clientX, event.clientY];
-      moving ||= window.setTimeout(() => {
+      moving ||= +setTimeout(() => {
         moving = 0;
         page.tell("mouse_moved", { distance_px: Math.round(distance) });
         distance = 0;

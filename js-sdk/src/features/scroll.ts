@@ -43,7 +43,7 @@ export const scroll: Feature = {
         if (target !== scroller && !isPage(target)) return;
         scroller = target;
       } else scroller = undefined;
-      waiting ||= window.setTimeout(look, LOOK_EVERY_MS);
+      waiting ||= +setTimeout(look, LOOK_EVERY_MS);
     });
     page.leaving(() => waiting && look());
     page.viewed(() => (told = []));

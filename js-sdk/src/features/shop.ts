@@ -48,9 +48,9 @@ function listen(page: Page, name: string, heard: (entry: unknown) => void): void
   /** Takes what stands there and came by no `push`; the next `push` is heard at once. */
   const look = (): void => {
     if (!Array.isArray(layer)) return;
-    for (const entry of layer as unknown[]) if (typeof entry === "object" && entry && !known.has(entry)) take(entry);
+    for (const entry of layer as unknown[]) if (typeof entry === "object" && entry && !known.get(entry)) take(entry);
     let { push } = layer as unknown as Said;
-    if (known.has(layer)) return;
+    if (known.get(layer)) return;
     known.set(layer, true);
     trapped(layer, "push", () => heardPush(push), (other) => (push = other));
   };
