@@ -275,7 +275,7 @@ def put_record(arrival: Arrival, door: Door) -> None:
 
 
 def without_secrets(body: bytes, beacon: Beacon, device: str) -> bytes:
-    """The body of a beacon without its token and what it asks for, and with the device's stored id for the one that the browser sent.
+    """The body of a beacon without its token and what it asks for, and with the device's stored id for its own.
 
     What the token said stands in the record; one that was damaged could not be known again among other text.
     """

@@ -8,25 +8,15 @@ sent again and set aside by its event id, as ever.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
-import msgspec
-
-from contracts.beacons import Beacon
+from contracts.beacons import Beacon, event_id_of
 
 HEADER: Final = "Segma-Stored"
 """A digit for each event that was asked for, in their order: 1 where it is stored, 0 where that is not known."""
 MOST_ASKED: Final = 300
 """Events of which one answer tells: as many as a browser keeps over a page's end."""
-
-
-class _Named(msgspec.Struct):
-    event_id: str
-
-
-_decode: Final = msgspec.json.Decoder(_Named).decode
 
 
 class StoredEvents:
@@ -38,23 +28,15 @@ class StoredEvents:
 
     def remember(self, beacon: Beacon) -> None:
         """Know the events of a beacon that is stored."""
-        for event_id in _ids_of(beacon):
-            self._known[_digest(beacon, event_id)] = None
+        for event in beacon.events:
+            if event_id := event_id_of(event):
+                self._known[_digest(beacon, event_id)] = None
         while len(self._known) > self._most:
             self._known.popitem(last=False)
 
     def answer(self, beacon: Beacon) -> str:
         """A digit for each event that the beacon asks for, of 300 at most; empty where it asks for none."""
         return "".join("01"[_digest(beacon, event_id) in self._known] for event_id in beacon.asked[:MOST_ASKED])
-
-
-def _ids_of(beacon: Beacon) -> Iterator[str]:
-    for event in beacon.events:
-        try:
-            yield _decode(event).event_id
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            # NOTE: it becomes a dead letter where events are read; sent again, it becomes another.
-            continue
 
 
 def _digest(beacon: Beacon, event_id: str) -> bytes:

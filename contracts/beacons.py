@@ -31,8 +31,8 @@ class Beacon(Value, frozen=True):
     ``site`` is the site's public key; ``token`` the link token, whenever the SDK has one; ``click`` the click id that
     the redirect endpoint gave to the landing page; ``sent_at_ms`` the client's clock when this beacon left, from which
     its skew is known; ``deferred``: it was laid into the browser's hands then, and left nobody knows when (the skew is
-    not known). ``device`` is chosen by the browser and trusted for nothing but telling browsers apart. ``asked``: ids of
-    events that a former page of the device sent without hearing an answer; the collector says which it has.
+    not known). ``device`` is chosen by the browser and trusted for nothing but telling browsers apart. ``asked``: ids
+    of events that a former page of the device sent without hearing an answer; the collector says which it has.
     """
 
     SCHEMA: ClassVar[int] = 1
@@ -90,6 +90,21 @@ def read_event(data: bytes) -> SentEvent:
         raise BadInput(Reason.BAD_EVENT, error.detail) from None
     check_properties(sent.properties)
     return sent
+
+
+class _Named(Value, frozen=True):
+    event_id: str
+
+
+_decode_named: Final[Callable[[bytes], _Named]] = json_reader(_Named)
+
+
+def event_id_of(data: bytes) -> str:
+    """The id that a client's JSON text gives an event; empty where there is none to be read."""
+    try:
+        return _decode_named(data).event_id
+    except BadRecord:
+        return ""
 
 
 class Source(StrEnum):

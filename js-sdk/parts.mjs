@@ -5,5 +5,5 @@ export const FEATURES = ["clicks", "clipboard", "forms", "keys", "media", "point
 export const INTERNAL = `
   admits ahead answer api begin broken bequeath callOff cleaned closeUp closing dropAll erase exchange forget given greeting hear outlives keep
   kept known landed lastOrder late later leave leaving names nextOrder part permit post remember retryAfter settings settle formed shelve take takeOver takeUp tell tellEnd
-  viewed write
+  touch viewed
 `.trim().split(/\s+/);

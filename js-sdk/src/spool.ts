@@ -60,7 +60,7 @@ export function spoolIn(store: Store, now: () => number, newId: () => string) {
 
     /** Keeps batches beside what is there already, and lets other tabs have them. */
     shelve(batches: readonly Batch[]): void {
-      store.write(() => {
+      store.touch(() => {
         exchange(batches, batches);
         store.erase("lease");
       });

@@ -23,14 +23,14 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
   };
 
   /** Runs what touches the disk: at once, or after a page's last words. */
-  const write = (task: () => void): void => {
+  const touch = (task: () => void): void => {
     if (held) held.push(task);
     else task();
   };
 
   const keep = (name: string, value: string, always = false): void => {
     seen[name] = value;
-    write(() => {
+    touch(() => {
       try {
         if (!backing || !(open || always)) throw 0;
         backing.setItem(prefix + name, value);
@@ -70,10 +70,10 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
     const tasks: (() => void)[] = (held = []);
     task();
     held = undefined;
-    for (const each of tasks) write(each);
+    for (const each of tasks) touch(each);
   };
 
-  return { kept, keep, names, erase, permit, write, ahead };
+  return { kept, keep, names, erase, permit, touch, ahead };
 }
 
 /** `localStorage`, or undefined where even looking at it throws. */

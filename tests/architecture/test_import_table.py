@@ -53,6 +53,7 @@ FLOORS = {
             "topic_follower",
             "notices",
             "signatures",
+            "stored_events",
         ],
         ["platforms", "pipeline", "platform_ids", "capture_requests", "config", "front"],
         ["core"],

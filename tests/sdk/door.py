@@ -100,13 +100,16 @@ class _Passing(BaseHTTPRequestHandler):
             time.sleep(self.server.answers_after_s)
             headers = {name: self.headers[name] for name in FORWARDED if self.headers[name]}
             answer = requests.post(self.server.collector + self.path, data=body, headers=headers, timeout=30)
-            self._answer(answer.status_code, answer.content, answer.headers.get("content-type", ""))
+            kind, stored = answer.headers.get("content-type", ""), answer.headers.get("segma-stored", "")
+            self._answer(answer.status_code, answer.content, kind, stored)
 
-    def _answer(self, status: int, body: bytes, kind: str) -> None:
+    def _answer(self, status: int, body: bytes, kind: str, stored: str = "") -> None:
         self.send_response(status)
         self.send_header("access-control-allow-origin", "*")
-        self.send_header("access-control-expose-headers", "retry-after")
+        self.send_header("access-control-expose-headers", "retry-after, segma-stored")
         self.send_header("content-type", kind)
+        if stored:
+            self.send_header("segma-stored", stored)
         if self.server.retry_after and status >= 400:
             self.send_header("retry-after", self.server.retry_after)
         if status != 204:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -129,7 +130,8 @@ class RealCollector:
         self.log = open_log(Settings(data=home / "data"))
         self._reader = self.log.reader(BEACONS)
         self.stored: list[Stored] = []
-        self._known: set[tuple[str, str]] = set()
+        self.times: Counter[tuple[str, str]] = Counter()
+        """Device and event id → how often it stands in the log."""
 
     def _await_ready(self) -> None:
         until = time.monotonic() + PATIENCE_S
@@ -167,8 +169,8 @@ class RealCollector:
             beacon = _read_beacon(beacon_record.body)
             for raw in beacon.events:
                 event = _read_event(bytes(raw))
-                if (beacon.device, event.event_id) not in self._known:
-                    self._known.add((beacon.device, event.event_id))
+                self.times[beacon.device, event.event_id] += 1
+                if self.times[beacon.device, event.event_id] == 1:
                     self.stored.append(Stored(event, beacon, beacon_record))
 
     def wait_for(self, fits: Callable[[list[Stored]], bool]) -> list[Stored]:

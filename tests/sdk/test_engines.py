@@ -59,6 +59,22 @@ def test_a_policy_that_hides_the_referrer_costs_no_event(
     assert len(visit.wait_for("page_clicked")) == len(visit.wait_for("page_closed")) == 1
 
 
+@engines()
+def test_what_a_page_ended_with_is_not_sent_again_by_the_next_page(
+    engine: Engine, site: StaticSite, collector: RealCollector
+) -> None:
+    address = put(site, collector.url)
+    site.put("/other", PAGE.format(tag=tag("minified", collector.url)))
+    visit = Visit(engine.fresh(), collector, address)
+    for page in range(1, 4):
+        visit.tab.click("#away")
+        visit.wait_for("page_viewed", page + 1)
+        visit.tab.until("!localStorage.length || !Object.keys(localStorage).join().includes('.spool.')")
+    visit.told("all_told")
+    assert len(visit.of("page_closed")) == len(visit.of("page_clicked")) == 3
+    assert {count for (device, _), count in collector.times.items() if device == visit.device} == {1}
+
+
 @engines("webkit")
 def test_what_is_watched_is_counted_from_the_first_tick(
     engine: Engine, site: StaticSite, collector: RealCollector
