@@ -48,6 +48,7 @@ def mailbox_of(text: str, *, anywhere: bool = True) -> Mailbox:
         name, text = plain_text(found["name"]).strip("\"' "), found["address"].strip()
     if found := _MAILTO.match(text):
         text = found[1].strip()
+    text = text.removesuffix(".")
     if "@" in name and name.casefold() != text.casefold():
         raise NotAnAddress("more than one address")
     # NOTE: the library refuses names of private networks; below a public one it checks only how they are written.

@@ -54,7 +54,7 @@ WORDS: Final[Mapping[str, ListStatus]] = {
         "single opt-in,double opt-in,explicit,implied,express,sendable,deliverable,valid,ok,regular,not suppressed,"
         "email subscribed,aktiv,aktive,abonniert,angemeldet,eingetragen,bestätigt,actif,active,abonné,abonnée,inscrit,"
         "inscrite,confirmé,activo,activa,suscrito,suscrita,confirmado,attivo,iscritto,iscritta,confermato,ativo,"
-        "inscrito,inscrita,assinante,actief,ingeschreven,aangemeld,bevestigd,prenumererar,påmeldt,tilmeldt,tilaaja,"
+        "inscrito,inscrita,assinante,actief,geabonneerd,ingeschreven,aangemeld,bevestigd,prenumererar,påmeldt,tilmeldt,tilaaja,"
         "aktywny,subskrybowany,zapisany,активен,активный,подписан,підписаний,有効,購読中,登録済み,アクティブ,"
         "已订阅,订阅,已訂閱,活跃,활성,구독,구독 중,abone",
     ),
@@ -90,8 +90,10 @@ STEMS: Final = (
     ),
     (
         ListStatus.UNSUBSCRIBED,
-        r"unsub|un subscribe|opt(ed)? ?out|optout|cancel|left|quit|abgemeldet|abbestellt|ausgetragen|desabon|desinscri|"
-        r"desuscri|dado de baja|de baja|\bbaja\b|disiscri|disattiv|annull|descadastr|desinscrit|uitgeschreven|afgemeld|"
+        r"unsub|un subscribe|no longer subscribed|opt(ed)? ?out|optout|cancel|\bleft\b|\bquit\b|abgemeld|abmeld|"
+        r"abbestell|ausgetragen|gekundigt|kundigung|widerruf|desabon|desinscri|desuscri|dado de baja|de baja|"
+        r"\bbaja\b(?! california)|disiscri|disattiv|annull|descadastr|desinscrit|uitgeschreven|afgemeld|opgezegd|"
+        r"odhlas|avprenumerer|iptal|leiratkoz|dezabon|odjavl|διαγραφ|скасован|ביטול|הוסר|"
         r"avregistr|avmeld|frameldt|afmeldt|peruut|wypisan|anulowan|отписан|відписан|配信停止|退会|解除|退订|退訂|取消|"
         r"구독 ?취소|수신 ?거부|abonelikten",
     ),
@@ -106,8 +108,15 @@ is left out, and counted, who could have been taken."""
 _STEMS: Final = tuple((status, re.compile(words_pattern)) for status, words_pattern in STEMS)
 
 
+_BOTH_GENDERS: Final = re.compile(
+    r"(?<=\w)(?:\((?:e|a|o|as|os|es|in|ne)\)|[/·](?:e|a|o|as|os|es|in|ne)\b)", re.IGNORECASE
+)
+"""Endings that a word has beside its own: ``Abonné(e)``, ``Suscrito/a``."""
+
+
 def status_of(cell: str, words: Mapping[str, ListStatus] = WORDS) -> ListStatus:
     """Return the status that a cell names. Several words (``["BOUNCED", "SPAM"]``): the gravest."""
+    cell = _BOTH_GENDERS.sub("", cell)
     whole = words_of(cell)
     if whole in words:
         return words[whole]
@@ -125,9 +134,14 @@ YES: Final = _set("true,yes,y,1,t,x,on,ja,oui,si,sí,sim,tak,да,так,はい,
 NO: Final = NOTHING - {""} | _set("n,f,off,não,nee,nie,нет,ні,いいえ,否,아니요,hayır")
 
 
+_NO_DATE: Final = re.compile(r"(?:0001|1900|1970) 01 01(?:[ t]00.*)?|1899 12 30.*")
+"""The dates that programs write for none (as :func:`words_of` puts them)."""
+
+
 def is_nothing(cell: str) -> bool:
     """Return whether a cell holds no value: empty, ``NULL``, ``[]``, ``0000-00-00 00:00:00``."""
-    return words_of(cell) in NOTHING or not words_of(cell).strip("0 ")
+    said = words_of(cell)
+    return said in NOTHING or not said.strip("0 ") or _NO_DATE.fullmatch(said) is not None
 
 
 def flag_of(cell: str) -> bool | None:
@@ -136,6 +150,10 @@ def flag_of(cell: str) -> bool | None:
     if said in YES or time_of(cell) is not None:
         return True
     return False if said in NO or is_nothing(cell) else None
+
+
+FIRST_YEAR: Final = 1990
+"""Nobody left a list before."""
 
 
 def time_of(cell: str) -> int | None:
@@ -151,7 +169,7 @@ def time_of(cell: str) -> int | None:
     except ValueError:
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return int(at.timestamp() * 1_000)
+    return int(at.timestamp() * 1_000) if at.year >= FIRST_YEAR else None
 
 
 class Meaning(StrEnum):
@@ -275,9 +293,16 @@ SURE_WORDS: Final = _set(
 """A column of any name that holds one of these as a whole cell tells of that person's leaving."""
 
 
+FLAGS: Final = _columns(
+    "newsletter,newsletters,newsletter opt in,marketing,marketing opt in,email marketing,marketing emails,"
+    "marketing optin,marketing permission,email permission,permission,mailing,mailings,gdpr,gdpr consent,consent given,"
+    "subscribe,receive newsletter,receives newsletter,wants newsletter,werbung,einwilligung,newsletter einwilligung,"
+    "boletín,infolettre,nieuwsbrief,nyhetsbrev,nyhedsbrev,рассылка"
+)
+"""Columns of any content that are yes and no of being subscribed where nothing but yes and no stands in them."""
 AMBIGUOUS: Final = _columns("state,estado,stato,stav,état")
 """Names of status columns under which other things stand as well (a country's states): they are a status where one of
-their cells is a known word of it."""
+their cells is a known word of it, or half of them can be read as one."""
 
 
 def meaning_of(header: str) -> tuple[Meaning, ListStatus] | None:
@@ -285,4 +310,4 @@ def meaning_of(header: str) -> tuple[Meaning, ListStatus] | None:
     column = column_of(header)
     if column.startswith(BEGINNINGS):
         return Meaning.LEAVING, ListStatus.UNSUBSCRIBED
-    return COLUMNS.get(column)
+    return COLUMNS.get(column, (Meaning.JOINING, ListStatus.ACTIVE) if column in FLAGS else None)

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from cli.importing.addresses import NotAnAddress, mailbox_of, plain_text
 from cli.importing.consent import (
     AMBIGUOUS,
+    FLAGS,
     LEFT,
     SURE_WORDS,
     WORDS,
@@ -255,6 +256,8 @@ def _statements(
             continue
         if column in AMBIGUOUS and not _is_status(table, place, kind):
             continue
+        if column in FLAGS and not _is_flag(table, place):
+            continue
         if (left_at if told[0] is Meaning.TIME else status) is None:
             found[place] = _Statement(place, *told)
     for names, meaning, is_what in (
@@ -269,9 +272,19 @@ def _statements(
 
 
 def _is_status(table: ImportTable, place: int, kind: ExportFormat) -> bool:
-    """Return whether a column that may be a status is one: some cell of it is a known word."""
+    """Return whether a column that may be a status is one: some cell is a known word, or half of them can be read."""
     known = {**WORDS, **kind.words}
-    return any(word in known or word in SURE_WORDS for row in table.rows if (word := words_of(row.cells[place])))
+    cells = [cell for row in table.rows if words_of(cell := row.cells[place])]
+    if any(words_of(cell) in known or words_of(cell) in SURE_WORDS for cell in cells):
+        return True
+    read = sum(status_of(cell, kind.words) is not ListStatus.UNCLEAR for cell in cells)
+    return 0 < len(cells) <= 2 * read
+
+
+def _is_flag(table: ImportTable, place: int) -> bool:
+    """Return whether nothing but yes and no stands in a column, and something does."""
+    cells = [cell for row in table.rows if (cell := row.cells[place]).strip()]
+    return bool(cells) and all(flag_of(cell) is not None for cell in cells)
 
 
 def _told_by_values(table: ImportTable, stated: set[int]) -> tuple[int, ...]:

@@ -77,6 +77,8 @@ def decoded(data: bytes, encoding: str | None = None) -> tuple[str, str]:
 def _encoding_of(data: bytes) -> str:
     if data.startswith(b"\xef\xbb\xbf"):
         return "utf-8-sig"
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "utf-32"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     even, odd = data[0:MAX_SNIFFED:2], data[1:MAX_SNIFFED:2]

@@ -175,6 +175,17 @@ def test_a_leaving_in_a_column_of_any_name_counts(home: Path) -> None:
 
 def test_a_country_s_state_is_no_status(home: Path) -> None:
     assert told(segma_import(home, "email,State\nann@example.org,CA\nben@example.org,NY\n"))["people"] == 2
+    assert told(segma_import(home, "email,Estado\ncleo@example.org,Baja California\ndan@example.org,\n"))["people"] == 2
+
+
+def test_a_newsletter_s_name_is_no_yes_and_an_empty_column_says_nothing(home: Path) -> None:
+    assert told(segma_import(home, "email,Newsletter\nann@example.org,Weekly\nben@example.org,no\n"))["people"] == 2
+    assert told(segma_import(home, "email,Newsletter\ncleo@example.org,\ndan@example.org,\n"))["people"] == 2
+
+
+@pytest.mark.parametrize("date", ["0001-01-01T00:00:00", "1970-01-01 00:00:00", "1900-01-01", "1899-12-30"])
+def test_the_date_that_a_program_writes_for_none_is_no_leaving(home: Path, date: str) -> None:
+    assert told(segma_import(home, f"email,Unsubscribed at\nann@example.org,{date}\n"))["people"] == 1
 
 
 @pytest.mark.parametrize(
@@ -194,6 +205,13 @@ def test_a_country_s_state_is_no_status(home: Path) -> None:
         ("Subscription Status", "UNSUBSCRIBED", "SUBSCRIBED"),
         ("email_marketing_consent", "unsubscribed", "subscribed"),
         ("Email status", "Opted-Out", "Opted-In"),
+        ("Statut", "Désabonné(e)", "Abonné(e)"),
+        ("Estado", "Dado/a de baja", "Suscrito/a"),
+        ("Stato", "Annullato", "Iscritto/a"),
+        ("Status", "Gekündigt", "Aktiv"),
+        ("Status", "Opgezegd", "Geabonneerd"),
+        ("Newsletter", "nein", "ja"),
+        ("GDPR consent", "no", "yes"),
     ],
 )
 def test_columns_of_consent_in_any_case_and_language(home: Path, header: str, left: str, stays: str) -> None:
@@ -264,6 +282,7 @@ def test_of_a_platforms_list_only_those_who_are_active_are_members(home: Path) -
         ("zoë@müller.example", "zoë@müller.example", ""),
         ("zoe@xn--mller-kva.example", "zoe@xn--mller-kva.example", ""),
         ("o'neil@example.org", "o'neil@example.org", ""),
+        ("zoe@example.org.", "zoe@example.org", ""),
     ],
 )
 def test_one_address_is_found_in_a_cell(cell: str, address: str, name: str) -> None:
