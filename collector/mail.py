@@ -64,7 +64,7 @@ class Mail:
             subscriber=claims.subscriber if claims is not None else "",
             token_issued_at_s=claims.issued_at_s if claims is not None else 0,
             ip=truncated(core.client_of(req)),
-            user_agent=masked_text((req.user_agent or "")[:256]),
+            user_agent=masked_text(req.user_agent or "")[:256],
             **more,
         )
 
@@ -134,7 +134,7 @@ class Redirect(Mail):
         """Keep what may be kept of a click; the parameters of the landing: the campaign, and whose it is."""
         site, core = served.site, self._core
         given = _given(req.scope["query_string"], site.campaign_param)
-        shown = {site.campaign_param: given} if given else {}
+        shown = {site.campaign_param: given[:MAX_CAMPAIGN]} if given else {}
         if self.declines(req):
             return shown, {}
         # NOTE: sealed anew, so a token that was damaged on its way reaches the page whole.
@@ -189,7 +189,7 @@ def _given(query: bytes, name: str) -> str:
     """
     pairs = [each.replace(b"+", b" ").partition(b"=") for each in query.split(b"&")]
     values = [value for key, _, value in pairs if value and key.decode("latin-1") in {name, f"amp;{name}"}]
-    return unquote_to_bytes(values[-1]).decode("utf-8", "surrogateescape")[:MAX_CAMPAIGN] if values else ""
+    return unquote_to_bytes(values[-1]).decode("utf-8", "surrogateescape") if values else ""
 
 
 def _readable(text: str) -> str:
@@ -210,7 +210,7 @@ class Pixel(Mail):
         """200 with one transparent point."""
         claims, _ = self.claims(token.removesuffix(".gif"))
         if claims is not None and not self.declines(req) and self.admits(req):
-            campaign = masked_text(_readable(_given(req.scope["query_string"], "utm_campaign")))
+            campaign = masked_text(_readable(_given(req.scope["query_string"], "utm_campaign")))[:MAX_CAMPAIGN]
             machine = {"machine": "true"} if is_machine_open(req.user_agent or "", req.headers) else {}
             properties = {"campaign": campaign, **machine}
             record = self.record(req, claims, claims.workspace, site="", source=Source.PIXEL, properties=properties)

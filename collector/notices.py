@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 from contracts.codec import MAX_DEPTH, depth_exceeds, json_reader
 from contracts.errors import BadInput, BadRecord
+from contracts.masking import masked_text
 from contracts.reasons import Reason
 
 MOST: Final = 1_000
@@ -168,9 +169,14 @@ def _one_of_ours(each: object) -> Notice:
     action = each.get("action")
     if not isinstance(action, str) or action not in {*ACTIONS, SUBSCRIBED}:
         raise BadInput(Reason.UNKNOWN_ACTION, "one of the email actions")
-    kept = {name: str(each[name])[:MAX_WORDS] for name in ("campaign", "kind", "url") if name in each}
+    kept = {name: words(each[name]) for name in ("campaign", "kind", "url") if name in each}
     at, list_name = each.get("at", ""), str(each.get("list", ""))[:MAX_WORDS]
     return Notice(action, each["address"], str(at)[:40], list_name, kept, at_ms=instant_ms(at))
+
+
+def words(value: object) -> str:
+    """What a notice keeps of a text: without addresses and tokens, taken out before it is cut, so no half is left."""
+    return masked_text(str(value))[:MAX_WORDS]
 
 
 def mapping(value: object) -> Mapping[str, Any]:

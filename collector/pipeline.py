@@ -193,7 +193,7 @@ def put_site(arrival: Arrival, door: Door) -> None:
 def check_origin(arrival: Arrival, door: Door) -> None:
     """Only from the site's own pages."""
     if not fits_origin(arrival.origin, arrival.at().origins):
-        raise BadInput(Reason.WRONG_ORIGIN, arrival.origin[:100])
+        raise BadInput(Reason.WRONG_ORIGIN, masked_text(arrival.origin)[:100])
 
 
 def check_key(arrival: Arrival, door: Door) -> None:
@@ -269,7 +269,7 @@ def put_record(arrival: Arrival, door: Door) -> None:
         click=masked_text(beacon.click),
         skew_ms=0 if beacon.deferred else arrival.received_at_ms - beacon.sent_at_ms,
         ip=truncated(arrival.client),
-        user_agent=masked_text(arrival.user_agent[:256]),
+        user_agent=masked_text(arrival.user_agent)[:256],
         origin=arrival.origin,
     )
 

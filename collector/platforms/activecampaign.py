@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from collector.notices import ADDRESS_CHANGED, MAX_WORDS, SUBSCRIBED, Notice, Told, instant_ms, read_form
+from collector.notices import ADDRESS_CHANGED, SUBSCRIBED, Notice, Told, instant_ms, read_form, words
 from collector.platforms.base import Platform
 
 _ACTIONS: Final = {
@@ -40,7 +40,7 @@ def _of_form(form: Mapping[str, str]) -> list[Notice]:
     if action == SUBSCRIBED and (form.get("initiated_by") or form.get("initiated_from", "")) not in BY_THEMSELVES:
         return []
     names = {"campaign": "campaign[name]", "url": "link[url]"}
-    kept = {name: form[key][:MAX_WORDS] for name, key in names.items() if key in form}
+    kept = {name: words(form[key]) for name, key in names.items() if key in form}
     return [Notice(action, address, at, "", kept, at_ms=instant_ms(at), list_id=form.get("list", "")[:40])]
 
 

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import MAX_WORDS, UNREADABLE, Notice, Told, check_count, instant_ms, mapping, read_json
+from collector.notices import UNREADABLE, Notice, Told, check_count, instant_ms, mapping, read_json, words
 from collector.platforms.base import Platform
 
 _ACTIONS: Final = {
@@ -55,7 +55,7 @@ def _of_event(event: Mapping[str, Any]) -> Notice | None:
     action = _ACTIONS.get(kind)
     if action is None:
         return None
-    kept: dict[str, Any] = {name: str(event[key])[:MAX_WORDS] for key, name in _KEPT.items() if event.get(key)}
+    kept: dict[str, Any] = {name: words(event[key]) for key, name in _KEPT.items() if event.get(key)}
     if action == "email_bounced":
         kept["kind"] = kind.partition("_")[0]
     machine = {"machine": True} if kind in _BY_MACHINES else {}

@@ -12,7 +12,6 @@ from typing import Any, Final
 from collector.notices import (
     ACTIONS,
     ADDRESS_CHANGED,
-    MAX_WORDS,
     SUBSCRIBED,
     UNREADABLE,
     Notice,
@@ -22,6 +21,7 @@ from collector.notices import (
     is_ours,
     mapping,
     read_json,
+    words,
 )
 from collector.platforms.base import Platform, Signature
 from collector.signatures import DIGITS, Call, check_age, same
@@ -68,7 +68,7 @@ def _of_workflow(told: object, body: bytes, action: str) -> list[Notice]:
     if action not in {*ACTIONS, SUBSCRIBED}:
         raise BadInput(Reason.UNKNOWN_ACTION, "?action= one of the email actions")
     address = values.get("email")
-    kept = {"campaign": str(values["campaign"])[:MAX_WORDS]} if values.get("campaign") else {}
+    kept = {"campaign": words(values["campaign"])} if values.get("campaign") else {}
     # NOTE: a repetition has the same body, and another time of sending.
     at = hashlib.sha256(body).hexdigest()[:40]
     return [Notice(action, address if isinstance(address, str) else "", at, "", kept)]

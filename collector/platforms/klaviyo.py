@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from collector.notices import (
-    MAX_WORDS,
     SUBSCRIBED,
     UNREADABLE,
     Notice,
@@ -17,6 +16,7 @@ from collector.notices import (
     instant_ms,
     mapping,
     read_json,
+    words,
 )
 from collector.platforms.base import Platform, Signature
 from collector.signatures import Call, check_age, instant_s, same
@@ -73,9 +73,7 @@ def _of_event(action: str, event: Mapping[str, Any]) -> Notice:
     ]
     addresses = [*(properties.get(name) for name in _ADDRESSES), *known]
     address = next((each for each in addresses if isinstance(each, str) and "@" in each), "")
-    kept: dict[str, Any] = {
-        name: str(properties[key])[:MAX_WORDS] for name, key in _KEPT.items() if properties.get(key)
-    }
+    kept: dict[str, Any] = {name: words(properties[key]) for name, key in _KEPT.items() if properties.get(key)}
     machine = {"machine": True} if properties.get("machine_open") is True else {}
     return Notice(action, address, str(event.get("external_id", ""))[:40], "", kept | machine, at_ms=at_ms)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from collector.notices import ADDRESS_CHANGED, MAX_WORDS, SUBSCRIBED, Notice, Told, instant_ms, read_form
+from collector.notices import ADDRESS_CHANGED, SUBSCRIBED, Notice, Told, instant_ms, read_form, words
 from collector.platforms.base import Platform
 
 
@@ -20,13 +20,13 @@ def _of_form(form: Mapping[str, str]) -> list[Notice]:
     """
     kind, address, at = form.get("type", ""), form.get("data[email]", ""), form.get("fired_at", "")
     reason, at_ms = form.get("data[reason]", "").strip().lower(), instant_ms(at)
-    campaign = {"campaign": form["data[campaign_id]"][:MAX_WORDS]} if "data[campaign_id]" in form else {}
+    campaign = {"campaign": words(form["data[campaign_id]"])} if "data[campaign_id]" in form else {}
     if kind in {"unsubscribe", "cleaned"} and reason == "abuse":
         return [Notice("email_complained", address, at, "", campaign, at_ms=at_ms)]
     if kind == "unsubscribe":
         return [Notice("email_unsubscribed", address, at, "", campaign, at_ms=at_ms)]
     if kind == "cleaned":
-        kept = {**campaign, "kind": (reason or "hard")[:40]}
+        kept = {**campaign, "kind": words(reason or "hard")[:40]}
         return [Notice("email_bounced", address, at, "", kept, at_ms=at_ms)]
     if kind == "upemail":
         return [

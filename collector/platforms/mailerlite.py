@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from collector.notices import (
-    MAX_WORDS,
     UNREADABLE,
     Notice,
     Told,
@@ -22,6 +21,7 @@ from collector.notices import (
     is_ours,
     mapping,
     read_json,
+    words,
 )
 from collector.platforms.base import Platform, Signature
 from collector.signatures import Call, same
@@ -68,7 +68,7 @@ def _of_event(event: Mapping[str, Any]) -> Notice | None:
         action,
         address if isinstance(address, str) else "",
         hashlib.sha256(to_json(event)).hexdigest()[:40],
-        properties={name: value[:MAX_WORDS] for name, value in kept.items() if isinstance(value, str)},
+        properties={name: words(value) for name, value in kept.items() if isinstance(value, str)},
         at_ms=next((each for each in times if each is not None), None),
     )
 

@@ -284,3 +284,28 @@ def test_no_door_keeps_an_address_or_a_token(tmp_path: Path, address: str) -> No
     assert len(collector.beacons()) >= 9
     assert "canary" not in kept(collector)
     assert token().partition(".")[2][:60] not in kept(collector)
+
+
+@pytest.mark.parametrize("left", range(0, 24, 4))
+def test_no_half_of_an_address_is_left_where_a_text_is_cut(tmp_path: Path, left: int) -> None:
+    collector = with_doors(tmp_path)
+
+    def cut_at(length: int) -> str:
+        return f"{'x' * (length - left - 1)} canary@leak.example"
+
+    headers = {"User-Agent": cut_at(256), "Origin": ORIGIN}
+    posted(collector, beacon(), headers=headers)
+    posted(collector, beacon(), headers={"Origin": cut_at(100)})
+    link = {"u": "https://shop.example/", "utm_campaign": cut_at(200)}
+    got(collector, f"/r/{token()}", params=link, headers=headers)
+    got(collector, f"/o/{token()}.gif", params=link, headers=headers)
+    body = {"action": "email_clicked", "address": "anna@example.org", "url": cut_at(200), "campaign": cut_at(200)}
+    posted(collector, body, path=f"/v1/hooks/shop/brevo/{HOOK}", headers={})
+    posted(
+        collector,
+        mailchimp("unsubscribe", **{"data[campaign_id]": cut_at(200)}),
+        path=f"/v1/hooks/shop/mailchimp/{HOOK}",
+        headers=FORM,
+    )
+    assert len(collector.log.records) >= 6
+    assert not any(b"canary" in (record.value or b"") for record in collector.log.records)
