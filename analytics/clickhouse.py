@@ -72,6 +72,12 @@ class ClickHouse:
             answer = self._ready().query(sql, parameters=params)
             return list(answer.column_names), list(answer.result_rows)
 
+    def stream(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[Sequence[Any]]:
+        """Yield the rows of an answer as they come: a block at a time is held."""
+        with _translated(), self._ready().query_row_block_stream(sql, parameters=params) as blocks:
+            for block in blocks:
+                yield from block
+
     def insert(self, table: str, lines: Sequence[bytes], token: str = "") -> None:
         """Rows as JSON objects, all in one insert. With a ``token`` the same insert again changes nothing."""
         settings = {**_ONE_BLOCK, "input_format_skip_unknown_fields": 0}

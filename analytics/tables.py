@@ -94,11 +94,29 @@ def instant(ms: int) -> str:
     return f"{ms // 1_000:010}.{ms % 1_000:03}"
 
 
-def _copy(row: EventRow) -> int:
+class ClickArrival(NamedTuple):
+    """The row of a click, or of a verdict on one, once more under a key of its own: the next verdict takes the place of
+    the other.
+    """
+
+    event: Event
+    session: str
+    reason: str
+    watermark_ms: int
+
+
+def _event_rows(row: EventRow) -> Sequence[EventRow | ClickArrival]:
+    if not (row.event.provisional or row.event.verdict) or row.reason == Reason.DUPLICATE:
+        return (row,)
+    return (row, ClickArrival(row.event, row.session, row.reason, row.watermark_ms))
+
+
+def _copy(row: EventRow | ClickArrival) -> int:
     """0, or of a repetition a number of its own, made of where it came from: it must not replace what counts."""
-    if row.reason != Reason.DUPLICATE:
+    if row.reason != Reason.DUPLICATE and isinstance(row, EventRow):
         return 0
-    place = f"{row.event.partition}/{row.event.offset}".encode()
+    verdict = f"/{row.event.verdict}" if row.event.verdict else ""
+    place = f"{row.event.partition}/{row.event.offset}{verdict}".encode()
     return int.from_bytes(hashlib.sha256(place).digest()[:8], "big") | 1
 
 
@@ -151,6 +169,7 @@ TABLES: Final[Mapping[type, HistoryTable]] = {
             "device": _device,
             "session": lambda row: row.session,
             "reason": lambda row: row.reason,
+            "watermark": lambda row: row.watermark_ms or row.event.log_time_ms,
             "order_no": "order",
             "path": _property("path"),
             "campaign": _property("campaign"),
@@ -162,6 +181,7 @@ TABLES: Final[Mapping[type, HistoryTable]] = {
             "source_partition": "partition",
             "source_offset": "offset",
         },
+        rows=_event_rows,
         person=lambda row: (row.event.workspace, row.event.subscriber),
         holds=Event,
     ),

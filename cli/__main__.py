@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "query": ("cli.history", "Ask the history: a named query, or SQL."),
     "why": ("cli.history", "Say why somebody is in a list: the evidence, and the platform's answer."),
     "timeline": ("cli.history", "What somebody did and what came of it, in order."),
+    "backtest": ("cli.backtest", "Whom a listener would have moved: the history, by the steps that run live."),
     "lift": ("cli.lift", "Whether a listener does any good: the moved against the held out."),
     "export": ("cli.forget", "Everything that is known of a person, as JSON."),
     "forget": ("cli.forget", "Erase a person: their entry in the directory and their rows."),

@@ -10,13 +10,17 @@ from contracts.events import Event
 
 
 class EventRow(Value, frozen=True, tag="event", tag_field="row"):
-    """An event as the flow saw it. ``reason`` is ``late``, ``duplicate``, … where it was not matched; else empty."""
+    """An event as the flow saw it. ``reason`` is ``late``, ``duplicate``, … where it was not matched; else empty.
+
+    ``watermark_ms``: the log time up to which everything had come when the flow applied it; 0 in rows of before.
+    """
 
     SCHEMA: ClassVar[int] = 1
 
     event: Event
     session: str = ""
     reason: str = ""
+    watermark_ms: int = 0
     schema: int = written(1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -31,20 +31,25 @@ from transport.config import read_secret, wall_clock_ms
 
 
 class Kind(NamedTuple):
-    """A kind of account: the model of its options, how its sink is made, and whether the platform has tags."""
+    """A kind of account: the model of its options, how its sink is made, whether the platform has tags, and the quotas
+    that it publishes: kind of call → calls in a window of ms.
+    """
 
     options: type[BaseModel]
     make: Callable[[Any, Around], Sink]
     tags: bool = False
+    quotas: Mapping[str, Sequence[tuple[int, int]]] = {}
 
 
 SINKS: Final[dict[str, Kind]] = {
     "file": Kind(file.FileOptions, file.make),
     "mailman": Kind(mailman.MailmanOptions, mailman.make),
     "mailchimp": Kind(mailchimp.MailchimpOptions, mailchimp.make, tags=True),
-    "klaviyo": Kind(klaviyo.KlaviyoOptions, klaviyo.make, tags=True),
-    "activecampaign": Kind(activecampaign.ActivecampaignOptions, activecampaign.make, tags=True),
-    "hubspot": Kind(hubspot.HubspotOptions, hubspot.make),
+    "klaviyo": Kind(klaviyo.KlaviyoOptions, klaviyo.make, tags=True, quotas=klaviyo.QUOTAS),
+    "activecampaign": Kind(
+        activecampaign.ActivecampaignOptions, activecampaign.make, tags=True, quotas=activecampaign.QUOTAS
+    ),
+    "hubspot": Kind(hubspot.HubspotOptions, hubspot.make, quotas=hubspot.QUOTAS),
     "listmonk": Kind(listmonk.ListmonkOptions, listmonk.make),
     "brevo": Kind(brevo.BrevoOptions, brevo.make),
     "mailerlite": Kind(mailerlite.MailerliteOptions, mailerlite.make, tags=True),

@@ -62,9 +62,9 @@ class WorkspaceEngine:
         """The next log time known at which other versions are at work."""
         return self._generations.changes_after(log_time_ms)
 
-    def new(self, subscriber: str) -> Subscriber:
-        """A subscriber of whom nothing is known."""
-        generation = self._generations.at(self._newest_ms)
+    def new(self, subscriber: str, log_time_ms: int | None = None) -> Subscriber:
+        """A subscriber of whom nothing is known, as of a log time: where none is given, the newest that was applied."""
+        generation = self._generations.at(self._newest_ms if log_time_ms is None else log_time_ms)
         return Subscriber(generation.reapplier.new(subscriber), generation)
 
     def apply(
@@ -82,6 +82,12 @@ class WorkspaceEngine:
         """
         emitted = self.pass_time(person, max(log_time_ms, event.log_time_ms), watermark_ms=log_time_ms, emitted=emitted)
         self._steps.apply(person, event, emitted, log_time_ms, source)
+        return emitted
+
+    def revoke(self, person: Subscriber, click: Event, log_time_ms: int) -> Emitted:
+        """Take in a verdict that came after the lateness: what rests on the click is taken back."""
+        emitted = self.pass_time(person, max(log_time_ms, click.log_time_ms), watermark_ms=log_time_ms)
+        self._steps.revoke(person, click, emitted, log_time_ms)
         return emitted
 
     def pass_time(

@@ -63,7 +63,7 @@ class SubscriberSteps:
                 self._merge(person, emitted, log_time_ms)
             return
         if applied.reason is not None and not applied.weighed and is_late_verdict(event):
-            self._revoke(person, event, emitted, log_time_ms)
+            self.revoke(person, event, emitted, log_time_ms)
         if event.action == BOUGHT and applied.reason is None:
             self._bought(person, event, emitted, log_time_ms)
 
@@ -87,7 +87,9 @@ class SubscriberSteps:
             self._limits.hit(Limit.UNDO_LOG, timeline.overflowed - overflowed)
         if self._event_rows:
             emitted.add_rows(
-                EventRow(event, "", str(Reason.LATE)) if session is None else EventRow(event, session.session_id)
+                EventRow(event, "", str(Reason.LATE), log_time_ms)
+                if session is None
+                else EventRow(event, session.session_id, watermark_ms=log_time_ms)
                 for event, session in fell
             )
         if applied.sessions:
@@ -140,7 +142,7 @@ class SubscriberSteps:
         if self._event_rows and not takes_everything_away(event):
             reason = str(applied.reason) if applied.reason is not None else ""
             session = applied.session.session_id if applied.session is not None else ""
-            emitted.add_row(EventRow(event, session, reason))
+            emitted.add_row(EventRow(event, session, reason, log_time_ms))
         if applied.sessions:
             self._tell_changes(person, newest, applied.sessions, emitted)
         self._decide(person, applied, emitted, log_time_ms, event.received_at_ms)
@@ -184,7 +186,7 @@ class SubscriberSteps:
         if session is person.timeline.session:
             person.told = session.events
 
-    def _revoke(self, person: Subscriber, click: Event, emitted: Emitted, log_time_ms: int) -> None:
+    def revoke(self, person: Subscriber, click: Event, emitted: Emitted, log_time_ms: int) -> None:
         """A verdict that came after the lateness: what rests on the click is taken back, nothing is matched anew."""
         person.evidence, victims = revoked(person.evidence, click.event_id)
         if victims:

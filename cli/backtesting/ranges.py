@@ -1,0 +1,119 @@
+"""The ranges of a back-test, one after the other or by several processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from analytics.clickhouse import ClickHouse
+from analytics.recorded import Arrival, arrivals
+from cli.backtesting.plan import Plan, Work
+from contracts.codec import json_reader, to_json
+from contracts.errors import SegmaError
+from flows.backtest.answer import EXAMPLES, Told, kind_of
+from flows.backtest.person import found_of, timeline
+from flows.backtest.replay import replay
+from flows.backtest.subject import Subject
+
+_read_told = json_reader(Told)
+
+
+class Door(NamedTuple):
+    """The way to the history, as it is handed to a process."""
+
+    url: str
+    user: str
+    password: str
+    database: str
+
+
+class ProcessLost(SegmaError):
+    """A process of the back-test was ended from outside."""
+
+
+def people_of(plan: Plan, subjects: list[Subject], persons: Iterator[list[Arrival]]) -> Iterator[Told]:
+    """Yield each person of a range of whom there is something to say. In each group of people the first few come with
+    their timelines.
+    """
+    shown: Counter[str] = Counter()
+    for own in persons:
+        subscriber = own[0].event.subscriber
+        found = [found_of(subscriber, replay(subject, own, plan.until_ms)) for subject in subjects]
+        told = Told(found[0], found[1] if len(found) > 1 else None)
+        if told.other is not None:
+            news = [any(match.matched_at_ms >= plan.since_ms for match in each.matches) for each in found]
+            kind = kind_of(*news)
+            shown[kind] += 1
+            if kind and shown[kind] <= EXAMPLES:
+                told = Told(told.found, told.other, timeline(own, found[0] if news[0] else found[1]))
+        if not all(each.is_silent for each in found):
+            yield told
+
+
+def do_range(work: Work, plan: Plan, subjects: list[Subject], clickhouse: ClickHouse, number: int) -> None:
+    """Do one range and keep what it found."""
+    persons = arrivals(clickhouse, plan.asked(subjects), plan.ranges[number])
+    lines = b"".join(to_json(told) + b"\n" for told in people_of(plan, subjects, persons))
+    work.write(work.range_file(number).name, lines)
+
+
+def do_ranges(work: Work, plan: Plan, door: Door, processes: int, done: Callable[[], None]) -> None:
+    """Do the ranges that are missing. Raises as the client does, and :class:`ProcessLost`; what is done stays done."""
+    missing = work.missing(plan)
+    if processes == 1 or len(missing) < 2:
+        _begin(work.folder, door)
+        for number in missing:
+            _one(number)
+            done()
+        return
+    given = (work.folder, door)
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_begin_process, initargs=given) as pool:
+        try:
+            for each in as_completed([pool.submit(_one, number) for number in missing]):
+                each.result()
+                done()
+        except BrokenProcessPool:
+            raise ProcessLost("a process of the back-test was ended; the same command goes on where it stood") from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def told_in(work: Work, number: int) -> Iterator[Told]:
+    """Yield what a range has found."""
+    with work.range_file(number).open("rb") as file:
+        for line in file:
+            yield _read_told(line)
+
+
+class _Here:
+    """What a process works with."""
+
+    work: Work
+    plan: Plan
+    subjects: list[Subject]
+    clickhouse: ClickHouse
+
+
+def _begin_process(folder: Path, door: Door) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    os.umask(0o077)
+    _begin(folder, door)
+
+
+def _begin(folder: Path, door: Door) -> None:
+    _Here.work = Work(folder)
+    plan = _Here.work.plan()
+    assert plan is not None  # noqa: S101
+    _Here.plan, _Here.subjects, _Here.clickhouse = plan, plan.request.subjects(), ClickHouse(*door)
+
+
+def _one(number: int) -> None:
+    do_range(_Here.work, _Here.plan, _Here.subjects, _Here.clickhouse, number)

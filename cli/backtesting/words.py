@@ -1,0 +1,83 @@
+"""The answer of a back-test, as lines for a terminal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from cli.backtesting.drain import Drain
+from cli.backtesting.result import Result
+from flows.backtest.answer import Comparison
+
+WIDTH: Final = 40
+MOST_DAYS: Final = 31
+KINDS: Final = {"only": "this one only", "only_other": "the other only", "both": "both"}
+
+
+def lines(result: Result) -> Iterator[str]:
+    """The answer, a sentence or a row a line."""
+    answer, plan = result.answer, result.plan
+    versions = ", ".join(str(number) for number in sorted({each.version for each in result.listeners}))
+    span = f"{moment(plan.since_ms)} to {moment(plan.until_ms)}" if plan.since_ms else f"up to {moment(plan.until_ms)}"
+    yield f"{result.name} version {versions}, {span}"
+    yield f"  {answer.matches:,} matches of {answer.people:,} people; {answer.taken_back:,} came and were taken back"
+    for reason, count in sorted(answer.reasons.items()):
+        yield f"  {count:,} of them make no command: {reason}"
+    yield from _days(answer.days)
+    for (account, name, tag), people in answer.lists.most_common(MOST_DAYS):
+        yield f"  {'tagged' if tag else 'in'} {name} at {account} at the end: {people:,} people"
+    for (mine, other), people in result.overlap.most_common(MOST_DAYS):
+        yield f"  of those in {mine}, {people:,} are in {other} now"
+    for (version, element, elements), runs in sorted(answer.waiting.items()):
+        yield f"  {runs:,} runs in flight wait for {result.waits_for(version, element)} ({element} of {elements})"
+    for near in answer.nearest:
+        waiting = near.waiting
+        step = f"{result.waits_for(waiting.version[1], waiting.element)} ({waiting.element} of {waiting.elements})"
+        yield f"  near: {near.subscriber} waits for {step} since {moment(waiting.opened_ms)}"
+    if result.comparison is not None:
+        yield from _compared(result.comparison)
+    for account, drained in sorted(result.drains.items()):
+        yield f"  {account}: {drained_in_words(drained)}"
+    for note in result.notes:
+        yield f"  note: {note}"
+
+
+def _days(days: Mapping[str, int]) -> Iterator[str]:
+    shown = sorted(days)[-MOST_DAYS:]
+    top = max((days[day] for day in shown), default=0)
+    for day in shown:
+        yield f"  {day} {'█' * max(1, round(WIDTH * days[day] / top))} {days[day]:,}"
+
+
+def _compared(comparison: Comparison) -> Iterator[str]:
+    other = comparison.other
+    yield f"  against: {other.matches:,} matches of {other.people:,} people"
+    for kind, words in KINDS.items():
+        yield f"  {words}: {comparison.people[kind]:,} people"
+        for told in comparison.examples.get(kind, ()):
+            yield f"    {told.found.subscriber}"
+            for each in told.story:
+                yield f"      {moment(each.at_ms)}  {each.what}{f' [{each.detail}]' if each.detail else ''}"
+
+
+def drained_in_words(drained: Drain) -> str:
+    """How long an account would take, as a sentence."""
+    moves = f"{drained.moves:,} moves"
+    if drained.an_hour is None:
+        return f"{moves}; no quota of it is known"
+    beside = f"beside {drained.live_an_hour:.1f} live ones an hour"
+    if drained.hours is None:
+        return f"{moves} would never be done: {drained.an_hour:,} calls an hour, {beside}, leave none for them"
+    return f"{moves} would take {_span(drained.hours)} at {drained.an_hour:,} calls an hour, {beside}"
+
+
+def _span(hours: float) -> str:
+    if hours < 1:
+        return f"{60 * hours:.0f} minutes"
+    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def moment(at_ms: int) -> str:
+    """An instant for a person: UTC, to the second."""
+    return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")

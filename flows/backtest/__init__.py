@@ -1,0 +1,1 @@
+"""Listeners over the recorded past, by the very steps that run live."""

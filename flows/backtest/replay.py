@@ -1,0 +1,89 @@
+"""One person's recorded arrivals through the steps that run live (SEMANTICS 9, the past). Pure.
+
+Each event is applied at the log time to which everything had come when the flow applied it, so deadlines fire between
+the same two events as they did then. What was recorded as late, or as a repetition, is not matched again: it does not
+matter any more whose deadline or whose event made it late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from contracts.commands import Command
+from contracts.events import Event
+from contracts.rows import MatchRow
+from flows.backtest.subject import Subject
+from flows.derived.verdicts import is_news
+from flows.machine.machine import Version
+from flows.subscriber.evidence import is_late_verdict
+from flows.subscriber.subscriber import Emitted, Subscriber
+
+Arrival = tuple[Event, int, str]
+"""An event, the log time that was believed at it, and why it was not matched (empty: it was)."""
+
+
+class Waiting(NamedTuple):
+    """A run in flight: it waits for ``element`` of ``elements``, counted from 1."""
+
+    version: Version
+    element: int
+    elements: int
+    opened_ms: int
+
+
+class Replayed(NamedTuple):
+    """What the flow emits of a person's matches, in order, and what is in flight at the end.
+
+    ``failed``: events that raised; the flow sets them aside.
+    """
+
+    rows: list[MatchRow]
+    commands: list[Command]
+    waiting: list[Waiting]
+    failed: int
+
+
+def replay(subject: Subject, arrivals: Sequence[Arrival], until_ms: int) -> Replayed:
+    """Apply one person's arrivals (there is one at least), then let log time pass up to ``until_ms``."""
+    engine = subject.engine
+    person = engine.new(arrivals[0][0].subscriber, 0)
+    found = Replayed([], [], [], 0)
+    for event, watermark_ms, reason in arrivals:
+        emitted = Emitted()
+        try:
+            if not reason:
+                engine.apply(person, event, watermark_ms, emitted=emitted)
+            elif is_late_verdict(event) and not _is_weighed(person, event):
+                emitted = engine.revoke(person, event, watermark_ms)
+        except Exception:
+            # As the flow does: the event is set aside, what was changed before it failed stands.
+            found = found._replace(failed=found.failed + 1)
+        _take(found, emitted)
+    _take(found, engine.pass_time(person, until_ms))
+    return found._replace(waiting=_in_flight(subject, person, until_ms))
+
+
+def _take(found: Replayed, emitted: Emitted) -> None:
+    if not emitted.is_silent:
+        found.rows.extend(row for row in emitted.rows if isinstance(row, MatchRow))
+        found.commands.extend(emitted.commands)
+        found.commands.extend(emitted.restated)
+
+
+def _is_weighed(person: Subscriber, verdict: Event) -> bool:
+    """Whether the click stands in the timeline with a verdict that this one does not outrank."""
+    return any(
+        entry.event_id == verdict.event_id and not is_news(entry.event, verdict) for entry in person.timeline.entries
+    )
+
+
+def _in_flight(subject: Subject, person: Subscriber, until_ms: int) -> list[Waiting]:
+    """A run that forked is told once, where it is furthest."""
+    furthest: dict[tuple[Version, int], Waiting] = {}
+    for listener, element, opened_ms in subject.engine.in_flight(person, until_ms):
+        version = (listener.name, listener.version)
+        known = furthest.get((version, opened_ms))
+        if known is None or known.element < element:
+            furthest[version, opened_ms] = Waiting(version, element, len(listener.sequence), opened_ms)
+    return sorted(furthest.values())

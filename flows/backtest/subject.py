@@ -1,0 +1,91 @@
+"""What is tested on the past: versions of one listener, and what they can start on and hear. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from contracts.actions import PROFILE_CHANGED
+from contracts.time_zones import named_zone
+from flows.language.model import Listener, Not
+from flows.machine.compiled import Tests, minds_profiles, minds_sessions
+from flows.machine.program import ListenerProgram
+from flows.subscriber.engine import WorkspaceEngine
+from flows.subscriber.generations import Deployed
+from flows.subscriber.pinned_terms import Terms
+
+Starts = Mapping[str, Sequence[tuple[str, str]]]
+
+
+class Subject:
+    """Versions of one listener at work in an engine of their own."""
+
+    def __init__(self, workspace: str, deployed: Sequence[Deployed], terms: Terms) -> None:
+        self.listeners = tuple(each.listener for each in deployed)
+        self.engine = WorkspaceEngine(workspace, terms=terms, event_rows=False)
+        self.engine.deploy(deployed)
+        self._programs = [_program(listener, terms) for listener in self.listeners]
+
+    @property
+    def starts(self) -> Starts | None:
+        """Action → properties with the texts that one of them must be (none: whatever it holds) for an event that opens
+        a run; None where any action may.
+        """
+        found: dict[str, list[tuple[str, str]] | None] = {}
+        for program in self._programs:
+            for test in program.openers:
+                if test.actions is None:
+                    return None
+                for action in test.actions:
+                    known = found.setdefault(action, [])
+                    if test.text is None or not test.text[1]:
+                        found[action] = None
+                    elif known is not None:
+                        known.append(test.text)
+        return {action: tuple(texts or ()) for action, texts in found.items()}
+
+    @property
+    def actions(self) -> frozenset[str] | None:
+        """The actions whose events an answer may depend on; None: all.
+
+        What asks of sessions hangs on every event; so does when a deadline fires, for time passes with each.
+        """
+        asks = any(minds_sessions(each) or isinstance(each.sequence[-1], Not) for each in self.listeners)
+        return None if asks else self.heard
+
+    @property
+    def heard(self) -> frozenset[str] | None:
+        """The actions whose properties an answer may depend on; None: all."""
+        found: set[str] = set()
+        for listener, program in zip(self.listeners, self._programs, strict=True):
+            if any(test.actions is None for test in program.tests):
+                return None
+            found.update(*(test.actions or () for test in program.tests))
+            if minds_profiles(listener):
+                found.add(PROFILE_CHANGED)
+        return frozenset(found)
+
+
+def together(
+    subjects: Iterable[Subject],
+) -> tuple[Starts | None, frozenset[str] | None, frozenset[str] | None]:
+    """Return what any of several subjects can start on, whose events they need, and whose properties."""
+    each = list(subjects)
+    starts = [subject.starts for subject in each]
+    actions = _any([subject.actions for subject in each])
+    heard = _any([subject.heard for subject in each])
+    if None in starts:
+        return None, actions, heard
+    merged: dict[str, tuple[tuple[str, str], ...]] = {}
+    for found in starts:
+        for action, texts in (found or {}).items():
+            known = merged.get(action)
+            merged[action] = () if not texts or known == () else (*(known or ()), *texts)
+    return merged, actions, heard
+
+
+def _any(each: Sequence[frozenset[str] | None]) -> frozenset[str] | None:
+    return None if None in each else frozenset[str]().union(*(found for found in each if found is not None))
+
+
+def _program(listener: Listener, terms: Terms) -> ListenerProgram:
+    return ListenerProgram(listener, Tests(named_zone(terms.time_zone)), max_runs=1)

@@ -1,0 +1,422 @@
+"""``segma backtest`` over a history that the flow made: what it answers, how it goes on when ended, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import cli.backtest
+import cli.backtesting.ranges
+from analytics.clickhouse import ClickHouse
+from analytics.erase import erase
+from cli.__main__ import cli as segma_cli
+from cli.backtesting.drain import calls_an_hour, drain
+from contracts.codec import replaced
+from contracts.commands import Command
+from contracts.events import Event, Trust
+from contracts.log import Record
+from contracts.rows import EventRow, MatchRow, MembershipRow, Row
+from contracts.topics import fixed_topics
+from contracts.versions import ListenerVersion
+from flows.subscriber.generations import Deployed
+from flows.subscriber.pinned_terms import Terms
+from flows.versions.deployment import Versions, listener_of
+from tests.analytics.embedded import ROOT, Embedded
+from tests.analytics.story import at, put
+from tests.properties.past import Installation, live, put_into
+from transport import open_log
+from transport.config import load_installation, settings_at
+
+CONFIG = """
+token_keys: {file: keys}
+workspaces:
+  w:
+    secret: {file: secret}
+    accounts: {mailbox: {sink: file}}
+    lateness: 30m
+"""
+FIRST = """
+listener: keen
+sequence:
+  - {step: clicked, action: email_clicked, where: {campaign: spring}}
+  - {step: looked, action: page_viewed}
+  - {not: product_bought, for: 30m}
+then: [{move: {from: news, to: hot, at: mailbox}}]
+"""
+SECOND = FIRST.replace("keen", "keen\nversion: 2").replace("campaign: spring", "campaign: [spring, autumn]")
+PEOPLE = 30
+KILLS = 3
+
+
+@dataclass
+class Past:
+    """A home whose history the flow has written, and what it had emitted."""
+
+    home: Path
+    history: ClickHouse
+    written: list[tuple[Record, Row | Command]]
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(segma_cli, ["backtest", *words, "--home", str(self.home), "--processes", "1"])
+
+    def answer(self, *words: str) -> dict[str, Any]:
+        said = self.run(*words, "--json")
+        assert said.exit_code == 0, said.output
+        found: dict[str, Any] = json.loads(said.stdout)
+        return found
+
+
+def version(text: str, number: int) -> ListenerVersion:
+    return ListenerVersion("w", "keen", number, text, 0)
+
+
+def arrivals() -> list[tuple[Event, int]]:
+    """Each clicks; who is even looks, every fifth buys 31 minutes later and every seventh within them, but it is heard
+    of late. One more is on their way still.
+    """
+    found = []
+    for number in range(PEOPLE):
+        who, start = f"s_{number:02}", number * 3_600_000
+        told = [("email_clicked", 0, {"campaign": "autumn" if number % 10 == 3 else "spring"})]
+        told += [("page_viewed", 60_000, {"path": "/shoes"})] if number % 2 == 0 else []
+        told += [("product_bought", 31 * 60_000, {})] if number % 5 == 0 else []
+        for place, (action, after, given) in enumerate(told):
+            ms = at(0, start + after)
+            found.append((event(f"{who}-{place}", who, action, ms, ms, given), ms))
+        if number % 7 == 0:
+            ms, heard = at(0, start + 20 * 60_000), at(0, start + 32 * 60_000)
+            found.append((event(f"{who}-late", who, "product_bought", ms, heard, {}), heard))
+    return sorted(found, key=lambda each: each[1])
+
+
+def event(event_id: str, who: str, action: str, at_ms: int, log_ms: int, given: dict[str, Any]) -> Event:
+    return Event(
+        *("w", who, event_id, action, at_ms),
+        properties=given,
+        trust=Trust.TOKEN,
+        log_time_ms=log_ms,
+        received_at_ms=log_ms,
+    )
+
+
+def begun(embedded: Embedded, database: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Past:
+    """A home with one listener, live from the beginning, and its history in a database of its own."""
+    home = folder / "home"
+    (home / "data").mkdir(parents=True, mode=0o700)
+    (home / "segma.yaml").write_text(CONFIG)
+    (home / "secret").write_text("s" * 40)
+    monkeypatch.setenv("SEGMA_CLICKHOUSE_DATABASE", database)
+    monkeypatch.setenv("SEGMA_CLICKHOUSE_URL", embedded.url)
+    monkeypatch.setenv("SEGMA_CLICKHOUSE_PASSWORD_FILE", str(embedded.home / "data" / "clickhouse-segma.password"))
+    monkeypatch.setattr(cli.backtest, "RANGE_ROWS", 20)
+    apply(home, [replaced(version(FIRST, 1), live_from_ms=0)])
+    terms = Terms(30 * 60_000, 1_800_000, 86_400_000, 2_000)
+    deployed = [Deployed(listener_of(version(FIRST, 1), ()))]
+    written = live(Installation(deployed, terms, arrivals(), at(0, PEOPLE * 3_600_000)), folder / "states")
+    history = embedded.history(database)
+    put_into(history, written)
+    return Past(home, history, written)
+
+
+@pytest.fixture(scope="module")
+def past(embedded: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    """For tests that change nothing in the history."""
+    with pytest.MonkeyPatch.context() as patched:
+        found = begun(embedded, "t_backtest", tmp_path_factory.mktemp("past"), patched)
+        yield found
+        found.history.command("DROP DATABASE t_backtest", database=False)
+        found.history.close()
+
+
+@pytest.fixture
+def own_past(embedded: Embedded, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Past]:
+    """For a test that changes the history."""
+    found = begun(embedded, database, tmp_path, monkeypatch)
+    yield found
+    found.history.command(f"DROP DATABASE {database}", database=False)
+    found.history.close()
+
+
+def apply(home: Path, versions: list[ListenerVersion]) -> None:
+    log = open_log(settings_at(home))
+    try:
+        log.ensure(fixed_topics(load_installation(home / "segma.yaml").partitions))
+        table = Versions(log)
+        table.write(versions)
+        table.close()
+    finally:
+        log.close()
+
+
+def standing(past: Past) -> dict[str, int]:
+    """The ids of the matches that stand, and when they were complete."""
+    found: dict[str, int] = {}
+    for _, row in past.written:
+        if isinstance(row, MatchRow) and row.kind == "retraction":
+            found.pop(row.match_id)
+        elif isinstance(row, MatchRow):
+            found[row.match_id] = row.matched_at_ms
+    return found
+
+
+def test_it_is_what_the_flow_emitted(past: Past, tmp_path: Path) -> None:
+    file = tmp_path / "people.ndjson"
+    answer = past.answer("keen", "--people", str(file))
+    people = [json.loads(line) for line in file.read_text().splitlines()]
+    expected = standing(past)
+    assert len(expected) > 5
+    assert {match["match_id"]: match["matched_at_ms"] for each in people for match in each["matches"]} == expected
+    assert (answer["matches"], answer["people"]) == (len(expected), len(people))
+    taken_back = [row for _, row in past.written if isinstance(row, MatchRow) and row.kind == "retraction"]
+    assert (answer["taken_back"], answer["failed"]) == (len(taken_back), 0)
+    assert len(taken_back) > 1
+    assert sum(answer["days"].values()) == len(expected)
+    assert answer["lists"] == [{"account": "mailbox", "list": "hot", "people": len(people)}]
+    assert [each["stays"][0]["since_ms"] for each in people] == [each["matches"][0]["matched_at_ms"] for each in people]
+    # Who has clicked and not looked waits for that.
+    clicked = [number for number in range(PEOPLE) if number % 2 and number % 10 != 3]
+    assert answer["in_flight"] == [
+        {"version": 1, "element": 2, "of": 3, "runs": len(clicked), "waits_for": "looked"},
+    ]
+    assert [each["subscriber"] for each in answer["nearest"]] == [f"s_{number:02}" for number in reversed(clicked)]
+    assert not (past.home / "data" / "backtests").exists() or not any((past.home / "data" / "backtests").iterdir())
+
+
+def test_since_and_until_bound_what_is_told(past: Past) -> None:
+    expected = standing(past)
+    middle = sorted(expected.values())[len(expected) // 2]
+    told = past.answer("keen", "--since", stamp(middle))
+    assert told["matches"] == sum(at_ms >= middle for at_ms in expected.values())
+    assert told["lists"][0]["people"] == len(expected)
+    until = past.answer("keen", "--until", stamp(middle - 1))
+    assert until["until_ms"] == middle - 1
+    # A deadline is fired when it and the grace have passed.
+    assert until["matches"] <= sum(at_ms < middle for at_ms in expected.values())
+
+
+def stamp(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1_000, UTC).isoformat()
+
+
+def test_against_another_version(own_past: Past) -> None:
+    apply(own_past.home, [version(SECOND, 2)])
+    answer = own_past.answer("keen@2", "--against", "1")
+    compared = answer["against"]["compared"]
+    # Version 2 takes the autumn's clicks too; of those who click in autumn nobody looks, all are odd.
+    assert (compared["only"], compared["only_other"], compared["both"]) == (0, 0, answer["people"])
+    third = (
+        FIRST.replace("keen", "keen\nversion: 3")
+        .replace("campaign: spring", 'campaign: "*"')
+        .replace("action: page_viewed}", "any_of: [{action: page_viewed}, {action: email_clicked}]}")
+    )
+    (own_past.home / "third.yaml").write_text(
+        third.replace("\n  - {step: looked", "\n  - {optional: true, step: looked")
+    )
+    against = own_past.answer(str(own_past.home / "third.yaml"), "--against", "1")["against"]
+    assert against["compared"]["only"] > 0
+    assert against["compared"]["only_other"] == 0
+    assert 1 <= len(against["examples"]["only"]) <= 3
+    story = against["examples"]["only"][0]["story"]
+    assert [moment["what"] for moment in story] == ["email_clicked", "match of version 3"]
+
+
+def test_in_words_and_as_a_page(own_past: Past, tmp_path: Path) -> None:
+    put(own_past.history, [MembershipRow("w", "mailbox", "vip", "s_02", True, at(0))], first_offset=100_000)
+    apply(own_past.home, [version(SECOND, 2)])
+    file = tmp_path / "page.html"
+    said = own_past.run("keen@1", "--against", "2", "--page", str(file), "--quota", "2/1h").output
+    matches = len(standing(own_past))
+    assert f"{matches} matches of {matches} people" in said
+    assert "of those in mailbox/hot, 1 are in mailbox/vip now" in said
+    assert "wait for looked (2 of 3)" in said
+    assert f"mailbox: {matches} moves would take" in said
+    page = file.read_text()
+    assert page.startswith("<!doctype html>")
+    assert "<svg" in page
+    assert "mailbox/vip" in page
+    assert "http" not in page
+
+
+def test_several_processes_say_the_same(past: Past) -> None:
+    alone = past.answer("keen")
+    words = ["backtest", "keen", "--json", "--home", str(past.home), "--processes", "2"]
+    said = CliRunner().invoke(segma_cli, words)
+    assert json.loads(said.stdout) == alone
+
+
+def test_ended_at_every_range_it_goes_on_where_it_stood(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = past.answer("keen")
+    monkeypatch.setattr(cli.backtest, "RANGE_ROWS", 5)
+    real, ends = cli.backtesting.ranges.do_range, 0
+
+    class Killed(BaseException):
+        """As a signal: nothing is caught."""
+
+    def once(*given: Any) -> None:
+        real(*given)
+        raise Killed
+
+    def before(*given: Any) -> None:
+        raise Killed
+
+    kills: list[Callable[..., None]] = [before, once]
+    while True:
+        monkeypatch.setattr(cli.backtesting.ranges, "do_range", kills[ends % 2])
+        try:
+            said = past.run("keen", "--json")
+            break
+        except Killed:
+            ends += 1
+    assert ends >= 20
+    assert json.loads(said.stdout) == whole
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_says_the_same(past: Past) -> None:
+    whole = past.answer("keen")
+    words = [sys.executable, "-m", "cli", "backtest", "keen", "--json", "--home", str(past.home), "--processes", "1"]
+    code = (
+        "import cli.backtest, cli.backtesting.ranges as r, os, signal, sys\n"
+        "cli.backtest.RANGE_ROWS = 2; real = r.do_range\n"
+        "def once(*given):\n    real(*given); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "r.do_range = once\nfrom cli.__main__ import cli\ncli(sys.argv[1:])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for kill in range(KILLS):
+        ended = subprocess.run(
+            [sys.executable, "-c", code, *words[3:]], env=environment, capture_output=True, check=False
+        )
+        assert ended.returncode == -signal.SIGKILL, (kill, ended.stderr)
+    done = subprocess.run(words, env=environment, capture_output=True, check=True)
+    assert f"{KILLS} of ".encode() in done.stderr
+    assert json.loads(done.stdout) == whole
+
+
+def test_who_was_forgotten_is_in_no_answer(own_past: Past, tmp_path: Path) -> None:
+    before = own_past.answer("keen")
+    gone = next(
+        row.subscriber
+        for _, row in own_past.written
+        if isinstance(row, MatchRow) and row.match_id in standing(own_past)
+    )
+    erase(own_past.history, ("w", gone), at(30))
+    file = tmp_path / "people.ndjson"
+    answer = own_past.answer("keen", "--people", str(file))
+    assert answer["people"] == before["people"] - 1
+    assert gone not in file.read_text()
+    assert "1 people were forgotten: nothing of theirs is in it" in answer["notes"]
+
+
+def test_who_is_forgotten_in_the_middle_is_in_no_answer(own_past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = own_past.answer("keen")
+    gone = next(
+        row.subscriber
+        for _, row in own_past.written
+        if isinstance(row, MatchRow) and row.match_id in standing(own_past)
+    )
+    real = cli.backtesting.ranges.do_ranges
+
+    def and_forget(*given: Any) -> None:
+        real(*given)
+        erase(own_past.history, ("w", gone), at(30))
+
+    monkeypatch.setattr(cli.backtest, "do_ranges", and_forget)
+    assert own_past.answer("keen")["people"] == before["people"] - 1
+
+
+def test_a_clickhouse_that_goes_away_is_told_and_nothing_is_lost(
+    past: Past, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, embedded: Embedded
+) -> None:
+    whole = past.answer("keen")
+    real, left = cli.backtesting.ranges.do_range, [1]
+
+    def away(*given: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            given[3].close()
+            monkeypatch.setenv("SEGMA_CLICKHOUSE_URL", "http://127.0.0.1:9")
+            other = ClickHouse("http://127.0.0.1:9", "segma", "x", "nothing")
+            given = (*given[:3], other, given[4])
+        real(*given)
+
+    monkeypatch.setattr(cli.backtesting.ranges, "do_range", away)
+    file = tmp_path / "people.ndjson"
+    said = past.run("keen", "--people", str(file))
+    assert said.exit_code == 3, said.output
+    assert "the same command goes on where it stood" in said.output
+    assert "Traceback" not in said.output
+    assert not file.exists()
+    monkeypatch.setattr(cli.backtesting.ranges, "do_range", real)
+    monkeypatch.setenv("SEGMA_CLICKHOUSE_URL", embedded.url)
+    again = past.run("keen", "--json", "--people", str(file))
+    assert "goes on where it stood: 1 of" in again.stderr
+    assert json.loads(again.stdout) == whole
+    assert file.exists()
+
+
+def test_what_the_history_does_not_hold_is_said(own_past: Past) -> None:
+    (own_past.home / "other.yaml").write_text(
+        "listener: other\nsequence: [{action: form_submitted}, {action: page_viewed}]\n"
+    )
+    answer = own_past.answer(str(own_past.home / "other.yaml"))
+    assert answer["people"] == 0
+    assert "the history holds no `form_submitted`" in answer["notes"]
+    put(own_past.history, [MembershipRow("w", "mailbox", "vip", "s_02", True, at(0))], first_offset=100_000)
+    gap = event("gap", "s_02", "page_viewed", at(5), at(5), {})
+    put(own_past.history, [EventRow(gap)], first_offset=600_000_000)
+    notes = own_past.answer("keen")["notes"]
+    assert any("no event at all of 2026-10-26, 2026-10-27, 2026-10-28" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("nobody",), 1, "no nobody was applied; there is keen@1; or give the listener's file"),
+        (("keen", "--against", "7"), 1, "no keen@7 was applied"),
+        (("keen@9",), 1, "no keen@9 was applied"),
+        (("keen", "--since", "soon"), 2, "no instant"),
+        (("keen", "--since", "2026-11-01", "--until", "2026-10-01"), 2, "is after --until"),
+        (("keen", "--quota", "many"), 2, "no quota"),
+        (("keen", "--workspace", "x"), 2, "must be one of"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_sentence(
+    past: Past, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    said = past.run(*words)
+    assert (said.exit_code, sentence in said.output.replace("\n", " ")) == (code, True), said.output
+    assert "Traceback" not in said.output
+
+
+def test_a_quota_of_nothing_is_never(past: Past) -> None:
+    said = past.run("keen", "--quota", "0/1h").output
+    assert "moves would never be done: 0 calls an hour" in said
+
+
+def test_an_empty_history_is_said(own_past: Past) -> None:
+    own_past.history.command("TRUNCATE TABLE event_rows")
+    said = own_past.run("keen")
+    assert (said.exit_code, "holds no event" in said.output) == (1, True)
+
+
+def test_the_drain_lets_live_moves_go_first() -> None:
+    assert drain(100, 10, [0]).hours == pytest.approx(10)
+    assert drain(100, 10, [5]).hours == pytest.approx(19.5)
+    assert drain(1, 10, [10]).hours is None
+    assert drain(0, 10, [10]).hours == 0
+    assert drain(5, None, []).hours is None
+    # Live moves that come all at once are done before anything else goes on: 30 of the first hour take three.
+    assert drain(10, 10, [30] + [0] * 167).hours == pytest.approx(4)
+    assert calls_an_hour({"all": [(10, 1_000), (150, 60_000)], "search": [(5, 1_000)]}) == 9_000
+    assert calls_an_hour({}) is None

@@ -1,0 +1,40 @@
+"""A back-test is what the flow emitted: over random installations, and asked of a real ClickHouse (SEMANTICS 9)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from flows.backtest.replay import replay
+from flows.backtest.subject import Subject
+from tests.properties.past import WORKSPACE, Installation, arrivals_of, emitted, installation, live, recorded
+
+
+def subjects(made: Installation) -> dict[str, Subject]:
+    names = sorted({each.listener.name for each in made.deployed})
+    return {
+        name: Subject(WORKSPACE, [each for each in made.deployed if each.listener.name == name], made.terms)
+        for name in names
+    }
+
+
+@pytest.mark.parametrize("block", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+def test_over_random_installations(block: int, tmp_path: Path) -> None:
+    matches = retractions = 0
+    for number in range(80):
+        made = installation(Random(block * 80 + number))
+        written = live(made, tmp_path / str(number))
+        rows = recorded(written)
+        for name, subject in subjects(made).items():
+            by_person = arrivals_of(rows, subject.actions, subject.heard)
+            for who in ("s_one", "s_two", "a_nobody"):
+                told, commands = emitted(written, name, who)
+                found = replay(subject, by_person[who], made.until_ms) if who in by_person else None
+                assert (found.rows if found else []) == told, (block, number, name, who)
+                assert (found.commands if found else []) == commands, (block, number, name, who)
+                matches += len(told)
+                retractions += sum(row.kind == "retraction" for row in told)
+    assert matches > 100
+    assert retractions > 0
