@@ -51,9 +51,9 @@ SINKS: Final[dict[str, Kind]] = {
     ),
     "hubspot": Kind(hubspot.HubspotOptions, hubspot.make, quotas=hubspot.QUOTAS),
     "listmonk": Kind(listmonk.ListmonkOptions, listmonk.make),
-    "brevo": Kind(brevo.BrevoOptions, brevo.make),
-    "mailerlite": Kind(mailerlite.MailerliteOptions, mailerlite.make, tags=True),
-    "kit": Kind(kit.KitOptions, kit.make, tags=True),
+    "brevo": Kind(brevo.BrevoOptions, brevo.make, quotas=brevo.QUOTAS),
+    "mailerlite": Kind(mailerlite.MailerliteOptions, mailerlite.make, tags=True, quotas=mailerlite.QUOTAS),
+    "kit": Kind(kit.KitOptions, kit.make, tags=True, quotas=kit.QUOTAS),
     "kafka": Kind(kafka.KafkaOptions, kafka.make, tags=True),
     "webhook": Kind(webhook.WebhookOptions, webhook.make, tags=True),
 }
