@@ -48,7 +48,7 @@ def checks(root: Path, *, fast: bool) -> list[Check]:
         Check("sdk tests", [npm, "test", "--silent"], root / "js-sdk"),
     ]
     if fast:
-        return [*pure, pytest(root, "tests", *beside, "-m", f"not ({SLOW})")]
+        return [*pure, pytest(root, "tests", *beside, "-m", f"not ({SLOW})", "--hypothesis-profile=fast")]
     return [
         *pure,
         pytest(root, "tests side by side", *beside, "-m", f"not ({BROWSERS}) and not {ALONE}"),

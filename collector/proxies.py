@@ -13,6 +13,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Header = Literal["x-forwarded-for", "forwarded"]
 MAX_HOPS: Final = 32
 """Entries of a header that are looked at, from the right."""
+LONGEST: Final = 120
+"""Characters of an address as proxies write it, with brackets, a zone and a port; what is longer is none."""
 _WIDEST: Final = {4: 8, 6: 16}
 """Shortest prefixes of public networks: more of the internet than this is nobody's proxies."""
 _PAIR: Final = re.compile(r"\s*+([\w!#$%&'*+.^`|~-]++)\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^\s\";,\\]*+)\s*+")
@@ -103,7 +105,12 @@ def address_of(text: str) -> Address | None:
 
     The zone of a link-local one is left out: it names an interface of the host that wrote it.
     """
-    text = text.strip()
+    bare = text.strip()
+    return _read(bare) if len(bare) <= LONGEST else None
+
+
+@functools.lru_cache(maxsize=4_096)  # PERF: asked twice a beacon, mostly of the same
+def _read(text: str) -> Address | None:
     bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+)(?:%[^\]]*)?\](?::\d{1,5})?", text)
     if bracketed:
         text = bracketed[1]

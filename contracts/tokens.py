@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import html
@@ -231,6 +232,7 @@ def subscriber_id(workspace_secret: bytes, address: str) -> str:
     return f"s_{digest[:32]}"
 
 
+@functools.lru_cache(maxsize=16_384)  # PERF: each beacon of a visit asks for the same
 def stored_device(workspace_secret: bytes, device: str) -> str:
     """A device's id as it is stored: ``d_`` and 32 hexadecimal digits of HMAC-SHA-256.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from cli.needs import lacking, unmet
@@ -24,6 +25,9 @@ DESCRIPTORS = 8_192
 """One process makes and breaks hundreds of logs and state stores; many shells allow 1,024 descriptors."""
 
 
+hypothesis.settings.register_profile("fast", max_examples=20)
+
+
 def pytest_configure() -> None:
     """Let the processes that tests start find the source, as pytest itself does; take the descriptors that we may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -35,7 +39,8 @@ def pytest_configure() -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), before] if before else [str(ROOT)])
 
 
-NEEDED_BY_FIXTURE = {"broker": "broker", "browser": "browser"}
+NEEDED_BY_FIXTURE = {"broker": "broker", "browser": "browser", "embedded": "slow"}
+"""``embedded``: the history's server, which takes seconds to start and for each database."""
 
 
 def _runs_mailman(nodeid: str) -> bool:

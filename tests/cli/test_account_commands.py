@@ -117,6 +117,7 @@ def alerts(home: Path) -> dict[str, dict[str, Any]]:
     return {each["subject"]: each for each in findings if each["subject"].startswith("account ")}
 
 
+@pytest.mark.slow
 def test_an_account_in_alert_is_shown_by_the_list_and_by_the_doctor(home: Path, platform: Simulator) -> None:
     platform.fail("bad_key")
     log = open_log(settings_at(home))

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from cli.bench import bench_command, benches
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

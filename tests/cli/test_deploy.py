@@ -207,6 +207,7 @@ def test_tags_at_a_platform_without_tags_are_refused_before_anything_runs(home: 
     assert states(home) == []
 
 
+@pytest.mark.slow
 def test_which_platforms_have_tags_is_told_alike_by_the_registry_and_the_sinks(tmp_path: Path) -> None:
     told = {}
     for name in ALL:

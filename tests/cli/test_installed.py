@@ -13,6 +13,8 @@ import pytest
 
 from tests.analytics.embedded import Embedded
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 ASK = """
 import json

@@ -451,12 +451,14 @@ JSON_VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=300) | JSON_VALUES.map(lambda value: json.dumps(value).encode()))
 def test_no_body_is_a_defect(collector: Collector, body: bytes) -> None:
     assert posted(collector, body).status_code in set(STATUS.values()) - {503}
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.sampled_from(["site", "device", "sent_at_ms", "events", "token", "click", "schema"]), JSON_VALUES)
 def test_no_field_is_a_defect(collector: Collector, name: str, value: Any) -> None:

@@ -15,6 +15,8 @@ from contracts.reasons import Reason
 from sinks.base import Answer, Change, Done, Fate, Marks, Sink, Standing, Trouble
 from tests.sinks.beds import ALL, Bed, bed_of
 
+pytestmark = pytest.mark.slow
+
 ANNA, BEN = "anna@example.org", "ben@example.org"
 
 

@@ -19,6 +19,8 @@ from tests.sinks.courier import Courier, command
 from tests.sinks.memory import Crash
 from tests.sinks.simulator.server import KEY
 
+pytestmark = pytest.mark.slow
+
 ANNA = "anna@example.org"
 
 

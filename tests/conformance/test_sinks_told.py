@@ -27,6 +27,8 @@ from tests.sinks.memory import Crash
 from transport import open_log
 from transport.config import Settings
 
+pytestmark = pytest.mark.slow
+
 TOPIC = "moves-for-anyone"
 PEOPLE = ("anna", "ben", "cleo")
 

@@ -119,6 +119,7 @@ def test_no_value_from_outside_stands_in_an_error() -> None:
     assert "ada" not in str(caught.value)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.integers() | st.text('[]{}"\\a'), lambda inner: st.lists(inner, max_size=3), max_leaves=30

@@ -154,6 +154,7 @@ def test_an_address_beside_an_escape_costs_nothing_but_itself(before: str, behin
     msgspec.json.decode(again)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(JSON, st.booleans())
 def test_json_stays_json_and_holds_no_address(value: object, ascii_only: bool) -> None:

@@ -102,6 +102,7 @@ VALUES = st.recursive(
 INTEGERS = st.sampled_from([2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**19, 10**400])
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.text(max_size=8), VALUES | INTEGERS | st.floats(), max_size=5))
 def test_what_the_rule_lets_in_every_codec_keeps(properties: dict[str, Any]) -> None:

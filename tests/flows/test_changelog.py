@@ -139,6 +139,7 @@ def test_a_crash_at_every_byte_loses_nothing_that_was_committed(tmp_path: Path) 
         assert resumes(tmp_path, committed) is (length >= needed), length
 
 
+@pytest.mark.slow
 def test_a_changed_byte_is_found_wherever_it_matters(tmp_path: Path) -> None:
     committed, files = history(tmp_path)
     refused = 0

@@ -109,6 +109,7 @@ def resumes(directory: Path, committed: list[tuple[GroupPosition, States]]) -> b
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shares")
 def test_a_crash_at_every_byte_loses_nothing_that_was_committed(tmp_path: Path) -> None:
     committed, files = history(tmp_path)

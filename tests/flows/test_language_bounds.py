@@ -264,6 +264,7 @@ def mutilated(draw: st.DrawFn) -> bytes:
 tokens = st.lists(st.sampled_from(WORDS), max_size=60).map(lambda words: " ".join(words).encode())
 
 
+@pytest.mark.slow
 @settings(max_examples=1_500, deadline=None)
 @given(st.one_of(mutilated(), tokens, st.binary(max_size=300)))
 def test_any_bytes_are_listeners_or_problems(data: bytes) -> None:

@@ -217,6 +217,7 @@ def by_id(out: Sequence[Outgoing]) -> dict[int, RunsRow]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_at_every_minute_the_rows_say_what_a_recount_finds(disk: Disk, seed: int) -> None:
     random = Random(seed)

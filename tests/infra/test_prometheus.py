@@ -13,6 +13,8 @@ import yaml
 from tests.docs.reference import meters
 from tests.infra.promtool import promtool
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "infra" / "prometheus"
 RULES = yaml.safe_load((HOME / "segma.rules.yaml").read_text(encoding="utf-8"))

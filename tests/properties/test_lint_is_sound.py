@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from random import Random
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from contracts.errors import ListenerError
@@ -17,6 +18,7 @@ from flows.language.schema import listener_schema
 from flows.machine.machine import Machine, Match
 from tests.properties.generate import GAP_MS, listener_data, parsed, stream
 
+pytestmark = pytest.mark.slow
 SCHEMA = Draft202012Validator(listener_schema())
 
 

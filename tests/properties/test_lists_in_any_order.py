@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+import pytest
+
 from contracts.codec import replaced
 from contracts.commands import Command
 from contracts.errors import ListenerError
@@ -144,6 +146,7 @@ def compare(seed: int, count: int) -> int:
     return moved
 
 
+@pytest.mark.slow
 def test_the_lists_are_as_the_matches_that_stand_want_them_in_any_order() -> None:
     assert compare(31, COUNT) > COUNT // 8
 

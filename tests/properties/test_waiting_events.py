@@ -55,6 +55,7 @@ def standing(case: Case, arrivals: list[tuple[Event, int]], *, restarts: bool) -
     return found, rows
 
 
+@pytest.mark.slow
 def test_what_waited_ends_with_the_matches_and_lists_of_the_ordered_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reapply, "WAITS_BEHIND", 0)
     merged, merge = 0, reapply.Reapplier.merge
@@ -128,6 +129,7 @@ def test_what_comes_in_reverse_costs_little_more_than_what_comes_in_order(monkey
     assert found == expected
 
 
+@pytest.mark.slow
 def test_fifty_beacons_of_two_hundred_in_reverse_order_cost_little_more(monkeypatch: pytest.MonkeyPatch) -> None:
     burst, events = Burst(monkeypatch), events_of(10_000)
     log_ms = [events[-1].log_time_ms + n // 200 * 50 for n in range(len(events))]

@@ -7,9 +7,12 @@ import collections
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.recovery.door_tries import Tries
 from tests.recovery.doors_fuzz import run
 
+pytestmark = pytest.mark.slow
 TRIES = 2_000
 
 

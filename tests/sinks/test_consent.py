@@ -24,6 +24,8 @@ from tests.sinks.simulator.listmonk import RIGHTS
 from tests.sinks.simulator.server import Answer, Fault
 from tests.sinks.simulator.world import LEFT, PENDING, UNDELIVERABLE
 
+pytestmark = pytest.mark.slow
+
 ANNA, BEN = "anna@example.org", "ben@example.org"
 IMITATED = tuple(name for name in SERVED if name != "mailman")
 

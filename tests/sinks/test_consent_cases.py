@@ -19,6 +19,8 @@ from tests.sinks.courier import Courier, command
 from tests.sinks.memory import Crash
 from tests.sinks.simulator.server import Answer
 
+pytestmark = pytest.mark.slow
+
 ANNA = "anna@example.org"
 BY_LIST = ("listmonk", "activecampaign-lists")
 KEPT_APART = tuple(name for name in SERVED if name != "mailman")

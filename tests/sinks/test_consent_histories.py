@@ -6,6 +6,8 @@ import pytest
 
 from tests.sinks.consent_histories import PLATFORMS, run
 
+pytestmark = pytest.mark.slow
+
 HISTORIES = 30
 
 

@@ -62,6 +62,7 @@ def delivered(courier: Courier, sink: MemorySink, sent: list[tuple[Command, bool
     courier.deliver(sink)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     at_first=st.sets(st.sampled_from(LISTS)),
@@ -107,6 +108,7 @@ PLACED = st.lists(
 """As :data:`STEPS`; the permutation's first number is when the match was complete."""
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     at_first=st.sets(st.sampled_from(LISTS)),

@@ -88,6 +88,7 @@ def test_a_start_is_refused_where_others_may_look_with_the_command_that_mends_it
     assert segma(home, *words) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [("collector",), ("flows",), ("sinks", "--account", "demo/mailbox"), ("console",), ("analytics", "loader")],
