@@ -72,7 +72,11 @@ def test_commands_and_variables_reach_a_process_as_they_are(tmp_path: Path) -> N
         value,
     )
     log = tmp_path / "logs" / "show.log"
-    process = ManagedProcess("show", show, lambda _pid: log.exists() and log.read_text("utf-8") != "", {"GIVEN": value})
+
+    def has_shown(_pid: int) -> bool:
+        return log.exists() and log.read_text("utf-8").endswith("\n")
+
+    process = ManagedProcess("show", show, has_shown, {"GIVEN": value})
     with supervise(tmp_path, [process]):
         assert log.read_text(encoding="utf-8") == f"{value} {value}\n"
 
