@@ -13,7 +13,7 @@ from cli.home import open_home, workspace_of
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.tokens import Claims, subscriber_id
-from contracts.urls import landing_url, plain_url
+from contracts.urls import hosts_of, landing_url, plain_url
 from sinks.delivery.directory import Directory
 from transport.config import load_keyring, read_secret
 
@@ -53,16 +53,19 @@ def link_command(  # noqa: PLR0917
         fail("--url: write an http(s) address", Exit.USAGE)
     config, installation, log = open_home(home)
     found = workspace_of(installation, workspace, config)
-    subscriber = person
+    directory, subscriber = Directory(log), person
     if "@" in person:
-        subscriber = subscriber_id(read_secret(found.secret, beside=config, field="secret"), person)
-    entry = Directory(log).find(workspace, subscriber)
+        secret = read_secret(found.secret, beside=config, field="secret")
+        subscriber = directory.whose(workspace, secret)(subscriber_id(secret, person))
+    entry = directory.find(workspace, subscriber)
     log.close()
     if entry is None:
         fail("this person is not in the directory: import their list first", Exit.PROBLEMS)
     if site is not None and site not in found.sites:
         fail(f"workspace {workspace} has no site {site}", Exit.USAGE)
     settings = found.sites[site] if site else next(iter(found.sites.values()), None)
+    if collector and not any(hosts_of(page) & set(each.redirect_hosts) for each in found.sites.values()):
+        err.print("The redirect will not lead there: the address's host is among no site's `redirect_hosts`.")
     names = (settings.token_param, settings.campaign_param) if settings else ("sgm", "utm_campaign")
     token = load_keyring(installation, beside=config).seal(Claims(workspace, subscriber, entry.imported_at_s))
     link = link_of(page, token, campaign, names=names, collector=collector, fragment=fragment)
@@ -120,6 +123,7 @@ def tokens_command(workspace: str, account: str | None, target: Path | None, hom
     tokens = [(entry, keyring.seal(Claims(workspace, entry.subscriber, entry.imported_at_s))) for entry in people]
     if target is not None:
         target.touch(mode=0o600)
+        target.chmod(0o600)  # one that was there already keeps its own mode
         with target.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("address", "token"), *((entry.address, token) for entry, token in tokens)])
         err.print(f"{len(tokens)} tokens written.")

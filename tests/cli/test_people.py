@@ -158,15 +158,35 @@ def test_a_redirect_link_leads_through_the_collector(home: Path) -> None:
     assert not urlsplit(segma(home, *words, "--query").stdout.strip()).path.endswith("/fragment")
 
 
+def test_a_redirect_that_would_refuse_the_page_is_told_at_once(home: Path) -> None:
+    segma(home, "import", "demo/mailbox", "newsletter")
+    words = (
+        "link",
+        "demo",
+        "ben@example.org",
+        "--url",
+        "https://shop.example:443/a",
+        "--redirect",
+        "https://c.example",
+    )
+    assert "redirect_hosts" in segma(home, *words).stderr
+    allowed = CONFIG.replace("key: shop-key", "key: shop-key, redirect_hosts: [shop.example]")
+    (home / "segma.yaml").write_text(allowed)
+    assert segma(home, *words).stderr == ""
+
+
 def test_an_unknown_person_has_no_link(home: Path) -> None:
     result = segma(home, "link", "demo", "nobody@example.org", "--url", "https://shop.example/")
     assert result.exit_code == 1
     assert "nobody" not in result.stderr
 
 
-def test_the_file_for_an_upload_is_its_owners_alone(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_there", [False, True])
+def test_the_file_for_an_upload_is_its_owners_alone(home: Path, tmp_path: Path, is_there: bool) -> None:
     segma(home, "import", "demo/mailbox", "newsletter")
     target = tmp_path / "upload.csv"
+    if is_there:
+        target.touch(0o644)
     assert segma(home, "tokens", "demo", "--out", str(target)).exit_code == 0
     assert target.stat().st_mode & 0o777 == 0o600
     assert target.read_text().splitlines()[0] == "address,token"
