@@ -44,10 +44,20 @@ def _against(click: Click, clicks: Sequence[Click], delivered_ms: int) -> str:
     at_ms = click.event.occurred_at_ms
     if any(each.scanner == HEAD and each.link == click.link for each in clicks):
         return "head_before_get"
-    near = {each.link for each in clicks if abs(each.event.occurred_at_ms - at_ms) <= BURST_MS}
-    if len(near) >= BURST_LINKS:
+    if _in_burst(at_ms, [each for each in clicks if abs(each.event.occurred_at_ms - at_ms) <= BURST_MS]):
         return "burst"
     return "soon_after_delivery" if 0 <= at_ms - delivered_ms <= DELIVERY_MS else ""
+
+
+def _in_burst(at_ms: int, near: Sequence[Click]) -> bool:
+    """Whether so many links were followed within one :data:`BURST_MS` that this click lies in."""
+    if len({each.link for each in near}) < BURST_LINKS:
+        return False
+    times = {each.event.occurred_at_ms for each in near if each.event.occurred_at_ms <= at_ms}
+    return any(
+        len({each.link for each in near if 0 <= each.event.occurred_at_ms - first <= BURST_MS}) >= BURST_LINKS
+        for first in times
+    )
 
 
 def verdict_of(click: Click) -> str:

@@ -135,6 +135,13 @@ def test_links_that_are_followed_slowly_are_a_persons(collector: Collector) -> N
     assert verdicts(slow) == ["confirmed:quarantine"] * 8
 
 
+@pytest.mark.parametrize(("after_ms", "verdict"), [(1_500, "machine:burst"), (1_501, "confirmed:quarantine")])
+def test_a_burst_is_of_three_seconds_for_every_click_of_it(collector: Collector, after_ms: int, verdict: str) -> None:
+    records = clicked(collector, "/0", "/1", "/2")
+    times = (NOW_MS, NOW_MS + 1_500, NOW_MS + 1_500 + after_ms)
+    assert verdicts([_at(record, at) for record, at in zip(records, times, strict=True)]) == [verdict] * 3
+
+
 def _at(record: BeaconRecord, at_ms: int) -> BeaconRecord:
     return BeaconRecord(
         **{**{name: getattr(record, name) for name in record.__struct_fields__}, "received_at_ms": at_ms}
