@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import Final
 
 _AT: Final = re.compile(
-    r"[@＠﹫]|%(?:25)*40|%(?:25)*ef%(?:25)*bc%(?:25)*a0|\\+u(?:0040|ff20)|&#(?:0*64(?!\d)|x0*40(?![0-9a-f]));?|&commat;",
+    r"[@＠﹫]|%(?:25)*40|%(?:25)*ef%(?:25)*bc%(?:25)*a0|(?<!\\)\\++u(?:0040|ff20)|&#(?:0*64(?!\d)|x0*40(?![0-9a-f]));?|&commat;",
     re.I,
 )
-_ESCAPE: Final = r"%(?:25)*[0-9a-f]{2}|\\+u[0-9a-f]{4}"
-_SEPARATOR: Final = r"%(?:25)*(?:0[0-9a-f]|2[0236cf]|3[abcdef]|40)|\\+u00(?:0.|2[0236cf]|3[abcdef]|40)"
+_ESCAPE: Final = r"%(?:25)*[0-9a-f]{2}|\\++u[0-9a-f]{4}"
+_SEPARATOR: Final = r"%(?:25)*(?:0[0-9a-f]|2[0236cf]|3[abcdef]|40)|\\++u00(?:0.|2[0236cf]|3[abcdef]|40)"
 _SEPARATOR_BACKWARDS: Final = r"(?:[0-9a-f]0|[0236cf]2|[a-f]3|04)(?:(?:52)*%|00u\\)"
 _ESCAPE_BACKWARDS: Final = r"[0-9a-f]{2}(?:52)*%|[0-9a-f]{4}u\\+"
 _LOCAL_BACKWARDS: Final = re.compile(
@@ -27,8 +27,8 @@ _LOCAL_BACKWARDS: Final = re.compile(
 
 PERF: forwards its start would have to be tried at every character before the sign.
 """
-_DOT: Final = r"(?:[.。．｡]|%(?:25)*2e|\\+u(?:002e|3002|ff0e|ff61)|&#0*46;|&period;)"
-_OTHER: Final = rf"(?!{_SEPARATOR}|{_DOT}|\\+ud[89a-f])(?:{_ESCAPE})"
+_DOT: Final = r"(?:[.。．｡]|%(?:25)*2e|\\++u(?:002e|3002|ff0e|ff61)|&#0*46;|&period;)"
+_OTHER: Final = rf"(?!{_SEPARATOR}|{_DOT}|\\++ud[89a-f])(?:{_ESCAPE})"
 _LABEL: Final = rf"(?:[\w-]|(?!{_SEPARATOR}|{_DOT})(?:{_ESCAPE})){{1,63}}"
 _DOMAIN: Final = re.compile(
     r"\[[0-9a-f:.]{2,45}\]|(?!\d+x\.(?:png|jpe?g|gif|webp|avif|svg|ico)\b)"
@@ -43,15 +43,15 @@ _WINDOW: Final = 160
 MIN_SEALED: Final = 48
 """Characters behind the key's id; a whole token has more than a hundred, the names of generated classes fewer."""
 _SIGN: Final = (
-    r"%(?:25)*(?:2d|5f)|\\+u00(?:2d|5f)|&#0*(?:45|95);|&lowbar;|=(?:2d|5f)|=(?:\\+[rn]|[\r\n]|%(?:25)*0[ad])*"
+    r"%(?:25)*(?:2d|5f)|\\++u00(?:2d|5f)|&#0*(?:45|95);|&lowbar;|=(?:2d|5f)|=(?:\\++[rn]|[\r\n]|%(?:25)*0[ad])*+"
 )
 _TOKEN: Final = re.compile(
-    r"(?:\.|(?i:%(?:25)*2e|\\+u002e|&#0*46;|&#x0*2e;|&period;|=2e))"
-    rf"(?=[\w%&#;=\\-]*[A-Z])(?=[\w%&#;=\\-]*[a-z])(?=[\w%&#;=\\-]*[0-9])"
-    rf"(?:[A-Za-z0-9_-]|(?i:{_SIGN})){{{MIN_SEALED},}}",
+    r"(?:\.|(?i:%(?:25)*2e|(?<!\\)\\++u002e|&#0*46;|&#x0*2e;|&period;|=2e))"
+    rf"((?:[A-Za-z0-9_-]|(?i:{_SIGN})){{{MIN_SEALED},}}+)",
     re.ASCII,
 )
 """What stands behind the key's id, also where it was cut: it is sealed, so every kind of sign is among it."""
+_KINDS: Final = tuple(re.compile(kind) for kind in ("[A-Z]", "[a-z]", "[0-9]"))
 
 _DEVICE: Final = re.compile(
     rb"(%b(?:_?id)?(?:\\*[\"']?\s*[:=]\s*\\*[\"']?|[\xa1-\xbf]|\xd9[\s\S]))((?:[\w.:%%-]|\\u[0-9a-f]{4})+)"
@@ -85,7 +85,13 @@ def masked_text(text: str) -> str:
         done = end
     if done:
         text = "".join(pieces) + text[done:]
-    return _TOKEN.sub(lambda token: _stars(token[0]), text) if len(text) > MIN_SEALED else text
+    clean = _TOKEN.sub(_token_masked, text) if len(text) > MIN_SEALED else text
+    return text if clean == text else clean
+
+
+def _token_masked(found: re.Match[str]) -> str:
+    # PERF: looked at behind the pattern: ahead of each dot it would cost the square of a text of dots.
+    return _stars(found[0]) if all(kind.search(found[1]) for kind in _KINDS) else found[0]
 
 
 def without_devices(data: bytes) -> bytes:
