@@ -129,7 +129,8 @@ def _java(version: str) -> Callable[[], list[str] | None]:
     return command
 
 
-def _go() -> list[str] | None:
+def go_program() -> list[str] | None:
+    """The program of the Go cells, built; None where Go is not installed."""
     go, program = shutil.which("go"), venvs.CACHE / "go-cells"
     if go is None:
         return None
@@ -160,7 +161,7 @@ CLIENTS: Final = (
     Client("node", "@clickhouse/client 1.23.1", _node),
     Client("jdbc", "clickhouse-jdbc 0.10.0", _java("0.10.0")),
     Client("jdbc-0.8.6", "clickhouse-jdbc 0.8.6", _java("0.8.6")),
-    Client("go", "clickhouse-go 2.51.0, HTTP", _go),
+    Client("go", "clickhouse-go 2.51.0, HTTP", go_program),
 )
 
 
