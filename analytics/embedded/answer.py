@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
+from analytics.embedded.arrow import joined
 from analytics.embedded.encodings import Compressor, Framer, Plain
 from analytics.embedded.engine import Connection, Statement
 from analytics.embedded.native import framed, needs_types
@@ -41,8 +42,13 @@ class Packing:
 
 
 def answer_blocks(asked: AskedQuery, sql: str, fmt: str) -> Generator[bytes]:
-    """Yield the engine's blocks; of Native as the client's revision wants them. Without rows there is none."""
+    """Yield the engine's blocks; of Native as the client's revision wants them. Without rows there is none, but in
+    ArrowStream.
+    """
     connection, query = asked.connection, asked.query
+    if fmt == "ArrowStream":
+        yield from _arrow_blocks(asked, sql)
+        return
     if fmt != "Native":
         yield from connection.stream(sql, fmt, query.params)
         return
@@ -61,3 +67,16 @@ def answer_blocks(asked: AskedQuery, sql: str, fmt: str) -> Generator[bytes]:
             yield framed(first, query.revision, types)
         for block in blocks:
             yield framed(block, query.revision, types)
+
+
+def _arrow_blocks(asked: AskedQuery, sql: str) -> Generator[bytes]:
+    connection, params = asked.connection, asked.query.params
+    with closing(connection.stream(sql, "ArrowStream", params)) as streams:
+        pieces = joined(streams)
+        first = next(pieces, b"")
+        if first:
+            yield first
+            yield from pieces
+    if not first:
+        # NOTE: without rows the engine's stream says nothing, and the columns are wanted all the same.
+        yield connection.query(sql, "ArrowStream", params)[0]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
-STREAMABLE: Final = frozenset({"Native", "TabSeparated", "TSV", "TSVRaw", "CSV", "RowBinary", "JSONEachRow"})
-"""Formats without head and foot: the engine gives each block as a whole of its own, and these can be joined."""
+STREAMABLE: Final = frozenset(
+    {"Native", "TabSeparated", "TSV", "TSVRaw", "CSV", "RowBinary", "JSONEachRow", "ArrowStream"}
+)
+"""Formats whose blocks, each of which the engine gives as a whole of its own, can be joined: those without head and
+foot, and ArrowStream (:mod:`~analytics.embedded.arrow`)."""
 
 _OCTETS: Final = "application/octet-stream"
 _BY_NAME: Final = {
@@ -20,6 +24,12 @@ _BY_NAME: Final = {
     "Parquet": _OCTETS,
     "SQLInsert": "text/plain",
 }
+
+
+def is_streamed(fmt: str, settings: Set[str]) -> bool:
+    """Whether an answer goes out block by block. ``settings``: the names of those that the query changes."""
+    # NOTE: each block would bring a dictionary of its own, which not every reader of Arrow takes.
+    return fmt in STREAMABLE and "output_format_arrow_low_cardinality_as_dictionary" not in settings
 
 
 def content_type(fmt: str) -> str:

@@ -34,7 +34,7 @@ from analytics.embedded.engine import (
     text_of,
     unknown_tables,
 )
-from analytics.embedded.formats import STREAMABLE, content_type
+from analytics.embedded.formats import content_type, is_streamed
 from analytics.embedded.native import framed_all, unframed
 from analytics.embedded.progress import summary, watched, with_progress, written
 from analytics.embedded.request import QueryRequest, check_host, external_tables, read_request, url_fields, user_of
@@ -226,7 +226,7 @@ class QueryHandler:
         packed = Packing(Framer() if query.framed else None, compressor(encoding))
         if encoding:
             headers["Content-Encoding"] = encoding
-        if statement.is_select and fmt in STREAMABLE:
+        if statement.is_select and is_streamed(fmt, {*query.settings, *statement.settings}):
             return await self._stream(stack.pop_all(), asked, sql, packed)
         seen = list[Progress]()
         whole, read = await self._in_thread(lambda: watched(asked.connection, query, sql, seen))

@@ -9,13 +9,14 @@ engine's ``readonly = 1``, the grants (:mod:`~analytics.embedded.cage.grants`) a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Final
 
 from analytics.embedded.cage.settings import check_name
 from analytics.embedded.cage.syntax import Node, check_names, literals_removed, nodes_of
 from analytics.embedded.engine import Connection, EngineError, Statement, engine_error
+from analytics.embedded.recent import MOST_LETTERS, Recent
 
 STATEMENTS: Final = frozenset(
     {
@@ -73,7 +74,7 @@ _APPLY: Final = re.compile(r" APPLY(?: (\w+)\b(?! ->)|\((\w+)\))")
 
 
 class AnalystRules:
-    """The lists, with the names that this engine knows. Immutable; threads share it."""
+    """The lists, with the names that this engine knows. Threads share it."""
 
     def __init__(self, connection: Connection, database: str) -> None:
         self._databases = frozenset({database.lower()})
@@ -86,10 +87,19 @@ class AnalystRules:
         self._aggregates = {name for name, _, aggregate, _ in rows if aggregate == "1" and name in allowed}
         self._aggregates_folded = {name.lower() for name in self._aggregates} & self._allowed_folded
         self._known_folded = {name.lower() for name, *_ in rows}
+        self._passed = Recent[Hashable, None]()
         self._combinators = tuple(_column(connection, "name", "system.aggregate_function_combinators"))
 
     def check(self, connection: Connection, statement: Statement, params: Mapping[str, str], database: str) -> None:
         """Raise :class:`EngineError` (497, or 164 for what is no question) where an analyst may not ask this."""
+        # PERF: the same words with the same parameters have the same tree; what was refused is asked again.
+        key = (statement.canonical, *sorted(params.items()), ("", database))
+        if sum(len(str(part)) for part in key) > MOST_LETTERS:
+            self._check(connection, statement, params, database)
+        else:
+            self._passed.get(key, lambda: self._check(connection, statement, params, database))
+
+    def _check(self, connection: Connection, statement: Statement, params: Mapping[str, str], database: str) -> None:
         check_names(statement.canonical)
         nodes = list(nodes_of(connection.syntax_tree(statement.without_format, params)))
         if not nodes or not _is_question(nodes[0]):
