@@ -13,17 +13,23 @@ server, and ends with 1 where anything was seen that must not be.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import threading
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import click
 import psutil
 
 from tests.analytics.embedded import Embedded
 from tests.clients.door_client import Client, Seen
+
+_RAISED: Final = re.compile(r"^Traceback .*\n(?: .*\n)+([A-Za-z][\w.]*)", re.MULTILINE)
+"""The last line of a traceback: what was raised."""
 
 
 def fuzz(server: Embedded, seed: int, tries: int, clients: int, seen: Seen) -> tuple[int, int]:
@@ -73,7 +79,9 @@ def main(seed: int, tries: int, clients: int) -> None:
     for name, count in sorted(seen.counts.items()):
         click.echo(f"{count:>9}  {name}")
     click.echo(f"memory: {early / 2**20:.0f} MiB after a tenth, {late / 2**20:.0f} MiB at the end")
-    click.echo(f"tracebacks in the server's log: {log.count('Traceback')}")
+    told = Counter(found[1] for found in _RAISED.finditer(log))
+    for name, count in sorted(told.items()):
+        click.echo(f"{count:>9}  raised in the server: {name}")
     grown = late > 1.5 * early + 256 * 2**20
     sys.exit(bool(seen.wrong) or grown)
 
