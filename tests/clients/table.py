@@ -155,7 +155,7 @@ CLIENTS: Final = (
         "dbt",
         "dbt-clickhouse 1.10.3",
         _python("dbt"),
-        {"types": "reads no rows", "stream": "reads no rows", "cancel": "dbt has none"},
+        dict.fromkeys(("types", "stream", "cancel", "mid_stream"), "dbt reads a few rows at most, and cancels nothing"),
     ),
     Client("curl", "curl", _own("curl")),
     Client("node", "@clickhouse/client 1.23.1", _node),
@@ -208,7 +208,7 @@ def run_client(client: Client, server: Embedded, cells: Cells) -> bool:
         stdout=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=300,
+        timeout=PROGRAM_S,
     )
     with server.client(database="segma") as owner:
         for line in done.stdout.splitlines():

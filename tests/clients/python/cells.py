@@ -355,9 +355,6 @@ class Dbt:
     def insert(self) -> None:
         self._dbt("run", "--vars", "rows: 1000")
 
-    def mid_stream(self) -> None:
-        check_fails(lambda: self._dbt("show", "--inline", GIVEN["broken"]))
-
 
 class Curl:
     """curl."""
