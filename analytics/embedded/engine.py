@@ -104,7 +104,7 @@ class Connection:
         return whole, read
 
     def stream(self, sql: str, fmt: str, params: Mapping[str, str] | None = None) -> Generator[bytes]:
-        """The answer block by block (formats of :mod:`~analytics.embedded.formats`). Closing the iterator cancels the query."""
+        """The answer block by block, in a format that :mod:`~analytics.embedded.formats` streams. Closing cancels."""
         result: Any = _translated(lambda: self._chdb.send_query(raw(sql), fmt, params=_escaped(params)))
         try:
             while (block := _translated(result.fetch)) is not None:
