@@ -39,7 +39,7 @@ from sinks.registry import SINKS
 from sinks.toolkit.options import Around
 from tests.sinks.beds import now_ms
 from tests.sinks.courier import command
-from tests.sinks.simulator import activecampaign, hubspot, klaviyo, listmonk, mailchimp
+from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite
 from tests.sinks.simulator.server import KEY, Simulator
 from transport import open_log
 from transport.config import Settings
@@ -50,6 +50,9 @@ PLATFORMS: dict[str, tuple[Any, dict[str, Any], int]] = {
     "listmonk": (listmonk.Listmonk, listmonk.OPTIONS, 1_000),
     "mailchimp": (mailchimp.Mailchimp, mailchimp.OPTIONS, 300),
     "activecampaign": (activecampaign.Activecampaign, activecampaign.OPTIONS, 3),
+    "brevo": (brevo.Brevo, brevo.OPTIONS, 10),
+    "mailerlite": (mailerlite.Mailerlite, mailerlite.OPTIONS, 60),
+    "kit": (kit.Kit, kit.OPTIONS, 3),
 }
 """Platform → its dialect, the sink's options, about how many moves a second to prepare for."""
 MAILCHIMP_CONNECTIONS = 10
