@@ -24,6 +24,7 @@ from sinks.platforms import (
     mailchimp,
     mailerlite,
     mailman,
+    mautic,
     webhook,
 )
 from sinks.toolkit.options import Around
@@ -54,6 +55,7 @@ SINKS: Final[dict[str, Kind]] = {
     "brevo": Kind(brevo.BrevoOptions, brevo.make, quotas=brevo.QUOTAS),
     "mailerlite": Kind(mailerlite.MailerliteOptions, mailerlite.make, tags=True, quotas=mailerlite.QUOTAS),
     "kit": Kind(kit.KitOptions, kit.make, tags=True, quotas=kit.QUOTAS),
+    "mautic": Kind(mautic.MauticOptions, mautic.make, tags=True),
     "kafka": Kind(kafka.KafkaOptions, kafka.make, tags=True),
     "webhook": Kind(webhook.WebhookOptions, webhook.make, tags=True),
 }

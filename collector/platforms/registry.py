@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from collector.notices import Notice, Told, ours, read_json
-from collector.platforms import activecampaign, brevo, hubspot, kit, klaviyo, mailchimp, mailerlite
+from collector.platforms import activecampaign, brevo, hubspot, kit, klaviyo, mailchimp, mailerlite, mautic
 from collector.platforms.base import Platform
 from collector.signatures import Call, check_standard
 from contracts.errors import BadInput
@@ -20,6 +20,7 @@ PLATFORMS: Final[Mapping[str, Platform]] = {
     "klaviyo": klaviyo.PLATFORM,
     "mailchimp": mailchimp.PLATFORM,
     "mailerlite": mailerlite.PLATFORM,
+    "mautic": mautic.PLATFORM,
 }
 """Any other kind of sink has a door too: it takes our words, signed as Standard Webhooks."""
 

@@ -13,7 +13,7 @@ from sinks.platforms.file import FileSink
 from sinks.registry import SINKS
 from sinks.toolkit.options import Around
 from tests.sinks.memory import MemorySink
-from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite
+from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite, mautic
 from tests.sinks.simulator.mailman import Mailman
 from tests.sinks.simulator.server import KEY, Call, Dialect, Simulator
 
@@ -175,6 +175,7 @@ def _served(name: str, directory: Path) -> ServedBed:
         "mailchimp": (mailchimp.Mailchimp, mailchimp.OPTIONS),
         "brevo": (brevo.Brevo, brevo.OPTIONS),
         "kit": (kit.Kit, kit.OPTIONS),
+        "mautic": (mautic.Mautic, mautic.OPTIONS),
         "mailerlite": (mailerlite.Mailerlite, mailerlite.OPTIONS),
         "activecampaign": (activecampaign.Activecampaign, activecampaign.OPTIONS),
         "activecampaign-lists": (
@@ -199,6 +200,7 @@ SERVED = (
     "brevo",
     "mailerlite",
     "kit",
+    "mautic",
 )
 ALL = ("file", "memory", *SERVED)
 

@@ -42,7 +42,7 @@ from sinks.delivery.loop import Delivery
 from tests.sinks.consent_bed import Crash, Fuse, MemoryLog, sink_over
 from tests.sinks.consent_model import IN, LEFT, OUT, Command, End, Model, Person, Shows
 from tests.sinks.courier import command
-from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite
+from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite, mautic
 from tests.sinks.simulator.world import MailingList, World
 
 PEOPLE, LISTS = ("anna", "ben"), ("news", "hot", "vip")
@@ -71,6 +71,7 @@ PLATFORMS: dict[str, Platform] = {
     "klaviyo": Platform(klaviyo.Klaviyo, klaviyo.OPTIONS, WHOLE._replace(removals=False)),
     "hubspot": Platform(hubspot.Hubspot, hubspot.OPTIONS, WHOLE),
     "brevo": Platform(brevo.Brevo, brevo.OPTIONS, WHOLE, "SEGMA_TOKEN"),
+    "mautic": Platform(mautic.Mautic, mautic.OPTIONS, WHOLE._replace(numbers=False)),
     "kit": Platform(kit.Kit, kit.OPTIONS, WHOLE),
     "mailerlite": Platform(mailerlite.Mailerlite, mailerlite.OPTIONS, WHOLE),
     "activecampaign": Platform(activecampaign.Activecampaign, activecampaign.OPTIONS, WHOLE, "SEGMA_TOKEN"),
@@ -266,7 +267,7 @@ class History:
         found = self.world.person(_address(step.person))
         if (
             found is not None
-            and self.dialect.name in {"listmonk", "klaviyo", "mailchimp", "brevo", "mailerlite", "kit"}
+            and self.dialect.name in {"listmonk", "klaviyo", "mailchimp", "brevo", "mailerlite", "kit", "mautic"}
             and found.standing != LEFT
         ):
             found.standing = IN if found.standing == "undeliverable" else "undeliverable"

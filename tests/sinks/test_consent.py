@@ -135,7 +135,7 @@ def test_an_administrators_subscription_lifts_no_veto(courier: Courier) -> None:
     assert last(courier) == SKIPPED
 
 
-@on("listmonk", "mailchimp", "klaviyo", "hubspot", "activecampaign", "brevo", "mailerlite", "kit")
+@on("listmonk", "mailchimp", "klaviyo", "hubspot", "activecampaign", "brevo", "mailerlite", "kit", "mautic")
 def test_a_token_sends_no_mail_and_makes_nobody(courier: Courier) -> None:
     """Row 3 and 7: a push mails nobody, writes no membership back and brings nobody in."""
     bed = courier.bed
@@ -240,9 +240,10 @@ def full(reply: Any, page: int) -> Any:
     name = next(
         each
         for each in ("results", "members", "data", "contacts", "subscribers", "tags")
-        if isinstance(holder.get(each), list)
+        if isinstance(holder.get(each), list | dict)
     )
-    holder[name] = holder[name] * page
+    found = holder[name]
+    holder[name] = dict.fromkeys(map(str, range(page)), *found.values()) if isinstance(found, dict) else found * page
     body.setdefault("paging", {"next": {"after": "1"}})
     if isinstance(body.get("pagination"), dict):
         body["pagination"] |= {"has_next_page": True, "end_cursor": "1"}
@@ -339,7 +340,7 @@ def test_a_known_person_comes_into_a_list_of_double_opt_in_without_a_mail(courie
     assert bed.members("double") == {ANNA}
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "brevo", "mailerlite", "kit")
+@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "brevo", "mailerlite", "kit", "mautic")
 def test_strangers_are_left_alone_where_the_account_says_so(courier: Courier) -> None:
     courier.bed.strangers = "never"
     asked(courier, command("hot"))
@@ -371,7 +372,7 @@ def test_who_has_not_confirmed_is_neither_moved_nor_added(courier: Courier) -> N
     assert bed.members("hot") == set()
 
 
-@on("listmonk", "klaviyo", "mailchimp", "brevo", "mailerlite", "kit")
+@on("listmonk", "klaviyo", "mailchimp", "brevo", "mailerlite", "kit", "mautic")
 def test_who_bounced_is_undeliverable_and_has_not_left(courier: Courier) -> None:
     courier.bed.put(ANNA, "news")
     courier.bed.world.person(ANNA).standing = UNDELIVERABLE

@@ -76,7 +76,7 @@ def test_who_leaves_between_the_look_and_the_call_is_taken_out_again(courier: Co
     assert bed.world.list_named("news").members[bed.world.person(ANNA).id] == "left", "the record of it stays"
 
 
-@on("listmonk", "hubspot", "brevo", "mailerlite", "kit")
+@on("listmonk", "hubspot", "brevo", "mailerlite", "kit", "mautic")
 def test_a_lists_puts_end_with_it(courier: Courier) -> None:
     """15: a list of the same name and another id is another list: nobody who is not in it has left it."""
     bed = courier.bed
@@ -88,7 +88,7 @@ def test_a_lists_puts_end_with_it(courier: Courier) -> None:
     assert (outcome.result, outcome.changed) == (Result.APPLIED, ("+hot",))
 
 
-@on("listmonk", "hubspot", "brevo", "mailerlite", "kit")
+@on("listmonk", "hubspot", "brevo", "mailerlite", "kit", "mautic")
 def test_an_undo_touches_no_list_that_was_made_anew_since(courier: Courier) -> None:
     bed = courier.bed
     bed.put(ANNA, "news")
@@ -257,7 +257,7 @@ def test_a_leaving_that_an_undo_without_an_adding_finds_reaches_the_list_moved_f
     assert bed.members("vip") == set()
 
 
-@on("listmonk", "hubspot", "mailchimp", "brevo", "mailerlite", "kit")
+@on("listmonk", "hubspot", "mailchimp", "brevo", "mailerlite", "kit", "mautic")
 def test_a_leaving_told_while_an_undo_waits_for_the_platform_reaches_the_list_moved_from(courier: Courier) -> None:
     """1: whoever tells of it, what is known before an outcome is followed before it."""
     bed = courier.bed

@@ -336,7 +336,7 @@ def test_mailman_who_was_put_in_and_is_gone_has_left(bed: ServedBed, tmp_path: P
 # All of them
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "mailerlite", "kit")
+@on("listmonk", "klaviyo", "hubspot", "mailchimp", "mailerlite", "kit", "mautic")
 def test_a_redirect_takes_no_key_along(bed: ServedBed, tmp_path: Path) -> None:
     other = served_bed("listmonk", tmp_path / "other")
     there = Answer(307, b"", {"Location": f"{other.server.url}/steal"})
@@ -356,7 +356,7 @@ def test_a_password_file_of_the_user_replaces_no_key(
     assert isinstance(asked(bed, add=("new",)), Done)
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "mailman", "mailerlite", "kit")
+@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "mailman", "mailerlite", "kit", "mautic")
 def test_nobody_is_in_no_list_on_the_way(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     bed.put(BEN, "new")
@@ -371,7 +371,7 @@ def test_nobody_is_in_no_list_on_the_way(bed: ServedBed) -> None:
     assert BEN in bed.members("new"), "the adding was refused, so nothing is taken away"
 
 
-@on("hubspot", "klaviyo", "activecampaign", "listmonk", "mailerlite", "kit")
+@on("hubspot", "klaviyo", "activecampaign", "listmonk", "mailerlite", "kit", "mautic")
 def test_a_429_waits_as_long_as_it_says(bed: ServedBed, tmp_path: Path) -> None:
     courier = Courier(bed, tmp_path / "data")
     slow = Answer(429, {}, {"Retry-After": "7"})
@@ -383,7 +383,7 @@ def test_a_429_waits_as_long_as_it_says(bed: ServedBed, tmp_path: Path) -> None:
     courier.close()
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists", "brevo", "mailerlite", "kit")
+@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists", "brevo", "mailerlite", "kit", "mautic")
 def test_members_tell_who_left(bed: ServedBed) -> None:
     bed.put(ANNA, "news")
     bed.put(BEN, "news")
@@ -392,7 +392,7 @@ def test_members_tell_who_left(bed: ServedBed) -> None:
     assert standings == {ANNA: Standing.LEFT, BEN: Standing.ACTIVE}
 
 
-@on("klaviyo", "hubspot", "mailchimp", "listmonk", "activecampaign", "brevo", "mailerlite", "kit")
+@on("klaviyo", "hubspot", "mailchimp", "listmonk", "activecampaign", "brevo", "mailerlite", "kit", "mautic")
 def test_a_token_is_written_and_changes_nobodys_lists_or_consent(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     field = bed.token_field
@@ -402,7 +402,7 @@ def test_a_token_is_written_and_changes_nobodys_lists_or_consent(bed: ServedBed)
     assert KEY not in repr(bed.world.people)
 
 
-@on("klaviyo", "mailchimp", "activecampaign", "activecampaign-lists", "mailerlite", "kit")
+@on("klaviyo", "mailchimp", "activecampaign", "activecampaign-lists", "mailerlite", "kit", "mautic")
 def test_a_tag_is_set_and_taken_away(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     assert asked(bed, tag=("warm",))[:2] == (("t+warm",), "changed")
