@@ -38,6 +38,7 @@ FIRST_MILLIS: Final = 100_000_000_000
 
 FIRST_MICROS: Final = 100_000_000_000_000
 """A number from here on is of microseconds."""
+MAX_INSTANT_CHARS: Final = 64
 MAX_FIELDS: Final = 10_000
 """Of a form: platforms send every field that an account has given its contacts."""
 _MAIL_DATE: Final = re.compile(
@@ -120,6 +121,8 @@ def instant_ms(value: object) -> int | None:
     microseconds since the epoch.
     """
     text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    if len(text) > MAX_INSTANT_CHARS:
+        return None
     if re.fullmatch(r"[0-9]{9,16}(\.[0-9]{1,9})?", text, re.ASCII):
         number = float(text)
         return int(number / 1_000 if number >= FIRST_MICROS else number if number >= FIRST_MILLIS else number * 1_000)
