@@ -7,7 +7,6 @@ re-application replaced a match by one that wants the same, it is an amendment a
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -16,13 +15,11 @@ from contracts.commands import Command, Verb
 from contracts.reasons import Reason
 from contracts.rows import MatchRow
 from contracts.tokens import is_anonymous
-from flows.language.model import Do, Listener, Reference, Response, Template
-from flows.language.shares import is_held_out, variant_of
+from flows.language.model import Do, Listener
 from flows.machine.machine import Match, Version
 from flows.subscriber.beside import with_beside
+from flows.subscriber.wishes import Wanted, is_made_name, mark_of, wanted_by
 
-MAX_PART: Final = 60
-"""Characters that one value may bring into a list's name."""
 PEOPLE_AT_LEAST: Final = 5
 """Of how many people's events a listener's `max_lists` different names must come, before they are used up: one person's
 make no more than that share, so that a single token cannot stop a listener for everybody."""
@@ -71,21 +68,6 @@ class Decision(NamedTuple):
         return Past(self.origins, self.spent, self.named)
 
 
-class _Wanted(NamedTuple):
-    """One resolved response."""
-
-    position: int
-    response: Response
-    to_list: str
-    from_list: str
-
-    @property
-    def what(self) -> tuple[str, str, str, str, str, str]:
-        """What it does, whatever it rests on."""
-        at, tag, url = self.response.at or "", self.response.tag or "", self.response.url or ""
-        return (self.response.do.value, at, self.to_list, self.from_list, tag, url)
-
-
 def decide(
     listeners: Mapping[Version, Listener],
     retractions: Sequence[Match],
@@ -129,9 +111,9 @@ def _heir(
 ) -> Match | None:
     """The new match of the same listener that wants the same, if there is one."""
     listener = listeners[_version(gone)]
-    wanted = [each.what for each in _wanted(listener, gone, workspace)[0]]
+    wanted = [each.what for each in wanted_by(listener, gone, workspace)[0]]
     for match in candidates:
-        own = [each.what for each in _wanted(listener, match, workspace)[0]]
+        own = [each.what for each in wanted_by(listener, match, workspace)[0]]
         if _version(match) == _version(gone) and own == wanted:
             return match
     return None
@@ -148,7 +130,7 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasi
     decision.rows.append(_row("match", match, moment, reason=mark))
     if mark:
         return
-    wanted, unnamed = _wanted(listener, match, moment.workspace)
+    wanted, unnamed = wanted_by(listener, match, moment.workspace)
     decision.refused.extend((Reason.BAD_LIST_NAME, text, match) for text in unnamed)
     wanted = [each for each in wanted if _may_name(listener, each, match, decision)]
     origin = match.match_id
@@ -161,7 +143,7 @@ def _restate(listener: Listener, match: Match, origin: str, decision: Decision, 
     """The commands that stand for an amended match stand at its own place from now on (SEMANTICS 9)."""
     if is_anonymous(match.subscriber):
         return
-    for wanted in _wanted(listener, match, moment.workspace)[0]:
+    for wanted in wanted_by(listener, match, moment.workspace)[0]:
         if wanted.response.do is not Do.WEBHOOK and not _was_refused(listener, wanted, decision):
             restated = command_id(origin, wanted.position)
             own = hashlib.sha256(to_json([restated, match.match_id, moment.log_time_ms])).hexdigest()[:32]
@@ -174,7 +156,7 @@ def _take_back(listener: Listener, match: Match, decision: Decision, moment: Occ
     origin = _spent(match, decision)
     held_out = mark_of(listener, match, moment.workspace)
     if listener.undo and not shadow and not held_out and not is_anonymous(match.subscriber):
-        found = _wanted(listener, match, moment.workspace)[0]
+        found = wanted_by(listener, match, moment.workspace)[0]
         wanted = [each for each in found if not _was_refused(listener, each, decision)]
         undone = (_command(listener, match, each, origin, moment, undo=True) for each in wanted)
         decision.commands.extend(with_beside(undone))
@@ -189,75 +171,26 @@ def _spent(match: Match, decision: Decision) -> str:
     return origin
 
 
-def mark_of(listener: Listener, match: Match, workspace: str) -> str:
-    """The reason why a known subscriber's match makes no command; empty where it makes some."""
-    held_out = is_held_out(listener.holdout, workspace, listener.name, match.subscriber)
-    return str(Reason.HELD_OUT) if held_out and not is_anonymous(match.subscriber) else ""
-
-
-def _made_name(wanted: _Wanted) -> bool:
-    to_list = wanted.response.to_list
-    return to_list is not None and to_list.is_made
-
-
-def _may_name(listener: Listener, wanted: _Wanted, match: Match, decision: Decision) -> bool:
+def _may_name(listener: Listener, wanted: Wanted, match: Match, decision: Decision) -> bool:
     """Whether the person's events may name this list; it is noted that they did."""
     if _was_refused(listener, wanted, decision):
         decision.refused.append((Reason.TOO_MANY_LISTS, wanted.to_list, match))
         return False
     named = decision.named.get(listener.name, ())
-    if _made_name(wanted) and wanted.to_list not in named:
+    if is_made_name(wanted) and wanted.to_list not in named:
         decision.named[listener.name] = (*named, wanted.to_list)
     return True
 
 
-def _was_refused(listener: Listener, wanted: _Wanted, decision: Decision) -> bool:
+def _was_refused(listener: Listener, wanted: Wanted, decision: Decision) -> bool:
     """Whether the person's share of names is used up by others than this one."""
     named = decision.named.get(listener.name, ())
     share = max(listener.max_lists // PEOPLE_AT_LEAST, 1)
-    return _made_name(wanted) and wanted.to_list not in named and len(named) >= share
-
-
-def _wanted(listener: Listener, match: Match, workspace: str) -> tuple[list[_Wanted], list[str]]:
-    """The responses for the person's variant with their lists resolved, and the templates that came to nothing."""
-    found, unnamed = [], []
-    variant = variant_of(dict(listener.variants), workspace, listener.name, match.subscriber)
-    for position, response in enumerate(listener.then):
-        if response.only is not None and response.only != variant:
-            continue
-        names = [_resolved(template, match, variant) for template in (response.to_list, response.from_list)]
-        if None in names:
-            unnamed.append((response.to_list or response.from_list or Template("", ())).text)
-        else:
-            found.append(_Wanted(position, response, names[0] or "", names[1] or ""))
-    return found, unnamed
-
-
-def _resolved(template: Template | None, match: Match, variant: str) -> str | None:
-    """A list's name; None where a value that it needs is missing or leaves nothing of itself."""
-    if template is None:
-        return ""
-    parts = []
-    for part in template.parts:
-        if isinstance(part, str):
-            text = part
-        else:
-            text = _slug(match.values.get(part)) if isinstance(part, Reference) else variant
-        if not text:
-            return None
-        parts.append(text)
-    return "".join(parts)
-
-
-def _slug(value: object) -> str:
-    """SEMANTICS 8: lower-case letters, digits and hyphens, at most 60."""
-    if value is None or isinstance(value, (list, dict)):
-        return ""
-    return re.sub(r"[^a-z0-9]+", "-", str(value).lower()).strip("-")[:MAX_PART].strip("-")
+    return is_made_name(wanted) and wanted.to_list not in named and len(named) >= share
 
 
 def _command(
-    listener: Listener, match: Match, wanted: _Wanted, origin: str, moment: Occasion, *, undo: bool = False
+    listener: Listener, match: Match, wanted: Wanted, origin: str, moment: Occasion, *, undo: bool = False
 ) -> Command:
     response = wanted.response
     return Command(
@@ -276,7 +209,7 @@ def _command(
         tag=response.tag or "",
         url=response.url or "",
         undoes=command_id(origin, wanted.position) if undo else "",
-        max_lists=listener.max_lists if _made_name(wanted) else 0,
+        max_lists=listener.max_lists if is_made_name(wanted) else 0,
         evidence=dict(match.steps),
         log_time_ms=moment.log_time_ms,
         received_at_ms=moment.received_at_ms if match.completed_by else 0,

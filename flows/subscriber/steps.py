@@ -15,12 +15,13 @@ from flows.derived.purchases import BOUGHT, bought
 from flows.derived.sessions import Session, SessionChange
 from flows.language.model import Listener
 from flows.machine.machine import Match, Version
-from flows.subscriber.decide import Occasion, Past, decide, mark_of
+from flows.subscriber.decide import Occasion, Past, decide
 from flows.subscriber.evidence import is_late_verdict, noted, revoked
 from flows.subscriber.limits import Limit, LimitHits
 from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.stored import Applied
 from flows.subscriber.subscriber import Emitted, Subscriber
+from flows.subscriber.wishes import mark_of
 
 KEPT_ORIGINS: Final = 200
 """Amended matches whose first match is remembered per subscriber; a match that old is final."""
