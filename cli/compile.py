@@ -46,10 +46,14 @@ MODULES: Final = (
     "subscriber/generations",
     "subscriber/subscriber",
     "subscriber/merging",
+    "subscriber/noting",
     "subscriber/reapply",
     "subscriber/steps",
     "subscriber/timeline",
     "subscriber/timeline_codec",
+    "subscriber/weaving",
+    "subscriber/wishes",
+    "subscriber/woven",
 )
 """Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations)."""
 

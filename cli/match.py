@@ -22,11 +22,14 @@ from contracts.errors import BadRecord
 from contracts.events import Event, Trust
 from contracts.installation import duration_ms
 from contracts.time_zones import named_zone
+from flows.derived.membership import MADE_ORDER
 from flows.derived.profile import with_profiles
 from flows.language.files import load_listeners
 from flows.machine.machine import Machine, Match
+from flows.replay.ordered import replayed
 from flows.subscriber.pinned_terms import Terms
-from flows.subscriber.reapply import Reapplier
+from flows.subscriber.reapply import Applied, Reapplier, Timeline
+from flows.subscriber.woven import reapplier_of
 
 PART_BYTES: Final = 16 * 1024 * 1024
 """Events held in memory at once, about; a larger file is first parted by subscriber on the disk."""
@@ -184,7 +187,8 @@ def rank_of(match: Match, orders: Mapping[str, int]) -> Rank:
     in their order, and at one event the listeners by name. ``orders``: by event id the ``order`` of the events.
     """
     by_event = match.completed_by
-    order = orders[by_event] if by_event else 0
+    # What a match made comes behind whatever the person did at that time.
+    order = orders.get(by_event, MADE_ORDER) if by_event else 0
     return (
         *(match.matched_at_ms, bool(by_event), order, by_event),
         *(match.listener, match.subscriber, match.events),
@@ -195,8 +199,12 @@ def in_order(machine: Machine, lines: list[FileLine], final_ms: int, gap_ms: int
     """One subscriber, sorted by SEMANTICS 2. Of two lines with one id the first in the file counts."""
     unique = {line.event.event_id: line.event for line in reversed(lines)}
     orders = {event.event_id: event.order for event in unique.values()}
-    state = machine.start(lines[0].event.subscriber)
     ordered = sorted(unique.values(), key=lambda event: event.place)
+    if machine.minds_membership:
+        found = replayed(machine, ordered, gap_ms=gap_ms, final_ms=final_ms).matches
+        yield from (FoundMatch(match, rank_of(match, orders)) for match in found)
+        return
+    state = machine.start(lines[0].event.subscriber)
     for event, session in with_profiles(ordered, gap_ms=gap_ms):
         state, matches = machine.apply(state, event, session)
         yield from (FoundMatch(match, rank_of(match, orders)) for match in matches)
@@ -208,18 +216,24 @@ def by_arrival(follower: Reapplier, lines: list[FileLine], final_ms: int) -> Ite
     orders = {line.event.event_id: line.event.order for line in reversed(lines)}
     timeline = follower.new(lines[0].event.subscriber)
     found: dict[str, FoundMatch] = {}
-    for line in lines:
-        for applied in (
-            follower.advance(timeline, line.log_time_ms),
-            follower.put(timeline, line.event, log_time_ms=line.log_time_ms),
-        ):
-            for match in applied.retractions:
-                found[match.match_id] = FoundMatch(match, rank_of(match, orders), retracted=True)
-            for match in (*applied.matches, *applied.amended):
-                found[match.match_id] = FoundMatch(match, rank_of(match, orders))
-    for match in follower.advance(timeline, final_ms).matches:
-        found[match.match_id] = FoundMatch(match, rank_of(match, orders))
+    for applied in _arriving(follower, timeline, lines, final_ms):
+        for match in applied.retractions:
+            found[match.match_id] = FoundMatch(match, rank_of(match, orders), retracted=True)
+        for match in (*applied.matches, *applied.amended):
+            found[match.match_id] = FoundMatch(match, rank_of(match, orders))
     yield from found.values()
+
+
+def _arriving(follower: Reapplier, timeline: Timeline, lines: list[FileLine], final_ms: int) -> Iterator[Applied]:
+    """What each line changes; late ones that wait are put in their places before any deadline fires."""
+    for line in lines:
+        if timeline.waiting:
+            yield follower.merge(timeline)[1]
+        yield follower.advance(timeline, line.log_time_ms)
+        yield follower.put(timeline, line.event, log_time_ms=line.log_time_ms)
+    if timeline.waiting:
+        yield follower.merge(timeline)[1]
+    yield follower.advance(timeline, final_ms)
 
 
 def _sorted_parts(results: Iterable[list[FoundMatch]], directory: str) -> Iterator[bytes]:
@@ -334,7 +348,7 @@ def match_command(  # noqa: PLR0917
     # nothing, and took a third of the time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
-    follower = Reapplier(machine, Terms(lateness, session_gap, max_delay))
+    follower = reapplier_of(machine, Terms(lateness, session_gap, max_delay))
     with tempfile.TemporaryDirectory(prefix="segma-match-") as scratch, _Bar() as bar:
         parts = _read(source, scratch, bar)
         last_ms = max(parts.latest_ms, final_ms if final_ms is not None else EARLIEST_MS)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from contracts.action import Action
+from contracts.membership import MADE_ACTIONS
 
 PROFILE_CHANGED: Final = "profile_changed"
 """What became known of a person: no step of a listener, so no action of the vocabulary."""
@@ -382,6 +383,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
         where="{selector: input#coupon}",
         allowed_as="clipboard",
     ),
+    *MADE_ACTIONS,
 )
 
 ASKED_FOR: Final[dict[str, Action]] = {

@@ -16,8 +16,9 @@ class EventRef(Value, frozen=True):
     occurred_at_ms: int
 
 
-MatchPlace = tuple[int, str, int]
-"""Completion in ms, listener, position in its ``then``: of two commands at one list and person the later one stands."""
+MatchPlace = tuple[int, int, str, int]
+"""Completion in ms, how many moves lie behind the match (it included), listener, position in its ``then``: of two
+commands at one list and person the later one stands."""
 
 
 class Verb(StrEnum):
@@ -63,6 +64,8 @@ class Command(Value, frozen=True):
     url: str = ""
     undoes: str = ""
     restates: str = ""
+    depth: int = 1
+    """How many moves lie behind the match, itself included."""
     max_lists: int = 0
     """Where the event made the list's name: how many different lists this listener may name. 0: the name is fixed."""
     evidence: dict[str, tuple[EventRef, ...]] = {}
@@ -76,7 +79,7 @@ class Command(Value, frozen=True):
     @property
     def place(self) -> MatchPlace | None:
         """The place of its match among a person's; None of one that no match wants: that counts when it is given."""
-        return (self.matched_at_ms, self.listener, self.position) if self.match_id else None
+        return (self.matched_at_ms, self.depth, self.listener, self.position) if self.match_id else None
 
 
 class Result(StrEnum):
@@ -121,6 +124,7 @@ class Outcome(Value, frozen=True):
     tag: str = ""
     undoes: str = ""
     position: int = 0
+    depth: int = 1
     restates: str = ""
     list_ids: dict[str, str] = {}
     """The platform's own ids of the lists: a name may be another list's one day."""
@@ -131,4 +135,4 @@ class Outcome(Value, frozen=True):
     @property
     def place(self) -> MatchPlace | None:
         """As :attr:`Command.place`."""
-        return (self.matched_at_ms, self.listener, self.position) if self.match_id else None
+        return (self.matched_at_ms, self.depth, self.listener, self.position) if self.match_id else None

@@ -12,10 +12,12 @@ from contracts.codec import Value, json_reader, replaced, to_json, written
 from contracts.errors import BadInput
 from contracts.events import Event, Trust
 from contracts.log import Record
+from contracts.membership import COMMAND_UNCHANGED, LIST_JOINED, MEMBERSHIP
 from contracts.reasons import Reason
 from contracts.tokens import anonymous_id
 from flows.derived.clicks import MAX_CLICKS, Click, judged, verdict_of
-from flows.derived.joinings import LIST_JOINED, joining_fault
+from flows.derived.joinings import joining_fault
+from flows.derived.membership import is_membership
 
 OLDEST_MS: Final = 730 * 86_400_000
 """How long before it came an event may claim to have happened: the history keeps events for 25 months by their own
@@ -116,7 +118,7 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
     events, refused = [], []
     for raw in _bodies(beacon):
         try:
-            sent = _sent(raw, rules)
+            sent = _sent(raw, rules, beacon.source)
         except BadInput as error:
             refused.append(Refused(error.reason, error.detail, raw))
             continue
@@ -187,12 +189,17 @@ def _bodies(beacon: BeaconRecord) -> list[bytes]:
     return [bytes(raw) for raw in read(beacon.body).events]
 
 
-def _sent(raw: bytes, rules: Rules) -> SentEvent:
+def _sent(raw: bytes, rules: Rules, source: Source) -> SentEvent:
     sent = read_event(raw)
-    if sent.action not in rules.actions and sent.action not in {PROFILE_CHANGED, LIST_JOINED}:
+    told = {PROFILE_CHANGED, COMMAND_UNCHANGED} if source is Source.SERVER else {PROFILE_CHANGED}
+    if sent.action not in rules.actions | told | {LIST_JOINED}:
         raise BadInput(Reason.UNKNOWN_ACTION, sent.action)
     if sent.action == LIST_JOINED and (fault := joining_fault(sent.properties)):
         raise BadInput(Reason.BAD_EVENT, fault)
+    if sent.action in MEMBERSHIP - {LIST_JOINED} and source is not Source.SERVER:
+        raise BadInput(Reason.BAD_EVENT, f"{sent.action} is told by a server")
+    if sent.action in MEMBERSHIP - {LIST_JOINED} and not is_membership(sent.action, sent.properties):
+        raise BadInput(Reason.BAD_EVENT, f"{sent.action} names its `account` and its list or tag as texts")
     return sent
 
 

@@ -7,13 +7,11 @@ a link or the server vouches for it, and where it says nothing else of who did i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from contracts.accounts import Fact, Veto
 from contracts.events import Event, Trust
-
-LIST_JOINED: Final = "list_joined"
-PERSON: Final = "person"
+from contracts.membership import LIST_JOINED, PERSON
 
 
 def joining_fault(properties: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from contracts.actions import PROFILE_CHANGED
 from contracts.codec import Packed
 from contracts.events import Event, Trust
+from contracts.membership import MEMBERSHIP
 from contracts.time_zones import zone_of
 from flows.derived.sessions import ProfiledSession, Session, extended
 
@@ -111,6 +112,6 @@ def with_profiles(events: Iterable[Event], *, gap_ms: int) -> Iterator[tuple[Eve
     for event in events:
         if event.action == PROFILE_CHANGED:
             facts = (*facts, *facts_of(event))
-        else:
+        elif event.action not in MEMBERSHIP:
             session = extended(session, event, gap_ms=gap_ms)
             yield event, profiled(session, known_at(facts, event.place))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import tzinfo
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from mypy_extensions import mypyc_attr
 
 from contracts.events import Event
+from contracts.membership import MEMBERSHIP, SESSION_ENDED
 from flows.derived.purchases import DERIVED, SIMILAR
 
+EXTENDS_NONE: Final = MEMBERSHIP | {SESSION_ENDED}
+"""Actions of which a session knows nothing."""
 DEFAULT_GAP_MS = 30 * 60_000
 
 
@@ -67,11 +70,19 @@ class Session:
 
 
 class ProfiledSession(Session):
-    """A session with what is known of the person at its last event. ``zone``: the person's own, where they have one."""
+    """A session with what is known of the person at its last event. ``zone``: the person's own, where they have one.
+    ``standing``: the lists they are in and the tags they have: account, ``list`` or ``tag``, name.
+    """
 
-    __slots__ = ("fields", "zone")
+    __slots__ = ("fields", "standing", "zone")
 
-    def __init__(self, session: Session, fields: Mapping[str, Any], zone: tzinfo | None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        fields: Mapping[str, Any],
+        zone: tzinfo | None,
+        standing: Collection[tuple[str, str, str]] = (),
+    ) -> None:
         super().__init__(
             session.session_id,
             session.started_at_ms,
@@ -82,6 +93,7 @@ class ProfiledSession(Session):
         )
         self.fields = fields
         self.zone = zone
+        self.standing = standing
 
 
 class SessionChange(NamedTuple):
@@ -94,9 +106,12 @@ class SessionChange(NamedTuple):
 def extended(session: Session | None, event: Event, *, gap_ms: int) -> Session:
     """The session with this event: the one before, or a new one after a gap longer than ``gap_ms``.
 
-    A gap exactly that long is still inside. Events must come in the subscriber's order.
+    A gap exactly that long is still inside. Events must come in the subscriber's order. What the flow makes, and who
+    joins or leaves a list, neither opens nor extends one.
     """
     at = event.occurred_at_ms
+    if session is not None and event.action in EXTENDS_NONE:
+        return session
     if session is not None and at - session.last_at_ms <= gap_ms:
         if event.action == SIMILAR and event.event_id.endswith(DERIVED):
             return session  # it says something of the purchase before it; nothing more has happened

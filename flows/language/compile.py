@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from contracts.actions import fitting
 from contracts.events import Event, Trust
+from contracts.membership import MEMBERSHIP, SESSION_ENDED
+from flows.derived.membership import NOWHERE
 from flows.derived.sessions import ProfiledSession, Session
 from flows.language.hours import counts_at
-from flows.language.model import Condition, Hours, Op, Predicate, Reference
+from flows.language.memberships import holds
+from flows.language.model import Condition, Hours, Membership, Op, Predicate, Reference
 from flows.language.operators import OPERATORS, ValueCheck
 from flows.language.paths import Values, frozen, is_number, values_at
 
+MADE: Final = MEMBERSHIP | {SESSION_ENDED}
+"""Actions that ``"*"`` does not stand for."""
 PlainCheck = Callable[[Event, Session], bool]
 
 
@@ -65,7 +70,7 @@ class Test:
 
 def compile_condition(condition: Condition, scope: ReferenceNumbers, number: int, zone: tzinfo = UTC) -> Test:
     """Compile one condition of a listener. ``zone``: the workspace's, for hours."""
-    plain, tied = _halves(condition, scope, zone, machine_named=False)
+    plain, tied = _halves(condition, scope, zone, named=frozenset())
     return Test(number, actions_of(condition), _text_of(condition), plain, tied)
 
 
@@ -92,9 +97,9 @@ def actions_of(condition: Condition) -> frozenset[str] | None:
 
 
 def _halves(
-    condition: Condition, scope: ReferenceNumbers, zone: tzinfo, *, machine_named: bool
+    condition: Condition, scope: ReferenceNumbers, zone: tzinfo, *, named: frozenset[str]
 ) -> tuple[PlainCheck, TiedCheck | None]:
-    machine_named = machine_named or any(line.path == "machine" for line in condition.where)
+    named |= {line.path for line in condition.where}
     checks: list[PlainCheck] = []
     ties: list[TiedCheck] = []
     for line in condition.where:
@@ -107,10 +112,11 @@ def _halves(
         checks.append(_trusts(condition.trust))
     checks.extend(_happens(hours, zone) for hours in condition.hours)
     checks.extend(_known(line) for line in condition.profile)
+    checks.extend(_stands(asked) for asked in condition.memberships)
     if condition.action is not None:
-        checks.insert(0, _acts(condition.action, machine_named=machine_named))
+        checks.insert(0, _acts(condition.action, named=named))
     else:
-        plain, tied = _any_of(condition.any_of, scope, zone, machine_named=machine_named)
+        plain, tied = _any_of(condition.any_of, scope, zone, named=named)
         checks.append(plain)
         if tied is not None:
             ties.append(tied)
@@ -137,9 +143,9 @@ def _all_tied(plain: PlainCheck, ties: Sequence[TiedCheck]) -> TiedCheck | None:
 
 
 def _any_of(
-    members: Sequence[Condition], scope: ReferenceNumbers, zone: tzinfo, *, machine_named: bool
+    members: Sequence[Condition], scope: ReferenceNumbers, zone: tzinfo, *, named: frozenset[str]
 ) -> tuple[PlainCheck, TiedCheck | None]:
-    halves = tuple(_halves(member, scope, zone, machine_named=machine_named) for member in members)
+    halves = tuple(_halves(member, scope, zone, named=named) for member in members)
 
     def plain(event: Event, session: Session) -> bool:
         return any(half(event, session) for half, _ in halves)
@@ -150,12 +156,15 @@ def _any_of(
     return plain, tied if any(tie is not None for _, tie in halves) else None
 
 
-def _acts(action: str, *, machine_named: bool) -> PlainCheck:
+def _acts(action: str, *, named: frozenset[str]) -> PlainCheck:
     if action == "*":
-        if machine_named:
-            return lambda event, session: True
-        return lambda event, session: not _by_machine(event)
-    if action == "email_opened" and not machine_named:
+        if "machine" in named:
+            return lambda event, session: event.action not in MADE
+        return lambda event, session: event.action not in MADE and not _by_machine(event)
+    if action in MEMBERSHIP and "by" not in named:
+        # SEMANTICS 9: what an import brings fits only a step that names `by`.
+        return lambda event, session: event.action == action and event.properties.get("by") != "import"
+    if action == "email_opened" and "machine" not in named:
         return lambda event, session: event.action == "email_opened" and not _by_machine(event)
     actions = fitting(action)
     if len(actions) == 1:
@@ -166,6 +175,11 @@ def _acts(action: str, *, machine_named: bool) -> PlainCheck:
 def _by_machine(event: Event) -> bool:
     # SEMANTICS 7: an open by a machine fits only a step that names `machine` in its `where`.
     return event.action == "email_opened" and event.properties.get("machine") is True
+
+
+def _stands(asked: Membership) -> PlainCheck:
+    check = holds(asked)
+    return lambda event, session: check(session.standing if isinstance(session, ProfiledSession) else NOWHERE)
 
 
 def _trusts(least: str) -> PlainCheck:

@@ -14,7 +14,8 @@ from contracts.events import Trust
 from flows.language.context import ParseContext, Schema, ValueKind, checked_path
 from flows.language.hours import HOURS, hours_of
 from flows.language.kinds import Choice, Duration, Either, Lazy, ListOf, Scalar, Text, Whole
-from flows.language.model import Condition, Hours, Op, Predicate
+from flows.language.memberships import MEMBERSHIPS, memberships_of
+from flows.language.model import Condition, Hours, Membership, Op, Predicate
 from flows.language.operands import Ends
 from flows.language.operators import ALL, OPERATORS, SCALARS, amounts
 from flows.language.shape import Field, Given, Shape, names_of
@@ -180,6 +181,7 @@ BESIDE: Final = (
     Field("trust", TRUST, "How sure it must be who sent the event: at least this."),
     *HOURS,
     Field("profile", Profile(), "What must be known of the person at the event; all lines must hold."),
+    *MEMBERSHIPS,
 )
 """What may stand beside an action, ``any_of``, ``all_of`` or ``not``."""
 
@@ -199,6 +201,7 @@ def beside(given: Given) -> dict[str, Any]:
         "trust": given.get("trust"),
         "hours": hours_of(given),
         "profile": given.get("profile", ()),
+        "memberships": memberships_of(given),
     }
 
 
@@ -210,11 +213,14 @@ def narrowed(
     trust: str | None = None,
     hours: tuple[Hours, ...] = (),
     profile: tuple[Predicate, ...] = (),
+    memberships: tuple[Membership, ...] = (),
 ) -> Condition:
     """The condition with more asked of it: pushed into each member of ``any_of``."""
     if condition.any_of:
         members = tuple(
-            narrowed(each, where=where, session=session, trust=trust, hours=hours, profile=profile)
+            narrowed(
+                each, where=where, session=session, trust=trust, hours=hours, profile=profile, memberships=memberships
+            )
             for each in condition.any_of
         )
         return replace(condition, any_of=members)
@@ -225,6 +231,7 @@ def narrowed(
         trust=_stronger(condition.trust, trust),
         hours=(*condition.hours, *hours),
         profile=(*condition.profile, *profile),
+        memberships=(*condition.memberships, *memberships),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from flows.language.memberships import in_words
 from flows.language.model import Condition, Do, Listener, Not, Reference, Repeat, Response, Scope, Step, Template, Times
 from flows.language.phrases import lasting, listed, property_words, third
 from flows.language.satisfiable import alternatives
@@ -154,6 +155,8 @@ def _terms(listener: Listener) -> Iterator[str]:
     if listener.trust in {"token", "server"}:
         sure = "a mail's link or the server" if listener.trust == "token" else "the server"
         yield f"Only what {sure} vouches for counts."
+    for each in listener.memberships:
+        yield f"It happens only to somebody {in_words(each)} at each step."
     if listener.repeat is Repeat.ONCE:
         yield "It happens to a person once."
     elif listener.repeat is Repeat.COOLDOWN:

@@ -17,7 +17,7 @@ from flows.language.conditions import (
 )
 from flows.language.context import ParseContext, Schema
 from flows.language.kinds import Duration, Either, Flag, ListOf, Number, Path, Text, Whole
-from flows.language.model import Not, Step, Sum, Times
+from flows.language.model import Membership, Not, Step, Sum, Times
 from flows.language.operands import Ends
 from flows.language.shape import Field, Given, Shape
 from flows.language.source import BAD, YamlNode, phrase
@@ -296,14 +296,16 @@ def _for_is_right(item: YamlNode, place: str, context: ParseContext, *, final: b
     return False
 
 
-def trusted(element: Step | Not, trust: str) -> Step | Not:
-    """The element with the listener's own trust folded in: of what a step takes. A ``not`` and an ``until`` ask for
-    what they say themselves, so that an absence is not weakened.
+def asked_of_steps(
+    element: Step | Not, *, trust: str | None = None, memberships: tuple[Membership, ...] = ()
+) -> Step | Not:
+    """The element with what the listener asks folded in: of what a step takes. A ``not`` and an ``until`` ask for what
+    they say themselves, so that an absence is not weakened.
     """
     if isinstance(element, Not):
         return element
     return replace(
         element,
-        condition=narrowed(element.condition, trust=trust) if element.condition else None,
-        all_of=tuple(narrowed(each, trust=trust) for each in element.all_of),
+        condition=narrowed(element.condition, trust=trust, memberships=memberships) if element.condition else None,
+        all_of=tuple(narrowed(each, trust=trust, memberships=memberships) for each in element.all_of),
     )

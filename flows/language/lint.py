@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any, Final
 
 from contracts.actions import ACTIONS
+from flows.language.circles import circles
 from flows.language.model import Condition, Do, Listener, Not, Reference, Response, Step
 from flows.language.operators import OPERATORS
 from flows.language.phrases import lasting
@@ -30,6 +31,7 @@ class Rule(StrEnum):
     OTHER_TYPE = "other_type"
     NO_EFFECT = "no_effect"
     NOTHING_DONE = "nothing_done"
+    MOVES_IN_CIRCLES = "moves_in_circles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,15 @@ def lint(listeners: Sequence[Listener]) -> list[LintFinding]:
         for check in _CHECKS
         for told in check(listener)
     ]
-    return found + list(_undoing(listeners))
+    return [*found, *_undoing(listeners), *_in_circles(listeners)]
+
+
+def _in_circles(listeners: Sequence[Listener]) -> Iterator[LintFinding]:
+    for listener, way in circles(listeners):
+        through = " → ".join(way)
+        found = f"its move is the reason for the next one, back to its own: {through}"
+        wanted = "ask for more in one of them, such as an action of the person's own, or `repeat: once`"
+        yield LintFinding(listener.name, Rule.MOVES_IN_CIRCLES, "then", found, wanted)
 
 
 def steps_of(listener: Listener) -> list[Step]:

@@ -72,6 +72,16 @@ class Hours:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """Whether the person is in a list, or has a tag (``kind``), of an account. ``name``: exact, or with ``*``."""
+
+    kind: str
+    name: str
+    at: str
+    is_in: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """What a single event must be: the action *or* any of the nested conditions, and all the rest.
 
@@ -79,7 +89,8 @@ class Condition:
     paths ``duration`` (milliseconds) and ``events``, judged on the session up to and including the event. ``trust``: at
     least that (``browser``, ``token``, ``server``; None asks nothing). The listener's own is already folded into what
     its steps take; a ``not`` and an ``until`` ask for what they say themselves. ``hours``: when it must happen; all of
-    them hold, by local time. ``profile``: what must be known of the person then.
+    them hold, by local time. ``profile``: what must be known of the person then. ``memberships``: in which lists they
+    must be then, and in which not. The listener's own are folded into its steps, as its trust is.
     """
 
     action: str | None = None
@@ -89,6 +100,7 @@ class Condition:
     trust: str | None = None
     hours: tuple[Hours, ...] = ()
     profile: tuple[Predicate, ...] = ()
+    memberships: tuple[Membership, ...] = ()
 
     def lines(self) -> Iterator[Predicate]:
         """All lines, those of nested conditions included."""
@@ -233,6 +245,8 @@ class Listener:
     """``on_retraction``: undo (True) or keep (False)."""
     per: str | None = None
     trust: str | None = None
+    memberships: tuple[Membership, ...] = ()
+    """Asked of each step's event; folded into the steps."""
     max_lists: int = 50
     holdout: Fraction = Fraction(0)
     """The part of all people whose matches are rows and nothing else."""

@@ -11,8 +11,9 @@ from contracts.errors import ListenerError, Problem
 from contracts.events import Trust
 from flows.language.conditions import TRUST
 from flows.language.context import ParseContext
-from flows.language.elements import Elements, step_names, trusted
+from flows.language.elements import Elements, asked_of_steps, step_names
 from flows.language.kinds import Choice, Duration, Either, Path, Text, Whole
+from flows.language.memberships import MEMBERSHIPS, memberships_of
 from flows.language.model import Listener, Not, Op, Reference, Repeat, Scope, Step, VariantName
 from flows.language.responses import RESPONSES
 from flows.language.shape import Field, Given, Shape
@@ -84,11 +85,11 @@ def _referred(element: Step | Not) -> Iterator[Reference]:
 
 def _built(given: Given) -> Listener:
     trust, repeat = given.get("trust"), given.get("repeat", Repeat.EVERY)
-    sequence = given["sequence"]
+    memberships = memberships_of(given)
     return Listener(
         name=given["listener"],
         version=given.get("version", 1),
-        sequence=tuple(trusted(each, trust) for each in sequence) if trust else sequence,
+        sequence=tuple(asked_of_steps(each, trust=trust, memberships=memberships) for each in given["sequence"]),
         description=given.get("description", ""),
         within_ms=given.get("within"),
         scope=Scope(given.get("scope", Scope.SUBSCRIBER)),
@@ -97,6 +98,7 @@ def _built(given: Given) -> Listener:
         undo=given.get("on_retraction", "undo") == "undo",
         per=given.get("per"),
         trust=trust,
+        memberships=memberships,
         max_lists=given.get("max_lists", 50),
         holdout=given.get("holdout", Fraction(0)),
         variants=given.get("variants", ()),
@@ -108,7 +110,7 @@ def with_default_trust(listener: Listener, trust: str) -> Listener:
     """The listener, asking for ``trust`` where it moves people and names none itself."""
     if not trust or trust == Trust.BROWSER or listener.trust is not None or not listener.then:
         return listener
-    sequence = tuple(trusted(each, trust) for each in listener.sequence)
+    sequence = tuple(asked_of_steps(each, trust=trust) for each in listener.sequence)
     return dataclasses.replace(listener, trust=trust, sequence=sequence)
 
 
@@ -129,6 +131,7 @@ LISTENER: Final = Shape(
         Field("on_retraction", Choice(("undo", "keep")), "When a match turns out not to hold. Default: undo."),
         Field("per", Path(), "A property: one machine for each of its values."),
         Field("trust", TRUST, "How sure it must be who sent each event."),
+        *MEMBERSHIPS,
         Field("max_lists", Whole(1, 10_000), "Most lists that its templates may make. Default: 50."),
         Field("holdout", Percent(), "The share of all people whose matches are rows and nothing else."),
         Field("variants", Variants(), "Names with shares of all people, for `{variant}` and `only` in `then`."),

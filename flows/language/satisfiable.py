@@ -8,8 +8,9 @@ from typing import Any, Final
 from contracts.actions import fitting
 from contracts.events import Event, Trust
 from flows.derived.sessions import Session
-from flows.language.compile import ReferenceNumbers, compile_condition
+from flows.language.compile import MADE, ReferenceNumbers, compile_condition
 from flows.language.hours import can_meet, hours_in_words
+from flows.language.memberships import contradict, in_words
 from flows.language.model import Condition, Op, Predicate
 from flows.language.operators import OPERATORS
 from flows.language.words import Phrasing
@@ -37,7 +38,8 @@ def contradiction(condition: Condition, phrasing: Phrasing) -> str:
             return "a visit " + " and ".join(phrasing.session(line) for line in lines)
     if not can_meet(condition.hours):
         return " and ".join(hours_in_words(hours) for hours in condition.hours)
-    return ""
+    barred = contradict(condition.memberships)
+    return f"somebody {in_words(barred)}, and who must not be in it" if barred else ""
 
 
 def covers(wider: Condition, narrower: Condition) -> bool:
@@ -46,11 +48,13 @@ def covers(wider: Condition, narrower: Condition) -> bool:
         return any(covers(member, narrower) for member in wider.any_of) or wider == narrower
     if narrower.any_of:
         return all(covers(wider, member) for member in narrower.any_of)
-    acts = wider.action in {"*", narrower.action} or narrower.action in fitting(wider.action or "")
+    acts = wider.action == narrower.action or narrower.action in fitting(wider.action or "")
+    acts = acts or (wider.action == "*" and narrower.action not in MADE)
     # An open by a machine fits only where `machine` is named: then the narrower one may fit what the wider does not.
     machines = any(line.path == "machine" for line in narrower.where)
     lines = set(wider.where) <= set(narrower.where) and set(wider.session) <= set(narrower.session)
     lines = lines and set(wider.hours) <= set(narrower.hours) and set(wider.profile) <= set(narrower.profile)
+    lines = lines and set(wider.memberships) <= set(narrower.memberships)
     return acts and not machines and lines and _level(wider) <= _level(narrower)
 
 
@@ -72,7 +76,7 @@ def alternatives(condition: Condition) -> tuple[Condition, ...]:
 
 def _same_action(one: Condition, other: Condition) -> bool:
     if "*" in {one.action, other.action}:
-        return True
+        return not {one.action, other.action} & MADE
     return bool(set(fitting(one.action or "")) & set(fitting(other.action or "")))
 
 

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from flows.language.conditions import CONDITION_SHAPE, COUNTS, DURATIONS, OPERATOR, SESSION, WHERE
 from flows.language.elements import NOT, STEP, SUM, TIMES_SHAPE
+from flows.language.memberships import SHAPES as MEMBERSHIP_SHAPES
 from flows.language.parse import COOLDOWN, LISTENER
 from flows.language.responses import RESPONSE, VERBS
 
 SHAPES: Final = (
     LISTENER, STEP, NOT, CONDITION_SHAPE, OPERATOR, SESSION, DURATIONS, COUNTS, TIMES_SHAPE, SUM, COOLDOWN, RESPONSE,
-    *VERBS,
+    *VERBS, *MEMBERSHIP_SHAPES,
 )  # fmt: skip
 """Every mapping of the language that has known names."""
 

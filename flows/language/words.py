@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from flows.language.hours import hours_in_words
+from flows.language.memberships import in_words
 from flows.language.model import Condition, Listener, Predicate, Reference
 from flows.language.operators import OPERATORS
 from flows.language.phrases import bare, lasting, listed, property_words, value
@@ -35,13 +36,15 @@ class Phrasing:
         return f"{said} where {listed(lines, 'and')}" if lines else said
 
     def beside(self, condition: Condition) -> str:
-        """What is asked of the session and of the trust; of that only what the listener does not ask anyway."""
+        """What is asked of the session, the person and the trust; only what the listener does not ask anyway."""
         said = ""
         if condition.session:
             said += f", in a visit {listed((self.session(line) for line in condition.session), 'and')}"
         said += "".join(f", {hours_in_words(hours)}" for hours in condition.hours)
         if condition.profile:
             said += f", known of whom is that {listed((self.line(line) for line in condition.profile), 'and')}"
+        own = [each for each in condition.memberships if each not in self._listener.memberships]
+        said += "".join(f", {in_words(each)}" for each in own)
         if condition.trust != self._listener.trust:
             said += _TRUST.get(condition.trust or "", "")
         return said

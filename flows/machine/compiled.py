@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts.events import Event
 from flows.derived.sessions import Session
-from flows.language.compile import Key, ReferenceNumbers, Test, compile_condition
+from flows.language.compile import MADE, Key, ReferenceNumbers, Test, compile_condition
 from flows.language.model import Condition, Listener, Not, Op, Reference, Scope, Step, Times
 from flows.language.paths import Values, frozen, values_at
 from flows.machine.runs import Correlation, ListenerRuns, Run, Taken
@@ -298,13 +298,24 @@ def _actions(tests: Iterable[Test]) -> frozenset[str] | None:
     return frozenset(found)
 
 
+def minds_membership(listener: Listener) -> bool:
+    """Whether a listener asks in which lists a person is, or waits for an event that the flow makes."""
+    return any(_minds_membership(condition) for condition in _conditions(listener))
+
+
+def _minds_membership(condition: Condition) -> bool:
+    asks = bool(condition.memberships) or condition.action in MADE
+    return asks or any(map(_minds_membership, condition.any_of))
+
+
+def _conditions(listener: Listener) -> Iterator[Condition]:
+    for element in listener.sequence:
+        yield from element.conditions() if isinstance(element, Step) else (element.condition,)
+
+
 def minds_profiles(listener: Listener) -> bool:
     """Whether a listener asks what is known of a person, their time zone included."""
-    return any(
-        _minds_profile(condition)
-        for element in listener.sequence
-        for condition in (element.conditions() if isinstance(element, Step) else (element.condition,))
-    )
+    return any(_minds_profile(condition) for condition in _conditions(listener))
 
 
 def _minds_profile(condition: Condition) -> bool:
@@ -313,12 +324,7 @@ def _minds_profile(condition: Condition) -> bool:
 
 def minds_sessions(listener: Listener) -> bool:
     """Whether a listener asks anything of sessions."""
-    asked = [
-        condition
-        for element in listener.sequence
-        for condition in (element.conditions() if isinstance(element, Step) else (element.condition,))
-    ]
-    return listener.scope is Scope.SESSION or any(map(_minds_session, asked))
+    return listener.scope is Scope.SESSION or any(map(_minds_session, _conditions(listener)))
 
 
 def _minds_session(condition: Condition) -> bool:

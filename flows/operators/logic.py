@@ -17,7 +17,7 @@ from contracts.log import Outgoing, Record
 from contracts.reasons import Reason
 from contracts.topics import EVENTS, VETOES, fact_key, subscriber_key
 from flows.counts.counts_snapshot import CountsSnapshot
-from flows.derived.joinings import LIST_JOINED, joining_of
+from flows.derived.joinings import joining_of
 from flows.operators.dead_letters import dead_letter, failed, lost_state
 from flows.operators.key_group import KeyGroup
 from flows.recognise import Device, Rules, recognise, released
@@ -157,9 +157,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             key = record.key.decode("utf-8", "replace")
             device, events, refused = recognise(self._devices.get(key), beacon, record, rules)
             # Whatever raises, nothing of the record has been kept or said by then.
-            # NOTE: a joining that is told is no step of a listener.
-            steps = [each for each in events if each.action != LIST_JOINED or LIST_JOINED in rules.actions]
-            recognised = [event_record(event) for event in steps]
+            recognised = [event_record(event) for event in events]
             joinings = [joining for event in events if (joining := joining_of(event)) is not None]
         except BadRecord as error:
             out.append(dead_letter(record, error.reason, error.detail))

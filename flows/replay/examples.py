@@ -25,7 +25,6 @@ from contracts.actions import PROFILE_CHANGED
 from contracts.errors import ListenerError
 from contracts.events import Event, Trust
 from contracts.time_zones import named_zone, zone_of
-from flows.derived.profile import with_profiles
 from flows.derived.sessions import DEFAULT_GAP_MS
 from flows.language.conditions import KnownAction
 from flows.language.context import ParseContext, Schema
@@ -35,6 +34,7 @@ from flows.language.phrases import exact
 from flows.language.shape import Field, Given, Shape, names_of
 from flows.language.source import BAD, Report, YamlNode, documents, phrase
 from flows.machine.machine import Machine, Match
+from flows.replay.ordered import replayed
 
 MAX_EVENTS: Final = 1_000
 
@@ -261,13 +261,7 @@ def parse_examples(file: str, data: bytes, *, known_actions: Collection[str]) ->
 def matches_of(listeners: Sequence[Listener], example: Example) -> list[Match]:
     """What the machine makes of an example's events."""
     machine = Machine(listeners, zone=named_zone(example.time_zone))
-    state, found = machine.start("someone"), list[Match]()
-    for event, session in with_profiles(example.events, gap_ms=example.session_gap_ms):
-        state, matches = machine.apply(state, event, session)
-        found.extend(matches)
-    if example.until_ms is not None:
-        found.extend(machine.advance(state, example.until_ms)[1])
-    return found
+    return replayed(machine, example.events, gap_ms=example.session_gap_ms, final_ms=example.until_ms).matches
 
 
 def failures(listeners: Sequence[Listener], example: Example) -> list[str]:

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from contracts.codec import replaced
 from contracts.events import Event
-from flows.derived.profile import with_profiles
 from flows.language.model import Listener, Not, Step, Times
 from flows.language.phrases import exact
 from flows.machine.machine import Machine, Match
 from flows.machine.runs import Run
 from flows.machine.trace import TraceEntry, Turn
+from flows.replay.ordered import replayed
 
 
 @dataclass
@@ -39,14 +38,7 @@ def explain(
     """
     tracer = _Tracer(listener)
     machine = Machine([listener], trace=tracer, zone=zone)
-    state, seen, matches = machine.start(""), list[Event](), list[Match]()
-    for event, session in with_profiles(events, gap_ms=session_gap_ms):
-        state, found = machine.apply(replaced(state, subscriber=event.subscriber), event, session)
-        matches.extend(found)
-        seen.append(event)
-    if final_ms is not None:
-        state, found = machine.advance(state, final_ms)
-        matches.extend(found)
+    matches, state, seen = replayed(machine, events, gap_ms=session_gap_ms, final_ms=final_ms)
     now_ms = max([final_ms or 0, *(event.occurred_at_ms for event in seen)])
     for run in (
         run for held in state.by_listener.values() for correlation in held.correlations for run in correlation.runs

@@ -18,11 +18,17 @@ from contracts.tokens import is_anonymous
 from flows.language.model import Do, Listener
 from flows.machine.machine import Match, Version
 from flows.subscriber.beside import with_beside
-from flows.subscriber.wishes import Wanted, is_made_name, mark_of, wanted_by
+from flows.subscriber.wishes import MAX_DEPTH, Wanted, is_made_name, mark_of, wanted_by
 
 PEOPLE_AT_LEAST: Final = 5
 """Of how many people's events a listener's `max_lists` different names must come, before they are used up: one person's
 make no more than that share, so that a single token cannot stop a listener for everybody."""
+
+
+_LOOP: Final = (
+    f"each of {MAX_DEPTH} moves in a row was the reason for the next one, within an hour each: this one is not made; "
+    "`segma listeners lint` names the listeners that move people round"
+)
 
 
 class Occasion(NamedTuple):
@@ -47,6 +53,12 @@ class Past(NamedTuple):
     """Match id → how often it has made commands that no longer are its own."""
     named: Mapping[str, tuple[str, ...]] = {}
     """Listener → the lists whose names the person's events have made, oldest first."""
+    depths: Mapping[str, int] = {}
+    """Match id → how many moves lie behind it, itself included, where that is more than one."""
+
+    def depth(self, match: Match) -> int:
+        """How many moves lie behind a match, itself included."""
+        return self.depths.get(match.match_id, 1)
 
 
 class Decision(NamedTuple):
@@ -61,11 +73,16 @@ class Decision(NamedTuple):
     spent: dict[str, int]
     named: dict[str, tuple[str, ...]]
     restated: list[Command]
+    before: Past
 
     @property
     def past(self) -> Past:
         """What this decision leaves for the next one."""
-        return Past(self.origins, self.spent, self.named)
+        return Past(self.origins, self.spent, self.named, self.before.depths)
+
+    def mark(self, listener: Listener, match: Match, workspace: str) -> str:
+        """As :func:`mark_of`."""
+        return mark_of(listener, match, workspace, self.before.depth(match))
 
 
 def decide(
@@ -81,7 +98,7 @@ def decide(
 
     ``shadows``: versions whose matches are rows and nothing else.
     """
-    decision = Decision([], [], [], dict(past.origins), dict(past.spent), dict(past.named), [])
+    decision = Decision([], [], [], dict(past.origins), dict(past.spent), dict(past.named), [], past)
     amended: dict[str, Match] = {}
     for gone in retractions:
         heir = _heir(listeners, gone, [match for match in matches if match.match_id not in amended], moment.workspace)
@@ -93,9 +110,10 @@ def decide(
         former = amended.get(match.match_id)
         if former is not None:
             origin = decision.origins[match.match_id] = _spent(former, decision)
-            mark = mark_of(listeners[_version(match)], match, moment.workspace)
+            mark = decision.mark(listeners[_version(match)], match, moment.workspace)
             decision.rows.append(_row("amendment", match, moment, replaces=former.match_id, reason=mark))
-            if match.matched_at_ms != former.matched_at_ms and not mark and _version(match) not in shadows:
+            moved = match.matched_at_ms != former.matched_at_ms or past.depth(match) != past.depth(former)
+            if moved and not mark and _version(match) not in shadows:
                 _restate(listeners[_version(match)], match, origin, decision, moment)
         else:
             _fulfil(listeners[_version(match)], match, decision, moment, shadow=_version(match) in shadows)
@@ -126,8 +144,10 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasi
     if is_anonymous(match.subscriber):
         decision.rows.append(_row("match", match, moment, reason=str(Reason.NO_IDENTITY)))
         return
-    mark = mark_of(listener, match, moment.workspace)
+    mark = decision.mark(listener, match, moment.workspace)
     decision.rows.append(_row("match", match, moment, reason=mark))
+    if mark == Reason.LOOP:
+        decision.refused.append((Reason.LOOP, _LOOP, match))
     if mark:
         return
     wanted, unnamed = wanted_by(listener, match, moment.workspace)
@@ -136,29 +156,33 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasi
     origin = match.match_id
     if origin in decision.spent:
         origin = decision.origins[match.match_id] = f"{origin}#{decision.spent[origin]}"
-    decision.commands.extend(with_beside(_command(listener, match, each, origin, moment) for each in wanted))
+    depth = decision.before.depth(match)
+    commands = (_command(listener, match, each, origin, moment, depth) for each in wanted)
+    decision.commands.extend(with_beside(commands))
 
 
 def _restate(listener: Listener, match: Match, origin: str, decision: Decision, moment: Occasion) -> None:
     """The commands that stand for an amended match stand at its own place from now on (SEMANTICS 9)."""
     if is_anonymous(match.subscriber):
         return
+    depth = decision.before.depth(match)
     for wanted in wanted_by(listener, match, moment.workspace)[0]:
         if wanted.response.do is not Do.WEBHOOK and not _was_refused(listener, wanted, decision):
             restated = command_id(origin, wanted.position)
             own = hashlib.sha256(to_json([restated, match.match_id, moment.log_time_ms])).hexdigest()[:32]
-            command = _command(listener, match, wanted, origin, moment)
+            command = _command(listener, match, wanted, origin, moment, depth)
             decision.restated.append(replaced(command, command_id=own, restates=restated))
 
 
 def _take_back(listener: Listener, match: Match, decision: Decision, moment: Occasion, *, shadow: bool) -> None:
     decision.rows.append(_row("retraction", match, moment))
     origin = _spent(match, decision)
-    held_out = mark_of(listener, match, moment.workspace)
-    if listener.undo and not shadow and not held_out and not is_anonymous(match.subscriber):
+    marked = decision.mark(listener, match, moment.workspace)
+    if listener.undo and not shadow and not marked and not is_anonymous(match.subscriber):
+        depth = decision.before.depth(match)
         found = wanted_by(listener, match, moment.workspace)[0]
         wanted = [each for each in found if not _was_refused(listener, each, decision)]
-        undone = (_command(listener, match, each, origin, moment, undo=True) for each in wanted)
+        undone = (_command(listener, match, each, origin, moment, depth, undo=True) for each in wanted)
         decision.commands.extend(with_beside(undone))
 
 
@@ -189,8 +213,8 @@ def _was_refused(listener: Listener, wanted: Wanted, decision: Decision) -> bool
     return is_made_name(wanted) and wanted.to_list not in named and len(named) >= share
 
 
-def _command(
-    listener: Listener, match: Match, wanted: Wanted, origin: str, moment: Occasion, *, undo: bool = False
+def _command(  # noqa: PLR0917
+    listener: Listener, match: Match, wanted: Wanted, origin: str, moment: Occasion, depth: int, *, undo: bool = False
 ) -> Command:
     response = wanted.response
     return Command(
@@ -209,6 +233,7 @@ def _command(
         tag=response.tag or "",
         url=response.url or "",
         undoes=command_id(origin, wanted.position) if undo else "",
+        depth=depth,
         max_lists=listener.max_lists if is_made_name(wanted) else 0,
         evidence=dict(match.steps),
         log_time_ms=moment.log_time_ms,

@@ -19,10 +19,10 @@ from flows.subscriber.evidence import Evidence
 from flows.subscriber.generations import Deployed, Generation, Generations
 from flows.subscriber.limits import Limit, LimitHits
 from flows.subscriber.pinned_terms import Terms, read_pinned_terms
-from flows.subscriber.reapply import Reapplier
 from flows.subscriber.steps import SubscriberSteps
 from flows.subscriber.stored import StoredSubscriber, read_event, read_subscriber
 from flows.subscriber.subscriber import Emitted, Subscriber
+from flows.subscriber.woven import reapplier_of
 
 __all__ = ["Emitted", "Subscriber", "Terms", "WorkspaceEngine"]
 
@@ -36,7 +36,7 @@ class WorkspaceEngine:
         """``listeners``: live from the beginning; :meth:`deploy` replaces them. ``event_rows``: emit a row an event."""
         self._workspace = workspace
         self.bounds = LimitHits()
-        self._generations = Generations(workspace, terms, Reapplier)
+        self._generations = Generations(workspace, terms, reapplier_of)
         self._steps = SubscriberSteps(workspace, terms, self._generations.listeners, self.bounds, event_rows=event_rows)
         self._pinned: dict[bytes, tuple[SubscriberSteps, Generation]] = {}
         self._newest_ms = 0
@@ -207,7 +207,8 @@ def _move(person: Subscriber, generation: Generation) -> bool:
     person.due_ms = 0
     if timeline.newest_ms is None and not timeline.entries:
         person.timeline = generation.reapplier.new(timeline.state.subscriber)
-        person.timeline.facts = timeline.facts
+        person.timeline.facts, person.timeline.memberships = timeline.facts, timeline.memberships
+        person.timeline.unmade, person.timeline.depths = timeline.unmade, timeline.depths
         return False
     promoted = before.shadows - generation.shadows
     data = before.reapplier.encode(timeline, whole=True)

@@ -1,11 +1,14 @@
-"""The evidence index: matches that rest on a click, for as long as a verdict on it may come (SEMANTICS 7). Pure."""
+"""The evidence index: matches that rest on a click, for as long as a verdict on it may come (SEMANTICS 7), or on a
+joining or leaving, which may be taken back (SEMANTICS 9). Pure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from contracts.events import Event
+from contracts.membership import MEMBERSHIP
 from flows.machine.machine import Match
 
 KEPT_MS: Final = 30 * 86_400_000
@@ -15,7 +18,9 @@ CLICKED: Final = "email_clicked"
 
 
 class Evidence(NamedTuple):
-    """The matches that rest on a click, by id, oldest first. ``revoked``: ids that a late verdict took back."""
+    """The matches that rest on a click, a joining or a leaving, by id, oldest first. ``revoked``: ids of those that
+    a late verdict, or an outcome, took back.
+    """
 
     matches: Mapping[str, Match] = {}
     revoked: tuple[str, ...] = ()
@@ -32,7 +37,7 @@ def noted(evidence: Evidence, gone: Iterable[Match], made: Iterable[Match], log_
     for match in gone:
         matches.pop(match.match_id, None)
     for match in made:
-        if _rests_on_a_click(match):
+        if _may_fall(match):
             matches[match.match_id] = match
     over = max(len(matches) - KEPT, 0)
     if over:
@@ -40,17 +45,17 @@ def noted(evidence: Evidence, gone: Iterable[Match], made: Iterable[Match], log_
     return Evidence(matches, evidence.revoked), over
 
 
-def _rests_on_a_click(match: Match) -> bool:
+def _may_fall(match: Match) -> bool:
     for refs in match.steps.values():
         for ref in refs:
-            if ref.action == CLICKED:
+            if ref.action == CLICKED or ref.action in MEMBERSHIP:
                 return True
     return False
 
 
-def revoked(evidence: Evidence, event_id: str) -> tuple[Evidence, tuple[Match, ...]]:
-    """The matches that hold this click, and the index without them."""
-    found = tuple(match for match in evidence.matches.values() if event_id in match.events)
+def revoked(evidence: Evidence, event_ids: Collection[str]) -> tuple[Evidence, tuple[Match, ...]]:
+    """The matches that hold one of these events, and the index without them."""
+    found = tuple(match for match in evidence.matches.values() if any(each in event_ids for each in match.events))
     ids = {match.match_id for match in found}
     left = {name: match for name, match in evidence.matches.items() if name not in ids}
     return Evidence(left, (*evidence.revoked, *sorted(ids))[-KEPT:]), found

@@ -16,8 +16,9 @@ from flows.language.model import Listener
 from flows.machine.machine import Machine, Version
 from flows.subscriber.pinned_terms import PinnedTerms, Terms
 from flows.subscriber.reapply import Reapplier
+from flows.subscriber.wishes import Wishes
 
-Make = Callable[[Machine, Terms], Reapplier]
+Make = Callable[[Machine, Terms, Wishes], Reapplier]
 
 
 class Deployed(NamedTuple):
@@ -46,7 +47,7 @@ class Generation:
     """The versions from one log time on. What they need is compiled when a subscriber first meets them."""
 
     def __init__(self, workspace: str, terms: Terms, from_ms: int, deployed: Iterable[Deployed], make: Make) -> None:
-        """``make``: a reapplier of a machine under terms."""
+        """``make``: a reapplier of a machine under terms, where matches make of people what they wish."""
         self.from_ms = from_ms
         self._workspace, self._terms = workspace, terms
         self._deployed = {each.version: each for each in deployed}
@@ -64,7 +65,8 @@ class Generation:
             live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
             listeners, zone = [each.listener for each in self._deployed.values()], named_zone(self._terms.time_zone)
             machine = Machine(listeners, live_from=live_from, zone=zone)
-            found = self._reapplier = self._make(machine, self._terms)
+            wishes = Wishes(self._workspace, listeners, self.shadows)
+            found = self._reapplier = self._make(machine, self._terms, wishes)
         return found
 
     @property

@@ -15,28 +15,37 @@ from typing import Final
 
 from contracts.actions import PROFILE_CHANGED
 from contracts.events import Event
+from contracts.membership import MEMBERSHIP
 from contracts.reasons import Reason
-from flows.derived.profile import facts_of, known_at, profiled, with_facts
+from flows.derived.membership import sent_by_others
+from flows.derived.profile import facts_of, known_at, profiled, takes_everything_away, with_facts
 from flows.derived.sessions import Session, SessionChange, extended
 from flows.derived.verdicts import is_news, with_verdict
 from flows.machine.machine import Machine, MachineState, Match, Version
 from flows.machine.matches import changed, missing
 from flows.subscriber.evidence import CLICKED
 from flows.subscriber.merging import Merging
+from flows.subscriber.noting import note, take_back, told
 from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.stored import Applied, joined
 from flows.subscriber.timeline import (
     NO_TIME,
+    Entry,
     Timeline,
     changed_sessions,
     entry_of,
+    expires_ms,
+    is_late,
+    let_go,
     moved,
     place_among,
     remember_ids,
     shifted,
     size_of,
+    too_old,
 )
 from flows.subscriber.timeline_codec import TimelineCodec
+from flows.subscriber.wishes import Wishes
 
 __all__ = ["Applied", "Reapplier", "Timeline"]
 
@@ -44,10 +53,9 @@ Late = Sequence[tuple[Event, bytes | Event]]
 Fell = list[tuple[Event, Session | None]]
 _SAME: Final[tuple[SessionChange, ...]] = ()
 _NEVER: Final = -(1 << 62)
+_FACTS: Final = MEMBERSHIP | {PROFILE_CHANGED}
 DEFAULT_MAX_EVENTS: Final = 2_000
 """Events kept per subscriber for re-application; past it the oldest are final and ``overflowed`` counts them."""
-MAX_BYTES: Final = 1 << 20
-"""The same in bytes of their JSON."""
 WAITS_BEHIND: Final = 64
 """A late event that comes before more events than this waits until :data:`MERGE_AFTER_MS`, and is put in its place with
 all others that wait: applying the later events again costs the same for one as for a thousand. Those that displace
@@ -59,8 +67,13 @@ MERGE_AFTER_MS: Final = 1_000
 class Reapplier:
     """Applies events to timelines. Pure but for the timeline it is given; share it freely."""
 
-    def __init__(self, machine: Machine, terms: Terms, *, max_events: int = DEFAULT_MAX_EVENTS) -> None:
+    def __init__(
+        self, machine: Machine, terms: Terms, wishes: Wishes | None = None, *, max_events: int = DEFAULT_MAX_EVENTS
+    ) -> None:
+        """``wishes``: what matches make of a person; if not given, all of them what their listeners say."""
         self._machine, self._codec = machine, TimelineCodec(machine)
+        self._wishes = Wishes("", machine.listeners) if wishes is None else wishes
+        self._grace_ms = terms.grace_ms
         self._lateness_ms = terms.lateness_ms
         self._session_gap_ms = terms.session_gap_ms
         self._max_delay_ms = terms.max_delay_ms
@@ -79,8 +92,9 @@ class Reapplier:
         that a click which counted was a machine's.
         """
         entries, event_id = timeline.entries, event.event_id
-        if event.action == PROFILE_CHANGED:
-            return self._learned(timeline, event)
+        if event.action in _FACTS:
+            is_profile = event.action == PROFILE_CHANGED
+            return self._learned(timeline, event) if is_profile else self._told(timeline, event, log_time_ms)
         if event_id in timeline.ids:
             return self._repeated(timeline, event)
         if self._is_late(timeline, event, log_time_ms):
@@ -110,7 +124,7 @@ class Reapplier:
         Returns: each with the session that it fell into, and what they changed together. One that comes before what is
         kept by now is too late (None), and counted as any that is more than is kept.
         """
-        late = sorted(timeline.waiting, key=_place_of)
+        late = sorted(timeline.waiting, key=lambda each: each[0].place)
         timeline.waiting, timeline.merge_ms, timeline.waits_from_ms = [], 0, NO_TIME
         floor, over = timeline.floor, list[tuple[Event, Session | None]]()
         if floor is not None:
@@ -126,10 +140,25 @@ class Reapplier:
         """Take in what became known of the person, whenever it was; the events after it see it."""
         before = timeline.facts
         timeline.facts = with_facts(before, facts_of(event), timeline.floor)
+        if takes_everything_away(event):
+            timeline.memberships, timeline.depths = (), {}
         first = place_among(timeline.entries, event)
         if timeline.facts == before or first == len(timeline.entries) or not self._machine.minds_profiles:
             return Applied()
         return self._again(timeline, first, (), [], learned=True)[1]
+
+    def _told(self, timeline: Timeline, event: Event, log_time_ms: int) -> Applied:
+        """Take in that others put the person into a list, or took them out."""
+        return Applied(None if told(timeline, sent_by_others(event)) else Reason.DUPLICATE)
+
+    def take_in(self, timeline: Timeline, gone: Sequence[Match], made: Sequence[Match], log_time_ms: int) -> None:
+        """Take in what matches made of the person's lists, and what those that are taken back had made."""
+        note(timeline, self._wishes, gone, made, log_time_ms)
+
+    def take_back(self, timeline: Timeline, event_ids: Collection[str]) -> Applied:
+        """Take back events that matches made."""
+        take_back(timeline, event_ids)
+        return Applied()
 
     def _again(
         self, timeline: Timeline, first: int, late: Late, over: Fell, *, learned: bool = False
@@ -199,7 +228,7 @@ class Reapplier:
         return self._machine.next_deadline(timeline.advanced)
 
     def dropped(self, timeline: Timeline) -> int:
-        """How many runs were dropped over the bound, so far."""
+        """How many runs were dropped."""
         return self._machine.dropped(timeline.state)
 
     @property
@@ -224,35 +253,14 @@ class Reapplier:
 
     def expires_ms(self, timeline: Timeline) -> int | None:
         """The log time after which :meth:`let_go` has something to do."""
-        if timeline.entries:
-            return timeline.entries[-1].at_ms + self._max_delay_ms
-        if timeline.ids:
-            return max(timeline.ids.values()) + 2 * self._max_delay_ms
-        return None
+        return expires_ms(timeline, self._max_delay_ms)
 
     def let_go(self, timeline: Timeline, log_time_ms: int) -> None:
-        """Let go of events before which nothing can be put any more: whatever came there would be late in any case.
-
-        Their ids are kept as long again, for what is sent again under another time.
-        """
-        entries = timeline.entries
-        if entries and log_time_ms - entries[-1].at_ms > self._max_delay_ms:
-            timeline.floor = entries[-1].place
-            timeline.entries, timeline.size = [], 0
-            remember_ids(timeline, entries, self._max_delay_ms, self._max_events)
-            timeline.unknown, timeline.unfolded = 0, min(timeline.unfolded, 1)
-        if not timeline.entries and all(
-            log_time_ms - at_ms > 2 * self._max_delay_ms for at_ms in timeline.ids.values()
-        ):
-            timeline.ids, timeline.oldest_ms = {}, NO_TIME
+        """Let go of events before which nothing can be put any more: what came there would be late in any case."""
+        let_go(timeline, log_time_ms, self._max_delay_ms, self._max_events)
 
     def _is_late(self, timeline: Timeline, event: Event, log_time_ms: int) -> bool:
-        at_ms, newest_ms, floor = event.occurred_at_ms, timeline.newest_ms, timeline.floor
-        if log_time_ms - at_ms > self._max_delay_ms:
-            return True
-        if floor is not None and at_ms <= floor[0] and event.place <= floor:
-            return True
-        return newest_ms is not None and newest_ms - at_ms > self._lateness_ms
+        return is_late(timeline, event, log_time_ms, self._lateness_ms, self._max_delay_ms)
 
     def _appended(self, timeline: Timeline, event: Event, source: bytes | Event) -> Applied:
         """Apply an event behind all others: once, to the newest state."""
@@ -365,27 +373,17 @@ class Reapplier:
             newest_ms = entries[-1].at_ms
         for match in fired:
             newest_ms = max(newest_ms, match.matched_at_ms)
-        if newest_ms == _NEVER:
-            return
+        if newest_ms != _NEVER:
+            self._let_go_old(timeline, newest_ms)
+
+    def _let_go_old(self, timeline: Timeline, newest_ms: int) -> None:
         timeline.newest_ms = newest_ms
+        entries = timeline.entries
         # What waits still needs what comes behind it.
         oldest_ms = min(newest_ms - self._lateness_ms, timeline.waits_from_ms)
-        gone, count = 0, len(entries)
-        while gone < count and entries[gone].at_ms < oldest_ms:
-            gone += 1
-        over = count - gone - self._max_events
-        if over > 0:
-            timeline.overflowed += over
-            gone += over
-        left = timeline.size
-        if gone or left > MAX_BYTES:  # PERF: neither, for most events
-            left -= sum([size_of(entry.source) for entry in entries[:gone]])
-            while left > MAX_BYTES and gone < count - 1:
-                left -= size_of(entries[gone].source)
-                timeline.overflowed += 1
-                gone += 1
-            timeline.size = left
+        gone = self._whole(entries, too_old(timeline, oldest_ms, self._max_events))
         if gone:
+            timeline.size -= sum([size_of(entry.source) for entry in entries[:gone]])
             if gone < timeline.unknown:
                 self._recall(timeline)
             timeline.unknown = max(timeline.unknown - gone, 0)
@@ -395,6 +393,5 @@ class Reapplier:
             del entries[:gone]
             remember_ids(timeline, old, self._max_delay_ms, self._max_events)
 
-
-def _place_of(each: tuple[Event, bytes | Event]) -> tuple[int, int, str]:
-    return each[0].place
+    def _whole(self, entries: Sequence[Entry], gone: int) -> int:
+        return gone

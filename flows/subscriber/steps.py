@@ -4,10 +4,11 @@ subscriber.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from contracts.events import Event
+from contracts.events import Event, Trust
+from contracts.membership import COMMAND_UNCHANGED
 from contracts.reasons import Reason
 from contracts.rows import CommandRow, EventRow, MatchRow, SessionRow
 from flows.derived.profile import takes_everything_away
@@ -58,6 +59,9 @@ class SubscriberSteps:
 
         ``source``: the JSON that the event came as; None where there is none.
         """
+        if event.action == COMMAND_UNCHANGED:
+            self._unchanged(person, event, emitted, log_time_ms)
+            return
         applied = self._put(person, event, emitted, log_time_ms, source)
         if applied.waits:
             if person.timeline.merge_ms <= log_time_ms:
@@ -189,9 +193,40 @@ class SubscriberSteps:
 
     def revoke(self, person: Subscriber, click: Event, emitted: Emitted, log_time_ms: int) -> None:
         """A verdict that came after the lateness: what rests on the click is taken back, nothing is matched anew."""
-        person.evidence, victims = revoked(person.evidence, click.event_id)
-        if victims:
-            self._say(person, victims, (), emitted, Occasion(self._workspace, log_time_ms, click.received_at_ms))
+        self._fall(person, {click.event_id}, emitted, Occasion(self._workspace, log_time_ms, click.received_at_ms))
+
+    def _unchanged(self, person: Subscriber, told: Event, emitted: Emitted, log_time_ms: int) -> None:
+        """A command changed nothing: the events that its match made are none after all (SEMANTICS 9)."""
+        name, position = told.properties.get("match"), told.properties.get("position")
+        if told.trust is not Trust.SERVER or not name:
+            return
+        if self._event_rows:
+            emitted.add_row(EventRow(told, "", ""))
+        # Where the match was amended, another stands for the command.
+        standing = {match for match, origin in person.past.origins.items() if origin.partition("#")[0] == name}
+        facts = person.timeline.memberships
+        gone = {each.event_id for each in facts if each.match_id in {name, *standing} and each.position == position}
+        moment = Occasion(self._workspace, log_time_ms, told.received_at_ms)
+        self._take_back(person, gone, emitted, moment)
+
+    def _take_back(self, person: Subscriber, event_ids: Collection[str], emitted: Emitted, moment: Occasion) -> None:
+        """Take back events that matches made, and all that rests on them."""
+        if not event_ids:
+            return
+        person.due_ms = 0
+        applied = person.generation.reapplier.take_back(person.timeline, event_ids)
+        self._decide(person, applied, emitted, moment.log_time_ms, moment.received_at_ms)
+        self._fall(person, event_ids, emitted, moment)
+
+    def _fall(self, person: Subscriber, event_ids: Collection[str], emitted: Emitted, moment: Occasion) -> None:
+        """Take back the matches that hold one of these events, however old they are."""
+        person.evidence, victims = revoked(person.evidence, event_ids)
+        if not victims:
+            return
+        self._say(person, victims, (), emitted, moment)
+        undone = {each.match_id for each in victims if self._listeners[each.listener, each.version].undo}
+        facts = person.timeline.memberships
+        self._take_back(person, {each.event_id for each in facts if each.match_id in undone}, emitted, moment)
 
     def _decide(
         self, person: Subscriber, applied: Applied, emitted: Emitted, log_time_ms: int, received_at_ms: int
@@ -207,10 +242,11 @@ class SubscriberSteps:
             self._limits.hit(Limit.EVIDENCE, over)
         moment = Occasion(self._workspace, log_time_ms, received_at_ms)
         self._say(person, gone, made, emitted, moment)
-        emitted.add_rows(
-            _amendment(match, moment, mark_of(self._listeners[match.listener, match.version], match, self._workspace))
-            for match in amended
-        )
+        emitted.add_rows(_amendment(match, moment, self._mark(person, match)) for match in amended)
+
+    def _mark(self, person: Subscriber, match: Match) -> str:
+        depth = person.timeline.depths.get(match.match_id, 1)
+        return mark_of(self._listeners[match.listener, match.version], match, self._workspace, depth)
 
     def _say(
         self,
@@ -221,7 +257,10 @@ class SubscriberSteps:
         moment: Occasion,
     ) -> None:
         listeners, shadows = self._listeners, person.generation.shadows
-        decision = decide(listeners, tuple(gone), tuple(made), person.past, moment, shadows=shadows)
+        taken_back, new = tuple(gone), tuple(made)
+        before = person.past._replace(depths=person.timeline.depths)
+        decision = decide(listeners, taken_back, new, before, moment, shadows=shadows)
+        person.generation.reapplier.take_in(person.timeline, taken_back, new, moment.log_time_ms)
         past, over = _bounded(decision.past)
         person.past = past
         if over:
@@ -254,15 +293,16 @@ class SubscriberSteps:
         """Whether nothing need be kept of a subscriber any more."""
         if person.timeline.entries:
             return False
-        if person.timeline.newest_ms is None and not person.timeline.facts:
+        if person.timeline.newest_ms is None and not person.timeline.facts and not person.timeline.memberships:
             return True
         waits = person.generation.reapplier.next_deadline(person.timeline) is not None
         return not waits and self._forgotten_ms(person) <= log_time_ms
 
     def _forgotten_ms(self, person: Subscriber) -> int:
         kept_ms = ANONYMOUS_KEPT_MS if person.is_nobody else PERSON_KEPT_MS
-        facts = person.timeline.facts
-        return max(person.timeline.newest_ms or 0, facts[-1].at_ms if facts else 0) + kept_ms
+        timeline = person.timeline
+        told = [facts[-1].at_ms for facts in (timeline.facts, timeline.memberships) if facts]
+        return max(timeline.newest_ms or 0, *told, 0) + kept_ms
 
     def _ends_ms(self, session: Session) -> int:
         """The log time at which nothing can extend a session any more but what comes late."""
@@ -275,7 +315,7 @@ def _bounded(past: Past) -> tuple[Past, int]:
     if not any(over):
         return past, 0
     origins, spent = dict(list(past.origins.items())[over[0] :]), dict(list(past.spent.items())[over[1] :])
-    return Past(origins, spent, past.named), sum(over)
+    return Past(origins, spent, past.named, past.depths), sum(over)
 
 
 def _amendment(match: Match, moment: Occasion, mark: str) -> MatchRow:

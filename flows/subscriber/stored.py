@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from contracts.codec import Packed, Value, json_reader, msgpack_reader, written
 from contracts.events import Event
 from contracts.reasons import Reason
+from flows.derived.membership import MembershipFact
 from flows.derived.profile import ProfileFact
 from flows.derived.purchases import Purchase
 from flows.derived.sessions import Session, SessionChange
@@ -129,6 +130,9 @@ class StoredTimeline(Value, frozen=True):
     """The JSON of late events that wait to be put in their places, in the order in which they came."""
     merge_ms: int = 0
     facts: tuple[ProfileFact, ...] = ()
+    memberships: tuple[MembershipFact, ...] = ()
+    unmade: tuple[str, ...] = ()
+    depths: tuple[tuple[str, int], ...] = ()
     schema: int = written(1)
 
 

@@ -9,6 +9,7 @@ from mypy_extensions import mypyc_attr
 
 from contracts.codec import to_json
 from contracts.events import Event
+from flows.derived.membership import MembershipFact
 from flows.derived.profile import ProfileFact
 from flows.derived.sessions import Session, SessionChange, changes
 from flows.machine.machine import MachineState, Match
@@ -17,6 +18,8 @@ from flows.subscriber.stored import read_event
 
 NO_TIME: Final = 1 << 60
 """Later than any time."""
+MAX_BYTES: Final = 1 << 20
+"""Of the JSON of the events that are kept for re-application; past it the oldest are final."""
 
 
 @mypyc_attr(acyclic=True)
@@ -66,10 +69,12 @@ class Timeline:
     __slots__ = (
         "advanced",
         "clock_ms",
+        "depths",
         "entries",
         "facts",
         "floor",
         "ids",
+        "memberships",
         "merge_ms",
         "newest_ms",
         "oldest_ms",
@@ -80,6 +85,7 @@ class Timeline:
         "tail",
         "unfolded",
         "unknown",
+        "unmade",
         "waiting",
         "waits_from_ms",
     )
@@ -119,6 +125,12 @@ class Timeline:
         """The log time at which they are, at the latest."""
         self.facts: tuple[ProfileFact, ...] = ()
         """What is known of the person, in the order of the facts' places."""
+        self.memberships: tuple[MembershipFact, ...] = ()
+        """Who put them into which list and took them out, in the order of the facts' places."""
+        self.unmade: tuple[str, ...] = ()
+        """Ids of events that matches made and that are taken back: they are not made again."""
+        self.depths: dict[str, int] = {}
+        """Match id → how many moves lie behind it, itself included, where that is more than one."""
 
 
 def place_among(entries: list[Entry], event: Event) -> int:
@@ -175,6 +187,59 @@ def remember_ids(timeline: Timeline, old: Sequence[Entry], kept_ms: int, most: i
     # PERF: all of them are looked through, so this is done for many at once.
     if over > most or oldest_ms < before_ms - kept_ms // 8:
         forget_ids(timeline, before_ms, most)
+
+
+def expires_ms(timeline: Timeline, max_delay_ms: int) -> int | None:
+    """The log time after which :func:`let_go` has something to do."""
+    if timeline.entries:
+        return timeline.entries[-1].at_ms + max_delay_ms
+    if timeline.ids:
+        return max(timeline.ids.values()) + 2 * max_delay_ms
+    return None
+
+
+def let_go(timeline: Timeline, log_time_ms: int, max_delay_ms: int, most: int) -> None:
+    """Let go of events before which nothing can be put any more, and of their ids after as long again: what is sent
+    again may come under another time.
+    """
+    entries = timeline.entries
+    if entries and log_time_ms - entries[-1].at_ms > max_delay_ms:
+        timeline.floor = entries[-1].place
+        timeline.entries, timeline.size = [], 0
+        remember_ids(timeline, entries, max_delay_ms, most)
+        timeline.unknown, timeline.unfolded = 0, min(timeline.unfolded, 1)
+    if not timeline.entries and all(log_time_ms - at_ms > 2 * max_delay_ms for at_ms in timeline.ids.values()):
+        timeline.ids, timeline.oldest_ms = {}, NO_TIME
+
+
+def is_late(timeline: Timeline, event: Event, log_time_ms: int, lateness_ms: int, max_delay_ms: int) -> bool:
+    """Whether an event is too late to be put in its place."""
+    at_ms, newest_ms, floor = event.occurred_at_ms, timeline.newest_ms, timeline.floor
+    if log_time_ms - at_ms > max_delay_ms:
+        return True
+    if floor is not None and at_ms <= floor[0] and event.place <= floor:
+        return True
+    return newest_ms is not None and newest_ms - at_ms > lateness_ms
+
+
+def too_old(timeline: Timeline, oldest_ms: int, most: int) -> int:
+    """How many of the first entries are older than a time, or more than is kept; the latter are counted."""
+    entries, count = timeline.entries, len(timeline.entries)
+    gone = 0
+    while gone < count and entries[gone].at_ms < oldest_ms:
+        gone += 1
+    over = count - gone - most
+    if over > 0:
+        timeline.overflowed += over
+        gone += over
+    left = timeline.size
+    if gone or left > MAX_BYTES:  # PERF: neither, for most events
+        left -= sum([size_of(entry.source) for entry in entries[:gone]])
+        while left > MAX_BYTES and gone < count - 1:
+            left -= size_of(entries[gone].source)
+            timeline.overflowed += 1
+            gone += 1
+    return gone
 
 
 def entry_of(

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from contracts.codec import to_json, to_msgpack
 from contracts.events import Event
+from flows.derived.membership import is_made
 from flows.machine.machine import Machine, MachineState, Match, Version
 from flows.machine.matches import StoredMatches, from_stored, to_stored
 from flows.subscriber.stored import (
@@ -60,6 +61,9 @@ class TimelineCodec:
                 tuple([to_json(each) if isinstance(each, Event) else each for _, each in timeline.waiting]),
                 timeline.merge_ms,
                 timeline.facts,
+                timeline.memberships,
+                timeline.unmade,
+                tuple(timeline.depths.items()),
             )
         )
 
@@ -85,7 +89,8 @@ class TimelineCodec:
         timeline.ids = dict(stored.gone)
         timeline.oldest_ms = min(timeline.ids.values(), default=NO_TIME)
         for each in timeline.entries:
-            timeline.ids[each.event_id] = each.at_ms
+            if not is_made(each.order):
+                timeline.ids[each.event_id] = each.at_ms
         timeline.size = sum(len(entry.source) for entry in stored.entries)
         for source in stored.waiting:
             event = read_event(source)
@@ -93,6 +98,8 @@ class TimelineCodec:
             timeline.waits_from_ms = min(timeline.waits_from_ms, event.occurred_at_ms)
             timeline.ids[event.event_id] = event.occurred_at_ms
         timeline.merge_ms, timeline.facts = stored.merge_ms, stored.facts
+        timeline.memberships, timeline.unmade = stored.memberships, stored.unmade
+        timeline.depths = dict(stored.depths)
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
         timeline.tail = self._still_here(stored.tail)
         timeline.floor, timeline.overflowed = stored.floor, stored.overflowed

@@ -1,16 +1,25 @@
-"""What a match wants: its listener's ``then`` for the person's variant, with the names of lists filled in. Pure."""
+"""What a match wants: its listener's ``then`` for the person's variant, with the names of lists filled in; and the
+events that this makes of the person (SEMANTICS 8 and 9). Pure.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
+from contracts.codec import to_json
+from contracts.events import Event, Trust
+from contracts.membership import LIST_JOINED, LIST_LEFT, SEGMA, TAG_ADDED, TAG_REMOVED
 from contracts.reasons import Reason
 from contracts.tokens import is_anonymous
-from flows.language.model import Listener, Reference, Response, Template
+from flows.language.model import Do, Listener, Reference, Response, Template
 from flows.language.shares import is_held_out, variant_of
-from flows.machine.machine import Match
+from flows.machine.machine import Match, Version
 
+MAX_DEPTH: Final = 8
+"""Of a match: moves in a row, each the reason for the next one; what is deeper is a loop, and makes nothing."""
 MAX_PART: Final = 60
 """Characters that one value may bring into a list's name."""
 
@@ -30,8 +39,10 @@ class Wanted(NamedTuple):
         return (self.response.do.value, at, self.to_list, self.from_list, tag, url)
 
 
-def mark_of(listener: Listener, match: Match, workspace: str) -> str:
+def mark_of(listener: Listener, match: Match, workspace: str, depth: int = 1) -> str:
     """The reason why a known subscriber's match makes no command; empty where it makes some."""
+    if depth > MAX_DEPTH and not is_anonymous(match.subscriber):
+        return str(Reason.LOOP)
     held_out = is_held_out(listener.holdout, workspace, listener.name, match.subscriber)
     return str(Reason.HELD_OUT) if held_out and not is_anonymous(match.subscriber) else ""
 
@@ -78,3 +89,58 @@ def _slug(value: object) -> str:
     if value is None or isinstance(value, (list, dict)):
         return ""
     return re.sub(r"[^a-z0-9]+", "-", str(value).lower()).strip("-")[:MAX_PART].strip("-")
+
+
+class Wishes:
+    """What the matches of some listeners make of a person: the events of their joinings and leavings."""
+
+    def __init__(self, workspace: str, listeners: Iterable[Listener], shadows: Collection[Version] = ()) -> None:
+        """``shadows``: versions whose matches make nothing."""
+        self._workspace, self._shadows = workspace, shadows
+        self._listeners = {(listener.name, listener.version): listener for listener in listeners}
+
+    def keeps(self, version: Version) -> bool:
+        """Whether what a version's matches made stays where they are taken back."""
+        listener = self._listeners.get(version)
+        return listener is None or not listener.undo
+
+    def events_of(self, match: Match, depth: int, log_time_ms: int) -> list[Event]:
+        """The events that a match makes, in their order; none where it makes no command. Their ``order`` is to come."""
+        version = match.listener, match.version
+        listener = self._listeners.get(version)
+        if listener is None or version in self._shadows or is_anonymous(match.subscriber):
+            return []
+        if mark_of(listener, match, self._workspace, depth):
+            return []
+        return [
+            self._event(match, each, depth, log_time_ms, *change)
+            for each in wanted_by(listener, match, self._workspace)[0]
+            for change in _changes(each)
+        ]
+
+    def _event(  # noqa: PLR0917
+        self, match: Match, wanted: Wanted, depth: int, log_time_ms: int, action: str, kind: str, name: str
+    ) -> Event:
+        account = wanted.response.at or ""
+        own = ["membership", account, name, match.subscriber, action, match.match_id, wanted.position]
+        said = {"account": account, kind: name, "by": SEGMA, "listener": match.listener, "version": match.version}
+        return Event(
+            self._workspace,
+            match.subscriber,
+            hashlib.sha256(to_json(own)).hexdigest()[:32],
+            action,
+            match.matched_at_ms,
+            properties={**said, "match": match.match_id, "position": wanted.position, "depth": depth},
+            trust=Trust.SERVER,
+            log_time_ms=log_time_ms,
+        )
+
+
+def _changes(wanted: Wanted) -> Iterator[tuple[str, str, str]]:
+    """The actions of a response, each with ``list`` or ``tag`` and its name: joining before leaving."""
+    if wanted.to_list:
+        yield LIST_JOINED, "list", wanted.to_list
+    if wanted.from_list:
+        yield LIST_LEFT, "list", wanted.from_list
+    if wanted.response.tag:
+        yield TAG_ADDED if wanted.response.do is Do.TAG else TAG_REMOVED, "tag", wanted.response.tag

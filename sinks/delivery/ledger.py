@@ -19,7 +19,7 @@ from sinks.delivery.links import Link, Links
 from sinks.delivery.places import mark_of, place, places
 
 HOUR_MS: Final = 3_600_000
-_FIRST: Final[MatchPlace] = (0, "", 0)
+_FIRST: Final[MatchPlace] = (0, 0, "", 0)
 
 _read: Final[Callable[[bytes], Outcome]] = json_reader(Outcome)
 _read_intent: Final[Callable[[bytes], Intent]] = json_reader(Intent)

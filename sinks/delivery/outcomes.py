@@ -58,6 +58,7 @@ def outcome_of(command: Command, answer: Answer, *, calls: int, at_ms: int) -> O
         tag=command.tag,
         undoes=command.undoes,
         position=command.position,
+        depth=command.depth,
         restates=command.restates,
         list_ids=dict(answer.list_ids),
         person=answer.number,

@@ -280,6 +280,19 @@ def test_versions_of_one_listener_are_never_live_together() -> None:
     assert told(one, two) == []
 
 
+JOINS = "  - {action: list_joined, where: {list: %s, account: a}}\n"
+CIRCLE = (
+    "first: then: its move is the reason for the next one, back to its own: first → second → first; ask for more in "
+    "one of them, such as an action of the person's own, or `repeat: once` (moves_in_circles)"
+)
+
+
+def test_two_listeners_that_move_people_round() -> None:
+    assert pair(THERE, BACK, one=JOINS % "x", other=JOINS % "y")[0] == CIRCLE
+    assert pair(THERE, BACK, one=JOINS % "x", other=JOINS % "z") == []
+    assert pair(THERE, BACK.replace("at: a", "at: b"), one=JOINS % "x", other=JOINS % "y") == []
+
+
 def test_every_rule_is_tested() -> None:
-    text = " ".join(expected for _, _, expected in CASES.values()) + UNDO + "(may_be_skipped) (nothing_done)"
+    text = " ".join(expected for _, _, expected in CASES.values()) + UNDO + CIRCLE + "(may_be_skipped) (nothing_done)"
     assert [rule for rule in Rule if f"({rule})" not in text] == []

@@ -11,6 +11,11 @@ from tests.properties.naive_language import Events, Key, Run, Seen, ahead, filla
 from tests.properties.naive_language import rank, takes_more  # isort: skip
 
 
+def home(seen: Seen) -> Any:
+    """What an event's session is told from others by."""
+    return seen.session[0] if seen.session else seen.event
+
+
 class Simulation:
     def __init__(self, listener: Listener, stream: Sequence[Seen], key: Key) -> None:
         self.listener, self.stream, self.key = listener, stream, key
@@ -63,7 +68,7 @@ class Simulation:
         again = any(slot == run.slot for _, slot in run.taken)
         return bool((within_ms and self.at(now) - self.at(opened) >= within_ms)
                     or (step.within_ms and self.at(now) - anchor >= step.within_ms)
-                    or (self.listener.scope == "session" and self.stream[now][1][0] != self.stream[opened][1][0])
+                    or (self.listener.scope == "session" and home(self.stream[now]) != home(self.stream[opened]))
                     or (not run.filled and not self.unbroken(run, run.slot + again, now)))  # fmt: skip
 
     def forbids(self, guard: Not, index: int, now: int) -> bool:

@@ -14,16 +14,24 @@ from typing import Any, NamedTuple
 from contracts.actions import fitting
 from contracts.codec import replaced
 from contracts.events import Event
-from flows.language.model import Condition, Hours, Op, Predicate, Reference, Step
+from flows.language.model import Condition, Hours, Membership, Op, Predicate, Reference, Step
+
+MADE = {"list_joined", "list_left", "tag_added", "tag_removed", "session_ended"}
 
 
 class Seen(NamedTuple):
-    """An event, its session up to and including it, the time on the person's clock, and what is known of them."""
+    """An event, its session up to and including it (of what extends none the one that is open; none: empty), the time
+    on the person's clock, and what is known of them.
+    """
 
     event: Event
     session: list[Event]
     local: datetime
     known: dict[str, Any]
+    standing: frozenset[tuple[str, str, str]] = frozenset()
+    """Account, kind and name of the lists that the person is in, and of their tags."""
+    news: bool = True
+    """Of a joining or leaving: whether it is one."""
 
 
 Events = Sequence[tuple[Event, int]]
@@ -151,28 +159,44 @@ def is_within(hours: Hours, local: datetime) -> bool:
 
 
 def fits(
-    condition: Condition, seen: Seen, taken: Events, key: Key, *, described: bool = False, named: bool = False
+    condition: Condition,
+    seen: Seen,
+    taken: Events,
+    key: Key,
+    *,
+    described: bool = False,
+    named: frozenset[str] = frozenset(),
 ) -> bool:
-    """``described``: correlated lines count as true."""
-    event, session, local, known = seen
-    named = named or any(line.path == "machine" for line in condition.where)
-    if event.provisional or event.verdict.startswith("machine"):
+    """``described``: correlated lines count as true. ``named``: the properties that outer conditions ask for."""
+    event, session, local, known, standing, news = seen
+    named = named | {line.path for line in condition.where}
+    if event.provisional or event.verdict.startswith("machine") or not news:
         return False
     if condition.action is not None:
+        if event.action in MADE and (
+            condition.action == "*" or (event.properties.get("by") == "import" and "by" not in named)
+        ):
+            return False
         if condition.action != "*" and event.action not in fitting(condition.action):
             return False
-        if event.action == "email_opened" and event.properties.get("machine") is True and not named:
+        if event.action == "email_opened" and event.properties.get("machine") is True and "machine" not in named:
             return False
     elif not any(fits(each, seen, taken, key, described=described, named=named) for each in condition.any_of):
         return False
-    said = {"duration": event.occurred_at_ms - session[0].occurred_at_ms, "events": len(session)}
+    lasted = session[-1].occurred_at_ms - session[0].occurred_at_ms if session else 0
+    said = {"duration": lasted, "events": len(session)}
     return (
         all(is_within(hours, local) for hours in condition.hours)
         and all(line_holds(line, replaced(event, properties=known), taken, key) for line in condition.profile)
         and (condition.trust is None or LEVEL[event.trust] >= LEVEL[condition.trust])
         and all((described and line.references) or line_holds(line, event, taken, key) for line in condition.where)
+        and all(is_in(each, standing) is each.is_in for each in condition.memberships)
         and all(NUMERIC[line.op](said[line.path], line.operand) for line in condition.session)
     )
+
+
+def is_in(asked: Membership, standing: frozenset[tuple[str, str, str]]) -> bool:
+    return any(at == asked.at and kind == asked.kind and _glob(asked.name, name) for at, kind, name in standing)
 
 
 def fillable(

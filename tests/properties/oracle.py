@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from contracts.events import Event
 from flows.language.model import Listener, Op, Reference, Step
 from tests.properties.brute_force import Simulation
-from tests.properties.naive_language import Run, Seen, idents, rank, values
+from tests.properties.naive_language import MADE, Run, Seen, idents, rank, values
 
 ZONES = available_timezones()
 """Found once: each look walks the folders of the time zone data."""
@@ -44,15 +44,46 @@ def brute_force(
 
 def with_sessions(events: Sequence[Event], gap_ms: int, zone: str = "UTC") -> list[Seen]:
     stream: list[Seen] = []
+    session: list[Event] = []
     for event in sorted(events, key=lambda each: each.place):
         if event.action == "profile_changed":
             continue
         known = what_is_known(events, event)
-        near = bool(stream) and event.occurred_at_ms - stream[-1][0].occurred_at_ms <= gap_ms
+        near = bool(session) and event.occurred_at_ms - session[-1].occurred_at_ms <= gap_ms
         own = known.get("time_zone") if known.get("time_zone") in ZONES else zone
         local = datetime.fromtimestamp(event.occurred_at_ms / 1_000, ZoneInfo(str(own)))
-        stream.append(Seen(event, [*stream[-1][1], event] if near else [event], local, known))
+        if event.action not in MADE:
+            session = [*session, event] if near else [event]
+        open_now = session if near or event.action not in MADE else []
+        stream.append(Seen(event, open_now, local, known, standing(events, event), is_news(events, event)))
     return stream
+
+
+def told(events: Sequence[Event]) -> list[tuple[Event, tuple[str, str, str], bool]]:
+    """Who put the person where, in order: what a server or the flow says, with the place and whether they are in."""
+    found = []
+    for event in sorted(events, key=lambda each: each.place):
+        if event.action in MADE and event.action != "session_ended" and event.trust != "browser":
+            kind = event.action.partition("_")[0]
+            name = event.properties[kind]
+            is_in = event.action in {"list_joined", "tag_added"}
+            found.append((event, (event.properties["account"], kind, name), is_in))
+    return found
+
+
+def standing(events: Sequence[Event], event: Event) -> frozenset[tuple[str, str, str]]:
+    """SEMANTICS 9: of each list and tag the newest word at or before the event."""
+    newest = {where: is_in for each, where, is_in in told(events) if each.place <= event.place}
+    return frozenset(where for where, is_in in newest.items() if is_in)
+
+
+def is_news(events: Sequence[Event], event: Event) -> bool:
+    """Whether a joining or leaving is one: not of somebody known to be in, or out, before it."""
+    for each, where, is_in in told(events):
+        if each.event_id == event.event_id:
+            before = [was for other, place, was in told(events) if place == where and other.place < each.place]
+            return not before or before[-1] is not is_in
+    return event.action not in MADE or event.action == "session_ended"
 
 
 def what_is_known(events: Sequence[Event], event: Event) -> dict[str, Any]:

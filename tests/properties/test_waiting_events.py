@@ -14,6 +14,7 @@ from contracts.events import Event
 from contracts.rows import EventRow, MatchRow
 from flows.machine.machine import Machine
 from flows.subscriber import reapply
+from flows.subscriber import timeline as timeline_rules
 from flows.subscriber.engine import Emitted, WorkspaceEngine
 from flows.subscriber.pinned_terms import Terms
 from tests.flows.streams import sequence
@@ -140,7 +141,7 @@ def test_fifty_beacons_of_two_hundred_in_reverse_order_cost_little_more(monkeypa
 
 
 def test_the_undo_log_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reapply, "MAX_BYTES", 20_000)
+    monkeypatch.setattr(timeline_rules, "MAX_BYTES", 20_000)
     engine = WorkspaceEngine("w", [], terms=TERMS)
     person = engine.new("s")
     for n in range(200):
@@ -153,7 +154,7 @@ def test_the_undo_log_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_waits_and_is_pushed_out_meanwhile_has_a_row_that_says_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reapply, "MAX_BYTES", 40_000)
+    monkeypatch.setattr(timeline_rules, "MAX_BYTES", 40_000)
     monkeypatch.setattr(reapply, "WAITS_BEHIND", 0)
     engine = WorkspaceEngine("w", [], terms=TERMS)
     person, rows = engine.new("s"), list[EventRow]()

@@ -1,0 +1,181 @@
+"""Timelines of people whose matches are events themselves (SEMANTICS 9): every change is applied by
+:mod:`flows.subscriber.weaving`. Used where a listener asks for it; of all others nothing here costs anything.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from operator import attrgetter
+
+from contracts.events import Event
+from contracts.reasons import Reason
+from flows.derived.membership import is_heard, sent_by_others, with_membership
+from flows.derived.sessions import EXTENDS_NONE, SessionChange
+from flows.machine.machine import Machine, Match
+from flows.machine.matches import changed, missing
+from flows.subscriber.noting import take_back, told
+from flows.subscriber.pinned_terms import Terms
+from flows.subscriber.reapply import Fell, Late, Reapplier
+from flows.subscriber.stored import Applied
+from flows.subscriber.timeline import Entry, Timeline, changed_sessions, moved, size_of
+from flows.subscriber.weaving import Weaving, as_seen, belongs_to
+from flows.subscriber.wishes import Wishes
+
+KEPT_DEPTHS = 400
+"""Deep matches that are remembered of a person."""
+
+
+class WovenReapplier(Reapplier):
+    """Applies events to timelines, and the events that matches make of them."""
+
+    def advance(self, timeline: Timeline, now_ms: int) -> Applied:
+        """Let log time pass: fire the deadlines at or before ``now_ms``, and what comes of them."""
+        if timeline.clock_ms is not None and now_ms <= timeline.clock_ms:
+            return Applied()
+        timeline.clock_ms = now_ms
+        due_ms = timeline.advanced.due_ms
+        if due_ms is None or due_ms > now_ms:
+            return Applied()
+        return self._woven(timeline, len(timeline.entries))[1]
+
+    def take_in(self, timeline: Timeline, gone: Sequence[Match], made: Sequence[Match], log_time_ms: int) -> None:
+        """Nothing: it was woven in."""
+
+    def take_back(self, timeline: Timeline, event_ids: Collection[str]) -> Applied:
+        """Take back events that matches made, and apply what comes after them again."""
+        at_ms = min((fact.at_ms for fact in timeline.memberships if fact.event_id in event_ids), default=None)
+        take_back(timeline, event_ids)
+        first = len(timeline.entries) if at_ms is None else _first_at(timeline.entries, at_ms)
+        if first == len(timeline.entries):
+            return Applied()
+        return self._woven(timeline, first, without=event_ids)[1]
+
+    def _told(self, timeline: Timeline, event: Event, log_time_ms: int) -> Applied:
+        """What others tell fits a step where it is not late, and is known to all events behind it in any case."""
+        event = sent_by_others(event)
+        late = self._is_late(timeline, event, log_time_ms)
+        if not told(timeline, event):
+            return Applied(Reason.DUPLICATE)
+        first = _first_at(timeline.entries, event.occurred_at_ms)
+        if not late:
+            return self._put_in(timeline, first, ((event, event),))
+        if first == len(timeline.entries):
+            return Applied(Reason.LATE)
+        applied = self._woven(timeline, first)[1]
+        return Applied(Reason.LATE, None, applied.retractions, applied.matches, applied.amended, applied.sessions)
+
+    def _again(
+        self, timeline: Timeline, first: int, late: Late, over: Fell, *, learned: bool = False
+    ) -> tuple[Fell, Applied]:
+        at_ms = min([timeline.entries[first].at_ms, *(event.occurred_at_ms for event, _ in late)])
+        fell, applied = self._woven(timeline, _first_at(timeline.entries, at_ms), late)
+        return [*over, *fell], applied
+
+    def _appended(self, timeline: Timeline, event: Event, source: bytes | Event) -> Applied:
+        return self._put_in(timeline, _first_at(timeline.entries, event.occurred_at_ms), ((event, source),))
+
+    def _reapplied(self, timeline: Timeline, first: int, rest: int, event: Event, source: bytes | Event) -> Applied:
+        without = [entry.event_id for entry in timeline.entries[first:rest]]
+        start = _first_at(timeline.entries, event.occurred_at_ms)
+        return self._put_in(timeline, start, ((event, source),), without=without)
+
+    def _put_in(self, timeline: Timeline, first: int, late: Late, *, without: Collection[str] = ()) -> Applied:
+        ((_, session),), applied = self._woven(timeline, first, late, without=without)
+        own = applied.retractions, applied.matches, applied.amended, applied.sessions
+        return Applied(None, session, *own)
+
+    def _woven(
+        self, timeline: Timeline, first: int, late: Late = (), *, without: Collection[str] = ()
+    ) -> tuple[Fell, Applied]:
+        """Apply the entries from ``first`` on again, late events among them. Returns: as :meth:`merge`."""
+        if first < len(timeline.entries):
+            self._recall(timeline)
+        old = timeline.entries[first:]
+        weaving = Weaving(
+            self._machine,
+            self._wishes,
+            self._session_gap_ms,
+            self._grace_ms,
+            timeline,
+            first,
+            late,
+            without=without,
+        )
+        weaving.run()
+        sessions = self._sessions(timeline, old, weaving)
+        retractions = missing(weaving.told, weaving.now)
+        self._settle(timeline, first, late, weaving, retractions)
+        news = missing(weaving.now, weaving.told)
+        return list(weaving.fell), Applied(None, None, retractions, news, changed(weaving.told, weaving.now), sessions)
+
+    def _sessions(self, timeline: Timeline, old: Sequence[Entry], weaving: Weaving) -> tuple[SessionChange, ...]:
+        before = timeline.session
+        if not old:
+            began = [own for event, own in weaving.fell if event.action not in EXTENDS_NONE]
+            return tuple(SessionChange(own) for own in began if before is None or own.session_id != before.session_id)
+        after = [*(entry.session for entry in weaving.entries[1:]), weaving.session]
+        return changed_sessions(old[0].session, [*(entry.session for entry in old[1:]), before], after)
+
+    def _settle(
+        self, timeline: Timeline, first: int, late: Late, weaving: Weaving, retractions: Sequence[Match]
+    ) -> None:
+        """Make the timeline what was woven. Nothing of it is changed before, so whatever raises leaves it whole."""
+        old = timeline.entries[first:]
+        timeline.size += sum(size_of(entry.source) for entry in weaving.entries)
+        timeline.size -= sum(size_of(entry.source) for entry in old)
+        timeline.entries[first:] = weaving.entries
+        timeline.ids |= {event.event_id: event.occurred_at_ms for event, _ in late}
+        timeline.unfolded = min(timeline.unfolded, first + 1)
+        timeline.session, timeline.state, timeline.advanced = weaving.session, weaving.state, weaving.advanced
+        timeline.tail = tuple(weaving.tail)
+        timeline.depths = dict([*(timeline.depths | weaving.depths).items()][-KEPT_DEPTHS:])
+        self._remember(timeline, weaving, retractions)
+        own = [event.occurred_at_ms for event, _ in late if event.action not in EXTENDS_NONE]
+        fired = [match.matched_at_ms for match in weaving.now if not match.completed_by]
+        known = [] if timeline.newest_ms is None else [timeline.newest_ms]
+        if newest := [*own, *fired, *known]:
+            self._let_go_old(timeline, max(newest))
+
+    def _remember(self, timeline: Timeline, weaving: Weaving, retractions: Sequence[Match]) -> None:
+        gone = {match.match_id for match in retractions if not self._wishes.keeps((match.listener, match.version))}
+        left = {fact.event_id for fact in weaving.memberships if fact.match_id in gone}
+        # What a match made before a listener asked for it has no entry, and goes with the match.
+        without = left - {entry.event_id for entry in weaving.entries}
+        timeline.memberships = with_membership(weaving.memberships, (), timeline.floor, without=without)
+
+    def _whole(self, entries: Sequence[Entry], gone: int) -> int:
+        """What was made at one time is kept with what made it."""
+        while 0 < gone < len(entries) and entries[gone].at_ms == entries[gone - 1].at_ms:
+            gone -= 1
+        return gone
+
+    def _recall(self, timeline: Timeline) -> None:
+        entries, known = timeline.entries, timeline.unfolded
+        if timeline.unknown < 2:
+            return
+        state, session = entries[0].state, entries[0].session
+        for index in range(timeline.unknown):
+            entry = entries[index]
+            before = entry.state if index < known else state
+            entries[index] = moved(entry, before, session, entry.made)
+            event = entry.event
+            own = belongs_to(session, event, self._session_gap_ms)
+            if index + 1 >= known and index + 1 < timeline.unknown:
+                if is_heard(timeline.memberships, event):
+                    seen = as_seen(own, event, timeline.facts, timeline.memberships)
+                    state, _ = self._machine.apply(before, event, seen)
+                else:
+                    state, _ = self._machine.advance(before, event.occurred_at_ms)
+            session = session if event.action in EXTENDS_NONE else own
+        timeline.unknown = 0
+
+
+def reapplier_of(machine: Machine, terms: Terms, wishes: Wishes | None = None) -> Reapplier:
+    """The reapplier that a machine's listeners need."""
+    return (WovenReapplier if machine.minds_membership else Reapplier)(machine, terms, wishes)
+
+
+def _first_at(entries: Sequence[Entry], at_ms: int) -> int:
+    """The first entry at or behind a time: what is at one time is applied together."""
+    return bisect_left(entries, at_ms, key=attrgetter("at_ms"))
