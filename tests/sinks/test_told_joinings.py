@@ -126,8 +126,9 @@ def test_one_that_names_no_account_is_set_aside(told: Told, properties: dict[str
     assert _letter(letter.value or b"").reason == "bad_event"
 
 
-def test_it_is_kept_as_told_by_the_server_and_is_no_step_of_a_listener(told: Told) -> None:
-    (record,) = told.hears(JOINED, at_ms=now_ms() + 3_600_000)
+def test_it_is_kept_as_told_by_the_server_and_is_a_step_of_a_listener_besides(told: Told) -> None:
+    step, record = told.hears(JOINED, at_ms=now_ms() + 3_600_000)
+    assert step.topic == EVENTS
     fact = _veto(record.value or b"")
     assert (record.topic, fact.fact, fact.source, fact.timed) == (VETOES, Fact.JOINED, "server", True)
     assert fact.at_ms <= now_ms(), "never later than it was heard of"

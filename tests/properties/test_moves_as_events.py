@@ -1,6 +1,6 @@
 """Listeners whose moves are other listeners' steps, in random histories: the brute force's matches in any order.
 
-``python -m tests.properties.test_membership`` runs 2,000 histories; the test fewer.
+``python -m tests.properties.test_moves_as_events`` runs 2,000 histories; the test fewer.
 """
 
 from __future__ import annotations
