@@ -58,6 +58,7 @@ from sinks.delivery.plan import (
     with_outcomes,
 )
 from sinks.delivery.retry import patiently, with_earlier, worse_of
+from sinks.delivery.taken_back import unchanged
 
 ATTEMPTS: Final = 8
 """Of one person's trouble that passes; an account's outage is waited for as long as it lasts."""
@@ -395,5 +396,5 @@ class Delivery:
         unique = {outcome.command_id: outcome for outcome in outcomes}
         count_outcomes(key.decode(), unique.values())
         waiting = [Outgoing(OUTCOMES, key, to_json(outcome)) for outcome in unique.values()]
-        waiting += map(set_aside, letters)
+        waiting += [*map(set_aside, letters), *unchanged(unique.values())]
         self._send(waiting)
