@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from contracts.actions import PROFILE_CHANGED
+from contracts.membership import COMMAND_UNCHANGED, MEMBERSHIP
 from contracts.time_zones import named_zone
 from flows.language.model import Listener, Not
-from flows.machine.compiled import Tests, minds_profiles, minds_sessions
+from flows.machine.compiled import Tests, minds_membership, minds_profiles, minds_sessions
 from flows.machine.program import ListenerProgram
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.generations import Deployed
@@ -62,6 +63,8 @@ class Subject:
             found.update(*(test.actions or () for test in program.tests))
             if minds_profiles(listener):
                 found.add(PROFILE_CHANGED)
+            if minds_membership(listener):
+                found |= MEMBERSHIP | {COMMAND_UNCHANGED}
         return frozenset(found)
 
 
