@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from contracts.actions import known_actions
 from contracts.codec import replaced
 from contracts.events import Trust
+from contracts.membership import COMMAND_UNCHANGED, MEMBERSHIP
+from flows.backtest.subject import Subject
+from flows.derived.membership import is_made
 from flows.derived.profile import with_profiles
+from flows.language.parse import parse_listeners
 from flows.machine.machine import Machine
+from flows.subscriber.generations import Deployed
+from flows.subscriber.pinned_terms import Terms
 from tests.flows.streams import matches, run, sequence, stream
+from tests.flows.test_membership import ADD, JOINED, VIEWED, Anna, act, engine_of, told, unchanged
 
 
 def test_1_a_stitched_event_that_would_complete_is_not_taken() -> None:
@@ -89,3 +97,54 @@ def test_12_of_a_profile_only_what_is_vouched_for_is_believed_and_it_fits_no_ste
         state, made = machine.apply(state, event, session)
         found += [match.matched_at_ms for match in made]
     assert found == [4_000]
+
+
+def test_13_whoever_makes_two_hundred_events_of_a_person_at_once_goes_in_circles() -> None:
+    both = ", ".join(f"{{add: {{to: l{n}, at: mail}}}}, {{remove: {{from: l{n}, at: mail}}}}" for n in range(10))
+    anna = Anna(f"{{listener: wild, sequence: [{{action: list_joined}}], then: [{both}]}}")
+    emitted = anna.engine.apply(anna.person, told("m1", 1_000), 1_000)
+    made = [entry.event for entry in anna.person.timeline.entries if is_made(entry.order)]
+    assert 200 <= len(made) < 220
+    places = [(each.properties["depth"], each.properties["position"], each.action != "list_joined") for each in made]
+    assert places == sorted(places)
+    assert emitted.refused
+
+
+def test_14_of_whom_nothing_is_known_is_in_no_list_and_a_browser_alone_tells_nothing() -> None:
+    text = "{listener: l, sequence: [{action: page_viewed, not_in_list: {list: '*', at: mail}}], %s}"
+    anna = Anna(text % (ADD % "x"))
+    anna.does(replaced(told("m1", 1_000), trust=Trust.BROWSER))
+    assert anna.does(act("e1", 2_000)) == ["+x"]
+    anna.does(told("m2", 3_000, name="other"))
+    assert anna.does(act("e2", 4_000)) == []
+
+
+def test_15_a_joining_while_no_session_is_open_shares_none() -> None:
+    text = "{listener: l, scope: session, sequence: [{action: list_joined}, {action: page_viewed}], %s}"
+    anna = Anna(text % (ADD % "x"))
+    anna.does(told("m1", 1_000))
+    assert anna.does(act("e1", 2_000)) == []
+    anna.does(told("m2", 3_000, name="other"))
+    assert anna.does(act("e2", 4_000)) == ["+x"]
+
+
+def test_16_what_an_outcome_takes_back_is_applied_again_without_it() -> None:
+    anna = Anna(VIEWED, JOINED)
+    anna.does(act("e1", 1_000))
+    assert unchanged(anna, anna.commands[0], 2_000) == ["~+warm"]
+
+
+def test_17_a_back_test_hears_who_joined_and_left() -> None:
+    text = b"{listener: l, sequence: [{action: page_viewed, in_list: {list: hot, at: mail}}]}"
+    (asks,) = parse_listeners([("l", text)], known_actions=known_actions())
+    heard = Subject("w", [Deployed(asks)], Terms(600_000, 1_800_000, 86_400_000, 0)).heard
+    assert heard is not None
+    assert heard >= MEMBERSHIP | {COMMAND_UNCHANGED}
+
+
+def test_18_moves_of_before_are_known_and_fit_no_step() -> None:
+    anna = Anna(VIEWED)
+    anna.does(act("e1", 1_000))
+    asks = f"{{listener: l, sequence: [{{action: searched, in_list: {{list: hot, at: mail}}}}], {ADD % 'x'}}}"
+    anna.engine = engine_of(VIEWED, JOINED, asks)
+    assert anna.does(act("e2", 2_000, "searched")) == ["+x"]
