@@ -16,6 +16,11 @@ MANY = (
 )
 
 
+@pytest.fixture(autouse=True)
+def database_of_the_history(embedded: Embedded) -> None:
+    embedded.history("segma").close()  # other tests of this server drop it, and an analyst asks there
+
+
 def answer_of(embedded: Embedded, sql: str, user: str = "analyst", **more: str) -> requests.Response:
     login = (user, embedded.passwords[user])
     asked = {"default_format": "ArrowStream", **more}
