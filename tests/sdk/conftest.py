@@ -31,6 +31,7 @@ def collector(site: StaticSite, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def plain_site(site: StaticSite, collector: RealCollector) -> Iterator[None]:
     site.files.clear()
     site.headers.clear()
+    site.redirects.clear()
     site.requests.clear()
     collector.forget()
     yield

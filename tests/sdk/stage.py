@@ -215,6 +215,8 @@ class StaticSite(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Files)
         self.files: dict[str, tuple[bytes, str]] = {}
         self.headers: dict[str, str] = {}
+        self.redirects: dict[str, str] = {}
+        """Path → the ``Location`` that it is answered with."""
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -224,6 +226,9 @@ class StaticSite(ThreadingHTTPServer):
         """Serve this under a path; its address."""
         self.files[path] = (content.encode() if isinstance(content, str) else content, kind)
         return self.url + path
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that went away is no error here."""
 
     def stop(self) -> None:
         """End."""
@@ -238,6 +243,12 @@ class _Files(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append((self.command, self.path, dict(self.headers)))
+        if location := self.server.redirects.get(self.path):
+            self.send_response(302)
+            self.send_header("location", location)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return
         content, kind = self.server.files.get(self.path.partition("?")[0], (b"", ""))
         first, last, status = 0, len(content) - 1, 200 if kind else 404
         if wanted := self.headers.get("range"):

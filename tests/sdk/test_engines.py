@@ -9,8 +9,9 @@ import pytest
 from tests.sdk.door import Door
 from tests.sdk.engines import Engine
 from tests.sdk.engines.each import engines
+from tests.sdk.engines.firefox import Firefox
 from tests.sdk.site import serve
-from tests.sdk.stage import RealCollector, StaticSite, serve_builds, tag
+from tests.sdk.stage import RealCollector, StaticSite, serve_builds, tag, token
 from tests.sdk.visit import Visit
 
 pytestmark = [pytest.mark.slow]
@@ -73,6 +74,49 @@ def test_what_a_page_ended_with_is_not_sent_again_by_the_next_page(
     visit.told("all_told")
     assert len(visit.of("page_closed")) == len(visit.of("page_clicked")) == 3
     assert {count for (device, _), count in collector.times.items() if device == visit.device} == {1}
+
+
+@pytest.mark.parametrize(("named", "is_lost"), [("", False), ("#chapter", True)], ids=["none", "its own"])
+@engines()
+def test_a_fragment_outlives_a_redirect_that_names_none(
+    engine: Engine, site: StaticSite, collector: RealCollector, named: str, is_lost: bool
+) -> None:
+    put(site, collector.url)
+    site.redirects["/wrapped"] = f"/page{named}"
+    visit = Visit(engine.fresh(), collector, f"{site.url}/wrapped#sgm={token()}")
+    assert visit.tab.run("location.href") == f"{site.url}/page{named}"
+    found = {each.record.subscriber for each in visit.mine()}
+    assert found == ({""} if is_lost else {"s_anna"})
+
+
+LOGIN = """<!doctype html><title>Login</title><script>
+window.filled = [];
+addEventListener("change", ({{ target, isTrusted }}) => window.filled.push(`${{target.name}} ${{isTrusted}}`), true);
+</script>{tag}<body><form action="/other"><input name="user" autocomplete="username"> <input name="note">
+<input type="password" name="pass"></form></body>"""
+
+
+@pytest.fixture
+def saved_login(firefox: Firefox, site: StaticSite) -> Iterator[None]:
+    firefox.save_login(site.url, "anna", "password-canary")
+    yield
+    firefox.forget_logins()
+
+
+@pytest.mark.usefixtures("saved_login")
+@engines("firefox")
+def test_a_saved_login_that_the_browser_fills_in_is_nobodys_doing(
+    engine: Engine, site: StaticSite, collector: RealCollector
+) -> None:
+    put(site, collector.url)
+    visit = Visit(engine.fresh(), collector, site.put("/login", LOGIN.format(tag=tag("minified", collector.url))))
+    visit.tab.until("window.filled.includes('user true')")
+    visit.told("filled_in")
+    assert visit.of("form_filled") == []
+    visit.tab.click("[name=note]")
+    visit.tab.type("hi")
+    visit.tab.click("[name=user]")
+    assert [each.event.properties["field"] for each in visit.wait_for("form_filled")] == ["note"]
 
 
 @engines("webkit")

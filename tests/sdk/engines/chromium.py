@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Error, Page
 
 from tests.sdk.engines.tab import HEIGHT, PATIENCE_S, WIDTH, Button, Name, Tab, is_function
 
@@ -125,3 +126,20 @@ class ChromiumTab:
     def back(self) -> None:
         """Go back."""
         self.page.go_back(wait_until="commit")
+
+    def sibling(self) -> Tab:
+        """Another page of the same context."""
+        return ChromiumTab(self.page.context.new_page())
+
+    def close(self) -> None:
+        """Close the tab."""
+        self.page.close(run_before_unload=False)
+
+    def close_window(self) -> None:
+        """Close all pages of the person."""
+        self.page.context.close()
+
+    def crash(self) -> None:
+        """Let its process die."""
+        with contextlib.suppress(Error):
+            self.page.goto("chrome://crash")

@@ -20,7 +20,7 @@ from typing import Any, Final
 from websockets.sync.client import ClientConnection, connect
 
 from tests.sdk.engines.tab import HEIGHT, PATIENCE_S, START_PATIENCE_S, WIDTH, Name, Tab, is_function
-from tests.sdk.engines.wired import Act, WiredTab
+from tests.sdk.engines.wired import Act, WiredTab, keys, pressed
 
 PROGRAMS: Final = ("firefox-esr", "firefox")
 PREFERENCES: Final[dict[str, str | int | bool]] = {
@@ -31,6 +31,8 @@ PREFERENCES: Final[dict[str, str | int | bool]] = {
     "dom.ipc.processPrelaunch.enabled": False,
     "toolkit.startup.max_resumed_crashes": -1,
     "browser.tabs.closeWindowWithLastTab": False,
+    "signon.rememberSignons": True,
+    "signon.autofillForms": True,
 }
 """Beside those that Firefox sets for itself where it is driven: no first-run page, no update, no call home."""
 
@@ -89,7 +91,7 @@ class Firefox:
         program = next(path for name in PROGRAMS if (path := shutil.which(name)))
         self._process = subprocess.Popen(
             [program, "--headless", "--no-remote", "--profile", str(self._home), f"--width={WIDTH}",
-             f"--height={HEIGHT}", "--remote-debugging-port=0", "about:blank"],
+             f"--height={HEIGHT}", "--remote-debugging-port=0", "--remote-allow-system-access", "about:blank"],
             stdout=subprocess.DEVNULL, stderr=self._said,
             env={**os.environ, "HOME": str(self._home), "MOZ_CRASHREPORTER_DISABLE": "1"},
         )  # fmt: skip
@@ -126,7 +128,26 @@ class Firefox:
             self.wire.ask("browser.removeUserContext", userContext=self._person)
         self.wire.events.clear()
         self._person = self.wire.ask("browser.createUserContext")["userContext"]
-        return FirefoxTab(self.wire, self._person, self.tabs)
+        return FirefoxTab(self, self._person, "tab")
+
+    def save_login(self, origin: str, name: str, password: str) -> None:
+        """Let its password manager know a login of a site, as if a person had saved it."""
+        login = json.dumps([origin, origin, None, name, password, "", ""])
+        made = "Cc['@mozilla.org/login-manager/loginInfo;1'].createInstance(Ci.nsILoginInfo)"
+        added = f"const login = {made}; login.init(...{login}); return Services.logins.addLoginAsync(login);"
+        self._within(f"(() => {{ {added} }})()")
+
+    def forget_logins(self) -> None:
+        """Empty its password manager."""
+        self._within("Services.logins.removeAllLoginsAsync()")
+
+    def _within(self, script: str) -> None:
+        """Run a script in the browser's own window."""
+        tree = self.wire.ask("browsingContext.getTree", **{"moz:scope": "chrome"})
+        window = {"context": tree["contexts"][0]["context"]}
+        script = f"Promise.resolve({script}).then(() => true)"
+        answer = self.wire.ask("script.evaluate", expression=script, target=window, awaitPromise=True)
+        assert answer["type"] == "success", answer
 
     def errors(self) -> list[str]:
         """What pages threw since the last fresh tab."""
@@ -153,11 +174,12 @@ class Firefox:
 class FirefoxTab(WiredTab):
     """A browsing context."""
 
-    def __init__(self, wire: Wire, person: str, tabs: set[str]) -> None:
+    def __init__(self, firefox: Firefox, person: str, kind: str) -> None:
         super().__init__()
-        self._ask = wire.ask
-        self.context = self._ask("browsingContext.create", type="tab", userContext=person)["context"]
-        tabs.add(self.context)
+        self._firefox, self._person = firefox, person
+        self._ask = firefox.wire.ask
+        self.context = self._ask("browsingContext.create", type=kind, userContext=person)["context"]
+        firefox.tabs.add(self.context)
 
     def open(self, address: str) -> None:
         """Go there."""
@@ -184,6 +206,24 @@ class FirefoxTab(WiredTab):
     def back(self) -> None:
         """Go back."""
         self._ask("browsingContext.traverseHistory", context=self.context, delta=-1)
+
+    def sibling(self) -> Tab:
+        """Another tab in the same container."""
+        return FirefoxTab(self._firefox, self._person, "tab")
+
+    def close(self) -> None:
+        """Close the tab."""
+        self._closed = True
+        self._perform(keys(*pressed("Control+w")))
+
+    def close_window(self) -> None:
+        """Close the window."""
+        self._closed = True
+        self._ask("browsingContext.close", context=self.context)
+
+    def crash(self) -> None:
+        """Firefox has no page for it in a driven profile."""
+        raise NotImplementedError
 
 
 def _is_pages(entry: dict[str, Any], tabs: set[str]) -> bool:

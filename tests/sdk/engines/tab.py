@@ -61,6 +61,18 @@ class Tab(Protocol):
     def back(self) -> None:
         """Go back in the history, as by the browser's button."""
 
+    def sibling(self) -> Tab:
+        """Another tab of the same person."""
+
+    def close(self) -> None:
+        """Close the tab, as a person does."""
+
+    def close_window(self) -> None:
+        """Close the window with all its tabs."""
+
+    def crash(self) -> None:
+        """Let the page's process die."""
+
     @property
     def closed(self) -> bool:
         """Whether it has been closed."""

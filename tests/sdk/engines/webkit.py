@@ -189,3 +189,20 @@ class WebKitTab(WiredTab):
     def back(self) -> None:
         """Go back."""
         self._ask("POST", "/back")
+
+    def sibling(self) -> Tab:
+        """Another tab in the same window."""
+        return WebKitTab(self._webkit, "tab")
+
+    def close(self) -> None:
+        """Close the tab."""
+        self._closed = True
+        self._ask("DELETE", "/window")
+
+    def close_window(self) -> None:
+        """Close the window."""
+        self.close()
+
+    def crash(self) -> None:
+        """Nothing in it lets a page crash."""
+        raise NotImplementedError

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any
 
-from tests.sdk.engines.tab import FIND, PATIENCE_S, PLACE, Button, key_code
+from tests.sdk.engines.tab import FIND, PATIENCE_S, PLACE, Button, Tab, key_code
 
 Act = dict[str, Any]
 
@@ -53,6 +53,7 @@ class WiredTab(ABC):
 
     def __init__(self) -> None:
         self._mouse = (0, 0)
+        self._closed = False
 
     @abstractmethod
     def run(self, script: str, *arguments: object) -> Any:
@@ -62,10 +63,14 @@ class WiredTab(ABC):
     def _perform(self, *sources: Act) -> None:
         """Do these actions, as if by hand."""
 
+    @abstractmethod
+    def sibling(self) -> Tab:
+        """As of :class:`~tests.sdk.engines.tab.Tab`."""
+
     @property
     def closed(self) -> bool:
-        """Never: no test closes one."""
-        return False
+        """Whether it has been closed."""
+        return self._closed
 
     def until(self, script: str, *arguments: object) -> None:
         """Return once it is true."""
