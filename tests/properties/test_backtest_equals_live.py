@@ -20,7 +20,7 @@ def subjects(made: Installation) -> dict[str, Subject]:
     }
 
 
-@pytest.mark.parametrize("block", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("block", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_over_random_installations(block: int, tmp_path: Path) -> None:
     matches = retractions = 0
     for number in range(80):
