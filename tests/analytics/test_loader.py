@@ -151,6 +151,7 @@ def test_a_property_of_ten_megabytes_and_odd_texts_are_kept_whole(log: Log, hist
     assert row == ("", None, "", "", "'; --", "\0\u2028😀")
 
 
+@pytest.mark.slow
 def test_clickhouse_away_is_waited_for_and_nothing_is_lost(log: Log, tmp_path: Path) -> None:
     away = Embedded(tmp_path)
     clickhouse = ClickHouse(away.url, "segma", away.passwords["segma"], "segma")
@@ -201,6 +202,7 @@ class Hour:
             self._back()
 
 
+@pytest.mark.slow
 def test_an_hour_without_clickhouse_costs_nobody_anything(
     log: Log, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
