@@ -56,6 +56,10 @@ def replay(subject: Subject, arrivals: Sequence[Arrival], until_ms: int) -> Repl
                 engine.apply(person, event, watermark_ms, emitted=emitted)
             elif is_late_verdict(event) and not _is_weighed(person, event):
                 emitted = engine.revoke(person, event, watermark_ms)
+            else:
+                # Time passed with it all the same, and other versions may have been at work from then on.
+                log_time_ms = max(watermark_ms, event.log_time_ms)
+                engine.pass_time(person, log_time_ms, watermark_ms=watermark_ms, emitted=emitted)
         except Exception:
             # As the flow does: the event is set aside, what was changed before it failed stands.
             found = found._replace(failed=found.failed + 1)
