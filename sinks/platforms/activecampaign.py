@@ -17,7 +17,7 @@ from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
 from sinks.base import Change, Fate, Member, Right, Standing, Traits, Trouble
-from sinks.toolkit.answers import one_of, pages, table, text, words
+from sinks.toolkit.answers import Unreadable, one_of, pages, table, text, words
 from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
 from sinks.toolkit.list_ids import NamedLists, Names
@@ -176,21 +176,31 @@ class Activecampaign(NoOptIn, NamedLists):
 
     def _status(self, number: str, one: One, status: int) -> PersonFault:
         body = {"contactList": {"list": int(number), "contact": int(one.person), "status": status}}
-        return self._fault(self._http.ask("POST", "/api/3/contactLists", body))
+        return self._fault(self._http.ask("POST", "/api/3/contactLists", body), "contactList")
 
     def _tag(self, number: str, one: One) -> PersonFault:
         body = {"contactTag": {"contact": one.person, "tag": number}}
-        return self._fault(self._http.ask("POST", "/api/3/contactTags", body))
+        return self._fault(self._http.ask("POST", "/api/3/contactTags", body), "contactTag")
 
     def _untag(self, number: str) -> PersonFault:
         reply = self._http.ask("DELETE", f"/api/3/contactTags/{number}") if number else None
-        return None if reply is None or reply.status == 404 else self._fault(reply)
+        if reply is None or reply.is_missing("message"):
+            return None
+        if reply.ok and (reply.status != 200 or reply.object()):
+            raise Unreadable("{}")
+        return self._fault(reply)
 
     @staticmethod
-    def _fault(reply: Reply) -> PersonFault:
+    def _fault(reply: Reply, *made: str) -> PersonFault:
+        """The trouble of one person's call; ``made``: what the answer of one that was carried out tells of."""
+        if reply.ok:
+            told = reply.object()
+            for name in made:
+                table(told, name)
+            return None
         # NOTE: 404: the contact, the tag or the list vanished since it was looked up; all are looked up again.
         fault = refused(reply)
-        return None if reply.ok else fault._replace(fate=Fate.PASSING) if reply.status == 404 else fault
+        return fault._replace(fate=Fate.PASSING) if reply.is_missing("message") else fault
 
     def write(self, people: Sequence[One]) -> Sequence[PersonFault]:
         """The custom field, by its number."""
@@ -199,7 +209,7 @@ class Activecampaign(NoOptIn, NamedLists):
     def _write(self, one: One) -> PersonFault:
         values = [{"field": self._options.token_field_id, "value": value} for _, value in one.change.fields]
         body = {"contact": {"email": one.change.address, "fieldValues": values}}
-        return self._fault(self._http.ask("POST", "/api/3/contact/sync", body))
+        return self._fault(self._http.ask("POST", "/api/3/contact/sync", body), "contact")
 
     def members(self, list_name: str) -> Iterator[Member]:
         """Contacts with the tag, or in the list, page by page."""

@@ -89,7 +89,7 @@ class Brevo(NoOptIn, NamedLists):
         address = quote(normalised_address(change.address), safe="@")
         reply = self._http.ask("GET", f"/v3/contacts/{address}", query={"identifierType": "email_id"})
         if not reply.ok:
-            return Seen() if reply.status == 404 else refused(reply)
+            return Seen() if reply.is_missing("code") else refused(reply)
         contact = reply.object()
         person, left = text(contact, "id"), _numbers(contact, "listUnsubscribed", absent=True)
         inside = _numbers(contact, "listIds") - left
@@ -154,6 +154,8 @@ class Brevo(NoOptIn, NamedLists):
         reply = self._http.ask("POST", "/v3/contacts/batch", {"contacts": contacts})
         if not reply.ok:
             raise BatchRefused(f"{reply.status} {_code(reply)}")
+        if reply.status != 204:
+            raise Unreadable("204")
         return [None] * len(people)
 
     def members(self, list_name: str) -> Iterator[Member]:
@@ -236,7 +238,7 @@ def _numbers(value: Mapping[str, Any], name: str, *, absent: bool = False) -> se
     found = value.get(name)
     if found is None and absent:
         return set()
-    if not isinstance(found, list) or not all(isinstance(each, int) for each in found):
+    if not isinstance(found, list) or not all(type(each) is int for each in found):
         raise Unreadable(name)
     return {str(each) for each in found}
 

@@ -17,7 +17,22 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.codec import to_json
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
-from sinks.base import Answer, Change, Done, Fate, Leaving, Member, NoSuchList, Right, Tell, Traits, Trouble, nobody
+from sinks.base import (
+    Answer,
+    Change,
+    Done,
+    Fate,
+    Leaving,
+    Marks,
+    Member,
+    NoSuchList,
+    PlatformError,
+    Right,
+    Tell,
+    Traits,
+    Trouble,
+    nobody,
+)
 from sinks.toolkit.list_sink import is_address
 from sinks.toolkit.options import Around
 
@@ -53,10 +68,20 @@ class FileSink:
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
         """See :meth:`sinks.base.Sink.apply`."""
-        refused = {change.change_id: self._refusal(change) for change in changes}
-        fit = [change for change in changes if refused[change.change_id] is None]
-        tell({each.change_id: marks for each in fit if (marks := self._marks(each))})
-        return [refused[change.change_id] or self._apply(change) for change in changes]
+        refused = {change.change_id: self._looked(change) for change in changes}
+        told = {each: found for each, found in refused.items() if not isinstance(found, Trouble)}
+        tell({each: marks for each, marks in told.items() if marks})
+        return [
+            found if isinstance(found := refused[change.change_id], Trouble) else self._apply(change)
+            for change in changes
+        ]
+
+    def _looked(self, change: Change) -> Marks | Trouble:
+        """What a change is about to alter, or why nothing of it may be done."""
+        try:
+            return self._refusal(change) or self._marks(change)
+        except (OSError, UnicodeDecodeError) as error:
+            return _away(error)
 
     def _refusal(self, change: Change) -> Trouble | None:
         """Why nothing of a change may be done; None: nothing is in the way."""
@@ -66,10 +91,7 @@ class FileSink:
             return Trouble(Reason.BAD_LIST_NAME, Fate.LASTING)
         if not change.adding:
             return None
-        try:
-            leavings = self._leavings(change)
-        except OSError as error:
-            return _away(error)
+        leavings = self._leavings(change)
         bound = {"", *change.add, *change.consent_in, *change.only_if_in}
         if any(each.list_name in bound for each in leavings):
             joined = self._joined(change)
@@ -81,8 +103,11 @@ class FileSink:
         path = self._path(list_name)
         if path is None or not path.exists():
             raise NoSuchList(list_name, sorted(each.stem for each in self._directory.glob("*.txt")))
-        for address in self._read(path):
-            yield Member(address)
+        try:
+            people = self._read(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlatformError(_away(error)) from None
+        yield from map(Member, people)
 
     def rights(self) -> Iterator[Right]:
         """Whether the directory can be written to."""
@@ -91,7 +116,7 @@ class FileSink:
     def close(self) -> None:
         """Do nothing: a file sink holds no resources."""
 
-    def _marks(self, change: Change) -> tuple[str, ...]:
+    def _marks(self, change: Change) -> Marks:
         """Return the places that the change will alter."""
         address = normalised_address(change.address)
         put = [f"+{name}" for name in change.add if not self._has(name, address)]
@@ -105,9 +130,10 @@ class FileSink:
             changed = [f"+{name}" for name in change.add if self._put(name, address, member=True)]
             changed += [f"-{name}" for name in change.remove if self._put(name, address, member=False)]
             self._note(change, changed)
-        except OSError as error:
+            joined = self._joined(change)
+        except (OSError, UnicodeDecodeError) as error:
             return _away(error)
-        return Done(tuple(changed), "written" if changed else "already so", joinings=self._joined(change))
+        return Done(tuple(changed), "written" if changed else "already so", joinings=joined)
 
     def _leavings(self, change: Change) -> tuple[Leaving, ...]:
         """Who is not where they were has left; with them whom nothing shows to have joined again."""
@@ -173,5 +199,7 @@ class FileSink:
             file.write(b"".join(to_json(line) + b"\n" for line in lines))
 
 
-def _away(error: OSError) -> Trouble:
+def _away(error: OSError | UnicodeDecodeError) -> Trouble:
+    if isinstance(error, UnicodeDecodeError):
+        return Trouble(Reason.WRONG_ANSWER, Fate.AWAY, "a list is no UTF-8 text")
     return Trouble(Reason.UNREACHABLE, Fate.AWAY, error.strerror or "I/O error")

@@ -111,7 +111,7 @@ class Klaviyo(NoOptIn, NamedLists):
             "page[size]": str(PAGE),
         }
         reply = self._http.ask("GET", path, query=filtered, media=MEDIA, bucket=bucket)
-        if reply.status == 404:
+        if reply.is_missing("errors"):
             return {}
         return {normalised_address(text(table(each, "attributes"), "email")): each for each in reply.items("data")}
 
@@ -138,8 +138,10 @@ class Klaviyo(NoOptIn, NamedLists):
         body = {"data": [{"type": "profile", "id": one.person} for one in people]}
         path = f"/api/lists/{number}/relationships/profiles"
         reply = self._http.ask(method, path, body, media=MEDIA, bucket="memberships")
-        if reply.ok:
+        if reply.status == 204:
             return [None] * len(people)
+        if reply.ok:
+            raise Unreadable("204")
         if reply.status == 404 and not self._lists.fresh(list_name):
             raise ListGone
         if len(people) > 1:
@@ -163,7 +165,7 @@ class Klaviyo(NoOptIn, NamedLists):
         if meta:
             data["meta"] = meta
         reply = self._import(data)
-        return None if reply.ok else refused(reply)
+        return None if reply.ok and text(table(reply.object(), "data"), "id") else refused(reply)
 
     def _import(self, data: Mapping[str, Any]) -> Reply:
         return self._http.ask("POST", "/api/profile-import", {"data": data}, media=MEDIA, bucket="profiles")

@@ -18,7 +18,7 @@ from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
 from sinks.base import Change, Fate, Halt, Member, Right, Standing, Traits, Trouble
-from sinks.toolkit.answers import one_of, pages, rows, table, text, words
+from sinks.toolkit.answers import Unreadable, one_of, pages, rows, table, text, words
 from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, safe_words
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
@@ -135,7 +135,7 @@ class Listmonk(NamedLists):
     ) -> Seen | Trouble:
         if subscriber is None or isinstance(subscriber, Trouble):
             return Seen() if subscriber is None else subscriber
-        held = rows(subscriber, "lists", null=True)
+        held = rows(subscriber, "lists")
         if not whole and any(words(each, "name") == MASKED for each in held):
             return Trouble(Reason.MISSING_RIGHT, Fate.FATAL, "lists:get_all")
         standings = {text(each, "id"): _standing(each) for each in held}
@@ -190,7 +190,7 @@ class Listmonk(NamedLists):
         (fault,) = self._change("add", list_name, number, [one], status="unconfirmed")
         if fault is None:
             reply = self._http.ask("POST", f"/api/subscribers/{one.person}/optin", {})
-            fault = None if reply.ok else refused(reply)
+            fault = None if reply.ok and _is_done(reply) else refused(reply)
         return fault
 
     def put(self, list_name: str, people: Sequence[One]) -> Sequence[PersonFault]:
@@ -207,7 +207,7 @@ class Listmonk(NamedLists):
         body: dict[str, Any] = {"ids": [int(one.person) for one in people], "action": action}
         body |= {"target_list_ids": [int(number)], **({"status": status} if status else {})}
         reply = self._http.ask("PUT", "/api/subscribers/lists", body, hear=FAILED)
-        if reply.ok:
+        if reply.ok and _is_done(reply):
             return [None] * len(people)
         if not self._lists.fresh(list_name):
             raise ListGone
@@ -231,7 +231,7 @@ class Listmonk(NamedLists):
         reply = self._http.ask("PATCH", f"/api/subscribers/{one.person}", body)
         if reply.status in {404, 405}:
             return Trouble(Reason.UNSUPPORTED, Fate.LASTING, f"{reply.status}, tokens need listmonk 6.1")
-        return None if reply.ok else refused(reply)
+        return None if reply.ok and text(table(reply.object(), "data"), "id") else refused(reply)
 
     def members(self, list_name: str) -> Iterator[Member]:
         """Page by page, whatever their subscription."""
@@ -316,6 +316,13 @@ class Listmonk(NamedLists):
 def _count(each: Mapping[str, Any]) -> bool:
     count = each.get("subscriber_count")
     return isinstance(count, int) and count > 0
+
+
+def _is_done(reply: Reply) -> bool:
+    """Whether a call that changes something says so. Raises :class:`Unreadable` where it says anything else."""
+    if reply.object().get("data") is not True:
+        raise Unreadable("data")
+    return True
 
 
 def _standing(membership: Mapping[str, Any]) -> Standing:

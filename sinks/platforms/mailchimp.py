@@ -111,7 +111,7 @@ class Mailchimp(NamedLists):
     def _look(self, change: Change) -> Seen | Trouble:
         query = {"fields": "email_address,status,unsubscribe_reason,tags,merge_fields"}
         reply = self._http.ask("GET", f"{self._base}/members/{member_hash(change.address)}", query=query)
-        if reply.status == 404:
+        if reply.is_missing("title"):
             return Seen()
         if not reply.ok:
             return refused(reply)
@@ -163,7 +163,7 @@ class Mailchimp(NamedLists):
     def _change(self, verb: str, number: str, people: Sequence[One]) -> Sequence[PersonFault]:
         body = {verb: [normalised_address(one.change.address) for one in people]}
         reply = self._http.ask("POST", f"{self._base}/segments/{number}", body)
-        if reply.status == 404:
+        if reply.is_missing("title"):
             raise ListGone
         if not reply.ok:
             raise BatchRefused(_words(reply))
@@ -187,7 +187,7 @@ class Mailchimp(NamedLists):
         body = {"merge_fields": dict(one.change.fields)}
         path = f"{self._base}/members/{member_hash(one.change.address)}"
         reply = self._http.ask("PATCH", path, body, query=WITHOUT_FIELDS)
-        return None if reply.ok else _refused(reply)
+        return None if reply.ok and text(reply.object(), "email_address") else _refused(reply)
 
     def _make_field(self) -> None:
         if self._field_is_there:

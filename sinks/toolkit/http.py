@@ -83,6 +83,18 @@ class Reply(NamedTuple):
             raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{self.status}"))
         return self.object()
 
+    def is_missing(self, name: str) -> bool:
+        """Return whether the platform says that there is no such thing: by a 404 of its own form, with this field.
+
+        :class:`Halt` for any other 404: a proxy's page is no word of the platform's, and nobody is gone for it.
+        """
+        if self.status != 404:
+            return False
+        said = self.json_or_none()
+        if not isinstance(said, dict) or not said.get(name) or not isinstance(said[name], str | list):
+            raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"404, no {name}"))
+        return True
+
     def json_or_none(self) -> Any:
         """The body as JSON; None where it is none."""
         if depth_exceeds(self.body, MAX_DEPTH * 2):

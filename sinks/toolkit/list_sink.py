@@ -181,6 +181,7 @@ class _Call:
         changes = [work.change for work in works]
         for work, look in zip(works, self._platform.look(changes, lists), strict=True):
             if isinstance(look, Trouble):
+                work.trouble = look
                 continue
             # NOTE: whoever was made anew by this very call has another id than the one before.
             change = work.change._replace(platform_id="", met_in=())
@@ -249,8 +250,10 @@ class _Round:
             return
         try:
             left = self._left_since(works)
-        except Halt as halt:
-            self._halted = halt.trouble
+        except (Halt, *MISSHAPEN) as error:
+            self._halted = error.trouble if isinstance(error, Halt) else unreadable(error)._replace(fate=Fate.AWAY)
+            for work in works:  # NOTE: nobody is done of whom it is not known that they stayed
+                work.trouble = self._halted
             return
         back = [work for work in works if work.change.change_id in left]
         for name in _names(work.put for work in back):
