@@ -64,7 +64,7 @@ class Ledger:
         self._named: dict[str, set[str]] = {}
         self._recent: dict[str, collections.deque[tuple[int, str]]] = {}
         self._doubts: dict[str, dict[str, bool]] = {}
-        self._asked: set[str] = set()
+        self._asked, self._met = set[str](), set[str]()
         self.links = Links()
         self._behind: dict[tuple[str, str], str] = {}
         self._since: dict[tuple[str, str], int] = {}
@@ -140,6 +140,8 @@ class Ledger:
             self.name(outcome.listener, outcome.to_list)
         for name in (*named, *changed):
             self._last[subscriber, name] = outcome.command_id, outcome.at_ms
+        if changed or any(held.values()):
+            self._met.add(subscriber)
         for name, inside in held.items():
             self._inside.setdefault(subscriber, {})[name] = inside
             self._since[subscriber, name] = outcome.at_ms
@@ -305,8 +307,8 @@ class Ledger:
         return [name[1:] for name, inside in self._inside.get(subscriber, {}).items() if inside and name[0] == ":"]
 
     def has_met(self, subscriber: str) -> bool:
-        """Whether anything was ever changed, or found as wanted, for the person at this platform."""
-        return subscriber in self._inside
+        """Whether the person was ever in a list of the platform, as a change or its look showed; not: out of one."""
+        return subscriber in self._met
 
     def name(self, listener: str, list_name: str) -> None:
         """Note that a listener has brought a list about."""

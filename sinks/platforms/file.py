@@ -22,7 +22,6 @@ from sinks.base import (
     Change,
     Done,
     Fate,
-    Leaving,
     Marks,
     Member,
     NoSuchList,
@@ -33,8 +32,10 @@ from sinks.base import (
     Trouble,
     nobody,
 )
+from sinks.toolkit.consent import Seen, Strangers, leavings_of, verdict
 from sinks.toolkit.list_sink import is_address
 from sinks.toolkit.options import Around
+from sinks.toolkit.work import joinings_of
 
 _LIST_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 """Names that are files everywhere: no separators, no leading dot."""
@@ -54,7 +55,8 @@ class FileOptions(BaseModel):
 def make(options: FileOptions, around: Around) -> FileSink:
     """The sink of an account."""
     directory = Path(options.directory) if options.directory else around.data / "lists" / around.name
-    return FileSink(directory, delay_ms=options.delay_ms, pause=around.pause)
+    strangers = Strangers.NEVER if around.strangers == Strangers.NEVER else Strangers.ADD
+    return FileSink(directory, delay_ms=options.delay_ms, pause=around.pause, strangers=strangers)
 
 
 class FileSink:
@@ -62,9 +64,17 @@ class FileSink:
 
     traits = Traits(batch=1, shows_all=True)
 
-    def __init__(self, directory: Path, *, delay_ms: int, pause: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        delay_ms: int,
+        pause: Callable[[float], None],
+        strangers: Strangers = Strangers.ADD,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._delay_s, self._pause = directory, delay_ms / 1_000, pause
+        self._strangers = strangers
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
         """See :meth:`sinks.base.Sink.apply`."""
@@ -89,14 +99,22 @@ class FileSink:
             return Trouble(Reason.BAD_ADDRESS, Fate.LASTING)
         if any(self._path(name) is None for name in (*change.add, *change.remove)):
             return Trouble(Reason.BAD_LIST_NAME, Fate.LASTING)
-        if not change.adding:
+        seen = self._seen(change)
+        leavings = leavings_of(change, seen, self._exists)
+        reason = verdict(change, seen, leavings, self._strangers)
+        if reason is None:
             return None
-        leavings = self._leavings(change)
-        bound = {"", *change.add, *change.consent_in, *change.only_if_in}
-        if any(each.list_name in bound for each in leavings):
-            joined = self._joined(change)
-            return Trouble(Reason.UNSUBSCRIBED, Fate.LASTING, leavings=leavings, joinings=joined)
-        return Trouble(Reason.UNCLEAR, Fate.LASTING, leavings=leavings) if change.unclear else None
+        return Trouble(reason, Fate.LASTING, leavings=tuple(leavings), joinings=joinings_of(change, seen))
+
+    def _seen(self, change: Change) -> Seen:
+        """The person as the files show them: in which of all lists they are. An address is all there is."""
+        address = normalised_address(change.address)
+        lists = frozenset(each.stem for each in self._directory.glob("*.txt") if self._has(each.stem, address))
+        return Seen(address, lists=lists, elsewhere=False, never_there=not lists and not change.met)
+
+    def _exists(self, name: str) -> bool:
+        path = self._path(name)
+        return path is not None and path.exists()
 
     def members(self, list_name: str) -> Iterator[Member]:
         """See :meth:`sinks.base.Sink.members`."""
@@ -130,28 +148,10 @@ class FileSink:
             changed = [f"+{name}" for name in change.add if self._put(name, address, member=True)]
             changed += [f"-{name}" for name in change.remove if self._put(name, address, member=False)]
             self._note(change, changed)
-            joined = self._joined(change)
+            joined = joinings_of(change, self._seen(change))
         except (OSError, UnicodeDecodeError) as error:
             return _away(error)
         return Done(tuple(changed), "written" if changed else "already so", joinings=joined)
-
-    def _leavings(self, change: Change) -> tuple[Leaving, ...]:
-        """Who is not where they were has left; with them whom nothing shows to have joined again."""
-        address = normalised_address(change.address)
-        must_be_in = dict.fromkeys((*change.only_if_in, *change.expected_in))
-        gone = [Leaving(name, Reason.UNSUBSCRIBED, True) for name in must_be_in if self._left(name, address)]
-        told = [leaving for leaving, name in change.unless_in if name not in self._joined(change)]
-        return (*gone, *told)
-
-    def _joined(self, change: Change) -> tuple[str, ...]:
-        """Of the lists that the person is said to have joined, those that they are in."""
-        address = normalised_address(change.address)
-        return tuple(dict.fromkeys(name for _, name in change.unless_in if not name or self._has(name, address)))
-
-    def _left(self, name: str, address: str) -> bool:
-        """Return whether the list exists and the person is not in it."""
-        path = self._path(name)
-        return path is not None and path.exists() and not self._has(name, address)
 
     def _path(self, name: str) -> Path | None:
         return self._directory / f"{name}.txt" if _LIST_NAME.fullmatch(name) else None

@@ -21,25 +21,29 @@ from typing import Any, NamedTuple
 
 from cli.importing.plan import plan_of_members
 from cli.importing.records import ListAt, entry_of, erasures, member_records
+from cli.reconcile import _mending, compare
 from contracts import commands as contract
 from contracts.accounts import Fact, Veto
-from contracts.codec import json_reader, to_json
+from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Outcome, Verb
 from contracts.log import Outgoing
+from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
 from contracts.topics import (
     OUTCOMES,
     SUBSCRIBERS,
     VETOES,
     account_topics,
+    backfill_topic,
     fact_key,
     fixed_topics,
     moves_topic,
     subscriber_key,
 )
-from sinks.base import NoSuchList
+from sinks.base import Fate, NoSuchList, Sink, Trouble
 from sinks.delivery.loop import Delivery
 from tests.sinks.consent_bed import Crash, Fuse, MemoryLog, sink_over
+from tests.sinks.consent_files import FileDialect, Files, files
 from tests.sinks.consent_model import IN, LEFT, OUT, Command, End, Model, Person, Shows
 from tests.sinks.courier import command
 from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite, mautic
@@ -58,6 +62,8 @@ class Platform(NamedTuple):
     options: dict[str, Any]
     shows: Shows
     tokens: str = "segma_token"
+    stands_for_all: bool = True
+    """Somebody can be there and have left altogether."""
 
 
 WHOLE = Shows(lists_are_left=False, leavings=True, removals=True, other_lists=False, numbers=True)
@@ -65,9 +71,19 @@ PLATFORMS: dict[str, Platform] = {
     "listmonk": Platform(
         listmonk.Listmonk,
         listmonk.OPTIONS,
-        Shows(lists_are_left=True, leavings=True, removals=True, other_lists=True, numbers=True, because="blocked"),
+        Shows(
+            lists_are_left=True,
+            leavings=True,
+            removals=True,
+            other_lists=True,
+            numbers=True,
+            because="blocked",
+            asks="list",
+        ),
     ),
-    "mailchimp": Platform(mailchimp.Mailchimp, mailchimp.OPTIONS, WHOLE._replace(numbers=False), "SEGMATOK"),
+    "mailchimp": Platform(
+        mailchimp.Mailchimp, mailchimp.OPTIONS, WHOLE._replace(numbers=False, asks="all"), "SEGMATOK"
+    ),
     "klaviyo": Platform(klaviyo.Klaviyo, klaviyo.OPTIONS, WHOLE._replace(removals=False)),
     "hubspot": Platform(hubspot.Hubspot, hubspot.OPTIONS, WHOLE),
     "brevo": Platform(brevo.Brevo, brevo.OPTIONS, WHOLE, "SEGMA_TOKEN"),
@@ -80,6 +96,12 @@ PLATFORMS: dict[str, Platform] = {
         {**activecampaign.OPTIONS, "lists_are": "lists"},
         Shows(lists_are_left=True, leavings=True, removals=True, other_lists=True, numbers=True),
         "SEGMA_TOKEN",
+    ),
+    "file": Platform(
+        FileDialect,
+        {},
+        Shows(lists_are_left=True, leavings=False, removals=False, other_lists=True, numbers=False, people=False),
+        stands_for_all=False,
     ),
 }
 
@@ -115,8 +137,13 @@ def random_steps(chance: random.Random, shows: Shows) -> list[Step]:
                 "import",
                 "crash",
                 "bounce",
+                "complain",
+                "told",
+                "answer",
+                "mend",
+                "fail",
             ),
-            (24, 10, 6, 8, 3, 18, 8, 6, 5, 2, 2, 14, 4, 8, 2),
+            (24, 10, 6, 8, 3, 18, 8, 6, 5, 2, 2, 14, 4, 8, 2, 2, 4, 4, 2, 2),
         )[0]
         name, other = chance.sample(LISTS, 2)
         steps.append(Step(kind, chance.choice(PEOPLE), name, other, chance.randrange(1, 40)))
@@ -136,9 +163,14 @@ class History:
         self.fuse = Fuse()
         self.log = MemoryLog(lambda: self.now, self.fuse)
         self.log.ensure([*fixed_topics(1), *account_topics("w", "mail")])
-        self.dialect, self.world = platform.dialect(), World()
+        self.dialect: Any = platform.dialect()
+        self.world: Any = World()
+        if isinstance(self.dialect, FileDialect):
+            self._files = files(data, strangers)
+            self.world = Files(self._files)
         self.dialect.clock = lambda: dt.datetime.fromtimestamp(self.now / 1_000, dt.UTC)
         self.model = Model(platform.shows, strangers=strangers)
+        self._refuses = False
         self._arrange()
         self._open()
         self._heard: list[tuple[str, str, str, int]] = []
@@ -148,17 +180,20 @@ class History:
 
     def _arrange(self) -> None:
         for name in LISTS:
-            self.world.made_list(name)
+            where = self.world.made_list(name)
             self.model.lists.add(name)
+            if self._strangers == "opt_in" and self.platform.shows.asks == "list" and name != "vip":
+                where.optin = "double"
+                self.model.asking.add(name)
         for each in PEOPLE:
             entry = DirectoryEntry("w", f"s_{each}", _address(each))
             self.log.store(Outgoing(SUBSCRIBERS, subscriber_key("w", entry.subscriber), to_json(entry)))
 
     def _open(self) -> None:
-        around = {"now_ms": self._clock, "log": None, "strangers": self._strangers}
-        self.sink = sink_over(
-            self.dialect, self.world, self.fuse, self.platform.options, around=around, data=self._data
-        )
+        self.sink: Sink = self._files if isinstance(self.dialect, FileDialect) else self._served()
+        seam: Any = getattr(self.sink, "_platform", None)
+        if seam is not None:
+            seam.remove = self._removing(seam.remove)
         log: Any = self.log
         self.delivery = Delivery(
             log,
@@ -170,6 +205,21 @@ class History:
             stopping=lambda: False,
             token_of=lambda entry: {self.platform.tokens: f"token-of-{entry.subscriber}"},
         )
+
+    def _served(self) -> Sink:
+        around = {"now_ms": self._clock, "log": None, "strangers": self._strangers}
+        return sink_over(self.dialect, self.world, self.fuse, self.platform.options, around=around, data=self._data)
+
+    def _removing(self, remove: Callable[..., Any]) -> Callable[..., Any]:
+        """The platform's call, which now and then refuses."""
+
+        def refusing(name: str, ones: Sequence[Any]) -> Any:
+            if not self._refuses:
+                return remove(name, ones)
+            self._refuses = False
+            return [Trouble(Reason.REFUSED_BY_PLATFORM, Fate.LASTING)] * len(ones)
+
+        return refusing
 
     def _clock(self) -> int:
         return self.now
@@ -190,7 +240,9 @@ class History:
             return
         own = [each for each in self.world.lists.values() if found.id in each.members]
         lists = {each.name: self._state(found.id, each) for each in own}
-        self.model.truth[person] = Person(found.id, lists, found.standing if not self._left_tags(found) else LEFT)
+        standing = found.standing if not self._left_tags(found) else LEFT
+        because = "complained" if found.id in getattr(self.dialect, "complained", ()) else ""
+        self.model.truth[person] = Person(found.id, lists, standing, because)
 
     def _state(self, number: str, where: MailingList) -> str:
         """How somebody is in a list; where a removal is written as an unsubscription, only their own is one."""
@@ -226,6 +278,7 @@ class History:
         where = self.world.made_list(name)
         found.standing = IN
         where.members[found.id] = IN
+        getattr(self.dialect, "complained", set()).discard(found.id)
         left = getattr(self.dialect, "left", None)
         if left is not None:
             left.difference_update({(found.id, "mail"), (found.id, where.id)})
@@ -258,7 +311,7 @@ class History:
     def _altogether(self, step: Step) -> None:
         """They leave everything (or are put on the blocklist, where there is one)."""
         found = self.world.person(_address(step.person))
-        if found is not None and not hasattr(self.dialect, "left"):
+        if found is not None and self.platform.stands_for_all and not hasattr(self.dialect, "left"):
             found.standing = LEFT
             self._truth(step.person)
             self._heard.append(("left", step.person, "", self.now))
@@ -280,13 +333,45 @@ class History:
         kind, person, name, at = self._heard[step.number % len(self._heard)]
         timed = bool(step.number % 3)
         at = at if timed else self.now
-        fact = Fact.LEFT if kind == "left" else Fact.JOINED
-        reason = "email_unsubscribed" if kind == "left" else ""
-        veto = Veto("w", "mail", f"s_{person}", name, at, reason, fact=fact, timed=timed)
+        reason = {"left": "unsubscribed", "complained": "complained"}.get(kind, "")
+        fact = Fact.LEFT if reason else Fact.JOINED
+        veto = Veto("w", "mail", f"s_{person}", name, at, reason and f"email_{reason}", fact=fact, timed=timed)
         self.log.store(Outgoing(VETOES, fact_key(veto), to_json(veto)))
-        told = kind if timed or kind == "left" else "unsure"
-        self.model.tell(told, at, person, name, "unsubscribed" if kind == "left" else None)
+        self.model.tell("left" if reason else "joined" if timed else "unsure", at, person, name, reason or None)
         self._deliver()
+
+    def _complain(self, step: Step) -> None:
+        """They mark a mail as spam."""
+        found = self.world.person(_address(step.person))
+        if found is None:
+            return
+        if self.platform.stands_for_all and not hasattr(self.dialect, "left"):
+            found.standing = LEFT
+            getattr(self.dialect, "complained", set()).add(found.id)
+            self._truth(step.person)
+        self._heard.append(("complained", step.person, "", self.now))
+
+    def _told(self, step: Step) -> None:
+        """The customer's own server says that they joined a list, be it so at the platform or not."""
+        veto = Veto("w", "mail", f"s_{step.person}", step.name, self.now, source="server", fact=Fact.JOINED)
+        self.log.store(Outgoing(VETOES, fact_key(veto), to_json(veto)))
+        self.model.tell("joined", self.now, step.person, step.name, "server")
+
+    def _answer(self, step: Step) -> None:
+        """An opt-in is confirmed, or it expires."""
+        found = self.world.person(_address(step.person))
+        waiting = [each for each in self.world.lists.values() if found and each.members.get(found.id) == "pending"]
+        if found is None or not (waiting or found.standing == "pending"):
+            return
+        if step.number % 2 or waiting:
+            found.standing = IN
+            for each in waiting:
+                each.members[found.id] = IN
+            name = waiting[0].name if waiting and self._per_list else ""
+            self._heard.append(("joined", step.person, name, self.now))
+        else:
+            self.world.vanish_person(_address(step.person))
+        self._truth(step.person)
 
     def _import(self, step: Step) -> None:
         at = ListAt("w", "mail", step.name, seen_at_ms=self.now)
@@ -323,6 +408,8 @@ class History:
         self._ask(step, command("", step.name, person=step.person))
 
     def _token(self, step: Step) -> None:
+        if not self.sink.traits.fields:
+            return
         # One by one: a token that goes together with an adding is written to whom that makes known.
         self._deliver()
         self._ask(step, command(person=step.person, verb=Verb.TOKEN))
@@ -342,6 +429,51 @@ class History:
         self.log.store(Outgoing(moves_topic("w", "mail"), b"k", to_json(given)))
         if step.number % 3:
             self._deliver()
+
+    def _mend(self, step: Step) -> None:
+        """What is mended where no move has failed: nothing."""
+        self._deliver()
+        if self._behind(step.name):
+            raise Wrong(f"{self._behind(step.name)} are taken out of {step.name} by a mend")
+
+    def _behind(self, name: str) -> list[contract.Command]:
+        """The commands of a mend of a list."""
+        try:
+            found = {f"s_{each.address.partition('@')[0]}": each.standing for each in self.sink.members(name)}
+        except NoSuchList:
+            return []
+        ledger = self.delivery._ledger
+        drift = compare(ledger.wanted(name), found, 0, ledger.left_behind(name))
+        return [replaced(each, matched_at_ms=self.now) for each in _mending(drift, "w", "mail", name)]
+
+    def _fail(self, step: Step) -> None:
+        """A move that puts somebody in and then is refused for good; it is mended."""
+        self.fuse.steps = 0
+        self._deliver()
+        if not hasattr(self.sink, "_platform"):
+            return
+        given = command(step.other, step.name, person=step.person)
+        self._given.append(given)
+        self.log.store(Outgoing(moves_topic("w", "mail"), b"k", to_json(given)))
+        self._refuses = True
+        self._until_idle()
+        self._refuses = False
+        end = self.model.end(_in_words(given), self.now, refused=True)
+        self._compare(given, end, self._ended(given.command_id), died=False)
+        self._until_idle()
+        self.model.take_out(self.now)
+        behind = [each.subscriber for each in self._behind(step.name)]
+        if behind != ([given.subscriber] if end.result == "failed" and end.changed else []):
+            raise Wrong(f"a mend takes {behind} out of {step.name} after {end}")
+        self.now += 1
+        for each in self._behind(step.name):
+            self.log.store(Outgoing(backfill_topic("w", "mail"), b"k", to_json(each)))
+            self._until_idle()
+            self._compare(each, self.model.end(_in_words(each), self.now), self._ended(each.command_id), died=False)
+
+    def _ended(self, command_id: str) -> Outcome | None:
+        found = [_outcome(each.value or b"") for each in self.log.records[OUTCOMES]]
+        return next((each for each in found if each.command_id == command_id), None)
 
     def _crash(self, step: Step) -> None:
         """The next delivery dies after so many steps; the one after it goes on."""
@@ -451,7 +583,7 @@ def run(name: str, count: int, seed: int, *, say: Callable[[str], object], first
         for number in range(first, first + count):
             own = f"{seed}/{name}/{number}"
             chance = random.Random(own)
-            strangers = chance.choice(("add", "add", "never"))
+            strangers = chance.choice(("add", "add", "opt_in" if platform.shows.asks else "never", "never"))
             steps = random_steps(chance, platform.shows)
             fault, ends = fault_of(platform, steps, Path(directory), strangers)
             counts += ends

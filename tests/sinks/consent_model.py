@@ -33,6 +33,8 @@ class Shows(NamedTuple):
     """People are there without being in a list."""
     because: str = "unsubscribed"
     """What it says of who left altogether."""
+    asks: str = ""
+    """What strangers are asked to confirm: each ``list`` that asks, or ``all``; empty: nothing."""
 
 
 @dataclass
@@ -86,6 +88,8 @@ class Model:
         self.history: list[Item] = []
         self.truth: dict[str, Person] = {}
         self.lists: set[str] = set()
+        self.asking: set[str] = set()
+        """Lists that ask."""
         self.mails = 0
         self._looks: list[Item] = []
         self._to_take_out: list[tuple[str, str]] = []
@@ -143,6 +147,19 @@ class Model:
             if each.person == person and each.kind in {"put", "out", "seen"}:
                 last[each.name] = each.kind
         return {name for name, kind in last.items() if kind != "out"}
+
+    def explained(self, person: str, name: str) -> bool:
+        """Whether their being gone is a leaving that the customer's own server says they joined after."""
+        held = [each.at for kind in ("put", "seen") for each in self._of(kind, person, name)]
+        left = [each.at for each in self._of("left", person) if each.name in {EVERYTHING, name}]
+        told = [each.at for each in self._of("joined", person, name) if each.more == "server"]
+        return any(max(held, default=-1) <= at < max(told, default=-1) for at in left)
+
+    def been(self, person: str) -> bool:
+        """Whether they were in any list, as far as Segma put, saw or took out."""
+        return bool(
+            self._of("put", person) or self._of("seen", person) or any(each.more[1] for each in self._of("did", person))
+        )
 
     def by_segma(self, person: str, name: str) -> bool:
         last = [each.kind for each in self.history if each.person == person and each.name == name]
@@ -224,15 +241,14 @@ class Model:
 
     def _shown(self, person: str, names: set[str], must_be_in: Iterable[str]) -> list[tuple[str, str, bool]]:
         shown = self.truth.get(person)
-        known = self._of("number", person) or self._of("imported", person)
+        known = [each for each in self._of("number", person) or self._of("imported", person) if each.more]
         erased = self.shows.numbers and bool(known) and shown is not None and shown.number not in {NEW, known[-1].more}
         joined = [*self._of("joined", person), *self._of("unsure", person)]
         if erased and max((each.at for each in joined), default=-1) < known[-1].at:
             return [(EVERYTHING, "gone", True)]
         if shown is None:
             held = self.held(person) & self.lists
-            listed = any(self._of(kind, person) for kind in ("put", "out", "seen"))
-            if self.shows.people and (held or (known and not listed)):
+            if self.shows.people and (held or (known and not self.been(person))):
                 return [(EVERYTHING, "gone", True)]
             lists: dict[str, str] = {}
         else:
@@ -241,7 +257,8 @@ class Model:
                 return [(EVERYTHING, shown.because or self.shows.because, True)]
         seen = self.lists if self.shows.other_lists else names
         found = [(name, "unsubscribed", True) for name in sorted(seen) if lists.get(name) == LEFT]
-        silent = set(must_be_in) | (set() if self.shows.removals else self.held(person) & seen)
+        gone = set() if self.shows.removals else self.held(person) & seen
+        silent = set(must_be_in) | {name for name in gone if not self.explained(person, name)}
         found += [
             (name, "unsubscribed", not self.shows.removals)
             for name in sorted(silent)
@@ -259,8 +276,11 @@ class Model:
 
     # How commands end
 
-    def end(self, command: Command, now: int) -> End:
-        """How a command ends that is judged now; what follows from it is in the history after that."""
+    def end(self, command: Command, now: int, *, refused: bool = False) -> End:
+        """How a command ends that is judged now; what follows from it is in the history after that.
+
+        ``refused``: the platform refuses to take the person out.
+        """
         if command.undoes:
             wanted, must_be_in = self._undone(command)
             if not wanted:
@@ -277,14 +297,36 @@ class Model:
                 return End("already")
         reason = self._veto(command.person, wanted, must_be_in, now)
         if reason == "ask":
-            self.tell("asked", now, command.person)
-            self.mails += 1
-            return End("applied")
+            return self._ask(command, now)
         if reason:
             if command.undoes:
                 self._take_back(command, now)
             return End("skipped", reason)
+        if refused and command.person in self.truth and self.truth[command.person].lists.get(command.out_of) == IN:
+            return self._half_done(command, now)
         return self._carried_out(command, wanted, now)
+
+    def _half_done(self, command: Command, now: int) -> End:
+        """Put in, and not taken out: the move has failed, and links no lists."""
+        lists = self.truth[command.person].lists
+        changed = {command.to: True} if lists.get(command.to) != IN else dict[str, bool]()
+        if self.shows.numbers and self.truth[command.person].number != NEW:
+            self.tell("number", now, command.person, more=self.truth[command.person].number)
+        for name in changed:
+            self.lists.add(name)
+            self._set(command.person, name, IN)
+            self.history.append(Item("put", now, command.person, name))
+        self.history.append(Item("did", now, command.person, command.id, (changed, set(changed))))
+        return End("failed", "refused_by_platform", tuple(changed.items()))
+
+    def _ask(self, command: Command, now: int) -> End:
+        """The stranger gets one mail and is nowhere; under which number they are there now nobody has told."""
+        self.tell("asked", now, command.person)
+        self.tell("number", now, command.person, more="")
+        self.mails += 1
+        asked = Person(NEW, {command.to: PENDING}) if self.shows.asks == "list" else Person(NEW, standing=PENDING)
+        self.truth[command.person] = asked
+        return End("applied")
 
     def _veto(self, person: str, wanted: dict[str, bool], must_be_in: set[str], now: int) -> str:
         adds = {name for name, into in wanted.items() if into}
@@ -331,13 +373,14 @@ class Model:
             shown.standing == PENDING or any(shown.lists.get(x) == PENDING for x in adds | bound)
         ):
             return "asked" if asked else "pending"
-        if shown is None and asked:
+        if asked and (shown is None or (shown.lists and set(shown.lists.values()) == {PENDING})):
             return "asked"
         if shown is not None and shown.standing == "undeliverable":
             return "undeliverable"
-        if shown is None and self.strangers == "never":
+        if shown is None and self.strangers == "never" and (self.shows.people or not self.been(person)):
             return "unknown"
-        return ""
+        asks = self.shows.asks == "all" or bool(adds & self.asking)
+        return "ask" if shown is None and self.strangers == "opt_in" and asks else ""
 
     def _carried_out(self, command: Command, wanted: dict[str, bool], now: int) -> End:
         person, changed = command.person, dict[str, bool]()
