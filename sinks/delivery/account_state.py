@@ -35,7 +35,11 @@ def read_states(log: Log) -> dict[tuple[str, str], AccountState]:
 class AccountStatus:
     """The state and the vetoes of one account."""
 
-    def __init__(self, log: Log, workspace: str, account: str, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, log: Log, workspace: str, account: str, now_ms: Callable[[], int], *, looks: bool = True
+    ) -> None:
+        """Read the account's state and vetoes. ``looks``: whether its platform can be looked at."""
+        self._looks = looks
         self._workspace, self._account, self._now_ms = workspace, account, now_ms
         self._states, self._vetoes_reader = log.reader(ACCOUNTS), log.reader(VETOES)
         self._state: AccountState | None = None
@@ -117,7 +121,8 @@ class AccountStatus:
         """
         if not lists:
             return None
-        standing = [each for each in self.leavings.standing(subscriber, lists) if each.unless_in is None]
+        found = self.leavings.standing(subscriber, lists)
+        standing = [each for each in found if each.unless_in is None or not self._looks]
         return gravest(each.leaving.reason for each in standing) if standing else None
 
     def new_leavings(self) -> list[Veto]:

@@ -140,8 +140,7 @@ class Ledger:
             self.name(outcome.listener, outcome.to_list)
         for name in (*named, *changed):
             self._last[subscriber, name] = outcome.command_id, outcome.at_ms
-        if changed or any(held.values()):
-            self._met.add(subscriber)
+        self._met |= {subscriber} if changed or any(held.values()) else set()
         for name, inside in held.items():
             self._inside.setdefault(subscriber, {})[name] = inside
             self._since[subscriber, name] = outcome.at_ms
@@ -248,6 +247,7 @@ class Ledger:
         entry = self._entries.get(command_id)
         if entry is None:
             return
+        self._entries[command_id] = entry._replace(result=Result.SKIPPED)
         for name in entry.places:
             claims = self._claims.get((entry.subscriber, name), [])
             at = next((index for index, each in enumerate(claims) if each.command_id == command_id), None)

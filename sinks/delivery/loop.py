@@ -105,7 +105,7 @@ class Delivery:
         self._patiently, self._send = self._journal.patiently, self._journal.send
         self._directory = Directory(log)
         self._ledger = Ledger(log, workspace, account)
-        self._status = AccountStatus(log, workspace, account, now_ms)
+        self._status = AccountStatus(log, workspace, account, now_ms, looks=sink.traits.lists)
         name = f"deliver.{workspace}.{account}"
         self._live: Consumer = log.consumer(name, moves_topic(workspace, account))
         self._backfill: Consumer = log.consumer(name, backfill_topic(workspace, account))

@@ -108,7 +108,9 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         wanted |= wish.places
     lists = {name[1:]: inside for name, inside in wanted.items() if name.startswith(":")}
     tags = {name[2:]: inside for name, inside in wanted.items() if name.startswith("t:")}
-    add = tuple(name for name, inside in lists.items() if inside)
+    # NOTE: in the order in which they are first wanted: of a stranger the first list decides whether they are asked.
+    first = dict.fromkeys(name[1:] for wish in wishes for name, inside in wish.places.items() if inside)
+    add = tuple(name for name in first if lists.get(name))
     bound = bound_lists(wishes, known)
     met_in = held_lists(entry, known)
     doubt = ledger.doubt(newest.subscriber)
@@ -303,14 +305,21 @@ def made_anew(group: Group, marks: Marks) -> Group:
 def answers_of(group: Group, answer: Answer, doubt: Mapping[str, bool], *, lists: bool) -> list[Answer]:
     """What a group's answer means for each of its commands; ``lists``: whether the platform has any."""
     asked = tuple(mark for mark in answer.changed if mark.startswith("?"))
-    if asked:  # nobody is anywhere before they have confirmed
-        earlier = Trouble(Reason.ASKED, Fate.LASTING)
-        return [*(earlier for _ in group.wishes[:-1]), answer]
+    if asked:
+        return _of_asked(group, answer)
     if not (isinstance(answer, Done) and lists):
         return [*(answer._replace(changed=()) for _ in group.wishes[:-1]), answer]
     marks = marks_of(group.wishes, before(group.wishes, answer.changed, doubt))
     fields = tuple(mark for mark in answer.changed if mark.startswith("="))
     return [answer._replace(changed=(*own, *fields)) for own in marks]
+
+
+def _of_asked(group: Group, answer: Answer) -> list[Answer]:
+    """The first command that adds the person has asked them, the others come too late; nobody is anywhere before."""
+    adding = [any(wish.places.values()) for wish in group.wishes]
+    first, later = adding.index(True), Trouble(Reason.ASKED, Fate.LASTING)
+    others: list[Answer] = [later if adds else Done((), "already so") for adds in adding]
+    return [*others[:first], answer, *others[first + 1 :]]
 
 
 def waves(wishes: Sequence[tuple[int, Command]], *, most: int, apart: bool) -> list[list[int]]:

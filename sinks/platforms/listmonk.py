@@ -101,7 +101,12 @@ class Listmonk(NamedLists):
         answers = [found.get(normalised_address(change.address)) for change in changes]
         if any(each is None for each in answers):
             self._check_sight()
-        return self._http.apart(lambda each: self._seen(each, numbers, whole=whole), answers)
+        looks = self._http.apart(lambda each: self._seen(each, numbers, whole=whole), answers)
+        # NOTE: who has only unanswered opt-ins is a stranger still, but not whom Segma has known to be in a list.
+        return [
+            each._replace(never_there=each.never_there and not change.met) if isinstance(each, Seen) else each
+            for change, each in zip(changes, looks, strict=True)
+        ]
 
     def _look(self, changes: Sequence[Change]) -> dict[str, Mapping[str, Any] | Trouble]:
         """Look people up by address; where the server cannot answer for all, those for whom it can."""
@@ -152,6 +157,7 @@ class Listmonk(NamedLists):
             pending=frozenset(name for name, standing in of.items() if standing is Standing.PENDING),
             because=Reason.BLOCKED,
             elsewhere=elsewhere,
+            never_there={*standings.values()} == {Standing.PENDING},
             number=text(subscriber, "id"),
         )
 

@@ -25,7 +25,8 @@ class Seen(NamedTuple):
     unsubscribed from; ``pending``: where they have not confirmed. ``standing`` LEFT: they left altogether, for
     ``because``. ``elsewhere``: whether they are in a list that was not asked for; None: the platform does not show it.
     ``notes``: what the platform's own calls need again. ``refusal``: why nothing may be added, beside consent.
-    ``never_there``: of a platform where an address is all that a person is: nobody has ever seen them in a list.
+    ``never_there``: nobody has ever seen them in a list, be it that the platform knows them by unanswered opt-ins, or
+    that an address is all that a person is there.
     ``number``: the platform's own id of the person, where it is another for one who was erased and made anew.
     ``paused``: a list does not take people who get their mail as they do.
     """
@@ -101,7 +102,7 @@ GRAVER_THAN_UNCLEAR: Final = {*LEFT, Reason.PENDING, Reason.ASKED}
 def verdict(change: Change, seen: Seen, leavings: list[Leaving], strangers: Strangers) -> Reason | None:
     """Why nothing of the change may be done; None: nothing is in the way. Taking out alone is always allowed."""
     if not change.adding:
-        makes = bool(change.fields) and seen.stranger
+        makes = bool(change.fields) and not seen.person
         return None if not makes else Reason.GONE if leavings else Reason.UNKNOWN
     return left_reason(change, leavings) or seen.refusal or _not_yet(change, seen, strangers)
 

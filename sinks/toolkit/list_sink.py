@@ -159,18 +159,23 @@ class _Call:
         """Promise 4: who left is added nowhere; taking them out of more is allowed."""
         leavings = leavings_of(change, seen, lambda name: self._is_same(change, name))
         reason = verdict(change, seen, leavings, self._strangers)
-        asks = reason is None and self._asks(change, seen)
-        if asks and change.asked:
+        asking = self._asking(change, seen) if reason is None else []
+        if asking and change.asked:
             reason = Reason.ASKED
         if reason is not None:
             return Trouble(reason, Fate.LASTING, leavings=tuple(leavings), joinings=joinings_of(change, seen))
-        return Work(change, seen, leavings, asks)
+        return Work(change, seen, leavings, asking)
 
-    def _asks(self, change: Change, seen: Seen) -> bool:
-        """Return whether the person is asked to confirm instead of being put in."""
+    def _asking(self, change: Change, seen: Seen) -> list[str]:
+        """The lists that ask the person to confirm instead of taking them in; of a stranger the first one decides.
+
+        Whoever was put into that one is no stranger to the others.
+        """
         asked = self._strangers is Strangers.OPT_IN if seen.stranger else self._known_opt_in
-        missing = [name for name in change.add if name not in seen.lists]
-        return asked and any(self._platform.asks(name, known=not seen.stranger) for name in missing)
+        missing = [name for name in change.add if name not in seen.lists] if asked else []
+        if seen.stranger:
+            missing = missing[:1]
+        return [name for name in missing if self._platform.asks(name, known=not seen.stranger)]
 
     def _left_since(self, works: Sequence[Work]) -> dict[str, Trouble]:
         """Of those who were put in: who left before the call reached the platform; by change."""

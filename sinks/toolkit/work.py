@@ -12,14 +12,14 @@ from sinks.toolkit.platform import PersonFault
 class Work:
     """One change on its way: the person's state as seen, the steps to do, those done, and the trouble met."""
 
-    def __init__(self, change: Change, seen: Seen, leavings: Sequence[Leaving], asks: bool) -> None:
+    def __init__(self, change: Change, seen: Seen, leavings: Sequence[Leaving], asking: Sequence[str]) -> None:
         self.change, self.seen, self.person, self.leavings = change, seen, seen.person, tuple(leavings)
         self.joinings, self.number = joinings_of(change, seen), seen.number
         self.list_ids: dict[str, str] = {}
         self.trouble: PersonFault = None
         self.done: list[str] = []
         self.put = [name for name in change.add if name not in seen.lists]
-        self.invite = self.put if asks else []
+        self.invite = list(asking[:1])
         self.remove = [name for name in change.remove if name in seen.lists]
         self.tag = [name for name in change.tag if name not in seen.tags]
         self.untag = [name for name in change.untag if name in seen.tags]

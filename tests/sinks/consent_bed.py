@@ -53,6 +53,12 @@ class MemoryLog:
         for each in topics:
             self.records.setdefault(each.name, [])
 
+    def end(self, topic: str) -> dict[int, int]:
+        return {0: len(self.records.get(topic, []))}
+
+    def topics(self) -> list[Topic]:
+        return [Topic(name, 1, 1) for name in self.records]
+
     def publisher(self) -> MemoryLog:
         return self
 
@@ -148,5 +154,36 @@ def sink_over(
     made = Around("w/mail", data, lambda seconds: None, secret=lambda at, name: KEY, **around)
     sink: Any = kind.make(kind.options.model_validate(given), made)
     sink._platform._http._session.mount("http://", InProcess(dialect, world, fuse))
+    found: Sink = sink
+    return found
+
+
+class Elsewhere:
+    """Whoever is told of moves, and where people join and leave lists beside that."""
+
+    name = "told"
+
+    def admits(self, asked: Asked) -> Answer | None:
+        return None
+
+    def handle(self, asked: Asked, world: World) -> Answer:
+        return Answer(204)
+
+    def leave(self, world: World, address: str, list_name: str) -> None:
+        found, where = world.person(address), world.list_named(list_name)
+        assert found is not None
+        assert where is not None
+        where.members[found.id] = "left"
+
+
+def told_sink(kind: str, dialect: Any, world: World, fuse: Fuse, *, around: Mapping[str, Any], data: Path) -> Sink:
+    """The real sink of an account that is told of everything, and of which nothing can be read back."""
+    options: dict[str, Any] = {"topic": "told"}
+    if kind == "webhook":
+        options = {"secret": {"env": "S"}, "url": "http://127.0.0.1:9/moves"}
+    made = Around("w/mail", data, lambda seconds: None, secret=lambda at, name: KEY, **around)
+    sink: Any = SINKS[kind].make(SINKS[kind].options.model_validate(options), made)
+    if kind == "webhook":
+        sink._http._session.mount("http://", InProcess(dialect, world, fuse))
     found: Sink = sink
     return found

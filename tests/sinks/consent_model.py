@@ -33,6 +33,8 @@ class Shows(NamedTuple):
     """People are there without being in a list."""
     because: str = "unsubscribed"
     """What it says of who left altogether."""
+    anything: bool = True
+    """It can be read at all; else it is told of everything."""
     asks: str = ""
     """What strangers are asked to confirm: each ``list`` that asks, or ``all``; empty: nothing."""
 
@@ -281,6 +283,8 @@ class Model:
 
         ``refused``: the platform refuses to take the person out.
         """
+        if not self.shows.anything:
+            return self._told(command, now)
         if command.undoes:
             wanted, must_be_in = self._undone(command)
             if not wanted:
@@ -305,6 +309,21 @@ class Model:
         if refused and command.person in self.truth and self.truth[command.person].lists.get(command.out_of) == IN:
             return self._half_done(command, now)
         return self._carried_out(command, wanted, now)
+
+    def _told(self, command: Command, now: int) -> End:
+        """Whoever is told of moves is told of what holds no more as well, and of no adding of those who left."""
+        if command.undoes:
+            stands = self._of("did", command.person, command.undoes)
+            undone = [each for each in self._of("undone", command.person) if each.more == command.undoes]
+            self._take_back(command, now)
+            return End("applied") if stands and not undone else End("skipped", "superseded")
+        adds = command.to and command.to != command.out_of
+        names = {EVERYTHING, command.to, command.out_of} if adds else set()
+        reasons = [each.more for name in names for each in self.standing(command.person, name)]
+        if reasons:
+            return End("skipped", _gravest(reasons))
+        self.history.append(Item("did", now, command.person, command.id, ({}, set())))
+        return End("applied")
 
     def _half_done(self, command: Command, now: int) -> End:
         """Put in, and not taken out: the move has failed, and links no lists."""
@@ -373,14 +392,22 @@ class Model:
             shown.standing == PENDING or any(shown.lists.get(x) == PENDING for x in adds | bound)
         ):
             return "asked" if asked else "pending"
-        if asked and (shown is None or (shown.lists and set(shown.lists.values()) == {PENDING})):
+        stranger = self._is_stranger(person)
+        if asked and stranger:
             return "asked"
         if shown is not None and shown.standing == "undeliverable":
             return "undeliverable"
-        if shown is None and self.strangers == "never" and (self.shows.people or not self.been(person)):
+        if stranger and self.strangers == "never":
             return "unknown"
         asks = self.shows.asks == "all" or bool(adds & self.asking)
-        return "ask" if shown is None and self.strangers == "opt_in" and asks else ""
+        return "ask" if stranger and self.strangers == "opt_in" and asks else ""
+
+    def _is_stranger(self, person: str) -> bool:
+        """Whether the platform does not know them, or only by opt-ins without an answer."""
+        shown = self.truth.get(person)
+        if shown is None:
+            return self.shows.people or not self.been(person)
+        return bool(shown.lists) and set(shown.lists.values()) == {PENDING} and not self.been(person)
 
     def _carried_out(self, command: Command, wanted: dict[str, bool], now: int) -> End:
         person, changed = command.person, dict[str, bool]()

@@ -9,15 +9,14 @@ import pytest
 from contracts.reasons import Reason
 from sinks.base import Change, Fate, PlatformError, Trouble
 from sinks.platforms.file import FileSink
-from tests.sinks.answer_fuzz import fuzz
+from tests.sinks.answer_fuzz import NAMES, fuzz
 from tests.sinks.beds import brief
-from tests.sinks.consent_histories import PLATFORMS
 
 STEP = 31
 """Of so many spoilings one: no divisor of how many there are of each place."""
 
 
-@pytest.mark.parametrize("name", PLATFORMS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_spoilt_answer_is_trouble_and_never_a_success(name: str, tmp_path: Path) -> None:
     count, wrong = fuzz(name, tmp_path, step=STEP)
     assert wrong == []
