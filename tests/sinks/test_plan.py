@@ -17,7 +17,7 @@ from sinks.delivery.ledger import Ledger
 from sinks.delivery.outcomes import outcome_of
 from sinks.delivery.plan import Known, change_of, wish_of
 from tests.sinks.consent_bed import Fuse, MemoryLog
-from tests.sinks.consent_histories import PLATFORMS, Step, fault_of
+from tests.sinks.consent_histories import Step, fault_of
 from tests.sinks.courier import command
 
 ANNA = DirectoryEntry("w", "s_anna", "anna@example.org")
@@ -82,4 +82,4 @@ def test_an_undo_and_a_move_that_are_killed_at_any_step_end_as_if_they_were_not(
             Step("move", "anna", "news", "vip", 3),
             Step("crash", number=steps),
         ]
-        assert fault_of(PLATFORMS[platform], history, tmp_path, "add")[0] == "", steps
+        assert fault_of(platform, history, tmp_path, "add")[0] == "", steps
