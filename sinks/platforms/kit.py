@@ -140,7 +140,10 @@ class Kit(NoOptIn, NamedLists):
     def _change(self, method: str, list_name: str, number: str, people: Sequence[One]) -> list[PersonFault]:
         def change(one: One) -> PersonFault:
             path = f"/v4/tags/{number}/subscribers/{one.person}"
-            return _fault(self._http.ask(method, path, {} if method == "POST" else None))
+            reply = self._http.ask(method, path, {} if method == "POST" else None)
+            if reply.ok and (method == "POST" or reply.status != 204):
+                table(reply.object() if method == "POST" else {}, "subscriber")
+            return _fault(reply)
 
         faults = self._http.apart(change, people)
         unknown = any(fault is not None and fault.answer.startswith("404") for fault in faults)
@@ -211,4 +214,4 @@ def _fault(reply: Reply) -> PersonFault:
     if reply.ok:
         return None
     fault = refused(reply)
-    return fault._replace(fate=Fate.PASSING) if reply.status == 404 else fault
+    return fault._replace(fate=Fate.PASSING) if reply.is_missing("errors") else fault
