@@ -150,6 +150,7 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         unclear=tuple(sorted(known.leavings.unclear(newest.subscriber) & bound)),
         list_ids=ledger.list_ids({*lists, *bound, *met_in}),
         platform_id=_platform_id(entry, known),
+        known_there=bool(_number(entry, known)[0]),
         expected_in=tuple(
             name
             for name in expected
@@ -200,11 +201,17 @@ def _taken_by_others(subscriber: str, known: Known) -> set[str]:
 
 def _platform_id(entry: DirectoryEntry, known: Known) -> str:
     """The id under which the platform must show the person; empty where they have joined anew since."""
+    number, at_ms = _number(entry, known)
+    return "" if known.leavings.joined_ms(entry.subscriber) >= at_ms else number
+
+
+def _number(entry: DirectoryEntry, known: Known) -> tuple[str, int]:
+    """The platform's own id of the person as it was seen last, and when; empty: they were never seen there."""
     number, at_ms = known.ledger.number_of(entry.subscriber)
     sighted_ms = _sighted_ms(entry, known.account)
     if not number and sighted_ms >= at_ms:
         number, at_ms = entry.platform_ids.get(known.account, ""), sighted_ms
-    return "" if known.leavings.joined_ms(entry.subscriber) >= at_ms else number
+    return number, at_ms
 
 
 def _sighted_ms(entry: DirectoryEntry, account: str) -> int:

@@ -77,7 +77,7 @@ def leavings_of(change: Change, seen: Seen, exists: Callable[[str], bool]) -> li
 
 def _was_there(change: Change, exists: Callable[[str], bool]) -> bool:
     """Whether somebody unknown to the platform must be known: in a list of it, or by an id without any list."""
-    return any(exists(name) for name in change.met_in) or bool(change.platform_id and not change.met)
+    return any(exists(name) for name in change.met_in) or bool(change.known_there and not change.met)
 
 
 def _erased(change: Change, seen: Seen) -> bool:

@@ -189,7 +189,7 @@ class _Call:
                 work.trouble = look
                 continue
             # NOTE: whoever was made anew by this very call has another id than the one before.
-            change = work.change._replace(platform_id="", met_in=())
+            change = work.change._replace(platform_id="", known_there=False, met_in=())
             leavings = [each for each in leavings_of(change, look, lambda name: False) if not each.silent]
             reason = left_reason(work.change, leavings)
             if reason is not None:

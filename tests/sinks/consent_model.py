@@ -214,6 +214,8 @@ class Model:
             inside = shown is not None and shown.lists.get(name) == IN
             if inside:
                 self._set(person, name, OUT)
+                if not self.shows.people and not self.truth[person].lists:
+                    del self.truth[person]
             # It is a command as any other: an undo of one before it at that list has nothing to take back.
             self.history.append(Item("did", now, person, "", ({name: False}, {name} if inside else set())))
             self.tell("out", now, person, name)
