@@ -124,7 +124,8 @@ class Mautic(NoOptIn, NamedLists):
             path = f"/api/segments/{number}/contact/{one.person}/remove"
             reply = self._http.ask("POST", path, hear=FORBIDDEN)
             self._judge(reply, list_name)
-            return None if reply.ok or reply.status == 404 else refused(reply)
+            done = whole_number(reply.object(), "success") == 1 if reply.ok else reply.is_missing("errors")
+            return None if done else refused(reply)
 
         return self._http.apart(remove, people)
 
