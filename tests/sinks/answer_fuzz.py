@@ -182,7 +182,7 @@ def is_readable(path: tuple[Any, ...], value: Any, before: Any) -> bool:
     named = {each for each in path[-2:] if isinstance(each, str)} & NAMED
     if named and not isinstance(before, dict | list):
         return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
-    return value == [] and isinstance(before, list)
+    return value in ([], {}) and isinstance(before, list | dict)
 
 
 def spoilings(answers: Sequence[Answer], paths: Sequence[str]) -> Iterator[Spoilt]:
