@@ -145,13 +145,14 @@ class FileSink:
             self._pause(self._delay_s)
         address = normalised_address(change.address)
         try:
+            leavings = tuple(leavings_of(change, self._seen(change), self._exists))
             changed = [f"+{name}" for name in change.add if self._put(name, address, member=True)]
             changed += [f"-{name}" for name in change.remove if self._put(name, address, member=False)]
             self._note(change, changed)
             joined = joinings_of(change, self._seen(change))
         except (OSError, UnicodeDecodeError) as error:
             return _away(error)
-        return Done(tuple(changed), "written" if changed else "already so", joinings=joined)
+        return Done(tuple(changed), "written" if changed else "already so", leavings, joined)
 
     def _path(self, name: str) -> Path | None:
         return self._directory / f"{name}.txt" if _LIST_NAME.fullmatch(name) else None
