@@ -96,7 +96,8 @@ class Change(NamedTuple):
     adds, though the last word does not: it is judged like an adding. ``url``: of a ``webhook`` response, where to call;
     ``expected_in``: lists that the look shows and in which Segma has put or seen them: who is not in one of these any
     more has left it, be they added anywhere or only taken out. ``not_last``: lists that they left and that were not the
-    last they were in.
+    last they were in. ``first_add``: the list that the first of its commands adds them to, whatever the others do: of a
+    stranger it decides whether they are asked.
     ``about``: what a webhook or a reader of moves is told (no platform reads it). ``unless_in``: leavings that were
     told of, each with a list that the person is said to have joined since, at no known time: it stands unless the look
     shows them there (empty: at the platform at all). ``unclear``: lists from which they are gone with many others, and
@@ -132,6 +133,7 @@ class Change(NamedTuple):
     known_there: bool = False
     expected_in: tuple[str, ...] = ()
     not_last: frozenset[str] = frozenset()
+    first_add: str = ""
 
     @property
     def adding(self) -> bool:

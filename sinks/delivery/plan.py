@@ -108,8 +108,8 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         wanted |= wish.places
     lists = {name[1:]: inside for name, inside in wanted.items() if name.startswith(":")}
     tags = {name[2:]: inside for name, inside in wanted.items() if name.startswith("t:")}
-    # NOTE: in the order in which they are first wanted: of a stranger the first list decides whether they are asked.
-    first = dict.fromkeys(name[1:] for wish in wishes for name, inside in wish.places.items() if inside)
+    into = (name for wish in wishes for name, inside in wish.places.items() if inside and name.startswith(":"))
+    first = dict.fromkeys(name[1:] for name in into)
     add = tuple(name for name in first if lists.get(name))
     bound = bound_lists(wishes, known)
     met_in = held_lists(entry, known)
@@ -159,6 +159,7 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
             and name not in taken_by_others
         ),
         not_last=frozenset(_not_last(newest.subscriber, known)),
+        first_add=next(iter(first), ""),
     )
 
 

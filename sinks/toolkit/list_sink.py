@@ -171,11 +171,11 @@ class _Call:
 
         Whoever was put into that one is no stranger to the others.
         """
-        asked = self._strangers is Strangers.OPT_IN if seen.stranger else self._known_opt_in
-        missing = [name for name in change.add if name not in seen.lists] if asked else []
         if seen.stranger:
-            missing = missing[:1]
-        return [name for name in missing if self._platform.asks(name, known=not seen.stranger)]
+            first = change.first_add or next(iter(change.add), "") if self._strangers is Strangers.OPT_IN else ""
+            return [first] if first and first not in seen.lists and self._platform.asks(first, known=False) else []
+        missing = [name for name in change.add if name not in seen.lists] if self._known_opt_in else []
+        return [name for name in missing if self._platform.asks(name, known=True)]
 
     def _left_since(self, works: Sequence[Work]) -> dict[str, Trouble]:
         """Of those who were put in: who left before the call reached the platform; by change."""
@@ -201,7 +201,7 @@ class _Call:
         """Which lists those were: a name may be another list's one day."""
         ids: dict[str, str] = {}
         for work in works:
-            named = [*work.change.add, *(name for name in work.change.remove if name in work.seen.lists)]
+            named = [*work.change.add, *work.invite, *(name for name in work.change.remove if name in work.seen.lists)]
             ids |= {name: self._id_of(name) for name in named if name not in ids}
             work.list_ids = {name: ids[name] for name in named if ids[name]}
 

@@ -118,3 +118,12 @@ def test_of_several_commands_the_first_decides_whether_a_stranger_is_asked(
         held = bed.world.list_named(lists[0]).members
         assert list(held.values()) == ["pending"], "asked for the list that the first command named"
     assert courier.outcomes()[0].result is Result.APPLIED
+
+
+def test_a_later_command_decides_for_no_stranger_whom_the_first_one_asks(asking: tuple[ServedBed, Courier]) -> None:
+    bed, courier = asking
+    # One after another: asked for `news`, then not in it and not to be moved on; at once it must end the same.
+    assert ends(courier, command("news"), command("vip", "news")) == ["applied", "asked"]
+    bed.expected_mails = list(bed.world.mails)
+    assert (len(bed.world.mails), bed.members("vip")) == (1, set())
+    assert list(bed.world.list_named("news").members.values()) == ["pending"]
