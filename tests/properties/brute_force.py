@@ -8,12 +8,7 @@ from typing import Any
 from flows.language.model import Listener, Not, Step
 from tests.properties.naive_language import Events, Key, Run, Seen, ahead, fillable, fits, is_complete, is_loop
 
-from tests.properties.naive_language import rank, takes_more  # isort: skip
-
-
-def home(seen: Seen) -> Any:
-    """What an event's session is told from others by."""
-    return seen.session[0] if seen.session else seen.event
+from tests.properties.naive_language import home, rank, takes_more  # isort: skip
 
 
 class Simulation:

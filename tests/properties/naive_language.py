@@ -50,6 +50,11 @@ class Run(NamedTuple):
     filled: frozenset[int] = frozenset()
 
 
+def home(seen: Seen) -> Any:
+    """What an event's session is told from others by."""
+    return seen.session[0] if seen.session else seen.event
+
+
 def rank(run: Run) -> tuple[Any, ...]:
     """The oldest first event, the most events, the earliest events, the earliest steps."""
     return (run.taken[0][0], -len(run.taken), [index for index, _ in run.taken], [slot for _, slot in run.taken])

@@ -9,17 +9,17 @@ from typing import Final
 
 import pytest
 
-from flows.subscriber import reapply, timeline_codec
+from flows.subscriber import reapply, timeline, timeline_codec
 from tests.properties import test_short_lateness as arrival
 
 MUTANTS: Final[dict[str, tuple[str, str]]] = {
     "an event exactly as old as the lateness is late": (
-        "newest_ms - at_ms > self._lateness_ms",
-        "newest_ms - at_ms >= self._lateness_ms",
+        "newest_ms - at_ms > lateness_ms",
+        "newest_ms - at_ms >= lateness_ms",
     ),
     "an event exactly as old as the delay is late": (
-        "if log_time_ms - at_ms > self._max_delay_ms",
-        "if log_time_ms - at_ms >= self._max_delay_ms",
+        "if log_time_ms - at_ms > max_delay_ms",
+        "if log_time_ms - at_ms >= max_delay_ms",
     ),
     "an event still within the lateness is let go": ("at_ms < oldest_ms", "at_ms <= oldest_ms"),
     "a deadline does not count as the newest time": (
@@ -46,9 +46,10 @@ MUTANTS: Final[dict[str, tuple[str, str]]] = {
 
 
 def mutated(name: str, monkeypatch: pytest.MonkeyPatch) -> type[reapply.Reapplier]:
-    """The class with one rule broken. The text to break must stand exactly once in the two sources together."""
+    """The class with one rule broken. The text to break must stand exactly once in the sources together."""
     before, after = MUTANTS[name]
-    sources = {module: Path(module.__file__ or "").read_text(encoding="utf-8") for module in (reapply, timeline_codec)}
+    modules = (reapply, timeline, timeline_codec)
+    sources = {module: Path(module.__file__ or "").read_text(encoding="utf-8") for module in modules}
     found = [module for module, source in sources.items() if before in source]
     assert sum(source.count(before) for source in sources.values()) == 1, f"{name}: not found once"
     broken = types.ModuleType("flows.mutant_of_reapply")
@@ -56,6 +57,10 @@ def mutated(name: str, monkeypatch: pytest.MonkeyPatch) -> type[reapply.Reapplie
     exec(compile(sources[found[0]].replace(before, after), "mutant.py", "exec"), broken.__dict__)
     if found[0] is timeline_codec:
         monkeypatch.setattr(reapply, "TimelineCodec", broken.__dict__["TimelineCodec"])
+        return reapply.Reapplier
+    if found[0] is timeline:
+        for rule in ("is_late", "too_old"):
+            monkeypatch.setattr(reapply, rule, broken.__dict__[rule])
         return reapply.Reapplier
     kind: type[reapply.Reapplier] = broken.__dict__["Reapplier"]
     return kind
