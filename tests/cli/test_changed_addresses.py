@@ -26,6 +26,8 @@ from sinks.registry import sink_of
 from tests.sinks.courier import command
 from transport.config import load_installation
 
+pytestmark = pytest.mark.slow
+
 SECRET = b"s" * 40
 CONFIG = """
 token_keys: {file: keys}

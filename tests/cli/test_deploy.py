@@ -27,6 +27,8 @@ from tests.sinks.simulator.server import KEY
 from transport import open_log
 from transport.config import Settings, load_installation
 
+pytestmark = pytest.mark.slow
+
 NOW_MS = 1_800_000_000_000
 LISTENER = """listener: looked
 version: {version}

@@ -18,6 +18,8 @@ from contracts.topics import EVENTS, fixed_topics
 from transport import open_log
 from transport.config import Settings
 
+pytestmark = pytest.mark.slow
+
 SLEEPS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
 
 

@@ -18,6 +18,8 @@ from transport import open_log
 from transport.config import Settings, wall_clock_ms
 from transport.embedded.store import Store
 
+pytestmark = pytest.mark.slow
+
 Opened = Callable[..., Log]
 
 

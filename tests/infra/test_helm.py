@@ -23,6 +23,8 @@ from sinks.config import SinkSettings
 from tests.infra.helm import helm
 from transport.config import Settings
 
+pytestmark = pytest.mark.slow
+
 CHART = Path(__file__).resolve().parents[2] / "infra" / "helm" / "segma"
 KINDS = {
     ("apps/v1", "Deployment"),

@@ -10,6 +10,8 @@ import pytest
 
 from tests.recovery.virtual import STEP_MS, T0_MS, Deed, VirtualWorld, arriving, deeds
 
+pytestmark = pytest.mark.slow
+
 HOUR_MS = 3_600_000
 SETTLE_MS = 4_000
 

@@ -12,6 +12,8 @@ from sinks.platforms.file import FileSink
 from tests.sinks.answer_fuzz import NAMES, fuzz
 from tests.sinks.beds import brief
 
+pytestmark = pytest.mark.slow
+
 STEP = 31
 """Of so many spoilings one: no divisor of how many there are of each place."""
 

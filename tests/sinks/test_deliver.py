@@ -33,6 +33,8 @@ from tests.sinks.memory import Crash, MemorySink
 from transport import open_log
 from transport.config import Settings
 
+pytestmark = pytest.mark.slow
+
 _read_outcome = json_reader(Outcome)
 _read_letter = msgpack_reader(DeadLetter)
 ADDRESSES = {f"s_{name}": f"{name}@example.org" for name in ("anna", "ben")}

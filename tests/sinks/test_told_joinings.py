@@ -21,6 +21,8 @@ from flows.state.changelog import Changelog
 from tests.sinks.beds import Bed, bed_of, now_ms
 from tests.sinks.courier import Courier, command
 
+pytestmark = pytest.mark.slow
+
 ANNA = "anna@example.org"
 JOINED = {"account": "mail", "list": "hot", "by": "person"}
 _veto, _letter = json_reader(Veto), msgpack_reader(DeadLetter)

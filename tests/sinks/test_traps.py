@@ -18,6 +18,8 @@ from tests.sinks.beds import ServedBed, served_bed
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import KEY, Answer, Fault
 
+pytestmark = pytest.mark.slow
+
 ANNA, BEN = "anna@example.org", "ben@example.org"
 
 

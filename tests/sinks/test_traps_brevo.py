@@ -16,6 +16,8 @@ from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import Answer, Fault
 from tests.sinks.simulator.world import LEFT, UNDELIVERABLE
 
+pytestmark = pytest.mark.slow
+
 ANNA, BEN = "anna@example.org", "ben@example.org"
 NOTHING_TO_DO = {"code": "invalid_parameter", "message": "Contact already in list and/or does not exist"}
 

@@ -16,6 +16,8 @@ from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import Answer, Fault
 from tests.sinks.simulator.world import LEFT, PENDING, UNDELIVERABLE
 
+pytestmark = pytest.mark.slow
+
 ANNA, BEN = "anna@example.org", "ben@example.org"
 
 

@@ -15,6 +15,8 @@ from tests.sinks.beds import ServedBed, served_bed
 from tests.sinks.simulator.server import Answer, Fault
 from tests.sinks.simulator.world import LEFT, PENDING, UNDELIVERABLE
 
+pytestmark = pytest.mark.slow
+
 ANNA, BEN = "anna@example.org", "ben@example.org"
 
 
