@@ -28,6 +28,8 @@ class StoredEvents:
 
     def remember(self, beacon: Beacon) -> None:
         """Know the events of a beacon that is stored."""
+        if not self._most:
+            return
         for event in beacon.events:
             if event_id := event_id_of(event):
                 self._known[_digest(beacon, event_id)] = None

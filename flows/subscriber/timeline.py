@@ -232,9 +232,8 @@ def too_old(timeline: Timeline, oldest_ms: int, most: int) -> int:
     if over > 0:
         timeline.overflowed += over
         gone += over
-    left = timeline.size
-    if gone or left > MAX_BYTES:  # PERF: neither, for most events
-        left -= sum([size_of(entry.source) for entry in entries[:gone]])
+    if timeline.size > MAX_BYTES:  # PERF: what goes is summed up by the caller; here only where it may not be enough
+        left = timeline.size - sum([size_of(entry.source) for entry in entries[:gone]])
         while left > MAX_BYTES and gone < count - 1:
             left -= size_of(entries[gone].source)
             timeline.overflowed += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -43,12 +44,14 @@ class Directory:
 
     def whose(self, workspace: str, workspace_secret: bytes) -> Callable[[str], str]:
         """Whose id it is that was made of an address: the person's who has or had the address, else itself."""
-        moved = {
-            made: each.subscriber for each in self.people(workspace) for made in ids_beside(each, workspace_secret)
-        }
+
+        @functools.cache  # PERF: everybody is looked through, and only for an id that is nobody's own
+        def moved() -> dict[str, str]:
+            people = self.people(workspace)
+            return {made: each.subscriber for each in people for made in ids_beside(each, workspace_secret)}
 
         def current(subscriber: str) -> str:
-            return subscriber if self.find(workspace, subscriber) is not None else moved.get(subscriber, subscriber)
+            return subscriber if self.find(workspace, subscriber) is not None else moved().get(subscriber, subscriber)
 
         return current
 
