@@ -147,7 +147,7 @@ def _plan(clickhouse: ClickHouse, request: Request) -> Plan:
     until_ms, since_ms = (round(_instant(text, now_ms) * 1_000) for text in (request.until, request.since))
     if since_ms > until_ms:
         fail(f"--since {request.since} is after --until {request.until}", Exit.USAGE)
-    plan = Plan(request, min(until_ms, known.until_ms), max(since_ms, 0), ())
+    plan = Plan(request, min(until_ms, known.until_ms), max(since_ms, 0), (), known.gaps)
     return replaced(plan, ranges=tuple(ranges(clickhouse, plan.asked(request.subjects()), RANGE_ROWS)))
 
 
@@ -161,11 +161,10 @@ def _instant(text: str, now_ms: int) -> float:
 def _notes(clickhouse: ClickHouse, plan: Plan) -> list[str]:
     """What the history does not hold, and what is not foreseen, in sentences."""
     asked = plan.asked(plan.request.subjects())
-    known = reach(clickhouse, plan.request.workspace)
     notes = [f"the history holds no `{action}`" for action in unheard(clickhouse, asked)]
-    if known.gaps:
-        shown = ", ".join(str(day) for day in known.gaps[:SHOWN_GAPS])
-        more = f" and {len(known.gaps) - SHOWN_GAPS} more" if len(known.gaps) > SHOWN_GAPS else ""
+    if plan.gaps:
+        shown = ", ".join(str(day) for day in plan.gaps[:SHOWN_GAPS])
+        more = f" and {len(plan.gaps) - SHOWN_GAPS} more" if len(plan.gaps) > SHOWN_GAPS else ""
         notes.append(
             f"the history holds no event at all of {shown}{more}: whoever did something then is not seen doing it"
         )

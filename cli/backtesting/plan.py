@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +59,8 @@ class Plan(Value, frozen=True):
     until_ms: int
     since_ms: int
     ranges: tuple[Range, ...]
+    gaps: tuple[date, ...] = ()
+    """Days of which the history holds no event."""
 
     def asked(self, subjects: list[Subject]) -> Asked:
         """What is asked of the history."""

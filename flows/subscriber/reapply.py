@@ -343,19 +343,22 @@ class Reapplier:
 
     def _recall(self, timeline: Timeline) -> None:
         """Find the states and sessions between the entries again: they follow from the first ones and the events."""
-        entries, known = timeline.entries, timeline.unfolded
         if timeline.unknown < 2:
             return
-        state, session = entries[0].state, entries[0].session
-        for index in range(timeline.unknown):
-            entry = entries[index]
-            before = entry.state if index < known else state
-            entries[index] = moved(entry, before, session, entry.made)
-            event = entry.event
-            session = extended(session, event, gap_ms=self._session_gap_ms)
-            if index + 1 >= known and index + 1 < timeline.unknown:
-                state, _ = self._apply(timeline, before, event, session)
+        state, session = timeline.entries[0].state, timeline.entries[0].session
+        for index, entry in enumerate(timeline.entries[: timeline.unknown]):
+            before = entry.state if index < timeline.unfolded else state
+            timeline.entries[index] = moved(entry, before, session, entry.made)
+            is_needed = timeline.unfolded <= index + 1 < timeline.unknown
+            state, session = self._stepped(timeline, before, session, entry.event, is_needed=is_needed)
         timeline.unknown = 0
+
+    def _stepped(
+        self, timeline: Timeline, state: MachineState, session: Session | None, event: Event, *, is_needed: bool
+    ) -> tuple[MachineState, Session | None]:
+        """The state and the session after an event. ``is_needed``: the state is; else it is the one of before."""
+        own = extended(session, event, gap_ms=self._session_gap_ms)
+        return (self._apply(timeline, state, event, own)[0] if is_needed else state), own
 
     def _newest(self, timeline: Timeline, state: MachineState) -> None:
         """This is the state after the last event; what log time does to it comes after."""

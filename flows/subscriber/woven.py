@@ -11,14 +11,14 @@ from operator import attrgetter
 from contracts.events import Event
 from contracts.reasons import Reason
 from flows.derived.membership import is_heard, sent_by_others, with_membership
-from flows.derived.sessions import EXTENDS_NONE, SessionChange
-from flows.machine.machine import Machine, Match
+from flows.derived.sessions import EXTENDS_NONE, Session, SessionChange
+from flows.machine.machine import Machine, MachineState, Match
 from flows.machine.matches import changed, missing
 from flows.subscriber.noting import take_back, told
 from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.reapply import Fell, Late, Reapplier
 from flows.subscriber.stored import Applied
-from flows.subscriber.timeline import Entry, Timeline, changed_sessions, moved, size_of
+from flows.subscriber.timeline import Entry, Timeline, changed_sessions, size_of
 from flows.subscriber.weaving import Weaving, as_seen, belongs_to
 from flows.subscriber.wishes import Wishes
 
@@ -150,25 +150,16 @@ class WovenReapplier(Reapplier):
             gone -= 1
         return gone
 
-    def _recall(self, timeline: Timeline) -> None:
-        entries, known = timeline.entries, timeline.unfolded
-        if timeline.unknown < 2:
-            return
-        state, session = entries[0].state, entries[0].session
-        for index in range(timeline.unknown):
-            entry = entries[index]
-            before = entry.state if index < known else state
-            entries[index] = moved(entry, before, session, entry.made)
-            event = entry.event
-            own = belongs_to(session, event, self._session_gap_ms)
-            if index + 1 >= known and index + 1 < timeline.unknown:
-                if is_heard(timeline.memberships, event):
-                    seen = as_seen(own, event, timeline.facts, timeline.memberships)
-                    state, _ = self._machine.apply(before, event, seen)
-                else:
-                    state, _ = self._machine.advance(before, event.occurred_at_ms)
-            session = session if event.action in EXTENDS_NONE else own
-        timeline.unknown = 0
+    def _stepped(
+        self, timeline: Timeline, state: MachineState, session: Session | None, event: Event, *, is_needed: bool
+    ) -> tuple[MachineState, Session | None]:
+        own = belongs_to(session, event, self._session_gap_ms)
+        if is_needed and is_heard(timeline.memberships, event):
+            seen = as_seen(own, event, timeline.facts, timeline.memberships)
+            state, _ = self._machine.apply(state, event, seen)
+        elif is_needed:
+            state, _ = self._machine.advance(state, event.occurred_at_ms)
+        return state, session if event.action in EXTENDS_NONE else own
 
 
 def reapplier_of(machine: Machine, terms: Terms, wishes: Wishes | None = None) -> Reapplier:

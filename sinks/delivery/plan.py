@@ -103,25 +103,20 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
     """One change of one person's wishes, in their order: of each list and tag the last word counts."""
     ledger = known.ledger
     newest = wishes[-1].command
-    wanted: dict[str, bool] = {}
-    for wish in wishes:
-        wanted |= wish.places
-    lists = {name[1:]: inside for name, inside in wanted.items() if name.startswith(":")}
-    tags = {name[2:]: inside for name, inside in wanted.items() if name.startswith("t:")}
+    lists, tags = _last_words(wishes)
     into = (name for wish in wishes for name, inside in wish.places.items() if inside and name.startswith(":"))
     first = dict.fromkeys(name[1:] for name in into)
     add = tuple(name for name in first if lists.get(name))
     bound = bound_lists(wishes, known)
     met_in = held_lists(entry, known)
     doubt = ledger.doubt(newest.subscriber)
-    taken_by_others = _taken_by_others(newest.subscriber, known)
     expected = expected_lists(entry, known)
     if_in = [name for wish in wishes for name in wish.if_in]
+    taken_by_others = _taken_by_others(newest.subscriber, known)
     # NOTE: a call in doubt may have taken them out of where they are not found: that is no leaving of theirs.
+    certain = {each for each in (*expected, *if_in) if place("", each) not in doubt and each not in taken_by_others}
     must_be_in = [
-        name
-        for name in dict.fromkeys([*(name for name in expected if name in bound), *if_in])
-        if place("", name) not in doubt and name not in taken_by_others
+        name for name in dict.fromkeys([*(each for each in expected if each in bound), *if_in]) if name in certain
     ]
     # NOTE: of all lists, for a platform may show more than what the change is about.
     taken_out = ledger.taken_out_of(newest.subscriber)
@@ -152,15 +147,20 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         platform_id=_platform_id(entry, known),
         known_there=bool(_number(entry, known)[0]),
         expected_in=tuple(
-            name
-            for name in expected
-            if (known.traits.shows_all or name in {*lists, *bound})
-            and place("", name) not in doubt
-            and name not in taken_by_others
+            each for each in expected if each in certain and (known.traits.shows_all or each in {*lists, *bound})
         ),
         not_last=frozenset(_not_last(newest.subscriber, known)),
         first_add=next(iter(first), ""),
     )
+
+
+def _last_words(wishes: Sequence[Wish]) -> tuple[dict[str, bool], dict[str, bool]]:
+    """Whether the person is to be in each list, and to have each tag, after the last wish that says so."""
+    wanted: dict[str, bool] = {}
+    for wish in wishes:
+        wanted |= wish.places
+    lists = {name[1:]: inside for name, inside in wanted.items() if name.startswith(":")}
+    return lists, {name[2:]: inside for name, inside in wanted.items() if name.startswith("t:")}
 
 
 def _not_last(subscriber: str, known: Known) -> Iterator[str]:
