@@ -39,7 +39,6 @@ BOOT_S: Final = 60.0
 VISIBLE_S: Final = 20.0
 """How long a topic made anew may take to be known, with a leader for every partition."""
 _NO_LEADER: Final = {
-    KafkaError._TIMED_OUT,
     KafkaError._UNKNOWN_PARTITION,
     KafkaError._TRANSPORT,
     KafkaError.REPLICA_NOT_AVAILABLE,
@@ -93,11 +92,9 @@ class KafkaTopics:
         known = self._metadata(BOOT_S)
         absent = [topic for topic in topics if topic.name not in known]
         if absent:
-            futures = self._admin.create_topics([self._new(topic) for topic in absent], request_timeout=REQUEST_S)
-            for name, future in futures.items():
-                self._made(name, future)
+            self._create([self._new(topic) for topic in absent])
             self._await_visible({topic.name for topic in absent})
-        found = self.described([topic.name for topic in topics])
+        found = self.described([topic.name for topic in topics], is_boot=True)
         for topic in topics:
             each = found[topic.name]
             if (each.shape.partitions, each.shape.compacted) != (topic.partitions, topic.compacted):
@@ -233,13 +230,24 @@ class KafkaTopics:
         config = {name: each.value for name, each in settings_of_topic(topic, copies).items()}
         return NewTopic(self._prefix + topic.name, topic.partitions, copies, config=config)
 
-    def _made(self, name: str, future: Future[Any]) -> None:
+    def _create(self, topics: Sequence[NewTopic]) -> None:
+        def ask() -> None:
+            for name, future in self._admin.create_topics(list(topics), request_timeout=REQUEST_S).items():
+                try:
+                    future.result(2 * REQUEST_S)
+                except KafkaException as exception:
+                    error = exception.args[0]
+                    if _is_passing(exception):
+                        raise
+                    if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was quicker
+                        raise mapped(error, f"topic {name} cannot be made") from None
+
         try:
-            future.result(REQUEST_S)
+            self._patient(is_boot=True)(ask)
         except KafkaException as exception:
-            error = exception.args[0]
-            if error.code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was quicker
-                raise mapped(error, f"topic {name} cannot be made") from None
+            raise mapped(exception.args[0], "topics cannot be made") from None
+        except TimeoutError:
+            raise LogUnavailable("topics cannot be made: no answer") from None
 
     def _await_visible(self, names: set[str]) -> None:
         pause = threading.Event()
@@ -277,13 +285,15 @@ class KafkaTopics:
         with contextlib.suppress(LogError):
             self._metadata()
 
-    def described(self, names: Sequence[str]) -> dict[str, Described]:
-        """The shape and the settings of these topics, in the order given."""
+    def described(self, names: Sequence[str], *, is_boot: bool = False) -> dict[str, Described]:
+        """The shape and the settings of these topics, in the order given. ``is_boot``: the cluster may just begin."""
         if not names:
             return {}
         resources = [ConfigResource(ResourceType.TOPIC, self._prefix + name) for name in names]
         found = self._asked(
-            lambda: self._admin.describe_configs(resources, request_timeout=REQUEST_S), f"{len(names)} topics"
+            lambda: self._admin.describe_configs(resources, request_timeout=REQUEST_S),
+            f"{len(names)} topics",
+            is_boot=is_boot,
         )
         seen = self._metadata()
         settings = {
@@ -292,18 +302,25 @@ class KafkaTopics:
         }
         return {name: _described(name, seen[name], settings[name]) for name in names if name in seen}
 
-    def _asked(self, ask: Callable[[], Mapping[Any, Future[Any]]], what: str) -> dict[Any, Any]:
-        """The answers to a question, asked again where the brokers say "not yet" (a leader is being chosen)."""
-        retrying = tenacity.Retrying(
+    def _patient(self, *, is_boot: bool) -> tenacity.Retrying:
+        """What asks again while the brokers say "not yet"."""
+        return tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_passing),
-            stop=tenacity.stop_after_delay(REQUEST_S),
+            stop=tenacity.stop_after_delay(BOOT_S if is_boot else REQUEST_S),
             wait=tenacity.wait_fixed(0.1),
             # NOTE: after a restart the brokers refuse the old leader's epoch until the client has asked who leads now.
             before_sleep=lambda _: self._refresh(),
             reraise=True,
         )
+
+    def _asked(
+        self, ask: Callable[[], Mapping[Any, Future[Any]]], what: str, *, is_boot: bool = False
+    ) -> dict[Any, Any]:
+        """The answers to a question, asked again where the brokers say "not yet" (a leader is being chosen)."""
         try:
-            return retrying(lambda: {key: future.result(2 * REQUEST_S) for key, future in ask().items()})
+            return self._patient(is_boot=is_boot)(
+                lambda: {key: future.result(2 * REQUEST_S) for key, future in ask().items()}
+            )
         except KafkaException as exception:
             raise mapped(exception.args[0], what) from None
         except TimeoutError:
@@ -320,6 +337,8 @@ def _is_passing(error: BaseException) -> bool:
         KafkaError.OFFSET_NOT_AVAILABLE,
         # Of the client itself, where no partition has a leader yet: the broker has just started.
         KafkaError._NOENT,
+        # "Failed while waiting for controller": it was on a broker that has just gone, and a new one is being chosen.
+        KafkaError._TIMED_OUT,
     }
 
 
