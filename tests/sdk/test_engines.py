@@ -65,10 +65,13 @@ def test_what_a_page_ended_with_is_not_sent_again_by_the_next_page(
     engine: Engine, site: StaticSite, collector: RealCollector
 ) -> None:
     address = put(site, collector.url)
-    site.put("/other", PAGE.format(tag=tag("minified", collector.url)))
+    site.put("/other", PAGE.format(tag=f"<template>{tag('minified', collector.url)}</template>"))
     visit = Visit(engine.fresh(), collector, address)
+    # The next page's SDK starts once the last words are stored: what it does before is for ``bench visits`` to count.
     for page in range(1, 4):
         visit.tab.click("#away")
+        visit.wait_for("page_closed", page)
+        visit.tab.run("document.head.append(document.querySelector('template').content)")
         visit.wait_for("page_viewed", page + 1)
         visit.tab.until("!localStorage.length || !Object.keys(localStorage).join().includes('.spool.')")
     visit.told("all_told")

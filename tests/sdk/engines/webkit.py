@@ -5,6 +5,7 @@ https://www.w3.org/TR/webdriver2/ ; WebKitWebDriver makes a left click of every 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -59,7 +60,12 @@ class WebKit:
 
     def __init__(self, site: str) -> None:
         """``site``: the origin whose storage is emptied for each person; any page of it."""
-        self._site, self._home = site, Path(tempfile.mkdtemp(prefix="segma-webkit-"))
+        self._site = site
+        self._http = requests.Session()
+        self._start()
+
+    def _start(self) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="segma-webkit-"))
         self.screen = Screen()
         port = free_port()
         self._process = subprocess.Popen(
@@ -68,7 +74,6 @@ class WebKit:
             stderr=subprocess.DEVNULL,
             env=self._environment(),
         )
-        self._http = requests.Session()
         self._driver = f"http://127.0.0.1:{port}"
         self._await_ready()
         made = self._answer("POST", f"{self._driver}/session", {"capabilities": {"alwaysMatch": {}}})
@@ -117,7 +122,15 @@ class WebKit:
         return f"WebKitGTK {self._version}"
 
     def fresh(self) -> Tab:
-        """A new window, with nothing in the site's storage."""
+        """A new window, with nothing in the site's storage; in a new browser where the last one has crashed since."""
+        try:
+            self._empty()
+        except Refused:
+            self._end()
+            self._start()
+        return WebKitTab(self, "window")
+
+    def _empty(self) -> None:
         for handle in self.ask("GET", "/window/handles"):
             if handle != self._first:
                 self.ask("POST", "/window", handle=handle)
@@ -125,7 +138,6 @@ class WebKit:
         self.ask("POST", "/window", handle=self._first)
         self.ask("POST", "/url", url=f"{self._site}/nothing")
         self.ask("POST", "/execute/sync", script="localStorage.clear(); sessionStorage.clear()", args=[])
-        return WebKitTab(self, "window")
 
     def errors(self) -> list[str]:
         """What pages threw is not told by this driver."""
@@ -133,14 +145,16 @@ class WebKit:
 
     def stop(self) -> None:
         """End all of it."""
-        try:
+        with contextlib.suppress(Refused):
             self._answer("DELETE", self._session)
-        finally:
-            self._http.close()
-            self._process.terminate()
-            self._process.wait(PATIENCE_S)
-            self.screen.stop()
-            shutil.rmtree(self._home, ignore_errors=True)
+        self._http.close()
+        self._end()
+
+    def _end(self) -> None:
+        self._process.terminate()
+        self._process.wait(PATIENCE_S)
+        self.screen.stop()
+        shutil.rmtree(self._home, ignore_errors=True)
 
 
 class WebKitTab(WiredTab):
