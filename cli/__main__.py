@@ -16,6 +16,7 @@ from transport.private import keep_files_private
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "demo": ("cli.demo", "The whole trip on this machine: inbox, shop, lists that change within a second."),
     "init": ("cli.init", "Write the files of a new installation."),
+    "users": ("cli.users", "Say who may sign in to the console, and what they may do."),
     "up": ("cli.up", "Start collector, flow, delivery and console, and keep them running."),
     "down": ("cli.up", "Stop what runs in a home."),
     "flow": ("cli.flow", "Run one of several flow processes in the foreground."),

@@ -135,6 +135,7 @@ def _walk(browser: Browser, addresses: LocalAddresses, name: str, steps: Sequenc
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{addresses.console}/inbox")
+    page.click("#enter")
     # NOTE: the landing's beacon says that the SDK runs; to ask the page would need `eval`, and its policy forbids that.
     with page.expect_response("**/v1/beacons"):
         page.click(f"a[data-person={name}]")

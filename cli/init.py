@@ -11,6 +11,7 @@ import yaml
 
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import DEFAULT_PORT_BASE, home_option, json_option
+from cli.users import FIRST_USER, add_first_user
 from contracts.installation import check_installation
 from contracts.tokens import KEY_BYTES
 
@@ -86,12 +87,17 @@ def init_command(home: Path, workspace: str, origin: str, as_json: bool) -> None
     write_secrets(home, workspace)
     write_once(home / "listeners" / "looked-twice.yaml", LISTENER)
     write_once(config, yaml.safe_dump(content, sort_keys=False))
+    password = add_first_user(home, workspace)
     collector = f"http://127.0.0.1:{DEFAULT_PORT_BASE}"
     tag = f'<script async src="{collector}/sdk/segma.js" data-site="{workspace}-site"></script>'
     if as_json:
-        print_json({"config": str(config), "workspace": workspace, "account": f"{workspace}/mailbox", "script": tag})
+        user = {"user": FIRST_USER, "password": password}
+        account = f"{workspace}/mailbox"
+        print_json({"config": str(config), "workspace": workspace, "account": account, "script": tag, **user})
         return
     err.print(f"wrote {config}, secrets/ and listeners/looked-twice.yaml")
     err.print("Put this into your pages:", markup=False)
     out.print(tag, markup=False)
+    err.print(f"The console's first user is {FIRST_USER}; the password, shown this once:", markup=False)
+    out.print(password, markup=False)
     err.print(f"Then: `segma import {workspace}/mailbox newsletter --csv people.csv` and `segma up`.", markup=False)

@@ -9,8 +9,9 @@ import signal
 import uvicorn
 from starlette.types import ASGIApp
 
-from console.app import PageLinks, console_app
-from console.config import ConsoleSettings
+from console.access.users import Users
+from console.app import PageLinks, Site, console_app
+from console.config import ConsoleSettings, unguessable
 from console.picture import Picture
 from console.shop import shop_app
 from console.watch import Watch
@@ -19,7 +20,7 @@ from contracts.rows import DirectoryEntry
 from contracts.tokens import Claims
 from contracts.topics import topics_of
 from transport import open_log
-from transport.config import load_installation, load_keyring, settings_of
+from transport.config import load_installation, load_keyring, settings_of, wall_clock_ms
 from transport.private import keep_files_private
 from transport.threads import end_with_any_thread
 
@@ -72,8 +73,16 @@ def main() -> None:
     log.ensure(topics_of(installation))
     watch = Watch(log, Picture())
     watch.start()
+    site = Site(
+        Users(settings.config),
+        wall_clock_ms,
+        unguessable,
+        frozenset(installation.workspaces),
+        host=settings.console_name,
+        secure=settings.console_secure,
+    )
     apps: list[tuple[ASGIApp, int]] = [
-        (console_app(watch, PageLinks(settings.collector_url, shop_url), token_of), settings.console_port)
+        (console_app(watch, PageLinks(settings.collector_url, shop_url), token_of, site), settings.console_port)
     ]
     if shop_port:
         shop = shop_app(collector=settings.collector_url, site=first_site_key(installation), watch=watch)

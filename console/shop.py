@@ -16,7 +16,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from console import tryout
-from console.app import STATIC, SecurityHeaders, changes
+from console.app import STATIC
+from console.changes import changes
+from console.headers import SecurityHeaders
 from console.markup import Html, html, joined
 from console.watch import Watch
 

@@ -35,7 +35,8 @@ FLOORS = {
         ["bench", "browser", "compile", "docs", "java", "match", "push", "__main__"],
         ["explain", "installed", "local_kafka", "needs", "backtesting"],
         ["check", "consent", "up"],
-        ["accounts", "actions", "deadletters", "deploy", "flow", "history", "init", "links"],
+        ["accounts", "actions", "deadletters", "deploy", "flow", "history", "links", "users"],
+        ["init"],
         ["backtest", "lift", "people", "reconcile", "runs", "tail", "topics"],
         ["doctor", "forget", "listeners"],
         ["drive"],
@@ -59,6 +60,14 @@ FLOORS = {
         ["core"],
         ["mail", "hooks"],
         ["app"],
+        ["__main__"],
+    ],
+    "console": [
+        ["access", "config", "headers", "inbox", "markup", "picture", "render"],
+        ["tryout", "view", "watch"],
+        ["changes", "doors"],
+        ["app"],
+        ["shop"],
         ["__main__"],
     ],
     "flows": [
@@ -90,6 +99,8 @@ ONLY_IN = {
     "clickhouse_connect": "analytics",
     "chdb": "analytics",
     "scipy": "analytics",
+    "argon2": "console",
+    "jinja2": "console",
 }
 
 CHANCE = {"random", "secrets"}

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.__main__ import cli
+from console.access.users import Users
 from flows.config import load_shared
 from transport.config import load_installation, load_keyring
 
@@ -21,14 +22,18 @@ def init(home: Path, *words: str) -> Result:
 def test_what_it_writes_every_room_can_read(tmp_path: Path) -> None:
     result = init(tmp_path, "--workspace", "acme", "--json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["account"] == "acme/mailbox"
+    said = json.loads(result.stdout)
+    assert said["account"] == "acme/mailbox"
     config = tmp_path / "segma.yaml"
+    first = Users(config).checked(said["user"], said["password"])
+    assert first is not None
+    assert first.roles == {"acme": "engineer"}
     installation = load_installation(config)
     load_keyring(installation, beside=config)
     assert installation.workspaces["acme"].sites["site"].origins == ("https://shop.example",)
     assert set(load_shared(installation, beside=config).engines) == {"acme"}
     assert (tmp_path / "listeners" / "looked-twice.yaml").exists()
-    assert [stat.S_IMODE(path.stat().st_mode) for path in sorted((tmp_path / "secrets").iterdir())] == [0o600, 0o600]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in sorted((tmp_path / "secrets").iterdir())] == [0o600] * 3
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
 
 

@@ -3,13 +3,12 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 
 import pytest
-from starlette.types import ASGIApp, Message
 
-from console.app import PageLinks, changes, console_app
+from console.changes import changes
 from console.picture import KEPT_BYTES, Picture
 from console.shop import PRODUCTS, ranged, shop_app
 from console.tryout import tone
@@ -18,11 +17,13 @@ from contracts.actions import ACTIONS
 from contracts.codec import replaced, to_json
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
 from contracts.events import Event
-from contracts.log import Log
 from contracts.membership import MADE_ACTIONS
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow
 from contracts.tokens import shown_device
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
+from tests.console.visitor import Visitor, app_of, quiet_watch, signed_in, site_of, users_in
+
+AsVisitor = Callable[[Watch], Visitor]
 
 EVIL = "<script>alert(1)</script>\"'&"
 COMMAND = Command(
@@ -35,50 +36,8 @@ OUTCOME = Outcome(
 )  # fmt: skip
 
 
-@dataclass
-class Answer:
-    status_code: int
-    headers: dict[str, str]
-    text: str
-
-
-@dataclass
-class Client:
-    """Asks an application without a server between."""
-
-    app: ASGIApp
-    host: bytes = b"127.0.0.1:8401"
-
-    def get(self, path: str) -> Answer:
-        sent: list[Message] = []
-
-        async def receive() -> Message:
-            await asyncio.Event().wait()  # the client neither sends a body nor goes away
-            raise AssertionError
-
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": path,
-            "headers": [(b"host", self.host)],
-            "query_string": b"",
-            "root_path": "",
-        }
-        asyncio.run(self.app(scope, receive, send))  # type: ignore[arg-type]
-        headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-        return Answer(sent[0]["status"], headers, b"".join(part.get("body", b"") for part in sent[1:]).decode())
-
-
-class NoLog:
-    """A log is only asked for by the watching threads, which these tests do not start."""
-
-
 def watch() -> Watch:
-    no_log: Log = NoLog()  # type: ignore[assignment]
-    return Watch(no_log, Picture())
+    return quiet_watch()
 
 
 @pytest.fixture
@@ -89,18 +48,15 @@ def filled() -> Watch:
     return it
 
 
-def client(it: Watch) -> Client:
-    return Client(
-        console_app(
-            it,
-            PageLinks("http://c.test", "http://shop.test"),
-            lambda entry: f"tok-{entry.workspace}-{entry.subscriber}",
-        )
-    )
+@pytest.fixture
+def client(tmp_path: Path) -> Callable[[Watch], Visitor]:
+    """A signed-in marketer's browser on the demo's console."""
+    users = users_in(tmp_path)
+    return lambda it: signed_in(app_of(site_of(users), it))
 
 
 @pytest.mark.parametrize("path", ["/", "/inbox", "/lists", "/events", "/static/console.js", "/health"])
-def test_every_page_answers_under_a_strict_policy(filled: Watch, path: str) -> None:
+def test_every_page_answers_under_a_strict_policy(filled: Watch, path: str, client: AsVisitor) -> None:
     answer = client(filled).get(path)
     assert answer.status_code == 200
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -109,30 +65,30 @@ def test_every_page_answers_under_a_strict_policy(filled: Watch, path: str) -> N
 
 
 @pytest.mark.parametrize("path", ["/", "/inbox", "/live/lists"])
-def test_a_foreign_name_of_this_machine_opens_nothing(filled: Watch, path: str) -> None:
+def test_a_foreign_name_of_this_machine_opens_nothing(filled: Watch, path: str, client: AsVisitor) -> None:
     asked = client(filled)
-    asked.host = b"evil.example:8401"
+    asked.host = "evil.example:8401"
     answer = asked.get(path)
     assert answer.status_code == 400
     assert "ada" not in answer.text
 
 
-def test_a_name_with_markup_is_text_in_the_inbox(filled: Watch) -> None:
+def test_a_name_with_markup_is_text_in_the_inbox(filled: Watch, client: AsVisitor) -> None:
     text = client(filled).get("/inbox").text
     assert "<script>alert" not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;" in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;" in text
 
 
-def test_an_inbox_without_anybody_looks_again_by_itself(filled: Watch) -> None:
+def test_an_inbox_without_anybody_looks_again_by_itself(filled: Watch, client: AsVisitor) -> None:
     assert client(watch()).get("/inbox").headers["refresh"] == "1"
     assert "refresh" not in client(filled).get("/inbox").headers
 
 
-def test_no_page_shows_an_address(filled: Watch) -> None:
+def test_no_page_shows_an_address(filled: Watch, client: AsVisitor) -> None:
     assert "ada@example.org" not in "".join(client(filled).get(path).text for path in ("/", "/inbox", "/lists"))
 
 
-def test_the_first_link_goes_by_the_redirect_and_the_others_carry_their_token(filled: Watch) -> None:
+def test_the_first_link_goes_by_the_redirect_and_the_others_carry_their_token(filled: Watch, client: AsVisitor) -> None:
     filled.fold_in(SUBSCRIBERS, [to_json(DirectoryEntry("demo", "s2", "b@example.org", "Zoe"))])
     text = client(filled).get("/inbox").text
     assert "http://c.test/r/tok-demo-s1?u=http%3A%2F%2Fshop.test%2F%3Futm_campaign%3Dspring-sale" in text
@@ -184,13 +140,13 @@ def test_an_open_page_hears_of_a_change_as_one_line_of_json(filled: Watch) -> No
     assert json.loads(first)["lists"][0]["members"] == [EVIL]
 
 
-def test_the_script_of_the_live_pages_never_writes_html(filled: Watch) -> None:
+def test_the_script_of_the_live_pages_never_writes_html(filled: Watch, client: AsVisitor) -> None:
     script = client(filled).get("/static/console.js").text
     assert not any(word in script for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"))
 
 
 def test_the_shop_has_its_pages_and_one_script_tag_of_segma() -> None:
-    shop = Client(shop_app(collector="http://c.test", site="KEY1"))
+    shop = Visitor(shop_app(collector="http://c.test", site="KEY1"))
     paths = ["/", "/basket", *(f"/products/{p.slug}" for p in PRODUCTS), *{f"/category/{p.category}" for p in PRODUCTS}]
     for path in paths:
         answer = shop.get(path)
@@ -203,13 +159,13 @@ def test_the_shop_has_its_pages_and_one_script_tag_of_segma() -> None:
 
 @pytest.mark.parametrize("path", ["/products/<script>", "/category/nothing"])
 def test_what_the_shop_does_not_have_is_not_found(path: str) -> None:
-    answer = Client(shop_app(collector="http://c.test", site="K")).get(path)
+    answer = Visitor(shop_app(collector="http://c.test", site="K")).get(path)
     assert answer.status_code == 404
     assert "<script>alert" not in answer.text
 
 
 def test_every_action_can_be_tried_on_one_page() -> None:
-    shop = Client(shop_app(collector="http://c.test", site="KEY1"))
+    shop = Visitor(shop_app(collector="http://c.test", site="KEY1"))
     marks = {action for part in re.findall(r'data-try="([^"]+)"', shop.get("/try").text) for action in part.split()}
     pages = [action.name for action in ACTIONS if action not in MADE_ACTIONS]
     assert marks == {name for name in pages if not name.startswith("email_")}
@@ -228,7 +184,7 @@ def test_a_sound_is_played_by_ranges() -> None:
         assert ranged(whole, "audio/wav", wanted).status_code == 200
 
 
-def test_who_is_forgotten_is_named_nowhere(filled: Watch) -> None:
+def test_who_is_forgotten_is_named_nowhere(filled: Watch, client: AsVisitor) -> None:
     filled.fold_in(ROWS, [to_json(EventRow(Event("demo", "s1", "e1", "page_viewed", 5))), to_json(CommandRow(COMMAND))])
     filled.fold_in(OUTCOMES, [to_json(OUTCOME)])
     filled.forget([b"demo/s1"])

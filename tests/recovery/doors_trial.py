@@ -32,6 +32,7 @@ from collector.bodies import text_of
 from collector.hooks import MAX_HOOK_BYTES, records_of
 from collector.notices import Told
 from collector.platforms.registry import notices_of
+from console.access.users import Users
 from contracts.beacons import BeaconRecord, ServerBeacon
 from contracts.codec import json_reader, msgpack_reader
 from contracts.errors import BadToken
@@ -53,7 +54,7 @@ ANSWER_S: Final = 60.0
 SILENCE_S: Final = 60.0
 """So long without one more row an event counts as lost."""
 PLATFORMS: Final = ("mailchimp", "activecampaign", "klaviyo", "hubspot")
-PRIVATE: Final = frozenset({"keys", "secret", "server", "hook", "segma.yaml"})
+PRIVATE: Final = frozenset({"keys", "secret", "server", "hook", "segma.yaml", "secrets/console-users.json"})
 """Files of the home that hold secrets by their purpose."""
 CONFIG: Final = f"""token_keys: {{file: keys}}
 partitions: 2
@@ -76,6 +77,7 @@ LISTENER: Final = """listener: looked
 sequence: [{action: product_added}, {action: page_viewed}]
 then: [{move: {from: newsletter, to: lookers, at: mailbox}}]
 """
+LOGIN: Final = {"name": "looker", "password": "looks at every page"}
 MUST_BE_NONE: Final = ("5xx", "lost", "restarts", "tracebacks", "canaries")
 
 _read_record = msgpack_reader(BeaconRecord)
@@ -106,6 +108,7 @@ def write_home(home: Path) -> None:
         (home / name).write_bytes(data)
     (home / "keys").write_text(f"k1 {KEY.secret.hex()}\n")
     (home / "segma.yaml").write_text(CONFIG)
+    Users(home / "segma.yaml").put(LOGIN["name"], LOGIN["password"], {"shop": "engineer"})
     (home / "listeners").mkdir()
     (home / "listeners" / "looked.yaml").write_text(LISTENER)
 
@@ -397,10 +400,12 @@ class Trial:
 
     def _pages(self) -> Iterator[tuple[str, bytes]]:
         console = self._running.addresses.console
+        session = requests.Session()
+        session.post(f"{console}/login", LOGIN, headers={"origin": console}, timeout=30).raise_for_status()
         for path in ("/", "/inbox", "/lists", "/events"):
-            yield f"page {path}", requests.get(f"{console}{path}", timeout=30).content
+            yield f"page {path}", session.get(f"{console}{path}", timeout=30).content
         for path in ("/live/lists", "/live/events"):
-            with requests.get(f"{console}{path}", timeout=30, stream=True) as answer:
+            with session.get(f"{console}{path}", timeout=30, stream=True) as answer:
                 yield f"page {path}", next(line for line in answer.iter_lines() if line.startswith(b"data:"))
         for url in self._running.metrics:
             yield "metrics", requests.get(url, timeout=30).content

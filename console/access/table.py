@@ -1,0 +1,52 @@
+"""The one table of the console's pages: path, method, and the least role that each asks for. Pure.
+
+The application is built from it: a page that is not here does not exist.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+
+class Role(IntEnum):
+    """What a user may do in a workspace; each role may all that the ones before it may."""
+
+    VIEWER = 1
+    MARKETER = 2
+    ENGINEER = 3
+
+    @property
+    def word(self) -> str:
+        """Its name as it is written in files and on the command line."""
+        return self.name.lower()
+
+
+ROLES: Final = {role.word: role for role in Role}
+
+
+class Page(NamedTuple):
+    """One page. ``least`` None: anybody may, without a login. A ``{workspace}`` in the path: the role there counts,
+    else the highest role that the user has anywhere.
+    """
+
+    name: str
+    method: str
+    path: str
+    least: Role | None
+
+
+PAGES: Final = (
+    Page("health", "GET", "/health", None),
+    Page("login", "GET", "/login", None),
+    Page("sign_in", "POST", "/login", None),
+    Page("enter_demo", "POST", "/enter", None),
+    Page("sign_out", "POST", "/logout", Role.VIEWER),
+    Page("home", "GET", "/", Role.VIEWER),
+    Page("inbox", "GET", "/inbox", Role.MARKETER),
+    Page("lists", "GET", "/lists", Role.VIEWER),
+    Page("events", "GET", "/events", Role.VIEWER),
+    Page("live_lists", "GET", "/live/lists", Role.VIEWER),
+    Page("live_events", "GET", "/live/events", Role.VIEWER),
+)
+"""Beside them ``/static``: style and scripts, which hold nothing of anybody's."""

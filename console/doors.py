@@ -1,0 +1,92 @@
+"""Signing in and out: the pages that are open to everybody, and the end of a session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from console.access.gate import DEMO_USER, Gate, Handler, Visit
+from console.access.guesses import Guesses
+from console.access.requests import place_here
+from console.access.table import Role
+from console.view import View
+from contracts.errors import ConfigError
+
+WRONG: Final = "Name and password do not fit together."
+TOO_OFTEN: Final = "Too many tries: wait a minute."
+AWAY: Final = "Nobody can sign in now: the users' file cannot be used. `segma doctor` and the console's log say why."
+AT_ONCE: Final = 2
+"""Passwords checked at the same time: each takes 64 MiB."""
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+
+logger = structlog.get_logger()
+
+
+class Doors:
+    """The handlers of login, the demo's entrance, and logout. ``demo``: the workspaces that the entrance opens."""
+
+    def __init__(self, gate: Gate, view: View, *, demo: frozenset[str] = frozenset()) -> None:
+        self._gate, self._view, self._demo = gate, view, demo
+        self._guesses, self._checking = Guesses(), asyncio.Semaphore(AT_ONCE)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """By the names of the table."""
+        return {
+            "health": self._health,
+            "login": self._login,
+            "sign_in": self._sign_in,
+            "enter_demo": self._enter_demo,
+            "sign_out": self._sign_out,
+        }
+
+    async def _health(self, _: Visit) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def _login(self, visit: Visit) -> Response:
+        return self._asked(visit, place_here(visit.request.query_params.get("next", "/")))
+
+    def _asked(self, visit: Visit, target: str, problem: str = "", status: int = 200) -> Response:
+        demo = bool(self._demo) and _is_near(visit)
+        return self._view.page(visit, "login", status, next=target, problem=problem, demo=demo)
+
+    async def _sign_in(self, visit: Visit) -> Response:
+        name, target = visit.form.get("name", ""), place_here(visit.form.get("next", "/"))
+        address = visit.request.client.host if visit.request.client else ""
+        if not self._guesses.may_try(name, address):
+            return self._asked(visit, target, TOO_OFTEN, 429)
+        try:
+            async with self._checking:
+                user = await asyncio.to_thread(self._gate.users.checked, name, visit.form.get("password", ""))
+        except ConfigError as error:
+            logger.error("the users' file cannot be used", error=str(error))
+            return self._asked(visit, target, AWAY, 503)
+        if user is None:
+            logger.warning("a password did not fit", address=address)
+            return self._asked(visit, target, WRONG, 401)
+        roles = {name: role for name in user.roles if (role := user.role_in(name)) is not None}
+        key = self._gate.sessions.open(user.name, roles, user.password)
+        return self._gate.signed_in(visit, key, RedirectResponse(target, 303))
+
+    async def _enter_demo(self, visit: Visit) -> Response:
+        if not self._demo or not _is_near(visit):
+            return self._view.refused(visit, 403)
+        roles = dict.fromkeys(self._demo, Role.MARKETER)
+        key = self._gate.sessions.open(DEMO_USER, roles, "")
+        target = place_here(visit.form.get("next", "/"))
+        return self._gate.signed_in(visit, key, RedirectResponse(target, 303))
+
+    async def _sign_out(self, visit: Visit) -> Response:
+        self._gate.sessions.end(visit.key)
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(self._gate.cookie, path="/", secure=self._gate.secure, httponly=True, samesite="lax")
+        answer.headers["clear-site-data"] = '"cache"'
+        return answer
+
+
+def _is_near(visit: Visit) -> bool:
+    """Whether the visitor's program runs on this machine."""
+    return visit.request.client is not None and visit.request.client.host in LOOPBACK

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment, nodes
+
+from console import doors
+from console.inbox import STORIES
+from console.render import HERE, LANGUAGES, catalogue, environment, language_of, translator
+from console.view import NAVIGATION
+
+TEMPLATES = sorted((HERE / "templates").glob("*.html"))
+READ_ALOUD = ("title", "alt", "aria-label", "placeholder")
+OURS = {"Segma"}
+"""Names that are the same in every language."""
+
+
+def said_in_code() -> set[str]:
+    """Texts that the code hands to templates, which translate them."""
+    stories = {text for each in STORIES for text in (each.subject, each.text, each.label)}
+    return stories | {text for _, text in NAVIGATION} | {doors.WRONG, doors.TOO_OFTEN, doors.AWAY}
+
+
+def said_in(template: Path) -> Iterator[str]:
+    """Texts that a template asks a translation of."""
+    tree = Environment(autoescape=True).parse(template.read_text("utf-8"))
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name == "_" and isinstance(call.args[0], nodes.Const):
+            yield call.args[0].value
+
+
+class PlainText(HTMLParser):
+    """Collects what people read: text, and attributes that are read aloud."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in READ_ALOUD]
+
+
+def untranslated(source: str) -> list[str]:
+    """Words that stand in a template as they are."""
+    reader = PlainText()
+    reader.feed(re.sub(r"\{[{%#].*?[}%#]\}", "", source, flags=re.DOTALL))
+    reader.close()
+    return [
+        text for found in reader.found for text in [found.strip()] if re.search("[A-Za-z]", text) and text not in OURS
+    ]
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_no_text_stands_in_a_template_as_it_is(template: Path) -> None:
+    assert [each for each in untranslated(template.read_text("utf-8")) if each.strip("· ") not in OURS] == []
+
+
+def test_untranslated_text_is_found() -> None:
+    assert untranslated('<p title="Hello">{{ _("fine") }} not fine</p>') == ["Hello", "not fine"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_a_catalogue_has_every_text_and_no_other(language: str) -> None:
+    said = {text for template in TEMPLATES for text in said_in(template)} | said_in_code()
+    assert set(catalogue(language)) == said
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_a_translation_fills_in_the_same_values(language: str) -> None:
+    for text, translated in catalogue(language).items():
+        assert sorted(re.findall(r"\{\w*\}", text)) == sorted(re.findall(r"\{\w*\}", translated)), text
+
+
+def test_a_value_with_braces_is_a_value() -> None:
+    assert translator("de")("Hello {name},", name="{x}") == "Guten Tag, {x},"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [("de-AT,en;q=0.5", "de"), ("fr, DE", "de"), ("", "en"), ("*", "en"), ("en-GB", "en"), ("x" * 9_999, "en")],
+)
+def test_the_browsers_first_language_that_there_is(accepted: str, language: str) -> None:
+    assert language_of(accepted) == language
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_template_compiles_and_escapes(language: str) -> None:
+    made = environment(language)
+    assert made.autoescape is True
+    assert made.list_templates() == [path.name for path in TEMPLATES]
+    for name in made.list_templates():
+        made.get_template(name)
