@@ -29,12 +29,12 @@ from contracts.topics import (
     account_topics,
     backfill_topic,
     moves_topic,
-    subscriber_key,
 )
 from sinks.base import Answer, Change, Fate, Marks, Sink, Trouble
 from sinks.delivery.account_state import AccountStatus
 from sinks.delivery.beside import OutcomesBeside
 from sinks.delivery.directory import Directory
+from sinks.delivery.followed import FollowedLeavings
 from sinks.delivery.gate import AccountGate
 from sinks.delivery.gone import GoneWithoutWord
 from sinks.delivery.guard import MoveGuard
@@ -52,7 +52,6 @@ from sinks.delivery.plan import (
     forbidding_lists,
     intent_of,
     made_anew,
-    reached_by,
     waves,
     wish_of,
     with_outcomes,
@@ -112,6 +111,7 @@ class Delivery:
         watch_account(f"{workspace}/{account}", self._status)
         self._gate = AccountGate(self._status, self._journal, account, pause=pause, stopping=stopping)
         self._known = Known(self._ledger, self._status.leavings, sink.traits, account)
+        self._followed = FollowedLeavings(self._status, self._known, self._send)
         self._gone = GoneWithoutWord(
             sink,
             self._known,
@@ -135,7 +135,7 @@ class Delivery:
         if self._status.stopped:
             self._pause(max(timeout_s, 0.05))
             return 0
-        self._follow_leavings()
+        self._followed.follow()
         for consumer, wait_s in ((self._live, 0.0), (self._backfill, 0.0), (self._live, timeout_s)):
             records = self._patiently(partial(consumer.poll, max(self._most, POLL), wait_s))
             if records:
@@ -262,19 +262,8 @@ class Delivery:
 
     def _end(self, outcome: Outcome) -> None:
         """Note an outcome; what is known of leavings by then is followed first, for it may cut the links they go by."""
-        self._follow_leavings()
+        self._followed.follow()
         self._ledger.add(outcome)
-
-    def _follow_leavings(self) -> None:
-        """Whoever left a list has left those that moves link to it, and is taken out of where moves from it led."""
-        topic = moves_topic(self._workspace, self._account)
-        while vetoes := self._status.new_leavings():
-            for reached, commands in [reached_by(veto, self._known) for veto in vetoes]:
-                new = [each for each in commands if not self._ledger.knows(each.command_id)]
-                self._send(
-                    [Outgoing(topic, subscriber_key(self._workspace, each.subscriber), to_json(each)) for each in new]
-                )
-                self._send(self._status.follow_from(reached))
 
     def _wish(self, command: Command, *, again: bool) -> Wish | Trouble:
         """What a command wants of the sink, or why there is nothing to do."""

@@ -7,13 +7,11 @@ undo takes back what its command did and nothing else.
 
 from __future__ import annotations
 
-import hashlib
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from contracts.accounts import Fact, Intent, Veto
-from contracts.codec import replaced, to_builtins, to_json
+from contracts.accounts import Fact, Intent
+from contracts.codec import to_builtins
 from contracts.commands import Command, MatchPlace, Verb
 from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
@@ -21,9 +19,6 @@ from sinks.base import MADE, Answer, Change, Done, Fate, Leaving, Marks, Traits,
 from sinks.delivery.leavings import Leavings
 from sinks.delivery.ledger import Ledger
 from sinks.delivery.places import mark_of, place, places
-
-FOLLOWS: Final = "move"
-"""The source of a leaving that follows from another, by the moves that link their lists."""
 
 
 class Wish(NamedTuple):
@@ -355,40 +350,3 @@ def waves(wishes: Sequence[tuple[int, Command]], *, most: int, apart: bool) -> l
         if command.undoes or command.restates:
             unsettled.add(command.subscriber)
     return found
-
-
-def reached_by(veto: Veto, known: Known) -> tuple[list[Veto], list[Command]]:
-    """What follows from a leaving: the lists that were left with it, and the commands that take the person out.
-
-    Taken out is who is there by Segma's moves alone. The commands' ids are made of the leaving, so that they are given
-    once, however often it is read.
-    """
-    if not veto.list_name or veto.source == FOLLOWS:
-        return [], []
-    ledger, subscriber = known.ledger, veto.subscriber
-    stands = any(each.leaving.list_name for each in known.leavings.standing(subscriber, {veto.list_name}))
-    # NOTE: of a leaving that was lifted, what Segma did after it does not follow from it, whenever it is read again.
-    until_ms = sys.maxsize if stands else veto.at_ms
-    reached = ledger.links.reached(subscriber, veto.list_name, known.leavings.joined_in(subscriber), until_ms=until_ms)
-    onward = sorted(name for name, forward in reached.items() if forward and ledger.inside(subscriber, name))
-    return (
-        [replaced(veto, list_name=name, list_id="", source=FOLLOWS) for name in sorted(reached)],
-        [_taking_out(veto, name) for name in onward],
-    )
-
-
-def _taking_out(veto: Veto, list_name: str) -> Command:
-    parts = ["left", veto.workspace, veto.account, veto.subscriber, veto.list_name, list_name, veto.at_ms]
-    return Command(
-        command_id=hashlib.sha256(to_json(parts)).hexdigest()[:32],
-        workspace=veto.workspace,
-        account=veto.account,
-        subscriber=veto.subscriber,
-        verb=Verb.REMOVE,
-        listener="consent",
-        version=0,
-        match_id="",
-        position=0,
-        matched_at_ms=veto.at_ms,
-        from_list=list_name,
-    )
