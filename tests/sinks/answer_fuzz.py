@@ -25,7 +25,7 @@ import requests
 from sinks.base import Change, Done, NoSuchList, PlatformError, Sink, Trouble
 from tests.sinks.consent_bed import Fuse, InProcess, sink_over
 from tests.sinks.consent_files import FileDialect
-from tests.sinks.consent_histories import PLATFORMS, READ, Platform
+from tests.sinks.consent_platforms import PLATFORMS, READ, Platform
 from tests.sinks.simulator.server import Answer
 from tests.sinks.simulator.world import World
 

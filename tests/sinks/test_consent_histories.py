@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sinks.consent_histories import PLATFORMS, run
+from tests.sinks.consent_histories import run
+from tests.sinks.consent_platforms import PLATFORMS
 
 pytestmark = pytest.mark.slow
 

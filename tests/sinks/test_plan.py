@@ -17,7 +17,8 @@ from sinks.delivery.ledger import Ledger
 from sinks.delivery.outcomes import outcome_of
 from sinks.delivery.plan import Known, change_of, wish_of
 from tests.sinks.consent_bed import Fuse, MemoryLog
-from tests.sinks.consent_histories import Step, fault_of
+from tests.sinks.consent_histories import fault_of
+from tests.sinks.consent_steps import Step
 from tests.sinks.courier import command
 
 ANNA = DirectoryEntry("w", "s_anna", "anna@example.org")
