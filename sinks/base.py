@@ -103,7 +103,8 @@ class Change(NamedTuple):
     shows them there (empty: at the platform at all). ``unclear``: lists from which they are gone with many others, and
     nobody knows why. ``list_ids``: the platform's ids of lists when Segma last changed or saw them: a list of another
     id is another list, and whoever is not in it never left it. ``platform_id``: the platform's own id of the person, as
-    far as it is known: under another one they were erased in between. ``known_there``: they have had any.
+    far as it is known: under another one they were erased in between. ``known_there``: they have had any. ``erased``:
+    a look before this one showed that they were erased, and nothing has lifted it.
     """
 
     change_id: str
@@ -131,6 +132,7 @@ class Change(NamedTuple):
     list_ids: Mapping[str, str] = {}
     platform_id: str = ""
     known_there: bool = False
+    erased: bool = False
     expected_in: tuple[str, ...] = ()
     not_last: frozenset[str] = frozenset()
     first_add: str = ""

@@ -227,6 +227,8 @@ class Delivery:
             under_way[command.listener, command.subscriber] += 1
             wish = self._wish(command, again=items[index].again)
             if isinstance(wish, Trouble):
+                if wish.reason in VETOES and command.subscriber in wishes:
+                    break  # what the look for their earlier commands shows may be graver; the rest is read again
                 outcomes[index] = self._outcome(command, wish)
             else:
                 wishes.setdefault(command.subscriber, []).append((index, wish))

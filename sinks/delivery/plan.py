@@ -141,6 +141,7 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         list_ids=ledger.list_ids({*lists, *bound, *met_in}),
         platform_id=_platform_id(entry, known),
         known_there=bool(_number(entry, known)[0]),
+        erased=any(each.leaving.reason is Reason.GONE for each in known.leavings.standing(newest.subscriber, ())),
         expected_in=tuple(
             each for each in expected if each in certain and (known.traits.shows_all or each in {*lists, *bound})
         ),

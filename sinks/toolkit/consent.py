@@ -103,7 +103,7 @@ def verdict(change: Change, seen: Seen, leavings: list[Leaving], strangers: Stra
     """Why nothing of the change may be done; None: nothing is in the way. Taking out alone is always allowed."""
     if not change.adding:
         makes = bool(change.fields) and not seen.person
-        return None if not makes else Reason.GONE if leavings else Reason.UNKNOWN
+        return None if not makes else Reason.GONE if leavings or change.erased else Reason.UNKNOWN
     return left_reason(change, leavings) or seen.refusal or _not_yet(change, seen, strangers)
 
 

@@ -132,13 +132,22 @@ class History(Outside):
         waiting, self._waiting = self._waiting, []
         # One person's commands run in the order in which they were given: what follows from a leaving comes last.
         for each in waiting:
-            end = self.model.end(_in_words(each), self.now)
+            end = self._end(each, by_id.get(each.command_id), died=died)
             self._compare(each, end, by_id.get(each.command_id), died=died)
         self.model.take_out(self.now)
         if self.world.wrongs:
             raise Wrong(f"consent destroyed: {self.world.wrongs}")
         if len(self.world.mails) != self.model.mails:
             raise Wrong(f"{len(self.world.mails)} mails, {self.model.mails} were asked for")
+
+    def _end(self, given: contract.Command, outcome: Outcome | None, *, died: bool) -> End:
+        """How a command must end; whether a call that was in doubt had asked the person only the platform knows."""
+        mails = self.model.mails
+        end = self.model.end(_in_words(given), self.now)
+        if died and self.model.mails > mails and outcome is not None and outcome.reason == "asked":
+            end = self.model.asked_before(mailed=len(self.world.mails) >= self.model.mails)
+            self._truth(given.subscriber.removeprefix("s_"))
+        return end
 
     def _until_idle(self) -> None:
         while self.delivery.round():

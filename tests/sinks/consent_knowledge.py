@@ -204,20 +204,6 @@ class Knowledge:
             if (each.kind, each.person, each.more) == ("number", person, NEW):
                 self.history[at] = each._replace(more=number)
 
-    def take_out(self, now: int) -> None:
-        """Those who left are taken out; the platform's own record of a leaving stays."""
-        for person, name in self._to_take_out:
-            shown = self.truth.get(person)
-            inside = shown is not None and shown.lists.get(name) == IN
-            if inside:
-                self._set(person, name, OUT)
-                if not self.shows.people and not self.truth[person].lists:
-                    del self.truth[person]
-            # It is a command as any other: an undo of one before it at that list has nothing to take back.
-            self.history.append(Item("did", now, person, "", ({name: False}, {name} if inside else set())))
-            self.tell("out", now, person, name)
-        self._to_take_out = []
-
     def _set(self, person: str, name: str, state: str) -> None:
         if state == OUT:
             self.truth[person].lists.pop(name, None)

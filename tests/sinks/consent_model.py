@@ -69,6 +69,21 @@ class Model(Knowledge):
         out = max((each.at for each in self._of("out", person)), default=-1)
         return any(each.at < out or each in self._looks for each in self._of("left", person, name))
 
+    def take_out(self, now: int) -> None:
+        """Those who left are taken out; the platform's own record of a leaving stays."""
+        for person, name in self._to_take_out:
+            # It is a command as any other: a look goes before it, and an undo of an earlier one takes nothing back.
+            self.look(person, {name}, now)
+            shown = self.truth.get(person)
+            inside = shown is not None and shown.lists.get(name) == IN
+            if inside:
+                self._set(person, name, OUT)
+                if not self.shows.people and not self.truth[person].lists:
+                    del self.truth[person]
+            self.history.append(Item("did", now, person, "", ({name: False}, {name} if inside else set())))
+            self.tell("out", now, person, name)
+        self._to_take_out = []
+
     # How commands end
 
     def end(self, command: Command, now: int, *, refused: bool = False) -> End:
@@ -139,6 +154,11 @@ class Model(Knowledge):
         asked = Person(NEW, {command.to: PENDING}) if self.shows.asks == "list" else Person(NEW, standing=PENDING)
         self.truth[command.person] = asked
         return End("applied")
+
+    def asked_before(self, *, mailed: bool) -> End:
+        """How a command ends whose call was in doubt when it asked: that was noted, so no second mail is sent."""
+        self.mails -= not mailed
+        return End("skipped", "asked")
 
     def _veto(self, person: str, wanted: dict[str, bool], must_be_in: set[str], now: int) -> str:
         adds = {name for name, into in wanted.items() if into}
@@ -244,7 +264,9 @@ class Model(Knowledge):
         shown = self.look(command.person, set(), now)
         if command.person not in self.truth:
             # A leaving that the platform only told of, and that a joining may have lifted, is no sign of an erasure.
-            return End("skipped", "gone" if any(reason == "gone" for _, reason in shown) else "unknown")
+            erased = any(reason == "gone" for _, reason in shown)
+            erased = erased or any(each.more == "gone" for each in self.standing(command.person, EVERYTHING))
+            return End("skipped", "gone" if erased else "unknown")
         if self.shows.numbers and self.truth[command.person].number != NEW:
             self.tell("number", now, command.person, more=self.truth[command.person].number)
         return End("written")

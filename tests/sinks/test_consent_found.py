@@ -1,0 +1,89 @@
+"""What random histories of consent once found, each as short as it could be made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.sinks.consent_histories import fault_of
+from tests.sinks.consent_steps import Step
+
+FOUND: dict[str, tuple[str, str, tuple[Step, ...]]] = {
+    "a look for an earlier command of the same round shows what is graver": (
+        "listmonk",
+        "never",
+        (
+            Step("join", "ben", "news"),
+            Step("leave", "ben", "news"),
+            Step("add", "ben", "vip", number=38),
+            Step("remove", "ben", "hot", number=33),
+            Step("move", "ben", "hot", "news", 24),
+            Step("altogether", "ben"),
+            Step("told", "ben", "vip"),
+        ),
+    ),
+    "so it does where the leaving was only reported": (
+        "listmonk",
+        "never",
+        (
+            Step("put", "ben", "news"),
+            Step("leave", "ben", "news"),
+            Step("complain", "ben"),
+            Step("report", number=4),
+            Step("remove", "ben", "news", number=24),
+            Step("move", "ben", "hot", "news", 19),
+        ),
+    ),
+    "whom a leaving takes out is looked at before": (
+        "listmonk",
+        "never",
+        (
+            Step("put", "ben", "hot"),
+            Step("fail", "ben", "vip", "news", 11),
+            Step("add", "ben", "hot", number=4),
+            Step("leave", "ben", "hot"),
+            Step("join", "ben", "vip"),
+            Step("leave", "ben", "vip"),
+            Step("complain", "ben"),
+            Step("report", number=30),
+            Step("fail", "ben", "hot", "news", 12),
+        ),
+    ),
+    "a token after a look that showed an erasure": (
+        "activecampaign-lists",
+        "add",
+        (
+            Step("put", "anna", "hot"),
+            Step("import", "ben", "hot"),
+            Step("erase", "anna"),
+            Step("remove", "anna", "hot", number=27),
+            Step("token", "anna", number=13),
+        ),
+    ),
+    "so it is for whom Segma had put in": (
+        "listmonk",
+        "add",
+        (
+            Step("add", "anna", "hot", number=1),
+            Step("erase", "anna"),
+            Step("remove", "anna", "hot", number=1),
+            Step("token", "anna", number=13),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("platform", "strangers", "steps"), FOUND.values(), ids=FOUND)
+def test_a_history_that_once_ended_otherwise_ends_as_the_model_says(
+    platform: str, strangers: str, steps: tuple[Step, ...], tmp_path: Path
+) -> None:
+    assert fault_of(platform, steps, tmp_path, strangers)[0] == ""
+
+
+@pytest.mark.parametrize("at", range(1, 13))
+@pytest.mark.parametrize("platform", ["mailchimp", "listmonk"])
+def test_a_stranger_is_asked_once_at_whatever_step_the_process_dies(platform: str, at: int, tmp_path: Path) -> None:
+    """8.1, 4: the opt-in is noted before the call, so a repetition says `asked` and sends no second mail."""
+    steps = [Step("move", "anna", "vip", "hot", 24), Step("crash", number=at), Step("add", "anna", "hot", number=1)]
+    assert fault_of(platform, steps, tmp_path, "opt_in")[0] == ""
