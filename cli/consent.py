@@ -17,7 +17,7 @@ from contracts.errors import BadRecord
 from contracts.log import Log
 from contracts.reading import all_of
 from contracts.rows import DirectoryEntry
-from contracts.tokens import normalised_address
+from contracts.tokens import mailbox_key
 from contracts.topics import OUTCOMES, VETOES
 from sinks.delivery.directory import Directory
 
@@ -55,7 +55,7 @@ def _moment(at_ms: int) -> str:
 
 
 def _is(entry: DirectoryEntry, person: str) -> bool:
-    return person == entry.subscriber or normalised_address(person) == entry.address
+    return person == entry.subscriber or mailbox_key(person) == mailbox_key(entry.address)
 
 
 def facts_of(entry: DirectoryEntry, log: Log) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ from contracts.codec import to_json
 from contracts.commands import Command, Verb
 from contracts.errors import LogError
 from contracts.log import Outgoing
-from contracts.tokens import normalised_address
+from contracts.tokens import mailbox_key
 from contracts.topics import backfill_topic, subscriber_key
 from sinks.base import PlatformError, Standing
 from sinks.delivery.directory import Directory
@@ -80,13 +80,13 @@ def reconcile_command(account: str, list_name: str, mend: bool, home: Path, as_j
     workspace, name, _ = account_of(installation, account)
     directory, ledger = Directory(log), Ledger(log, workspace, name)
     sink = sink_of(installation, account, data=home / "data", pause=time.sleep, config=config, log=log)
-    by_address = {each.address: each.subscriber for each in directory.people(workspace)}
+    by_address = {mailbox_key(each.address): each.subscriber for each in directory.people(workspace)}
     found: dict[str, Standing] = {}
     unknown = 0
     try:
         with err.status(f"reading {list_name} …"):
             for member in sink.members(list_name):
-                subscriber = by_address.get(normalised_address(member.address))
+                subscriber = by_address.get(mailbox_key(member.address))
                 unknown += subscriber is None
                 if subscriber is not None:
                     found[subscriber] = member.standing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
+from collections.abc import Mapping
 from typing import Final
 
 import falcon.asgi
@@ -13,6 +14,8 @@ from contracts.errors import BadInput
 from contracts.reasons import Reason
 
 _GZIP: Final = zlib.MAX_WBITS | 16
+_RAW: Final = -zlib.MAX_WBITS
+_PACKINGS: Final[Mapping[str, str]] = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 _TEXT: Final = re.compile(r"(?:text/plain|application/json|[\w.-]+/[\w.-]+\+json|)", re.IGNORECASE)
 _UTF8: Final = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
 
@@ -33,22 +36,32 @@ def text_of(body: bytes, encoding: str, limit: int) -> bytes:
     Raises :class:`BadInput`: ``unsupported_media``, or ``too_large`` for more than ``limit`` bytes of text.
     """
     names = [name for each in encoding.split(",") if (name := each.strip().lower()) not in {"", "identity"}]
-    if names and (len(names) > 1 or names[0] not in {"gzip", "x-gzip"}):
-        raise BadInput(Reason.UNSUPPORTED_MEDIA, "send the body as it is, or with Content-Encoding: gzip")
-    return (_unpacked(body, limit) if names else body).removeprefix(codecs.BOM_UTF8)
+    if names and (len(names) > 1 or names[0] not in _PACKINGS):
+        raise BadInput(Reason.UNSUPPORTED_MEDIA, "send the body as it is, or with Content-Encoding: gzip or deflate")
+    return (_unpacked(body, _PACKINGS[names[0]], limit) if names else body).removeprefix(codecs.BOM_UTF8)
 
 
-def _unpacked(body: bytes, limit: int) -> bytes:
-    reader = zlib.decompressobj(_GZIP)
+def _unpacked(body: bytes, packing: str, limit: int) -> bytes:
+    reader = zlib.decompressobj(_window(body, packing))
     try:
         text = reader.decompress(body, limit + 1)
     except zlib.error:
-        raise BadInput(Reason.UNSUPPORTED_MEDIA, "Content-Encoding says gzip, and the body is none") from None
+        raise BadInput(Reason.UNSUPPORTED_MEDIA, f"Content-Encoding says {packing}, and the body is none") from None
     if len(text) > limit:
-        raise BadInput(Reason.TOO_LARGE, f"more than {limit} bytes behind gzip")
+        raise BadInput(Reason.TOO_LARGE, f"more than {limit} bytes behind {packing}")
     if not reader.eof or reader.unused_data:
-        raise BadInput(Reason.UNSUPPORTED_MEDIA, "Content-Encoding says gzip, and the body is cut off or followed")
+        raise BadInput(
+            Reason.UNSUPPORTED_MEDIA, f"Content-Encoding says {packing}, and the body is cut off or followed"
+        )
     return text
+
+
+def _window(body: bytes, packing: str) -> int:
+    """What zlib is told of a body. ``deflate`` is zlib's format by the standard; some senders leave its frame out."""
+    if packing == "gzip":
+        return _GZIP
+    framed = len(body) > 1 and body[0] & 0x0F == zlib.DEFLATED and int.from_bytes(body[:2]) % 31 == 0
+    return zlib.MAX_WBITS if framed else _RAW
 
 
 def media_fault(error: BadInput, content_type: str) -> BadInput:

@@ -19,7 +19,7 @@ import falcon.asgi
 
 from collector.bodies import media_fault, sent_body, text_of
 from collector.core import Core
-from collector.notices import ADDRESS_CHANGED, SUBSCRIBED, Notice, Told
+from collector.notices import ADDRESS_CHANGED, SUBSCRIBED, Notice, Told, without_address
 from collector.pipeline import Arrival
 from collector.platform_ids import Known
 from collector.platforms.registry import check_signed, notices_of
@@ -48,6 +48,8 @@ class Hook(NamedTuple):
 
     sink: str
     secret: str
+    domain: str = ""
+    """Of the account's lists, where a list's name is a part of an address."""
 
 
 Hooks = Mapping[tuple[str, str], Hook]
@@ -77,7 +79,8 @@ class HookDoor:
             arrival.body = await sent_body(req, MAX_HOOK_BYTES)
             hook = self._let_in(req, arrival, workspace, account, secret)
             arrival.body = text_of(arrival.body, req.get_header("Content-Encoding") or "", MAX_HOOK_BYTES)
-            notices = notices_of(hook.sink, Told(arrival.body, req.get_param("action") or ""))
+            told = Told(arrival.body, req.get_param("action") or "")
+            notices = [without_address(each, hook.domain) for each in notices_of(hook.sink, told)]
             named = [(each, who) for each in notices if (who := self._who(each, workspace, account))]
             records = records_of(named, workspace, account, now_ms=arrival.received_at_ms)
             records += await self._moved(named, workspace)
@@ -98,7 +101,7 @@ class HookDoor:
     def _who(self, notice: Notice, workspace: str, account: str) -> str:
         """The subscriber whom a notice is about: by the address, else by the platform's own id; empty: nobody known."""
         if is_address(notice.address):
-            found = subscriber_id(self._core.sites.secrets[workspace], normalised_address(notice.address))
+            found = subscriber_id(self._core.sites.secrets[workspace], notice.address)
             return self._known.current(workspace, found)
         return self._known.find(workspace, account, notice.person) if notice.person else ""
 
@@ -112,7 +115,8 @@ class HookDoor:
                 read = asyncio.get_running_loop().run_in_executor
                 entry = await read(None, self._known.entry, workspace, subscriber)
                 # NOTE: two known people are never merged: whoever is there under the new address stays who they are.
-                if entry is not None and await read(None, self._known.entry, workspace, other) is None:
+                taken = other != subscriber and await read(None, self._known.entry, workspace, other) is not None
+                if entry is not None and not taken:
                     key = subscriber_key(workspace, subscriber)
                     before = subscriber_id(self._core.sites.secrets[workspace], entry.address)
                     former = dict.fromkeys((*entry.former, before)) if before != subscriber else entry.former
@@ -203,5 +207,5 @@ def load_hooks(installation: Installation, *, beside: Path) -> Hooks:
                 if len(secret) < MIN_HOOK_SECRET:
                     wanted = f"{MIN_HOOK_SECRET} characters or more"
                     raise ConfigError([Problem(str(beside), field, "the secret is too short to be one", wanted)])
-                found[workspace, name] = Hook(account.sink, secret)
+                found[workspace, name] = Hook(account.sink, secret, str(account.options.get("domain", "")).lower())
     return found

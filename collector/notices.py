@@ -44,6 +44,8 @@ MAX_FIELDS: Final = 10_000
 _MAIL_DATE: Final = re.compile(
     r"(?:[A-Z][a-z]{2}, )?[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{5,8}(?: ?[+-][0-9:]{4,5})?"
 )
+_MARKS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[][{},]', re.DOTALL)
+"""Texts, and the signs between which items stand."""
 MAX_DIGITS: Final = 300
 """Of an integer that is read as one."""
 _read: Final[Callable[[bytes], Any]] = json_reader(Any)
@@ -97,10 +99,11 @@ def read_json(body: bytes) -> Any:
     """A JSON body. Raises :class:`BadInput` (``too_deep``, ``not_json``).
 
     What one event of many holds that no reader takes costs the others nothing: a question mark stands for half a
-    surrogate pair, a replacement character for a byte that is no UTF-8, infinity for a number that is too large.
+    surrogate pair, a replacement character for a byte that is no UTF-8, infinity for a number that is too large, and
+    null for an event that nests too deep.
     """
     if depth_exceeds(body, MAX_DEPTH):
-        raise BadInput(Reason.TOO_DEEP)
+        body = without_deep(body, MAX_DEPTH)
     try:
         return _read(body)
     except BadRecord:
@@ -110,6 +113,34 @@ def read_json(body: bytes) -> Any:
     except (ValueError, RecursionError):
         raise BadInput(Reason.NOT_JSON) from None
     return json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def without_deep(body: bytes, limit: int) -> bytes:
+    """JSON text with null for each item of its outermost arrays that nests deeper than ``limit``.
+
+    Raises :class:`BadInput` (``too_deep``) where that is in no array.
+    """
+    kept, done, depth, listed, start, deep = list[bytes](), 0, 0, 0, 0, False
+    for sign in _MARKS.finditer(body):
+        mark = sign[0][:1]
+        if mark in b"]," and depth == listed > 0:
+            if deep:
+                kept += body[done:start], b"null"
+                done, deep = sign.start(), False
+            start = sign.end()
+        if mark in b"[{":
+            depth += 1
+            if mark == b"[" and not listed:
+                listed, start = depth, sign.end()
+            deep = deep or depth > limit
+            if deep and not listed:
+                raise BadInput(Reason.TOO_DEEP)
+        elif mark in b"]}":
+            listed = 0 if depth == listed else listed
+            depth -= 1
+    if deep:
+        raise BadInput(Reason.TOO_DEEP)
+    return b"".join([*kept, body[done:]])
 
 
 def _number(digits: str) -> int | float:
@@ -175,6 +206,20 @@ def _one_of_ours(each: object) -> Notice:
     kept = {name: words(each[name]) for name in ("campaign", "kind", "url") if name in each}
     at, list_name = each.get("at", ""), str(each.get("list", ""))[:MAX_WORDS]
     return Notice(action, each["address"], str(at)[:40], list_name, kept, at_ms=instant_ms(at))
+
+
+def without_address(notice: Notice, domain: str) -> Notice:
+    """The notice with its list's name as Segma has it: a list of ``domain`` by its own part, and never an address.
+
+    Whoever left a list whose name is an address of elsewhere has left everything: which list that was cannot be kept,
+    and they are mailed by none. Whoever joined such a one is refused.
+    """
+    name = notice.list_name
+    if domain and name.lower().endswith(f"@{domain}"):
+        name = name[: -len(domain) - 1]
+    if masked_text(name) == name:
+        return notice._replace(list_name=name)
+    return notice._replace(list_name="") if notice.action != SUBSCRIBED else Notice(UNREADABLE, "", "")
 
 
 def words(value: object) -> str:

@@ -36,7 +36,7 @@ class Known:
         """Follow the directory.
 
         Args:
-            accounts: Of whose platforms the ids are wanted; where there are none nothing is followed.
+            accounts: Of whose platforms the ids are wanted.
             open_reader: A reader of the topic ``subscribers`` from its start.
             secrets: Workspace → its secret, from which an address's id is made.
         """
@@ -46,9 +46,7 @@ class Known:
         self._accounts = frozenset(accounts)
         self._people: dict[tuple[AccountKey, str], str] = {}
         self._ids: dict[bytes, tuple[str, list[tuple[AccountKey, str]]]] = {}
-        self._follower = (
-            TopicFollower(SUBSCRIBERS, open_reader, self.take) if self._accounts and open_reader is not None else None
-        )
+        self._follower = TopicFollower(SUBSCRIBERS, open_reader, self.take) if open_reader is not None else None
 
     def find(self, workspace: str, account: str, person: str) -> str:
         """The subscriber of this id; empty where nobody is known by it."""

@@ -28,7 +28,7 @@ class Reason(StrEnum):
     NOT_JSON = "not_json", "The body is not JSON."
     WRONG_TYPE = "wrong_type", "A field has another type, or a value outside its bounds."
     MISSING_FIELD = "missing_field", "A required field is absent."
-    UNSUPPORTED_MEDIA = "unsupported_media", "The body is not JSON as UTF-8 text, plain or packed with gzip."
+    UNSUPPORTED_MEDIA = "unsupported_media", "The body is not JSON as UTF-8 text, plain or packed with gzip or deflate."
     UNKNOWN_SITE = "unknown_site", "No site has this key."
     WRONG_ORIGIN = "wrong_origin", "The page's origin is not one of the site's."
     BAD_KEY = "bad_key", "The secret key of a server-side call is wrong or absent."

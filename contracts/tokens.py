@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import functools
 import hashlib
 import hmac
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 from urllib.parse import unquote
 
+import idna
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
@@ -208,14 +210,28 @@ def _unpacked(body: str) -> bytes | None:
 
 
 def normalised_address(address: str) -> str:
-    """The form of an email address that decides who is the same person: NFC, lower case, and nothing around it: blanks,
-    signs that show nothing, a name (``Zoe <zoe@example.org>``) or ``mailto:``.
+    """An email address as platforms are asked for it: NFC, lower case, and nothing around it: blanks, signs that show
+    nothing, a name (``Zoe <zoe@example.org>``) or ``mailto:``.
 
     Plus tags and dots are kept: they are different mailboxes for anyone but their provider.
     """
     text = unicodedata.normalize("NFC", address).translate(INVISIBLE).strip()
     found = _NAMED.fullmatch(text)
     return (found["address"] if found is not None else text).strip().removeprefix("mailto:").lower()
+
+
+def mailbox_key(address: str) -> str:
+    """The form of an email address that decides who is the same person: normalised, its domain as the DNS has it.
+
+    ``u@müller.example`` and ``u@xn--mller-kva.example`` are one mailbox, and so is either with a dot behind it. What
+    can be no name of a host stays as it is written.
+    """
+    local, at, domain = normalised_address(address).rpartition("@")
+    domain = domain.removesuffix(".")
+    if at and not domain.isascii() and len(domain) <= MAX_ADDRESS_CHARS:
+        with contextlib.suppress(idna.IDNAError):
+            domain = idna.encode(domain, uts46=True).decode().removesuffix(".")
+    return f"{local}{at}{domain}"
 
 
 def is_address(text: str) -> bool:
@@ -228,7 +244,7 @@ def subscriber_id(workspace_secret: bytes, address: str) -> str:
 
     The same address in two workspaces has two unrelated ids, because their secrets differ.
     """
-    digest = hmac.new(workspace_secret, normalised_address(address).encode(), hashlib.sha256).hexdigest()
+    digest = hmac.new(workspace_secret, mailbox_key(address).encode(), hashlib.sha256).hexdigest()
     return f"s_{digest[:32]}"
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from cli.importing.addresses import NotAnAddress, mailbox_of
 from cli.importing.consent import LEFT, ListStatus, gravest
 from cli.importing.export_file import ExportFile
-from contracts.tokens import normalised_address
+from contracts.tokens import mailbox_key
 from sinks.base import Member, Standing
 
 OF_STANDING: Final = {
@@ -58,7 +58,7 @@ def plan_of_files(files: Sequence[ExportFile]) -> ImportPlan:
         plan.bad += [f"{where}{each.line}: {each.reason}" for each in file.bad]
         for person in file.people:
             known = _Known(Member(person.address, person.name), person.status, person.left_at_ms, file.format.per_list)
-            key = normalised_address(person.address)
+            key = mailbox_key(person.address)
             people[key] = _together(people[key], known) if key in people else known
     _settle(plan, people.values())
     return plan
@@ -77,7 +77,7 @@ def plan_of_members(members: Iterable[Member]) -> ImportPlan:
             plan.left_out[NO_ADDRESS] += 1
             continue
         known = _Known(member._replace(address=address), OF_STANDING[member.standing], None, True)
-        key = normalised_address(address)
+        key = mailbox_key(address)
         people[key] = _together(people[key], known) if key in people else known
     _settle(plan, people.values())
     plan.leavings.clear()

@@ -16,7 +16,7 @@ from contracts.accounts import Fact
 from contracts.log import Outgoing
 from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
-from contracts.tokens import normalised_address
+from contracts.tokens import mailbox_key
 from sinks.base import Answer, Change, Done, Fate, Leaving, NoSuchList, PlatformError, Sink
 from sinks.delivery.account_state import AccountStatus
 from sinks.delivery.places import place
@@ -95,10 +95,10 @@ class GoneWithoutWord:
             if not any(
                 each.leaving.list_name == list_name for each in leavings.standing(entry.subscriber, {list_name})
             ):
-                yield entry.subscriber, normalised_address(entry.address)
+                yield entry.subscriber, mailbox_key(entry.address)
 
     def _present(self, list_name: str) -> set[str]:
         try:
-            return {normalised_address(each.address) for each in self._sink.members(list_name)}
+            return {mailbox_key(each.address) for each in self._sink.members(list_name)}
         except NoSuchList:
             return set()

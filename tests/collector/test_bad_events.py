@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -188,6 +189,9 @@ BODY = json.dumps(beacon()).encode()
         (codecs.BOM_UTF8 + BODY, {}),
         (gzip.compress(BODY), {"Content-Encoding": "gzip"}),
         (gzip.compress(codecs.BOM_UTF8 + BODY), {"Content-Encoding": "x-gzip"}),
+        (zlib.compress(BODY), {"Content-Encoding": "deflate"}),
+        (zlib.compress(codecs.BOM_UTF8 + BODY, 9), {"Content-Encoding": "Deflate"}),
+        (zlib.compress(BODY, wbits=-15), {"Content-Encoding": "deflate"}),
         (BODY, {"Content-Encoding": "identity"}),
         (BODY, {"Content-Type": "application/x-www-form-urlencoded"}),
         (BODY, {"Content-Type": "multipart/form-data; boundary=x"}),
@@ -202,7 +206,8 @@ def test_a_body_that_is_json_counts_however_it_is_wrapped_and_called(
     assert posted(collector, body, headers={"Origin": ORIGIN, **headers}).status_code == 204
     assert [json.loads(record.body)["events"] for record in collector.beacons()] == [json.loads(BODY)["events"]]
     server = json.dumps({"site": "shop-key", "subscriber": "s_anna", "events": [json.loads(event(1))]}).encode()
-    wrapped = gzip.compress(server) if "gzip" in headers.get("Content-Encoding", "") else server
+    packing = headers.get("Content-Encoding", "").lower()
+    wrapped = gzip.compress(server) if "gzip" in packing else zlib.compress(server) if packing == "deflate" else server
     assert posted(collector, wrapped, path="/v1/events", headers={**SERVER, **headers}).status_code == 204
 
 
@@ -215,6 +220,13 @@ def test_a_body_that_is_json_counts_however_it_is_wrapped_and_called(
         (gzip.compress(BODY) + b"more", {"Content-Encoding": "gzip"}, 415, "unsupported_media"),
         (gzip.compress(gzip.compress(BODY)), {"Content-Encoding": "gzip, gzip"}, 415, "unsupported_media"),
         (gzip.compress(b" " * 2_000_000), {"Content-Encoding": "gzip"}, 413, "too_large"),
+        (BODY, {"Content-Encoding": "deflate"}, 415, "unsupported_media"),
+        (b"", {"Content-Encoding": "deflate"}, 415, "unsupported_media"),
+        (gzip.compress(BODY), {"Content-Encoding": "deflate"}, 415, "unsupported_media"),
+        (zlib.compress(BODY)[:-2], {"Content-Encoding": "deflate"}, 415, "unsupported_media"),
+        (zlib.compress(BODY, wbits=-15) + b"more", {"Content-Encoding": "deflate"}, 415, "unsupported_media"),
+        (zlib.compress(b" " * 2_000_000), {"Content-Encoding": "deflate"}, 413, "too_large"),
+        (zlib.compress(b" " * 2_000_000, wbits=-15), {"Content-Encoding": "deflate"}, 413, "too_large"),
         (
             BODY.decode().encode("utf-16"),
             {"Content-Type": "application/json; charset=utf-16"},

@@ -15,6 +15,7 @@ from contracts.tokens import (
     anonymous_id,
     has_token_form,
     is_anonymous,
+    mailbox_key,
     normalised_address,
     subscriber_id,
 )
@@ -101,6 +102,29 @@ def test_the_address_decides_who_is_the_same_person() -> None:
     assert normalised_address("  Ada@Example.COM ") == "ada@example.com"
     assert subscriber_id(b"s" * 32, "Ada@Example.com") == subscriber_id(b"s" * 32, " ada@example.com")
     assert subscriber_id(b"s" * 32, "ada+x@example.com") != subscriber_id(b"s" * 32, "ada@example.com")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("u@müller.example", "u@xn--mller-kva.example"),
+        ("u@MÜLLER.example", "U@XN--Mller-KVA.Example"),
+        ("u@mu\u0308ller.example", "u@müller.example"),
+        ("u@例え。テスト", "u@xn--r8jz45g.xn--zckzah"),
+        ("Ute <u@straße.example>", "u@xn--strae-oqa.example"),
+        ("u@shop.example.", "u@shop.example"),
+        ("ü@müller.example", "ü@xn--mller-kva.example"),
+    ],
+)
+def test_an_address_is_one_person_however_its_domain_is_spelled(one: str, other: str) -> None:
+    assert mailbox_key(one) == mailbox_key(other)
+    assert subscriber_id(b"s" * 32, one) == subscriber_id(b"s" * 32, other)
+
+
+@pytest.mark.parametrize("text", ["u@" + "ü" * 300, "u@ü_ü.example", "u@ü..example", "ü", "@", ""])
+def test_what_can_be_no_host_is_compared_as_it_is_written(text: str) -> None:
+    assert "xn--" not in mailbox_key(text)
+    assert mailbox_key(text) != mailbox_key(text + "x")
 
 
 def test_two_workspaces_that_share_an_address_have_unrelated_ids() -> None:
