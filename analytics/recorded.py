@@ -138,6 +138,20 @@ def arrivals(clickhouse: ClickHouse, asked: Asked, people: Range) -> Iterator[li
         yield own
 
 
+def capped(clickhouse: ClickHouse, workspace: str, listener: str, people: Range) -> dict[str, list[tuple[int, str]]]:
+    """Return by subscriber which matches of a listener found no place under the cap, in order: log time, match id."""
+    within, bounds = _within(people)
+    sql = (
+        "SELECT subscriber, toUnixTimestamp64Milli(logged_at) AS at, match_id FROM match_rows FINAL"  # noqa: S608
+        " WHERE workspace = {workspace:String} AND listener = {listener:String} AND reason = 'capped'"
+        f" AND {within} ORDER BY subscriber, at, match_id"
+    )
+    found: dict[str, list[tuple[int, str]]] = {}
+    for subscriber, at_ms, match_id in clickhouse.stream(sql, bounds | {"workspace": workspace, "listener": listener}):
+        found.setdefault(subscriber, []).append((at_ms, match_id))
+    return found
+
+
 def members(clickhouse: ClickHouse, workspace: str, until_ms: int) -> Iterator[tuple[str, str, str]]:
     """Yield who was in which list of which account at an instant, by subscriber."""
     found = clickhouse.stream(

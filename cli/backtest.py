@@ -29,8 +29,8 @@ from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation, duration_ms
 from contracts.versions import ListenerVersion
 from flows.backtest.answer import Answer, Comparison
+from flows.config import terms_of
 from flows.language.files import load_actions
-from flows.subscriber.pinned_terms import Terms
 from flows.versions.deployment import versions_in
 from sinks.registry import SINKS
 from transport.config import load_installation, wall_clock_ms
@@ -173,6 +173,8 @@ def _notes(clickhouse: ClickHouse, plan: Plan) -> list[str]:
         notes.append(f"{len(gone):,} people were forgotten: nothing of theirs is in it")
     if plan.request.alone:
         notes.append("what its own moves would have changed, and whom a platform would have vetoed, is not foreseen")
+        if plan.request.terms.cap_moves:
+            notes.append("of the cap only the places that its own moves would have taken are counted")
     return notes
 
 
@@ -193,8 +195,7 @@ def _request(  # noqa: PLR0917
         name, _, number = listener.partition("@")
         versions, alone = _named(known, name, number, alone=against is not None)
     other = (_alone(_version(known, name, str(against))),) if against is not None else ()
-    terms = Terms(own.lateness, own.session_gap, own.max_delay, own.grace, own.time_zone)
-    return Request(workspace, versions, other, terms, actions, since, until, alone)
+    return Request(workspace, versions, other, terms_of(own), actions, since, until, alone)
 
 
 def _known(home: Path, installation: Installation, workspace: str) -> list[ListenerVersion]:

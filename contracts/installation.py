@@ -127,6 +127,13 @@ class Account(_Checked):
     """How people whom the platform knows come into a list that asks for an opt-in: confirmed, or asked once more."""
 
 
+class Cap(_Checked):
+    """At most so many ``moves`` of one person within a time (``in``), over all listeners."""
+
+    moves: Annotated[int, Field(gt=0, le=1_000)]
+    within: Annotated[DurationMs, Field(alias="in")]
+
+
 class Workspace(_Checked):
     """One client of the installation."""
 
@@ -148,6 +155,8 @@ class Workspace(_Checked):
     version as it is applied."""
     time_zone: Annotated[str, AfterValidator(_zone_name)] = "UTC"
     """The IANA name of the zone whose clocks a listener's ``between`` and ``weekdays`` mean."""
+    cap: Cap | None = None
+    """How many matches may change one person's lists within a time; those past it are rows, marked ``capped``."""
 
 
 class Installation(_Checked):

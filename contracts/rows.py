@@ -44,7 +44,8 @@ class SessionRow(Value, frozen=True, tag="session", tag_field="row"):
 class MatchRow(Value, frozen=True, tag="match", tag_field="row"):
     """A match, an amendment (same wants, other evidence) or a retraction.
 
-    ``reason`` says why a match made no command (``no_identity``, ``shadowed``, ``held_out``), else it is empty.
+    ``reason`` says why a match made no command (``no_identity``, ``shadowed``, ``held_out``, ``capped``), else it is
+    empty.
     """
 
     SCHEMA: ClassVar[int] = 1

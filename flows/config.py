@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from contracts.actions import known_actions
 from contracts.errors import ConfigError, ListenerError, Problem
-from contracts.installation import Installation
+from contracts.installation import Installation, Workspace
 from contracts.log import Log
 from contracts.versions import NOTICE_MS
 from flows.language.files import load_actions, load_listeners
@@ -68,14 +68,19 @@ def load_shared(installation: Installation, *, beside: Path) -> Shared:
         engines[name] = WorkspaceEngine(
             name,
             listeners,
-            terms=Terms(
-                workspace.lateness, workspace.session_gap, workspace.max_delay, workspace.grace, workspace.time_zone
-            ),
+            terms=terms_of(workspace),
         )
         problems.extend(unknown_accounts(listeners, set(workspace.accounts), directory))
     if problems:
         raise ListenerError(problems)
     return Shared(rules, engines, installation.partitions)
+
+
+def terms_of(workspace: Workspace) -> Terms:
+    """What of a workspace's settings an answer depends on."""
+    cap = (workspace.cap.moves, workspace.cap.within) if workspace.cap is not None else (0, 0)
+    times = workspace.lateness, workspace.session_gap, workspace.max_delay, workspace.grace
+    return Terms(*times, workspace.time_zone, *cap)
 
 
 def with_listeners_of(

@@ -49,7 +49,9 @@ class Request(Value, frozen=True):
             Deployed(listener_of(each, self.actions), each.shadow_from_ms, each.live_from_ms, each.until_ms)
             for each in versions
         ]
-        return Subject(self.workspace, deployed, self.terms)
+        # Of versions that lived the history knows what was capped; one that never did counts its own moves.
+        terms = self.terms if self.alone else self.terms._replace(cap_moves=0)
+        return Subject(self.workspace, deployed, terms)
 
 
 class Plan(Value, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analytics.clickhouse import ClickHouse
-from analytics.recorded import Arrival, arrivals
+from analytics.recorded import Arrival, arrivals, capped
 from cli.backtesting.plan import Plan, Work
 from contracts.codec import json_reader, to_json
 from contracts.errors import SegmaError
 from flows.backtest.answer import EXAMPLES, Told, kind_of
 from flows.backtest.person import found_of, timeline
-from flows.backtest.replay import replay
+from flows.backtest.replay import Capped, replay
 from flows.backtest.subject import Subject
 
 _read_told = json_reader(Told)
@@ -38,14 +38,17 @@ class ProcessLost(SegmaError):
     """A process of the back-test was ended from outside."""
 
 
-def people_of(plan: Plan, subjects: list[Subject], persons: Iterator[list[Arrival]]) -> Iterator[Told]:
+def people_of(
+    plan: Plan, subjects: list[Subject], persons: Iterator[list[Arrival]], capped: Mapping[str, Sequence[Capped]]
+) -> Iterator[Told]:
     """Yield each person of a range of whom there is something to say. In each group of people the first few come with
-    their timelines.
+    their timelines. ``capped``: by person, see :func:`flows.backtest.replay.replay`.
     """
     shown: Counter[str] = Counter()
     for own in persons:
         subscriber = own[0].event.subscriber
-        found = [found_of(subscriber, replay(subject, own, plan.until_ms)) for subject in subjects]
+        marks = capped.get(subscriber, ())
+        found = [found_of(subscriber, replay(subject, own, plan.until_ms, capped=marks)) for subject in subjects]
         told = Told(found[0], found[1] if len(found) > 1 else None)
         if told.other is not None:
             news = [any(match.matched_at_ms >= plan.since_ms for match in each.matches) for each in found]
@@ -60,7 +63,10 @@ def people_of(plan: Plan, subjects: list[Subject], persons: Iterator[list[Arriva
 def do_range(work: Work, plan: Plan, subjects: list[Subject], clickhouse: ClickHouse, number: int) -> None:
     """Do one range and keep what it found."""
     persons = arrivals(clickhouse, plan.asked(subjects), plan.ranges[number])
-    lines = b"".join(to_json(told) + b"\n" for told in people_of(plan, subjects, persons))
+    request = plan.request
+    name = subjects[0].listeners[0].name
+    marks = {} if request.alone else capped(clickhouse, request.workspace, name, plan.ranges[number])
+    lines = b"".join(to_json(told) + b"\n" for told in people_of(plan, subjects, persons, marks))
     work.write(work.range_file(number).name, lines)
 
 

@@ -7,6 +7,7 @@ matter any more whose deadline or whose event made it late.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,11 +17,15 @@ from contracts.rows import MatchRow
 from flows.backtest.subject import Subject
 from flows.derived.verdicts import is_news
 from flows.machine.machine import Version
+from flows.subscriber.cap import CapState
 from flows.subscriber.evidence import is_late_verdict
 from flows.subscriber.subscriber import Emitted, Subscriber
 
 Arrival = tuple[Event, int, str]
 """An event, the log time that was believed at it, and why it was not matched (empty: it was)."""
+
+Capped = tuple[int, str]
+"""The log time at which a match was capped, and its id."""
 
 
 class Waiting(NamedTuple):
@@ -44,13 +49,18 @@ class Replayed(NamedTuple):
     failed: int
 
 
-def replay(subject: Subject, arrivals: Sequence[Arrival], until_ms: int) -> Replayed:
-    """Apply one person's arrivals (there is one at least), then let log time pass up to ``until_ms``."""
+def replay(subject: Subject, arrivals: Sequence[Arrival], until_ms: int, *, capped: Sequence[Capped] = ()) -> Replayed:
+    """Apply one person's arrivals (there is one at least), then let log time pass up to ``until_ms``.
+
+    ``capped``: the matches that were given no place under the cap, in order of the log time: whose other moves had
+    taken the places, the versions that are tested cannot know.
+    """
     engine = subject.engine
     person = engine.new(arrivals[0][0].subscriber, 0)
-    found = Replayed([], [], [], 0)
+    found, waiting = Replayed([], [], [], 0), deque(capped)
     for event, watermark_ms, reason in arrivals:
         emitted = Emitted()
+        _mark(person, waiting, watermark_ms)
         try:
             if not reason:
                 engine.apply(person, event, watermark_ms, emitted=emitted)
@@ -64,8 +74,14 @@ def replay(subject: Subject, arrivals: Sequence[Arrival], until_ms: int) -> Repl
             # As the flow does: the event is set aside, what was changed before it failed stands.
             found = found._replace(failed=found.failed + 1)
         _take(found, emitted)
+    _mark(person, waiting, until_ms)
     _take(found, engine.pass_time(person, until_ms))
     return found._replace(waiting=_in_flight(subject, person, until_ms))
+
+
+def _mark(person: Subscriber, waiting: deque[Capped], log_time_ms: int) -> None:
+    while waiting and waiting[0][0] <= log_time_ms:
+        person.timeline.cap = CapState((), (*person.timeline.cap.capped, waiting.popleft()[1]))
 
 
 def _take(found: Replayed, emitted: Emitted) -> None:

@@ -18,7 +18,7 @@ from contracts.tokens import is_anonymous
 from flows.language.model import Do, Listener
 from flows.machine.machine import Match, Version
 from flows.subscriber.beside import with_beside
-from flows.subscriber.wishes import MAX_DEPTH, Wanted, is_made_name, mark_of, wanted_by
+from flows.subscriber.wishes import MAX_DEPTH, Wanted, heirs_of, is_made_name, mark_of, wanted_by
 
 PEOPLE_AT_LEAST: Final = 5
 """Of how many people's events a listener's `max_lists` different names must come, before they are used up: one person's
@@ -55,10 +55,17 @@ class Past(NamedTuple):
     """Listener → the lists whose names the person's events have made, oldest first."""
     depths: Mapping[str, int] = {}
     """Match id → how many moves lie behind it, itself included, where that is more than one."""
+    capped: Collection[str] = ()
+    """Ids of matches that found no place under the cap."""
 
     def depth(self, match: Match) -> int:
         """How many moves lie behind a match, itself included."""
         return self.depths.get(match.match_id, 1)
+
+    def mark(self, listener: Listener, match: Match, workspace: str) -> str:
+        """As :func:`mark_of`, and whether the match is capped."""
+        own = mark_of(listener, match, workspace, self.depth(match))
+        return own or (str(Reason.CAPPED) if match.match_id in self.capped else "")
 
 
 class Decision(NamedTuple):
@@ -78,11 +85,11 @@ class Decision(NamedTuple):
     @property
     def past(self) -> Past:
         """What this decision leaves for the next one."""
-        return Past(self.origins, self.spent, self.named, self.before.depths)
+        return self.before._replace(origins=self.origins, spent=self.spent, named=self.named)
 
     def mark(self, listener: Listener, match: Match, workspace: str) -> str:
-        """As :func:`mark_of`."""
-        return mark_of(listener, match, workspace, self.before.depth(match))
+        """The reason why a known subscriber's match makes no command; empty where it makes some."""
+        return self.before.mark(listener, match, workspace)
 
 
 def decide(
@@ -99,13 +106,11 @@ def decide(
     ``shadows``: versions whose matches are rows and nothing else.
     """
     decision = Decision([], [], [], dict(past.origins), dict(past.spent), dict(past.named), [], past)
-    amended: dict[str, Match] = {}
+    amended = heirs_of(listeners, retractions, matches, moment.workspace, past.capped)
+    stood_for = {gone.match_id for gone in amended.values()}
     for gone in retractions:
-        heir = _heir(listeners, gone, [match for match in matches if match.match_id not in amended], moment.workspace)
-        if heir is None:
+        if gone.match_id not in stood_for:
             _take_back(listeners[_version(gone)], gone, decision, moment, shadow=_version(gone) in shadows)
-        else:
-            amended[heir.match_id] = gone
     for match in matches:
         former = amended.get(match.match_id)
         if former is not None:
@@ -122,19 +127,6 @@ def decide(
 
 def _version(match: Match) -> Version:
     return match.listener, match.version
-
-
-def _heir(
-    listeners: Mapping[Version, Listener], gone: Match, candidates: Sequence[Match], workspace: str
-) -> Match | None:
-    """The new match of the same listener that wants the same, if there is one."""
-    listener = listeners[_version(gone)]
-    wanted = [each.what for each in wanted_by(listener, gone, workspace)[0]]
-    for match in candidates:
-        own = [each.what for each in wanted_by(listener, match, workspace)[0]]
-        if _version(match) == _version(gone) and own == wanted:
-            return match
-    return None
 
 
 def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasion, *, shadow: bool) -> None:

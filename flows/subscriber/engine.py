@@ -209,6 +209,7 @@ def _move(person: Subscriber, generation: Generation) -> bool:
         person.timeline = generation.reapplier.new(timeline.state.subscriber)
         person.timeline.facts, person.timeline.memberships = timeline.facts, timeline.memberships
         person.timeline.unmade, person.timeline.depths = timeline.unmade, timeline.depths
+        person.timeline.cap = timeline.cap
         return False
     promoted = before.shadows - generation.shadows
     data = before.reapplier.encode(timeline, whole=True)

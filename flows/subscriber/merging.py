@@ -10,6 +10,11 @@ from flows.derived.sessions import Session, extended
 from flows.machine.machine import Machine, MachineState, Match
 from flows.subscriber.timeline import Entry, entry_of, moved
 
+Late = Sequence[tuple[Event, bytes | Event]]
+"""Events that came late, each with the JSON that it came as."""
+Fell = list[tuple[Event, Session | None]]
+"""Events that were put in their places, each with the session that it fell into."""
+
 
 class Merging:
     """What becomes of a stretch of entries when late events are put among them: one pass, in order."""

@@ -9,6 +9,7 @@ from contracts.codec import replaced
 from contracts.events import Event
 from flows.derived.membership import MADE_ORDER, fact_of, with_membership
 from flows.machine.machine import Match
+from flows.subscriber.cap import CapState
 from flows.subscriber.timeline import Timeline
 from flows.subscriber.wishes import Wishes
 
@@ -29,10 +30,16 @@ def note(timeline: Timeline, wishes: Wishes, gone: Sequence[Match], made: Sequen
     """Note what matches made of the person's lists, where no listener judges it: no event of it is put in its place."""
     left = [match.match_id for match in gone if not wishes.keeps((match.listener, match.version))]
     without = [fact.event_id for fact in timeline.memberships if fact.match_id in left]
-    events = [event for match in made for event in wishes.events_of(match, 1, log_time_ms)]
+    moving = [match for match in made if match.match_id not in timeline.cap.capped]
+    events = [event for match in moving for event in wishes.events_of(match, 1, log_time_ms)]
     if without or events:
         known = [fact for event in events if (fact := fact_of(replaced(event, order=MADE_ORDER))) is not None]
         timeline.memberships = with_membership(timeline.memberships, known, timeline.floor, without=without)
+
+
+def forget(timeline: Timeline) -> None:
+    """Forget what is known of the person's lists, and of what matches made of them."""
+    timeline.memberships, timeline.depths, timeline.cap = (), {}, CapState()
 
 
 def take_back(timeline: Timeline, event_ids: Collection[str]) -> None:

@@ -13,13 +13,17 @@ from contracts.codec import Value, msgpack_reader, to_msgpack, written
 
 
 class Terms(NamedTuple):
-    """What of a workspace an answer depends on: four times in ms, and the name of its time zone."""
+    """What of a workspace an answer depends on: four times in ms, the name of its time zone, and its cap: how many
+    matches may change a person's lists within how many ms; 0: as many as there are.
+    """
 
     lateness_ms: int
     session_gap_ms: int
     max_delay_ms: int
     grace_ms: int = 0
     time_zone: str = "UTC"
+    cap_moves: int = 0
+    cap_ms: int = 0
 
 
 class PinnedTerms(Value, frozen=True):

@@ -23,9 +23,10 @@ from flows.derived.sessions import Session, SessionChange, extended
 from flows.derived.verdicts import is_news, with_verdict
 from flows.machine.machine import Machine, MachineState, Match, Version
 from flows.machine.matches import changed, missing
+from flows.subscriber.cap import Cap, CapJudge
 from flows.subscriber.evidence import CLICKED
-from flows.subscriber.merging import Merging
-from flows.subscriber.noting import note, take_back, told
+from flows.subscriber.merging import Fell, Late, Merging
+from flows.subscriber.noting import forget, note, take_back, told
 from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.stored import Applied, joined
 from flows.subscriber.timeline import (
@@ -47,10 +48,8 @@ from flows.subscriber.timeline import (
 from flows.subscriber.timeline_codec import TimelineCodec
 from flows.subscriber.wishes import Wishes
 
-__all__ = ["Applied", "Reapplier", "Timeline"]
+__all__ = ["Applied", "Fell", "Late", "Reapplier", "Timeline"]
 
-Late = Sequence[tuple[Event, bytes | Event]]
-Fell = list[tuple[Event, Session | None]]
 _SAME: Final[tuple[SessionChange, ...]] = ()
 _NEVER: Final = -(1 << 62)
 _FACTS: Final = MEMBERSHIP | {PROFILE_CHANGED}
@@ -74,6 +73,7 @@ class Reapplier:
         self._machine, self._codec = machine, TimelineCodec(machine)
         self._wishes = Wishes("", machine.listeners) if wishes is None else wishes
         self._grace_ms = terms.grace_ms
+        self.cap = CapJudge(Cap(terms.cap_moves, terms.cap_ms), self._wishes)
         self._lateness_ms = terms.lateness_ms
         self._session_gap_ms = terms.session_gap_ms
         self._max_delay_ms = terms.max_delay_ms
@@ -141,7 +141,7 @@ class Reapplier:
         before = timeline.facts
         timeline.facts = with_facts(before, facts_of(event), timeline.floor)
         if takes_everything_away(event):
-            timeline.memberships, timeline.depths = (), {}
+            forget(timeline)
         first = place_among(timeline.entries, event)
         if timeline.facts == before or first == len(timeline.entries) or not self._machine.minds_profiles:
             return Applied()

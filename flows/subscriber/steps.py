@@ -22,7 +22,6 @@ from flows.subscriber.limits import Limit, LimitHits
 from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.stored import Applied
 from flows.subscriber.subscriber import Emitted, Subscriber
-from flows.subscriber.wishes import mark_of
 
 KEPT_ORIGINS: Final = 200
 """Amended matches whose first match is remembered per subscriber; a match that old is final."""
@@ -85,7 +84,7 @@ class SubscriberSteps:
     def _merge(self, person: Subscriber, emitted: Emitted, log_time_ms: int) -> None:
         """Put the late events that wait in their places, and tell all that it changes."""
         timeline = person.timeline
-        person.due_ms = 0
+        person.due_ms, timeline.now_ms = 0, log_time_ms
         newest, overflowed = timeline.session, timeline.overflowed
         fell, applied = person.generation.reapplier.merge(timeline)
         if timeline.overflowed != overflowed:
@@ -122,6 +121,7 @@ class SubscriberSteps:
                 # No deadline fires, and no session ends, of which what waits may know better.
                 self._merge(person, emitted, min(timeline.merge_ms, fires_ms, ends_ms))
             elif deadline_ms is not None and fires_ms <= ends_ms and fires_ms <= log_time_ms:
+                timeline.now_ms = fires_ms
                 self._decide(person, reapplier.advance(timeline, deadline_ms), emitted, fires_ms, 0)
             elif session is not None and ends_ms <= log_time_ms:
                 self._tell(person, SessionChange(session), emitted)
@@ -135,7 +135,7 @@ class SubscriberSteps:
         self, person: Subscriber, event: Event, emitted: Emitted, log_time_ms: int, source: bytes | None = None
     ) -> Applied:
         timeline = person.timeline
-        person.due_ms = 0
+        person.due_ms, timeline.now_ms = 0, log_time_ms
         newest, overflowed = timeline.session, timeline.overflowed
         applied = person.generation.reapplier.put(
             timeline, event, log_time_ms=max(log_time_ms, event.log_time_ms), source=source
@@ -204,7 +204,8 @@ class SubscriberSteps:
             emitted.add_row(EventRow(told, "", ""))
         # Where the match was amended, another stands for the command.
         standing = {match for match, origin in person.past.origins.items() if origin.partition("#")[0] == name}
-        facts = person.timeline.memberships
+        timeline, facts = person.timeline, person.timeline.memberships
+        timeline.cap = timeline.cap.without({name, *standing}, position)
         gone = {each.event_id for each in facts if each.match_id in {name, *standing} and each.position == position}
         moment = Occasion(self._workspace, log_time_ms, told.received_at_ms)
         self._take_back(person, gone, emitted, moment)
@@ -213,7 +214,7 @@ class SubscriberSteps:
         """Take back events that matches made, and all that rests on them."""
         if not event_ids:
             return
-        person.due_ms = 0
+        person.due_ms, person.timeline.now_ms = 0, moment.log_time_ms
         applied = person.generation.reapplier.take_back(person.timeline, event_ids)
         self._decide(person, applied, emitted, moment.log_time_ms, moment.received_at_ms)
         self._fall(person, event_ids, emitted, moment)
@@ -237,6 +238,8 @@ class SubscriberSteps:
             [match for match in matches if match.match_id not in person.evidence.revoked]
             for matches in (applied.retractions, applied.matches, applied.amended)
         )
+        again = person.evidence.revoked
+        person.timeline.cap = person.timeline.cap.without(again) if again else person.timeline.cap
         person.evidence, over = noted(person.evidence, gone, (*made, *amended), log_time_ms)
         if over:
             self._limits.hit(Limit.EVIDENCE, over)
@@ -245,8 +248,7 @@ class SubscriberSteps:
         emitted.add_rows(_amendment(match, moment, self._mark(person, match)) for match in amended)
 
     def _mark(self, person: Subscriber, match: Match) -> str:
-        depth = person.timeline.depths.get(match.match_id, 1)
-        return mark_of(self._listeners[match.listener, match.version], match, self._workspace, depth)
+        return _remembered(person).mark(self._listeners[match.listener, match.version], match, self._workspace)
 
     def _say(
         self,
@@ -258,9 +260,11 @@ class SubscriberSteps:
     ) -> None:
         listeners, shadows = self._listeners, person.generation.shadows
         taken_back, new = tuple(gone), tuple(made)
-        before = person.past._replace(depths=person.timeline.depths)
+        timeline, reapplier = person.timeline, person.generation.reapplier
+        timeline.cap = reapplier.cap.judged(timeline.cap, taken_back, new, timeline.depths, moment.log_time_ms)
+        before = _remembered(person)
         decision = decide(listeners, taken_back, new, before, moment, shadows=shadows)
-        person.generation.reapplier.take_in(person.timeline, taken_back, new, moment.log_time_ms)
+        reapplier.take_in(timeline, taken_back, new, moment.log_time_ms)
         past, over = _bounded(decision.past)
         person.past = past
         if over:
@@ -309,13 +313,19 @@ class SubscriberSteps:
         return session.last_at_ms + self._session_gap_ms + 1 + self._grace_ms
 
 
+def _remembered(person: Subscriber) -> Past:
+    """The past of a person's decisions, with what their timeline knows of it."""
+    timeline = person.timeline
+    return person.past._replace(depths=timeline.depths, capped=timeline.cap.capped)
+
+
 def _bounded(past: Past) -> tuple[Past, int]:
     """At most so much of the past, and how much was let go. Names are bounded by the share of each person."""
     over = [max(len(each) - KEPT_ORIGINS, 0) for each in (past.origins, past.spent)]
     if not any(over):
         return past, 0
     origins, spent = dict(list(past.origins.items())[over[0] :]), dict(list(past.spent.items())[over[1] :])
-    return Past(origins, spent, past.named, past.depths), sum(over)
+    return past._replace(origins=origins, spent=spent), sum(over)
 
 
 def _amendment(match: Match, moment: Occasion, mark: str) -> MatchRow:

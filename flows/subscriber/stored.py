@@ -14,6 +14,7 @@ from flows.derived.purchases import Purchase
 from flows.derived.sessions import Session, SessionChange
 from flows.machine.matches import Match, StoredMatches
 from flows.machine.runs import Place
+from flows.subscriber.cap import CapPlace
 
 
 class StoredSubscriber(Value, frozen=True):
@@ -133,6 +134,8 @@ class StoredTimeline(Value, frozen=True):
     memberships: tuple[MembershipFact, ...] = ()
     unmade: tuple[str, ...] = ()
     depths: tuple[tuple[str, int], ...] = ()
+    places: tuple[CapPlace, ...] = ()
+    capped: tuple[str, ...] = ()
     schema: int = written(1)
 
 

@@ -14,6 +14,7 @@ from flows.derived.profile import ProfileFact
 from flows.derived.sessions import Session, SessionChange, changes
 from flows.machine.machine import MachineState, Match
 from flows.machine.runs import Place
+from flows.subscriber.cap import CapState
 from flows.subscriber.stored import read_event
 
 NO_TIME: Final = 1 << 60
@@ -68,6 +69,7 @@ class Timeline:
 
     __slots__ = (
         "advanced",
+        "cap",
         "clock_ms",
         "depths",
         "entries",
@@ -77,6 +79,7 @@ class Timeline:
         "memberships",
         "merge_ms",
         "newest_ms",
+        "now_ms",
         "oldest_ms",
         "overflowed",
         "session",
@@ -131,6 +134,10 @@ class Timeline:
         """Ids of events that matches made and that are taken back: they are not made again."""
         self.depths: dict[str, int] = {}
         """Match id → how many moves lie behind it, itself included, where that is more than one."""
+        self.cap = CapState()
+        """Which matches have taken their places under the cap, and which found none."""
+        self.now_ms = 0
+        """The log time of what is applied now; not stored."""
 
 
 def place_among(entries: list[Entry], event: Event) -> int:

@@ -9,6 +9,7 @@ from contracts.events import Event
 from flows.derived.membership import is_made
 from flows.machine.machine import Machine, MachineState, Match, Version
 from flows.machine.matches import StoredMatches, from_stored, to_stored
+from flows.subscriber.cap import CapState
 from flows.subscriber.stored import (
     StoredEntry,
     StoredTimeline,
@@ -64,6 +65,8 @@ class TimelineCodec:
                 timeline.memberships,
                 timeline.unmade,
                 tuple(timeline.depths.items()),
+                timeline.cap.places,
+                timeline.cap.capped,
             )
         )
 
@@ -102,6 +105,7 @@ class TimelineCodec:
         timeline.depths = dict(stored.depths)
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
         timeline.tail = self._still_here(stored.tail)
+        timeline.cap = CapState(stored.places, stored.capped)
         timeline.floor, timeline.overflowed = stored.floor, stored.overflowed
         timeline.advanced = timeline.state
         if timeline.clock_ms is not None:

@@ -71,9 +71,10 @@ class Weaving:
         late: Sequence[Sourced] = (),
         *,
         without: Collection[str] = (),
+        only: Collection[str] | None = None,
     ) -> None:
         """``first``: no entry before it has the time of one behind it. ``late``: events to put among them. ``without``:
-        ids of entries to leave out.
+        ids of entries to leave out. ``only``: the new matches that have a place under the cap; None: all of them.
         """
         self._machine, self._wishes, self._gap_ms, self._grace_ms = machine, wishes, gap_ms, grace_ms
         self._facts, self._clock_ms, self._unmade = timeline.facts, timeline.clock_ms, timeline.unmade
@@ -94,6 +95,7 @@ class Weaving:
         self._count: dict[int, int] = {}
         """How many events matches made, by their time."""
         self._late = {event.event_id for event, _ in late}
+        self._capped, self._only = timeline.cap.capped, only
         self._begin(timeline, old, late, without)
 
     def _begin(
@@ -184,11 +186,19 @@ class Weaving:
                 depth = MAX_DEPTH + 1
             if depth > 1:
                 self.depths[match.match_id] = depth
-            if match.match_id in self._mute:
+            if match.match_id in self._mute or self._is_capped(match, depth):
                 continue
             for event in self._wishes.events_of(match, depth, log_time_ms):
                 if event.event_id not in self._known and event.event_id not in self._unmade:
                     self._await(event)
+
+    def _is_capped(self, match: Match, depth: int) -> bool:
+        name, only = match.match_id, self._only
+        if name in self._capped:
+            return True
+        if only is None or name in only or any(name == each.match_id for each in self.told):
+            return False
+        return bool(self._wishes.list_changes(match, depth))
 
     def _await(self, event: Event) -> None:
         said, at_ms = event.properties, event.occurred_at_ms

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from contracts.codec import to_json
@@ -20,6 +20,7 @@ from flows.machine.machine import Match, Version
 
 MAX_DEPTH: Final = 8
 """Of a match: moves in a row, each the reason for the next one; what is deeper is a loop, and makes nothing."""
+_CHANGE_LISTS: Final = frozenset({Do.MOVE, Do.ADD, Do.REMOVE})
 MAX_PART: Final = 60
 """Characters that one value may bring into a list's name."""
 
@@ -45,6 +46,34 @@ def mark_of(listener: Listener, match: Match, workspace: str, depth: int = 1) ->
         return str(Reason.LOOP)
     held_out = is_held_out(listener.holdout, workspace, listener.name, match.subscriber)
     return str(Reason.HELD_OUT) if held_out and not is_anonymous(match.subscriber) else ""
+
+
+def heirs_of(
+    listeners: Mapping[Version, Listener],
+    gone: Iterable[Match],
+    made: Iterable[Match],
+    workspace: str,
+    capped: Collection[str] = (),
+) -> dict[str, Match]:
+    """By the id of a new match the one that is gone for which it stands: of the same listener, and wanting the same.
+
+    ``capped``: ids of those without a place under the cap; none of them stands for one that had it, or the other way.
+    """
+    found: dict[str, Match] = {}
+    candidates = list(made)
+    for each in gone:
+        version = each.listener, each.version
+        own = [match for match in candidates if (match.listener, match.version) == version]
+        if own and version in listeners:
+            listener = listeners[version]
+            wanted = [one.what for one in wanted_by(listener, each, workspace)[0]]
+            for match in own:
+                alike = (each.match_id in capped) == (match.match_id in capped)
+                if alike and [one.what for one in wanted_by(listener, match, workspace)[0]] == wanted:
+                    found[match.match_id] = each
+                    candidates.remove(match)
+                    break
+    return found
 
 
 def is_made_name(wanted: Wanted) -> bool:
@@ -106,17 +135,29 @@ class Wishes:
 
     def events_of(self, match: Match, depth: int, log_time_ms: int) -> list[Event]:
         """The events that a match makes, in their order; none where it makes no command. Their ``order`` is to come."""
+        return [
+            self._event(match, each, depth, log_time_ms, *change)
+            for each in self._wanted(match, depth)
+            for change in _changes(each)
+        ]
+
+    def list_changes(self, match: Match, depth: int) -> tuple[int, ...]:
+        """The positions of a match's responses that change a list; none where it makes no command, but for the cap."""
+        return tuple(each.position for each in self._wanted(match, depth) if each.response.do in _CHANGE_LISTS)
+
+    def heirs(self, gone: Iterable[Match], made: Iterable[Match]) -> dict[str, Match]:
+        """As :func:`heirs_of`."""
+        return heirs_of(self._listeners, gone, made, self._workspace)
+
+    def _wanted(self, match: Match, depth: int) -> list[Wanted]:
+        """The responses of a match that makes commands, but for the cap."""
         version = match.listener, match.version
         listener = self._listeners.get(version)
         if listener is None or version in self._shadows or is_anonymous(match.subscriber):
             return []
         if mark_of(listener, match, self._workspace, depth):
             return []
-        return [
-            self._event(match, each, depth, log_time_ms, *change)
-            for each in wanted_by(listener, match, self._workspace)[0]
-            for change in _changes(each)
-        ]
+        return wanted_by(listener, match, self._workspace)[0]
 
     def _event(  # noqa: PLR0917
         self, match: Match, wanted: Wanted, depth: int, log_time_ms: int, action: str, kind: str, name: str

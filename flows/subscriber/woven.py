@@ -14,6 +14,7 @@ from flows.derived.membership import is_heard, sent_by_others, with_membership
 from flows.derived.sessions import EXTENDS_NONE, Session, SessionChange
 from flows.machine.machine import Machine, MachineState, Match
 from flows.machine.matches import changed, missing
+from flows.subscriber.cap import CapState
 from flows.subscriber.noting import take_back, told
 from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.reapply import Fell, Late, Reapplier
@@ -92,6 +93,28 @@ class WovenReapplier(Reapplier):
         if first < len(timeline.entries):
             self._recall(timeline)
         old = timeline.entries[first:]
+        weaving = self._weave(timeline, first, late, without)
+        cap = self._capped(timeline, weaving)
+        new = {match.match_id for match in missing(weaving.now, weaving.told)}
+        if not new.isdisjoint(cap.capped):
+            # What is capped makes no event: woven again, with places for those alone that found one.
+            only = new.difference(cap.capped)
+            weaving = self._weave(timeline, first, late, without, only)
+            cap = self._capped(timeline, weaving, only)
+        sessions = self._sessions(timeline, old, weaving)
+        retractions, news = missing(weaving.told, weaving.now), missing(weaving.now, weaving.told)
+        timeline.cap = cap
+        self._settle(timeline, first, late, weaving, retractions)
+        return list(weaving.fell), Applied(None, None, retractions, news, changed(weaving.told, weaving.now), sessions)
+
+    def _weave(
+        self,
+        timeline: Timeline,
+        first: int,
+        late: Late,
+        without: Collection[str],
+        only: Collection[str] | None = None,
+    ) -> Weaving:
         weaving = Weaving(
             self._machine,
             self._wishes,
@@ -101,13 +124,17 @@ class WovenReapplier(Reapplier):
             first,
             late,
             without=without,
+            only=only,
         )
         weaving.run()
-        sessions = self._sessions(timeline, old, weaving)
-        retractions = missing(weaving.told, weaving.now)
-        self._settle(timeline, first, late, weaving, retractions)
-        news = missing(weaving.now, weaving.told)
-        return list(weaving.fell), Applied(None, None, retractions, news, changed(weaving.told, weaving.now), sessions)
+        return weaving
+
+    def _capped(self, timeline: Timeline, weaving: Weaving, only: Collection[str] | None = None) -> CapState:
+        if not self.cap.is_set:
+            return timeline.cap
+        gone, made = missing(weaving.told, weaving.now), missing(weaving.now, weaving.told)
+        depths = timeline.depths | weaving.depths
+        return self.cap.judged(timeline.cap, gone, made, depths, timeline.now_ms, only=only)
 
     def _sessions(self, timeline: Timeline, old: Sequence[Entry], weaving: Weaving) -> tuple[SessionChange, ...]:
         before = timeline.session

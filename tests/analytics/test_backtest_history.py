@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from analytics.clickhouse import ClickHouse
-from analytics.recorded import Asked, Range, arrivals, ranges, reach, unheard
+from analytics.recorded import Asked, Range, arrivals, capped, ranges, reach, unheard
 from contracts.events import Event
 from contracts.rows import EventRow
 from flows.backtest.replay import replay
@@ -37,11 +37,12 @@ def test_equal_to_live(history: ClickHouse, seed: int, tmp_path: Path) -> None:
     put_into(history, written)
     for name, tested in subjects(made).items():
         asked = Asked(WORKSPACE, made.until_ms, *together([tested]))
-        found = {
-            own[0].event.subscriber: replay(tested, own, made.until_ms)
-            for people in ranges(history, asked, 5)
-            for own in arrivals(history, asked, people)
-        }
+        found = {}
+        for people in ranges(history, asked, 5):
+            marks = capped(history, WORKSPACE, name, people)
+            for own in arrivals(history, asked, people):
+                person = own[0].event.subscriber
+                found[person] = replay(tested, own, made.until_ms, capped=marks.get(person, ()))
         for who in ("s_one", "s_two", "a_nobody"):
             told = (found[who].rows, found[who].commands) if who in found else ([], [])
             assert told == emitted(written, name, who), (seed, name, who)

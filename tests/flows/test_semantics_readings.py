@@ -14,6 +14,7 @@ from flows.machine.machine import Machine
 from flows.subscriber.generations import Deployed
 from flows.subscriber.pinned_terms import Terms
 from tests.flows.streams import matches, run, sequence, stream
+from tests.flows.test_cap import Capped
 from tests.flows.test_membership import ADD, JOINED, VIEWED, Anna, act, engine_of, told, unchanged
 
 
@@ -148,3 +149,12 @@ def test_18_moves_of_before_are_known_and_fit_no_step() -> None:
     asks = f"{{listener: l, sequence: [{{action: searched, in_list: {{list: hot, at: mail}}}}], {ADD % 'x'}}}"
     anna.engine = engine_of(VIEWED, JOINED, asks)
     assert anna.does(act("e2", 2_000, "searched")) == ["+x"]
+
+
+def test_19_what_a_capped_match_would_have_made_is_not_there_for_the_events_behind_it() -> None:
+    cools = f"{{listener: cools, sequence: [{{action: searched}}], {ADD % 'cool'}}}"
+    stays = f"{{listener: stays, sequence: [{{action: page_viewed}}, {{not: list_joined, for: 10s}}], {ADD % 'cold'}}}"
+    anna = Capped(1, cools, VIEWED, stays, within_ms=5_000)
+    assert anna.does(act("e1", 1_000, "searched")) == ["+cool"]
+    assert anna.does(act("e2", 2_000)) == [], "capped: nobody joins `hot`, and nothing prevents"
+    assert anna.waits(60_000) == ["+cold"]

@@ -61,7 +61,9 @@ class Installation(NamedTuple):
 def installation(random: Random) -> Installation:
     """A random one."""
     deployed = [each for number in range(random.randint(1, 3)) for each in _versions(random, f"l{number}")]
-    terms = Terms(random.choice((3_000, 8_000)), GAP_MS, random.choice((20_000, 60_000)), random.choice((0, 500)))
+    times = random.choice((3_000, 8_000)), GAP_MS, random.choice((20_000, 60_000)), random.choice((0, 500))
+    cap = random.choice(((0, 0), (1, 4_000), (1, 60_000), (2, 60_000)))
+    terms = Terms(*times, "UTC", *cap)
     found: list[tuple[Event, int]] = []
     for who in ("s_one", "s_two", "a_nobody"):
         found += _arrivals(random, who)
