@@ -8,7 +8,6 @@ from typing import Final
 
 import falcon
 import falcon.asgi
-import limits
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -17,6 +16,7 @@ from collector.config import Bundle
 from collector.intake import Intake
 from collector.pipeline import STATUS, Arrival, Door
 from collector.proxies import Proxies, client_key
+from collector.shares import Share, Shares
 from collector.sites import ServedSite, Sites
 from collector.stored_events import StoredEvents
 from contracts.codec import to_json
@@ -28,12 +28,9 @@ from contracts.reasons import Reason
 from contracts.rows import DeadLetter
 
 RETRY_AFTER_S: Final = 5
-HANDFUL: Final = 16
-MAX_CLIENTS: Final = 10_000
-"""Clients whose handful is remembered; what was paid for is forgotten with them."""
-LETTERS_PER_S: Final = 20
-"""Refused bodies kept a second: enough to see what is wrong, too few to fill a disk from outside."""
-MAIL_SHARE: Final = limits.RateLimitItemPerSecond(600, 10)
+LETTERS: Final = Share(20, 1_000)
+"""Refused bodies kept: enough to see what is wrong, too few to fill a disk from outside."""
+MAIL_SHARE: Final = Share(600, 10_000)
 """Clicks and opens of one client in ten seconds that are kept: a company's gateway, not a flood."""
 log_line = structlog.get_logger("collector")
 
@@ -88,10 +85,8 @@ class Core:
         self.meters = Meters()
         self._open_intake = open_intake
         self._intake: Intake | None = None
-        self._paid: dict[tuple[str, str], int] = {}
-        self._limiter = limits.strategies.FixedWindowRateLimiter(limits.storage.MemoryStorage())
-        self._letters = limits.RateLimitItemPerSecond(LETTERS_PER_S)
-        self._shares = {key: share_of(served) for key, served in sites.by_key.items()}
+        self._letters, self._mail = Shares(LETTERS, outside.now_ms), Shares(MAIL_SHARE, outside.now_ms)
+        self._shares = {key: Shares(share_of(served), outside.now_ms) for key, served in sites.by_key.items()}
         self.door = Door(sites, self.admits)
 
     @property
@@ -111,26 +106,11 @@ class Core:
 
     def admits(self, served: ServedSite, client: str) -> bool:
         """Take one of a client's share; False if there is none left."""
-        # PERF: the limiter costs more than all other steps, so a client's share is taken a handful at a time.
-        whose = (served.site.key, client_key(client))
-        left = self._paid.get(whose, 0)
-        if not left:
-            share = self._shares[served.site.key]
-            handful = max(min(HANDFUL, share.amount // 8), 1)
-            if self._limiter.hit(share, *whose, cost=handful):
-                left = handful
-            elif not self._limiter.hit(share, *whose):
-                return False
-            else:
-                left = 1
-        if len(self._paid) > MAX_CLIENTS:
-            self._paid.clear()
-        self._paid[whose] = left - 1
-        return True
+        return self._shares[served.site.key].take(client_key(client))
 
     def admits_mail(self, client: str) -> bool:
         """Take one of a client's share of clicks and opens; False if there is none left."""
-        return self._limiter.hit(MAIL_SHARE, "mail", client_key(client))
+        return self._mail.take(client_key(client))
 
     def client_of(self, req: falcon.asgi.Request) -> str:
         """The address that a request came from, behind the proxies that are trusted; empty where it is not known."""
@@ -148,7 +128,7 @@ class Core:
         resp.data = to_json({"reason": str(error.reason), "detail": error.detail})
         if STATUS[error.reason] in {429, 503}:
             resp.set_header("Retry-After", str(RETRY_AFTER_S))
-        elif self._limiter.hit(self._letters, "letters"):
+        elif self._letters.take(""):
             letter = self._letter(arrival, error, keep=keep)
             try:
                 await self.intake.store([set_aside(letter)])
@@ -195,7 +175,7 @@ class Core:
             self._intake = None
 
 
-def share_of(served: ServedSite) -> limits.RateLimitItem:
+def share_of(served: ServedSite) -> Share:
     """A client's share: ``rate_burst`` beacons in as many seconds as ``rate_per_s`` fills it."""
     seconds = max(round(served.site.rate_burst / served.site.rate_per_s), 1)
-    return limits.RateLimitItemPerSecond(served.site.rate_burst, seconds)
+    return Share(served.site.rate_burst, 1_000 * seconds)

@@ -11,16 +11,17 @@ from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
-from contracts.beacons import Beacon, event_id_of
+from contracts.beacons import Beacon, event_ids_of
 
 HEADER: Final = "Segma-Stored"
 """A digit for each event that was asked for, in their order: 1 where it is stored, 0 where that is not known."""
 MOST_ASKED: Final = 300
 """Events of which one answer tells: as many as a browser keeps over a page's end."""
+LONGEST_ID: Final = 64
 
 
 class StoredEvents:
-    """The newest ``most`` events, each as 16 bytes made of its site, its device and its id: some 150 bytes each."""
+    """The newest ``most`` events, each its id behind 16 bytes of its site and its device: some 170 bytes each."""
 
     def __init__(self, most: int = 50_000) -> None:
         self._most = most
@@ -30,18 +31,24 @@ class StoredEvents:
         """Know the events of a beacon that is stored."""
         if not self._most:
             return
-        for event in beacon.events:
-            if event_id := event_id_of(event):
-                self._known[_digest(beacon, event_id)] = None
+        device = _device(beacon)
+        for event_id in event_ids_of(beacon.events):
+            self._known[_key(device, event_id)] = None
         while len(self._known) > self._most:
             self._known.popitem(last=False)
 
     def answer(self, beacon: Beacon) -> str:
         """A digit for each event that the beacon asks for, of 300 at most; empty where it asks for none."""
-        return "".join("01"[_digest(beacon, event_id) in self._known] for event_id in beacon.asked[:MOST_ASKED])
+        device = _device(beacon)
+        return "".join("01"[_key(device, event_id) in self._known] for event_id in beacon.asked[:MOST_ASKED])
 
 
-def _digest(beacon: Beacon, event_id: str) -> bytes:
+def _device(beacon: Beacon) -> bytes:
     # NOTE: a device's id is known to its browser alone, so nobody else can ask for what it did.
-    whole = "\n".join((beacon.site, beacon.device, event_id))
-    return blake2b(whole.encode(), digest_size=16).digest()
+    return blake2b(f"{beacon.site}\n{beacon.device}".encode(), digest_size=16).digest()
+
+
+def _key(device: bytes, event_id: str) -> bytes:
+    # NOTE: at the door an id may still have any length; one that no event may have takes no more room than others.
+    name = event_id.encode()
+    return device + (name if len(name) <= LONGEST_ID else blake2b(name, digest_size=LONGEST_ID).digest())

@@ -12,9 +12,12 @@ from collections.abc import Iterator
 from typing import Final
 
 _AT: Final = re.compile(
-    r"[@＠﹫]|%(?:25)*40|%(?:25)*ef%(?:25)*bc%(?:25)*a0|(?<!\\)\\++u(?:0040|ff20)|&#(?:0*64(?!\d)|x0*40(?![0-9a-f]));?|&commat;",
+    r"@|＠|﹫|%(?:25)*40|%(?:25)*ef%(?:25)*bc%(?:25)*a0|\\(?<!\\\\)\\*+u(?:0040|ff20)"
+    r"|&#(?:0*64(?!\d)|x0*40(?![0-9a-f]));?|&commat;",
     re.I,
 )
+"""PERF: each way begins with a sign as it stands, in one mode: so the engine passes over all others in C. It does not
+where a way begins with a class, a look behind or a mode of its own; :data:`_TOKEN` is written so too."""
 _ESCAPE: Final = r"%(?:25)*[0-9a-f]{2}|\\++u[0-9a-f]{4}"
 _SEPARATOR: Final = r"%(?:25)*(?:0[0-9a-f]|2[0236cf]|3[abcdef]|40)|\\++u00(?:0.|2[0236cf]|3[abcdef]|40)"
 _SEPARATOR_BACKWARDS: Final = r"(?:[0-9a-f]0|[0236cf]2|[a-f]3|04)(?:(?:52)*%|00u\\)"
@@ -46,9 +49,9 @@ _SIGN: Final = (
     r"%(?:25)*(?:2d|5f)|\\++u00(?:2d|5f)|&#0*(?:45|95);|&lowbar;|=(?:2d|5f)|=(?:\\++[rn]|[\r\n]|%(?:25)*0[ad])*+"
 )
 _TOKEN: Final = re.compile(
-    r"(?:\.|(?i:%(?:25)*2e|(?<!\\)\\++u002e|&#0*46;|&#x0*2e;|&period;|=2e))"
-    rf"((?:[A-Za-z0-9_-]|(?i:{_SIGN})){{{MIN_SEALED},}}+)",
-    re.ASCII,
+    r"(?:\.|%(?:25)*2e|\\(?<!\\\\)\\*+u002e|&#0*46;|&#x0*2e;|&period;|=2e)"
+    rf"((?:[a-z0-9_-]|{_SIGN}){{{MIN_SEALED},}}+)",
+    re.I | re.ASCII,
 )
 """What stands behind the key's id, also where it was cut: it is sealed, so every kind of sign is among it."""
 _KINDS: Final = tuple(re.compile(kind) for kind in ("[A-Z]", "[a-z]", "[0-9]"))
@@ -106,12 +109,19 @@ def without_ids(data: bytes) -> bytes:
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:
     """Yield the start and end of each address; two that touch may overlap."""
+    if not _may_hold_sign(text):
+        return
     for sign in _AT.finditer(text):
         before = text[max(0, sign.start() - _WINDOW) : sign.start()]
         local = _LOCAL_BACKWARDS.match(before[::-1])
         domain = _DOMAIN.match(text, sign.end()) if local is not None else None
         if local is not None and domain is not None:
             yield _behind_escape(text, sign.start() - local.end()), domain.end()
+
+
+def _may_hold_sign(text: str) -> bool:
+    # PERF: six looks for one sign each are a tenth of what the pattern takes for the whole text.
+    return "@" in text or "%" in text or "\\" in text or "&" in text or "＠" in text or "﹫" in text
 
 
 def _behind_escape(text: str, start: int) -> int:

@@ -53,6 +53,7 @@ FLOORS = {
             "proxies",
             "topic_follower",
             "notices",
+            "shares",
             "signatures",
             "stored_events",
         ],
