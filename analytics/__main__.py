@@ -16,7 +16,7 @@ import structlog
 import uvicorn
 
 from analytics.config import AnalyticsSettings, connect, embedded_passwords, port_file
-from analytics.loader import Loader
+from analytics.loader import Loader, holds_nothing
 from analytics.migrate import migrate_patiently
 from contracts.errors import AlreadyRunning, SegmaError
 from contracts.topics import fixed_topics
@@ -135,7 +135,8 @@ def _load(settings: AnalyticsSettings, stop: threading.Event) -> None:
         return
     log = open_log(settings)
     log.ensure(fixed_topics(load_installation(settings.config).partitions))
-    loader = Loader(log, clickhouse, now_ms=wall_clock_ms, pause=pause, stopping=stop.is_set)
+    from_start = holds_nothing(clickhouse)
+    loader = Loader(log, clickhouse, now_ms=wall_clock_ms, pause=pause, stopping=stop.is_set, from_start=from_start)
     try:
         loader.run()
     finally:

@@ -19,7 +19,7 @@ import tenacity
 from analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
 from analytics.columns import Inserts, UnwritableRow
 from analytics.erase import Erasures
-from analytics.tables import TableRow, rows_of
+from analytics.tables import TABLES, TableRow, rows_of
 from contracts.codec import json_reader, msgpack_reader
 from contracts.commands import Outcome
 from contracts.dead_letters import letter_of, set_aside
@@ -53,6 +53,12 @@ _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
 SourcedRow = tuple[TableRow, Record]
 
 
+def holds_nothing(clickhouse: ClickHouse) -> bool:
+    """Whether no table of rows holds one: a new history, or one that was lost. Raises :class:`HistoryError`."""
+    names = {table.name for table in TABLES.values()}
+    return not any(clickhouse.rows(f"SELECT 1 FROM {name} LIMIT 1") for name in names)  # noqa: S608 - our own names
+
+
 class Loader:
     """The loop. ``now_ms`` stamps dead letters; ``pause`` waits; ``stopping`` is asked between batches and attempts."""
 
@@ -66,11 +72,15 @@ class Loader:
         stopping: Callable[[], bool],
         most: int = MOST,
         most_bytes: int = MOST_BYTES,
+        from_start: bool = False,
     ) -> None:
+        """``from_start``: read from the oldest records kept, wherever it was: the history holds nothing of them."""
         self._clickhouse, self._now_ms, self._pause, self._stopping = clickhouse, now_ms, pause, stopping
         self._most, self._most_bytes = most, most_bytes
         self._publisher = log.publisher()
-        self._consumers: list[Consumer] = [log.consumer(NAME, topic) for topic in _READERS]
+        self._consumers: list[Consumer] = [
+            log.consumer(NAME, topic, start=log.start(topic) if from_start else None) for topic in _READERS
+        ]
         self._topic_ids = {topic: log.topic_id(topic) for topic in _READERS}
         self._kept_ms = {topic.name: topic.retention_ms for topic in log.topics()}
         self._erasures = Erasures(clickhouse)

@@ -43,6 +43,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "lift": ("cli.lift", "Whether a listener does any good: the moved against the held out."),
     "export": ("cli.forget", "Everything that is known of a person, as JSON."),
     "forget": ("cli.forget", "Erase a person: their entry in the directory and their rows."),
+    "backup": ("cli.backup", "Save a home: all that nobody could make again, in one file."),
+    "restore": ("cli.backup", "Make a home of a backup."),
     "migrate": ("cli.history", "Bring the history's database up to date."),
     "compile": ("cli.compile", "Compile the flow's machine: faster, and the same."),
     "actions": ("cli.actions", "Every action, with markup, a sample event and a sample listener."),

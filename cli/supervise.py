@@ -146,7 +146,7 @@ def supervise(
     for name in ("run", "logs", "data"):
         (home / name).mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
     open_data(home / "data")
-    with _only_one(home):
+    with only_one(home):
         _write_configuration(home, programs)
         daemon = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", "run/supervisord.conf"],
@@ -178,7 +178,8 @@ def _watch(daemon: subprocess.Popen[bytes], ended: threading.Event) -> None:
 
 
 @contextlib.contextmanager
-def _only_one(home: Path) -> Iterator[None]:
+def only_one(home: Path) -> Iterator[None]:
+    """Hold the home: nothing of it runs or starts meanwhile. Raises :class:`AlreadyRunning`."""
     with (home / "run" / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,7 +15,7 @@ import structlog
 from analytics.clickhouse import ClickHouse
 from analytics.columns import Inserts
 from analytics.erase import erase
-from analytics.loader import CHUNK, Loader
+from analytics.loader import CHUNK, Loader, holds_nothing
 from analytics.tables import OF_A_PERSON, TABLES, HistoryTable, rows_of
 from contracts.codec import Value, written
 from contracts.errors import LogUnavailable
@@ -45,6 +45,22 @@ def test_rows_of_every_kind_arrive(log: Log, history: ClickHouse) -> None:
     load_in_peace(log, history)
     counts = {name: len(rows) for name, rows in contents(history).items()}
     assert counts == {"events": 10, "sessions": 3, "matches": 2, "moves": 2, "memberships": 5, "dead_letters": 3}
+
+
+def test_a_history_that_was_lost_is_read_again_as_far_as_the_log_goes(log: Log, history: ClickHouse) -> None:
+    log.publisher().publish([outgoing(row) for row in the_story()])
+    assert holds_nothing(history)
+    load_in_peace(log, history)
+    assert not holds_nothing(history)
+    before = contents(history)
+    for table in {each.name for each in TABLES.values()}:
+        history.command(f"TRUNCATE TABLE {table}")
+    assert holds_nothing(history)
+    loader = loader_of(log, history, from_start=True)
+    while loader.round():
+        pass
+    loader.close()
+    assert contents(history) == before
 
 
 def test_a_batch_is_bounded_in_bytes(log: Log, history: ClickHouse) -> None:

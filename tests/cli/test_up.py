@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,9 +65,17 @@ def up(home: Path, base: int) -> Iterator[tuple[subprocess.Popen[str], dict[str,
     assert process.returncode == 0, said
 
 
-def beacon(number: int) -> bytes:
-    event = {"event_id": f"e{number}", "action": "page_viewed", "occurred_at_ms": 1_800_000_000_000}
-    return json.dumps({"site": "shop-key", "device": "d", "sent_at_ms": 1_800_000_000_000, "events": [event]}).encode()
+def beacon(number: int, action: str = "page_viewed", **more: str) -> bytes:
+    event = {"event_id": f"e{number}", "action": action, "occurred_at_ms": 1_800_000_000_000}
+    whole = {"site": "shop-key", "device": "d", "sent_at_ms": 1_800_000_000_000, "events": [event], **more}
+    return json.dumps(whole).encode()
+
+
+def send(addresses: dict[str, str], body: bytes) -> None:
+    sent = requests.post(
+        f"{addresses['collector']}/v1/beacons", data=body, headers={"Origin": "http://shop.test"}, timeout=10
+    )
+    assert sent.status_code == 204
 
 
 @pytest.mark.slow
@@ -74,13 +83,7 @@ def test_up_runs_once_stops_cleanly_and_keeps_the_data(home: Path) -> None:
     base = free_base()
     for number in range(2):
         with up(home, base) as (_, addresses):
-            sent = requests.post(
-                f"{addresses['collector']}/v1/beacons",
-                data=beacon(number),
-                headers={"Origin": "http://shop.test"},
-                timeout=10,
-            )
-            assert sent.status_code == 204
+            send(addresses, beacon(number))
             assert requests.get(f"{addresses['console']}/health", timeout=10).ok
             words, environment = command(home, "up", "--port-base", str(base))
             second = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -106,6 +109,46 @@ def test_a_home_may_have_any_name_and_down_ends_up(tmp_path: Path, name: str) ->
         words, environment = command(home, "down")
         subprocess.run(words, env=environment, capture_output=True, timeout=60, check=True)
         assert process.wait(60) == 0
+
+
+LISTENER = """
+listener: viewed-then-added
+sequence: [{action: page_viewed}, {action: product_added}]
+within: 1d
+then: [{add: {to: hot, at: mailbox}}]
+"""
+
+
+def done(home: Path, *words: str) -> str:
+    """A command that ends well; what it printed."""
+    line, environment = command(home, *words)
+    return subprocess.run(line, env=environment, stdout=subprocess.PIPE, text=True, timeout=120, check=True).stdout
+
+
+@pytest.mark.slow
+def test_what_was_begun_before_a_backup_is_completed_in_the_restored_home(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("another machine")
+    (home / "listeners").mkdir()
+    (home / "listeners" / "viewed.yaml").write_text(LISTENER)
+    people = elsewhere / "people.csv"
+    people.write_text("email\nann@shop.example\n")
+    done(home, "import", "demo/mailbox", "newsletter", "--csv", str(people))
+    token = json.loads(done(home, "link", "demo", "ann@shop.example", "--url", "http://shop.test/", "--json"))["token"]
+    with up(home, free_base()) as (_, addresses):
+        send(addresses, beacon(1, token=token))
+    done(home, "backup", "--to", str(elsewhere / "segma.backup"))
+    other = elsewhere / "home"
+    done(other, "restore", str(elsewhere / "segma.backup"))
+    hot = other / "data" / "lists" / "demo" / "mailbox" / "hot.txt"
+    assert not hot.exists()
+    with up(other, free_base()) as (_, addresses):
+        send(addresses, beacon(2, "product_added", token=token))
+        until = time.monotonic() + 60
+        while not (hot.exists() and "ann@shop.example" in hot.read_text()):
+            assert time.monotonic() < until, list((other / "data" / "lists").rglob("*"))
+            time.sleep(0.05)
 
 
 def test_down_says_when_nothing_runs(home: Path) -> None:
