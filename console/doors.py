@@ -65,7 +65,7 @@ class Doors:
             logger.error("the users' file cannot be used", error=str(error))
             return self._asked(visit, target, AWAY, 503)
         if user is None:
-            logger.warning("a password did not fit", address=address)
+            logger.warning("a password did not fit")
             return self._asked(visit, target, WRONG, 401)
         roles = {name: role for name in user.roles if (role := user.role_in(name)) is not None}
         key = self._gate.sessions.open(user.name, roles, user.password)

@@ -21,7 +21,7 @@ from contracts.errors import ConfigError
 
 COOKIE: Final = "segma_session"
 DEMO_USER: Final = "demo"
-"""Whoever entered the demo with one click; no password, so nothing of the users' file ends the session."""
+"""What whoever entered the demo with one click is called. The session has no proof: no user's file ends it."""
 
 logger = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class Gate:
         ``use``: as for :meth:`console.access.sessions.Sessions.find`.
         """
         session = self.sessions.find(key, use=use) if key else None
-        if session is None or session.user == DEMO_USER:
+        if session is None or not session.proof:
             return session
         try:
             user = self.users.known().get(session.user)

@@ -22,7 +22,9 @@ MAX_SESSIONS: Final = 10_000
 
 @dataclass(slots=True)
 class Session:
-    """One login. ``csrf`` stands in each form; ``proof`` is the password's hash that it was opened with."""
+    """One login. ``csrf`` stands in each form; ``proof`` is the password's hash that it was opened with; empty
+    for the demo's visitor, who gave none.
+    """
 
     user: str
     roles: Mapping[str, Role]

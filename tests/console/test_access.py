@@ -186,6 +186,14 @@ def test_a_change_of_a_user_counts_at_once(app: ASGIApp, users: Users) -> None:
     assert signed_or_not(app) == 503
 
 
+def test_a_user_called_as_the_demos_visitor_is_one_like_others(app: ASGIApp, users: Users) -> None:
+    users.put("demo", PASSWORD, {"demo": "engineer"})
+    visitor = signed_in(app, "demo")
+    assert visitor.get("/").status_code == 200
+    users.put("demo", "another password", {})
+    assert visitor.get("/").status_code == 303
+
+
 def signed_or_not(app: ASGIApp) -> int:
     return Visitor(app).sign_in("vera").status_code
 
