@@ -21,7 +21,7 @@ ALONE: Final = "alone"
 """Tests that kill the processes which they start at work, beside which nothing runs; all others run side by side."""
 BROWSERS: Final = "browser or firefox or webkit"
 """Tests in browsers, each of which is started once."""
-SLOW: Final = f"slow or alone or {BROWSERS} or broker or compiler or mailman or clients"
+SLOW: Final = f"slow or alone or {BROWSERS} or broker or compiler or mailman or sympa or clients"
 """What ``--fast`` leaves out."""
 
 

@@ -67,6 +67,10 @@ def _kafka_jars() -> bool:
     return any((checkout() / ".segma" / "kafka").glob("*/.complete"))
 
 
+def _sympa() -> bool:
+    return (checkout() / ".segma" / "sympa" / ".made-of").is_file()
+
+
 def _mailman() -> bool:
     return (checkout() / ".segma" / "mailman" / ".made-of").is_file()
 
@@ -117,6 +121,7 @@ NEEDS: Final = (
     packaged("curl", "clients", ("curl",), "curl"),
     Need("ClickHouse's JDBC driver", "clients", _jdbc_jars, partial(_script, *_FETCH_JDBC), " ".join(_FETCH_JDBC)),
     Need("GNU Mailman", "mailman", _mailman, partial(_script, "infra/mailman/install.sh"), "infra/mailman/install.sh"),
+    Need("Sympa", "sympa", _sympa, partial(_script, "infra/sympa/install.sh"), "infra/sympa/install.sh"),
 )
 """In the order in which they are brought: npm's Chromium comes only where the system's could not be had."""
 

@@ -25,6 +25,7 @@ from sinks.platforms import (
     mailerlite,
     mailman,
     mautic,
+    sympa,
     webhook,
 )
 from sinks.toolkit.options import Around
@@ -56,6 +57,7 @@ SINKS: Final[dict[str, Kind]] = {
     "mailerlite": Kind(mailerlite.MailerliteOptions, mailerlite.make, tags=True, quotas=mailerlite.QUOTAS),
     "kit": Kind(kit.KitOptions, kit.make, tags=True, quotas=kit.QUOTAS),
     "mautic": Kind(mautic.MauticOptions, mautic.make, tags=True),
+    "sympa": Kind(sympa.SympaOptions, sympa.make),
     "kafka": Kind(kafka.KafkaOptions, kafka.make, tags=True),
     "webhook": Kind(webhook.WebhookOptions, webhook.make, tags=True),
 }

@@ -85,7 +85,7 @@ FLOORS = {
         ["__main__"],
     ],
     "sinks": [["base"], ["toolkit"], ["platforms"], ["registry"], ["config"], ["delivery"], ["__main__"]],
-    "transport": [["config", "spool", "private", "threads"], ["embedded", "kafka"], ["__init__"]],
+    "transport": [["config", "spool", "private", "threads", "foreign"], ["embedded", "kafka"], ["__init__"]],
 }
 """Of each room that has sub-rooms: what stands on which floor, the ground first. An import goes down, or stays in its
 sub-room."""

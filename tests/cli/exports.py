@@ -234,4 +234,11 @@ EXPORTS = (
         {"ada@example.org": "Ada Ohm", "finn@example.org": "Ohm, Finn", "gus@example.org": "Ohm, Gus"},
         {},
     ),
+    Export(
+        "mailman",
+        "sympa.txt",
+        _utf8("ada@example.org\tAda Ohm\nfinn@example.org\t\n"),
+        {"ada@example.org": "", "finn@example.org": ""},
+        {},
+    ),
 )

@@ -10,12 +10,15 @@ from typing import Any
 
 from sinks.base import Sink
 from sinks.platforms.file import FileSink
+from sinks.platforms.sympa import Sympa
 from sinks.registry import SINKS
+from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around
 from tests.sinks.memory import MemorySink
 from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite, mautic
 from tests.sinks.simulator.mailman import Mailman
 from tests.sinks.simulator.server import KEY, Call, Dialect, Simulator
+from tests.sinks.simulator.sympa import ImitatedSympa
 
 BUCKETS = ("all", "search", "memberships", "profiles", "lists")
 WIDE: dict[str, Any] = {name: [[100_000, "1s"]] for name in BUCKETS}
@@ -163,6 +166,30 @@ class MemoryBed(Bed):
         self._sink.lists[list_name].discard(address)
 
 
+class SympaBed(Bed):
+    """Sympa's command line and database, imitated."""
+
+    name = "sympa"
+
+    def __init__(self, directory: Path) -> None:
+        self.sympa = ImitatedSympa(directory)
+
+    def sink(self, **options: Any) -> Sink:
+        return ListSink(Sympa(self.sympa.run, self.sympa.options), strangers="add")
+
+    def put(self, address: str, list_name: str) -> None:
+        self.sympa.put(address, list_name)
+
+    def members(self, list_name: str) -> set[str]:
+        return set(self.sympa.inside(list_name))
+
+    def leave(self, address: str, list_name: str) -> None:
+        self.sympa.leave(address, list_name)
+
+    def close(self) -> None:
+        self.sympa.close()
+
+
 def _served(name: str, directory: Path) -> ServedBed:
     if name == "mailman":
         door = Mailman()
@@ -202,12 +229,14 @@ SERVED = (
     "kit",
     "mautic",
 )
-ALL = ("file", "memory", *SERVED)
+ALL = ("file", "memory", "sympa", *SERVED)
 
 
 def bed_of(name: str, directory: Path) -> Bed:
     if name == "file":
         return FileBed(directory / "lists")
+    if name == "sympa":
+        return SympaBed(directory / "sympa")
     return MemoryBed() if name == "memory" else _served(name, directory)
 
 

@@ -35,6 +35,7 @@ def fault_of(platform: str, steps: Sequence[Step], data: Path, strangers: str) -
         return str(error), history.counts
     finally:
         history.sink.close()
+        getattr(history.dialect, "close", lambda: None)()
     return "", history.counts
 
 

@@ -32,6 +32,7 @@ from tests.sinks.consent_knowledge import IN, LEFT, OUT, Person
 from tests.sinks.consent_model import Model
 from tests.sinks.consent_platforms import PLATFORMS
 from tests.sinks.consent_steps import LISTS, PEOPLE, Step
+from tests.sinks.consent_sympa import SympaDialect
 from tests.sinks.simulator.world import MailingList, World
 
 T0_MS = 1_800_000_000_000
@@ -57,6 +58,8 @@ class Outside:
         if isinstance(self.dialect, FileDialect):
             self._files = files(data, strangers)
             self.world = Files(self._files)
+        if isinstance(self.dialect, SympaDialect):
+            self.world = self.dialect.world
         self.dialect.clock = lambda: dt.datetime.fromtimestamp(self.now / 1_000, dt.UTC)
         self.model = Model(platform.shows, strangers=strangers)
         self._refuses = False
@@ -97,6 +100,8 @@ class Outside:
 
     def _served(self) -> Sink:
         around = {"now_ms": self._clock, "log": self.log, "strangers": self._strangers}
+        if isinstance(self.dialect, SympaDialect):
+            return self.dialect.sink(self.fuse.burn, around)
         if not self.platform.shows.anything:
             return told_sink(self.kind, self.dialect, self.world, self.fuse, around=around, data=self._data)
         return sink_over(self.dialect, self.world, self.fuse, self.platform.options, around=around, data=self._data)

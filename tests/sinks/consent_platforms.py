@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from tests.sinks.consent_bed import Elsewhere
 from tests.sinks.consent_files import FileDialect
 from tests.sinks.consent_knowledge import Shows
+from tests.sinks.consent_sympa import SympaDialect
 from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite, mautic
 
 
@@ -57,6 +58,12 @@ PLATFORMS: dict[str, Platform] = {
         FileDialect,
         {},
         Shows(lists_are_left=True, leavings=False, removals=False, other_lists=True, numbers=False, people=False),
+        stands_for_all=False,
+    ),
+    "sympa": Platform(
+        SympaDialect,
+        {},
+        Shows(lists_are_left=True, leavings=True, removals=False, other_lists=True, numbers=False, people=False),
         stands_for_all=False,
     ),
     **{
