@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +10,18 @@ import pytest
 from contracts.reasons import Reason
 from sinks.base import Answer as SinkAnswer
 from sinks.base import Change, Done, Fate, PlatformError, Standing, Trouble
-from tests.sinks.beds import ServedBed, served_bed
+from tests.sinks.beds import ServedBed
 from tests.sinks.courier import Courier, command
 from tests.sinks.simulator.server import Answer, Fault
 from tests.sinks.simulator.world import LEFT, UNDELIVERABLE
+from tests.sinks.trapped import ANNA, BEN, asked, bed_fixture, missing_rights
 
 pytestmark = pytest.mark.slow
 
-ANNA, BEN = "anna@example.org", "ben@example.org"
 NOTHING_TO_DO = {"code": "invalid_parameter", "message": "Contact already in list and/or does not exist"}
 
 
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[ServedBed]:
-    made = served_bed("brevo", tmp_path / "bed")
-    yield made
-    made.close()
-
-
-def asked(bed: ServedBed, *, address: str = ANNA, **more: Any) -> SinkAnswer:
-    (answer,) = bed.sink().apply([Change("c1", "s_1", address, **more)])
-    return answer
+bed = bed_fixture("brevo")
 
 
 def reason(answer: SinkAnswer) -> Reason | None:
@@ -185,11 +175,7 @@ def test_brevo_a_contact_without_an_address_is_no_member(bed: ServedBed) -> None
     ],
 )
 def test_brevo_a_check_tries_each_right_and_changes_nothing(bed: ServedBed, denied: str, missing: str) -> None:
-    bed.put(ANNA, "news")
-    bed.dialect.denied = {denied}
-    tried = {each.name: each.works for each in bed.sink().rights()}
-    assert {name for name, works in tried.items() if works is False} == {missing}
-    assert (set(bed.world.people), len(bed.world.lists)) == ({ANNA}, 1)
+    assert missing_rights(bed, denied) == {missing}
 
 
 def test_brevo_a_check_with_a_wrong_key_is_an_error(bed: ServedBed) -> None:

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.reasons import Reason
-from sinks.base import Answer as SinkAnswer
-from sinks.base import Change, Done, Fate, Standing, Trouble
-from tests.sinks.beds import ServedBed, served_bed
+from sinks.base import Change, Done, Fate, Standing
+from tests.sinks.beds import ServedBed
 from tests.sinks.simulator.server import Answer, Fault
 from tests.sinks.simulator.world import LEFT, UNDELIVERABLE
+from tests.sinks.trapped import ANNA, BEN, asked, bed_fixture, missing_rights, trouble
 
 pytestmark = pytest.mark.slow
 
-ANNA, BEN = "anna@example.org", "ben@example.org"
 
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[ServedBed]:
-    made = served_bed("mautic", tmp_path / "bed")
-    yield made
-    made.close()
-
-
-def asked(bed: ServedBed, *, address: str = ANNA, **more: Any) -> SinkAnswer:
-    (answer,) = bed.sink().apply([Change("c1", "s_1", address, **more)])
-    return answer
-
-
-def trouble(answer: object) -> tuple[Reason, Fate] | None:
-    return (answer.reason, answer.fate) if isinstance(answer, Trouble) else None
+bed = bed_fixture("mautic")
 
 
 @pytest.mark.parametrize(
@@ -132,8 +115,4 @@ def test_mautic_members_are_read_to_the_last_page_with_their_standing(bed: Serve
     ],
 )
 def test_mautic_a_check_tries_each_right_and_changes_nothing(bed: ServedBed, denied: str, missing: str) -> None:
-    bed.put(ANNA, "news")
-    bed.dialect.denied = {denied}
-    tried = {each.name: each.works for each in bed.sink().rights()}
-    assert {name for name, works in tried.items() if works is False} == {missing}
-    assert (set(bed.world.people), len(bed.world.lists)) == ({ANNA}, 1)
+    assert missing_rights(bed, denied) == {missing}

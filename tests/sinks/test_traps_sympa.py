@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from contracts.reasons import Reason
-from sinks.base import Answer, Change, Done, Fate, PlatformError, Sink, Trouble
+from sinks.base import Answer, Change, Done, Fate, PlatformError, Sink
 from sinks.platforms.sympa import Sympa, SympaOptions
 from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.programs import Ran, program
 from tests.sinks.simulator.sympa import DOMAIN, OWNER, ImitatedSympa
+from tests.sinks.trapped import ANNA, BEN, trouble
 
-ANNA, BEN = "anna@example.org", "ben@example.org"
 STATE = "SELECT {} FROM subscriber_table WHERE user_subscriber = ? AND list_subscriber = ?"
 
 
@@ -36,10 +36,6 @@ def sink_of(sympa: ImitatedSympa, **options: Any) -> Sink:
 def asked(sympa: ImitatedSympa, *, address: str = ANNA, **more: Any) -> Answer:
     (answer,) = sink_of(sympa).apply([Change("c1", "s_1", address, **more)])
     return answer
-
-
-def trouble(answer: object) -> tuple[Reason, Fate] | None:
-    return (answer.reason, answer.fate) if isinstance(answer, Trouble) else None
 
 
 def state(sympa: ImitatedSympa, name: str, column: str, address: str = ANNA) -> object:
