@@ -34,6 +34,7 @@ from tests.sinks.simulator.brevo import Brevo
 from tests.sinks.simulator.hubspot import Hubspot
 from tests.sinks.simulator.kit import Kit
 from tests.sinks.simulator.mailerlite import Mailerlite
+from tests.sinks.simulator.mautic import Mautic
 from tests.sinks.simulator.server import KEY, Simulator
 from transport import open_log
 from transport.config import Settings
@@ -43,7 +44,10 @@ PLATFORMS: dict[str, Callable[[], Any]] = {
     "brevo": Brevo,
     "mailerlite": Mailerlite,
     "kit": Kit,
+    "mautic": Mautic,
 }
+LOGINS = {"mautic": "user: segma, password: {file: key}"}
+"""The options of a login that is no key."""
 LISTS = ("newsletter", "warm", "hot", "lost", "back")
 QUOTA = (100, 1.0)
 LATENCY_S = 0.012
@@ -115,9 +119,10 @@ class Run:
         (self.home / "secret").write_text("s" * 64)
         (self.home / "keys").write_text(f"k1 {bytes(range(64)).hex()}\n")
         (self.home / "key").write_text(KEY)
+        login = LOGINS.get(self._platform, "key: {file: key}")
         (self.home / "segma.yaml").write_text(
             "token_keys: {file: keys}\nworkspaces:\n  w:\n    secret: {file: secret}\n    accounts:\n      mail:\n"
-            f"        sink: {self._platform}\n        options: {{url: '{self.simulator.url}', key: {{file: key}},"
+            f"        sink: {self._platform}\n        options: {{url: '{self.simulator.url}', {login},"
             f" timeout: 20s, quotas: {{all: [[{QUOTA[0]}, {QUOTA[1]:g}s]], search: []}}}}\n"
         )
         self.log = open_log(Settings(data=self.home / "data"))
