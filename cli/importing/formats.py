@@ -102,6 +102,7 @@ FORMATS: Final = (
     ),
     ExportFormat("sendgrid", _columns("EMAIL,CONTACT_ID,CREATED_AT,UPDATED_AT"), ignored=_columns("STATE")),
     ExportFormat("listmonk", _columns("uuid,email,name,attributes,status")),
+    ExportFormat("mautic", _columns("id,firstname,email,last_active,attribution"), ignored=_columns("state")),
     ExportFormat("ghost", _columns("email,subscribed_to_emails,complimentary_plan")),
     ExportFormat("mailman", _columns("Subscribed Addresses"), per_list=True),
 )

@@ -221,6 +221,17 @@ EXPORTS = (
         {"unsubscribed": 1},
     ),
     Export(
+        "mautic",
+        "contacts_export_2026_11_29_10_00_00.csv",
+        _utf8(
+            "id,title,firstname,lastname,company,position,email,mobile,points,city,state,zipcode,last_active,"
+            "attribution,attribution_date\n"
+            "47,,Ada,Ohm,,,ada@example.org,,0,Reno,Active,,2026-11-01 10:00:00,,\n48,,Ben,,,,ben@example.org,,3,,,,,,\n"
+        ),
+        {"ada@example.org": "Ada Ohm", "ben@example.org": "Ben"},
+        {},
+    ),
+    Export(
         "mailman",
         "members.txt",
         _utf8("ada@example.org\n\nfinn@example.org\n"),
