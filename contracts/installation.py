@@ -110,6 +110,26 @@ class Site(_Checked):
         return self
 
 
+class MaxMoves(_Checked):
+    """Most moves of one listener within an hour and a day, and of all together at the account; None: any number."""
+
+    hour: Annotated[int, Field(gt=0)] = 100_000
+    day: Annotated[int, Field(gt=0)] | None = None
+    account_hour: Annotated[int, Field(gt=0)] | None = None
+    account_day: Annotated[int, Field(gt=0)] | None = None
+
+
+def _as_moves(value: object) -> object:
+    return {"hour": value} if isinstance(value, int) else value
+
+
+class Sudden(_Checked):
+    """More moves of a listener within a day than ``times`` its usual day, and than ``above``."""
+
+    times: Annotated[int, Field(ge=2)] = 10
+    above: Annotated[int, Field(gt=0)] = 1_000
+
+
 class Account(_Checked):
     """One login at one email platform. ``options`` are the sink's own and checked by it."""
 
@@ -118,8 +138,10 @@ class Account(_Checked):
     hook: SecretAt | None = None
     """The secret of the platform's webhooks to Segma: what it signs with or, where it signs nothing, a part of the
     path. Without it none are taken."""
-    max_moves: Annotated[int, Field(gt=0)] = 100_000
-    """Most moves of one listener in an hour; past it the account is paused and says so."""
+    max_moves: Annotated[MaxMoves, BeforeValidator(_as_moves)] = MaxMoves()
+    """Most moves; past it the account is paused and says so. A number is that of one listener in an hour."""
+    sudden: Sudden | Literal[False] = Sudden()
+    """When a listener moves so many more than it usually does that the account is paused; ``false``: never."""
     strangers: Literal["add", "opt_in", "never"] | None = None
     """What becomes of people whom the platform does not know: brought in, asked to confirm, or left alone. By default
     asked where the platform can ask, else brought in."""

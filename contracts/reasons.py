@@ -109,7 +109,7 @@ class Reason(StrEnum):
     )
     TOO_MANY_MOVES = (
         "too_many_moves",
-        "A listener asked for more moves in an hour than the account lets it; it is paused.",
+        "A listener asked for more moves than the account lets it make, or all together did; the account is paused.",
     )
     PAUSED = (
         "paused",

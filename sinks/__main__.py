@@ -15,6 +15,7 @@ from contracts.errors import AlreadyRunning, SegmaError
 from contracts.installation import Installation
 from contracts.topics import topics_of
 from sinks.config import SinkSettings, tokens_of
+from sinks.delivery.guard import limits_of
 from sinks.delivery.loop import Delivery
 from sinks.registry import account_of, sink_of
 from transport import open_log
@@ -76,7 +77,7 @@ def _deliver(settings: Settings, installation: Installation, account: str, stop:
         now_ms=wall_clock_ms,
         pause=pause,
         stopping=stop.is_set,
-        max_moves=own.max_moves,
+        limits=limits_of(own),
         token_of=tokens_of(installation, settings.config, own),
     )
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -18,7 +17,7 @@ from sinks.base import MADE, Marks
 from sinks.delivery.links import Link, Links
 from sinks.delivery.places import mark_of, place, places
 
-HOUR_MS: Final = 3_600_000
+Moved = Callable[[str, int, str], None]
 _FIRST: Final[MatchPlace] = (0, 0, "", 0)
 
 _read: Final[Callable[[bytes], Outcome]] = json_reader(Outcome)
@@ -54,7 +53,9 @@ class Ledger:
     it back, should it be taken back as well (SEMANTICS 8, docs/semantics.md 10).
     """
 
-    def __init__(self, log: Log, workspace: str, account: str) -> None:
+    def __init__(self, log: Log, workspace: str, account: str, moved: Moved = lambda *_: None) -> None:
+        """``moved``: hears of each command that changed something: its listener, when, and whose it was."""
+        self._moved = moved
         self._key = f"{workspace}/{account}".encode()
         self._reader = log.reader(OUTCOMES)
         self._entries: dict[str, _Entry] = {}
@@ -62,7 +63,6 @@ class Ledger:
         self._last: dict[tuple[str, str], tuple[str, int]] = {}
         self._inside: dict[str, dict[str, bool]] = {}
         self._named: dict[str, set[str]] = {}
-        self._recent: dict[str, collections.deque[tuple[int, str]]] = {}
         self._doubts: dict[str, dict[str, bool]] = {}
         self._asked, self._met = set[str](), set[str]()
         self.links = Links()
@@ -134,8 +134,7 @@ class Ledger:
         self._note_asked(subscriber, outcome.changed)
         self._note_link(outcome, changed)
         if outcome.listener and outcome.changed:
-            recent = self._recent.setdefault(outcome.listener, collections.deque())
-            recent.append((outcome.at_ms, subscriber))
+            self._moved(outcome.listener, outcome.at_ms, subscriber)
         if carried_out and outcome.to_list:
             self.name(outcome.listener, outcome.to_list)
         for name in (*named, *changed):
@@ -318,17 +317,6 @@ class Ledger:
         """Whether a listener may bring this list about, of at most so many different ones."""
         named = self._named.get(listener, set())
         return list_name in named or len(named) < most
-
-    def moves(self, listener: str, now_ms: int, since_ms: int, *, share: int) -> int:
-        """How many commands of a listener changed something within the hour, and since then.
-
-        Of one person at most ``share`` count: what stops an account for all is brought about by many.
-        """
-        recent = self._recent.get(listener, collections.deque())
-        while recent and recent[0][0] <= now_ms - HOUR_MS:
-            recent.popleft()
-        counts = collections.Counter(subscriber for at_ms, subscriber in recent if at_ms > since_ms)
-        return sum(min(count, share) for count in counts.values())
 
     def knows(self, command_id: str) -> bool:
         """Whether the command has an outcome."""

@@ -37,7 +37,7 @@ from sinks.delivery.directory import Directory
 from sinks.delivery.followed import FollowedLeavings
 from sinks.delivery.gate import AccountGate
 from sinks.delivery.gone import GoneWithoutWord
-from sinks.delivery.guard import MoveGuard
+from sinks.delivery.guard import MoveGuard, MoveLimits, Room
 from sinks.delivery.journal import Journal
 from sinks.delivery.ledger import Ledger
 from sinks.delivery.meters import count_outcomes, watch_account
@@ -61,6 +61,7 @@ from sinks.delivery.taken_back import unchanged
 
 ATTEMPTS: Final = 8
 """Of one person's trouble that passes; an account's outage is waited for as long as it lasts."""
+NO_LIMITS: Final = MoveLimits()
 POLL: Final = 50
 """Commands that are read together at least. Each wave's outcomes are published before the next wave's call, so a crash
 leaves one call in doubt and no more; commands that come again with it are known by their outcomes."""
@@ -93,17 +94,18 @@ class Delivery:
         now_ms: Callable[[], int],
         pause: Callable[[float], None],
         stopping: Callable[[], bool],
-        max_moves: int = 0,
+        limits: MoveLimits = NO_LIMITS,
         token_of: TokenOf = lambda entry: {},
     ) -> None:
         self._sink, self._workspace, self._account = sink, workspace, account
         self._now_ms, self._pause, self._stopping = now_ms, pause, stopping
-        self._max_moves, self._token_of = max_moves, token_of
+        self._token_of = token_of
         log.ensure(account_topics(workspace, account))
         self._journal = Journal(log, pause, stopping)
         self._patiently, self._send = self._journal.patiently, self._journal.send
         self._directory = Directory(log)
-        self._ledger = Ledger(log, workspace, account)
+        self._guard = MoveGuard(limits, now_ms)
+        self._ledger = Ledger(log, workspace, account, self._guard.note)
         self._status = AccountStatus(log, workspace, account, now_ms, looks=sink.traits.lists)
         name = f"deliver.{workspace}.{account}"
         self._live: Consumer = log.consumer(name, moves_topic(workspace, account))
@@ -121,7 +123,6 @@ class Delivery:
             now_ms=now_ms,
         )
         self._beside = OutcomesBeside(log, workspace, now_ms, stopping)
-        self._guard = MoveGuard(self._ledger, max_moves, now_ms)
         self._most = min(max(sink.traits.batch, 1), 1_000)
 
     def run(self) -> None:
@@ -217,11 +218,8 @@ class Delivery:
         for index, command in commands.items():
             if command.command_id in seen:
                 continue
-            room = self._guard.room(command.listener, self._status.resumed_at_ms)
-            if room <= 0:
-                greedy = command.listener
-                break
-            if self._guard.counted(command.listener, under_way) >= room:
+            room, greedy = self._guard.room(command.listener, under_way, self._status.resumed_at_ms)
+            if room is not Room.FREE:
                 break  # how many of those under way change anything is known first; the rest is read again
             seen.add(command.command_id)
             under_way[command.listener, command.subscriber] += 1
@@ -243,7 +241,7 @@ class Delivery:
         for index in sorted(outcomes):
             self._end(outcomes[index])
         if greedy:
-            self._gate.stop(Reason.TOO_MANY_MOVES, f"{greedy}: more than {self._max_moves} moves in an hour")
+            self._gate.stop(Reason.TOO_MANY_MOVES, greedy)
         return outcomes
 
     def _one_by_one(self, group: Group) -> dict[int, Outcome]:

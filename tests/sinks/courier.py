@@ -26,6 +26,7 @@ from contracts.topics import (
 )
 from sinks.base import Sink
 from sinks.delivery.account_state import read_states
+from sinks.delivery.guard import MoveLimits
 from sinks.delivery.loop import Delivery
 from tests.sinks.beds import ServedBed, brief, now_ms
 from transport import open_log
@@ -86,7 +87,12 @@ class Courier:
         brief(seconds)
 
     def deliver(
-        self, sink: Sink | None = None, *, stopping: Callable[[], bool] = lambda: False, max_moves: int = 0
+        self,
+        sink: Sink | None = None,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        limits: MoveLimits | None = None,
+        max_moves: int = 0,
     ) -> None:
         """A process that works until nothing is left or the account stops."""
         own = sink or self.bed.sink(pause=self.pause, **self._options)
@@ -98,7 +104,7 @@ class Courier:
             now_ms=now_ms,
             pause=self.pause,
             stopping=stopping,
-            max_moves=max_moves,
+            limits=limits or MoveLimits(hour=max_moves),
             token_of=lambda entry: {getattr(self.bed, "token_field", "segma_token"): f"token-of-{entry.subscriber}"},
         )
         try:

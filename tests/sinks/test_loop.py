@@ -18,6 +18,7 @@ from contracts.commands import Result, Verb
 from contracts.errors import LogUnavailable
 from contracts.log import Outgoing, Record
 from contracts.topics import ACCOUNTS, VETOES, account_key, moves_topic, veto_key
+from sinks.delivery.guard import MoveLimits
 from sinks.delivery.plan import Wish, before, marks_of, waves
 from tests.sinks.beds import ServedBed, now_ms, served_bed
 from tests.sinks.courier import Courier, command
@@ -107,6 +108,18 @@ def test_a_listener_that_moves_too_many_pauses_the_account_and_a_person_lets_it_
     courier.resume()
     courier.deliver(max_moves=3)
     assert [each.result for each in courier.outcomes()] == [Result.APPLIED] * 6
+
+
+def test_all_together_pause_the_account_too_and_what_a_person_has_looked_at_counts_no_more(courier: Courier) -> None:
+    courier.send(command("news", listener="one"), command("news", person="ben", listener="other"))
+    courier.deliver(limits=MoveLimits(account_day=1))
+    state = courier.state()
+    assert state is not None
+    assert (state.stopped, state.reason) == (True, "too_many_moves")
+    assert state.detail == "all listeners together, other last: more than 1 moves in a day"
+    courier.resume()
+    courier.deliver(limits=MoveLimits(account_day=1))
+    assert [each.result for each in courier.outcomes()] == [Result.APPLIED] * 2
 
 
 def test_an_account_that_is_away_for_long_is_told_and_so_is_its_return(
