@@ -17,13 +17,14 @@ from cli.home import open_home
 from cli.importing.consent import ListStatus
 from cli.importing.export_file import ExportFile, Role, read_export, unclear_words
 from cli.importing.plan import ImportPlan, plan_of_files, plan_of_members
-from cli.importing.records import ListAt, entry_of, erasures, member_records, veto_records
+from cli.importing.profiles import FieldColumn, FieldKind, field_column
+from cli.importing.records import ListAt, entry_of, erasures, member_records, profile_record, veto_records
 from cli.output import Exit, err, out, print_json
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, LogError, Problem
 from contracts.log import Log, Outgoing
 from contracts.reading import all_of
-from contracts.tokens import subscriber_id
+from contracts.tokens import mailbox_key, subscriber_id
 from contracts.topics import VETOES
 from sinks.base import Member
 from sinks.delivery.directory import Directory
@@ -38,11 +39,14 @@ MAX_SHOWN: Final = 20
 
 @dataclass
 class Imported:
-    """Figures of an import. ``new``: of ``people``, whom the directory had not; ``vetoes``: new ones."""
+    """Figures of an import. ``new``: of ``people``, whom the directory had not; ``vetoes``: new ones; ``profiles``: of
+    how many people a profile was told.
+    """
 
     people: int = 0
     new: int = 0
     vetoes: int = 0
+    profiles: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     bad: list[str] = field(default_factory=list)
 
@@ -110,6 +114,9 @@ def _records(plan: ImportPlan, at: ListAt, secret: bytes, log: Log, done: Import
             done.new += known is None
             yield from erasures(member, known, at, facts, now_ms)
             yield from member_records(entry_of(member, known, at, subscriber, now_ms), known, at, now_ms)
+            if profile := plan.profiles.get(mailbox_key(member.address)):
+                done.profiles += 1
+                yield profile_record(profile, at, subscriber, now_ms)
 
 
 def _publish(log: Log, records: Iterator[Outgoing]) -> None:
@@ -128,6 +135,13 @@ def _column_option(_ctx: click.Context, _param: click.Parameter, values: Sequenc
             raise click.BadParameter(f"write ROLE=HEADER; a role is one of {', '.join(Role)}")
         chosen.setdefault(Role(role), []).append(header)
     return chosen
+
+
+def _profile_option(_ctx: click.Context, _param: click.Parameter, values: Sequence[str]) -> list[FieldColumn]:
+    try:
+        return [field_column(value) for value in values]
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command("import")
@@ -149,6 +163,14 @@ def _column_option(_ctx: click.Context, _param: click.Parameter, values: Sequenc
     help=f"Where a column is not found by its name: {', '.join(Role)}. `status=` says that there is none.",
 )
 @click.option(
+    "--profile",
+    "fields",
+    multiple=True,
+    metavar="FIELD[:KIND]=HEADER",
+    callback=_profile_option,
+    help=f"A column that is a field of people's profiles, as {', '.join(FieldKind)} (by default {FieldKind.TEXT}).",
+)
+@click.option(
     "--everybody",
     type=click.Choice([str(status) for status in ListStatus]),
     help="What everybody in the file is, such as `unsubscribed`, where it does not say so itself.",
@@ -163,6 +185,7 @@ def import_command(  # noqa: PLR0917
     list_name: str,
     csv_files: tuple[Path, ...],
     columns: dict[Role, list[str]],
+    fields: list[FieldColumn],
     everybody: str | None,
     encoding: str | None,
     strict: bool,
@@ -181,11 +204,13 @@ def import_command(  # noqa: PLR0917
 
     Exit codes: 0 well, 1 some rows are nobody (they are named and left out), 2 a file that cannot be used.
     """
+    if fields and not csv_files:
+        raise click.UsageError("--profile names columns of a file: give one with --csv")
     status = ListStatus(everybody) if everybody else None
     files, plan = [], None
     if csv_files:
         files = [read_export(path, columns, everybody=status, encoding=encoding) for path in csv_files]
-        plan = plan_of_files(files)
+        plan = plan_of_files(files, fields)
         if strict and plan.bad:
             raise ConfigError([_problem(line, csv_files) for line in plan.bad])
     with err.status("reading …" if dry_run else "importing …"):
@@ -229,6 +254,8 @@ def _print(done: Imported, files: Sequence[ExportFile], list_name: str, *, dry_r
         out.print(f"  left out: {count} {status}", markup=False)
     if done.vetoes:
         out.print(f"  {done.vetoes} new vetoes: nobody adds who left", markup=False)
+    if done.profiles:
+        out.print(f"  {done.profiles} people's profiles", markup=False)
     if dry_run:
         out.print("Nothing was written.")
 

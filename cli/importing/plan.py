@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from cli.importing.addresses import NotAnAddress, mailbox_of
 from cli.importing.consent import LEFT, ListStatus, gravest
 from cli.importing.export_file import ExportFile
+from cli.importing.profiles import FieldColumn, Profile, profiles_of
 from contracts.tokens import mailbox_key
 from sinks.base import Member, Standing
 
@@ -39,6 +40,8 @@ class ImportPlan:
     leavings: list[FileLeaving] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     bad: list[str] = field(default_factory=list)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    """By mailbox, what the files tell of people besides."""
 
 
 class _Known(NamedTuple):
@@ -50,9 +53,13 @@ class _Known(NamedTuple):
     per_list: bool
 
 
-def plan_of_files(files: Sequence[ExportFile]) -> ImportPlan:
-    """The plan of the files of one export. Of a person in several rows the gravest status counts."""
-    plan, people = ImportPlan(), dict[str, _Known]()
+def plan_of_files(files: Sequence[ExportFile], fields: Sequence[FieldColumn] = ()) -> ImportPlan:
+    """The plan of the files of one export. Of a person in several rows the gravest status counts.
+
+    Raises:
+        ConfigError: a column of ``fields`` is not there, or holds what it should not.
+    """
+    plan, people = ImportPlan(profiles=profiles_of(files, fields)), dict[str, _Known]()
     for file in files:
         where = f"{file.path}:" if len(files) > 1 else "line "
         plan.bad += [f"{where}{each.line}: {each.reason}" for each in file.bad]

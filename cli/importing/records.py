@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from cli.importing.consent import ListStatus
 from cli.importing.plan import ImportPlan
+from cli.importing.profiles import Profile
 from contracts.accounts import Fact, Veto
-from contracts.codec import replaced, to_json
+from contracts.actions import PROFILE_CHANGED
+from contracts.beacons import BeaconRecord, ServerBeacon, Source
+from contracts.codec import Raw, replaced, to_json, to_msgpack
 from contracts.log import Outgoing
 from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry, MembershipRow
 from contracts.tokens import normalised_address
-from contracts.topics import ROWS, SUBSCRIBERS, VETOES, fact_key, subscriber_key
+from contracts.topics import BEACONS, ROWS, SUBSCRIBERS, VETOES, fact_key, subscriber_key
 from sinks.base import Member
 from sinks.delivery.leavings import Leavings
 
@@ -96,6 +100,16 @@ def entry_of(member: Member, known: DirectoryEntry | None, at: ListAt, subscribe
     )
     ids = {**entry.platform_ids, at.account: member.person} if member.person else entry.platform_ids
     return _sighted(replaced(entry, name=member.name or entry.name, platform_ids=ids), at)
+
+
+def profile_record(profile: Profile, at: ListAt, subscriber: str, now_ms: int) -> Outgoing:
+    """What a file tells of a person, as an event of a server: a fact of now, for a file gives no time of it."""
+    named = ["import", at.account, at.list_name, subscriber, now_ms]
+    event_id = hashlib.sha256(to_json(named)).hexdigest()[:32]
+    sent = {"event_id": event_id, "action": PROFILE_CHANGED, "occurred_at_ms": now_ms, "properties": profile}
+    body = to_json(ServerBeacon("import", [Raw(to_json(sent))], subscriber))
+    record = BeaconRecord(at.workspace, "", Source.SERVER, now_ms, body, subscriber=subscriber)
+    return Outgoing(BEACONS, subscriber_key(at.workspace, subscriber), to_msgpack(record))
 
 
 def member_records(entry: DirectoryEntry, known: DirectoryEntry | None, at: ListAt, now_ms: int) -> Iterator[Outgoing]:
