@@ -203,7 +203,8 @@ class Traits(NamedTuple):
     ``lists_are_tags``: its lists and its tags are the same. ``tells_removals``: who is not in a list any more without a
     word of theirs was taken out by others: that is no leaving. ``token_link``: a link that carries the token, in the
     platform's template syntax. ``waits_ms``: how long, from when a ``webhook`` was wanted, its call may wait for the
-    outcomes of the match's other commands.
+    outcomes of the match's other commands. ``one_by_one``: of one person's commands each is judged by itself, for what
+    the first asks of them decides what becomes of the next.
     """
 
     batch: int = 50
@@ -215,6 +216,7 @@ class Traits(NamedTuple):
     tells_removals: bool = False
     token_link: str = ""
     waits_ms: int = 0
+    one_by_one: bool = False
 
 
 class Right(NamedTuple):

@@ -164,7 +164,7 @@ class Delivery:
         letters: dict[int, DeadLetter] = {}
         items = [self._item(index, record, letters) for index, record in enumerate(records)]
         todo = {index: item.command for index, item in enumerate(items) if item.command is not None}
-        apart = not self._sink.traits.lists
+        apart = not self._sink.traits.lists or self._sink.traits.one_by_one
         done, open_ = set(range(len(items))) - todo.keys(), True
         for wave in waves(list(todo.items()), most=self._most, apart=apart):
             # NOTE: asked again, because a flow that was killed says a command twice, and both may be in one round.

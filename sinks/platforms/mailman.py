@@ -23,7 +23,7 @@ from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
 from sinks.base import Change, Fate, Halt, Member, NoSuchList, Right, Standing, Traits, Trouble
-from sinks.toolkit.answers import pages, rows, text, whole_number, words
+from sinks.toolkit.answers import Unreadable, pages, rows, text, whole_number, words
 from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, safe_words
 from sinks.toolkit.list_ids import Names
@@ -48,6 +48,9 @@ CLOSED: Final = {
 """How a list is made: seen, read, entered and written to by nobody whom its owner has not let."""
 SUSPENDED: Final = frozenset({"by_user", "by_moderator"})
 DIGESTS: Final = frozenset({"regular", "plaintext_digests", "mime_digests", "summary_digests"})
+ALREADY: Final = "Member already subscribed"
+WAITING: Final = "already pending"
+"""What Mailman says with a 409."""
 _LOCAL_PART: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}")
 
 
@@ -133,11 +136,13 @@ class Mailman:
         """The memberships that may be the person's; asked list by list where the search would take a pattern."""
         if "*" in address:
             found = [self._http.ask("GET", f"/lists/{each}/member/{quote(address, safe='')}") for each in ids]
-            wrong = next((each for each in found if not each.ok and each.status != 404), None)
+            wrong = next((each for each in found if not each.ok and not _is_nothing(each)), None)
             return refused(wrong) if wrong is not None else [each.object() for each in found if each.ok]
         reply = self._http.ask("POST", "/members/find", form={"subscriber": address, "role": "member"})
         if not reply.ok:
-            return [] if reply.status == 404 else refused(reply)
+            if reply.status == 404:  # NOTE: whoever is in no list is answered with none: this is no Mailman's door
+                raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, "404"))
+            return refused(reply)
         return rows(reply.object(), "entries") if whole_number(reply.object(), "total_size") else []
 
     def _delivery_status(self, member: Mapping[str, Any]) -> str:
@@ -217,9 +222,13 @@ class Mailman:
             **({"delivery_status": status} if status in SUSPENDED else {}),
         }
         reply = self._http.ask("POST", "/members", form=form)
-        if reply.ok or reply.status == 409:
-            return None
         said = _words(reply)
+        if reply.status == 201 or (reply.status == 409 and ALREADY in said) or (reply.ok and not confirmed):
+            return None
+        if reply.status == 202 or (reply.status == 409 and WAITING in said):
+            # NOTE: they were asked and have not answered; Mailman shows that by this alone, and lets nobody in before.
+            waits = Trouble(Reason.ASKED if one.change.asked else Reason.PENDING, Fate.LASTING)
+            return waits if confirmed else None
         if "banned" in said.lower():
             return Trouble(Reason.BLOCKED, Fate.LASTING, said)
         if reply.status in {400, 404} and "list" in said.lower() and not self._lists.fresh(list_name):
@@ -236,6 +245,8 @@ class Mailman:
         reply = self._http.ask("DELETE", f"/lists/{number}/roster/member", form=form)
         if reply.status == 404 and not self._lists.fresh(list_name):
             raise ListGone
+        if reply.ok and not isinstance(reply.object().get(form["emails"]), bool):
+            raise Unreadable("emails")
         return None if reply.ok else refused(reply, _words(reply))
 
     def _there(self, list_name: str) -> str:
@@ -280,7 +291,7 @@ class Mailman:
 
     def _read(self, name: str) -> Iterable[tuple[str, str]]:
         reply = self._http.ask("GET", f"/lists/{quote(address_of(name, self._domain), safe='@')}")
-        if reply.status == 404:
+        if _is_nothing(reply):
             return []
         return [(name, text(self._answer(reply).object(), "list_id"))]
 
@@ -307,6 +318,12 @@ class Mailman:
         if not reply.ok:
             raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{reply.status}"))
         return reply
+
+
+def _is_nothing(reply: Reply) -> bool:
+    """Whether Mailman itself says that there is no such thing; a proxy in front of it may say 404 of anything."""
+    value = reply.json_or_none() if reply.status == 404 else None
+    return isinstance(value, dict) and value.get("title") == "404 Not Found"
 
 
 def _words(reply: Reply) -> str:

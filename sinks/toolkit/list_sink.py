@@ -37,6 +37,8 @@ from sinks.toolkit.work import Work, joinings_of
 
 T = TypeVar("T")
 MAX_ADDRESS: Final = 254
+AFTER_ASKED: Final = {None, Reason.UNCLEAR, Reason.PAUSED, Reason.UNDELIVERABLE, Reason.UNKNOWN}
+"""What a person is told only where they have not been asked to confirm (docs/semantics.md 8.1, 8)."""
 THEIRS: Final = 3
 """How often one person alone meets an error of the platform's before it counts as theirs, if the account is well."""
 
@@ -53,7 +55,7 @@ class ListSink:
     @property
     def traits(self) -> Traits:
         """See :attr:`sinks.base.Sink.traits`."""
-        return self._platform.traits
+        return self._platform.traits._replace(one_by_one=self._known_opt_in)
 
     def apply(self, changes: Sequence[Change], tell: Tell = nobody) -> list[Answer]:
         """See :meth:`sinks.base.Sink.apply`."""
@@ -144,11 +146,7 @@ class _Call:
         return [each.answer() if isinstance(each, Work) else each for each in judged]
 
     def _judged(self, changes: Sequence[Change]) -> list[Work | Trouble]:
-        lists = frozenset(
-            name
-            for each in changes
-            for name in (*each.add, *each.remove, *each.only_if_in, *each.consent_in, *_said_joined(each))
-        )
+        lists = frozenset(name for each in changes for name in _asked_about(each))
         looks = self._platform.look(changes, lists)
         return [
             look if isinstance(look, Trouble) else self._judge(change, look)
@@ -159,7 +157,7 @@ class _Call:
         """Promise 4: who left is added nowhere; taking them out of more is allowed."""
         leavings = leavings_of(change, seen, lambda name: self._is_same(change, name))
         reason = verdict(change, seen, leavings, self._strangers)
-        asking = self._asking(change, seen) if reason is None else []
+        asking = self._asking(change, seen) if reason in AFTER_ASKED else []
         if asking and change.asked:
             reason = Reason.ASKED
         if reason is not None:
@@ -349,8 +347,10 @@ class _Round:
         return lambda ones: self._platform.mark(tag, ones, on=on)
 
 
-def _said_joined(change: Change) -> list[str]:
-    return [name for _, name in change.unless_in if name]
+def _asked_about(change: Change) -> set[str]:
+    """The lists of which a look must say whether the person is there: what it is silent of they would have left."""
+    said_joined = {name for _, name in change.unless_in if name}
+    return {*change.add, *change.remove, *change.only_if_in, *change.consent_in, *change.expected_in, *said_joined}
 
 
 def _names(groups: Iterable[Sequence[str]]) -> list[str]:

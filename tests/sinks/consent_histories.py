@@ -19,13 +19,15 @@ from pathlib import Path
 
 from tests.sinks.consent_history import History
 from tests.sinks.consent_outside import Wrong
-from tests.sinks.consent_platforms import PLATFORMS
+from tests.sinks.consent_platforms import PLATFORMS, Platform
 from tests.sinks.consent_steps import Step, random_steps
 
 
-def fault_of(platform: str, steps: Sequence[Step], data: Path, strangers: str) -> tuple[str, Counter[str]]:
+def fault_of(
+    platform: str, steps: Sequence[Step], data: Path, strangers: str, known: str = "confirmed"
+) -> tuple[str, Counter[str]]:
     """What is wrong in a history; empty: nothing."""
-    history = History(platform, data, strangers=strangers)
+    history = History(platform, data, strangers=strangers, known=known)
     try:
         for step in steps:
             history.step(step)
@@ -39,16 +41,22 @@ def fault_of(platform: str, steps: Sequence[Step], data: Path, strangers: str) -
     return "", history.counts
 
 
-def shorter(platform: str, steps: Sequence[Step], data: Path, strangers: str) -> list[Step]:
+def shorter(platform: str, steps: Sequence[Step], data: Path, strangers: str, known: str) -> list[Step]:
     """The same history without any step that its fault does not need."""
     found, at = list(steps), 0
     while at < len(found):
         tried = found[:at] + found[at + 1 :]
-        if fault_of(platform, tried, data, strangers)[0]:
+        if fault_of(platform, tried, data, strangers, known)[0]:
             found = tried
         else:
             at += 1
     return found
+
+
+def known_of(platform: Platform, own: str) -> str:
+    """The account's setting ``known``; of a quarter of the histories where lists ask it is ``opt_in``."""
+    asks = platform.shows.asks == "list" and random.Random(f"{own}/known").random() < 0.25
+    return "opt_in" if asks else "confirmed"
 
 
 def run(name: str, count: int, seed: int, *, say: Callable[[str], object], first: int = 0) -> tuple[int, Counter[str]]:
@@ -60,15 +68,16 @@ def run(name: str, count: int, seed: int, *, say: Callable[[str], object], first
             own = f"{seed}/{name}/{number}"
             chance = random.Random(own)
             strangers = chance.choice(("add", "add", "opt_in" if platform.shows.asks else "never", "never"))
+            known = known_of(platform, own)
             steps = random_steps(chance)
-            fault, ends = fault_of(name, steps, Path(directory), strangers)
+            fault, ends = fault_of(name, steps, Path(directory), strangers, known)
             counts += ends
             if fault:
                 wrong += 1
-                few = shorter(name, steps, Path(directory), strangers)
-                fault = fault_of(name, few, Path(directory), strangers)[0]
+                few = shorter(name, steps, Path(directory), strangers, known)
+                fault = fault_of(name, few, Path(directory), strangers, known)[0]
                 lines = "\n".join(f"    {each}" for each in few)
-                say(f"{own}: strangers: {strangers}\n{lines}\n  {fault}\n")
+                say(f"{own}: strangers: {strangers}, known: {known}\n{lines}\n  {fault}\n")
     return wrong, counts
 
 

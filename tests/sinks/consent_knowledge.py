@@ -32,6 +32,8 @@ class Shows(NamedTuple):
     """What it says of who left altogether."""
     anything: bool = True
     """It can be read at all; else it is told of everything."""
+    pending: bool = True
+    """A look shows who has not confirmed; else only a try to put them in does."""
     asks: str = ""
     """What strangers are asked to confirm: each ``list`` that asks, or ``all``; empty: nothing."""
 
@@ -82,8 +84,8 @@ class End(NamedTuple):
 class Knowledge:
     """The history of one account, and what follows from it."""
 
-    def __init__(self, shows: Shows, *, strangers: str = "add") -> None:
-        self.shows, self.strangers = shows, strangers
+    def __init__(self, shows: Shows, *, strangers: str = "add", known: str = "confirmed") -> None:
+        self.shows, self.strangers, self.known = shows, strangers, known
         self.history: list[Item] = []
         self.truth: dict[str, Person] = {}
         self.lists: set[str] = set()

@@ -36,7 +36,8 @@ class Model(Knowledge):
 
     def _shown(self, person: str, names: set[str], must_be_in: Iterable[str]) -> list[tuple[str, str, bool]]:
         shown = self.truth.get(person)
-        known = [each for each in self._of("number", person) or self._of("imported", person) if each.more]
+        # Whom Segma has asked is there under a number that nobody has told: under another one they were not erased.
+        known = [each for each in (self._of("number", person) or self._of("imported", person))[-1:] if each.more]
         erased = self.shows.numbers and bool(known) and shown is not None and shown.number not in {NEW, known[-1].more}
         joined = [*self._of("joined", person), *self._of("unsure", person)]
         if erased and max((each.at for each in joined), default=-1) < known[-1].at:
@@ -109,7 +110,7 @@ class Model(Knowledge):
                 return End("already")
         reason = self._veto(command.person, wanted, must_be_in, now)
         if reason == "ask":
-            return self._ask(command, now)
+            return self._ask(command, next(iter({name for name, into in wanted.items() if into})), now)
         if reason:
             if command.undoes:
                 self._take_back(command, now)
@@ -146,9 +147,21 @@ class Model(Knowledge):
         self.history.append(Item("did", now, command.person, command.id, (changed, set(changed))))
         return End("failed", "refused_by_platform", tuple(changed.items()))
 
-    def _ask(self, command: Command, now: int) -> End:
-        """The stranger gets one mail and is nowhere; under which number they are there now nobody has told."""
+    def _ask(self, command: Command, name: str, now: int) -> End:
+        """The stranger gets one mail and is nowhere; under which number they are there now nobody has told.
+
+        Whoever is known gets it as well where the account says so, and is where they were.
+        """
         self.tell("asked", now, command.person)
+        if not self._is_stranger(command.person):
+            self.mails += 1
+            if self.shows.numbers and self.truth[command.person].number != NEW:
+                self.tell("number", now, command.person, more=self.truth[command.person].number)
+            self.truth.setdefault(command.person, Person(NEW))
+            self._set(command.person, name, PENDING)
+            if command.undoes:
+                self._take_back(command, now)
+            return End("applied")
         self.tell("number", now, command.person, more="")
         self.mails += 1
         asked = Person(NEW, {command.to: PENDING}) if self.shows.asks == "list" else Person(NEW, standing=PENDING)
@@ -201,19 +214,26 @@ class Model(Knowledge):
 
     def _not_yet(self, person: str, adds: set[str], bound: set[str]) -> str:
         shown, asked = self.truth.get(person), bool(self._of("asked", person))
-        if shown is not None and (
-            shown.standing == PENDING or any(shown.lists.get(x) == PENDING for x in adds | bound)
-        ):
+        waits_in = adds | bound if self.shows.pending else adds
+        if shown is not None and (shown.standing == PENDING or any(shown.lists.get(x) == PENDING for x in waits_in)):
             return "asked" if asked else "pending"
         stranger = self._is_stranger(person)
-        if asked and stranger:
+        if asked and (stranger or self._asks_known(person, adds)):
             return "asked"
         if shown is not None and shown.standing == "undeliverable":
             return "undeliverable"
         if stranger and self.strangers == "never":
             return "unknown"
         asks = self.shows.asks == "all" or bool(adds & self.asking)
+        if not stranger and self._asks_known(person, adds):
+            return "ask"
         return "ask" if stranger and self.strangers == "opt_in" and asks else ""
+
+    def _asks_known(self, person: str, adds: set[str]) -> bool:
+        """Whether a known person is to confirm first: where the account says so, and a list asks they are not in."""
+        shown = self.truth.get(person)
+        missing = {name for name in adds & self.asking if shown is None or shown.lists.get(name) != IN}
+        return self.known == "opt_in" and bool(missing) and not self._is_stranger(person)
 
     def _is_stranger(self, person: str) -> bool:
         """Whether the platform does not know them, or only by opt-ins without an answer."""

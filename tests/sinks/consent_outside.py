@@ -46,23 +46,24 @@ class Wrong(AssertionError):
 class Outside:
     """One account, and what people, administrators and the platform do; the model is shown what the platform shows."""
 
-    def __init__(self, name: str, data: Path, *, strangers: str = "add") -> None:
+    def __init__(self, name: str, data: Path, *, strangers: str = "add", known: str = "confirmed") -> None:
         platform = PLATFORMS[name]
-        self.kind, self.platform, self._data, self._strangers = name, platform, data, strangers
+        self.kind, self.platform, self._data = name, platform, data
+        self._strangers, self._known = strangers, known
         self.now = T0_MS
         self.fuse = Fuse()
         self.log = MemoryLog(lambda: self.now, self.fuse)
         self.log.ensure([*fixed_topics(1), *account_topics("w", "mail")])
         self.dialect: Any = platform.dialect()
-        self.world: Any = World()
+        self.world: Any = getattr(platform.dialect, "world", World)()
         if isinstance(self.dialect, FileDialect):
             self._files = files(data, strangers)
             self.world = Files(self._files)
         if isinstance(self.dialect, SympaDialect):
             self.world = self.dialect.world
         self.dialect.clock = lambda: dt.datetime.fromtimestamp(self.now / 1_000, dt.UTC)
-        self.model = Model(platform.shows, strangers=strangers)
-        self._refuses = False
+        self.model = Model(platform.shows, strangers=strangers, known=known)
+        self._refuses = ""
         self._arrange()
         self._open()
         self._heard: list[tuple[str, str, str, int]] = []
@@ -74,7 +75,8 @@ class Outside:
         for name in LISTS:
             where = self.world.made_list(name)
             self.model.lists.add(name)
-            if self._strangers == "opt_in" and self.platform.shows.asks == "list" and name != "vip":
+            asks = "opt_in" in {self._strangers, self._known} and self.platform.shows.asks == "list"
+            if asks and name != "vip":
                 where.optin = "double"
                 self.model.asking.add(name)
         for each in PEOPLE:
@@ -99,7 +101,7 @@ class Outside:
         )
 
     def _served(self) -> Sink:
-        around = {"now_ms": self._clock, "log": self.log, "strangers": self._strangers}
+        around = {"now_ms": self._clock, "log": self.log, "strangers": self._strangers, "known": self._known}
         if isinstance(self.dialect, SympaDialect):
             return self.dialect.sink(self.fuse.burn, around)
         if not self.platform.shows.anything:
@@ -107,12 +109,12 @@ class Outside:
         return sink_over(self.dialect, self.world, self.fuse, self.platform.options, around=around, data=self._data)
 
     def _removing(self, remove: Callable[..., Any]) -> Callable[..., Any]:
-        """The platform's call, which now and then refuses."""
+        """The platform's call, which now and then refuses to take somebody out of a list."""
 
         def refusing(name: str, ones: Sequence[Any]) -> Any:
-            if not self._refuses:
+            if self._refuses != name:
                 return remove(name, ones)
-            self._refuses = False
+            self._refuses = ""
             return [Trouble(Reason.REFUSED_BY_PLATFORM, Fate.LASTING)] * len(ones)
 
         return refusing

@@ -9,7 +9,18 @@ from tests.sinks.consent_bed import Elsewhere
 from tests.sinks.consent_files import FileDialect
 from tests.sinks.consent_knowledge import Shows
 from tests.sinks.consent_sympa import SympaDialect
-from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite, mautic
+from tests.sinks.simulator import (
+    activecampaign,
+    brevo,
+    hubspot,
+    kit,
+    klaviyo,
+    listmonk,
+    mailchimp,
+    mailerlite,
+    mautic,
+    rosters,
+)
 
 
 class Platform(NamedTuple):
@@ -53,6 +64,21 @@ PLATFORMS: dict[str, Platform] = {
         {**activecampaign.OPTIONS, "lists_are": "lists"},
         Shows(lists_are_left=True, leavings=True, removals=True, other_lists=True, numbers=True),
         "SEGMA_TOKEN",
+    ),
+    "mailman": Platform(
+        rosters.Mailman,
+        rosters.OPTIONS,
+        Shows(
+            lists_are_left=True,
+            leavings=False,
+            removals=False,
+            other_lists=True,
+            numbers=False,
+            people=False,
+            pending=False,
+            asks="list",
+        ),
+        stands_for_all=False,
     ),
     "file": Platform(
         FileDialect,

@@ -123,7 +123,7 @@ GUARDS: tuple[Guard, ...] = (
         "(lambda sign: f",
         "(lambda sign: sign[0] or f",
     ),
-    Guard("mailman_already", "platforms/mailman.py", "if reply.ok or reply.status == 409:", "if reply.ok:"),
+    Guard("mailman_already", "platforms/mailman.py", "(reply.status == 409 and ALREADY in said)", "False"),
     Guard(
         "mailman_sends",
         "platforms/mailman.py",

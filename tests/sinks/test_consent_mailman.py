@@ -147,6 +147,28 @@ def test_a_stranger_is_asked_by_a_list_that_asks_and_only_once(courier: Courier)
     bed.expected_mails = mails
 
 
+def test_who_was_asked_and_has_not_answered_stays_where_they_are(courier: Courier) -> None:
+    """8.1, 4. Mailman refuses to let them in as it refuses whoever is a member already: with a 409."""
+    bed = courier.bed
+    bed.dialect.config("double", subscription_policy="confirm")
+    bed.put(BEN, "news")
+    waiting = {"list_id": bed.dialect._address("double").replace("@", "."), "subscriber": BEN}
+    assert bed.dialect._ask("POST", "/members", **waiting, pre_verified="true").status_code == 202
+    courier.send(command("double", "news", person="ben"))
+    assert ended(courier) == (Result.SKIPPED, "pending")
+    assert (bed.members("double"), bed.members("news")) == (set(), {BEN})
+    bed.expected_mails = bed.dialect.mails()
+
+
+def test_whom_segma_put_into_a_list_has_not_left_it_by_being_taken_out_of_another(courier: Courier) -> None:
+    bed = courier.bed
+    bed.put(ANNA, "news")
+    for given in (command("hot"), command("", "news"), command("", "other"), command("vip", "hot")):
+        courier.send(given)
+        assert ended(courier)[1] == ""
+    assert (bed.members("hot"), bed.members("vip")) == (set(), {ANNA})
+
+
 def test_a_list_that_segma_makes_is_private_closed_and_announce_only(courier: Courier) -> None:
     courier.send(command("fresh"))
     assert ended(courier) == (Result.APPLIED, "")
