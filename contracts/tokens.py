@@ -234,6 +234,19 @@ def mailbox_key(address: str) -> str:
     return f"{local}{at}{domain}"
 
 
+def other_spelling(address: str) -> str:
+    """The same mailbox with its domain in the other of its two spellings; empty where there is but one."""
+    local, at, domain = normalised_address(address).rpartition("@")
+    if not domain.isascii():
+        return "" if (found := mailbox_key(address)) == f"{local}{at}{domain}" else found
+    if "xn--" not in domain:
+        return ""
+    try:
+        return f"{local}{at}{idna.decode(domain)}"
+    except idna.IDNAError:
+        return ""
+
+
 def is_address(text: str) -> bool:
     """Whether a text may be somebody's email address, so that an id may be made of it: a mailbox, a sign, a host."""
     return len(text) <= MAX_ADDRESS_CHARS and _ADDRESS.fullmatch(normalised_address(text)) is not None

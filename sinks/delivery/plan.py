@@ -133,7 +133,7 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         commands=tuple(wish.command.command_id for wish in wishes),
         consent_in=tuple(sorted(bound - {*add})),
         met_in=tuple(met_in),
-        met=bool(met_in) or ledger.has_met(newest.subscriber),
+        met=bool(met_in or entry.seen_in.get(known.account)) or ledger.has_met(newest.subscriber),
         asked=ledger.was_asked(newest.subscriber),
         also_adds=bool(bound),
         unless_in=_unsure(newest.subscriber, bound, tags, known),

@@ -144,7 +144,9 @@ class Listmonk(NamedLists):
         if not whole and any(words(each, "name") == MASKED for each in held):
             return Trouble(Reason.MISSING_RIGHT, Fate.FATAL, "lists:get_all")
         standings = {text(each, "id"): _standing(each) for each in held}
-        of = {name: standings[number] for number in standings if (name := numbers.get(number) or self._name(number))}
+        told = {text(each, "id"): words(each, "name") for each in held if words(each, "name") != MASKED}
+        names = {number: numbers.get(number) or self._name(number) or told.get(number, "") for number in standings}
+        of = {name: standings[number] for number, name in names.items() if name}
         elsewhere = any(standing is Standing.ACTIVE for standing in standings.values())
         attributes = table(subscriber, "attribs", null=True)
         return Seen(

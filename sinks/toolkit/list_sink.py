@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from contracts.reasons import Reason
+from contracts.tokens import other_spelling
 from sinks.base import (
     Answer,
     Change,
@@ -147,11 +148,28 @@ class _Call:
 
     def _judged(self, changes: Sequence[Change]) -> list[Work | Trouble]:
         lists = frozenset(name for each in changes for name in _asked_about(each))
-        looks = self._platform.look(changes, lists)
         return [
             look if isinstance(look, Trouble) else self._judge(change, look)
-            for change, look in zip(changes, looks, strict=True)
+            for change, look in self._looked_up(changes, lists)
         ]
+
+    def _looked_up(self, changes: Sequence[Change], lists: frozenset[str]) -> list[tuple[Change, Seen | Trouble]]:
+        """Each change with what the platform shows; of a stranger by the address's other spelling, where it has one.
+
+        Whoever is there by that one is asked for and changed by it: a platform takes the two for different people.
+        """
+        found = list(zip(changes, self._platform.look(changes, lists), strict=True))
+        again = {
+            index: change._replace(address=other)
+            for index, (change, look) in enumerate(found)
+            if isinstance(look, Seen) and look.stranger and (other := other_spelling(change.address))
+        }
+        if again:
+            looks = self._platform.look(list(again.values()), lists)
+            for (index, change), look in zip(again.items(), looks, strict=True):
+                if isinstance(look, Trouble) or not look.stranger:
+                    found[index] = change, look
+        return found
 
     def _judge(self, change: Change, seen: Seen) -> Work | Trouble:
         """Promise 4: who left is added nowhere; taking them out of more is allowed."""

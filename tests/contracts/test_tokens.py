@@ -17,6 +17,7 @@ from contracts.tokens import (
     is_anonymous,
     mailbox_key,
     normalised_address,
+    other_spelling,
     subscriber_id,
 )
 
@@ -125,6 +126,22 @@ def test_an_address_is_one_person_however_its_domain_is_spelled(one: str, other:
 def test_what_can_be_no_host_is_compared_as_it_is_written(text: str) -> None:
     assert "xn--" not in mailbox_key(text)
     assert mailbox_key(text) != mailbox_key(text + "x")
+
+
+@pytest.mark.parametrize(
+    ("address", "other"),
+    [
+        ("u@müller.example", "u@xn--mller-kva.example"),
+        ("U@xn--mller-KVA.example", "u@müller.example"),
+        ("u@shop.example", ""),
+        ("u@xn--.example", ""),
+        ("u@ü_ü.example", ""),
+        ("", ""),
+    ],
+)
+def test_an_international_domain_has_two_spellings(address: str, other: str) -> None:
+    assert other_spelling(address) == other
+    assert not other or other_spelling(other) == normalised_address(address)
 
 
 def test_two_workspaces_that_share_an_address_have_unrelated_ids() -> None:

@@ -27,11 +27,17 @@ class Model(Knowledge):
             joined = self.may_have_joined(person, name) if self.standing(person, name) else None
             if joined is not None:
                 told += [(name, each.more) for each in self.standing(person, name)]
-        for name, reason, noted in found:
-            standing = self.standing(person, name)
-            if noted and (not standing or self.may_have_joined(person, name) is not None):
-                self.tell("left", now, person, name, reason)
-                self._looks.append(Item("left", now, person, name, reason))
+        # All that one look shows is known at once: each of it is followed, also what follows from another of it.
+        new = [
+            Item("left", now, person, name, reason)
+            for name, reason, noted in found
+            if noted and (not self.standing(person, name) or self.may_have_joined(person, name) is not None)
+        ]
+        for item in new:
+            if item in self.history:
+                self._follow(item)
+            self.tell(*item)
+        self._looks += new
         return [(name, reason) for name, reason, _ in found] + told
 
     def _shown(self, person: str, names: set[str], must_be_in: Iterable[str]) -> list[tuple[str, str, bool]]:

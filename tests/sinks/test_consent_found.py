@@ -71,6 +71,52 @@ FOUND: dict[str, tuple[str, str, tuple[Step, ...]]] = {
             Step("token", "anna", number=13),
         ),
     ),
+    "a look shows that they left a list which nothing has asked for yet": (
+        "listmonk",
+        "add",
+        (
+            Step("put", "anna", "vip"),
+            Step("leave", "anna", "vip"),
+            Step("token", "anna", number=8),
+            Step("put", "anna", "vip"),
+            Step("move", "anna", "hot", "news", 26),
+        ),
+    ),
+    "whom an import saw, and Segma was to take out, is a stranger when they are gone": (
+        "listmonk",
+        "never",
+        (
+            Step("put", "anna", "news"),
+            Step("import", "anna", "news"),
+            Step("remove", "anna", "news", number=6),
+            Step("erase", "anna"),
+            Step("told", "anna", "news"),
+            Step("move", "anna", "hot", "news", 10),
+        ),
+    ),
+    "a look at a person asks of every list where they would else count as gone": (
+        "mailman",
+        "never",
+        (
+            Step("put", "anna", "hot"),
+            Step("add", "anna", "vip", number=13),
+            Step("remove", "anna", "news", number=38),
+            Step("move", "anna", "hot", "vip", 7),
+        ),
+    ),
+    "of several leavings that one look shows each is followed": (
+        "mailman",
+        "add",
+        (
+            Step("move", "anna", "vip", "hot", 13),
+            Step("move", "anna", "news", "vip", 26),
+            Step("move", "anna", "vip", "news", 10),
+            Step("erase", "anna"),
+            Step("move", "anna", "hot", "news", 13),
+            Step("undo", number=3),
+            Step("undo", number=4),
+        ),
+    ),
 }
 
 
