@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from analytics.clickhouse import ClickHouse
+from analytics.old_parts import OldParts
 from analytics.tables import DEAD_LETTERS, OF_A_PERSON, PersonKey, instant
 from contracts.codec import to_json
 from contracts.topics import DAY_MS
@@ -68,6 +69,18 @@ def erase(clickhouse: ClickHouse, person: PersonKey, now_ms: int) -> dict[str, i
     removed = remove_rows(clickhouse, people)
     _note(clickhouse, Erasure(*person, now_ms, now_ms + KEPT_FOR_MS), removed, version=now_ms + 1)
     return removed
+
+
+def erase_at_once(
+    clickhouse: ClickHouse, person: PersonKey, now_ms: int, pause: Callable[[float], None]
+) -> tuple[dict[str, int], int]:
+    """Forget a person as :func:`erase` does, and wait until their rows are off the disk, a minute and a half at most.
+
+    The rows of each table that went, and of how many tables former parts are left; ``pause`` waits for so many seconds.
+    """
+    with OldParts(clickhouse, (*OF_A_PERSON, DEAD_LETTERS), pause) as old:
+        removed = erase(clickhouse, person, now_ms)
+    return removed, old.left
 
 
 def remove_rows(clickhouse: ClickHouse, people: Iterable[PersonKey]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from analytics.clickhouse import HistoryUnavailable
-from analytics.erase import erase
+from analytics.erase import erase_at_once
 from analytics.tables import OF_A_PERSON
 from cli.history import Asking, workspace_option
 from cli.home import open_home
@@ -70,7 +70,7 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
         click.confirm(f"Erase {subscriber} of {asking.workspace} for good?", abort=True, err=True)
     now_ms = wall_clock_ms()
     try:
-        removed = erase(asking.clickhouse, (asking.workspace, subscriber), now_ms)
+        removed, left = erase_at_once(asking.clickhouse, (asking.workspace, subscriber), now_ms, time.sleep)
     except HistoryUnavailable as error:
         fail(f"nothing was erased: {error}", Exit.UNAVAILABLE)
     if entry is not None:
@@ -90,6 +90,8 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
         return
     out.print(f"{subscriber} of {asking.workspace} is erased: {sum(removed.values())} rows, directory entry: {known}.")
     err.print("The proof is in the table `erasures`; it holds no address.")
+    if left:
+        err.print(f"Of {left} tables ClickHouse still has former parts on its disk; it takes them away by itself.")
 
 
 def _known(home: Path, asking: Asking, person: str) -> tuple[DirectoryEntry | None, str]:

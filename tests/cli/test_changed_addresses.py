@@ -128,7 +128,7 @@ def test_a_leaving_in_a_file_is_theirs_under_the_address_of_now(home: Path) -> N
 def test_what_they_left_outlives_forget_under_every_address(
     home: Path, person: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.forget.erase", lambda clickhouse, person, now_ms: dict[str, int]())
+    monkeypatch.setattr("cli.forget.erase_at_once", lambda *_: (dict[str, int](), 0))
     proof = json.loads(segma(home, "forget", person, "--yes", "--json").stdout)
     assert (proof["subscriber"], proof["directory_entry"]) == (ANNA, True)
     assert known(home) == []
@@ -140,10 +140,30 @@ def test_what_they_left_outlives_forget_under_every_address(
 
 
 def test_a_joining_of_their_own_outlives_forget_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cli.forget.erase", lambda clickhouse, person, now_ms: dict[str, int]())
+    monkeypatch.setattr("cli.forget.erase_at_once", lambda *_: (dict[str, int](), 0))
     joined = Veto("w", "mail", ANNA, "hot", 20, fact=Fact.JOINED)
     with log_of(home) as log:
         log.publisher().publish([Outgoing(VETOES, fact_key(joined), to_json(joined))])
     segma(home, "forget", NEW, "--yes")
     imported(home, NEW)
     assert ended(home, ANNA_NEW) == "applied"
+
+
+def test_no_byte_of_who_is_forgotten_stands_in_any_file_of_the_home(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Directory, logs, ledger, journals, lists that are files: all of it is searched."""
+    monkeypatch.setattr("cli.forget.erase_at_once", lambda *_: (dict[str, int](), 0))
+    for list_name in ("news", "vip"):
+        imported(home, NEW.upper(), list_name)
+    assert ended(home, ANNA) == "unsubscribed"
+    needles = {each.split("@")[0].lower().encode() for each in (OLD, BETWEEN, NEW)}
+    assert held(home, needles)
+    segma(home, "forget", NEW, "--yes")
+    assert held(home, needles) == []
+
+
+def held(home: Path, needles: set[bytes]) -> list[Path]:
+    """The files of a home in which one of these stands, in any case."""
+    files = [each for each in sorted(home.rglob("*")) if each.is_file()]
+    return [each for each in files if any(needle in each.read_bytes().lower() for needle in needles)]
