@@ -28,7 +28,8 @@ def test_each_package_has_its_row_and_no_other_has_one() -> None:
 @pytest.mark.parametrize("name", taken())
 def test_the_licence_is_the_packages_own(name: str) -> None:
     about = metadata.metadata(name)
-    told = [about.get("License-Expression") or about.get("License") or "", *about.get_all("Classifier", [])]
+    named = about.get_all("License-Expression", []) or about.get_all("License", [])
+    told = [*named, *about.get_all("Classifier", [])]
     words = re.findall(r"Apache|BSD|MIT|PSF|Unlicense", ROWS[name]["licence"])
     assert words
     said = " ".join(told)
