@@ -137,6 +137,8 @@ class Core:
 
     def set_aside(self, arrival: Arrival) -> list[Outgoing]:
         """The dead letters of the events that were set aside from a beacon which is stored."""
+        if not arrival.set_aside:
+            return []
         served = arrival.at()
         letters = [
             letter_from(
@@ -150,8 +152,7 @@ class Core:
             )
             for text, detail in arrival.set_aside
         ]
-        if letters:
-            self.meters.refused.labels(str(Reason.BAD_EVENT)).inc(len(letters))
+        self.meters.refused.labels(str(Reason.BAD_EVENT)).inc(len(letters))
         return [set_aside(letter) for letter in letters]
 
     def _letter(self, arrival: Arrival, error: BadInput, *, keep: bool) -> DeadLetter:

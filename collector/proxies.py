@@ -63,8 +63,7 @@ class Proxies:
         Read from the right: what stands left of the first address that is no proxy's anybody may have written. An
         entry that is no address ends the reading, at the last proxy that is known.
         """
-        address = address_of(peer)
-        client = peer if address is None else str(address)
+        client = _plain(peer)
         if not self._networks or not self.trusts(client):
             return client
         for entry in self._entries(said):
@@ -121,6 +120,13 @@ def _read(text: str) -> Address | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, ipaddress.IPv6Address) else address
+
+
+@functools.lru_cache(maxsize=4_096)
+def _plain(peer: str) -> str:
+    """A socket's address in its plain form; what is no address as it is."""
+    address = address_of(peer)
+    return peer if address is None else str(address)
 
 
 @functools.lru_cache(maxsize=4_096)

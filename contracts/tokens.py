@@ -271,6 +271,7 @@ def stored_device(workspace_secret: bytes, device: str) -> str:
     return f"d_{hmac.digest(workspace_secret, b'device/' + device.encode(), 'sha256').hex()[:32]}"
 
 
+@functools.lru_cache(maxsize=16_384)  # PERF: asked for each event of a device, and again for its row
 def anonymous_id(workspace: str, device: str) -> str:
     """The id of a device's subscriber while nobody knows who it is: ``a_`` and 32 hexadecimal digits."""
     digest = hashlib.sha256(f"{workspace}/{device}".encode()).hexdigest()
