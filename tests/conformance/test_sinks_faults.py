@@ -15,7 +15,7 @@ from contracts.reasons import Reason
 from sinks.base import Change, Done, Fate, Trouble
 from sinks.toolkit.http import MAX_BYTES
 from tests.sinks.beds import SERVED, ServedBed, served_bed
-from tests.sinks.courier import Courier, command
+from tests.sinks.courier import Courier, command, log_beside
 from tests.sinks.memory import Crash
 from tests.sinks.simulator.server import KEY
 
@@ -33,7 +33,7 @@ def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedBed]:
 
 @pytest.fixture
 def courier(bed: ServedBed, tmp_path: Path) -> Iterator[Courier]:
-    made = Courier(bed, tmp_path / "data")
+    made = Courier(bed, tmp_path / "data", log=log_beside(bed))
     bed.put(ANNA, "old")
     yield made
     made.close()
@@ -59,7 +59,7 @@ def test_trouble_that_passes_ends_in_the_wanted_lists(courier: Courier, kind: st
 
 @pytest.mark.parametrize("kind", ["hang", "done_hang"])
 def test_a_time_out_in_the_middle_ends_in_the_wanted_lists(bed: ServedBed, tmp_path: Path, kind: str) -> None:
-    courier = Courier(bed, tmp_path / "data", timeout="400ms")
+    courier = Courier(bed, tmp_path / "data", timeout="400ms", log=log_beside(bed))
     bed.put(ANNA, "old")
     bed.server.fail(kind, writes=True)
     courier.send(command("new", "old"))
@@ -190,7 +190,7 @@ HOSTILE = ("html", "not_json", "empty", "list", "deep", "huge", "endless", "redi
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_answer_is_trouble_of_the_account_within_bounds(bed: ServedBed, kind: str) -> None:
     bed.put(ANNA, "old")
-    sink = bed.sink(timeout="1s")
+    sink = bed.sink(timeout="300ms" if kind == "endless" else "1s")
     bed.server.fail(kind)
     tracemalloc.start()
     (answer,) = sink.apply([Change("c", "s", ANNA, ("new",), ("old",))])

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.commands import Outcome, Result
 from tests.sinks.beds import SERVED, ServedBed, served_bed
-from tests.sinks.courier import Courier
+from tests.sinks.courier import Courier, log_beside
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
 IMITATED = tuple(name for name in SERVED if name != "mailman")
@@ -33,7 +33,7 @@ def courier_fixture(*people: str) -> Any:
 
     @pytest.fixture(name="courier")
     def courier(bed: ServedBed, tmp_path: Path) -> Iterator[Courier]:
-        made = Courier(bed, tmp_path / "data", *people)
+        made = Courier(bed, tmp_path / "data", *people, log=log_beside(bed))
         yield made
         made.close()
 

@@ -15,7 +15,7 @@ from contracts.topics import SUBSCRIBERS, subscriber_key
 from sinks.base import Change, Done
 from sinks.delivery.outcomes import VETOES
 from tests.sinks.beds import SERVED, ServedBed
-from tests.sinks.courier import Courier, command
+from tests.sinks.courier import Courier, command, log_beside
 from tests.sinks.served import ANNA, BEN, IMITATED, asked, bed_fixture, courier_fixture, last, on
 from tests.sinks.simulator.world import LEFT, PENDING, UNDELIVERABLE
 
@@ -141,7 +141,7 @@ def test_who_was_imported_from_the_platform_and_erased_themselves_is_gone(courie
 @pytest.mark.parametrize("person", ["x%order%", "nul\x00", "*", "a'b\\c", "%", "_", "ünï"])
 def test_one_persons_address_is_one_persons_answer(bed: ServedBed, tmp_path: Path, person: str) -> None:
     """Rows 8 and 12: whatever stands in an address, it stops nobody else, and means nobody else."""
-    courier = Courier(bed, tmp_path / "data", "anna", person)
+    courier = Courier(bed, tmp_path / "data", "anna", person, log=log_beside(bed))
     bed.put("innocent@example.org", "old")
     bed.put(ANNA, "old")
     outcomes = asked(courier, command("hot", "old", person=person), command("hot", "old"))

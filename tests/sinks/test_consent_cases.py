@@ -15,7 +15,7 @@ from contracts.log import Outgoing
 from contracts.topics import VETOES, fact_key
 from sinks.delivery.loop import Delivery
 from tests.sinks.beds import SERVED, ServedBed, now_ms, served_bed
-from tests.sinks.courier import Courier, command
+from tests.sinks.courier import Courier, command, log_beside
 from tests.sinks.memory import Crash
 from tests.sinks.simulator.server import Answer
 
@@ -35,7 +35,7 @@ def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedBed]:
 
 @pytest.fixture
 def courier(bed: ServedBed, tmp_path: Path) -> Iterator[Courier]:
-    made = Courier(bed, tmp_path / "data", "anna", "ben")
+    made = Courier(bed, tmp_path / "data", "anna", "ben", log=log_beside(bed))
     yield made
     made.close()
 

@@ -11,7 +11,7 @@ from contracts.reasons import Reason
 from sinks.base import Answer as SinkAnswer
 from sinks.base import Change, Done, Fate, PlatformError, Standing, Trouble
 from tests.sinks.beds import ServedBed
-from tests.sinks.courier import Courier, command
+from tests.sinks.courier import Courier, command, log_beside
 from tests.sinks.simulator.server import Answer, Fault
 from tests.sinks.simulator.world import LEFT, UNDELIVERABLE
 from tests.sinks.trapped import ANNA, BEN, asked, bed_fixture, missing_rights
@@ -122,7 +122,7 @@ def test_brevo_the_tokens_attribute_is_made_before_it_is_written(bed: ServedBed)
 
 
 def test_brevo_a_429_waits_as_long_as_its_own_header_says(bed: ServedBed, tmp_path: Path) -> None:
-    courier = Courier(bed, tmp_path / "data")
+    courier = Courier(bed, tmp_path / "data", log=log_beside(bed))
     slow = Answer(429, {"code": "too_many_requests", "message": ""}, {"x-sib-ratelimit-reset": "7"})
     bed.server.faults = [Fault("", answer=slow)]
     courier.send(command("new"))

@@ -10,7 +10,7 @@ import pytest
 from contracts.reasons import Reason
 from sinks.base import Change, Done, Fate, Standing
 from tests.sinks.beds import ServedBed
-from tests.sinks.courier import Courier, command
+from tests.sinks.courier import Courier, command, log_beside
 from tests.sinks.simulator.server import Answer, Fault
 from tests.sinks.simulator.world import LEFT, PENDING, UNDELIVERABLE
 from tests.sinks.trapped import ANNA, BEN, asked, bed_fixture, missing_rights, trouble
@@ -57,7 +57,7 @@ def test_kit_no_call_writes_a_state(bed: ServedBed) -> None:
 
 
 def test_kit_a_429_is_plain_text_and_waits_for_a_part_of_the_window(bed: ServedBed, tmp_path: Path) -> None:
-    courier = Courier(bed, tmp_path / "data")
+    courier = Courier(bed, tmp_path / "data", log=log_beside(bed))
     bed.server.faults = [Fault("", answer=Answer(429, b"Retry later\n", media="text/plain"))]
     courier.send(command("new"))
     courier.deliver()
