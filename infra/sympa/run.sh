@@ -7,7 +7,8 @@ set -eu
 root=$1/root directory=$2
 shift 2
 libraries='' modules=''
-for each in "$root"/usr/lib/*-linux-gnu*; do
+for each in "$root"/usr/lib/*-linux-gnu* "$root"/lib/*-linux-gnu*; do
+    if [ ! -d "$each" ]; then continue; fi
     libraries=$each${libraries:+:$libraries}
     for path in "$each"/perl5/5.* "$each"/perl/5.*; do
         if [ -d "$path" ]; then modules=$modules:$path; fi
