@@ -21,6 +21,7 @@ from contracts.log import Log
 from contracts.topics import BEACONS, EVENTS, topics_of
 from flows.config import FlowSettings, load_shared, with_listeners_of
 from flows.dataflow import build
+from flows.operators.former_names import know_former_names
 from flows.operators.meters import watch_state
 from flows.operators.source import ProcessContext
 from flows.state.changelog import Changelog
@@ -109,6 +110,7 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
         watch_state(changelog, [shared.bounds, *(each.bounds for each in shared.engines.values())])
         if settings.flow_metrics_port:
             start_http_server(settings.flow_metrics_port, settings.metrics_host)
+        know_former_names()
         try:
             cli_main(  # type: ignore[no-untyped-call]
                 flow,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, ClassVar, Final, NamedTuple, TypeGuard
 
 import structlog
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from contracts.codec import replaced
+from contracts.codec import Value, msgpack_reader, replaced, to_msgpack, written
 from contracts.errors import LogUnavailable, PositionGone
 from contracts.log import Consumer, Log, Record
 from contracts.topics import BEACONS, EVENTS
@@ -60,6 +60,18 @@ class Position(NamedTuple):
     clocks: tuple[tuple[int, Clock], ...] = ()
     epoch: int = -1
     """Of the leader that wrote what was read last; a store of an older release has none."""
+
+
+class Positions(Value, frozen=True):
+    """The position of each partition of a process, as the recovery store has them."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    by_lane: dict[str, Position]
+    schema: int = written(1)
+
+
+_read_positions: Final = msgpack_reader(Positions)
 
 
 class Opened:
@@ -215,7 +227,7 @@ class EventsSource(FixedPartitionedSource[tuple[str, FollowBatch], Position]):
         return EventsPartition(self._opened, for_part, resume_state, self._groups)
 
 
-class MergedSource(FixedPartitionedSource[SourceItem, dict[str, Position]]):
+class MergedSource(FixedPartitionedSource[SourceItem, bytes]):
     """All partitions of several sources as one partition of Bytewax's.
 
     NOTE: Bytewax counts the epochs of each of its partitions by themselves, from when that one last ended an epoch, and
@@ -230,9 +242,12 @@ class MergedSource(FixedPartitionedSource[SourceItem, dict[str, Position]]):
         """The one."""
         return ["log"]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: dict[str, Position] | None) -> MergedPartition:
-        """Read all on from where they stood."""
-        stood = resume_state or {}
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: bytes | dict[str, Position] | None
+    ) -> MergedPartition:
+        """Read all on from where they stood. Raises :class:`BadRecord` for positions of a newer release."""
+        # NOTE: a mapping is what older releases kept, pickled by Bytewax with the classes' names.
+        stood = _read_positions(resume_state).by_lane if isinstance(resume_state, bytes) else resume_state or {}
         lanes: dict[str, StatefulSourcePartition[Any, Position]] = {}
         for number, source in enumerate(self._sources):
             for part in source.list_parts():
@@ -246,7 +261,7 @@ def is_of_beacons(item: SourceItem) -> TypeGuard[tuple[str, list[Record]]]:
     return isinstance(item[1], list)
 
 
-class MergedPartition(StatefulSourcePartition[SourceItem, dict[str, Position]]):
+class MergedPartition(StatefulSourcePartition[SourceItem, bytes]):
     """Partitions that are read in turn, by name."""
 
     def __init__(self, lanes: dict[str, StatefulSourcePartition[Any, Position]]) -> None:
@@ -271,9 +286,9 @@ class MergedPartition(StatefulSourcePartition[SourceItem, dict[str, Position]]):
         due = [each for each in awake if each is not None]
         return min(due) if len(due) == len(awake) else None
 
-    def snapshot(self) -> dict[str, Position]:
-        """The position of each partition."""
-        return {name: lane.snapshot() for name, lane in self._lanes.items()}
+    def snapshot(self) -> bytes:
+        """:class:`Positions` (MessagePack): of bytes no pickle names a class that may be called otherwise one day."""
+        return to_msgpack(Positions({name: lane.snapshot() for name, lane in self._lanes.items()}))
 
     def close(self) -> None:
         """Let all go."""

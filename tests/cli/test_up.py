@@ -65,9 +65,10 @@ def up(home: Path, base: int) -> Iterator[tuple[subprocess.Popen[str], dict[str,
     assert process.returncode == 0, said
 
 
-def beacon(number: int, action: str = "page_viewed", **more: str) -> bytes:
-    event = {"event_id": f"e{number}", "action": action, "occurred_at_ms": 1_800_000_000_000}
-    whole = {"site": "shop-key", "device": "d", "sent_at_ms": 1_800_000_000_000, "events": [event], **more}
+def beacon(number: int, action: str = "page_viewed", properties: dict[str, str] | None = None, **more: str) -> bytes:
+    now_ms = 1_800_000_000_000
+    event = {"event_id": f"e{number}", "action": action, "occurred_at_ms": now_ms, "properties": properties or {}}
+    whole = {"site": "shop-key", "device": "d", "sent_at_ms": now_ms, "events": [event], **more}
     return json.dumps(whole).encode()
 
 
