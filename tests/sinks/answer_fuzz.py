@@ -26,11 +26,12 @@ from sinks.base import Change, Done, NoSuchList, PlatformError, Sink, Trouble
 from tests.sinks.consent_bed import Fuse, InProcess, sink_over
 from tests.sinks.consent_files import FileDialect
 from tests.sinks.consent_platforms import PLATFORMS, READ, Platform
+from tests.sinks.consent_sympa import SympaDialect
 from tests.sinks.simulator.server import Answer
 from tests.sinks.simulator.world import World
 
-NAMES = [name for name in READ if PLATFORMS[name].dialect is not FileDialect]
-"""The platforms that answer."""
+NAMES = [name for name in READ if PLATFORMS[name].dialect not in {FileDialect, SympaDialect}]
+"""The platforms that answer over HTTP."""
 ANNA, BEN = "anna@example.org", "ben@example.org"
 WRONG: Sequence[Any] = (None, 7, -1, True, 1.5, "", "x", "x" * 5_000, [], [None], [[]], {}, {"": None})
 BODIES: Sequence[Any] = (None, [], {}, 7, True, "text", [None], [{}], {"data": None})
