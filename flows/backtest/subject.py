@@ -48,10 +48,10 @@ class Subject:
     def actions(self) -> frozenset[str] | None:
         """The actions whose events an answer may depend on; None: all.
 
-        What asks of sessions hangs on every event; so does when a deadline fires, for time passes with each.
+        What asks of sessions hangs on every event; so does when a deadline fires, for time passes with each, and what
+        a late fact changes: only what is not final by the newest of them.
         """
-        asks = any(minds_sessions(each) or isinstance(each.sequence[-1], Not) for each in self.listeners)
-        return None if asks else self.heard
+        return None if any(map(_hangs_on_all, self.listeners)) else self.heard
 
     @property
     def heard(self) -> frozenset[str] | None:
@@ -84,6 +84,11 @@ def together(
             known = merged.get(action)
             merged[action] = () if not texts or known == () else (*(known or ()), *texts)
     return merged, actions, heard
+
+
+def _hangs_on_all(listener: Listener) -> bool:
+    asks = minds_sessions(listener) or minds_profiles(listener) or minds_membership(listener)
+    return asks or isinstance(listener.sequence[-1], Not)
 
 
 def _any(each: Sequence[frozenset[str] | None]) -> frozenset[str] | None:

@@ -30,6 +30,8 @@ from flows.subscriber.generations import Deployed
 from flows.subscriber.pinned_terms import Terms
 from tests.flows.test_changelog import unsynced
 from tests.properties.generate import GAP_MS, listener_data, parsed, stream
+from tests.properties.test_moves_as_events import by_others, hearing, opener, short
+from tests.properties.test_profiles import facts, with_profile
 
 WORKSPACE = "w"
 NOON = 1_792_843_200_000
@@ -59,10 +61,12 @@ class Installation(NamedTuple):
 
 
 def installation(random: Random) -> Installation:
-    """A random one."""
-    deployed = [each for number in range(random.randint(1, 3)) for each in _versions(random, f"l{number}")]
+    """A random one. In some of them one listener asks for lists too: of others' moves a back-test knows nothing."""
+    asks = random.random() < 0.3
+    names = range(1 if asks else random.randint(1, 3))
+    deployed = [each for number in names for each in _versions(random, f"l{number}", asks=asks)]
     times = random.choice((3_000, 8_000)), GAP_MS, random.choice((20_000, 60_000)), random.choice((0, 500))
-    cap = random.choice(((0, 0), (1, 4_000), (1, 60_000), (2, 60_000)))
+    cap = random.choice(((0, 0), (1, 60_000), (1, 60_000), (2, 60_000)))
     terms = Terms(*times, "UTC", *cap)
     found: list[tuple[Event, int]] = []
     for who in ("s_one", "s_two", "a_nobody"):
@@ -72,11 +76,11 @@ def installation(random: Random) -> Installation:
     return Installation(deployed, terms, _believed(random, found), until_ms)
 
 
-def _versions(random: Random, name: str) -> Iterator[Deployed]:
+def _versions(random: Random, name: str, *, asks: bool) -> Iterator[Deployed]:
     at_ms = random.choice((0, 0, NOON + 4_000))
     for version in range(1, random.choice((1, 1, 2, 3)) + 1):
-        listener = replace(_listener(random), name=name, version=version)
-        if random.random() < 0.7:
+        listener = replace(_listener(random, asks=asks), name=name, version=version)
+        if not asks and random.random() < 0.7:
             listener = replace(listener, then=THEN.then, variants=THEN.variants, holdout=THEN.holdout)
         live_ms = None if random.random() < 0.2 else at_ms and at_ms + random.choice((0, 3_000))
         until_ms = max(at_ms, NOON) + random.choice((6_000, 12_000))
@@ -84,24 +88,40 @@ def _versions(random: Random, name: str) -> Iterator[Deployed]:
         at_ms = until_ms
 
 
-def _listener(random: Random) -> Listener:
+def _listener(random: Random, *, asks: bool) -> Listener:
     while True:
+        data = random.choice((listener_data, short, opener))(random) if asks else listener_data(random)
+        data = with_profile(random, data) if random.random() < 0.3 else data
+        data = {**hearing(random, data), "then": [moved(random)]} if asks else data
         try:
-            return parsed(listener_data(random))
+            return parsed(data)
         except ListenerError:
             continue
 
 
+def moved(random: Random) -> dict[str, dict[str, str]]:
+    """A line of ``then``."""
+    return random.choice(
+        (
+            {"add": {"to": "h", "at": "mail"}},
+            {"move": {"from": "h", "to": "g", "at": "mail"}},
+            {"tag": {"add": "warm", "at": "mail"}},
+        )
+    )
+
+
 def _arrivals(random: Random, who: str) -> Iterator[tuple[Event, int]]:
     """A person's events with the log time of each; clicks on trial get their verdicts later, under the same id."""
-    for event in stream(random):
+    events = stream(random)
+    told = [*facts(random, events), *by_others(random, events)] if random.random() < 0.6 else []
+    for event in (*events, *told):
         at_ms = NOON + event.occurred_at_ms
         taken_ms = at_ms + random.choice((0, 0, 0, 200, 2_000, 6_000, 15_000))
         own = replaced(event, workspace=WORKSPACE, subscriber=who, provisional=False, verdict="")
         own = replaced(
             own, occurred_at_ms=at_ms, log_time_ms=taken_ms, received_at_ms=taken_ms, offset=random.randrange(10**6)
         )
-        if random.random() < 0.25:
+        if event in events and random.random() < 0.25:
             click = replaced(own, action="email_clicked", event_id=f"c-{own.event_id}", provisional=True)
             yield click, taken_ms
             verdict = random.choice(("confirmed:quarantine", "confirmed:landed", "machine:burst"))
