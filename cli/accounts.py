@@ -14,6 +14,7 @@ from rich.table import Table
 from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
+from contracts.account_states import read_states
 from contracts.accounts import AccountState, Fact, Veto
 from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Outcome
@@ -23,7 +24,6 @@ from contracts.reading import all_of
 from contracts.reasons import Reason
 from contracts.topics import ACCOUNTS, OUTCOMES, VETOES, account_key, backfill_topic, fact_key, moves_topic
 from sinks.base import NoSuchList, PlatformError, Sink
-from sinks.delivery.account_state import read_states
 from sinks.delivery.leavings import Leavings, leavings_of_accounts
 from sinks.registry import account_of, sink_of
 from transport.config import wall_clock_ms

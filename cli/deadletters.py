@@ -11,9 +11,9 @@ from rich.table import Table
 from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
-from contracts.codec import json_reader, msgpack_reader, to_builtins
-from contracts.commands import Command
-from contracts.errors import BadRecord, LogError
+from contracts.codec import msgpack_reader, to_builtins
+from contracts.errors import LogError
+from contracts.letter_commands import command_of
 from contracts.log import Log, Outgoing
 from contracts.reading import all_of
 from contracts.rows import DeadLetter
@@ -21,7 +21,6 @@ from contracts.tokens import shown_device
 from contracts.topics import BEACONS, DEAD_LETTERS, backfill_topic
 
 _read_letter = msgpack_reader(DeadLetter)
-_read_command = json_reader(Command)
 
 Numbered = tuple[int, DeadLetter]
 
@@ -33,17 +32,6 @@ def letters_of(log: Log, reason: str = "") -> Iterator[Numbered]:
             letter: DeadLetter = _read_letter(record.value)
             if reason in {"", letter.reason}:
                 yield record.offset, letter
-
-
-def command_of(letter: DeadLetter) -> Command | None:
-    """The command in a dead letter; None where it is none, or was cut."""
-    if not letter.topic.startswith(("moves.", "backfill.")) or letter.size > len(letter.value):
-        return None
-    try:
-        command: Command = _read_command(letter.value)
-    except BadRecord:
-        return None
-    return command
 
 
 def _shown_key(letter: DeadLetter) -> str:

@@ -22,12 +22,12 @@ from cli.doors import door_warnings
 from cli.output import Exit, out, print_json
 from cli.supervise import running
 from cli.up import home_option, json_option, sdk_bundle
+from contracts.account_states import read_states
 from contracts.accounts import AccountState
 from contracts.errors import ConfigError, LogError, SegmaError
 from contracts.topics import ACCOUNTS, BEACONS, DEAD_LETTERS, EVENTS
 from flows.language.files import load_listeners
 from flows.operators.lag import log_times
-from sinks.delivery.account_state import read_states
 from transport import open_log
 from transport.config import load_installation, load_keyring, settings_at, wall_clock_ms
 

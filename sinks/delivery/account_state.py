@@ -10,7 +10,7 @@ from contracts.accounts import AccountState, Fact, Veto
 from contracts.codec import json_reader, replaced, to_json
 from contracts.errors import BadRecord
 from contracts.log import Log, Outgoing
-from contracts.reading import CompactedTable, unread
+from contracts.reading import unread
 from contracts.reasons import Reason
 from contracts.topics import ACCOUNTS, VETOES, account_key, away_key, fact_key
 from sinks.base import Fate, Leaving, Trouble
@@ -19,17 +19,6 @@ from sinks.delivery.leavings import Leavings, gravest
 AWAY_MS: Final = 60_000
 """How long an account may be away before somebody is told: longer than most outages, shorter than most patience."""
 _read_state: Final[Callable[[bytes], AccountState]] = json_reader(AccountState)
-
-
-def read_states(log: Log) -> dict[tuple[str, str], AccountState]:
-    """The state of every account that was ever stopped or is away: (workspace, account) → state. Stopped goes first."""
-    table = CompactedTable(log, ACCOUNTS, _read_state)
-    found = table.values
-    table.close()
-    away = {each: state for each, state in found.items() if each == away_key(state.workspace, state.account)}
-    own = {(state.workspace, state.account): state for each, state in found.items() if each not in away}
-    alerts = {(state.workspace, state.account): state for state in away.values()}
-    return own | {name: state for name, state in alerts.items() if name not in own or not own[name].stopped}
 
 
 class AccountStatus:

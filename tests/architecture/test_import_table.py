@@ -25,7 +25,7 @@ MAY_IMPORT = {
 FLOORS = {
     "analytics": [
         ["clickhouse"],
-        ["config", "tables", "named_queries", "lift", "old_parts"],
+        ["config", "tables", "named_queries", "lift", "old_parts", "why"],
         ["embedded", "erase", "migrate", "columns", "recorded"],
         ["loader"],
         ["__main__"],

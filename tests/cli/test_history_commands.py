@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from analytics.why import why_in_words
 from cli.__main__ import cli
-from cli.history import why_in_words
 
 CONFIG = """
 token_keys: {file: keys}

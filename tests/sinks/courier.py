@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from contracts.account_states import read_states
 from contracts.accounts import AccountState
 from contracts.codec import json_reader, msgpack_reader, to_json
 from contracts.commands import Command, Outcome, Verb
@@ -25,7 +26,6 @@ from contracts.topics import (
     subscriber_key,
 )
 from sinks.base import Sink
-from sinks.delivery.account_state import read_states
 from sinks.delivery.guard import MoveLimits
 from sinks.delivery.loop import Delivery
 from tests.sinks.beds import ServedBed, brief, now_ms
