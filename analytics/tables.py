@@ -16,7 +16,17 @@ from contracts.commands import Command, EventRef, Outcome
 from contracts.events import Event
 from contracts.log import Record
 from contracts.reasons import Reason
-from contracts.rows import CommandRow, DeadLetter, EventRow, MatchRow, MembershipRow, RunCount, RunsRow, SessionRow
+from contracts.rows import (
+    AuditRow,
+    CommandRow,
+    DeadLetter,
+    EventRow,
+    MatchRow,
+    MembershipRow,
+    RunCount,
+    RunsRow,
+    SessionRow,
+)
 from contracts.tokens import anonymous_id
 
 OFFSETS: Final = 1 << 22
@@ -215,6 +225,7 @@ TABLES: Final[Mapping[type, HistoryTable]] = {
         person=lambda _: NOBODY,
         holds=RunCount,
     ),
+    AuditRow: HistoryTable("audit_rows", person=lambda _: NOBODY),
     DeadLetter: HistoryTable(
         "dead_letter_rows",
         fields={
@@ -226,5 +237,6 @@ TABLES: Final[Mapping[type, HistoryTable]] = {
 }
 """The table of each type of row. ``version``, ``log_offset`` and ``letter_offset`` come from the record."""
 DEAD_LETTERS: Final = TABLES[DeadLetter].name
-OF_A_PERSON: Final = tuple(TABLES[kind].name for kind in TABLES if kind not in {RunsRow, DeadLetter})
-"""The tables with a subscriber."""
+OF_A_PERSON: Final = tuple(TABLES[kind].name for kind in TABLES if kind not in {RunsRow, AuditRow, DeadLetter})
+"""The tables of what people did and what came of it. The trail of the console's users is not: it tells what users did,
+and outlives whom they looked up, whose opaque id it holds."""

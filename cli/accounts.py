@@ -15,7 +15,7 @@ from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.account_states import read_states
-from contracts.accounts import AccountState, Fact, Veto
+from contracts.accounts import AccountState, Fact, Veto, told_by_a_person
 from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Outcome
 from contracts.errors import LogError
@@ -100,10 +100,8 @@ def _counts(log: Log) -> dict[str, dict[str, int]]:
 def _tell(home: Path, account: str, *, stopped: bool, detail: str) -> None:
     _, installation, log = open_home(home)
     workspace, name, _ = account_of(installation, account)
-    former, now_ms = read_states(log).get((workspace, name)), wall_clock_ms()
-    resumed_ms = (former.resumed_at_ms if former is not None else 0) if stopped else now_ms
-    reason = str(Reason.PAUSED) if stopped else ""
-    state = AccountState(workspace, name, stopped, now_ms, reason, detail, resumed_at_ms=resumed_ms)
+    former = read_states(log).get((workspace, name))
+    state = told_by_a_person(former, workspace, name, stopped=stopped, detail=detail, at_ms=wall_clock_ms())
     log.publisher().publish([Outgoing(ACCOUNTS, account_key(workspace, name), to_json(state))])
     log.close()
 

@@ -13,12 +13,12 @@ from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import msgpack_reader, to_builtins
 from contracts.errors import LogError
-from contracts.letter_commands import command_of
-from contracts.log import Log, Outgoing
+from contracts.letter_commands import command_of, replay_of
+from contracts.log import Log
 from contracts.reading import all_of
 from contracts.rows import DeadLetter
 from contracts.tokens import shown_device
-from contracts.topics import BEACONS, DEAD_LETTERS, backfill_topic
+from contracts.topics import BEACONS, DEAD_LETTERS
 
 _read_letter = msgpack_reader(DeadLetter)
 
@@ -100,16 +100,8 @@ def replay_letters(numbers: tuple[int, ...], reason: str, home: Path) -> None:
         fail("say which: numbers, or --reason", Exit.USAGE)
     _, _, log = open_home(home)
     chosen = [each for at, each in letters_of(log, reason) if not numbers or at in numbers]
-    commands = {command.command_id: command for each in chosen if (command := command_of(each)) is not None}
-    values = {
-        command_id: next(e.value for e in chosen if command_of(e) == each) for command_id, each in commands.items()
-    }
-    records = [
-        Outgoing(
-            backfill_topic(each.workspace, each.account), f"{each.workspace}/{each.subscriber}".encode(), values[key]
-        )
-        for key, each in commands.items()
-    ]
+    found = [(each, command) for each in chosen if (command := command_of(each)) is not None]
+    records = list({command.command_id: replay_of(each, command) for each, command in found}.values())
     faults = [each for each in log.publisher().publish(records) if isinstance(each, LogError)] if records else []
     log.close()
     if faults:

@@ -23,6 +23,7 @@ from flows.config import unknown_accounts
 from flows.language.files import load_actions
 from flows.language.model import Do, Listener
 from flows.versions.deployment import Versions, listener_of, to_apply, versions_in
+from flows.versions.promotion import NotPromotable, promotion
 from sinks.registry import SINKS
 from transport import open_log
 from transport.config import load_installation, settings_at, wall_clock_ms
@@ -123,15 +124,11 @@ def promote_command(listener: str, version: int, home: Path, workspace: str | No
     installation = load_installation(home / "segma.yaml")
     name = workspace_of(installation, workspace)
     with versions_of(home, installation) as versions:
-        own = {(each.listener, each.version): each for each in versions.known if each.workspace == name}
-        one = own.get((listener, version))
-        if one is None:
-            there = ", ".join(f"{each}@{number}" for each, number in own) or "none: apply them first"
-            fail(f"no {listener}@{version} was applied; there is {there}", Exit.PROBLEMS)
-        if one.until_ms is not None:
-            fail(f"{listener}@{version} has ended: give it a higher version and apply that", Exit.PROBLEMS)
         at_ms = wall_clock_ms() + NOTICE_MS
-        written = [] if one.state(at_ms) == "live" else promoted(own.values(), one, at_ms)
+        try:
+            written = promotion(versions.known, name, listener, version, at_ms)
+        except NotPromotable as error:
+            fail(str(error), Exit.PROBLEMS)
         versions.write(written)
     _print_versions(written, at_ms, as_json=as_json)
     if not as_json and not written:

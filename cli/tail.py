@@ -16,7 +16,7 @@ from contracts.codec import json_reader, to_builtins
 from contracts.commands import Outcome
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Log
-from contracts.rows import CommandRow, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
+from contracts.rows import AuditRow, CommandRow, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
 from contracts.tokens import shown_device
 from contracts.topics import OUTCOMES, ROWS
 from transport import open_log
@@ -72,6 +72,8 @@ def in_words(item: Row | Outcome) -> str:  # noqa: PLR0911
         case RunsRow():
             waiting = " ".join(f"{each.listener}@{each.version}:{each.element}={each.runs}" for each in item.counts)
             return f"{_at(item.at_ms)}  runs     {item.partition}-{item.group}  {waiting}"
+        case AuditRow():
+            return f"{_at(item.at_ms)}  audit    {item.user}  {item.act} {item.target or item.subscriber}".rstrip()
         case Outcome():
             note = f" ({item.reason})" if item.reason else ""
             return f"{_at(item.at_ms)}  outcome  {item.subscriber}  {item.result}{note}: {' '.join(item.changed)}"
@@ -88,6 +90,7 @@ _KINDS: Final[dict[type, str]] = {
     CommandRow: "moves",
     MembershipRow: "baseline",
     RunsRow: "runs",
+    AuditRow: "audit",
     Outcome: "outcomes",
 }
 
@@ -101,7 +104,7 @@ def kind_of(item: Row | Outcome) -> str:
 @home_option
 @click.option("--from-start", is_flag=True, help="From the oldest record kept, not only what comes.")
 @click.option(
-    "--only", multiple=True, type=click.Choice(["events", "sessions", "matches", "moves", "outcomes", "runs"])
+    "--only", multiple=True, type=click.Choice(["events", "sessions", "matches", "moves", "outcomes", "runs", "audit"])
 )
 @click.option("--count", type=click.IntRange(1), help="End after this many lines.")
 @json_option

@@ -9,18 +9,26 @@ import signal
 import uvicorn
 from starlette.types import ASGIApp
 
+from analytics.config import AnalyticsSettings, connect
 from console.access.users import Users
 from console.app import PageLinks, Site, console_app
+from console.audit import Audit
+from console.board import Board
 from console.config import ConsoleSettings, unguessable
+from console.desk import Desk
+from console.history import History
 from console.picture import Picture
 from console.shop import shop_app
+from console.view import View
 from console.watch import Watch
 from contracts.installation import Installation
+from contracts.log import Log
 from contracts.rows import DirectoryEntry
 from contracts.tokens import Claims
 from contracts.topics import topics_of
+from flows.language.files import load_actions
 from transport import open_log
-from transport.config import load_installation, load_keyring, settings_of, wall_clock_ms
+from transport.config import load_installation, load_keyring, read_secret, settings_of, wall_clock_ms
 from transport.private import keep_files_private
 from transport.threads import end_with_any_thread
 
@@ -56,6 +64,25 @@ def first_site_key(installation: Installation) -> str:
     return keys[0] if keys else ""
 
 
+def desk_of(settings: ConsoleSettings, installation: Installation, log: Log) -> Desk:
+    """What the pages are made with."""
+    history = settings_of(AnalyticsSettings)
+    workspaces = installation.workspaces
+    beside = settings.config
+    actions = {name: load_actions(beside.parent / each.actions) for name, each in workspaces.items()}
+    secrets = {name: read_secret(each.secret, beside=beside, field="secret") for name, each in workspaces.items()}
+    return Desk(
+        View(demo=settings.console_shop_port is not None),
+        log,
+        History(lambda: connect(history), wall_clock_ms),
+        Board(log, actions, wall_clock_ms),
+        Audit(log, wall_clock_ms, unguessable),
+        workspaces,
+        secrets,
+        wall_clock_ms,
+    )
+
+
 def main() -> None:
     """Run."""
     keep_files_private()
@@ -71,26 +98,25 @@ def main() -> None:
     shop_url = f"http://127.0.0.1:{shop_port}" if shop_port else None
     log = open_log(settings)
     log.ensure(topics_of(installation))
-    watch = Watch(log, Picture())
+    # NOTE: the demo's few people and lists are shown from its beginning; elsewhere only what happens while one looks.
+    watch = Watch(log, Picture(demo=shop_port is not None), from_end=shop_port is None)
     watch.start()
+    desk = desk_of(settings, installation, log)
     site = Site(
-        Users(settings.config),
-        wall_clock_ms,
-        unguessable,
-        frozenset(installation.workspaces),
-        host=settings.console_name,
-        secure=settings.console_secure,
+        Users(settings.config), wall_clock_ms, unguessable, host=settings.console_name, secure=settings.console_secure
     )
-    apps: list[tuple[ASGIApp, int]] = [
-        (console_app(watch, PageLinks(settings.collector_url, shop_url), token_of, site), settings.console_port)
-    ]
+    links = PageLinks(settings.collector_url, shop_url)
+    apps: list[tuple[ASGIApp, int]] = [(console_app(watch, links, token_of, site, desk), settings.console_port)]
     if shop_port:
-        shop = shop_app(collector=settings.collector_url, site=first_site_key(installation), watch=watch)
+        site_key = first_site_key(installation)
+        own = frozenset(installation.workspaces)
+        shop = shop_app(collector=settings.collector_url, site=site_key, watch=watch, workspaces=own)
         apps.append((shop, shop_port))
     try:
         asyncio.run(serve(apps, settings.console_host))
     finally:
         watch.stop()
+        desk.close()
         log.close()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +20,14 @@ from starlette.staticfiles import StaticFiles
 from console.access.gate import Gate, Handler, Visit
 from console.access.sessions import Sessions
 from console.access.users import Users
+from console.account_pages import AccountPages
 from console.changes import changes
+from console.desk import Desk
 from console.doors import Doors
 from console.headers import SecurityHeaders
 from console.inbox import Recipient, mails_for
+from console.listener_pages import ListenerPages
+from console.people_pages import PeoplePages
 from console.view import View
 from console.watch import Watch
 from contracts.rows import DirectoryEntry
@@ -54,17 +60,29 @@ class Site:
     users: Users
     now_ms: Callable[[], int]
     unique: Callable[[], str]
-    workspaces: frozenset[str]
     host: str = ""
     secure: bool = False
 
 
-def console_app(watch: Watch, links: PageLinks, token_of: Callable[[DirectoryEntry], str], site: Site) -> Starlette:
+def console_app(
+    watch: Watch, links: PageLinks, token_of: Callable[[DirectoryEntry], str], site: Site, desk: Desk
+) -> Starlette:
     """The application. ``token_of`` seals a person's link token."""
-    view = View(demo=links.shop is not None)
-    gate = Gate(site.users, Sessions(site.now_ms, site.unique), view.refused, secure=site.secure)
-    doors = Doors(gate, view, demo=site.workspaces if links.shop is not None else frozenset())
-    handlers = {**doors.handlers(), **demo_handlers(view, watch, links, token_of), **live_handlers(view, watch, gate)}
+    view, workspaces = desk.view, frozenset(desk.workspaces)
+    gate = Gate(site.users, Sessions(site.now_ms, site.unique), view.refused, workspaces, secure=site.secure)
+    doors = Doors(gate, view, desk.audit, demo=workspaces if links.shop is not None else frozenset())
+
+    def today() -> date:
+        return datetime.fromtimestamp(site.now_ms() / 1_000, UTC).date()
+
+    handlers = {
+        **doors.handlers(),
+        **demo_handlers(view, watch, links, token_of),
+        **live_handlers(view, watch, gate),
+        **ListenerPages(desk, today).handlers(),
+        **PeoplePages(desk).handlers(),
+        **AccountPages(desk).handlers(),
+    }
     return Starlette(
         routes=[*gate.routes(handlers), Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[
@@ -111,9 +129,11 @@ def live_handlers(view: View, watch: Watch, gate: Gate) -> Mapping[str, Handler]
 
         return page
 
-    def live(look: Callable[[], dict[str, Any]]) -> Handler:
+    def live(look: Callable[[Container[str]], dict[str, Any]]) -> Handler:
         async def stream(visit: Visit) -> Response:
-            return EventSourceResponse(changes(watch, look, lambda: gate.session_of(visit.key, use=False) is not None))
+            workspaces = visit.session.roles if visit.session is not None else {}
+            goes_on = partial(gate.session_of, visit.key, use=False)
+            return EventSourceResponse(changes(watch, lambda: look(workspaces), lambda: goes_on() is not None))
 
         return stream
 
@@ -121,6 +141,6 @@ def live_handlers(view: View, watch: Watch, gate: Gate) -> Mapping[str, Handler]
     return {
         "lists": shell("lists"),
         "events": shell("events"),
-        "live_lists": live(lambda: {"lists": picture.lists(), "moves": picture.moves()}),
-        "live_events": live(lambda: {"events": picture.events()}),
+        "live_lists": live(lambda own: {"lists": picture.lists(own), "moves": picture.moves(own)}),
+        "live_events": live(lambda own: {"events": picture.events(own)}),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -13,8 +13,10 @@ from console.access.gate import DEMO_USER, Gate, Handler, Visit
 from console.access.guesses import Guesses
 from console.access.requests import place_here
 from console.access.table import Role
+from console.audit import Audit
 from console.view import View
 from contracts.errors import ConfigError
+from contracts.rows import Act
 
 WRONG: Final = "Name and password do not fit together."
 TOO_OFTEN: Final = "Too many tries: wait a minute."
@@ -29,8 +31,8 @@ logger = structlog.get_logger()
 class Doors:
     """The handlers of login, the demo's entrance, and logout. ``demo``: the workspaces that the entrance opens."""
 
-    def __init__(self, gate: Gate, view: View, *, demo: frozenset[str] = frozenset()) -> None:
-        self._gate, self._view, self._demo = gate, view, demo
+    def __init__(self, gate: Gate, view: View, audit: Audit, *, demo: frozenset[str] = frozenset()) -> None:
+        self._gate, self._view, self._audit, self._demo = gate, view, audit, demo
         self._guesses, self._checking = Guesses(), asyncio.Semaphore(AT_ONCE)
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -67,7 +69,8 @@ class Doors:
         if user is None:
             logger.warning("a password did not fit")
             return self._asked(visit, target, WRONG, 401)
-        roles = {name: role for name in user.roles if (role := user.role_in(name)) is not None}
+        roles = self._gate.roles_of(user)
+        await self._noted(roles, user.name, Act.SIGNED_IN)
         key = self._gate.sessions.open(user.name, roles, user.password)
         return self._gate.signed_in(visit, key, RedirectResponse(target, 303))
 
@@ -75,16 +78,23 @@ class Doors:
         if not self._demo or not _is_near(visit):
             return self._view.refused(visit, 403)
         roles = dict.fromkeys(self._demo, Role.MARKETER)
+        await self._noted(roles, DEMO_USER, Act.SIGNED_IN)
         key = self._gate.sessions.open(DEMO_USER, roles, "")
         target = place_here(visit.form.get("next", "/"))
         return self._gate.signed_in(visit, key, RedirectResponse(target, 303))
 
     async def _sign_out(self, visit: Visit) -> Response:
         self._gate.sessions.end(visit.key)
+        await self._noted(visit.session.roles if visit.session else {}, visit.user, Act.SIGNED_OUT)
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(self._gate.cookie, path="/", secure=self._gate.secure, httponly=True, samesite="lax")
         answer.headers["clear-site-data"] = '"cache"'
         return answer
+
+    async def _noted(self, roles: Iterable[str], user: str, act: Act) -> None:
+        """Write the trail in each workspace of the user's. Without a log people come in and go all the same."""
+        for workspace in roles:
+            await self._audit.note(workspace, user, act)
 
 
 def _is_near(visit: Visit) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Container
 from typing import Any, Final
 
 from contracts.codec import to_json
@@ -25,9 +26,11 @@ PictureRecord = Row | Outcome | DirectoryEntry
 
 
 class Picture:
-    """Lists with members, the newest moves with their reasons, the newest events, the people's names."""
+    """The newest moves with their reasons, the newest events; of the demo its people and its lists with members too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, demo: bool = False) -> None:
+        """``demo``: there are a handful of people. Elsewhere no name and no list is held: they are the history's."""
+        self._demo = demo
         self.people: dict[tuple[str, str], DirectoryEntry] = {}
         self._lists: dict[tuple[str, str, str], dict[str, int]] = {}
         self._moved: set[tuple[str, str, str, str]] = set()
@@ -49,7 +52,7 @@ class Picture:
                     self._sizes.pop()
             case CommandRow(command=command):
                 self._remember(command)
-            case MembershipRow(member=True):
+            case MembershipRow(member=True) if self._demo:
                 key = (item.workspace, item.account, item.list_name)
                 members = self._lists.setdefault(key, {})
                 # NOTE: the topics are read side by side: what a move decided, a baseline read later leaves alone.
@@ -57,7 +60,7 @@ class Picture:
                     members.setdefault(item.subscriber, item.at_ms)
             case Outcome():
                 self._change(item)
-            case DirectoryEntry():
+            case DirectoryEntry() if self._demo:
                 self.people[item.workspace, item.subscriber] = item
             case _:
                 return False
@@ -82,7 +85,7 @@ class Picture:
     def _change(self, outcome: Outcome) -> None:
         if any(known.command_id == outcome.command_id for known in self._moves):
             return
-        for change in outcome.changed if outcome.result is Result.APPLIED else ():
+        for change in outcome.changed if self._demo and outcome.result is Result.APPLIED else ():
             key = (outcome.workspace, outcome.account, change[1:])
             members = self._lists.setdefault(key, {})
             self._moved.add((*key, outcome.subscriber))
@@ -98,8 +101,8 @@ class Picture:
         entry = self.people.get((workspace, subscriber))
         return entry.name if entry and entry.name else f"{subscriber[:10]}…"
 
-    def lists(self) -> list[dict[str, Any]]:
-        """Every list with its members, in order of name."""
+    def lists(self, workspaces: Container[str]) -> list[dict[str, Any]]:
+        """Every list of some workspaces with its members, in order of name."""
         return [
             {
                 "workspace": workspace,
@@ -108,11 +111,12 @@ class Picture:
                 "members": [self.name(workspace, subscriber) for subscriber in members],
             }
             for (workspace, account, name), members in sorted(self._lists.items())
+            if workspace in workspaces
         ]
 
-    def moves(self) -> list[dict[str, Any]]:
-        """The newest moves first, each with its reason: listener, the events of each step, milliseconds."""
-        return [self._move(outcome) for outcome in self._moves]
+    def moves(self, workspaces: Container[str]) -> list[dict[str, Any]]:
+        """The newest moves of some workspaces first, each with its reason: listener, steps' events, milliseconds."""
+        return [self._move(outcome) for outcome in self._moves if outcome.workspace in workspaces]
 
     def _move(self, outcome: Outcome) -> dict[str, Any]:
         command = self._commands.get(outcome.command_id)
@@ -129,8 +133,8 @@ class Picture:
             "steps": [] if command is None else _steps(command),
         }
 
-    def events(self) -> list[dict[str, Any]]:
-        """The newest events first."""
+    def events(self, workspaces: Container[str]) -> list[dict[str, Any]]:
+        """The newest events of some workspaces first."""
         return [
             {
                 "at_ms": row.event.occurred_at_ms,
@@ -142,6 +146,7 @@ class Picture:
                 "device": shown_device(row.event.device),
             }
             for row in self._events
+            if row.event.workspace in workspaces
         ]
 
 

@@ -50,6 +50,16 @@ def moment(at: datetime | int | None) -> str:
     return when.strftime("%Y-%m-%d %H:%M:%S")
 
 
+def beginning(at_ms: int | None) -> str:
+    """As :func:`moment`, of a log time from which a version counts: 0 is before all."""
+    return "∞" if at_ms == 0 else moment(at_ms)
+
+
+def short(subscriber: str) -> str:
+    """The start of an opaque id: enough to tell people on one page apart."""
+    return subscriber if len(subscriber) <= 12 else f"{subscriber[:10]}…"
+
+
 @cache
 def environment(language: str) -> Environment:
     """The templates in one language. What a template misses is an error, not a gap."""
@@ -62,7 +72,7 @@ def environment(language: str) -> Environment:
     )
     made.globals["_"] = translator(language)
     made.globals["language"] = language
-    made.filters["moment"] = moment
+    made.filters |= {"moment": moment, "beginning": beginning, "short": short}
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,10 +69,10 @@ _BASKET = """<ul id="basket" class="lines"></ul><p id="empty" class="lead">Nothi
 <button id="checkout" hidden>Buy all</button><p role="status" data-said></p>"""
 
 
-def shop_app(*, collector: str, site: str, watch: Watch | None = None) -> Starlette:
+def shop_app(*, collector: str, site: str, watch: Watch | None = None, workspaces: Container[str] = ()) -> Starlette:
     """The shop as an application. ``collector``: where the script comes from; ``site``: the site's public key.
 
-    ``watch``: what the page of all actions shows as arriving.
+    ``watch``: what the page of all actions shows as arriving, of these workspaces.
     """
     nav = joined([html('<a href="/category/{c}">{name}</a>', c=each, name=each.capitalize()) for each in CATEGORIES])
 
@@ -104,7 +104,7 @@ def shop_app(*, collector: str, site: str, watch: Watch | None = None) -> Starle
     async def live(_: Request) -> Response:
         if watch is None:
             return Response(status_code=404)
-        return EventSourceResponse(changes(watch, lambda: {"events": watch.picture.events()}))
+        return EventSourceResponse(changes(watch, lambda: {"events": watch.picture.events(workspaces)}))
 
     def file(data: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:

@@ -7,14 +7,25 @@ from typing import Any, Final, NamedTuple
 from starlette.responses import HTMLResponse
 
 from console.access.gate import Visit
-from console.access.table import PAGES
+from console.access.table import PAGES, Role
 from console.render import language_of, rendered
 
 _PAGES: Final = {page.name: page for page in PAGES}
 
 
-NAVIGATION: Final = (("inbox", "Inbox"), ("lists", "Lists"), ("events", "Events"))
+NAVIGATION: Final = (
+    ("inbox", "Inbox"),
+    ("listeners", "Listeners"),
+    ("people", "People"),
+    ("list_sizes", "Lists"),
+    ("lists", "Moves"),
+    ("events", "Events"),
+    ("accounts", "Accounts"),
+    ("audit", "Trail"),
+)
 """Pages of the navigation, and what it calls them."""
+DEMO: Final = frozenset({"inbox"})
+"""Of them, those of the demo alone."""
 
 
 class Link(NamedTuple):
@@ -25,15 +36,20 @@ class Link(NamedTuple):
     here: bool
 
 
+def workspace_of(visit: Visit) -> str:
+    """The workspace whose pages the navigation leads to: that of the page, else the first of the user's."""
+    return visit.workspace or next(iter(sorted(visit.session.roles)) if visit.session else iter(()), "")
+
+
 def links_of(visit: Visit, *, demo: bool) -> list[Link]:
     """The pages that whoever is signed in may go to, in order."""
-    wanted = [each for each in NAVIGATION if demo or each[0] != "inbox"]
-    session = visit.session
-    if session is None:
+    session, workspace = visit.session, workspace_of(visit)
+    if session is None or not workspace:
         return []
+    wanted = [(_PAGES[name], text) for name, text in NAVIGATION if demo or name not in DEMO]
+    allowed = [(page.path.format(workspace=workspace), text) for page, text in wanted if session.may(page, workspace)]
     here = visit.request.url.path
-    allowed = [(_PAGES[name].path, text) for name, text in wanted if session.may(_PAGES[name], None)]
-    return [Link(path, text, path == here) for path, text in allowed]
+    return [Link(path, text, here == path or here.startswith(f"{path}/")) for path, text in allowed]
 
 
 class View:
@@ -46,7 +62,14 @@ class View:
     def page(self, visit: Visit, kind: str, status: int = 200, /, **values: Any) -> HTMLResponse:
         """The template ``{kind}.html``, filled in."""
         language = language_of(visit.request.headers.get("accept-language", ""))
-        shown = {"kind": kind, "session": visit.session, "links": links_of(visit, demo=self._demo), **values}
+        shown = {
+            "kind": kind,
+            "session": visit.session,
+            "links": links_of(visit, demo=self._demo),
+            "workspace": workspace_of(visit),
+            "may_look": visit.holds(Role.MARKETER),
+            **values,
+        }
         return HTMLResponse(rendered(f"{kind}.html", language, shown), status, {"vary": "accept-language, cookie"})
 
     def refused(self, visit: Visit, status: int) -> HTMLResponse:

@@ -13,7 +13,7 @@ from console.picture import Picture
 from contracts.codec import json_reader
 from contracts.commands import Outcome
 from contracts.errors import BadRecord, LogError
-from contracts.log import Log, Record
+from contracts.log import Consumer, Log, Record
 from contracts.reading import follow
 from contracts.rows import DirectoryEntry, Row
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
@@ -32,16 +32,17 @@ logger = structlog.get_logger()
 class Watch:
     """Keeps a :class:`Picture` current. Pages read it under :attr:`lock` and wait for :meth:`changed`."""
 
-    def __init__(self, log: Log, picture: Picture) -> None:
+    def __init__(self, log: Log, picture: Picture, *, from_end: bool = False) -> None:
+        """``from_end``: what the log holds already is not shown."""
         self.lock = threading.Lock()
         self.picture = picture
-        self._log = log
+        self._log, self._from_end = log, from_end
         self._stop = threading.Event()
         self._bells: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self._threads = [threading.Thread(target=self._follow, args=(topic,), daemon=True) for topic in READERS]
 
     def start(self) -> None:
-        """Begin to read, from the oldest record kept."""
+        """Begin to read."""
         for thread in self._threads:
             thread.start()
 
@@ -75,8 +76,11 @@ class Watch:
             logger.warning("the log cannot be read", topic=topic, error=str(error))
             self._stop.wait(AGAIN_S)
 
-        # NOTE: after an error it reads from the start again: every record folds in to the same picture.
-        follow(lambda: self._log.reader(topic, strict=False), take, stopping=self._stop.is_set, away=wait)
+        def opened() -> Consumer:
+            return self._log.reader(topic, from_end=self._from_end, strict=False)
+
+        # NOTE: after an error it may read from the start again: every record folds in to the same picture.
+        follow(opened, take, stopping=self._stop.is_set, away=wait)
 
     def forget(self, keys: Iterable[bytes]) -> None:
         """Take the people out whom the directory has no more, and ring."""

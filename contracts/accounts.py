@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from contracts.codec import Value, written
+from contracts.reasons import Reason
 
 
 class AccountState(Value, frozen=True):
@@ -26,6 +27,15 @@ class AccountState(Value, frozen=True):
     detail: str = ""
     resumed_at_ms: int = 0
     schema: int = written(1)
+
+
+def told_by_a_person(
+    former: AccountState | None, workspace: str, account: str, *, stopped: bool, detail: str, at_ms: int
+) -> AccountState:
+    """The state of an account that a person stops, or lets go on, whatever stopped it."""
+    resumed_at_ms = (former.resumed_at_ms if former is not None else 0) if stopped else at_ms
+    reason = str(Reason.PAUSED) if stopped else ""
+    return AccountState(workspace, account, stopped, at_ms, reason, detail, resumed_at_ms)
 
 
 class Fact(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
 
 from contracts.codec import Value, written
@@ -120,7 +121,41 @@ class RunsRow(Value, frozen=True, tag="runs", tag_field="row"):
     schema: int = written(1)
 
 
-Row = EventRow | SessionRow | MatchRow | CommandRow | MembershipRow | RunsRow
+class Act(StrEnum):
+    """What a user of the console did."""
+
+    SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
+    LOOKED_UP = "looked_up"
+    """Opened a person's page."""
+    PROMOTED = "promoted"
+    ENDED = "ended"
+    """A listener."""
+    PAUSED = "paused"
+    """An account."""
+    RESUMED = "resumed"
+    REPLAYED = "replayed"
+    """A dead letter."""
+
+
+class AuditRow(Value, frozen=True, tag="audit", tag_field="row"):
+    """What a user of the console did. ``target``: the listener's version, the account or the dead letter's number;
+    ``subscriber``: the person who was looked up. Written before it is done. Its id is ``audit_id``.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    workspace: str
+    user: str
+    act: Act
+    at_ms: int
+    audit_id: str
+    subscriber: str = ""
+    target: str = ""
+    schema: int = written(1)
+
+
+Row = EventRow | SessionRow | MatchRow | CommandRow | MembershipRow | RunsRow | AuditRow
 
 
 class DeadLetter(Value, frozen=True):

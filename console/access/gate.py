@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from console.access.requests import BadForm, form_of, is_from_here
 from console.access.sessions import Session, Sessions
-from console.access.table import PAGES, Page
-from console.access.users import Users
+from console.access.table import PAGES, Page, Role
+from console.access.users import User, Users
 from contracts.errors import ConfigError
 
 COOKIE: Final = "segma_session"
@@ -42,6 +42,16 @@ class Visit:
         return found
 
     @property
+    def part(self) -> str:
+        """Which part of the page is asked for alone; empty: the page."""
+        return self.request.query_params.get("part", "")
+
+    def holds(self, role: Role) -> bool:
+        """Whether whoever is signed in has this role in the page's workspace."""
+        held = self.session.roles.get(self.workspace) if self.session is not None else None
+        return held is not None and held >= role
+
+    @property
     def user(self) -> str:
         """The name of whoever is signed in."""
         return self.session.user if self.session is not None else ""
@@ -54,9 +64,13 @@ Refuse = Callable[[Visit, int], Response]
 class Gate:
     """Lets a visit through to its page, or refuses it."""
 
-    def __init__(self, users: Users, sessions: Sessions, refuse: Refuse, *, secure: bool) -> None:
-        """``refuse``: the page that says no, with a status. ``secure``: whether browsers come by HTTPS alone."""
-        self.users, self.sessions, self._refuse = users, sessions, refuse
+    def __init__(
+        self, users: Users, sessions: Sessions, refuse: Refuse, workspaces: frozenset[str], *, secure: bool
+    ) -> None:
+        """``refuse``: the page that says no, with a status. ``workspaces``: those that there are; a role in another
+        counts for nothing. ``secure``: whether browsers come by HTTPS alone.
+        """
+        self.users, self.sessions, self._refuse, self._workspaces = users, sessions, refuse, workspaces
         self.secure = secure
         self.cookie = f"__Host-{COOKIE}" if secure else COOKIE
 
@@ -85,9 +99,13 @@ class Gate:
         if user is None or user.password != session.proof:
             self.sessions.end(key)
             return None
-        roles = ((workspace, user.role_in(workspace)) for workspace in user.roles)
-        session.roles = {workspace: role for workspace, role in roles if role is not None}
+        session.roles = self.roles_of(user)
         return session
+
+    def roles_of(self, user: User) -> dict[str, Role]:
+        """The roles of a user, in workspaces that there are."""
+        roles = ((workspace, user.role_in(workspace)) for workspace in user.roles if workspace in self._workspaces)
+        return {workspace: role for workspace, role in roles if role is not None}
 
     def signed_in(self, visit: Visit, key: str, target: Response) -> Response:
         """Put the key of a new session into the browser, in place of a former one, which ends."""

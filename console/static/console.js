@@ -42,5 +42,15 @@ function showEvents({ events }) {
   }));
 }
 
+// A part of a page that waits for the history comes in when it is there. The server has escaped what it holds, and the
+// page's policy runs no script of it.
+for (const place of document.querySelectorAll("[data-part]")) {
+  fetch(place.dataset.part).then(async (answer) => {
+    if (answer.redirected || answer.status === 401) return location.reload();
+    const part = new DOMParser().parseFromString(await answer.text(), "text/html");
+    place.replaceChildren(...(part.querySelector("main") ?? part.body).childNodes);
+  }).catch(() => { place.dataset.failed = "true"; });
+}
+
 const live = { lists: showLists, events: showEvents }[document.body.dataset.page];
 if (live) new EventSource(`/live/${document.body.dataset.page}`).onmessage = (message) => live(JSON.parse(message.data));

@@ -15,6 +15,7 @@ MIGRATIONS = read_migrations(AnalyticsSettings().migrations)
 LIFETIMES = {
     "event_rows": ("occurred_at", 25),
     "session_rows": ("started_at", 25),
+    "audit_rows": ("at", 25),
     "run_rows": ("at", 13),
     "dead_letter_rows": ("at", 13),
 }
@@ -22,6 +23,7 @@ LIFETIMES = {
 KEYS = {
     "event_rows": "subscriber",
     "session_rows": "subscriber",
+    "audit_rows": "audit_id",
     "run_rows": "listener",
     "dead_letter_rows": "reason",
 }

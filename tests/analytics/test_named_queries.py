@@ -11,9 +11,10 @@ import pytest
 
 from analytics.clickhouse import ClickHouse
 from analytics.named_queries import named_queries
+from contracts.commands import Outcome
 from contracts.errors import ConfigError
 from contracts.events import Event
-from contracts.rows import EventRow, SessionRow
+from contracts.rows import Act, AuditRow, EventRow, SessionRow
 from tests.analytics.story import ask, at, baseline, put, runs, the_runs, the_story, the_trial, when
 
 COVERED = {
@@ -33,6 +34,11 @@ COVERED = {
     "waiting",
     "waiting_over_time",
     "lift",
+    "listener_days",
+    "person_lists",
+    "list_changes",
+    "account_health",
+    "audit",
 }
 
 
@@ -280,6 +286,53 @@ def test_dead_letters_by_reason(story: ClickHouse) -> None:
         ("not_json", "http", 1, when(at(2)), when(at(2)), "line 1"),
     ]
     assert story.rows("SELECT sample FROM dead_letters WHERE offset = 9") == [("\\xff\x00",)]
+
+
+def test_a_listeners_days(story: ClickHouse) -> None:
+    since = "2026-10-01"
+    assert ask(story, "listener_days", since=since) == [
+        ("keen", date(2026, 10, 24), 1, 1, 0, when(at(0, 10_000))),
+        ("keen", date(2026, 10, 25), 1, 1, 0, when(at(1, 30_000))),
+    ]
+    assert ask(story, "listener_days", since=since, listener="other") == []
+
+
+def test_the_lists_of_a_person_those_of_now_first(story: ClickHouse) -> None:
+    assert ask(story, "person_lists", person="ann") == [
+        ("hot", "mailbox", when(at(0, 10_200)), None),
+        ("newsletter", "mailbox", when(at(-1)), when(at(0, 10_200))),
+    ]
+
+
+def test_who_came_and_left_and_by_which_listener(story: ClickHouse) -> None:
+    came = ask(story, "list_changes", list="hot", since="2026-10-01")
+    assert came == [
+        (when(at(1, 30_400)), "hot", "mailbox", "ben", 1, "keen", 2),
+        (when(at(0, 10_200)), "hot", "mailbox", "ann", 1, "keen", 2),
+    ]
+    assert [row[3:6] for row in ask(story, "list_changes", list="newsletter", since="2026-10-01")] == [
+        ("ben", 0, "keen"), ("ann", 0, "keen"), ("ann", 1, ""), ("ben", 1, ""), ("cleo", 1, ""),
+    ]  # fmt: skip
+
+
+def test_how_an_account_does(history: ClickHouse) -> None:
+    told = the_story()
+    put(history, [each for each in told if not (isinstance(each, Outcome) and each.subscriber == "ben")])
+    assert ask(history, "account_health", since="2026-10-01") == [
+        ("mailbox", 1, when(at(1, 30_030)), 1, 0, 0, when(at(0, 10_200)))
+    ]
+
+
+def test_what_users_did(history: ClickHouse) -> None:
+    put(history, [
+        AuditRow("demo", "mara", Act.LOOKED_UP, at(0), "1", subscriber="ann"),
+        AuditRow("demo", "mara", Act.PROMOTED, at(1), "2", target="keen@2"),
+        AuditRow("other", "mara", Act.PROMOTED, at(1), "3", target="keen@2"),
+    ])  # fmt: skip
+    assert ask(history, "audit", since="2026-10-01") == [
+        (when(at(1)), "mara", "promoted", "", "keen@2"),
+        (when(at(0)), "mara", "looked_up", "ann", ""),
+    ]
 
 
 def test_a_missing_an_unknown_and_a_bad_parameter_are_told_at_once() -> None:

@@ -64,9 +64,10 @@ FLOORS = {
         ["__main__"],
     ],
     "console": [
-        ["access", "config", "headers", "inbox", "markup", "picture", "render"],
+        ["access", "audit", "board", "config", "headers", "history", "inbox", "markup", "picture", "render"],
         ["tryout", "view", "watch"],
-        ["changes", "doors"],
+        ["changes", "desk", "doors"],
+        ["account_pages", "listener_pages", "people_pages"],
         ["app"],
         ["shop"],
         ["__main__"],

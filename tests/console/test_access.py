@@ -9,22 +9,12 @@ from console.access.sessions import IDLE_MS, MAX_SESSIONS, WHOLE_MS, Sessions
 from console.access.table import PAGES, ROLES, Page, Role
 from console.access.users import Users
 from contracts.errors import ConfigError
-from tests.console.visitor import PASSWORD, PEOPLE, Clock, Visitor, app_of, signed_in, site_of, users_in
-
-
-@pytest.fixture
-def users(tmp_path: object) -> Users:
-    return users_in(tmp_path)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def app(users: Users) -> ASGIApp:
-    return app_of(site_of(users))
+from tests.console.visitor import PASSWORD, PEOPLE, Clock, Stage, Visitor, signed_in
 
 
 def path_of(page: Page) -> str:
-    given = {"workspace": "demo", "listener": "looked", "person": "s1", "list": "news", "account": "mailbox"}
-    return page.path.format(**given, version=1, number=1)
+    given = {"workspace": "demo", "listener": "looked", "person": "s1", "account": "mailbox", "number": "1"}
+    return page.path.replace(":int}", "}").format(**given)
 
 
 def streams(page: Page) -> bool:
@@ -54,6 +44,15 @@ def test_every_page_opens_for_the_roles_of_the_table_and_no_other(app: ASGIApp, 
     else:
         status = 200 if streams(page) and allowed else visitor.get(path_of(page)).status_code
     assert (status != 403) == allowed
+
+
+@pytest.mark.parametrize("page", [each for each in PAGES if "{workspace}" in each.path], ids=lambda page: page.name)
+def test_a_role_in_one_workspace_is_none_in_another(app: ASGIApp, page: Page) -> None:
+    visitor = signed_in(app, "enno")
+    path = path_of(page).replace("/demo", "/other", 1)
+    csrf = visitor.get("/").csrf
+    answer = visitor.get(path) if page.method == "GET" else visitor.post(path, {"csrf": csrf})
+    assert answer.status_code == 403
 
 
 def test_no_route_is_outside_the_table(app: ASGIApp) -> None:
@@ -124,14 +123,13 @@ def test_a_session_key_is_always_a_new_one_of_ours(app: ASGIApp) -> None:
     assert former.get("/").status_code == 303
 
 
-def test_the_cookie_is_for_this_console_alone(users: Users) -> None:
-    near = Visitor(app_of(site_of(users))).sign_in("mara").cookies["segma_session"].lower()
+def test_the_cookie_is_for_this_console_alone(stage: Stage) -> None:
+    near = Visitor(stage.app()).sign_in("mara").cookies["segma_session"].lower()
     assert "httponly" in near
     assert "samesite=lax" in near
-    site = site_of(users, host="segma.example", secure=True)
-    far = Visitor(app_of(site), host="segma.example", scheme="https").sign_in("mara").cookies
-    assert "; secure" in far["__Host-segma_session"].lower()
-    assert Visitor(app_of(site_of(users)), host="segma.example").get("/login").status_code == 400
+    far = Visitor(stage.app(host="segma.example", secure=True), host="segma.example", scheme="https").sign_in("mara")
+    assert "; secure" in far.cookies["__Host-segma_session"].lower()
+    assert Visitor(stage.app(), host="segma.example").get("/login").status_code == 400
 
 
 def test_signing_out_ends_the_session_itself(app: ASGIApp) -> None:
@@ -143,9 +141,9 @@ def test_signing_out_ends_the_session_itself(app: ASGIApp) -> None:
     assert Visitor(app, cookies=kept).get("/").status_code == 303
 
 
-def test_a_session_ends_by_idleness_and_by_age(users: Users) -> None:
+def test_a_session_ends_by_idleness_and_by_age(stage: Stage) -> None:
     clock = Clock()
-    visitor = signed_in(app_of(site_of(users, clock)))
+    visitor = signed_in(stage.app(clock=clock))
     clock.now_ms += IDLE_MS
     assert visitor.get("/").status_code == 200
     clock.now_ms += IDLE_MS + 1
@@ -217,8 +215,8 @@ def test_guesses_are_few_a_minute(app: ASGIApp) -> None:
     assert others[-1] == 429
 
 
-def test_the_demo_is_entered_by_one_click_on_this_machine_alone(users: Users) -> None:
-    demo = app_of(site_of(users))
+def test_the_demo_is_entered_by_one_click_on_this_machine_alone(stage: Stage) -> None:
+    demo = stage.app()
     visitor = Visitor(demo)
     assert 'id="enter"' in visitor.get("/login").text
     assert visitor.post("/enter", {"next": "/inbox"}).headers["location"] == "/inbox"
@@ -226,7 +224,7 @@ def test_the_demo_is_entered_by_one_click_on_this_machine_alone(users: Users) ->
     afar = Visitor(demo, address="192.0.2.1")
     assert 'id="enter"' not in afar.get("/login").text
     assert afar.post("/enter").status_code == 403
-    real = Visitor(app_of(site_of(users), shop=None))
+    real = Visitor(stage.app(shop=None))
     assert 'id="enter"' not in real.get("/login").text
     assert real.post("/enter").status_code == 403
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -8,21 +9,39 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, nodes
 
-from console import doors
 from console.inbox import STORIES
 from console.render import HERE, LANGUAGES, catalogue, environment, language_of, translator
 from console.view import NAVIGATION
+from contracts.rows import Act
 
 TEMPLATES = sorted((HERE / "templates").glob("*.html"))
 READ_ALOUD = ("title", "alt", "aria-label", "placeholder")
-OURS = {"Segma"}
+OURS = {"Segma", "segma listeners apply"}
 """Names that are the same in every language."""
+
+
+HANDLERS = ("account_pages", "desk", "doors", "history", "listener_pages", "people_pages")
+"""Modules whose sentences templates translate: every text of theirs that ends as a sentence does."""
+IN_WORDS = "No event of this person"
+"""Stands in place of a transcript, which is English."""
+WORDS = {"coming", "shadow", "live", "ended", "event", "session", "match", "move", "answer", "import", *map(str, Act)}
+"""States of versions, what a timeline tells, and what users do."""
 
 
 def said_in_code() -> set[str]:
     """Texts that the code hands to templates, which translate them."""
     stories = {text for each in STORIES for text in (each.subject, each.text, each.label)}
-    return stories | {text for _, text in NAVIGATION} | {doors.WRONG, doors.TOO_OFTEN, doors.AWAY}
+    return stories | {text for _, text in NAVIGATION} | WORDS | {text for name in HANDLERS for text in sentences(name)}
+
+
+def sentences(module: str) -> Iterator[str]:
+    """Texts of a module that are whole sentences, but docstrings and what is told to whoever reads its words."""
+    tree = ast.parse((HERE / f"{module}.py").read_text("utf-8"))
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) and id(node) not in docs else None
+        if isinstance(text, str) and re.fullmatch(r"[A-Z].* .*\.", text) and not text.startswith(IN_WORDS):
+            yield text
 
 
 def said_in(template: Path) -> Iterator[str]:

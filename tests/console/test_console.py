@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Callable
-from pathlib import Path
 
 import pytest
 
@@ -21,9 +20,10 @@ from contracts.membership import MADE_ACTIONS
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow
 from contracts.tokens import shown_device
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
-from tests.console.visitor import Visitor, app_of, quiet_watch, signed_in, site_of, users_in
+from tests.console.visitor import Stage, Visitor, signed_in
 
 AsVisitor = Callable[[Watch], Visitor]
+HERE = frozenset({"demo"})
 
 EVIL = "<script>alert(1)</script>\"'&"
 COMMAND = Command(
@@ -36,23 +36,18 @@ OUTCOME = Outcome(
 )  # fmt: skip
 
 
-def watch() -> Watch:
-    return quiet_watch()
-
-
 @pytest.fixture
-def filled() -> Watch:
-    it = watch()
+def filled(stage: Stage) -> Watch:
+    it = stage.watch
     it.fold_in(SUBSCRIBERS, [to_json(DirectoryEntry("demo", "s1", "ada@example.org", EVIL))])
     it.fold_in(ROWS, [to_json(MembershipRow("demo", "mailbox", "newsletter", "s1", True, 1))])
     return it
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Callable[[Watch], Visitor]:
+def client(stage: Stage) -> AsVisitor:
     """A signed-in marketer's browser on the demo's console."""
-    users = users_in(tmp_path)
-    return lambda it: signed_in(app_of(site_of(users), it))
+    return lambda it: signed_in(stage.app())
 
 
 @pytest.mark.parametrize("path", ["/", "/inbox", "/lists", "/events", "/static/console.js", "/health"])
@@ -79,9 +74,11 @@ def test_a_name_with_markup_is_text_in_the_inbox(filled: Watch, client: AsVisito
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;" in text
 
 
-def test_an_inbox_without_anybody_looks_again_by_itself(filled: Watch, client: AsVisitor) -> None:
-    assert client(watch()).get("/inbox").headers["refresh"] == "1"
-    assert "refresh" not in client(filled).get("/inbox").headers
+def test_an_inbox_without_anybody_looks_again_by_itself(stage: Stage) -> None:
+    visitor = signed_in(stage.app())
+    assert visitor.get("/inbox").headers["refresh"] == "1"
+    stage.watch.fold_in(SUBSCRIBERS, [to_json(DirectoryEntry("demo", "s1", "ada@example.org", "Ada"))])
+    assert "refresh" not in visitor.get("/inbox").headers
 
 
 def test_no_page_shows_an_address(filled: Watch, client: AsVisitor) -> None:
@@ -98,34 +95,34 @@ def test_the_first_link_goes_by_the_redirect_and_the_others_carry_their_token(fi
 def test_an_outcome_moves_a_person_and_says_why(filled: Watch) -> None:
     filled.fold_in(ROWS, [to_json(CommandRow(COMMAND))])
     filled.fold_in(OUTCOMES, [to_json(OUTCOME), to_json(OUTCOME)])
-    members = {each["list"]: each["members"] for each in filled.picture.lists()}
+    members = {each["list"]: each["members"] for each in filled.picture.lists(HERE)}
     assert members == {"interested": [EVIL], "newsletter": []}
-    (move,) = filled.picture.moves()
+    (move,) = filled.picture.moves(HERE)
     assert move["after_ms"] == 200
     assert move["steps"] == [{"step": "clicked", "events": [{"action": "email_clicked", "at_ms": 1_000}]}]
 
 
 def test_a_command_row_may_come_after_its_outcome(filled: Watch) -> None:
     filled.fold_in(OUTCOMES, [to_json(OUTCOME)])
-    assert filled.picture.moves()[0]["steps"] == []
+    assert filled.picture.moves(HERE)[0]["steps"] == []
     filled.fold_in(ROWS, [to_json(CommandRow(COMMAND))])
-    assert filled.picture.moves()[0]["steps"] != []
+    assert filled.picture.moves(HERE)[0]["steps"] != []
 
 
 def test_a_baseline_read_after_a_move_does_not_undo_it(filled: Watch) -> None:
     filled.fold_in(OUTCOMES, [to_json(OUTCOME)])
     filled.fold_in(ROWS, [to_json(MembershipRow("demo", "mailbox", "newsletter", "s1", True, 1))])
-    assert {each["list"]: each["members"] for each in filled.picture.lists()}["newsletter"] == []
+    assert {each["list"]: each["members"] for each in filled.picture.lists(HERE)}["newsletter"] == []
 
 
 def test_nonsense_in_the_log_is_passed_over(filled: Watch) -> None:
     filled.fold_in(ROWS, [b"{", b"[]", to_json(EventRow(Event("demo", "s1", "e1", "page_viewed", 5)))])
-    assert [event["action"] for event in filled.picture.events()] == ["page_viewed"]
+    assert [event["action"] for event in filled.picture.events(HERE)] == ["page_viewed"]
 
 
 def test_an_open_page_hears_of_a_change_as_one_line_of_json(filled: Watch) -> None:
     async def listen() -> list[str]:
-        stream: AsyncGenerator[dict[str, str], None] = changes(filled, lambda: {"lists": filled.picture.lists()})
+        stream: AsyncGenerator[dict[str, str], None] = changes(filled, lambda: {"lists": filled.picture.lists(HERE)})
         first = (await anext(stream))["data"]
         waiting = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)
@@ -189,40 +186,60 @@ def test_who_is_forgotten_is_named_nowhere(filled: Watch, client: AsVisitor) -> 
     filled.fold_in(OUTCOMES, [to_json(OUTCOME)])
     filled.forget([b"demo/s1"])
     picture = filled.picture
-    assert (picture.people, picture.events(), picture.moves()) == ({}, [], [])
-    assert [each["members"] for each in picture.lists()] == [[] for _ in picture.lists()]
+    assert (picture.people, picture.events(HERE), picture.moves(HERE)) == ({}, [], [])
+    assert [each["members"] for each in picture.lists(HERE)] == [[] for _ in picture.lists(HERE)]
     assert "alert" not in client(filled).get("/inbox").text
 
 
 def test_large_events_are_shown_within_a_mebibyte_and_the_newest_always() -> None:
-    picture = Picture()
+    picture = Picture(demo=True)
     for number in range(200):
         large = {"number": number, "text": "x" * 60_000}
         picture.apply(EventRow(Event("demo", f"s{number % 2}", f"e{number}", "page_viewed", 5, properties=large)))
-        assert sum(len(to_json(each["properties"])) for each in picture.events()) <= KEPT_BYTES
-    assert [each["properties"]["number"] for each in picture.events()] == list(range(199, 182, -1))
+        assert sum(len(to_json(each["properties"])) for each in picture.events(HERE)) <= KEPT_BYTES
+    assert [each["properties"]["number"] for each in picture.events(HERE)] == list(range(199, 182, -1))
     picture.forget("demo", "s0")
-    assert {each["properties"]["number"] % 2 for each in picture.events()} == {1}
+    assert {each["properties"]["number"] % 2 for each in picture.events(HERE)} == {1}
     picture.apply(EventRow(Event("demo", "s1", "e", "page_viewed", 5, properties={"text": "x" * 2 * KEPT_BYTES})))
-    assert len(picture.events()) == 1
+    assert len(picture.events(HERE)) == 1
 
 
 def test_commands_are_kept_within_a_number_of_events_that_they_rest_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.picture.MAX_EVIDENCE", 10)
-    picture = Picture()
+    picture = Picture(demo=True)
     refs = tuple(EventRef(f"e{number}", "email_clicked", number) for number in range(4))
     for number in range(5):
         command = replaced(COMMAND, command_id=f"c{number}", evidence={"clicked": refs})
         picture.apply(CommandRow(command))
         picture.apply(CommandRow(command))
         picture.apply(replaced(OUTCOME, command_id=f"c{number}"))
-    assert [bool(each["steps"]) for each in picture.moves()] == [True, True, False, False, False]
+    assert [bool(each["steps"]) for each in picture.moves(HERE)] == [True, True, False, False, False]
 
 
 def test_a_devices_id_is_shown_in_part_alone(filled: Watch) -> None:
     device = "0123456789abcdefghij0123"
     filled.fold_in(ROWS, [to_json(EventRow(Event("demo", "s1", "e1", "page_viewed", 5, device=device)))])
-    (event,) = filled.picture.events()
+    (event,) = filled.picture.events(HERE)
     assert event["device"] == "01234567…"
     assert shown_device("short") == "sh…"
     assert shown_device("") == ""
+
+
+def test_outside_the_demo_nobody_and_no_list_is_held() -> None:
+    picture = Picture()
+    picture.apply(DirectoryEntry("demo", "s1", "ada@example.org", "Ada"))
+    picture.apply(MembershipRow("demo", "mailbox", "newsletter", "s1", True, 1))
+    picture.apply(OUTCOME)
+    assert (picture.people, picture.lists(HERE)) == ({}, [])
+    assert [each["person"] for each in picture.moves(HERE)] == ["s1…"]
+
+
+def test_what_another_workspace_does_is_not_shown() -> None:
+    picture = Picture(demo=True)
+    for workspace in ("demo", "other"):
+        picture.apply(EventRow(Event(workspace, "s1", f"e-{workspace}", "page_viewed", 5)))
+        picture.apply(MembershipRow(workspace, "mailbox", "newsletter", "s1", True, 1))
+        picture.apply(replaced(OUTCOME, workspace=workspace, command_id=workspace))
+    assert (len(picture.events(HERE)), len(picture.moves(HERE))) == (1, 1)
+    assert {each["workspace"] for each in picture.lists(HERE)} == HERE
+    assert (picture.events(()), picture.lists(()), picture.moves(())) == ([], [], [])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from argon2 import PasswordHasher
@@ -14,22 +17,25 @@ from starlette.types import ASGIApp, Message
 
 from console.access.users import Users
 from console.app import PageLinks, Site, console_app
+from console.audit import Audit
+from console.board import Board
+from console.desk import Desk
+from console.history import History
 from console.picture import Picture
+from console.view import View
 from console.watch import Watch
+from contracts.codec import json_reader
+from contracts.installation import Account, Installation, SecretAt, Workspace
 from contracts.log import Log
+from contracts.reading import all_of
+from contracts.rows import AuditRow, DirectoryEntry, Row
+from contracts.topics import ROWS, topics_of
+from transport.config import Surroundings
+from transport.embedded.log import EmbeddedLog
 
 PASSWORD = "a password of length"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PEOPLE = {"vera": "viewer", "mara": "marketer", "enno": "engineer"}
-
-
-class NoLog:
-    """A log is only asked for by the watching threads, which these tests do not start."""
-
-
-def quiet_watch() -> Watch:
-    no_log: Log = NoLog()  # type: ignore[assignment]
-    return Watch(no_log, Picture())
 
 
 @dataclass
@@ -53,14 +59,84 @@ def users_in(folder: Path) -> Users:
 def site_of(users: Users, clock: Clock | None = None, **changes: object) -> Site:
     keys = itertools.count()
     site = {"users": users, "now_ms": clock or Clock(), "unique": lambda: f"key-{next(keys)}"}
-    return Site(**{**site, "workspaces": frozenset({"demo"}), **changes})  # type: ignore[arg-type]
+    return Site(**{**site, **changes})  # type: ignore[arg-type]
 
 
-def app_of(site: Site, watch: Watch | None = None, shop: str | None = "http://shop.test") -> ASGIApp:
-    def token_of(entry: object) -> str:
-        return f"tok-{entry.workspace}-{entry.subscriber}"  # type: ignore[attr-defined]
+class Answers:
+    """Stands where ClickHouse does: answers of named queries by a word of their SQL, or none at all."""
 
-    return console_app(watch or quiet_watch(), PageLinks("http://c.test", shop), token_of, site)
+    def __init__(self) -> None:
+        self.tables: dict[str, tuple[list[str], list[tuple[Any, ...]]]] = {}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.error: Exception | None = None
+
+    def table(self, sql: str, params: dict[str, Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+        self.asked.append((sql, params))
+        if self.error is not None:
+            raise self.error
+        return next((found for word, found in self.tables.items() if word in sql), ([], []))
+
+
+@dataclass
+class Stage:
+    """A console with a real log in a folder, users of each role, and what its history answers."""
+
+    folder: Path
+    log: Log
+    answers: Answers
+    desk: Desk
+    users: Users
+    watch: Watch
+
+    def app(self, shop: str | None = "http://shop.test", **site: object) -> ASGIApp:
+        def token_of(entry: DirectoryEntry) -> str:
+            return f"tok-{entry.workspace}-{entry.subscriber}"
+
+        desk = replace(self.desk, view=View(demo=shop is not None))
+        made = site_of(self.users, **site)  # type: ignore[arg-type]
+        return console_app(self.watch, PageLinks("http://c.test", shop), token_of, made, desk)
+
+    def trail(self) -> list[AuditRow]:
+        """What was written in this test, in order."""
+        rows = [read_row(record.value) for record in all_of(self.log, ROWS) if record.value is not None]
+        own = [row for row in rows if isinstance(row, AuditRow) and row.audit_id.startswith(f"{self.folder.name}/")]
+        return sorted(own, key=lambda row: int(row.audit_id.rpartition("/")[2]))
+
+
+read_row = json_reader(Row)
+INSTALLATION = Installation(
+    token_keys=SecretAt(file="keys"),
+    workspaces={
+        name: Workspace(secret=SecretAt(file="secret"), accounts={"mailbox": Account(sink="file")})
+        for name in ("demo", "other")
+    },
+)
+
+
+@contextmanager
+def open_log_in(folder: Path) -> Iterator[Log]:
+    """A log with every topic of the installation."""
+    with closing(EmbeddedLog(folder / "log", Surroundings())) as log:
+        log.ensure(topics_of(INSTALLATION))
+        yield log
+
+
+@contextmanager
+def staged(folder: Path, log: Log, now_ms: Callable[[], int]) -> Iterator[Stage]:
+    """The stage, open."""
+    answers, ids = Answers(), itertools.count()
+    desk = Desk(
+        View(demo=True),
+        log,
+        History(lambda: answers, now_ms, timeout_s=5),  # type: ignore[arg-type, return-value]
+        Board(log, {}, now_ms),
+        Audit(log, now_ms, lambda: f"{folder.name}/{next(ids)}"),
+        INSTALLATION.workspaces,
+        {"demo": b"s" * 32, "other": b"o" * 32},
+        now_ms,
+    )
+    yield Stage(folder, log, answers, desk, users_in(folder), Watch(log, Picture(demo=True)))
+    desk.close()
 
 
 @dataclass

@@ -72,6 +72,7 @@ SAMPLES: dict[str, tuple[Any, Any]] = {
     "match_row": (rows.MatchRow("match", "demo", "s_1", "l", 1, "m" * 32, 5, {"1": (REF,)}), rows.Row),
     "command_row": (rows.CommandRow(COMMAND), rows.Row),
     "runs_row": (rows.RunsRow("demo", 3, 7, 60_000, (rows.RunCount("l", 1, 2, 3, "2", "basket", 4, 3),)), rows.Row),
+    "audit_row": (rows.AuditRow("demo", "mara", rows.Act.LOOKED_UP, 5, "a1", "s_1", "looked@1"), rows.Row),
     "membership_row": (rows.MembershipRow("demo", "mailbox", "newsletter", "s_1", True, 5), rows.Row),
     "dead_letter": (
         rows.DeadLetter("too_large", "http", -1, -1, 5, "detail", "demo", value=b"\xff", size=1),

@@ -33,5 +33,5 @@ GRANT segma_analyst TO analyst;
 
 CREATE ROW POLICY IF NOT EXISTS segma_workspace ON
     segma.event_rows, segma.session_rows, segma.match_rows, segma.command_rows, segma.outcome_rows,
-    segma.membership_rows, segma.run_rows, segma.dead_letter_rows, segma.erasures
+    segma.membership_rows, segma.run_rows, segma.audit_rows, segma.dead_letter_rows, segma.erasures
     FOR SELECT USING 1 TO segma_analyst;

@@ -1,0 +1,105 @@
+"""The listeners of the installation as the log holds them, and the changes that the console makes to them."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from contracts.errors import ListenerError
+from contracts.log import Log
+from contracts.versions import NOTICE_MS, ListenerVersion, ended
+from flows.language.describe import describe
+from flows.language.model import Listener
+from flows.versions.deployment import Versions, listener_of
+from flows.versions.promotion import promotion
+
+KEPT: Final = 2_000
+"""Texts of versions that are held as read; the one that was needed longest ago goes."""
+
+
+class Shown(NamedTuple):
+    """One version as a page shows it."""
+
+    version: ListenerVersion
+    state: str
+    text: str
+    """What it does, in words; empty where this release cannot read it."""
+
+    @property
+    def sentence(self) -> str:
+        """What it does on one line, without its head and its terms."""
+        _, _, body = self.text.partition("\n\n")
+        return " ".join(body.rpartition("\n\n")[0].split()) or " ".join(body.split())
+
+
+class Board:
+    """All versions, read on whenever they are asked for. Safe to share between threads."""
+
+    def __init__(self, log: Log, actions: Mapping[str, frozenset[str]], now_ms: Callable[[], int]) -> None:
+        """``actions``: each workspace's own. Raises :class:`LogUnavailable`."""
+        self._versions, self._actions, self._now_ms = Versions(log), actions, now_ms
+        self._lock = threading.Lock()
+        self._read: OrderedDict[tuple[bytes, str, str], tuple[Listener | None, str]] = OrderedDict()
+
+    def newest(self, workspace: str) -> list[Shown]:
+        """Of each listener the version that is live, else the newest one, by name. Raises :class:`LogError`."""
+        chosen: dict[str, Shown] = {}
+        for each in self.of(workspace):
+            former = chosen.get(each.version.listener)
+            if former is None or former.state != "live" or each.state == "live":
+                chosen[each.version.listener] = each
+        return list(chosen.values())
+
+    def of(self, workspace: str, listener: str | None = None) -> list[Shown]:
+        """Every version of a workspace, or of one listener, by name and number. Raises :class:`LogError`."""
+        now_ms = self._now_ms()
+        with self._lock:
+            self._versions.refresh()
+            known = [each for each in self._versions.known if each.workspace == workspace]
+            found = [each for each in known if listener in {None, each.listener}]
+            found.sort(key=lambda each: (each.listener, each.version))
+            return [Shown(each, each.state(now_ms), self._parsed(each)[1]) for each in found]
+
+    def listener(self, version: ListenerVersion) -> Listener | None:
+        """A version as the flow reads it; None where this release cannot."""
+        with self._lock:
+            return self._parsed(version)[0]
+
+    def promote(self, workspace: str, listener: str, version: int) -> None:
+        """As ``segma listeners promote``. Raises what :func:`promotion` raises, and :class:`LogError`."""
+        with self._lock:
+            self._versions.refresh()
+            at_ms = self._now_ms() + NOTICE_MS
+            self._versions.write(promotion(self._versions.known, workspace, listener, version, at_ms))
+
+    def end(self, workspace: str, listener: str) -> None:
+        """As ``segma listeners remove``. Raises :class:`LogError`."""
+        with self._lock:
+            self._versions.refresh()
+            self._versions.write(ended(self._versions.known, workspace, listener, self._now_ms() + NOTICE_MS))
+
+    def close(self) -> None:
+        """Let the reader go."""
+        self._versions.close()
+
+    def _parsed(self, version: ListenerVersion) -> tuple[Listener | None, str]:
+        key = (version.key, version.text, version.trust)
+        if key not in self._read:
+            try:
+                found = listener_of(version, self._actions.get(version.workspace, frozenset()))
+                self._read[key] = (found, describe(found))
+            except ListenerError:
+                self._read[key] = (None, "")
+            while len(self._read) > KEPT:
+                self._read.popitem(last=False)
+        self._read.move_to_end(key)
+        return self._read[key]
+
+
+def difference(before: Shown, after: Shown) -> list[str]:
+    """What one version does otherwise than another: lines in words that went (-) and came (+)."""
+    lines = difflib.unified_diff(before.text.splitlines()[1:], after.text.splitlines()[1:], lineterm="", n=0)
+    return [line for line in lines if not line.startswith(("---", "+++", "@@")) and line.strip("+- ")]

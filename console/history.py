@@ -1,0 +1,94 @@
+"""Questions to the history: asked beside the pages, by few at once, each with an end to its time and to its rows."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple, TypeVar
+
+import structlog
+
+from analytics.clickhouse import ClickHouse, HistoryError, HistoryUnavailable
+from analytics.named_queries import named_queries
+from contracts.errors import ConfigError
+
+AT_ONCE: Final = 4
+"""Questions that ClickHouse is asked at the same time."""
+TIMEOUT_S: Final = 10
+"""Seconds after which a question is given up."""
+MOST_ROWS: Final = 200
+
+SLOW: Final = "The history did not answer in time. What does not need it is shown."
+AWAY: Final = "The history cannot be reached now. What does not need it is shown."
+WRONG: Final = "The history refused the question; the console's log says why."
+
+T = TypeVar("T")
+logger = structlog.get_logger()
+
+
+class Told(NamedTuple):
+    """An answer. ``problem``: why there is none, in a sentence; ``cut``: there are more rows than are shown."""
+
+    rows: list[dict[str, Any]]
+    problem: str = ""
+    cut: bool = False
+
+
+class History:
+    """Asks the named queries in threads of its own; a connection each."""
+
+    def __init__(
+        self, connect: Callable[[], ClickHouse], now_ms: Callable[[], int], timeout_s: float = TIMEOUT_S
+    ) -> None:
+        """``connect``: a new client; nothing is sent before the first question."""
+        self._connect, self._now_ms, self._timeout_s = connect, now_ms, timeout_s
+        self._threads = ThreadPoolExecutor(AT_ONCE, "history")
+        self._mine = threading.local()
+
+    async def ask(self, name: str, workspace: str, *, newest_by: str = "", **given: str) -> Told:
+        """The first rows of a named query's answer; ``newest_by``: a column by which the greatest come first."""
+        query = named_queries()[name]
+        order = f"SELECT * FROM (\n{query.sql}\n) ORDER BY {newest_by} DESC" if newest_by else query.sql  # noqa: S608
+        seconds = max(1, int(self._timeout_s))
+        sql = f"{order}\nLIMIT {MOST_ROWS + 1}\nSETTINGS max_execution_time = {seconds}"
+
+        def asked(clickhouse: ClickHouse) -> list[dict[str, Any]]:
+            bound = query.bound(given, workspace=workspace, now_ms=self._now_ms())
+            columns, rows = clickhouse.table(sql, bound)
+            return [dict(zip(columns, row, strict=True)) for row in rows]
+
+        rows, problem = await self.read(asked)
+        return Told((rows or [])[:MOST_ROWS], problem, len(rows or []) > MOST_ROWS)
+
+    async def read(self, question: Callable[[ClickHouse], T]) -> tuple[T | None, str]:
+        """The answer to any question, or the sentence that says why there is none."""
+        running = asyncio.get_running_loop().run_in_executor(self._threads, self._asked, question)
+        try:
+            return await asyncio.wait_for(running, self._timeout_s), ""
+        except TimeoutError:
+            return None, SLOW
+        except HistoryUnavailable:
+            return None, AWAY
+        except (HistoryError, ConfigError) as error:
+            logger.warning("the history refused a question", error=str(error))
+            return None, WRONG
+
+    def _asked(self, question: Callable[[ClickHouse], T]) -> T:
+        clickhouse: ClickHouse | None = getattr(self._mine, "clickhouse", None)
+        if clickhouse is None:
+            clickhouse = self._mine.clickhouse = self._connect()
+        return question(clickhouse)
+
+    def close(self) -> None:
+        """Take no more questions; those that are asked end by their own time."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def by_key(rows: list[dict[str, Any]], key: str) -> Mapping[str, list[dict[str, Any]]]:
+    """Rows by the value of one of their columns, in their order."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(str(row[key]), []).append(row)
+    return found

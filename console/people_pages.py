@@ -1,0 +1,122 @@
+"""The pages of people: looking one up, their life, why they are in a list, and why a listener did not move them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+from urllib.parse import quote
+
+from starlette.responses import RedirectResponse, Response
+
+from analytics.clickhouse import ClickHouse
+from analytics.recorded import Asked, Range, arrivals
+from analytics.why import why_in_words
+from console.access.gate import Handler, Visit
+from console.desk import Desk
+from contracts.errors import LogError
+from contracts.events import Event
+from contracts.rows import Act
+from contracts.time_zones import named_zone
+from contracts.tokens import subscriber_id
+from flows.language.model import Listener
+from flows.replay.explain import explain
+
+MOST_EVENTS: Final = 2_000
+"""The newest events of a person that a listener is run over."""
+LONGEST: Final = 320
+"""Characters of an address or an id."""
+
+
+class PeoplePages:
+    """The handlers."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """By the names of the table."""
+        return {"people": self._people, "look_up": self._look_up, "person": self._person}
+
+    async def _people(self, visit: Visit) -> Response:
+        return self._desk.view.page(visit, "people", problem="")
+
+    async def _look_up(self, visit: Visit) -> Response:
+        """An address goes no further than this: the next page is under the opaque id."""
+        wanted = visit.form.get("person", "").strip()
+        if not wanted or len(wanted) > LONGEST:
+            return self._desk.view.page(visit, "people", 400, problem="Write an address, or a subscriber's id.")
+        person = subscriber_id(self._desk.secrets[visit.workspace], wanted) if "@" in wanted else wanted
+        return RedirectResponse(f"/w/{visit.workspace}/people/{quote(person, safe='')}", 303)
+
+    async def _person(self, visit: Visit) -> Response:
+        person, query = visit.request.path_params["person"], visit.request.query_params
+        if visit.part:
+            if answer := await self._desk.noted(visit, Act.LOOKED_UP, subscriber=person):
+                return answer
+            return await self._part(visit, person)
+        try:
+            board = await asyncio.to_thread(self._desk.board.newest, visit.workspace)
+        except LogError:
+            board = []
+        here = f"/w/{visit.workspace}/people/{quote(person, safe='')}"
+        parts = [f"{here}?part=life"]
+        if query.get("list"):
+            parts.insert(0, f"{here}?part=why&list={quote(query['list'], safe='')}")
+        if query.get("listener"):
+            parts.insert(0, f"{here}?part=why_not&listener={quote(query['listener'], safe='')}")
+        names = [each.version.listener for each in board]
+        return self._desk.view.page(visit, "person", person=person, parts=parts, here=here, listeners=names)
+
+    async def _part(self, visit: Visit, person: str) -> Response:
+        query = visit.request.query_params
+        if visit.part == "why":
+            return await self._why(visit, person, query.get("list", ""))
+        if visit.part == "why_not":
+            return await self._why_not(visit, person, query.get("listener", ""))
+        lists, life = await asyncio.gather(
+            self._desk.history.ask("person_lists", visit.workspace, person=person),
+            self._desk.history.ask("timeline", visit.workspace, newest_by="at", person=person),
+        )
+        return self._desk.view.page(visit, "person_life", lists=lists, life=life, person=person)
+
+    async def _why(self, visit: Visit, person: str, list_name: str) -> Response:
+        given = {"person": person, "list": list_name}
+        stays, attempts = await asyncio.gather(
+            self._desk.history.ask("why", visit.workspace, **given),
+            self._desk.history.ask("attempts", visit.workspace, **given),
+        )
+        problem = stays.problem or attempts.problem
+        lines = [] if problem else why_in_words(list_name, stays.rows, attempts.rows)
+        return self._desk.view.page(visit, "words", title=list_name, lines=lines, problem=problem)
+
+    async def _why_not(self, visit: Visit, person: str, name: str) -> Response:
+        try:
+            board = await asyncio.to_thread(self._desk.board.newest, visit.workspace)
+        except LogError as error:
+            return self._desk.away(visit, error)
+        listener = next((self._desk.board.listener(e.version) for e in board if e.version.listener == name), None)
+        if listener is None:
+            return self._desk.problem(visit, "There is nothing of this name.", 404)
+        told, problem = await self._desk.history.read(partial(self._explained, visit.workspace, person, listener))
+        return self._desk.view.page(visit, "words", title=name, lines=(told or "").split("\n"), problem=problem)
+
+    def _explained(self, workspace: str, person: str, listener: Listener, clickhouse: ClickHouse) -> str:
+        """The lives of a person's runs in words, by the steps that run live."""
+        until_ms = self._desk.now_ms()
+        asked = Asked(workspace, until_ms, None, None, None)
+        found: list[Event] = []
+        for own in arrivals(clickhouse, asked, Range(person, f"{person}\0")):
+            found = [each.event for each in own if not each.reason and each.event.subscriber == person][-MOST_EVENTS:]
+        if not found:
+            return "No event of this person that a listener could have heard is in the history."
+        own_terms = self._desk.workspaces[workspace]
+        ordered = sorted(found, key=lambda event: event.place)
+        return explain(
+            listener,
+            ordered,
+            final_ms=until_ms,
+            session_gap_ms=own_terms.session_gap,
+            zone=named_zone(own_terms.time_zone),
+        )
