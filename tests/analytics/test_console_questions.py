@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from analytics.clickhouse import ClickHouse
 from console.history import History
 from tests.analytics.embedded import Embedded
 from tests.analytics.story import at
+from tests.console.visitor import ran
 
 QUESTIONS: tuple[tuple[str, dict[str, str]], ...] = (
     ("listener_days", {}), ("funnel", {"listener": "keen", "since": "-30d"}), ("person_lists", {"person": "ann"}),
@@ -30,5 +29,5 @@ def test_every_question_of_the_console_is_answered(story: ClickHouse, embedded: 
         life = (await history.ask("timeline", "demo", newest_by="at", person="ann")).rows
         assert [row["at"] for row in life] == sorted((row["at"] for row in life), reverse=True)
 
-    asyncio.run(ask_all())
+    ran(ask_all())
     history.close()

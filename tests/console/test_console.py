@@ -20,7 +20,7 @@ from contracts.membership import MADE_ACTIONS
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow
 from contracts.tokens import shown_device
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
-from tests.console.visitor import Stage, Visitor, signed_in
+from tests.console.visitor import Stage, Visitor, ran, signed_in
 
 AsVisitor = Callable[[Watch], Visitor]
 HERE = frozenset({"demo"})
@@ -131,7 +131,7 @@ def test_an_open_page_hears_of_a_change_as_one_line_of_json(filled: Watch) -> No
         await stream.aclose()
         return [first, second]
 
-    first, second = asyncio.run(listen())
+    first, second = ran(listen())
     assert "\n" not in first + second
     assert [each["list"] for each in json.loads(second)["lists"]] == ["interested", "newsletter"]
     assert json.loads(first)["lists"][0]["members"] == [EVIL]

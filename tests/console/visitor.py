@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from argon2 import PasswordHasher
@@ -33,9 +34,16 @@ from contracts.topics import ROWS, topics_of
 from transport.config import Surroundings
 from transport.embedded.log import EmbeddedLog
 
+T = TypeVar("T")
 PASSWORD = "a password of length"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PEOPLE = {"vera": "viewer", "mara": "marketer", "enno": "engineer"}
+
+
+def ran(work: Coroutine[Any, Any, T]) -> T:
+    """Run it in a thread of its own: the browser of other tests keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @dataclass
@@ -200,7 +208,7 @@ class Visitor:
             "client": (self.address, 50_000),
             "server": ("127.0.0.1", 8401),
         }
-        asyncio.run(self.app(scope, receive, send))  # type: ignore[arg-type]
+        ran(self.app(scope, receive, send))  # type: ignore[arg-type]
         return self._answer(sent)
 
     def _answer(self, sent: list[Message]) -> Answer:
