@@ -20,3 +20,12 @@ COMMENT 'What users of the console did. Read the view audit';
 CREATE OR REPLACE VIEW audit AS
 SELECT * EXCEPT (version) FROM audit_rows FINAL
 COMMENT 'What users of the console did';
+
+ALTER TABLE audit
+    COMMENT COLUMN workspace 'The client of the installation',
+    COMMENT COLUMN user 'Name of the user',
+    COMMENT COLUMN act 'What was done, past tense',
+    COMMENT COLUMN at 'When, by the console''s clock',
+    COMMENT COLUMN audit_id 'Id of the row',
+    COMMENT COLUMN subscriber 'Opaque id of the person who was looked up, or empty',
+    COMMENT COLUMN target 'The listener''s version, the account or the dead letter''s number, or empty';
