@@ -15,7 +15,7 @@ const STATICS = /^(JSON|Object|Math|Number|Array|Date|String|Reflect)$/;
  * Interfaces of documents and forms, which have properties by the names of what stands in them, and of what these inherit:
  * looked up on the prototype of the one at hand.
  */
-const NODES = /^(Node|Element|Document|HTMLElement|HTMLFormElement|ParentNode|HTMLOrSVGElement|ElementContentEditable|DocumentOrShadowRoot)$/;
+const NODES = /^(EventTarget|Node|Element|Document|ShadowRoot|HTMLElement|HTMLFormElement|ParentNode|HTMLOrSVGElement|ElementContentEditable|DocumentOrShadowRoot)$/;
 
 const HEAD = `
 const { getPrototypeOf } = Object;

@@ -75,7 +75,7 @@ const SECRET =
   /passw|passphrase|pwd|cardnum|creditcard|\b(pass(code)?|secret|card|cc ?(num(ber)?|no|exp|csc|cvc|name)|cvc|cvv|csc|iban|ssn|social ?security|t?otp|one ?time|pin( ?code)?)\b/i;
 
 /** Whether a field's name says that what stands in it is secret: `cardNumber`, `card-number`, not `q-className`. */
-export const isSecretName = (name: string): boolean => SECRET.test(name.replace(/([a-z])(?=[A-Z])/g, "$1 ").replace(/[^a-z]+/gi, " "));
+export const isSecretName = (name: string): boolean => SECRET.test(name.replace(/[a-z](?=[A-Z])|[A-Z](?=[A-Z][a-z])/g, "$& ").replace(/[^a-z]+/gi, " "));
 
 /** Whether nothing may be told of an element: the page masks it, or it holds a password, a card or a one-time code. */
 export function isMasked(element: Element): boolean {

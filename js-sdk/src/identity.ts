@@ -15,6 +15,8 @@ export interface Landing {
 
 /** A key's id, a dot, and 17 sealed bytes or more. What hangs on behind it came from the mail's text. */
 const TOKEN = /^[a-z\d]{1,16}\.[\w-]{23,2000}/i;
+/** What a mail's text may have put before a token; what merge fields begin with is none of it. */
+const AHEAD = /^[^a-z\d{%$|]+/i;
 /** What the wire takes as an event's id. */
 export const ID = /^[\w.:-]{1,64}$/;
 
@@ -23,45 +25,45 @@ type Names = Pick<Settings, "tokenParam" | "clickParam" | "campaignParam">;
 /** Whether a text has the form of a token; only such a one takes the place of another. */
 export const isToken = (text: unknown): text is string => isWhole(TOKEN, text);
 
+/** Where a part of an address begins; a fragment's mark may have been taken for text. */
+const PARTS = /(?=[?#&]|%23\w+=)/;
+const PART = /^([?#&]|%..)?(?:amp;|0*38;)*([^=]*)=?(.*)$/is;
+
 /**
  * Reads a landing URL, its query and its fragment (`#sgm=…`, `#/route?sgm=…`). Only the token and the click id are taken
  * out: the campaign is everybody's. Everything else keeps its spelling.
  *
- * Links come damaged: with the full stop of their sentence, with `&amp;` for `&`, with a second `?`. Such a one is read as
- * it was meant.
+ * Links come damaged: with a bracket before the token or the full stop of a sentence behind it, with `&amp;` for `&`, put
+ * behind an address that has a query or a fragment already. Such a one is read as it was meant.
  */
 export function landingOf(href: string, names: Names): Landing {
-  const [, path = "", search = "", hash = ""] = /^([^?#]*)([^#]*)(.*)$/s.exec(href) ?? [];
-  const found: Landing = { token: "", broken: undefined, click: "", campaign: "", cleaned: undefined };
-  const cleaned = path + without(search, names, found) + without(hash, names, found);
-  if (found.cleaned !== undefined) found.cleaned = cleaned;
-  if (found.token) found.broken = undefined;
-  return found;
-}
-
-/** A query, or a fragment: a route, parameters, or a route with parameters behind a question mark. */
-function without(part: string, names: Names, found: Landing): string {
-  const [, before = "", query = ""] = /^(#[^?=]*\?|[?#](?=[^?]*=)|.*)(.*)$/s.exec(part) ?? [];
   const { tokenParam, clickParam, campaignParam } = names;
-  const kept: string[] = [];
-  for (const each of query.split("&")) {
+  const found: Landing = { token: "", broken: undefined, click: "", campaign: "", cleaned: undefined };
+  let left = "";
+  /** The mark of a part that has gone: the next one's, of the same query or fragment. */
+  let freed = "";
+  for (const part of href.split(PARTS)) {
+    const [, mark = "", name, raw] = PART.exec(part) as string[];
     // NOTE: the others keep their spelling; URLSearchParams would write them anew.
-    const [[named = "", value = ""] = []] = new URLSearchParams(each);
-    const name = named.replace(/^(amp;)+/, "");
+    const [[, value = ""] = []] = new URLSearchParams(`=${raw}`);
     if (name === campaignParam) found.campaign ||= cut(value, 200);
     if (name === clickParam) found.click ||= clickIn(value);
-    if (name === tokenParam || name === clickParam) found.cleaned = "";
-    let left = name === clickParam ? "" : each;
     if (name === tokenParam) {
-      const [token] = TOKEN.exec(value) ?? [];
+      const [token] = TOKEN.exec(value.replace(AHEAD, "")) ?? [];
       if (token) found.token ||= token;
       else found.broken ??= cut(value, 500);
-      const [, glued] = each.split("?");
-      left = glued ? without(`?${glued}`, names, found).slice(1) : "";
     }
-    if (left) kept.push(left);
+    if (name === tokenParam || name === clickParam) {
+      found.cleaned = "";
+      freed ||= mark;
+    } else {
+      left += !freed || freed[1] || mark === "#" ? part : freed + part.slice(mark.length);
+      freed = "";
+    }
   }
-  return kept.length ? before + kept.join("&") : query ? before.replace(/[?#]$/, "") : before;
+  if (found.cleaned !== undefined) found.cleaned = left;
+  if (found.token) found.broken = undefined;
+  return found;
 }
 
 const clickIn = (value: string): string => {

@@ -39,8 +39,8 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     return {
       path,
       title: cut(document.title, 200),
-      ...(category ? { category: cut(category, 100) } : {}),
-      ...(referrer ? { referrer } : {}),
+      category: category ? cut(category, 100) : undefined,
+      referrer: referrer || undefined,
     };
   };
 

@@ -77,13 +77,14 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
     return all.map((batch) => bodyOf(batch, { deferred: true }));
   };
 
+  const handOver = (): void => {
+    bequeathing = false;
+    if (last()) outlet.bequeath(will());
+  };
+
   const bequeath = (): void => {
-    if (bequeathing) return;
+    if (!bequeathing) outlet.later(handOver, BEQUEATH_AFTER_MS);
     bequeathing = true;
-    outlet.later(() => {
-      bequeathing = false;
-      if (last()) outlet.bequeath(will());
-    }, BEQUEATH_AFTER_MS);
   };
 
   const unschedule = (): void => {
@@ -149,7 +150,8 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
       failures = 0;
       sendAgain(asked.filter((_, at) => stored?.[at] === "1"));
       if (batches.length) schedule(0);
-      bequeath();
+      // NOTE: at once: of a page that crashes now the browser would say again what has come.
+      handOver();
     });
   };
 

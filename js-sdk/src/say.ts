@@ -1,9 +1,11 @@
+import { cut } from "./text";
+
 const warn = console.warn;
 
 /** Says something on the console: never a token, never an address, and of an error no more than its name. */
 export function say(text: string, error?: unknown): void {
   try {
-    warn(`segma: ${text}${error instanceof Error ? ` (${error.name.slice(0, 30)})` : ""}`);
+    warn(`segma: ${text}${error instanceof Error ? ` (${cut(error.name, 30)})` : ""}`);
   } catch {
     // NOTE: a page may have exchanged its console, or thrown something that cannot be looked at.
   }

@@ -33,9 +33,9 @@ export function boot(features: readonly Feature[]): void {
   quietly(() => {
     const before = globalOf<Global>("segma");
     if (before?.v) return;
-    // NOTE: a module, and what a page's own loader runs, is not told which tag it came by.
-    const script = document.currentScript ?? before?.s ?? document.querySelector("script[data-site][src*=segma]");
-    const settings = script && settingsOf(script as HTMLScriptElement);
+    const saidBy = (tag: Element | undefined | null) => tag && settingsOf(tag as HTMLScriptElement);
+    // NOTE: a module is not told which tag it came by, and what a page's own loader runs may stand in a tag of the loader's.
+    const settings = saidBy(document.currentScript) || saidBy(before?.s) || saidBy(document.querySelector("script[data-site][src*=segma]"));
     if (!settings) {
       say("no data-site");
       return;

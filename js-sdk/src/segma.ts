@@ -95,8 +95,8 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     landingTold = true;
     const identity = who.landed(landing);
     const other = identity.device !== who.now().device;
-    const problem = broken === undefined ? {} : { token_problem: "token_malformed" };
-    const properties = { path: location.pathname, ...(campaign ? { campaign } : {}), ...(other ? { shared: true } : {}), ...problem };
+    const problem = broken === undefined ? broken : "token_malformed";
+    const properties = { path: location.pathname, campaign: campaign || undefined, shared: other || undefined, token_problem: problem };
     // NOTE: the redirect's record has this id too: two doors, one event. What is no token is told once, and kept nowhere.
     record(Date.now(), "email_clicked", properties, click && `c-${click}`, undefined, broken === undefined ? identity : { ...identity, token: broken });
   };
@@ -182,6 +182,7 @@ export function installed(settings: Settings, features: readonly Feature[], href
 
 /** Runs when the page is shown: a prerendered one may never be seen. */
 export function whenShown(task: () => void): void {
-  if ((document as Document & { prerendering?: boolean }).prerendering) document.addEventListener("prerenderingchange", task, { once: true });
+  // NOTE: an element of this name is found there, too.
+  if ((document as Document & { prerendering?: unknown }).prerendering === true) document.addEventListener("prerenderingchange", task, { once: true });
   else task();
 }

@@ -10,7 +10,7 @@ export const wordsIn = (text: string): string[] => text.split(/\s+/).filter((wor
 export const cut = (text: string, most: number): string => [...text.slice(0, 2 * most)].slice(0, most).join("");
 
 const ADDRESS = /[^\s"\\,:;<>()]+(?:@|%40)[^\s"\\,:;<>()]+/gi;
-const GROUPS = /\d{4}[\s.–-]?\d{4,6}[\s.–-]?\d{4,5}([\s.–-]?\d{1,7})?/g;
+const GROUPS = /(?:2[2-7]|[3-6]\d)\d\d[\s.–-]?\d{4,6}[\s.–-]?\d{4,5}([\s.–-]?\d{1,7})?/g;
 /** By length and first digits: Diners Club and American Express, and those of sixteen digits and more. */
 const CARD = /^(3[04678]\d{12,13}|[2-6]\d{15,18})$/;
 
@@ -52,7 +52,7 @@ export function plain(given: unknown): Properties {
     if (typeof value === "object" && value) return above.length < MAX_DEPTH && !above.includes(value) ? inside(value) : undefined;
     // NOTE: what JSON has no word for is undefined.
     const text = JSON.stringify(value) as string | undefined;
-    if (text) room -= name.length + text.length + 4;
+    if (text) room -= text.length;
     return text && room > 0 ? value : undefined;
   };
   const inside = (value: object): unknown => {
@@ -60,6 +60,8 @@ export function plain(given: unknown): Properties {
     const found: Properties = {};
     above.push(value);
     for (const name of Object.keys(value)) {
+      // NOTE: a look costs room too: an event of a framework's leads to all that its page is made of.
+      if ((room -= name.length + 4) < 0) break;
       try {
         const part = told((value as Properties)[name], name);
         if (part !== undefined) found[masked(name)] = part;

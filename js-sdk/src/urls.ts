@@ -1,10 +1,12 @@
+import { cut } from "./text";
+
 const SECRET = /token|pass|secret|auth|session|sid$|key|code|sig|mail/i;
 
 /** An address as it may leave the page: without fragment, and with none but the allowed parameters. */
 export function urlOf(location: Pick<Location, "origin" | "pathname" | "search">, allowed: readonly string[]): string {
   const kept = new URLSearchParams();
   for (const [name, value] of new URLSearchParams(location.search)) {
-    if (!SECRET.test(name) && allowed.filter((each) => isNamed(name, each)).length) kept.append(name, value.slice(0, 200));
+    if (!SECRET.test(name) && allowed.filter((each) => isNamed(name, each)).length) kept.append(name, cut(value, 200));
   }
   const query = kept.toString();
   return location.origin + location.pathname + (query ? `?${query}` : "");

@@ -6,7 +6,8 @@ import { kindOfLink } from "../src/features/clicks";
 import { landingOf, randomId, whoIn, type Landing } from "../src/identity";
 import { settingsOf } from "../src/settings";
 import { storeIn, type Store } from "../src/store";
-import { masked } from "../src/text";
+import { masked, plain } from "../src/text";
+import { urlOf } from "../src/urls";
 import { isAction } from "../src/words";
 
 const TOKEN = `k.${"T".repeat(24)}`;
@@ -174,9 +175,70 @@ test("what hangs on a token, or stands in its place, is read as it was meant", (
   }
 });
 
+test("a token is read behind what a mail's text put before it, and behind an address that has a query or a fragment", () => {
+  for (const [damaged, cleaned] of [
+    [`?sgm="${TOKEN}"`, ""],
+    [`?sgm=%22${TOKEN}%22&a=1`, "?a=1"],
+    [`#sgm=%E2%80%8B${TOKEN}`, ""],
+    [`#sgm=<${TOKEN}>`, ""],
+    [`?sgm=[${TOKEN}]`, ""],
+    [`?sgm==${TOKEN}`, ""],
+    [`?id=5?sgm=${TOKEN}`, "?id=5"],
+    [`?p?sgm=${TOKEN}&b=2`, "?p?b=2"],
+    [`?a=1&sgm=${TOKEN}?utm_source=mail`, "?a=1&utm_source=mail"],
+    [`#top#sgm=${TOKEN}`, "#top"],
+    [`#sgm=${TOKEN}#top`, "#top"],
+    [`?sgm=${TOKEN}#/x?y=2`, "#/x?y=2"],
+    [`#/basket&sgm=${TOKEN}`, "#/basket"],
+    [`?a=1%23sgm=${TOKEN}`, "?a=1"],
+    [`%23sgm=${TOKEN}`, ""],
+    [`?a=1%23sgm=${TOKEN}&b=2`, "?a=1&b=2"],
+    [`?a=1&#038;sgm=${TOKEN}`, "?a=1&"],
+    [`&sgm=${TOKEN}`, ""],
+  ] as const) {
+    const landing = landingOf(`https://shop.example/x${damaged}`, settings);
+    assert.deepEqual([landing.token, landing.broken, landing.cleaned], [TOKEN, undefined, `https://shop.example/x${cleaned}`], damaged);
+  }
+  const asked = landingOf(`https://shop.example/x?utm_campaign=Q%26A%3F%23+1&sgm=${TOKEN}`, settings);
+  assert.deepEqual([asked.campaign, asked.cleaned], ["Q&A?# 1", "https://shop.example/x?utm_campaign=Q%26A%3F%23+1"]);
+  for (const none of ["?sgm", "?a=1&sgm", "?sgm={{person.segma_token_of_subscriber}}", "?sgm=*|SEGMA.TOKEN_OF_THE_SUBSCRIBER_HERE|*", "?sgm=<%= person.segma_token_of_subscriber %>", "?sgm=$person.segma_token_of_subscriber"]) {
+    const landing = landingOf(`https://shop.example/x${none}`, settings);
+    assert.deepEqual([landing.token, typeof landing.broken], ["", "string"], none);
+  }
+  for (const other of ["?next=%2Fx%3Fsgm%3Dabc", "#sgma=1", "?xsgm=1", "?a=sgm", "/sgm=1"]) assert.equal(landingOf(`https://shop.example/x${other}`, settings).cleaned, undefined, other);
+});
+
+test("numbers of cards are cut out beside other numbers, which stay", () => {
+  for (const [text, said] of [
+    ["Order 1234 4111 1111 1111 1111", "Order 1234 …"],
+    ["2024 4111-1111-1111-1111", "2024 …"],
+    ["No 100200 3782 822463 10005", "No 100200 …"],
+    ["5555.5555.5555.4444 12/27", "… 12/27"],
+    ["iphone 15 256 gb", "iphone 15 256 gb"],
+    ["978-3-16-148410-0", "978-3-16-148410-0"],
+    ["1732921234567", "1732921234567"],
+    ["4111 1111 1111 1112", "4111 1111 1111 1112"],
+  ] as const) {
+    assert.equal(masked(text), said);
+  }
+});
+
+test("what a framework hands over is told as far as there is room, however much hangs on it", () => {
+  const node = (depth: number): object => Object.fromEntries(Array.from({ length: 12 }, (_, at) => [`n${at}`, depth ? lazy(depth - 1) : () => 0]));
+  let looks = 0;
+  const lazy = (depth: number): object => new Proxy({}, { ownKeys: () => ((looks += 1), Object.keys(node(0))), getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }), get: () => (depth ? lazy(depth - 1) : () => 0) });
+  assert.deepEqual(plain({ first: 1, event: lazy(7) })["first"], 1);
+  assert.ok(looks < 3_000, `${looks} objects were looked at`);
+});
+
 test("secret fields are told by whole words of their names", () => {
-  for (const secret of ["password", "newPassword", "user_passwd", "card-number", "cardNumber", "cardnumber", "cc_exp", "ccNumber", "cvv2", "iban", "ssn", "otp", "one-time-code", "pinCode", "pin", "secret"]) assert.ok(isSecretName(secret), secret);
+  for (const secret of ["password", "newPassword", "user_passwd", "card-number", "cardNumber", "cardnumber", "cc_exp", "ccNumber", "cvv2", "iban", "SSNInput", "OTPCode", "userPINField", "CVCField", "ssn", "otp", "one-time-code", "pinCode", "pin", "secret"]) assert.ok(isSecretName(secret), secret);
   for (const open of ["q-className", "passenger", "postcard", "compass", "spinner", "hotpot", "cc", "discard", "massage", "classname", "shipping", "opinion"]) assert.ok(!isSecretName(open), open);
+});
+
+test("parameters that may leave are cut at whole characters", () => {
+  const search = `?utm_x=${encodeURIComponent(`${"a".repeat(199)}😀b`)}`;
+  assert.equal(urlOf({ origin: "https://s.example", pathname: "/", search }, ["utm_*"]), `https://s.example/?utm_x=${"a".repeat(199)}${encodeURIComponent("😀")}`);
 });
 
 test("declared properties", () => {
@@ -189,6 +251,7 @@ test("links to files", () => {
   assert.equal(kindOfLink("https://s.example/a.pdf", true), "file_downloaded");
   assert.equal(kindOfLink("https://s.example/a.ZIP#x", false), "file_downloaded");
   assert.equal(kindOfLink("https://s.example/a", false), undefined);
+  assert.equal(kindOfLink(" ../a.pdf\n", false), "pdf_viewed");
   assert.equal(kindOfLink("nonsense", false), undefined);
 });
 

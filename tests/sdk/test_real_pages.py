@@ -89,6 +89,38 @@ def test_elements_named_as_properties_of_the_document_or_the_window_change_nothi
     assert {each.event.properties["title"] for each in visit.of("page_viewed")} == {"Page"}
 
 
+LATE_NAMES = ("host", "prerendering", "addEventListener", "title", "readyState")
+
+
+def test_a_script_behind_elements_that_are_named_so_is_not_held_up_by_them(
+    page: Page, site: StaticSite, collector: RealCollector
+) -> None:
+    serve_builds(site)
+    named = "".join(f"<form name='{name}'></form>" for name in LATE_NAMES)
+    body = f"{named}<p id='text'>Text</p>{tag('minified', collector.url)}"
+    visit = Visit(page, collector, site.put("/page", PAGE.format(head="", body=body)))
+    page.click("#text")
+    assert visit.wait_for("page_clicked")[0].event.properties["selector"] == "p#text"
+
+
+XHTML = """<html xmlns="http://www.w3.org/1999/xhtml"><head><title>Drawing</title>{head}</head><body>
+<svg xmlns="http://www.w3.org/2000/svg" width="200" height="40"><a id="drawn" href="/plans.pdf">
+<rect width="200" height="40"></rect></a></svg><video id="film" src="/film.mp4"></video></body></html>"""
+
+
+def test_links_in_drawings_and_films_in_xhtml_are_what_they_are(
+    page: Page, site: StaticSite, collector: RealCollector
+) -> None:
+    serve_builds(site)
+    text = XHTML.format(head=tag("minified", collector.url))
+    visit = Visit(page, collector, site.put("/page", text, "application/xhtml+xml"))
+    page.evaluate("document.addEventListener('click', (event) => event.preventDefault())")
+    page.click("#drawn")
+    assert visit.wait_for("pdf_viewed")[0].event.properties["file"] == "/plans.pdf"
+    page.evaluate("document.getElementById('film').dispatchEvent(new Event('playing'))")
+    assert visit.wait_for("video_played")[0].event.properties["src"] == "/film.mp4"
+
+
 @pytest.mark.parametrize("element", ["<div id='segma'></div>", "<form name='segma'></form>"])
 def test_an_element_called_segma_stops_neither_loader_nor_script(
     page: Page, site: StaticSite, collector: RealCollector, element: str
@@ -288,9 +320,16 @@ LATER = """<script type="x-text/javascript" src="/segma.js" data-site="{site}" d
   const copy = document.createElement("script");
   copy.src = URL.createObjectURL(new Blob([text])); document.head.append(copy);
   Object.defineProperty(Document.prototype, "currentScript", {{ get: () => null }}); }});</script>"""
+COPIED = """<script type="x-text/javascript" src="/segma.js" data-site="{site}" data-collector="{collector}"></script>
+<script>fetch("/segma.js").then((answer) => answer.text()).then((text) => {{
+  const copy = document.createElement("script"); copy.text = text; document.head.append(copy); }});</script>"""
 
 
-@pytest.mark.parametrize("how", [WRITTEN, MODULE, LATER], ids=["document.write", "module", "a page's own loader"])
+@pytest.mark.parametrize(
+    "how",
+    [WRITTEN, MODULE, LATER, COPIED],
+    ids=["document.write", "module", "a page's own loader", "a tag of the page's own"],
+)
 def test_the_tag_is_found_where_the_browser_does_not_name_it(
     page: Page, site: StaticSite, collector: RealCollector, how: str
 ) -> None:

@@ -3,7 +3,7 @@ import { orderId, shaped } from "../products";
 import { fileOf } from "../urls";
 import { isAction, type Feature, type Page, type Properties, type Told } from "../words";
 
-const FILES = /^[^?#]*\.(zip|rar|7z|t?gz|csv|(?:xls|doc|ppt)x?|od[tsp]|rtf|txt|epub|ics|dmg|exe|msi|apk|mp[34]|wav|mov|pdf)(?:[?#]|$)/i;
+const FILES = /^[^?#]*\.(zip|rar|7z|t?gz|csv|(?:xls|doc|ppt)x?|od[tsp]|rtf|txt|epub|ics|dmg|exe|msi|apk|mp[34]|wav|mov|pdf)([?#\s]|$)/i;
 
 /** What a link leads to, of the two kinds that are more than a click. */
 export function kindOfLink(href: string, download: boolean): "pdf_viewed" | "file_downloaded" | undefined {
@@ -22,7 +22,7 @@ const SILENT = `${FIELDS},${MASKED}`;
 export const clicks: Feature = { name: "clicks", start: watch };
 
 function watch(page: Page): void {
-  page.formed((properties) => shaped(properties));
+  page.formed(shaped);
   let labelled: Element | null | undefined;
   const forget = (): void => (labelled = undefined);
   const clicked = (event: PointerEvent): void => {
@@ -67,10 +67,12 @@ function gestureOf(target: Element): () => [string, Properties] {
     const properties = declaredProperties(declared.dataset);
     return () => [action, properties];
   }
-  const link = around && up<HTMLAnchorElement>(target, LINKS);
+  const link = around && up(target, LINKS);
   const button = up(target, BUTTONS);
-  const kind = link && kindOfLink(link.href, link.hasAttribute("download"));
-  const file = kind && ofFile(link);
+  // NOTE: of a link in a drawing `href` is no text.
+  const href = link && link.getAttribute("href");
+  const kind = link && kindOfLink(href as string, link.hasAttribute("download"));
+  const file = kind && ofFile(link, href as string);
   const named = kind ? link : (button ?? link);
   const silent = !named || (around && up(target, MASKED)) || named.querySelector(SILENT);
   const text = silent ? "" : (named.getAttribute("aria-label") ?? named.textContent ?? "");
@@ -78,8 +80,8 @@ function gestureOf(target: Element): () => [string, Properties] {
   return () => [kind ?? (button ? "button_clicked" : "page_clicked"), { ...file, selector: selectorFrom(looks), text: scrubbed(text) }];
 }
 
-function ofFile(link: HTMLAnchorElement): Properties {
-  const path = fileOf(link.href);
+function ofFile(link: Element, href: string): Properties {
+  const path = fileOf(href);
   const named = link.getAttribute("download") ?? "";
   const [, extension = ""] = /\.([a-z\d]{1,8})$/.exec((named || path).toLowerCase()) ?? [];
   return { file: /\//.test(path) ? path : named, extension };

@@ -67,7 +67,7 @@ function isEmpty(field: HTMLElement): boolean {
 function onSubmit(event: Event, page: Page): void {
   const form = targetOf(event);
   if (!(form instanceof HTMLFormElement) || isAction(form.dataset["segmaAction"])) return;
-  const field = form.querySelector<HTMLInputElement>("[data-segma-search],input[type=search]") ?? (form.matches("[role=search],[data-segma-search]") ? form.querySelector<HTMLInputElement>("input") : null);
+  const field = form.querySelector<HTMLInputElement>("[data-segma-search],input[type=search]") ?? (form.matches("[role=search],[data-segma-search]") && form.querySelector<HTMLInputElement>("input"));
   if (field) searched(page, field.value);
   else page.tell("form_submitted", { form: nameOf(form), selector: selectorOf(form) });
 }

@@ -54,7 +54,7 @@ export const media: Feature = {
         if (!(element instanceof HTMLMediaElement)) return;
         if (type === "emptied") played.set(element, undefined);
         else if (type !== "timeupdate" || !element.seeking) {
-          const action = element.tagName === "VIDEO" ? "video_played" : "audio_played";
+          const action = /^v/i.test(element.tagName) ? "video_played" : "audio_played";
           const watched = played.get(element) ?? watching(page, action, { src: fileOf(element.currentSrc), selector: selectorOf(element) });
           played.set(element, watched);
           watched(type, element.duration, element.currentTime, element.playbackRate);
@@ -147,8 +147,9 @@ interface Player {
 
 /** The two players that speak by messages. Nothing of theirs is loaded, and no frame's address is changed. */
 function playerOf(src: string): Player | undefined {
-  const [name, origin = "", vimeo] = /^(https:\/\/(?:www\.youtube(?:-nocookie)?|player\.(vimeo))\.com)\/(?:embed|video)\/[\w-]+/.exec(src) ?? [];
+  const [name, host = "", vimeo] = /^(?:https:)?(\/\/(?:www\.youtube(?:-nocookie)?|player\.(vimeo))\.com)\/(?:embed|video)\/[\w-]+/.exec(src) ?? [];
   if (!name) return undefined;
+  const origin = `https:${host}`;
   if (vimeo) {
     return {
       provider: vimeo,

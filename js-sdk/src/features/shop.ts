@@ -1,4 +1,3 @@
-import { globalOf } from "../globals";
 import { numberOf } from "../products";
 import { calm } from "../say";
 import { table } from "../table";
@@ -11,9 +10,9 @@ type Said = Record<string, unknown>;
 const ADDED = "product_added";
 const BOUGHT = "product_bought";
 /** Names of events, without prefixes, case and signs: `add_to_cart`, `dl_add_to_cart`, `addToCart`, `place-order`. */
-const NAMES = /^(?:sc)?(?:(add)(?:to(?:cart|basket|bag))?|purchase|placeorder)$/;
+const NAMES = /^(?:(scadd|addto(?:cart|basket|bag))|(?:sc)?purchase|placeorder)$/;
 /** Where parts of a sale stand inside of each other. */
-const PARTS = /^(eventInfo|ecommerce|add|purchase|actionField|order|orderContext|shoppingCartContext|changedProductsContext|commerce|product|prices)$/;
+const PARTS = /^(eventInfo|ecommerce|add|purchase|actionField|order|commerce|product|prices|\w+Context)$/;
 const LINES = ["items", "products", "productListItems", "transactionProducts"];
 const IDS = ["item_id", "id", "sku", "SKU", "productId", "product_id", "item_name", "name"];
 const ORDERS = ["transaction_id", "transactionId", "purchaseID", "orderId", "order_id", "id"];
@@ -35,57 +34,56 @@ export const shop: Feature = {
 /** Hears what is put into a list of the window's, once, whatever takes the place of the list or of its `push`. */
 function listen(page: Page, name: string, heard: (entry: unknown) => void): void {
   const host = window as unknown as Said;
-  const known = new WeakMap<object, true>();
-  let nested = 0;
+  /** Entry → whether it was told before it stood in the list. */
+  const known = new WeakMap<object, boolean>();
+  let taken = 0;
   let isTold = !page.late;
-  let layer: unknown = globalOf(name);
-  if (name === "dataLayer") layer = host[name] ??= [];
+  let layer: unknown;
+  if (name === "dataLayer") host[name] ??= [];
 
-  const take = calm((entry: object) => {
-    known.set(entry, true);
-    if (isTold) heard(entry);
+  const take = calm((entry: object, early?: boolean) => {
+    taken += 1;
+    const isNew = !known.get(entry);
+    known.set(entry, !!early);
+    if (isTold && isNew) heard(entry);
   });
   /** Takes what stands there and came by no `push`; the next `push` is heard at once. */
   const look = (): void => {
+    layer = host[name];
     if (!Array.isArray(layer)) return;
-    for (const entry of layer as unknown[]) if (typeof entry === "object" && entry && !known.get(entry)) take(entry);
-    let { push } = layer as unknown as Said;
+    for (const entry of layer as unknown[]) if (typeof entry === "object" && entry) known.get(entry) ?? take(entry);
     if (known.get(layer)) return;
     known.set(layer, true);
-    trapped(layer, "push", () => heardPush(push), (other) => (push = other));
+    let push = heardPush((layer as unknown as Said)["push"]);
+    trapped(layer, "push", () => push, (other) => (push = heardPush(other, true)));
   };
-  // NOTE: what takes the place of `push` calls the one before it: the outermost hears.
-  const heardPush = (push: unknown): unknown =>
+  // NOTE: what takes the place of `push` calls the one before it, which hears what really comes: copies, too. What reaches
+  // none is heard here, and not once more where it is put into the list later.
+  const heardPush = (push: unknown, early?: boolean): unknown =>
     function (this: unknown, ...entries: object[]): unknown {
-      nested += 1;
+      const before = taken;
       try {
         return Reflect.apply(push as () => unknown, this, entries);
       } finally {
-        nested -= 1;
-        if (!nested) for (const entry of entries) take(entry);
+        if (taken === before) for (const entry of entries) take(entry, early);
       }
     };
 
   look();
   isTold = true;
-  const follows = trapped(host, name, () => layer, (other) => ((layer = other), look()));
-  const lookAgain = (): void => {
-    if (!follows) layer = host[name];
-    look();
-  };
-  page.viewed(lookAgain);
-  page.leaving(lookAgain);
-  // NOTE: a list that was declared with `var` before us, or is frozen, or is written to by its index, cannot tell.
-  setInterval(calm(lookAgain), LOOK_EVERY_MS);
+  trapped(host, name, () => layer, (other) => ((layer = other), look()));
+  page.viewed(look);
+  page.leaving(look);
+  // NOTE: a list that was declared with `var` before us, defined anew, frozen, or written to by its index, cannot tell.
+  setInterval(calm(look), LOOK_EVERY_MS);
 }
 
-/** Puts a getter and a setter in a property's place; false where that is not possible. */
-function trapped(host: object, name: string, get: () => unknown, set: (value: unknown) => void): boolean {
+/** Puts a getter and a setter in a property's place, where that is possible. */
+function trapped(host: object, name: string, get: () => unknown, set: (value: unknown) => void): void {
   try {
     Object.defineProperty(host, name, { get, set: calm(set), configurable: true });
-    return true;
   } catch {
-    return false;
+    // NOTE: it is looked at from time to time.
   }
 }
 
@@ -102,14 +100,18 @@ function hearing(page: Page): (entry: unknown) => void {
     if ("ecommerce" in said) waiting = said["ecommerce"];
     else if (name) said["ecommerce"] = waiting;
     if (name) waiting = undefined;
-    const sale = flat(said);
-    const listed = first(sale, LINES);
     const known = NAMES.exec(name.toLowerCase().replace(/^.*[.:]|^(dl|gtm|eec?)_|[^a-z]/g, ""));
-    const isAdded = known ? !!known[1] : !!(sale["productListAdds"] ?? sale["add"]);
-    if (typeof listed !== "object" || !listed || !(known || isAdded || sale["purchase"] || sale["purchases"] || listed === sale["transactionProducts"])) return;
-    const lines = (first(listed as Said, IDS) ? [listed] : Object.values(listed)).filter((line) => line).map((line) => flat(line as Said));
-    const order = isAdded ? "" : (textOf(first(sale, ORDERS)) ?? "");
-    const style = jsonOf([LINES.filter((key) => sale[key] === listed)[0], IDS.filter((key) => lines[0]?.[key])[0]]);
+    // NOTE: Adobe's events carry all that is known: what was changed lately, and the whole basket.
+    const other = known?.[1] ? /^shopp/ : /^chang/;
+    const sale = flat(said, other);
+    const [key = ""] = LINES.filter((each) => isFull(sale[each]));
+    const listed = sale[key] as Said | undefined;
+    const isAdded = known ? known[1] : (sale["productListAdds"] ?? sale["add"]);
+    if (!listed || !(known || isAdded || sale["purchase"] || sale["purchases"] || /^tr/.test(key))) return;
+    waiting = undefined;
+    const lines = (first(listed, IDS) ? [listed] : Object.values(listed)).filter(isFull).map((line) => flat(line, other));
+    const order = isAdded ? "" : ((first(sale, ORDERS) ?? "") as string);
+    const style = jsonOf([key, IDS.filter((each) => lines[0]?.[each])[0]]);
     if (order && (orders[order] ??= style) !== style) return;
     const seen = table<number>();
     for (const line of lines) {
@@ -122,11 +124,16 @@ function hearing(page: Page): (entry: unknown) => void {
   };
 }
 
-/** All that an entry says, without its parts being inside of each other. That a part was there is said too. */
-function flat(said: Said, found: Said = {}): Said {
+const isFull = (said: unknown): said is Said => typeof said === "object" && !!said && !!Object.keys(said)[0];
+
+/**
+ * All that an entry says but in `other` parts, without its parts being inside of each other. That a part was there is said
+ * too.
+ */
+function flat(said: Said, other: RegExp, found: Said = {}): Said {
   for (const [name, value] of Object.entries(said)) {
-    if (PARTS.test(name) && typeof value === "object" && value) flat(value as Said, found)[name] = true;
-    else found[name] = value;
+    if (!PARTS.test(name) || !isFull(value)) found[name] = value;
+    else if (!other.test(name)) flat(value, other, found)[name] = true;
   }
   return found;
 }
@@ -138,7 +145,7 @@ function productOf(line: Said, sale: Said, order: string, lines: number): Proper
   const only = line["priceTotal"] ?? (lines === 1 ? first(sale, ["value", "revenue", "transactionTotal", "priceTotal"]) : undefined);
   const value = price === undefined ? numberOf(only) : price * quantity;
   return {
-    sku: textOf(first(line, IDS)),
+    sku: first(line, IDS),
     name: first(line, ["name", "item_name"]),
     brand: first(line, ["item_brand", "brand"]),
     category: first(line, ["item_category", "category"]),
@@ -155,5 +162,3 @@ function first(said: Said, names: readonly string[]): unknown {
   for (const name of names) if ((said[name] ?? "") !== "") return said[name];
   return undefined;
 }
-
-const textOf = (said: unknown): string | undefined => (said === undefined ? said : `${said as string}`);
