@@ -49,6 +49,7 @@ for (const place of document.querySelectorAll("[data-part]")) {
     if (answer.redirected || answer.status === 401) return location.reload();
     const part = new DOMParser().parseFromString(await answer.text(), "text/html");
     place.replaceChildren(...(part.querySelector("main") ?? part.body).childNodes);
+    place.dataset.loaded = "true";
   }).catch(() => { place.dataset.failed = "true"; });
 }
 

@@ -73,7 +73,7 @@ def told(stage: Stage) -> None:
 def opened(page: Page, url: str) -> None:
     """Open a page, and let its parts come in."""
     page.goto(url)
-    page.locator("[data-part] > p.quiet:only-child").first.wait_for(state="detached")
+    page.locator("[data-part]:not([data-loaded])").first.wait_for(state="detached")
 
 
 def barriers(page: Page) -> list[str]:
