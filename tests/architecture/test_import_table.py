@@ -282,3 +282,9 @@ def test_the_table_test_can_fail(place: str, source: str) -> None:
 def test_the_purity_test_can_fail(source: str) -> None:
     assert len(impurities(ROOT / "flows/x.py", source)) == 1
     assert impurities(ROOT / "flows/config.py", source) == []
+
+
+def test_every_file_of_tests_has_a_name_of_its_own() -> None:
+    # Folders of tests are no packages: of two files of one name pytest collects neither.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

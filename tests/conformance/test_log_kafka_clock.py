@@ -78,9 +78,11 @@ def publish(log: Log, value: bytes) -> None:
     log.publisher().publish([Outgoing(BEACONS, b"k", value, 0)])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def stepping(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[tuple[Broker, Clock]]:
-    """A broker, and its clock."""
+    """A broker, and its clock. Each test has its own: one whose clock stepped back may hear no more of its controller
+    until the time that it had reached before.
+    """
     assert broker.port
     home = tmp_path_factory.mktemp("stepping")
     clock, own = Clock(home / "clock"), Broker(home / "broker")
