@@ -17,6 +17,7 @@ from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
 from sinks.base import Member
 from tests.cli.test_up import command, up
 from tests.e2e.test_demo import free_base
+from tests.live_files import files_below
 
 pytestmark = pytest.mark.alone
 
@@ -168,8 +169,8 @@ def test_the_trip_asked_of_clickhouse(home: Path) -> None:
         assert subscriber in erasures
         assert "example" not in erasures.lower()
         # With everything still running: no byte of who was forgotten, in any file of the home.
-        assert [path for path in home.rglob("*") if path.is_file() and names_her(path.read_bytes())] == []
-    assert [path for path in home.rglob("*") if path.is_file() and names_her(path.read_bytes())] == []
+        assert [path for path, data in files_below(home) if names_her(data)] == []
+    assert [path for path, data in files_below(home) if names_her(data)] == []
 
 
 def names_her(data: bytes) -> bool:

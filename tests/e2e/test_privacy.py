@@ -17,6 +17,7 @@ from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome
 from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
 from contracts.topics import OUTCOMES, SUBSCRIBERS, moves_topic
+from tests.live_files import files_below
 from tests.ports import free_port
 from tests.recovery.world import SILENCE_S
 from transport import open_log
@@ -172,7 +173,6 @@ def test_two_workspaces_never_meet_and_no_address_is_readable(installation: Inst
     assert readable == []
     output = (installation.home / "output.log").read_text().lower()
     assert "example.org" not in output
-    for path in (installation.home / "data").rglob("*"):
-        if path.is_file() and "lists" not in path.parts and not path.name.startswith(f"{SUBSCRIBERS}.db"):
-            data = path.read_bytes().lower()
-            assert b"shared.person" not in data, path
+    for path, data in files_below(installation.home / "data"):
+        if "lists" not in path.parts and not path.name.startswith(f"{SUBSCRIBERS}.db"):
+            assert b"shared.person" not in data.lower(), path

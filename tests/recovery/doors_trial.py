@@ -42,6 +42,7 @@ from contracts.topics import BEACONS, SUBSCRIBERS
 from sinks.base import Member
 from tests.collector.door import KEY, ORIGIN, SECRET, keyring
 from tests.collector.hooked import HOOK
+from tests.live_files import paths_below
 from tests.ports import free_port
 from tests.recovery.door_tries import MARK, Moment, Request, Tries
 from transport import open_log
@@ -413,9 +414,9 @@ class Trial:
 
 def files_of(home: Path, most: int = 1 << 24) -> Iterator[tuple[str, bytes]]:
     """Every file of a home in pieces that overlap, but those that hold secrets and addresses by their purpose."""
-    for path in sorted(home.rglob("*")):
+    for path in paths_below(home):
         name = path.relative_to(home).as_posix()
-        if not path.is_file() or name in PRIVATE or f"/{SUBSCRIBERS}." in name or "lists/" in name:
+        if name in PRIVATE or f"/{SUBSCRIBERS}." in name or "lists/" in name:
             continue
         try:
             with path.open("rb") as file:
