@@ -57,6 +57,8 @@ def backup_command(home: Path, target: Path, as_json: bool) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.rename(target)
+        except OSError as error:
+            fail(f"{target} cannot be made: {error}", Exit.USAGE)
         finally:
             unfinished.unlink(missing_ok=True)
     size = target.stat().st_size
@@ -83,10 +85,10 @@ def _save(home: Path, settings: Settings, file: IO[bytes], head: Head, besides: 
         if head.log == "kafka":
             with closing(open_log(settings)) as log:
                 for topic in KEPT:
-                    for part in batches(log, topic):
-                        counts["parts"] += 1
-                        archive.add(f"{TOPICS}/{topic}/{counts['parts']:08}", part)
-                        status.update(f"reading {topic}: {counts['parts']:,} thousand records …")
+                    for number, (length, part) in enumerate(batches(log, topic)):
+                        archive.add(f"{TOPICS}/{topic}/{number:08}", part)
+                        counts["records"] += length
+                        status.update(f"reading {topic}: {counts['records']:,} records …")
     archive.close()
     return dict(counts)
 
@@ -134,6 +136,8 @@ def restore_command(source: Path, home: Path, log_is: str, as_json: bool) -> Non
             counts["records"] = _refill(staging)
         home.parent.mkdir(parents=True, exist_ok=True)
         (staging / HOME).rename(home)
+    except OSError as error:
+        fail(f"{home} cannot be made: {error}", Exit.USAGE)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     made_at = datetime.fromtimestamp(head.made_at_ms / 1_000, UTC).isoformat(timespec="seconds")
@@ -157,7 +161,7 @@ def _left(head: Head, log_is: str) -> Iterator[str]:
 
 
 def _said(counts: dict[str, int]) -> str:
-    words = {"files": "files and folders", "parts": "thousand records of the log", "records": "records of the log"}
+    words = {"files": "files and folders", "records": "records of the log"}
     return ", ".join(f"{counts[name]:,} {word}" for name, word in words.items() if name in counts)
 
 

@@ -31,18 +31,18 @@ class Saved(Packed, frozen=True):
 _read: Final = msgpack_reader(list[Saved])
 
 
-def batches(log: Log, topic: str) -> Iterator[bytes]:
-    """Yield a topic's records, oldest first, some at a time, each time as one part."""
+def batches(log: Log, topic: str) -> Iterator[tuple[int, bytes]]:
+    """Yield a topic's records, oldest first, some at a time: how many, and their part."""
     batch = list[Saved]()
     for record in all_of(log, topic):
         if record.is_tick:
             continue
         batch.append(Saved(record.key, record.value))
         if len(batch) == AT_ONCE:
-            yield to_msgpack(batch)
+            yield len(batch), to_msgpack(batch)
             batch = []
     if batch:
-        yield to_msgpack(batch)
+        yield len(batch), to_msgpack(batch)
 
 
 def put_back(publisher: Publisher, topic: str, part: bytes) -> int:

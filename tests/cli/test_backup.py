@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from cli.__main__ import cli
 from cli.backup import restore_command
-from cli.backups.archive import DIGESTS, HEAD, ArchiveWriter, Head
+from cli.backups.archive import HEAD, ArchiveWriter, Head
 from cli.backups.log_records import KEPT
 from cli.supervise import only_one
 from contracts.log import Outgoing
@@ -206,7 +206,6 @@ def test_digests_must_name_every_part_and_no_other(tmp_path: Path) -> None:
         writer.add("home/segma.yaml", b"{}")
         writer._digests["home/secrets"] = "folder"
         writer.close()
-    assert DIGESTS
     assert "is damaged" in refused(tmp_path / "b", tmp_path / "other")
 
 
@@ -223,7 +222,8 @@ def test_of_a_kafka_the_records_come_back_that_nobody_could_make_again(
     (home / "data" / "recovery").mkdir(parents=True, exist_ok=True)
     (home / "data" / "recovery" / "store").write_bytes(b"of that log")
     saved = {topic: records(home, topic) for topic in KEPT}
-    assert run("backup", "--home", home, "--to", tmp_path / "b").exit_code == 0
+    made = run("backup", "--home", home, "--to", tmp_path / "b", "--json")
+    assert json.loads(made.stdout)["records"] == sum(map(len, saved.values()))
     assert refused_by_log(tmp_path) == "holds other records"
 
     monkeypatch.setenv("SEGMA_KAFKA_PREFIX", f"{tmp_path.name}.new.")
@@ -248,6 +248,21 @@ def refused_by_log(tmp_path: Path) -> str:
     assert result.exit_code == 2
     assert not (tmp_path / "other").exists()
     return "holds other records" if "holds other records" in result.stderr else result.stderr
+
+
+def test_a_place_that_cannot_be_written_is_told_in_a_sentence(home: Path, tmp_path: Path) -> None:
+    made = run("backup", "--home", home, "--to", tmp_path / "none" / "b")
+    assert (made.exit_code, "cannot be made" in made.stderr) == (2, True)
+    assert run("backup", "--home", home, "--to", tmp_path / "b").exit_code == 0
+    (tmp_path / "file").write_bytes(b"")
+    restored = run("restore", tmp_path / "b", "--home", tmp_path / "file" / "other")
+    assert (restored.exit_code, "cannot be made" in restored.stderr) == (2, True)
+
+
+def test_a_backup_without_a_home_is_restored_as_nothing(tmp_path: Path) -> None:
+    with (tmp_path / "b").open("wb") as file:
+        ArchiveWriter(file, Head(1, "1", 1, "home")).close()
+    assert "cannot be made" in refused(tmp_path / "b", tmp_path / "other")
 
 
 def test_help_says_what_a_restored_home_lacks() -> None:
