@@ -39,22 +39,14 @@ from sinks.registry import SINKS
 from sinks.toolkit.options import Around
 from tests.sinks.beds import now_ms
 from tests.sinks.courier import command
-from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite
+from tests.sinks.simulator.imitation import imitations
+from tests.sinks.simulator.listmonk import Listmonk
 from tests.sinks.simulator.server import KEY, Simulator
 from transport import open_log
 from transport.config import Settings
 
-PLATFORMS: dict[str, tuple[Any, dict[str, Any], int]] = {
-    "klaviyo": (klaviyo.Klaviyo, klaviyo.OPTIONS, 1_600),
-    "hubspot": (hubspot.Hubspot, hubspot.OPTIONS, 900),
-    "listmonk": (listmonk.Listmonk, listmonk.OPTIONS, 1_000),
-    "mailchimp": (mailchimp.Mailchimp, mailchimp.OPTIONS, 300),
-    "activecampaign": (activecampaign.Activecampaign, activecampaign.OPTIONS, 3),
-    "brevo": (brevo.Brevo, brevo.OPTIONS, 10),
-    "mailerlite": (mailerlite.Mailerlite, mailerlite.OPTIONS, 60),
-    "kit": (kit.Kit, kit.OPTIONS, 3),
-}
-"""Platform → its dialect, the sink's options, about how many moves a second to prepare for."""
+PLATFORMS = {name: each for name, each in imitations().items() if each.moves_a_second}
+"""The platforms that are measured."""
 MAILCHIMP_CONNECTIONS = 10
 WANTED = 0.9
 """Of what a quota allows, on platforms that take many people in one call."""
@@ -64,7 +56,7 @@ _read_outcome = json_reader(Outcome)
 
 def serve(name: str, people: int, latency_s: float, pipe: Connection) -> None:
     """A platform in a process of its own, until it is asked for its figures."""
-    dialect = PLATFORMS[name][0]()
+    dialect = PLATFORMS[name].dialect()
     with Simulator(dialect, validate=False, latency_s=latency_s) as simulator:
         for number in range(people):
             simulator.world.put(f"p{number}@example.org", "old")
@@ -89,8 +81,8 @@ def prepared(directory: Path, people: int, log: Log) -> None:
 
 def measured(name: str, seconds: float, latency_s: float) -> dict[str, Any]:
     """Deliver for so long; what was done and what would have been allowed."""
-    dialect, options, rate = PLATFORMS[name]
-    people = int(rate * seconds * 1.5) + 1_000
+    platform = PLATFORMS[name]
+    people = int(platform.moves_a_second * seconds * 1.5) + 1_000
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(name, people, latency_s, theirs))
     server.start()
@@ -98,9 +90,9 @@ def measured(name: str, seconds: float, latency_s: float) -> dict[str, Any]:
         url = ours.recv()
         log = open_log(Settings(data=Path(directory)))
         prepared(Path(directory), people, log)
-        kind = SINKS[dialect.name]
+        kind = SINKS[platform.dialect().name]
         around = Around("w/mail", Path(directory), time.sleep, now_ms, lambda at, field: KEY, None, "add")
-        sink = kind.make(kind.options.model_validate({"url": url, **options}), around)
+        sink = kind.make(kind.options.model_validate({"url": url, **platform.options}), around)
         until = time.monotonic() + seconds
         loop = Delivery(
             log,
@@ -204,7 +196,7 @@ def beside(count: int, *, sick: bool) -> list[float]:
     with tempfile.TemporaryDirectory(prefix="segma-moves-") as directory:
         home = Path(directory)
         log = open_log(Settings(data=home / "data"))
-        well, ill = Simulator(listmonk.Listmonk(), validate=False), Simulator(listmonk.Listmonk(), validate=False)
+        well, ill = (Simulator(Listmonk(), validate=False) for _ in range(2))
         ill.latency_s = 30.0
         (home / "secret").write_text("s" * 64)
         (home / "keys").write_text(f"k1 {bytes(range(64)).hex()}\n")

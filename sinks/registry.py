@@ -2,65 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Account, Installation, SecretAt
 from contracts.log import Log
 from sinks.base import Sink
-from sinks.platforms import (
-    activecampaign,
-    brevo,
-    file,
-    hubspot,
-    kafka,
-    kit,
-    klaviyo,
-    listmonk,
-    mailchimp,
-    mailerlite,
-    mailman,
-    mautic,
-    sympa,
-    webhook,
-)
-from sinks.toolkit.options import Around
+from sinks.toolkit.options import Around, Kind
 from transport.config import read_secret, wall_clock_ms
 
+NAMES: Final = (
+    "file",
+    "mailman",
+    "mailchimp",
+    "klaviyo",
+    "activecampaign",
+    "hubspot",
+    "listmonk",
+    "brevo",
+    "mailerlite",
+    "kit",
+    "mautic",
+    "sympa",
+    "kafka",
+    "webhook",
+)
+"""The modules of ``sinks/platforms``, each of which has its ``KIND``."""
 
-class Kind(NamedTuple):
-    """A kind of account: the model of its options, how its sink is made, whether the platform has tags, and the quotas
-    that it publishes: kind of call → calls in a window of ms.
-    """
-
-    options: type[BaseModel]
-    make: Callable[[Any, Around], Sink]
-    tags: bool = False
-    quotas: Mapping[str, Sequence[tuple[int, int]]] = {}
-
-
-SINKS: Final[dict[str, Kind]] = {
-    "file": Kind(file.FileOptions, file.make),
-    "mailman": Kind(mailman.MailmanOptions, mailman.make),
-    "mailchimp": Kind(mailchimp.MailchimpOptions, mailchimp.make, tags=True),
-    "klaviyo": Kind(klaviyo.KlaviyoOptions, klaviyo.make, tags=True, quotas=klaviyo.QUOTAS),
-    "activecampaign": Kind(
-        activecampaign.ActivecampaignOptions, activecampaign.make, tags=True, quotas=activecampaign.QUOTAS
-    ),
-    "hubspot": Kind(hubspot.HubspotOptions, hubspot.make, quotas=hubspot.QUOTAS),
-    "listmonk": Kind(listmonk.ListmonkOptions, listmonk.make),
-    "brevo": Kind(brevo.BrevoOptions, brevo.make, quotas=brevo.QUOTAS),
-    "mailerlite": Kind(mailerlite.MailerliteOptions, mailerlite.make, tags=True, quotas=mailerlite.QUOTAS),
-    "kit": Kind(kit.KitOptions, kit.make, tags=True, quotas=kit.QUOTAS),
-    "mautic": Kind(mautic.MauticOptions, mautic.make, tags=True),
-    "sympa": Kind(sympa.SympaOptions, sympa.make),
-    "kafka": Kind(kafka.KafkaOptions, kafka.make, tags=True),
-    "webhook": Kind(webhook.WebhookOptions, webhook.make, tags=True),
-}
+SINKS: Final[Mapping[str, Kind]] = {name: import_module(f"sinks.platforms.{name}").KIND for name in NAMES}
 
 
 def account_of(installation: Installation, name: str) -> tuple[str, str, Account]:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Final
 
 from collector.notices import Notice, Told, ours, read_json
-from collector.platforms import activecampaign, brevo, hubspot, kit, klaviyo, mailchimp, mailerlite, mautic
 from collector.platforms.base import Platform
 from collector.signatures import Call, check_standard
 from contracts.errors import BadInput
 from contracts.reasons import Reason
 
+NAMES: Final = (
+    "activecampaign",
+    "brevo",
+    "hubspot",
+    "kit",
+    "klaviyo",
+    "mailchimp",
+    "mailerlite",
+    "mautic",
+)
+"""The modules of ``collector/platforms``, each of which has its ``PLATFORM``."""
+
 PLATFORMS: Final[Mapping[str, Platform]] = {
-    "activecampaign": activecampaign.PLATFORM,
-    "brevo": brevo.PLATFORM,
-    "hubspot": hubspot.PLATFORM,
-    "kit": kit.PLATFORM,
-    "klaviyo": klaviyo.PLATFORM,
-    "mailchimp": mailchimp.PLATFORM,
-    "mailerlite": mailerlite.PLATFORM,
-    "mautic": mautic.PLATFORM,
+    name: import_module(f"collector.platforms.{name}").PLATFORM for name in NAMES
 }
 """Any other kind of sink has a door too: it takes our words, signed as Standard Webhooks."""
 

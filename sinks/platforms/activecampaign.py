@@ -22,7 +22,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
 from sinks.toolkit.list_ids import NamedLists, Names
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import ListGone, ListRefused, NoOptIn, One, PersonFault
 
 QUOTAS: Final = {"all": [(5, 1_000)]}
@@ -268,3 +268,6 @@ class Activecampaign(NoOptIn, NamedLists):
         if not reply.ok:
             raise ListRefused(f"{reply.status}")
         return text(table(reply.object(), name), "id")
+
+
+KIND: Final = Kind(ActivecampaignOptions, make, tags=True, quotas=QUOTAS)

@@ -23,7 +23,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import LONGEST_WAIT_S, Http, Reply, refused, usual
 from sinks.toolkit.list_ids import NamedLists, Names
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, NoOptIn, One, PersonFault
 
 QUOTAS: Final = {"all": [(10, 1_000)]}
@@ -247,3 +247,6 @@ def _code(reply: Reply) -> str:
     """The platform's own word for a refusal, one of a few."""
     said = reply.json_or_none()
     return str(said.get("code", ""))[:40] if isinstance(said, dict) else ""
+
+
+KIND: Final = Kind(BrevoOptions, make, quotas=QUOTAS)

@@ -34,7 +34,7 @@ from sinks.base import (
 )
 from sinks.toolkit.consent import Seen, Strangers, leavings_of, verdict
 from sinks.toolkit.list_sink import is_address
-from sinks.toolkit.options import Around
+from sinks.toolkit.options import Around, Kind
 from sinks.toolkit.work import joinings_of
 
 _LIST_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -204,3 +204,6 @@ def _away(error: OSError | UnicodeDecodeError) -> Trouble:
     if isinstance(error, UnicodeDecodeError):
         return Trouble(Reason.WRONG_ANSWER, Fate.AWAY, "a list is no UTF-8 text")
     return Trouble(Reason.UNREACHABLE, Fate.AWAY, error.strerror or "I/O error")
+
+
+KIND: Final = Kind(FileOptions, make)

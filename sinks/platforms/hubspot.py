@@ -18,7 +18,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, NoOptIn, One, PersonFault
 
 HUNDRED: Final = 100
@@ -236,3 +236,6 @@ def _seen(contact: Mapping[str, Any], lists: set[str]) -> Seen:
     fields = {name: value for name, value in properties.items() if isinstance(value, str)}
     number = text(contact, "id")
     return Seen(number, _standing(properties), frozenset(lists), fields=fields, number=number)
+
+
+KIND: Final = Kind(HubspotOptions, make, quotas=QUOTAS)

@@ -33,7 +33,7 @@ from sinks.base import (
     Trouble,
     nobody,
 )
-from sinks.toolkit.options import Around
+from sinks.toolkit.options import Around, Kind
 
 MAX_RECORD_BYTES: Final = 900_000
 """A broker takes 1 MB a record unless it is told otherwise; its own words around ours count as well."""
@@ -124,3 +124,6 @@ def _answer(outcome: PublishOutcome) -> Answer:
     if isinstance(outcome, LogError):
         return Trouble(Reason.UNREACHABLE, Fate.AWAY, type(outcome).__name__)
     return Done(("published",), f"partition {outcome.partition}, offset {outcome.offset}")
+
+
+KIND: Final = Kind(KafkaOptions, make, tags=True)

@@ -20,7 +20,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual
 from sinks.toolkit.list_ids import NamedLists, Names
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import ListGone, ListRefused, NoOptIn, One, PersonFault
 
 QUOTAS: Final = {"all": [(120, 60_000)]}
@@ -215,3 +215,6 @@ def _fault(reply: Reply) -> PersonFault:
         return None
     fault = refused(reply)
     return fault._replace(fate=Fate.PASSING) if reply.is_missing("errors") else fault
+
+
+KIND: Final = Kind(KitOptions, make, tags=True, quotas=QUOTAS)

@@ -20,7 +20,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual, waits_s
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, NoOptIn, One, PersonFault
 
 REVISION: Final = "2026-07-15"
@@ -251,3 +251,6 @@ def _seen(profile: Mapping[str, Any] | None, lists: set[str]) -> Seen:
         because=because,
         number=text(profile, "id"),
     )
+
+
+KIND: Final = Kind(KlaviyoOptions, make, tags=True, quotas=QUOTAS)

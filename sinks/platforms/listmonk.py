@@ -23,7 +23,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, safe_words
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, One, PersonFault
 
 LOOK: Final = 50
@@ -343,3 +343,6 @@ def _standing(membership: Mapping[str, Any]) -> Standing:
 def _graver(one: Standing, other: Standing) -> Standing:
     order = (Standing.ACTIVE, Standing.PENDING, Standing.UNDELIVERABLE, Standing.LEFT)
     return max(one, other, key=order.index)
+
+
+KIND: Final = Kind(ListmonkOptions, make)

@@ -22,7 +22,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, safe_words, usual
 from sinks.toolkit.list_ids import NamedLists, Names
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, One, PersonFault
 
 CONNECTIONS: Final = 10
@@ -309,3 +309,6 @@ def _ignored(error: Mapping[str, Any] | None, verb: str) -> PersonFault:
     if error is None or verb == "members_to_remove":
         return None
     return Trouble(Reason.REFUSED_BY_PLATFORM, Fate.PASSING, "not in the audience")
+
+
+KIND: Final = Kind(MailchimpOptions, make, tags=True)

@@ -23,7 +23,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import ListGone, ListRefused, NoOptIn, One, PersonFault
 
 QUOTAS: Final = {"all": [(120, 60_000)]}
@@ -233,3 +233,6 @@ def _unwritten(one: One, reply: Reply) -> PersonFault:
     if all(fields.get(name) == value for name, value in one.change.fields):
         return None
     return Trouble(Reason.LIST_REFUSED, Fate.LASTING, "the account has no such field")
+
+
+KIND: Final = Kind(MailerliteOptions, make, tags=True, quotas=QUOTAS)

@@ -28,7 +28,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, safe_words
 from sinks.toolkit.list_ids import Names
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import ListGone, ListRefused, One, PersonFault
 
 PAGE: Final = 500
@@ -329,3 +329,6 @@ def _is_nothing(reply: Reply) -> bool:
 def _words(reply: Reply) -> str:
     value = reply.json_or_none()
     return safe_words(f"{reply.status} {value.get('description', '') if isinstance(value, dict) else ''}")
+
+
+KIND: Final = Kind(MailmanOptions, make)

@@ -23,7 +23,7 @@ from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused
 from sinks.toolkit.list_ids import NamedLists, Names
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, NoOptIn, One, PersonFault
 
 PAGE: Final = 200
@@ -234,3 +234,6 @@ def _standing(contact: Mapping[str, Any]) -> tuple[Standing, Reason]:
     if BY_HAND in told:
         return Standing.LEFT, Reason.BLOCKED
     return Standing.UNDELIVERABLE if told else Standing.ACTIVE, Reason.UNSUBSCRIBED
+
+
+KIND: Final = Kind(MauticOptions, make, tags=True)

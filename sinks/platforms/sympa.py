@@ -29,7 +29,7 @@ from sinks.base import Change, Fate, Halt, Member, NoSuchList, Right, Traits, Tr
 from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import safe_words
 from sinks.toolkit.list_sink import ListSink
-from sinks.toolkit.options import Around
+from sinks.toolkit.options import Around, Kind
 from sinks.toolkit.platform import ListGone, ListRefused, NoOptIn, One, PersonFault
 from sinks.toolkit.programs import Run, program
 from transport.foreign import Ask, ForeignDatabaseAway, reading
@@ -363,3 +363,6 @@ def _hidden(config: str) -> str:
     for line, instead in HIDDEN.items():
         config = re.sub(rf"(?m)^(\s*){line}$", rf"\g<1>{instead}", config)
     return config + DIGESTED
+
+
+KIND: Final = Kind(SympaOptions, make)

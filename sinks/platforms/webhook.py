@@ -20,7 +20,7 @@ from contracts.installation import DurationMs, SecretAt
 from contracts.reasons import Reason
 from sinks.base import Answer, Change, Done, Fate, Halt, Member, NoSuchList, Right, Tell, Traits, Trouble, nobody
 from sinks.toolkit.http import Http, refused
-from sinks.toolkit.options import Around, Options, SafeUrl
+from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 
 MIN_SECRET: Final = 24
 """Bytes of a signing secret, as Standard Webhooks ask."""
@@ -98,3 +98,6 @@ class WebhookSink:
         if reply.ok:
             return Done(("called",), str(reply.status))
         return refused(reply)
+
+
+KIND: Final = Kind(WebhookOptions, make, tags=True)

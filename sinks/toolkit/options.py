@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from contracts.installation import DurationMs, SecretAt
 from contracts.log import Log
+from sinks.base import Sink
 from sinks.toolkit.http import Http, Judge, Limits, usual
 from sinks.toolkit.rate_limit import Quota, RateLimit
 
@@ -70,3 +71,14 @@ class Around(NamedTuple):
         silent_s = options.timeout / 1_000
         limits = Limits(min(5.0, silent_s), silent_s, 3 * silent_s, connections)
         return Http(url, headers, rate_limit=rate_limit, now_ms=self.now_ms, limits=limits, judge=judge)
+
+
+class Kind(NamedTuple):
+    """A kind of account: the model of its options, how its sink is made, whether the platform has tags, and the quotas
+    that it publishes: kind of call → calls in a window of ms.
+    """
+
+    options: type[BaseModel]
+    make: Callable[[Any, Around], Sink]
+    tags: bool = False
+    quotas: Mapping[str, Sequence[Quota]] = {}

@@ -1,29 +1,54 @@
-"""The matrix of consent in docs/sinks.md: no empty field, and every test that it names is there."""
+"""The matrix of consent in docs/sinks.md and on each page in docs/platforms: no empty field, every test is there."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+
+from sinks.registry import SINKS
+from tests.sinks.simulator.imitation import imitations
+
 ROOT = Path(__file__).resolve().parents[2]
+SINKS_PAGE = ROOT / "docs" / "sinks.md"
+PAGES = sorted(path for path in (ROOT / "docs" / "platforms").glob("*.md") if path.name != "README.md")
+ALL_PAGES = pytest.mark.parametrize("page", [SINKS_PAGE, *PAGES], ids=lambda page: page.stem)
 
 
-def rows() -> list[list[str]]:
-    text = (ROOT / "docs/sinks.md").read_text("utf-8").partition("## Consent, kind by kind")[2]
+def rows(page: Path = SINKS_PAGE) -> list[list[str]]:
+    text = page.read_text("utf-8").partition("## Consent, kind by kind")[2]
     lines = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
-def test_no_field_of_the_matrix_is_empty() -> None:
-    head, *body = rows()
+@ALL_PAGES
+def test_no_field_of_the_matrix_is_empty(page: Path) -> None:
+    head, *body = rows(page)
     assert len(body) >= 12
     assert all(len(row) == len(head) and all(row) for row in body)
 
 
-def test_every_test_that_the_matrix_names_is_there() -> None:
+@ALL_PAGES
+def test_every_test_that_the_matrix_names_is_there(page: Path) -> None:
     code = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    _, *body = rows()
+    _, *body = rows(page)
     for row in body:
         named = re.findall(r"`(test_\w+)`", row[-1])
         assert named
         assert [name for name in named if f"def {name}(" not in code] == []
+
+
+def test_a_platforms_page_tells_of_every_kind() -> None:
+    kinds = [row[0] for row in rows()[1:]]
+    assert {page.stem: kinds for page in PAGES} == {page.stem: [row[0] for row in rows(page)[1:]] for page in PAGES}
+
+
+def test_every_imitated_platform_has_a_column_or_a_page() -> None:
+    told = {column.lower() for column in rows()[0]} | {page.stem for page in PAGES}
+    assert {each.dialect().name for each in imitations().values()} - told == set()
+
+
+def test_every_sink_has_a_line_in_the_table_of_platforms() -> None:
+    table = SINKS_PAGE.read_text("utf-8").partition("## The platforms")[2].partition("\n### ")[0]
+    assert [name for name in SINKS if f"\n| `{name}` |" not in table] == []

@@ -68,6 +68,7 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for room in ROOMS:
         shutil.copytree(ROOT / room, into / room, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "infra" / "clickhouse", into / "infra" / "clickhouse")
+    shutil.copytree(ROOT / "tests" / "sinks", into / "tests" / "sinks", ignore=shutil.ignore_patterns("__pycache__"))
     for example in EXAMPLES:
         put(into, example)
     return into
@@ -110,6 +111,17 @@ answers = sink.apply([Change("c1", "s_1", "ann@example.org", add=("hot",))])
 print(json.dumps([type(answers[0]).__name__, [path.read_text() for path in (config.parent / "cards").iterdir()]]))
 """
     assert said(rooms, program) == ["Done", ["to: ann@example.org\nin: hot\nout: \n"]]
+
+
+def test_every_suite_takes_a_sink_from_its_imitation(rooms: Path) -> None:
+    program = """
+import json
+from tests.sinks.beds import ALL, SERVED
+from tests.sinks.consent_platforms import PLATFORMS, READ
+from tests.sinks.served import IMITATED, NUMBERED
+print(json.dumps(["postcard" in names for names in (ALL, SERVED, PLATFORMS, READ, IMITATED, NUMBERED)]))
+"""
+    assert said(rooms, program) == [True] * 6
 
 
 def test_its_webhooks_are_one_file_and_one_entry(rooms: Path) -> None:

@@ -29,25 +29,13 @@ from contracts.commands import Command, Outcome
 from contracts.log import Outgoing
 from contracts.rows import DirectoryEntry
 from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
+from tests.sinks.beds import BUCKETS
 from tests.sinks.courier import command
-from tests.sinks.simulator.brevo import Brevo
-from tests.sinks.simulator.hubspot import Hubspot
-from tests.sinks.simulator.kit import Kit
-from tests.sinks.simulator.mailerlite import Mailerlite
-from tests.sinks.simulator.mautic import Mautic
+from tests.sinks.simulator.imitation import imitations
 from tests.sinks.simulator.server import KEY, Simulator
 from transport import open_log
 from transport.config import Settings
 
-PLATFORMS: dict[str, Callable[[], Any]] = {
-    "hubspot": Hubspot,
-    "brevo": Brevo,
-    "mailerlite": Mailerlite,
-    "kit": Kit,
-    "mautic": Mautic,
-}
-LOGINS = {"mautic": "user: segma, password: {file: key}"}
-"""The options of a login that is no key."""
 LISTS = ("newsletter", "warm", "hot", "lost", "back")
 QUOTA = (100, 1.0)
 LATENCY_S = 0.012
@@ -98,7 +86,7 @@ class Run:
     ) -> None:
         self.kills, self.chance, self.home, self._say = kills, random.Random(seed), home, say
         self._platform = platform
-        self.simulator = Simulator(PLATFORMS[platform](), latency_s=LATENCY_S, window=0.85)
+        self.simulator = Simulator(imitations()[platform].dialect(), latency_s=LATENCY_S, window=0.85)
         dialect: Any = self.simulator.dialect
         dialect.quotas = {"all": [QUOTA]}
         self.people = [f"s_p{number}" for number in range(max(moves // 25, 8))]
@@ -119,11 +107,15 @@ class Run:
         (self.home / "secret").write_text("s" * 64)
         (self.home / "keys").write_text(f"k1 {bytes(range(64)).hex()}\n")
         (self.home / "key").write_text(KEY)
-        login = LOGINS.get(self._platform, "key: {file: key}")
+        given = {
+            name: {"file": "key"} if value == {"env": "KEY"} else value
+            for name, value in imitations()[self._platform].options.items()
+        }
+        quotas: dict[str, Any] = {name: [] for name in BUCKETS} | {"all": [[QUOTA[0], f"{QUOTA[1]:g}s"]]}
+        options = {"url": self.simulator.url, "timeout": "20s", "quotas": quotas, **given}
         (self.home / "segma.yaml").write_text(
             "token_keys: {file: keys}\nworkspaces:\n  w:\n    secret: {file: secret}\n    accounts:\n      mail:\n"
-            f"        sink: {self._platform}\n        options: {{url: '{self.simulator.url}', {login},"
-            f" timeout: 20s, quotas: {{all: [[{QUOTA[0]}, {QUOTA[1]:g}s]], search: []}}}}\n"
+            f"        sink: {self._platform}\n        options: {json.dumps(options)}\n"
         )
         self.log = open_log(Settings(data=self.home / "data"))
         self.log.ensure([*fixed_topics(), *account_topics("w", "mail")])

@@ -25,8 +25,9 @@ import requests
 from sinks.base import Change, Done, NoSuchList, PlatformError, Sink, Trouble
 from tests.sinks.consent_bed import Fuse, InProcess, sink_over
 from tests.sinks.consent_files import FileDialect
-from tests.sinks.consent_platforms import PLATFORMS, READ, Platform
+from tests.sinks.consent_platforms import PLATFORMS, READ
 from tests.sinks.consent_sympa import SympaDialect
+from tests.sinks.simulator.imitation import Imitation
 from tests.sinks.simulator.server import Answer
 from tests.sinks.simulator.world import World
 
@@ -95,7 +96,7 @@ class Spoiling(InProcess):
 class Stage:
     """A platform with Anna in ``news``, a sink of it, and what is carried out there."""
 
-    def __init__(self, platform: Platform, data: Path, spoilt: Spoilt | None = None) -> None:
+    def __init__(self, platform: Imitation, data: Path, spoilt: Spoilt | None = None) -> None:
         self._platform, self.world, self._readable = platform, World(), spoilt is not None and spoilt.readable
         dialect = platform.dialect()
         for name in ("news", "other"):
@@ -108,7 +109,7 @@ class Stage:
 
     def changes(self) -> str:
         """What is wrong after a call; empty: nothing."""
-        token = (self._platform.tokens, "t-1")
+        token = (self._platform.token_field, "t-1")
         changes = [
             Change("c1", "s_anna", ANNA, ("hot",), ("news",), fields=(token,), consent_in=("news",), met_in=("news",)),
             Change("c2", "s_ben", BEN, ("hot",), ("news",)),

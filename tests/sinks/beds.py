@@ -15,12 +15,12 @@ from sinks.registry import SINKS
 from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around
 from tests.sinks.memory import MemorySink
-from tests.sinks.simulator import activecampaign, brevo, hubspot, kit, klaviyo, listmonk, mailchimp, mailerlite, mautic
+from tests.sinks.simulator.imitation import Imitation, imitations
 from tests.sinks.simulator.mailman import Mailman
 from tests.sinks.simulator.server import KEY, Call, Dialect, Simulator
 from tests.sinks.simulator.sympa import ImitatedSympa
 
-BUCKETS = ("all", "search", "memberships", "profiles", "lists")
+BUCKETS = ("all", *sorted({name for kind in SINKS.values() for name in kind.quotas} - {"all"}))
 WIDE: dict[str, Any] = {name: [[100_000, "1s"]] for name in BUCKETS}
 """Quotas that no test meets: those that are about quotas say so."""
 
@@ -61,7 +61,9 @@ class Bed:
 class ServedBed(Bed):
     """Behind HTTP: the real one, or imitated and judged by the vendor's description."""
 
-    def __init__(self, name: str, dialect: Dialect, options: dict[str, Any], directory: Path) -> None:
+    def __init__(
+        self, name: str, dialect: Dialect, options: dict[str, Any], directory: Path, token_field: str = "segma_token"
+    ) -> None:
         self.name, self._options, self._directory = name, options, directory
         self.simulator = Simulator(dialect, window=0.9)
         self.dialect: Any = dialect
@@ -70,9 +72,7 @@ class ServedBed(Bed):
         self.tags = bool(self.dialect.sends_tags)
         self.leaves_everything = bool(self.dialect.leaves_everything)
         self.remembers_leaving = not real
-        self.token_field = {"mailchimp": "SEGMATOK", "activecampaign": "SEGMA_TOKEN", "brevo": "SEGMA_TOKEN"}.get(
-            self.dialect.name, "segma_token"
-        )
+        self.token_field = token_field
         self.strangers: str | None = "add"
         self.known = "confirmed"
         self.expected_mails: list[str] = []
@@ -195,40 +195,13 @@ def _served(name: str, directory: Path) -> ServedBed:
         door = Mailman()
         options = {"user": "segma", "password": {"env": "KEY"}, "domain": door.domain}
         return ServedBed(name, door, options, directory)
-    made: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
-        "listmonk": (listmonk.Listmonk, listmonk.OPTIONS),
-        "klaviyo": (klaviyo.Klaviyo, klaviyo.OPTIONS),
-        "hubspot": (hubspot.Hubspot, hubspot.OPTIONS),
-        "mailchimp": (mailchimp.Mailchimp, mailchimp.OPTIONS),
-        "brevo": (brevo.Brevo, brevo.OPTIONS),
-        "kit": (kit.Kit, kit.OPTIONS),
-        "mautic": (mautic.Mautic, mautic.OPTIONS),
-        "mailerlite": (mailerlite.Mailerlite, mailerlite.OPTIONS),
-        "activecampaign": (activecampaign.Activecampaign, activecampaign.OPTIONS),
-        "activecampaign-lists": (
-            lambda: activecampaign.Activecampaign(as_tags=False),
-            {**activecampaign.OPTIONS, "lists_are": "lists"},
-        ),
-    }
-    dialect, options = made[name]
-    bed = ServedBed(name, dialect(), dict(options), directory)
+    imitation = imitations()[name]
+    bed = ServedBed(name, imitation.dialect(), dict(imitation.options), directory, imitation.token_field)
     bed.dialect.quotas = {}
     return bed
 
 
-SERVED = (
-    "mailman",
-    "mailchimp",
-    "klaviyo",
-    "hubspot",
-    "activecampaign",
-    "activecampaign-lists",
-    "listmonk",
-    "brevo",
-    "mailerlite",
-    "kit",
-    "mautic",
-)
+SERVED = ("mailman", *imitations())
 ALL = ("file", "memory", "sympa", *SERVED)
 
 
@@ -242,3 +215,8 @@ def bed_of(name: str, directory: Path) -> Bed:
 
 def served_bed(name: str, directory: Path) -> ServedBed:
     return _served(name, directory)
+
+
+def imitated(having: Callable[[Imitation], bool] = lambda each: True) -> tuple[str, ...]:
+    """The names of the imitations, or of those that have something."""
+    return tuple(name for name, each in imitations().items() if having(each))

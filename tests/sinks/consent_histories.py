@@ -19,8 +19,9 @@ from pathlib import Path
 
 from tests.sinks.consent_history import History
 from tests.sinks.consent_outside import Wrong
-from tests.sinks.consent_platforms import PLATFORMS, Platform
+from tests.sinks.consent_platforms import PLATFORMS
 from tests.sinks.consent_steps import Step, random_steps
+from tests.sinks.simulator.imitation import Imitation
 
 
 def fault_of(
@@ -53,7 +54,7 @@ def shorter(platform: str, steps: Sequence[Step], data: Path, strangers: str, kn
     return found
 
 
-def known_of(platform: Platform, own: str) -> str:
+def known_of(platform: Imitation, own: str) -> str:
     """The account's setting ``known``; of a quarter of the histories where lists ask it is ``opt_in``."""
     asks = platform.shows.asks == "list" and random.Random(f"{own}/known").random() < 0.25
     return "opt_in" if asks else "confirmed"

@@ -97,7 +97,7 @@ class Outside:
             now_ms=self._clock,
             pause=lambda seconds: None,
             stopping=lambda: False,
-            token_of=lambda entry: {self.platform.tokens: f"token-of-{entry.subscriber}"},
+            token_of=lambda entry: {self.platform.token_field: f"token-of-{entry.subscriber}"},
         )
 
     def _served(self) -> Sink:
@@ -211,11 +211,7 @@ class Outside:
 
     def _bounce(self, step: Step) -> None:
         found = self.world.person(address_of(step.person))
-        if (
-            found is not None
-            and self.dialect.name in {"listmonk", "klaviyo", "mailchimp", "brevo", "mailerlite", "kit", "mautic"}
-            and found.standing != LEFT
-        ):
+        if found is not None and self.platform.bounces and found.standing != LEFT:
             found.standing = IN if found.standing == "undeliverable" else "undeliverable"
             self._truth(step.person)
 

@@ -15,20 +15,11 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from cli.compile import ROOMS
+from tests.sinks.simulator.imitation import Guard, guards
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Guard(NamedTuple):
-    """In ``sinks/<file>``: ``there`` is the guard, ``without`` what stands instead when it is out."""
-
-    test: str
-    file: str
-    there: str
-    without: str
 
 
 GUARDS: tuple[Guard, ...] = (
@@ -263,6 +254,7 @@ GUARDS: tuple[Guard, ...] = (
     Guard("password_file", "toolkit/http.py", "self._session.trust_env = False", "self._session.trust_env = True"),
     Guard("429_waits", "toolkit/http.py", 'Fate.AWAY, "429", wait_s=waits_s(reply)', 'Fate.AWAY, "429"'),
     Guard("in_no_list", "toolkit/list_sink.py", "[work for work in works if work.trouble is None]", "list(works)"),
+    *guards(),
     Guard("seen_left", "toolkit/consent.py", "if seen.standing is Standing.LEFT:", "if False:")._replace(
         test="hubspot_who_opted"
     ),

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from contracts.commands import Outcome, Result
-from tests.sinks.beds import SERVED, ServedBed, served_bed
+from tests.sinks.beds import ServedBed, imitated, served_bed
 from tests.sinks.courier import Courier, log_beside
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
-IMITATED = tuple(name for name in SERVED if name != "mailman")
+IMITATED = imitated()
+NUMBERED = imitated(lambda each: each.shows.numbers)
+"""Where somebody who is made anew has another id than before."""
+CONFIRMING = imitated(lambda each: not each.shows.lists_are_left or bool(each.shows.asks))
+"""Where a person, or their membership, can wait for a confirmation."""
 
 
 def bed_fixture() -> Any:

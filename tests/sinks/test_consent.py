@@ -14,9 +14,9 @@ from contracts.rows import DirectoryEntry
 from contracts.topics import SUBSCRIBERS, subscriber_key
 from sinks.base import Change, Done
 from sinks.delivery.outcomes import VETOES
-from tests.sinks.beds import SERVED, ServedBed
+from tests.sinks.beds import SERVED, ServedBed, imitated
 from tests.sinks.courier import Courier, command, log_beside
-from tests.sinks.served import ANNA, BEN, IMITATED, asked, bed_fixture, courier_fixture, last, on
+from tests.sinks.served import ANNA, BEN, CONFIRMING, IMITATED, asked, bed_fixture, courier_fixture, last, on
 from tests.sinks.simulator.world import LEFT, PENDING, UNDELIVERABLE
 
 pytestmark = pytest.mark.slow
@@ -100,7 +100,7 @@ def test_an_administrators_subscription_lifts_no_veto(courier: Courier) -> None:
     assert last(courier) == SKIPPED
 
 
-@on("listmonk", "mailchimp", "klaviyo", "hubspot", "activecampaign", "brevo", "mailerlite", "kit", "mautic")
+@on(*CONFIRMING)
 def test_a_token_sends_no_mail_and_makes_nobody(courier: Courier) -> None:
     """Row 3 and 7: a push mails nobody, writes no membership back and brings nobody in."""
     bed = courier.bed
@@ -202,7 +202,7 @@ def test_a_known_person_comes_into_a_list_of_double_opt_in_without_a_mail(courie
     assert bed.members("double") == {ANNA}
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "brevo", "mailerlite", "kit", "mautic")
+@on(*IMITATED)
 def test_strangers_are_left_alone_where_the_account_says_so(courier: Courier) -> None:
     courier.bed.strangers = "never"
     asked(courier, command("hot"))
@@ -234,7 +234,7 @@ def test_who_has_not_confirmed_is_neither_moved_nor_added(courier: Courier) -> N
     assert bed.members("hot") == set()
 
 
-@on("listmonk", "klaviyo", "mailchimp", "brevo", "mailerlite", "kit", "mautic")
+@on(*imitated(lambda each: each.bounces))
 def test_who_bounced_is_undeliverable_and_has_not_left(courier: Courier) -> None:
     courier.bed.put(ANNA, "news")
     courier.bed.world.person(ANNA).standing = UNDELIVERABLE

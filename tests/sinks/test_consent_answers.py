@@ -15,7 +15,7 @@ from sinks.base import Change, Done, Fate, PlatformError, Standing, Trouble
 from sinks.platforms.listmonk import PAGE
 from tests.sinks.beds import ServedBed
 from tests.sinks.courier import Courier, command
-from tests.sinks.served import ANNA, BEN, IMITATED, asked, bed_fixture, courier_fixture, on
+from tests.sinks.served import ANNA, BEN, IMITATED, NUMBERED, asked, bed_fixture, courier_fixture, on
 from tests.sinks.simulator.listmonk import RIGHTS
 from tests.sinks.simulator.server import Answer, Fault
 
@@ -156,7 +156,7 @@ def test_a_refusal_that_rests_on_the_audience_has_its_own_reason(bed: ServedBed,
     assert (answer.reason, answer.fate) == (reason, Fate.LASTING)
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists", "brevo", "mailerlite", "kit")
+@on(*NUMBERED, "mailchimp")
 def test_members_tell_the_platforms_own_id(bed: ServedBed) -> None:
     bed.put(ANNA, "news")
     (member,) = bed.sink().members("news")

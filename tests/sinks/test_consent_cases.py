@@ -14,16 +14,16 @@ from contracts.commands import Outcome, Result
 from contracts.log import Outgoing
 from contracts.topics import VETOES, fact_key
 from sinks.delivery.loop import Delivery
-from tests.sinks.beds import SERVED, ServedBed, now_ms, served_bed
+from tests.sinks.beds import ServedBed, now_ms, served_bed
 from tests.sinks.courier import Courier, command, log_beside
 from tests.sinks.memory import Crash
+from tests.sinks.served import IMITATED, NUMBERED
 from tests.sinks.simulator.server import Answer
 
 pytestmark = pytest.mark.slow
 
 ANNA = "anna@example.org"
 BY_LIST = ("listmonk", "activecampaign-lists")
-KEPT_APART = tuple(name for name in SERVED if name != "mailman")
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_who_leaves_between_the_look_and_the_call_is_taken_out_again(courier: Co
     assert bed.world.list_named("news").members[bed.world.person(ANNA).id] == "left", "the record of it stays"
 
 
-@on("listmonk", "hubspot", "brevo", "mailerlite", "kit", "mautic")
+@on(*IMITATED)
 def test_a_lists_puts_end_with_it(courier: Courier) -> None:
     """15: a list of the same name and another id is another list: nobody who is not in it has left it."""
     bed = courier.bed
@@ -88,7 +88,7 @@ def test_a_lists_puts_end_with_it(courier: Courier) -> None:
     assert (outcome.result, outcome.changed) == (Result.APPLIED, ("+hot",))
 
 
-@on("listmonk", "hubspot", "brevo", "mailerlite", "kit", "mautic")
+@on(*IMITATED)
 def test_an_undo_touches_no_list_that_was_made_anew_since(courier: Courier) -> None:
     bed = courier.bed
     bed.put(ANNA, "news")
@@ -101,7 +101,7 @@ def test_an_undo_touches_no_list_that_was_made_anew_since(courier: Courier) -> N
     assert ANNA in bed.members("hot")
 
 
-@on(*KEPT_APART)
+@on(*IMITATED)
 def test_leavings_of_a_deleted_list_stay_with_its_name(courier: Courier) -> None:
     """15: what the person left, they have left, whichever list bears the name."""
     courier.bed.put(ANNA, "other")
@@ -110,7 +110,7 @@ def test_leavings_of_a_deleted_list_stay_with_its_name(courier: Courier) -> None
     assert asked(courier, command("hot")).reason == "unsubscribed"
 
 
-@on("listmonk", "klaviyo", "hubspot", "activecampaign", "brevo", "mailerlite", "kit")
+@on(*NUMBERED)
 def test_the_same_address_under_another_id_was_erased(courier: Courier) -> None:
     """13: made anew by an administrator, they are gone; once they join by themselves, they are back."""
     bed = courier.bed
@@ -124,7 +124,7 @@ def test_the_same_address_under_another_id_was_erased(courier: Courier) -> None:
     assert asked(courier, command("vip", "news")).result is Result.APPLIED
 
 
-@on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists", "brevo", "mailerlite", "kit")
+@on(*NUMBERED)
 def test_whom_segma_makes_anew_is_known_by_the_new_id(courier: Courier) -> None:
     """3 and 13: taken out of their last list they may be made anew, and that is no erasure; a later one is."""
     bed = courier.bed
@@ -140,7 +140,7 @@ def test_whom_segma_makes_anew_is_known_by_the_new_id(courier: Courier) -> None:
     assert asked(courier, command("news", "vip")).reason == "gone"
 
 
-MADE_ANEW = on("listmonk", "klaviyo", "hubspot", "activecampaign", "activecampaign-lists", "brevo", "mailerlite", "kit")
+MADE_ANEW = on(*NUMBERED)
 
 
 def taken_out_and_erased(courier: Courier) -> None:
@@ -205,7 +205,7 @@ def test_who_was_made_anew_by_an_opt_in_that_they_answered_was_not_erased(courie
     assert asked(courier, command("vip", "hot")).result is Result.APPLIED
 
 
-@on(*KEPT_APART)
+@on(*IMITATED)
 @pytest.mark.parametrize(("there", "reason"), [(True, ""), (False, "unsubscribed")])
 def test_a_joining_without_a_time_lifts_only_once_a_look_shows_it(courier: Courier, there: bool, reason: str) -> None:
     """6."""
@@ -257,7 +257,7 @@ def test_a_leaving_that_an_undo_without_an_adding_finds_reaches_the_list_moved_f
     assert bed.members("vip") == set()
 
 
-@on("listmonk", "hubspot", "mailchimp", "brevo", "mailerlite", "kit", "mautic")
+@on(*IMITATED)
 def test_a_leaving_told_while_an_undo_waits_for_the_platform_reaches_the_list_moved_from(courier: Courier) -> None:
     """1: whoever tells of it, what is known before an outcome is followed before it."""
     bed = courier.bed

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sinks.guards import GUARDS, ROOT, Guard, shown
+from tests.sinks.guards import GUARDS, ROOT, shown
+from tests.sinks.simulator.imitation import Guard
 
 TRAPS = "".join(each.read_text("utf-8") for each in Path(__file__).parent.glob("test_traps*.py"))
 

@@ -14,8 +14,9 @@ from sinks.base import Answer as SinkAnswer
 from sinks.base import Change, Done, Fate, Standing, Trouble
 from sinks.toolkit.consent import Seen
 from sinks.toolkit.platform import One
-from tests.sinks.beds import ServedBed, served_bed
+from tests.sinks.beds import ServedBed, imitated, served_bed
 from tests.sinks.courier import Courier, command
+from tests.sinks.served import IMITATED
 from tests.sinks.simulator.server import KEY, Answer, Fault
 
 pytestmark = pytest.mark.slow
@@ -338,7 +339,7 @@ def test_mailman_who_was_put_in_and_is_gone_has_left(bed: ServedBed, tmp_path: P
 # All of them
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "mailerlite", "kit", "mautic")
+@on(*IMITATED)
 def test_a_redirect_takes_no_key_along(bed: ServedBed, tmp_path: Path) -> None:
     other = served_bed("listmonk", tmp_path / "other")
     there = Answer(307, b"", {"Location": f"{other.server.url}/steal"})
@@ -358,7 +359,7 @@ def test_a_password_file_of_the_user_replaces_no_key(
     assert isinstance(asked(bed, add=("new",)), Done)
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign", "mailman", "mailerlite", "kit", "mautic")
+@on(*IMITATED, "mailman")
 def test_nobody_is_in_no_list_on_the_way(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     bed.put(BEN, "new")
@@ -373,7 +374,7 @@ def test_nobody_is_in_no_list_on_the_way(bed: ServedBed) -> None:
     assert BEN in bed.members("new"), "the adding was refused, so nothing is taken away"
 
 
-@on("hubspot", "klaviyo", "activecampaign", "listmonk", "mailerlite", "kit", "mautic")
+@on(*IMITATED)
 def test_a_429_waits_as_long_as_it_says(bed: ServedBed, tmp_path: Path) -> None:
     courier = Courier(bed, tmp_path / "data")
     slow = Answer(429, {}, {"Retry-After": "7"})
@@ -385,7 +386,7 @@ def test_a_429_waits_as_long_as_it_says(bed: ServedBed, tmp_path: Path) -> None:
     courier.close()
 
 
-@on("listmonk", "klaviyo", "hubspot", "mailchimp", "activecampaign-lists", "brevo", "mailerlite", "kit", "mautic")
+@on(*imitated(lambda each: each.members_show_leaving))
 def test_members_tell_who_left(bed: ServedBed) -> None:
     bed.put(ANNA, "news")
     bed.put(BEN, "news")
@@ -394,7 +395,7 @@ def test_members_tell_who_left(bed: ServedBed) -> None:
     assert standings == {ANNA: Standing.LEFT, BEN: Standing.ACTIVE}
 
 
-@on("klaviyo", "hubspot", "mailchimp", "listmonk", "activecampaign", "brevo", "mailerlite", "kit", "mautic")
+@on(*IMITATED)
 def test_a_token_is_written_and_changes_nobodys_lists_or_consent(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     field = bed.token_field
@@ -404,7 +405,7 @@ def test_a_token_is_written_and_changes_nobodys_lists_or_consent(bed: ServedBed)
     assert KEY not in repr(bed.world.people)
 
 
-@on("klaviyo", "mailchimp", "activecampaign", "activecampaign-lists", "mailerlite", "kit", "mautic")
+@on(*imitated(lambda each: each.dialect().sends_tags))
 def test_a_tag_is_set_and_taken_away(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     assert asked(bed, tag=("warm",))[:2] == (("t+warm",), "changed")

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
+from tests.sinks.consent_knowledge import Shows
+from tests.sinks.simulator.imitation import Imitation
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, MailingList, Person, World
 
@@ -183,3 +185,16 @@ def _list(each: MailingList) -> dict[str, Any]:
 
 def _contact(person: Person) -> dict[str, Any]:
     return {"id": person.id, "email": person.address, "firstName": person.name}
+
+
+TAGS = Imitation(Activecampaign, OPTIONS, token_field="SEGMA_TOKEN", bounces=False, moves_a_second=3)._replace(
+    members_show_leaving=False
+)
+STATUSES = TAGS._replace(
+    dialect=lambda: Activecampaign(as_tags=False),
+    options={**OPTIONS, "lists_are": "lists"},
+    shows=Shows(lists_are_left=True, leavings=True, removals=True, other_lists=True, numbers=True),
+    members_show_leaving=True,
+    moves_a_second=0,
+)
+IMITATIONS = {"activecampaign": TAGS, "activecampaign-lists": STATUSES}

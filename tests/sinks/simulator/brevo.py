@@ -6,6 +6,7 @@ import re
 from types import MappingProxyType
 from typing import Any
 
+from tests.sinks.simulator.imitation import Imitation
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, UNDELIVERABLE, MailingList, Person, World
 
@@ -191,3 +192,6 @@ def _page(asked: Asked, name: str, found: list[dict[str, Any]]) -> Answer:
     start, size = int(asked.query.get("offset", 0)), int(asked.query.get("limit", 50))
     page = found[start : start + size]
     return Answer(200, {"count": len(found), **({name: page} if page else {})})
+
+
+IMITATIONS = {"brevo": Imitation(Brevo, OPTIONS, token_field="SEGMA_TOKEN", moves_a_second=10)}

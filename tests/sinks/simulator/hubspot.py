@@ -6,6 +6,7 @@ import re
 from types import MappingProxyType
 from typing import Any
 
+from tests.sinks.simulator.imitation import Imitation
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, MailingList, Person, World
 
@@ -133,3 +134,6 @@ def _memberships(body: dict[str, Any], world: World) -> Answer:
         for each in body["inputs"]
     ]
     return Answer(200, {**BATCH, "results": results})
+
+
+IMITATIONS = {"hubspot": Imitation(Hubspot, OPTIONS, bounces=False, moves_a_second=900)}

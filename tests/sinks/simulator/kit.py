@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
+from tests.sinks.simulator.imitation import Imitation
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, PENDING, UNDELIVERABLE, MailingList, Person, World
 
@@ -153,3 +154,6 @@ def _subscriber(person: Person) -> dict[str, Any]:
 
 def _told(status: int, person: Person) -> Answer:
     return Answer(status, {"subscriber": _subscriber(person)})
+
+
+IMITATIONS = {"kit": Imitation(Kit, OPTIONS, moves_a_second=3)}

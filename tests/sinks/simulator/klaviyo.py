@@ -7,6 +7,7 @@ import re
 from types import MappingProxyType
 from typing import Any
 
+from tests.sinks.simulator.imitation import WHOLE, Imitation
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import LEFT, UNDELIVERABLE, MailingList, Person, World
 
@@ -130,3 +131,6 @@ def _page(results: list[dict[str, Any]], asked: Asked) -> Answer:
     # NOTE: a link to another host: whoever follows it instead of taking the cursor gives the key away.
     link = f"https://elsewhere.invalid/api/x?page%5Bcursor%5D={start + size}" if more else None
     return Answer(200, {"data": results[start : start + size], "links": {"next": link}}, media=MEDIA)
+
+
+IMITATIONS = {"klaviyo": Imitation(Klaviyo, OPTIONS, WHOLE._replace(removals=False), moves_a_second=1_600)}

@@ -6,6 +6,8 @@ import re
 from types import MappingProxyType
 from typing import Any
 
+from tests.sinks.consent_knowledge import Shows
+from tests.sinks.simulator.imitation import Imitation
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, PENDING, UNDELIVERABLE, MailingList, Person, World
 
@@ -240,3 +242,9 @@ def _page(results: list[dict[str, Any]], asked: Asked) -> Answer:
     some = results[(page - 1) * size : page * size]
     # NOTE: a page without anybody is null, not an empty list.
     return Answer(200, {"data": {"results": some or None, "total": len(results), "per_page": size, "page": page}})
+
+
+SHOWS = Shows(
+    lists_are_left=True, leavings=True, removals=True, other_lists=True, numbers=True, because="blocked", asks="list"
+)
+IMITATIONS = {"listmonk": Imitation(Listmonk, OPTIONS, SHOWS, moves_a_second=1_000)}

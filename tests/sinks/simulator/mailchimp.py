@@ -7,6 +7,7 @@ import hashlib
 from types import MappingProxyType
 from typing import Any
 
+from tests.sinks.simulator.imitation import WHOLE, Imitation
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, PENDING, UNDELIVERABLE, MailingList, Person, World
 
@@ -197,3 +198,7 @@ def _members(people: list[tuple[Person, str]], asked: Asked) -> Answer:
     some = people[start : start + count]
     told = [{"email_address": each.address, "status": STATUS[standing]} for each, standing in some]
     return Answer(200, {"members": told, "total_items": len(people)})
+
+
+SHOWS = WHOLE._replace(numbers=False, asks="all")
+IMITATIONS = {"mailchimp": Imitation(Mailchimp, OPTIONS, SHOWS, token_field="SEGMATOK", moves_a_second=300)}

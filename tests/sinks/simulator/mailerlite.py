@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
+from tests.sinks.simulator.imitation import Imitation
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, PENDING, UNDELIVERABLE, MailingList, Person, World
 
@@ -181,3 +182,6 @@ def _page(asked: Asked, found: list[dict[str, Any]]) -> Answer:
     more = str(start + size) if start + size < len(found) else None
     meta = {"path": "", "per_page": size, "next_cursor": more, "prev_cursor": None}
     return Answer(200, {"data": found[start : start + size], "links": {}, "meta": meta})
+
+
+IMITATIONS = {"mailerlite": Imitation(Mailerlite, OPTIONS, moves_a_second=60)}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
+from tests.sinks.simulator.imitation import WHOLE, Imitation
 from tests.sinks.simulator.server import KEY, Answer, Asked, Quotas
 from tests.sinks.simulator.world import ACTIVE, LEFT, UNDELIVERABLE, MailingList, Person, World
 
@@ -156,3 +157,6 @@ def _page(asked: Asked, name: str, found: list[dict[str, Any]]) -> Answer:
     """The total is a text."""
     start, size = int(asked.query.get("start", 0)), int(asked.query.get("limit", 30))
     return Answer(200, {"total": str(len(found)), name: _mapped(found[start : start + size])})
+
+
+IMITATIONS = {"mautic": Imitation(Mautic, OPTIONS, WHOLE._replace(numbers=False))}
