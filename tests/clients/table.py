@@ -138,6 +138,16 @@ def go_program() -> list[str] | None:
     return [str(program)]
 
 
+def _rust() -> list[str] | None:
+    """The program of the Rust cells, built; None where Rust is not installed."""
+    cargo, target = shutil.which("cargo"), venvs.CACHE / "rust"
+    if cargo is None:
+        return None
+    manifest = ["--manifest-path", str(HERE / "rust" / "Cargo.toml"), "--target-dir", str(target)]
+    subprocess.run([cargo, "build", "--quiet", "--locked", *manifest], check=True)
+    return [str(target / "debug" / "cells")]
+
+
 CLIENTS: Final = (
     Client("clickhouse-connect", "clickhouse-connect 1.12.0", _own("clickhouse-connect")),
     Client("pandas", "pandas 3.1.1, by clickhouse-connect", _python("pandas")),
@@ -162,6 +172,7 @@ CLIENTS: Final = (
     Client("jdbc", "clickhouse-jdbc 0.10.0", _java("0.10.0")),
     Client("jdbc-0.8.6", "clickhouse-jdbc 0.8.6", _java("0.8.6")),
     Client("go", "clickhouse-go 2.51.0, HTTP", go_program),
+    Client("rust", "clickhouse 0.15.3, Rust", _rust),
 )
 
 
