@@ -93,11 +93,12 @@ class Change(NamedTuple):
     lists beside ``add`` whose leaving forbids the adding (those moved from, and those that moves led from and to).
     ``met_in``: lists in which Segma has put or seen the person: who then is not at the platform any more is made anew
     by nobody; ``met``: whether it ever has. ``asked``: an opt-in was asked of them. ``also_adds``: one of its commands
-    adds, though the last word does not: it is judged like an adding. ``url``: of a ``webhook`` response, where to call;
-    ``expected_in``: lists that the look shows and in which Segma has put or seen them: who is not in one of these any
-    more has left it, be they added anywhere or only taken out. ``not_last``: lists that they left and that were not the
-    last they were in. ``first_add``: the list that the first of its commands adds them to, whatever the others do: of a
-    stranger it decides whether they are asked.
+    adds, though the last word does not: it is judged like an adding. ``made``: a call of Segma's that is in doubt may
+    have made them known to the platform: to what is asked of them they are strangers still. ``url``: of a ``webhook``
+    response, where to call; ``expected_in``: lists that the look shows and in which Segma has put or seen them: who is
+    not in one of these any more has left it, be they added anywhere or only taken out. ``not_last``: lists that they
+    left and that were not the last they were in. ``first_add``: the list that the first of its commands adds them to,
+    whatever the others do: of a stranger it decides whether they are asked.
     ``about``: what a webhook or a reader of moves is told (no platform reads it). ``unless_in``: leavings that were
     told of, each with a list that the person is said to have joined since, at no known time: it stands unless the look
     shows them there (empty: at the platform at all). ``unclear``: lists from which they are gone with many others, and
@@ -126,6 +127,7 @@ class Change(NamedTuple):
     met: bool = False
     asked: bool = False
     also_adds: bool = False
+    made: bool = False
     taken_out_ms: Mapping[str, int] = {}
     unless_in: tuple[tuple[Leaving, str], ...] = ()
     unclear: tuple[str, ...] = ()

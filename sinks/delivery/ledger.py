@@ -64,7 +64,7 @@ class Ledger:
         self._inside: dict[str, dict[str, bool]] = {}
         self._named: dict[str, set[str]] = {}
         self._doubts: dict[str, dict[str, bool]] = {}
-        self._asked, self._met = set[str](), set[str]()
+        self._asked, self._met, self._made = set[str](), set[str](), set[str]()
         self.links = Links()
         self._behind: dict[tuple[str, str], str] = {}
         self._since: dict[tuple[str, str], int] = {}
@@ -97,13 +97,15 @@ class Ledger:
     def intend(self, intent: Intent) -> None:
         """Note what a call is about to change, as far as its commands have no outcome yet."""
         for subscriber, marks in intent.people.items():
+            # NOTE: whatever became of the call: its outcome may say no more than that they had been asked before.
+            self._note_asked(subscriber, marks)
             if all(each in self._entries for each in intent.command_ids.get(subscriber, ())):
                 continue
             # NOTE: the first word counts: a second intent saw what the first call had done already.
             doubt = self._doubts.setdefault(subscriber, {})
-            self._note_asked(subscriber, marks)
             if MADE in marks:
                 self._numbers[subscriber] = "", intent.at_ms
+                self._made.add(subscriber)
             for name, inside in places(marks).items():
                 doubt.setdefault(name, not inside)
 
@@ -131,7 +133,9 @@ class Ledger:
             held = self._claim(outcome, held, changed)
             named = {name: into for name, into in named.items() if name in held} if carried_out or beneath else named
         self._doubts.pop(subscriber, None)
+        self._made.discard(subscriber)
         self._note_asked(subscriber, outcome.changed)
+        self._asked |= {subscriber} if outcome.reason == Reason.ASKED else set()
         self._note_link(outcome, changed)
         if outcome.listener and outcome.changed:
             self._moved(outcome.listener, outcome.at_ms, subscriber)
@@ -279,6 +283,10 @@ class Ledger:
     def was_asked(self, subscriber: str) -> bool:
         """Whether the platform was told to ask the person to confirm, be it in a call in doubt."""
         return subscriber in self._asked
+
+    def may_have_made(self, subscriber: str) -> bool:
+        """Whether a call whose outcome was lost was about to make the person known to the platform."""
+        return subscriber in self._made
 
     def left_behind(self, list_name: str) -> dict[str, str]:
         """Whom a move of Segma's put into the other list and left in this one when it failed → by which command."""

@@ -135,6 +135,7 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         met_in=tuple(met_in),
         met=bool(met_in or entry.seen_in.get(known.account)) or ledger.has_met(newest.subscriber),
         asked=ledger.was_asked(newest.subscriber),
+        made=ledger.may_have_made(newest.subscriber),
         also_adds=bool(bound),
         unless_in=_unsure(newest.subscriber, bound, tags, known),
         unclear=tuple(sorted(known.leavings.unclear(newest.subscriber) & bound)),
@@ -303,7 +304,7 @@ def intent_of(groups: Mapping[str, Group], marks: Mapping[str, Marks], at_ms: in
 
 def made_anew(group: Group, marks: Marks) -> Group:
     """The group, when its call is repeated: whom the call was about to make is there under an id that is not known."""
-    return group._replace(change=group.change._replace(platform_id="")) if MADE in marks else group
+    return group._replace(change=group.change._replace(platform_id="", made=True)) if MADE in marks else group
 
 
 def answers_of(group: Group, answer: Answer, doubt: Mapping[str, bool], *, lists: bool) -> list[Answer]:

@@ -187,7 +187,7 @@ class _Call:
 
         Whoever was put into that one is no stranger to the others.
         """
-        if seen.stranger:
+        if seen.stranger or change.made:
             first = change.first_add or next(iter(change.add), "") if self._strangers is Strangers.OPT_IN else ""
             return [first] if first and first not in seen.lists and self._platform.asks(first, known=False) else []
         missing = [name for name in change.add if name not in seen.lists] if self._known_opt_in else []

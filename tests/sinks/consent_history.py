@@ -92,9 +92,9 @@ class History(Outside):
         given = command(step.other, step.name, person=step.person)
         self._given.append(given)
         self.log.store(Outgoing(moves_topic("w", "mail"), b"k", to_json(given)))
-        self._refuses = step.name
+        self._refuses = (step.name, given.command_id)
         self._until_idle()
-        self._refuses = ""
+        self._refuses = ("", "")
         end = self.model.end(_in_words(given), self.now, refused=True)
         self._compare(given, end, self._ended(given.command_id), died=False)
         self._until_idle()

@@ -66,9 +66,9 @@ class Model(Knowledge):
             for name in sorted(silent)
             if lists.get(name, OUT) == OUT and name in self.lists
         ]
-        last = [name for name, _, _ in found if not self._is_not_last(person, name)]
+        last = [noted for name, _, noted in found if not self._is_not_last(person, name)]
         if last and self.shows.other_lists and IN not in lists.values():
-            found.append((EVERYTHING, "unsubscribed", any(noted for _, _, noted in found)))
+            found.append((EVERYTHING, "unsubscribed", any(last)))
         return found
 
     def _is_not_last(self, person: str, name: str) -> bool:

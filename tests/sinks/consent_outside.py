@@ -63,7 +63,8 @@ class Outside:
             self.world = self.dialect.world
         self.dialect.clock = lambda: dt.datetime.fromtimestamp(self.now / 1_000, dt.UTC)
         self.model = Model(platform.shows, strangers=strangers, known=known)
-        self._refuses = ""
+        self._refuses = ("", "")
+        """A list, and the command that it refuses to take somebody out for."""
         self._arrange()
         self._open()
         self._heard: list[tuple[str, str, str, int]] = []
@@ -112,9 +113,10 @@ class Outside:
         """The platform's call, which now and then refuses to take somebody out of a list."""
 
         def refusing(name: str, ones: Sequence[Any]) -> Any:
-            if self._refuses != name:
+            own = {command for one in ones for command in one.change.commands}
+            if self._refuses[0] != name or self._refuses[1] not in own:
                 return remove(name, ones)
-            self._refuses = ""
+            self._refuses = ("", "")
             return [Trouble(Reason.REFUSED_BY_PLATFORM, Fate.LASTING)] * len(ones)
 
         return refusing

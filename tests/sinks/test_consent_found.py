@@ -104,6 +104,20 @@ FOUND: dict[str, tuple[str, str, tuple[Step, ...]]] = {
             Step("move", "anna", "hot", "vip", 7),
         ),
     ),
+    "whom an undo misses, and others took out, has not left everything by a list that they left before": (
+        "listmonk",
+        "add",
+        (
+            Step("put", "anna", "news"),
+            Step("put", "anna", "hot"),
+            Step("leave", "anna", "news"),
+            Step("add", "anna", "news", number=1),
+            Step("move", "anna", "hot", "vip", 1),
+            Step("taken", "anna", "vip"),
+            Step("undo", number=1),
+            Step("move", "anna", "vip", "hot", 1),
+        ),
+    ),
     "of several leavings that one look shows each is followed": (
         "mailman",
         "add",
@@ -133,3 +147,23 @@ def test_a_stranger_is_asked_once_at_whatever_step_the_process_dies(platform: st
     """8.1, 4: the opt-in is noted before the call, so a repetition says `asked` and sends no second mail."""
     steps = [Step("move", "anna", "vip", "hot", 24), Step("crash", number=at), Step("add", "anna", "hot", number=1)]
     assert fault_of(platform, steps, tmp_path, "opt_in")[0] == ""
+
+
+@pytest.mark.parametrize("at", range(9, 13))
+def test_whom_segma_was_making_known_when_the_process_died_is_asked_nothing(at: int, tmp_path: Path) -> None:
+    """8.1, 4 and 17: with `strangers: add` a stranger gets no mail, though a repetition finds them at the platform."""
+    steps = [Step("add", "anna", "hot", number=3), Step("crash", number=at)]
+    assert fault_of("listmonk", steps, tmp_path, "add", "opt_in")[0] == ""
+
+
+@pytest.mark.parametrize("at", range(6, 9))
+def test_who_was_asked_by_a_call_in_doubt_is_asked_by_no_later_process(at: int, tmp_path: Path) -> None:
+    """8.1, 4: the outcome says `asked` and no more, and the next process knows of the mail by that."""
+    steps = [
+        Step("put", "ben", "vip"),
+        Step("add", "ben", "hot", number=3),
+        Step("crash", number=at),
+        Step("add", "ben", "news", number=3),
+        Step("crash", number=1),
+    ]
+    assert fault_of("listmonk", steps, tmp_path, "add", "opt_in")[0] == ""
