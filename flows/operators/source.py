@@ -74,6 +74,15 @@ class Positions(Value, frozen=True):
 _read_positions: Final = msgpack_reader(Positions)
 
 
+def positions_in(state: bytes | dict[str, Position] | None) -> dict[str, Position]:
+    """The position of each lane (``0.N``: partition N of ``beacons``; ``1.N``: of ``events``) in a kept state.
+
+    Raises :class:`BadRecord` for positions of a newer release.
+    """
+    # NOTE: a mapping is what older releases kept, pickled by Bytewax with the classes' names.
+    return _read_positions(state).by_lane if isinstance(state, bytes) else state or {}
+
+
 class Opened:
     """The consumers of this process's partitions of a topic, all open before the first record is read.
 
@@ -246,8 +255,7 @@ class MergedSource(FixedPartitionedSource[SourceItem, bytes]):
         self, step_id: str, for_part: str, resume_state: bytes | dict[str, Position] | None
     ) -> MergedPartition:
         """Read all on from where they stood. Raises :class:`BadRecord` for positions of a newer release."""
-        # NOTE: a mapping is what older releases kept, pickled by Bytewax with the classes' names.
-        stood = _read_positions(resume_state).by_lane if isinstance(resume_state, bytes) else resume_state or {}
+        stood = positions_in(resume_state)
         lanes: dict[str, StatefulSourcePartition[Any, Position]] = {}
         for number, source in enumerate(self._sources):
             for part in source.list_parts():

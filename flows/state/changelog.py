@@ -217,10 +217,14 @@ class Changelog:
             for number in self.sizes:
                 if number < oldest:
                     self._doomed.setdefault(number, (group, group.epochs))
+        self.settle()
+        self._clear(group)
+
+    def settle(self) -> None:
+        """Make everything that was written durable."""
         if self._unsynced:
             self._sync(self._file)
             self._unsynced = False
-        self._clear(group)
 
     def close(self) -> None:
         """Let the files go. What was not settled does not count."""

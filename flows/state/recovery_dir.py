@@ -19,8 +19,11 @@ START_ANEW: Final = (
 )
 
 
+SHAPE_FILE: Final = "shape.json"
 LAYOUT: Final = 2
 """What lies in a store, and under which names. 1: a position for each partition; 2: one for all of them."""
+RESCALED: Final = "rescaled"
+"""Where the stores of another number of processes lie that :mod:`flows.rescale` has not all put in their places yet."""
 
 
 class StoreShape(Value, frozen=True):
@@ -51,7 +54,12 @@ def fingerprint(secret: bytes) -> str:
 
 def directory_of(data: Path, index: int, of: int) -> Path:
     """Where the store of a process lies."""
-    return data / "recovery" / f"{index}-of-{of}"
+    return recovery_of(data) / f"{index}-of-{of}"
+
+
+def recovery_of(data: Path) -> Path:
+    """Where the stores of all processes of a machine lie."""
+    return data / "recovery"
 
 
 @contextlib.contextmanager
@@ -68,20 +76,30 @@ def locked(store: Path) -> Iterator[Path]:
 
 def check_store(store: Path, wanted: StoreShape) -> None:
     """Hold a store against what is to run on it, and note what it is for. Raises :class:`ConfigError`, a line each."""
-    path = store / "shape.json"
-    found = _shape_of(path)
+    if (store.parent / RESCALED).exists():
+        again = "run `segma flow rescale` again, with the same numbers: it goes on where it was"
+        raise ConfigError([Problem(str(store.parent), "", "a rescale was cut off at its end", again)])
+    found = shape_in(store)
     if found is None:
         _check_neighbours(store)
         found = wanted
     problems = [Problem(str(store), "", text, START_ANEW) for text in _differences(found, wanted)]
     if problems:
         raise ConfigError(problems)
+    write_shape(store, replaced(wanted, workspaces={**found.workspaces, **wanted.workspaces}))
+
+
+def write_shape(store: Path, shape: StoreShape) -> None:
+    """Note what a store is for."""
+    path = store / SHAPE_FILE
     temporary = path.with_suffix(".new")
-    temporary.write_bytes(to_json(replaced(wanted, workspaces={**found.workspaces, **wanted.workspaces})))
+    temporary.write_bytes(to_json(shape))
     temporary.replace(path)
 
 
-def _shape_of(path: Path) -> StoreShape | None:
+def shape_in(store: Path) -> StoreShape | None:
+    """What a store was made for; None where there is none. Raises :class:`ConfigError` where it cannot be read."""
+    path = store / SHAPE_FILE
     try:
         return _read(path.read_bytes())
     except FileNotFoundError:
@@ -95,11 +113,17 @@ def _shape_of(path: Path) -> StoreShape | None:
 def _check_neighbours(store: Path) -> None:
     """A new store beside one for another number of processes would begin at the log's start: say so first."""
     of = store.name.rpartition("-")[2]
-    others = [each.parent.name for each in store.parent.glob("*-of-*/shape.json")]
-    strange = sorted(name for name in others if name.rpartition("-")[2] != of)
+    strange = [name for name in stores_in(store.parent) if name.rpartition("-")[2] != of]
     if strange:
         text = f"the state lies in {', '.join(strange)}: it was made for another number of processes"
-        raise ConfigError([Problem(str(store.parent), "", text, START_ANEW)])
+        was = strange[0].rpartition("-")[2]
+        move = f"`segma flow rescale --from {was} --to {of}` moves it; or {START_ANEW}"
+        raise ConfigError([Problem(str(store.parent), "", text, move)])
+
+
+def stores_in(recovery: Path) -> list[str]:
+    """The names of the stores that lie in a directory."""
+    return sorted(each.parent.name for each in recovery.glob(f"*-of-*/{SHAPE_FILE}"))
 
 
 def _differences(found: StoreShape, wanted: StoreShape) -> Iterator[str]:

@@ -7,7 +7,7 @@ written, not the state that it made; whole states are written now and then. An i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from contracts.codec import Packed
@@ -83,3 +83,16 @@ def _grow(found: dict[str, _Growing], row: ChangelogRow, data: bytes, under: dic
     else:
         chain.inputs.append(Input(data, row.at_ms, under[row.under]))
     chain.due_ms = row.due_ms
+
+
+def disassembled(chains: Iterable[tuple[str, SnapshotAndTail]], under: dict[bytes, int]) -> Iterator[ChangelogRow]:
+    """Rows that make these states (:func:`assembled`). ``under``: the numbers given so far; it is added to."""
+    for key, chain in chains:
+        if chain.whole is not None:
+            yield ChangelogRow(key, chain.whole, chain.due_ms)
+        for each in chain.inputs:
+            number = under.get(each.under)
+            if number is None:
+                number = under[each.under] = len(under)
+                yield ChangelogRow("", each.under, None, None, number)
+            yield ChangelogRow(key, each.data, chain.due_ms, each.at_ms, number)

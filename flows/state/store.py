@@ -16,7 +16,7 @@ from flows.state.arena import LARGEST, Arena
 from flows.state.changelog import Changelog, GroupPosition
 from flows.state.compression import packed, plain, unpacked
 from flows.state.entry import FRESH, StateEntry
-from flows.state.rows import ChangelogRow, SnapshotAndTail
+from flows.state.rows import ChangelogRow, SnapshotAndTail, disassembled
 from flows.state.state_type import S, StateType
 from flows.state.timers import DAY_MS, NO_TIMER, Timers
 
@@ -385,13 +385,5 @@ class StateStore(Generic[S]):
                 chains.append((key, entry.chain))
             elif (saved := self._saved(entry)) is not None:
                 rows.append(ChangelogRow(key, saved, entry.waits_ms))
-        for key, chain in chains:
-            if chain.whole is not None:
-                rows.append(ChangelogRow(key, chain.whole, chain.due_ms))
-            for each in chain.inputs:
-                number = self._under.get(each.under)
-                if number is None:
-                    number = self._under[each.under] = len(self._under)
-                    rows.append(ChangelogRow("", each.under, None, None, number))
-                rows.append(ChangelogRow(key, each.data, chain.due_ms, each.at_ms, number))
+        rows.extend(disassembled(chains, self._under))
         return rows

@@ -76,9 +76,10 @@ class Flow:
         )
         self._resumed = saved.states if saved is not None else {}
         positions = saved.positions if saved is not None else {}
+        partitions = world.shared.partitions
         beacons, events = (
-            BeaconsSource(world.log, PARTITIONS, context),
-            EventsSource(world.log, PARTITIONS, GROUPS, context),
+            BeaconsSource(world.log, partitions, context),
+            EventsSource(world.log, partitions, GROUPS, context),
         )
         sources: dict[str, Any] = {"recognise": beacons, "follow": events}
         self._parts: dict[tuple[str, str], Any] = {
@@ -121,16 +122,18 @@ class Flow:
 class VirtualWorld:
     """The installation. Time passes by :meth:`step` alone."""
 
-    def __init__(self, home: Path, *, people: int, flows: int = 1, settle_ms: int = 4_000) -> None:
+    def __init__(
+        self, home: Path, *, people: int, flows: int = 1, settle_ms: int = 4_000, partitions: int = PARTITIONS
+    ) -> None:
         self.home, self.now_ms = home, T0_MS
         around = Surroundings(now_ms=lambda: self.now_ms, elapsed_s=lambda: self.now_ms / 1_000)
         self.log: Log = EmbeddedLog(home / "log", around)
-        self.log.ensure([*fixed_topics(PARTITIONS), *account_topics("demo", "mailbox")])
+        self.log.ensure([*fixed_topics(partitions), *account_topics("demo", "mailbox")])
         listeners = parse_listeners([("listeners.yaml", LISTENERS)], known_actions=VOCABULARY)
         engine = WorkspaceEngine("demo", listeners, terms=Terms(600_000, 1_800_000, 86_400_000, GRACE_MS))
-        self.shared = Shared({"demo": Rules(VOCABULARY, 60_000)}, {"demo": engine}, PARTITIONS)
+        self.shared = Shared({"demo": Rules(VOCABULARY, 60_000)}, {"demo": engine}, partitions)
         self.people = [f"s_{number}" for number in range(people)]
-        self._flows, self._settle_ms = flows, settle_ms
+        self.flows, self._settle_ms = flows, settle_ms
         self.saved: dict[int, Saved | None] = dict.fromkeys(range(flows))
         self.running: dict[int, Flow] = {}
         self.spool = Spool(home / "spool", 10_000_000)
@@ -160,7 +163,7 @@ class VirtualWorld:
 
     def start(self, index: int) -> None:
         """Start a flow process on what it saved last."""
-        share = (index, self._flows)
+        share = (index, self.flows)
         self.running[index] = Flow(self, share, self._settle_ms, self.saved[index])
 
     def kill(self, index: int) -> None:
