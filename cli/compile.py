@@ -28,6 +28,7 @@ MODULES: Final = (
     "language/paths",
     "machine/compiled",
     "machine/correlation",
+    "machine/earlier",
     "machine/index",
     "machine/machine",
     "machine/program",

@@ -17,11 +17,12 @@ from contracts.commands import EventRef
 from contracts.events import Event
 from flows.derived.sessions import Session
 from flows.language.model import Listener, Reference, Repeat
+from flows.machine import earlier
 from flows.machine.compiled import Facts, Tests, minds_membership, minds_profiles, minds_sessions
 from flows.machine.index import Index
 from flows.machine.matches import Match, match_id
 from flows.machine.program import ListenerProgram
-from flows.machine.runs import Finished, ListenerRuns, Taken, TreeRun, TreeRuns, Version
+from flows.machine.runs import Finished, ListenerRuns, Place, Taken, TreeRun, TreeRuns, Version
 from flows.machine.state_codec import StateCodec
 from flows.machine.states import MachineState
 from flows.machine.trace import Trace, no_trace
@@ -42,6 +43,7 @@ is over (:data:`NEVER_MS`: it has none, or waits for its deadline)."""
 TreeRunPlace = tuple[int, int, int]
 """Of a tree's run: when it was opened, the number of the element that it waits for, and whose it is, as bits."""
 _ALWAYS: Final[dict[Version, int]] = {}
+_NEVER_TOLD: Final[dict[Version, Collection[Place]]] = {}
 
 
 class Machine:
@@ -54,9 +56,12 @@ class Machine:
         max_runs: int = DEFAULT_MAX_RUNS,
         trace: Trace = no_trace,
         live_from: Mapping[Version, int] = _ALWAYS,
+        promoted_at: Mapping[Version, int] = _ALWAYS,
+        grace_ms: int = 0,
         zone: tzinfo = UTC,
     ) -> None:
-        """``listeners``: in any order. ``live_from``: the log time from which a version hears events, if not always.
+        """``listeners``: in any order. ``live_from``: the log time from which a version hears events, if not always;
+        ``promoted_at``: until when it was a shadow. ``grace_ms``: how much later than due deadlines fire, in log time.
         ``zone``: the time zone of hours.
 
         Whoever listens by ``trace`` hears each listener alone.
@@ -67,6 +72,8 @@ class Machine:
         if len(self._numbers) != len(ordered):
             raise ValueError("one version of a listener twice in one machine")
         self._live_from = tuple(live_from.get(version, 0) for version in self._numbers)
+        self._promoted_at = tuple(promoted_at.get(version, 0) for version in self._numbers)
+        self._grace_ms = grace_ms
         self._all_live_from = max(self._live_from, default=0)
         self.listeners = tuple(ordered)
         """By their numbers."""
@@ -141,9 +148,13 @@ class Machine:
             before = by_listener.get(number, _FRESH)
             if self._live_from[number] > facts.event.log_time_ms:
                 continue
-            if before.last_ms is not None and program.listener.repeat is Repeat.ONCE:
+            past = state.earlier.get(number)
+            if past is not None:
+                after, finished = earlier.on_event(program, before, facts, past, self._promoted_at[number])
+            elif before.last_ms is not None and program.listener.repeat is Repeat.ONCE:
                 continue
-            after, finished = program.on_event(before, facts)
+            else:
+                after, finished = program.on_event(before, facts)
             if after is not before and after != before:
                 changed[number] = after
             for each in finished:
@@ -170,7 +181,9 @@ class Machine:
                 shared.pop(index, None)
             else:
                 shared[index] = after
-        return state if shared is None else MachineState(state.subscriber, state.by_listener, state.due_ms, shared)
+        if shared is None:
+            return state
+        return MachineState(state.subscriber, state.by_listener, state.due_ms, shared, state.earlier)
 
     def _hearing(self, tree: Tree, event: Event) -> int:
         """The tree's listeners that were live when the log took the event, as bits."""
@@ -191,7 +204,12 @@ class Machine:
             due = program.due(before)
             if due is None or due > now_ms:
                 continue
-            changed[number], finished = program.on_time(before, now_ms)
+            past = state.earlier.get(number)
+            if past is None:
+                changed[number], finished = program.on_time(before, now_ms)
+            else:
+                live_from_ms = self._promoted_at[number] - self._grace_ms + 1
+                changed[number], finished = earlier.on_time(program, before, now_ms, past, live_from_ms)
             for each in finished:
                 found.append(self._match(number, state.subscriber, each))
         found.sort(key=lambda match: (match.matched_at_ms, match.listener))
@@ -270,11 +288,16 @@ class Machine:
         dropped; ``repeat`` counts across versions (SEMANTICS 6 and 8), but for what versions in ``promoted`` matched
         while they were shadows. Raises ``BadRecord``.
         """
-        return self.decode_all(data, promoted=promoted)[-1]
+        return self.decode_all(data, earlier.VersionChange(promoted))[-1]
 
-    def decode_all(self, data: bytes, *, promoted: Collection[Version] = ()) -> list[MachineState]:
-        """The reverse of :meth:`encode_all`, as :meth:`decode`."""
-        found = self._codec.decode(data, promoted)
+    def decode_all(
+        self,
+        data: bytes,
+        change: earlier.VersionChange = earlier.UNCHANGED,
+        told: Mapping[Version, Collection[Place]] = _NEVER_TOLD,
+    ) -> list[MachineState]:
+        """The reverse of :meth:`encode_all`, as :meth:`decode`. ``told``: where the versions of the change matched."""
+        found = self._codec.decode(data, change, told)
         return [self._changed(each, each.by_listener) if each.by_listener else each for each in found]
 
     def _changed(self, state: MachineState, changed: Mapping[int, ListenerRuns]) -> MachineState:
@@ -295,7 +318,7 @@ class Machine:
         found = [due for due in dues if due is not None]
         if not stale and due_ms is not None:
             found.append(due_ms)
-        return MachineState(state.subscriber, by_listener, min(found) if found else None, state.shared)
+        return MachineState(state.subscriber, by_listener, min(found, default=None), state.shared, state.earlier)
 
     def _match(self, number: int, subscriber: str, finished: Finished) -> Match:
         """The match of a listener that runs alone."""

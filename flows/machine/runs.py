@@ -135,6 +135,16 @@ class ListenerRuns(Packed, frozen=True):
     dropped: int = 0
 
 
+class Earlier(Packed, frozen=True):
+    """Where a listener matched before a change of its versions, for ``repeat``: places of what completed it, in order.
+
+    ``shadowed``: as a shadow that is live by now. ``ended``: versions of it that were live and are at work no more.
+    """
+
+    shadowed: tuple[Place, ...] = ()
+    ended: tuple[Place, ...] = ()
+
+
 class TreeRun(Packed, frozen=True):
     """One run of several listeners that begin alike (:mod:`flows.machine.tree`).
 

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from contracts.codec import replaced, to_msgpack
+from flows.machine.earlier import VersionChange, earlier_of, place_of
 from flows.machine.program import ListenerProgram
-from flows.machine.runs import ListenerRuns, Taken, TreeRun, TreeRuns, Version, inherited
+from flows.machine.runs import Earlier, ListenerRuns, Place, Taken, TreeRun, TreeRuns, Version, inherited
 from flows.machine.states import MachineState, StoredRun, StoredState, StoredStates, read_states
 from flows.machine.tree import FRESH as NO_TREE_RUNS
 from flows.machine.tree import Tree, TreeMember
@@ -18,6 +19,8 @@ from flows.machine.tree import Tree, TreeMember
 Own = tuple[int, Tree, TreeMember]
 """The number of a listener's tree, the tree, and the listener in it."""
 Runs = dict[tuple[int, int, tuple[Taken, ...]], TreeRun]
+Told = Mapping[Version, Collection[Place]]
+"""Where versions matched."""
 _FRESH: Final = ListenerRuns()
 _NO_STATE: Final = StoredState()
 
@@ -41,7 +44,9 @@ class StateCodec:
         rosters: list[int] = []
         found = [self._stored(state, places, rosters) for state in states]
         together = tuple([self._roster(index, rosters[place]) for index, place in places.items()])
-        return to_msgpack(StoredStates(states[0].subscriber, tuple(found), together))
+        listeners = [(number, self._programs[number].listener) for number in sorted(states[0].earlier)]
+        earlier = [(each.name, each.version, states[0].earlier[number]) for number, each in listeners]
+        return to_msgpack(StoredStates(states[0].subscriber, tuple(found), together, tuple(earlier)))
 
     def _stored(self, state: MachineState, places: dict[int, int], rosters: list[int]) -> StoredState:
         if not state.by_listener and not state.shared:
@@ -69,9 +74,12 @@ class StateCodec:
         members = self._trees[index].whose(who)
         return tuple([(each.bit, each.listener.name, each.listener.version) for each in members])
 
-    def decode(self, data: bytes, promoted: Collection[Version]) -> list[MachineState]:
+    def decode(
+        self, data: bytes, change: VersionChange, told: Mapping[Version, Collection[Place]]
+    ) -> list[MachineState]:
         """The states of these bytes, without what is due. Raises ``BadRecord``."""
-        stored = read_states(data)
+        stored, promoted = read_states(data), change.promoted
+        earlier = self._earlier(stored, change, told)
         rosters = [
             [(bit, self._members.get(self._numbers.get((name, version), -1))) for bit, name, version in roster]
             for roster in stored.together
@@ -80,8 +88,22 @@ class StateCodec:
         for each in stored.states:
             by_listener, loose = self._standings(each, promoted) if each.by_listener else ({}, {})
             shared = self._shared(each, rosters, loose) if each.runs or each.dropped or loose else {}
-            found.append(MachineState(stored.subscriber, by_listener, None, shared))
+            found.append(MachineState(stored.subscriber, by_listener, None, shared, earlier))
         return found
+
+    def _earlier(self, stored: StoredStates, change: VersionChange, told: Told) -> dict[int, Earlier]:
+        if not (stored.earlier or change.promoted or change.ended):
+            return {}
+        listeners = [program.listener for program in self._programs]
+        known = {(name, version): each for name, version, each in stored.earlier}
+        before = {
+            (name, version): [place_of(held.last_ms)]
+            for name, version, held in stored.states[0].by_listener
+            if held.last_ms is not None
+        }
+        matched = {each: [*told.get(each, ()), *before.get(each, ())] for each in (*change.promoted, *change.ended)}
+        found = earlier_of(listeners, known, change, matched)
+        return {self._numbers[version]: each for version, each in found.items()}
 
     def _standings(
         self, stored: StoredState, promoted: Collection[Version]

@@ -9,19 +9,21 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from contracts.codec import Packed, Value, msgpack_reader, written
-from flows.machine.runs import ListenerRuns, Taken, TreeRuns
+from flows.machine.runs import Earlier, ListenerRuns, Taken, TreeRuns
 
 
 class MachineState(Packed, frozen=True):
     """One subscriber's state. ``by_listener``: by listener; one without runs or memory is absent.
 
     ``due_ms``: the earliest deadline of all, None if nothing waits. ``shared``: by tree, of listeners that begin alike.
+    ``earlier``: by listener, where its versions changed; the same in all states of a timeline.
     """
 
     subscriber: str
     by_listener: Mapping[int, ListenerRuns] = {}
     due_ms: int | None = None
     shared: Mapping[int, TreeRuns] = {}
+    earlier: Mapping[int, Earlier] = {}
 
 
 class StoredRun(Packed, frozen=True):
@@ -44,13 +46,16 @@ class StoredState(Packed, frozen=True):
 
 
 class StoredStates(Value, frozen=True):
-    """States of one subscriber. ``together``: per tree the bits, names and versions of its listeners that are in it."""
+    """States of one subscriber. ``together``: per tree the bits, names and versions of its listeners that are in it.
+    ``earlier``: of a listener's name and version.
+    """
 
     SCHEMA: ClassVar[int] = 1
 
     subscriber: str
     states: tuple[StoredState, ...]
     together: tuple[tuple[tuple[int, str, int], ...], ...] = ()
+    earlier: tuple[tuple[str, int, Earlier], ...] = ()
     schema: int = written(1)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contracts.codec import to_msgpack
 from contracts.events import Event
 from flows.language.model import Listener
+from flows.machine.earlier import VersionChange
 from flows.machine.machine import Version
 from flows.machine.matches import from_stored, to_stored
 from flows.state.rows import Input
@@ -211,7 +212,7 @@ def _move(person: Subscriber, generation: Generation) -> bool:
         person.timeline.unmade, person.timeline.depths = timeline.unmade, timeline.depths
         person.timeline.cap = timeline.cap
         return False
-    promoted = before.shadows - generation.shadows
+    change = VersionChange(before.shadows - generation.shadows, before.counting.difference(generation.versions))
     data = before.reapplier.encode(timeline, whole=True)
-    person.timeline = generation.reapplier.decode(data, promoted=promoted)
+    person.timeline = generation.reapplier.decode(data, change)
     return True

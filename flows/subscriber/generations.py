@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from contracts.time_zones import named_zone
-from flows.language.model import Listener
+from flows.language.model import Listener, Repeat
 from flows.machine.machine import Machine, Version
 from flows.subscriber.pinned_terms import PinnedTerms, Terms
 from flows.subscriber.reapply import Reapplier
@@ -64,7 +64,8 @@ class Generation:
         if found is None:
             live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
             listeners, zone = [each.listener for each in self._deployed.values()], named_zone(self._terms.time_zone)
-            machine = Machine(listeners, live_from=live_from, zone=zone)
+            grace_ms, promoted_at = self._terms.grace_ms, self._promoted_at
+            machine = Machine(listeners, live_from=live_from, promoted_at=promoted_at, grace_ms=grace_ms, zone=zone)
             wishes = Wishes(self._workspace, listeners, self.shadows)
             found = self._reapplier = self._make(machine, self._terms, wishes)
         return found
@@ -74,9 +75,25 @@ class Generation:
         """The pinned terms of the generation, as bytes that outlive the process."""
         if not self._encoded:
             shadows = tuple(sorted(self.shadows))
-            pinned = PinnedTerms(self._workspace, self._terms, self.from_ms, self.heard_from, shadows)
+            promoted = tuple(sorted((*version, at_ms) for version, at_ms in self._promoted_at.items()))
+            pinned = PinnedTerms(self._workspace, self._terms, self.from_ms, self.heard_from, shadows, promoted)
             self._encoded = pinned.encoded()
         return self._encoded
+
+    @property
+    def _promoted_at(self) -> dict[Version, int]:
+        """The log time at which each version that is live stopped being a shadow, where it was one."""
+        return {
+            version: each.live_from_ms
+            for version, each in self._deployed.items()
+            if version not in self.shadows and each.live_from_ms is not None and each.live_from_ms > each.shadow_from_ms
+        }
+
+    @property
+    def counting(self) -> frozenset[Version]:
+        """The live versions whose matches count for ``repeat``."""
+        every = {version for version, each in self._deployed.items() if each.listener.repeat is Repeat.EVERY}
+        return frozenset(self._deployed) - self.shadows - every
 
     @property
     def versions(self) -> list[Version]:
@@ -124,8 +141,13 @@ class Generations:
     def pinned(self, pinned: PinnedTerms) -> Generation:
         """The generation of pinned terms, whatever is deployed by now. Raises ``KeyError`` of an unknown version."""
         shadows = set(pinned.shadows)
+        promoted = {(name, version): at_ms for name, version, at_ms in pinned.promoted}
         deployed = [
-            Deployed(self.listeners[name, version], from_ms, None if (name, version) in shadows else 0)
+            Deployed(
+                self.listeners[name, version],
+                from_ms,
+                None if (name, version) in shadows else promoted.get((name, version), 0),
+            )
             for name, version, from_ms in pinned.versions
         ]
         now = self.at(pinned.from_ms)

@@ -27,7 +27,9 @@ class Terms(NamedTuple):
 
 
 class PinnedTerms(Value, frozen=True):
-    """``versions``: listener, version, and the log time from which it hears; ``shadows``: those that are no more."""
+    """``versions``: listener, version, and the log time from which it hears; ``shadows``: those that are no more.
+    ``promoted``: those that were shadows, with the log time of their promotion.
+    """
 
     SCHEMA: ClassVar[int] = 1
 
@@ -36,6 +38,7 @@ class PinnedTerms(Value, frozen=True):
     from_ms: int
     versions: tuple[tuple[str, int, int], ...]
     shadows: tuple[tuple[str, int], ...] = ()
+    promoted: tuple[tuple[str, int, int], ...] = ()
     schema: int = written(1)
 
     def encoded(self) -> bytes:

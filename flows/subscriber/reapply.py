@@ -21,7 +21,8 @@ from flows.derived.membership import sent_by_others
 from flows.derived.profile import facts_of, known_at, profiled, takes_everything_away, with_facts
 from flows.derived.sessions import Session, SessionChange, extended
 from flows.derived.verdicts import is_news, with_verdict
-from flows.machine.machine import Machine, MachineState, Match, Version
+from flows.machine.earlier import UNCHANGED, VersionChange
+from flows.machine.machine import Machine, MachineState, Match
 from flows.machine.matches import changed, missing
 from flows.subscriber.cap import Cap, CapJudge
 from flows.subscriber.evidence import CLICKED
@@ -244,12 +245,9 @@ class Reapplier:
             timeline.unfolded = len(timeline.entries) + 1
         return self._codec.encode(timeline)
 
-    def decode(self, data: bytes, *, promoted: Collection[Version] = ()) -> Timeline:
-        """The timeline of these bytes; matches of versions that are gone can no longer be taken back.
-
-        ``promoted``: versions whose matches so far were a shadow's. Raises ``BadRecord``.
-        """
-        return self._codec.decode(data, promoted)
+    def decode(self, data: bytes, change: VersionChange = UNCHANGED) -> Timeline:
+        """The timeline of these bytes. Matches of versions that are gone cannot be taken back. Raises ``BadRecord``."""
+        return self._codec.decode(data, change)
 
     def expires_ms(self, timeline: Timeline) -> int | None:
         """The log time after which :meth:`let_go` has something to do."""

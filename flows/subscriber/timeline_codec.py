@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterable
 from contracts.codec import to_json, to_msgpack
 from contracts.events import Event
 from flows.derived.membership import is_made
+from flows.machine.earlier import VersionChange, place_of
 from flows.machine.machine import Machine, MachineState, Match, Version
 from flows.machine.matches import StoredMatches, from_stored, to_stored
+from flows.machine.runs import Place
 from flows.subscriber.cap import CapState
 from flows.subscriber.stored import (
     StoredEntry,
@@ -70,14 +72,14 @@ class TimelineCodec:
             )
         )
 
-    def decode(self, data: bytes, promoted: Collection[Version]) -> Timeline:
+    def decode(self, data: bytes, change: VersionChange) -> Timeline:
         """The timeline of these bytes; matches of versions that are gone can no longer be taken back.
 
-        ``promoted``: versions whose matches so far were a shadow's. Raises ``BadRecord``.
+        ``change``: from the versions that it was stored with. Raises ``BadRecord``.
         """
         stored = read_timeline(data)
         machine = self._machine
-        states = machine.decode_all(stored.states, promoted=promoted)
+        states = machine.decode_all(stored.states, change, _told(stored, {*change.promoted, *change.ended}))
         timeline = Timeline(states[-1])
         timeline.session = session_of(stored.session)
         session = session_of(stored.prior)
@@ -114,3 +116,15 @@ class TimelineCodec:
 
     def _still_here(self, matches: Iterable[StoredMatches]) -> tuple[Match, ...]:
         return tuple(match for match in from_stored(matches) if self._machine.knows(match))
+
+
+def _told(stored: StoredTimeline, versions: Collection[Version]) -> dict[Version, list[Place]]:
+    """Where versions matched, as far as it may still be applied again."""
+    found: dict[Version, list[Place]] = {}
+    made = [(each, (entry.at_ms, entry.order, entry.event_id)) for entry in stored.entries for each in entry.made]
+    for group, place in (*made, *((each, None) for each in stored.tail)) if versions else ():
+        for match in from_stored((group,)):
+            version, by_event = (match.listener, match.version), place if match.completed_by else None
+            if version in versions:
+                found.setdefault(version, []).append(by_event or place_of(match.matched_at_ms))
+    return found

@@ -101,6 +101,63 @@ def test_a_late_event_after_a_promotion_takes_back_nothing_that_the_version_befo
     assert (told(emitted), lists(emitted)) == ([], [])
 
 
+VIEWED = "listener: l\nversion: {}\nrepeat: {}\nsequence: {}\nthen: [{{add: {{to: x, at: a}}}}]\n"
+ONE_VIEW = "[{action: page_viewed, session: {events: {at_least: 1}}}]"
+NO_PURCHASE = "[{action: page_viewed, session: {events: {at_least: 1}}}, {not: product_bought, for: 1s}]"
+"""What asks of sessions is applied again from where an event came late, whatever event it is."""
+
+
+def viewed(version: int, repeat: str, sequence: str = ONE_VIEW) -> Listener:
+    text = VIEWED.format(version, repeat, sequence).encode()
+    (found,) = parse_listeners([("l.yaml", text)], known_actions=VOCABULARY)
+    return found
+
+
+def late(second: int, log_second: int) -> Event:
+    return event(second, "button_clicked", log_second, f"late{second}")
+
+
+@pytest.mark.parametrize("repeat", ["once", "{cooldown: 1d}"])
+@pytest.mark.parametrize("sequence", [ONE_VIEW, NO_PURCHASE])
+def test_what_a_shadow_matched_never_counts_however_late_events_come(repeat: str, sequence: str) -> None:
+    flow = empty()
+    flow.deploy([Deployed(viewed(1, repeat, sequence), 0, 10_000)])
+    story = Story(flow)
+    story.apply(event(5, "page_viewed"))
+    assert told(story.apply(late(2, 12))) == ([] if sequence == ONE_VIEW else [("match", 1, "shadowed")])
+    moved = lists(story.apply(event(15, "page_viewed")))
+    assert [*moved, *lists(flow.pass_time(story.person, 17_000))] == ["x"]
+    assert told(story.apply(late(4, 20))) == []
+    assert told(story.apply(event(30, "page_viewed"))) == []
+    assert told(flow.pass_time(story.person, 40_000)) == [], "the live match counts"
+
+
+@pytest.mark.parametrize("repeat", ["once", "{cooldown: 1d}"])
+@pytest.mark.parametrize("sequence", [ONE_VIEW, NO_PURCHASE])
+def test_what_the_version_before_matched_counts_however_late_events_come(repeat: str, sequence: str) -> None:
+    flow = empty()
+    flow.deploy([Deployed(viewed(1, repeat, sequence), until_ms=10_000), Deployed(viewed(2, repeat), 10_000, 10_000)])
+    story = Story(flow)
+    story.apply(event(5, "page_viewed"))
+    story.apply(late(2, 12))
+    assert lists(story.apply(event(15, "page_viewed"))) == []
+    assert lists(story.apply(late(4, 20))) == []
+    assert lists(story.apply(event(30, "page_viewed"))) == []
+
+
+def test_what_a_shadow_heard_after_its_match_is_not_heard_again_once_it_is_live() -> None:
+    pair = "[{action: email_clicked, session: {events: {at_least: 1}}}, {action: page_viewed}]"
+    flow = empty()
+    flow.deploy([Deployed(viewed(1, "once", pair), 0, 10_000)])
+    story = Story(flow)
+    for each in (event(1, "email_clicked"), event(2, "page_viewed"), event(3, "email_clicked")):
+        story.apply(each)
+    assert told(story.apply(late(0, 12))) == []
+    assert told(story.apply(event(13, "page_viewed"))) == [], "the shadow was done at second 3"
+    story.apply(event(14, "email_clicked"))
+    assert lists(story.apply(event(15, "page_viewed"))) == ["x"]
+
+
 def test_a_listener_that_is_gone_drops_its_runs_and_fires_no_deadline() -> None:
     rule = "sequence: [{action: product_added}, {not: product_bought, for: 30s}]"
     text = f"listener: l\n{rule}\nthen: [{{add: {{to: x, at: a}}}}]".encode()

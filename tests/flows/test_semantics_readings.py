@@ -158,3 +158,17 @@ def test_19_what_a_capped_match_would_have_made_is_not_there_for_the_events_behi
     assert anna.does(act("e1", 1_000, "searched")) == ["+cool"]
     assert anna.does(act("e2", 2_000)) == [], "capped: nobody joins `hot`, and nothing prevents"
     assert anna.waits(60_000) == ["+cold"]
+
+
+def test_20_over_a_change_of_versions_a_shadows_match_counts_for_nothing_and_an_ended_versions_does() -> None:
+    step = "{action: page_viewed, session: {events: {at_least: 1}}}"
+    texts = [f"{{listener: l, version: {n}, repeat: once, sequence: [{step}], {ADD % 'x'}}}" for n in (1, 2)]
+    first, second = (engine_of(each).listeners_at(0)[0] for each in texts)
+    changes = [Deployed(first, 0, 5_000)], [Deployed(first, 0, 0, 5_000), Deployed(second, 5_000, 5_000)]
+    for deployed, before, now in ((changes[0], [], ["+x"]), (changes[1], ["+x"], [])):
+        anna = Anna(VIEWED)
+        anna.engine.deploy(deployed)
+        anna.person = anna.engine.new("s_anna", 0)
+        assert anna.does(act("e1", 2_000)) == before
+        assert anna.does(act("late", 1_500, "searched"), 6_000) == []
+        assert anna.does(act("e2", 7_000)) == now
