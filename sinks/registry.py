@@ -29,6 +29,7 @@ NAMES: Final = (
     "kit",
     "mautic",
     "sympa",
+    "customerio",
     "kafka",
     "webhook",
 )

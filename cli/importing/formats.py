@@ -79,6 +79,7 @@ FORMATS: Final = (
         _columns("email_address,first_name,state,created_at"),
         words={"inactive": ListStatus.NOT_MEMBER, "cancelled": ListStatus.UNSUBSCRIBED},
     ),
+    ExportFormat("customer.io", _columns("cio_id,email")),
     ExportFormat(
         "sendgrid bounces",
         _columns("status,reason,email,created"),

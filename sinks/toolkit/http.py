@@ -9,6 +9,7 @@ replace ours); no address and no key in an error.
 from __future__ import annotations
 
 import contextlib
+import copy
 import email.utils
 import json
 import math
@@ -176,14 +177,20 @@ class Http:
         judge: Judge = usual,
     ) -> None:
         self._base, self._rate_limit, self._now_ms = base_url.rstrip("/"), rate_limit, now_ms
-        self._limits, self._judge = limits, judge
+        self._limits, self._judge, self._headers = limits, judge, dict(headers)
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.headers.update({"User-Agent": "segma", "Accept-Encoding": "identity", **headers})
+        self._session.headers.update({"User-Agent": "segma", "Accept-Encoding": "identity"})
         adapter = HTTPAdapter(pool_connections=2, pool_maxsize=limits.connections, max_retries=0)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
         self._pool = ThreadPoolExecutor(limits.connections, thread_name_prefix="segma-sink")
+
+    def beside(self, base_url: str, headers: Mapping[str, str]) -> Http:
+        """Another host of the account, with a login of its own; connections, pace and judge are shared."""
+        other = copy.copy(self)
+        other._base, other._headers = base_url.rstrip("/"), dict(headers)
+        return other
 
     def ask(
         self,
@@ -203,7 +210,7 @@ class Http:
         ``hear``: statuses that are the caller's in this call, whatever they mean elsewhere.
         """
         self._rate_limit.acquire(bucket)
-        sent: dict[str, Any] = {"params": query, "headers": {"Accept": media, **(headers or {})}}
+        sent: dict[str, Any] = {"params": query, "headers": {**self._headers, "Accept": media, **(headers or {})}}
         if form is not None:
             sent["data"] = dict(form)
         elif body is not None:

@@ -167,6 +167,16 @@ EXPORTS = (
         {"unsubscribed": 1, "undeliverable": 1, "complained": 1, "not_member": 1},
     ),
     Export(
+        "customer.io",
+        "people.csv",
+        _utf8(
+            "id,email,cio_id,created_at,first_name,unsubscribed\n1,ada@example.org,a1,1700000000,Ada,\n"
+            "2,ben@example.org,a2,1700000000,Ben,true\n3,cleo@example.org,a3,1700000000,Cleo,false\n"
+        ),
+        {"ada@example.org": "Ada", "cleo@example.org": "Cleo"},
+        {"unsubscribed": 1},
+    ),
+    Export(
         "sendgrid",
         "contacts.csv",
         _utf8(

@@ -98,7 +98,7 @@ class Call:
     """A changing call that changed nobody's membership."""
 
 
-WRITES = re.compile(r"(?i)search|batch/read|/find$")
+WRITES = re.compile(r"(?i)search|batch/read|/find$|/customers/attributes$")
 
 
 @dataclass

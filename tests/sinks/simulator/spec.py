@@ -28,8 +28,12 @@ _judging = threading.Lock()
 UNDESCRIBED = (
     (("listmonk", "PATCH"), r"/api/subscribers/\d+"),
     (("listmonk", "POST"), r"/api/subscribers/\d+/optin"),
+    (("customerio", "GET"), r"/v1/customers"),
+    (("customerio", "POST"), r"/v1/customers/attributes"),
+    (("customerio", "GET"), r"/api/v1/accounts/region"),
 )
-"""Calls that a description leaves out and the platform itself was seen to have (listmonk 6.2)."""
+"""Calls that a description leaves out: the platform itself was seen to have them (listmonk 6.2), or its own reference
+has them (Customer.io's `getPeopleEmail`, `getPeopleById` and `getRegion`, read on 2026-11-30)."""
 
 
 def specs() -> Path:
@@ -47,7 +51,8 @@ def specs() -> Path:
 @functools.cache
 def description(platform: str) -> OpenAPI:
     """A platform's description, strict: a body's property that it does not name is a mistake."""
-    document = yaml.load((specs() / f"{platform}.yaml").read_text("utf-8"), Loader=_LOADER)
+    (path,) = (each for each in specs().glob("*.yaml") if each.stem.replace("-", "") == platform)
+    document = yaml.load(path.read_text("utf-8"), Loader=_LOADER)
     seen: set[str] = set()
     for item in document["paths"].values():
         for operation in item.values():
