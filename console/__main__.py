@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -14,6 +15,7 @@ from console.access.users import Users
 from console.app import PageLinks, Site, console_app
 from console.audit import Audit
 from console.board import Board
+from console.commands import Commands
 from console.config import ConsoleSettings, unguessable
 from console.desk import Desk
 from console.history import History
@@ -21,6 +23,7 @@ from console.picture import Picture
 from console.shop import shop_app
 from console.view import View
 from console.watch import Watch
+from console.writing.drafts import Drafts
 from contracts.installation import Installation
 from contracts.log import Log
 from contracts.rows import DirectoryEntry
@@ -79,6 +82,8 @@ def desk_of(settings: ConsoleSettings, installation: Installation, log: Log) -> 
         Audit(log, wall_clock_ms, unguessable),
         workspaces,
         secrets,
+        {name: Drafts(beside.parent / each.listeners) for name, each in workspaces.items()},
+        Commands([sys.executable, "-m", "cli"], beside.parent),
         wall_clock_ms,
     )
 

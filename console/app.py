@@ -21,6 +21,7 @@ from console.access.gate import Gate, Handler, Visit
 from console.access.sessions import Sessions
 from console.access.users import Users
 from console.account_pages import AccountPages
+from console.change_pages import ChangePages
 from console.changes import changes
 from console.desk import Desk
 from console.doors import Doors
@@ -30,6 +31,7 @@ from console.listener_pages import ListenerPages
 from console.people_pages import PeoplePages
 from console.view import View
 from console.watch import Watch
+from console.write_pages import WritePages
 from contracts.rows import DirectoryEntry
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -80,6 +82,8 @@ def console_app(
         **demo_handlers(view, watch, links, token_of),
         **live_handlers(view, watch, gate),
         **ListenerPages(desk, today).handlers(),
+        **ChangePages(desk).handlers(),
+        **WritePages(desk).handlers(),
         **PeoplePages(desk).handlers(),
         **AccountPages(desk).handlers(),
     }

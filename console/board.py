@@ -63,6 +63,20 @@ class Board:
             found.sort(key=lambda each: (each.listener, each.version))
             return [Shown(each, each.state(now_ms), self._parsed(each)[1]) for each in found]
 
+    def versions(self, workspace: str) -> list[ListenerVersion]:
+        """Every version of a workspace as the log has it. Raises :class:`LogError`."""
+        with self._lock:
+            self._versions.refresh()
+            return [each for each in self._versions.known if each.workspace == workspace]
+
+    def actions(self, workspace: str) -> frozenset[str]:
+        """The workspace's own actions."""
+        return self._actions.get(workspace, frozenset())
+
+    def foreseen(self, workspace: str, listener: str, version: int) -> list[ListenerVersion]:
+        """The records that :meth:`promote` would write now. Raises as it does."""
+        return promotion(self.versions(workspace), workspace, listener, version, self._now_ms() + NOTICE_MS)
+
     def listener(self, version: ListenerVersion) -> Listener | None:
         """A version as the flow reads it; None where this release cannot."""
         with self._lock:

@@ -10,8 +10,10 @@ from starlette.responses import RedirectResponse, Response
 from console.access.gate import Visit
 from console.audit import Audit
 from console.board import Board
+from console.commands import Commands
 from console.history import History
 from console.view import View
+from console.writing.drafts import Drafts
 from contracts.errors import LogError
 from contracts.installation import Workspace
 from contracts.log import Log
@@ -23,7 +25,9 @@ NO_LOG = "The log cannot be read now."
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The installation, as the pages see it. ``secrets``: of each workspace, what people's ids are made with."""
+    """The installation, as the pages see it. ``secrets``: of each workspace, what people's ids are made with;
+    ``drafts``: of each workspace, those of its listeners.
+    """
 
     view: View
     log: Log
@@ -32,6 +36,8 @@ class Desk:
     audit: Audit
     workspaces: Mapping[str, Workspace]
     secrets: Mapping[str, bytes]
+    drafts: Mapping[str, Drafts]
+    commands: Commands
     now_ms: Callable[[], int]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The pages of listeners: all of them, one of them, and what a marketer changes."""
+"""The pages of listeners: all of them, and one of them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from starlette.responses import Response
 from console.access.gate import Handler, Visit
 from console.access.table import Role
 from console.board import Shown, difference
-from console.desk import Desk, back_to
+from console.desk import Desk
 from console.history import by_key
 from contracts.errors import LogError
-from contracts.rows import Act
-from flows.versions.promotion import NotPromotable
 
 DAYS: Final = 30
 HEIGHT: Final = 24
@@ -54,8 +52,6 @@ class ListenerPages:
         return {
             "listeners": self._listeners,
             "listener": self._listener,
-            "promote": self._promote,
-            "end_listener": self._end,
         }
 
     async def _listeners(self, visit: Visit) -> Response:
@@ -63,12 +59,14 @@ class ListenerPages:
             shown = await asyncio.to_thread(self._desk.board.newest, visit.workspace)
         except LogError as error:
             return self._desk.away(visit, error)
+        drafts = await asyncio.to_thread(self._desk.drafts[visit.workspace].names)
+        listed = {"shown": shown, "drafts": drafts, "may_write": visit.holds(Role.MARKETER)}
         if visit.part != "activity":
-            return self._desk.view.page(visit, "listeners", shown=shown, activity={}, problem="")
+            return self._desk.view.page(visit, "listeners", activity={}, problem="", **listed)
         told = await self._desk.history.ask("listener_days", visit.workspace)
         today = self._today()
         activity = {name: activity_of(rows, today) for name, rows in by_key(told.rows, "listener").items()}
-        return self._desk.view.page(visit, "listeners_table", shown=shown, activity=activity, problem=told.problem)
+        return self._desk.view.page(visit, "listeners_table", activity=activity, problem=told.problem, **listed)
 
     async def _listener(self, visit: Visit) -> Response:
         name = visit.request.path_params["listener"]
@@ -91,31 +89,8 @@ class ListenerPages:
             changes=changes[::-1],
             may_change=visit.holds(Role.MARKETER),
             steps=f"/w/{visit.workspace}/listeners/{quote(name, safe='')}?part=steps",
+            confirm=f"/w/{visit.workspace}/listeners/{quote(name, safe='')}/confirm",
         )
-
-    async def _promote(self, visit: Visit) -> Response:
-        name, number = visit.request.path_params["listener"], visit.form.get("version", "")
-        if not (number.isascii() and number.isdigit() and len(number) < 10):
-            return self._desk.view.refused(visit, 400)
-        if answer := await self._desk.noted(visit, Act.PROMOTED, target=f"{name}@{number}"):
-            return answer
-        try:
-            await asyncio.to_thread(self._desk.board.promote, visit.workspace, name, int(number))
-        except NotPromotable as error:
-            return self._desk.problem(visit, "This version cannot be made live.", 409, detail=str(error))
-        except LogError as error:
-            return self._desk.away(visit, error)
-        return back_to(visit, f"listeners/{quote(name, safe='')}")
-
-    async def _end(self, visit: Visit) -> Response:
-        name = visit.request.path_params["listener"]
-        if answer := await self._desk.noted(visit, Act.ENDED, target=name):
-            return answer
-        try:
-            await asyncio.to_thread(self._desk.board.end, visit.workspace, name)
-        except LogError as error:
-            return self._desk.away(visit, error)
-        return back_to(visit, f"listeners/{quote(name, safe='')}")
 
 
 def _chosen(versions: Sequence[Shown]) -> Shown:

@@ -142,7 +142,7 @@ class Gate:
         if not is_from_here(visit.request.headers, "https" if self.secure else "http"):
             return self._refuse(visit, 403)
         try:
-            visit.form = await form_of(visit.request)
+            visit.form = await form_of(visit.request, long=page.long)
         except BadForm:
             return self._refuse(visit, 400)
         held = visit.session.csrf if visit.session is not None and page.least is not None else ""

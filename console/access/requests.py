@@ -13,6 +13,9 @@ from starlette.requests import Request
 
 MAX_FORM_BYTES: Final = 65_536
 MAX_FIELDS: Final = 100
+LONG_FORM_BYTES: Final = 1024 * 1024
+LONG_FIELDS: Final = 3_000
+"""Of a form that holds a whole listener, twice as YAML and once as cells."""
 FORM: Final = "application/x-www-form-urlencoded"
 _PLACE: Final = re.compile(r"/(?!/)[A-Za-z0-9_.~/@%+-]*(?:\?[A-Za-z0-9_.~=&%+-]*)?")
 
@@ -38,16 +41,20 @@ def is_from_here(headers: Mapping[str, str], scheme: str) -> bool:
     return headers.get("origin") == f"{scheme}://{headers.get('host', '')}"
 
 
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form; of a name that stands twice the last. Raises :class:`BadForm`."""
+async def form_of(request: Request, *, long: bool = False) -> dict[str, str]:
+    """The fields of a form; of a name that stands twice the last. Raises :class:`BadForm`.
+
+    ``long``: it may be one of :data:`LONG_FORM_BYTES` and :data:`LONG_FIELDS`.
+    """
+    most_bytes, most_fields = (LONG_FORM_BYTES, LONG_FIELDS) if long else (MAX_FORM_BYTES, MAX_FIELDS)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise BadForm("not a form")
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > MAX_FORM_BYTES:
+        if len(body) > most_bytes:
             raise BadForm("too long")
     try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=most_fields, errors="strict"))
     except ValueError as error:
         raise BadForm("not a form") from error

@@ -34,6 +34,8 @@ class Page(NamedTuple):
     method: str
     path: str
     least: Role | None
+    long: bool = False
+    """Whether its form holds a whole listener."""
 
 
 PAGES: Final = (
@@ -48,6 +50,11 @@ PAGES: Final = (
     Page("listener", "GET", "/w/{workspace}/listeners/{listener}", Role.VIEWER),
     Page("promote", "POST", "/w/{workspace}/listeners/{listener}/promote", Role.MARKETER),
     Page("end_listener", "POST", "/w/{workspace}/listeners/{listener}/end", Role.MARKETER),
+    Page("confirm", "GET", "/w/{workspace}/listeners/{listener}/confirm", Role.MARKETER),
+    Page("apply", "POST", "/w/{workspace}/listeners/{listener}/apply", Role.MARKETER),
+    Page("roll_back", "POST", "/w/{workspace}/listeners/{listener}/roll-back", Role.MARKETER),
+    Page("write", "GET", "/w/{workspace}/write", Role.MARKETER),
+    Page("rewrite", "POST", "/w/{workspace}/write", Role.MARKETER, long=True),
     Page("people", "GET", "/w/{workspace}/people", Role.MARKETER),
     Page("look_up", "POST", "/w/{workspace}/people", Role.MARKETER),
     Page("person", "GET", "/w/{workspace}/people/{person}", Role.MARKETER),

@@ -55,3 +55,18 @@ for (const place of document.querySelectorAll("[data-part]")) {
 
 const live = { lists: showLists, events: showEvents }[document.body.dataset.page];
 if (live) new EventSource(`/live/${document.body.dataset.page}`).onmessage = (message) => live(JSON.parse(message.data));
+
+// The form of a listener and its YAML follow each other: after each change the server brings both together. What was
+// typed meanwhile is not written over; the next change brings it along.
+const writing = document.getElementById("write");
+const typed = () => new URLSearchParams(new FormData(writing)).toString();
+writing?.addEventListener("change", async () => {
+  const sent = typed();
+  const answer = await fetch(writing.action, { method: "POST", body: new URLSearchParams(`${sent}&do=follow`) });
+  if (answer.redirected || answer.status === 401) return location.reload();
+  const came = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (!came.getElementById("write") || typed() !== sent) return;
+  const here = document.activeElement?.id;
+  for (const id of ["said", "cells", "yaml"]) document.getElementById(id).replaceWith(came.getElementById(id));
+  if (here) document.getElementById(here)?.focus();
+});

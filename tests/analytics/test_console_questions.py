@@ -12,7 +12,7 @@ QUESTIONS: tuple[tuple[str, dict[str, str]], ...] = (
     ("listener_days", {}), ("funnel", {"listener": "keen", "since": "-30d"}), ("person_lists", {"person": "ann"}),
     ("timeline", {"person": "ann"}), ("why", {"person": "ann", "list": "hot"}),
     ("attempts", {"person": "ann", "list": "hot"}), ("sizes", {"since": "-1d"}), ("list_changes", {}),
-    ("account_health", {"since": "-30d"}), ("audit", {}),
+    ("account_health", {"since": "-30d"}), ("audit", {}), ("seen_values", {"since": "-30d"}),
 )  # fmt: skip
 
 

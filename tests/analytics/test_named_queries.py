@@ -39,6 +39,7 @@ COVERED = {
     "list_changes",
     "account_health",
     "audit",
+    "seen_values",
 }
 
 
@@ -261,6 +262,17 @@ def test_latency_of_each_hop(story: ClickHouse) -> None:
 
 def test_sessions_by_campaign(story: ClickHouse) -> None:
     assert ask(story, "campaigns") == [("spring", 2, 2, 4, 2.0, 30), ("", 1, 1, 1, 1.0, 0)]
+
+
+def test_what_was_really_sent_the_most_frequent_first(story: ClickHouse) -> None:
+    seen = ask(story, "seen_values", since="1970-01-01")
+    assert seen[0] == ("action", "page_viewed", 6)
+    assert ("sku", "runner", 2) in seen
+    assert [count for name, _, count in seen if name == "action"] == sorted(
+        (count for name, _, count in seen if name == "action"), reverse=True
+    )
+    assert all(value for _, value, _ in seen)
+    assert ask(story, "seen_values") == []  # the story was long ago
 
 
 def test_a_session_that_was_joined_is_not_counted(history: ClickHouse) -> None:

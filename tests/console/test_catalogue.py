@@ -12,15 +12,18 @@ from jinja2 import Environment, nodes
 from console.inbox import STORIES
 from console.render import HERE, LANGUAGES, catalogue, environment, language_of, translator
 from console.view import NAVIGATION
+from console.writing.cells import LABELS
 from contracts.rows import Act
 
 TEMPLATES = sorted((HERE / "templates").glob("*.html"))
 READ_ALOUD = ("title", "alt", "aria-label", "placeholder")
-OURS = {"Segma", "segma listeners apply"}
+OURS = {"Segma", "YAML", "segma listeners apply"}
 """Names that are the same in every language."""
 
 
-HANDLERS = ("account_pages", "desk", "doors", "history", "listener_pages", "people_pages")
+HANDLERS = (
+    "account_pages", "change_pages", "desk", "doors", "history", "listener_pages", "people_pages", "write_pages",
+)  # fmt: skip
 """Modules whose sentences templates translate: every text of theirs that ends as a sentence does."""
 IN_WORDS = "No event of this person"
 """Stands in place of a transcript, which is English."""
@@ -31,7 +34,14 @@ WORDS = {"coming", "shadow", "live", "ended", "event", "session", "match", "move
 def said_in_code() -> set[str]:
     """Texts that the code hands to templates, which translate them."""
     stories = {text for each in STORIES for text in (each.subject, each.text, each.label)}
-    return stories | {text for _, text in NAVIGATION} | WORDS | {text for name in HANDLERS for text in sentences(name)}
+    choices = {text for each in LABELS.values() for text in each.values()}
+    return (
+        stories
+        | choices
+        | {text for _, text in NAVIGATION}
+        | WORDS
+        | {text for name in HANDLERS for text in sentences(name)}
+    )
 
 
 def sentences(module: str) -> Iterator[str]:

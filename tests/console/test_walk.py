@@ -28,7 +28,9 @@ ANN = subscriber_id(b"s" * 32, "ann@example.org")
 PAGES = (
     "/", "/inbox", "/w/demo/listeners", "/w/demo/listeners/walked", "/w/demo/people",
     f"/w/demo/people/{ANN}?list=warm&listener=walked", "/w/demo/lists", "/lists", "/events", "/w/demo/accounts",
-    "/w/demo/audit", "/w/demo/listeners/nothing", "/w/none/listeners",
+    "/w/demo/audit", "/w/demo/write", "/w/demo/write?listener=walked", "/w/demo/listeners/nothing",
+    "/w/demo/listeners/walked/confirm?change=promote&version=2", "/w/demo/listeners/walked/confirm?change=end",
+    "/w/none/listeners",
 )  # fmt: skip
 
 
@@ -105,6 +107,7 @@ def test_a_marketer_walks_through_the_console(browser: Browser, console: str, st
     page.locator("svg.line").wait_for()
     page.click("text=walked")
     page.click("text=Make it live")
+    page.click("#confirm")
     page.click("nav >> text=People")
     page.fill("[name=person]", "ann@example.org")
     page.click("#look-up")
@@ -123,6 +126,32 @@ def test_a_marketer_walks_through_the_console(browser: Browser, console: str, st
     acts = [row.act for row in stage.trail() if row.user == "mara"]
     assert (acts[0], acts[1], acts[-1]) == (Act.SIGNED_IN, Act.PROMOTED, Act.SIGNED_OUT)
     assert set(acts[2:-1]) == {Act.LOOKED_UP}
+
+
+def test_the_form_and_the_yaml_follow_each_other_while_one_types(browser: Browser, console: str, stage: Stage) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    enter(page, console, "mara")
+    opened(page, f"{console}/w/demo/write")
+
+    def follow(field: str, value: str) -> None:
+        with page.expect_response("**/write"):
+            page.fill(field, value)
+            page.press(field, "Tab")
+
+    follow('[name="s1.w1.property"]', "campaign")
+    page.locator('[name="s1.w2.property"]').wait_for()
+    follow('[name="s1.w1.value"]', "spring-sale")
+    text = page.locator("#text")
+    page.wait_for_function("document.getElementById('text').value.includes('campaign: spring-sale')")
+    follow("#text", text.input_value().replace("email_clicked", "email_clickt # a typo"))
+    page.locator('[name="s1.action"][aria-invalid]').wait_for()
+    follow('[name="s1.action"]', "email_opened")
+    page.wait_for_function("document.getElementById('text').value.includes('email_opened # a typo')")
+    page.click("#save")
+    page.locator(".done").wait_for()
+    assert "email_opened # a typo" in stage.desk.drafts["demo"].read("new-listener").text
+    context.close()
 
 
 def test_no_page_has_a_barrier(browser: Browser, console: str, stage: Stage) -> None:

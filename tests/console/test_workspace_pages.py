@@ -61,6 +61,7 @@ def answer(stage: Stage, word: str, name: str, *rows: tuple[Any, ...]) -> None:
 
 
 COLUMNS = {
+    "seen_values": ["property", "value", "events"],
     "listener_days": ["listener", "day", "matches", "moves", "failed", "last_match"],
     "person_lists": ["list", "account", "since", "until"],
     "timeline": ["at", "what", "detail", "id"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -20,11 +21,13 @@ from console.access.users import Users
 from console.app import PageLinks, Site, console_app
 from console.audit import Audit
 from console.board import Board
+from console.commands import Commands
 from console.desk import Desk
 from console.history import History
 from console.picture import Picture
 from console.view import View
 from console.watch import Watch
+from console.writing.drafts import Drafts
 from contracts.codec import json_reader
 from contracts.installation import Account, Installation, SecretAt, Workspace
 from contracts.log import Log
@@ -141,6 +144,8 @@ def staged(folder: Path, log: Log, now_ms: Callable[[], int]) -> Iterator[Stage]
         Audit(log, now_ms, lambda: f"{folder.name}/{next(ids)}"),
         INSTALLATION.workspaces,
         {"demo": b"s" * 32, "other": b"o" * 32},
+        {name: Drafts(folder / name / "listeners") for name in INSTALLATION.workspaces},
+        Commands([sys.executable, "-m", "cli"], folder),
         now_ms,
     )
     yield Stage(folder, log, answers, desk, users_in(folder), Watch(log, Picture(demo=True)))
