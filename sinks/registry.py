@@ -30,6 +30,7 @@ NAMES: Final = (
     "mautic",
     "sympa",
     "customerio",
+    "iterable",
     "kafka",
     "webhook",
 )

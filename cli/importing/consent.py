@@ -249,7 +249,8 @@ COLUMNS: Final[Mapping[str, tuple[Meaning, ListStatus]]] = {
         Meaning.FILLED,
         ListStatus.UNSUBSCRIBED,
         "unsub reason,unsub reason other,unsub campaign title,unsub campaign id,unsubscribe reason,"
-        "reason for unsubscribing,confirmed opt-out source,confirmed opt-out reason,opt-out reason",
+        "reason for unsubscribing,confirmed opt-out source,confirmed opt-out reason,opt-out reason,"
+        "unsubscribedchannelids",
     ),
     **_means(
         Meaning.FILLED,

@@ -80,6 +80,7 @@ FORMATS: Final = (
         words={"inactive": ListStatus.NOT_MEMBER, "cancelled": ListStatus.UNSUBSCRIBED},
     ),
     ExportFormat("customer.io", _columns("cio_id,email")),
+    ExportFormat("iterable", _columns("email,unsubscribedChannelIds")),
     ExportFormat(
         "sendgrid bounces",
         _columns("status,reason,email,created"),

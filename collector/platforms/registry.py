@@ -17,6 +17,7 @@ NAMES: Final = (
     "brevo",
     "customerio",
     "hubspot",
+    "iterable",
     "kit",
     "klaviyo",
     "mailchimp",

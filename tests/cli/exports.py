@@ -177,6 +177,19 @@ EXPORTS = (
         {"unsubscribed": 1},
     ),
     Export(
+        "iterable",
+        "list.csv",
+        _utf8(
+            "email,userId,signupDate,emailListIds,unsubscribedChannelIds,unsubscribedMessageTypeIds,firstName\n"
+            'ada@example.org,1,2024-01-02 03:04:05 +00:00,"[7,8]",[],[9],Ada\n'
+            "ben@example.org,2,2024-01-02 03:04:05 +00:00,[7],[71],[],Ben\n"
+            'cleo@example.org,3,2024-01-02 03:04:05 +00:00,[7],"[71,73]",[],Cleo\n'
+            "dora@example.org,4,2024-01-02 03:04:05 +00:00,[7],,,Dora\n"
+        ),
+        {"ada@example.org": "Ada", "dora@example.org": "Dora"},
+        {"unsubscribed": 2},
+    ),
+    Export(
         "sendgrid",
         "contacts.csv",
         _utf8(

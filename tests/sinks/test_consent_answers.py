@@ -13,7 +13,7 @@ from contracts.commands import Result, Verb
 from contracts.reasons import Reason
 from sinks.base import Change, Done, Fate, PlatformError, Standing, Trouble
 from sinks.platforms.listmonk import PAGE
-from tests.sinks.beds import ServedBed
+from tests.sinks.beds import ServedBed, imitated
 from tests.sinks.courier import Courier, command
 from tests.sinks.served import ANNA, BEN, IMITATED, NUMBERED, asked, bed_fixture, courier_fixture, on
 from tests.sinks.simulator.listmonk import RIGHTS
@@ -84,7 +84,7 @@ def test_five_hundred_lists_are_read_once(courier: Courier) -> None:
     assert outcome.result is Result.APPLIED
 
 
-@on(*IMITATED)
+@on(*imitated(lambda each: each.paged))
 def test_a_platform_that_gives_the_same_page_for_ever_ends_in_trouble(bed: ServedBed) -> None:
     """Row 6: no reading depends on the server's good will."""
     bed.put(ANNA, "news")

@@ -25,9 +25,9 @@ class Imitation(NamedTuple):
     """One imitation. ``dialect`` makes it, ``options`` are its account's, ``shows`` what can be known of people there.
 
     ``token_field``: the field that tokens are written to; ``stands_for_all``: somebody can be there and have left
-    altogether; ``bounces``: it shows who bounced; ``members_show_leaving``: so does a reading of a list
-    of who left. ``moves_a_second``: about how many the benchmark prepares for; 0: it
-    is not measured.
+    altogether; ``bounces``: it shows who bounced; ``paged``: it gives a list in pages; ``members_show_leaving``: a
+    reading of a list shows who left. ``moves_a_second``: about how many the benchmark prepares for; 0: it is not
+    measured.
     """
 
     dialect: Callable[[], Any]
@@ -36,6 +36,7 @@ class Imitation(NamedTuple):
     token_field: str = "segma_token"
     stands_for_all: bool = True
     bounces: bool = True
+    paged: bool = True
     members_show_leaving: bool = True
     moves_a_second: int = 0
 

@@ -31,9 +31,10 @@ UNDESCRIBED = (
     (("customerio", "GET"), r"/v1/customers"),
     (("customerio", "POST"), r"/v1/customers/attributes"),
     (("customerio", "GET"), r"/api/v1/accounts/region"),
+    (("iterable", "GET"), r"/api/channels"),
 )
 """Calls that a description leaves out: the platform itself was seen to have them (listmonk 6.2), or its own reference
-has them (Customer.io's `getPeopleEmail`, `getPeopleById` and `getRegion`, read on 2026-11-30)."""
+has them (Customer.io's `getPeopleEmail`, `getPeopleById`, `getRegion`, Iterable's `channels`, as of 2026-11-30)."""
 
 
 def specs() -> Path:
