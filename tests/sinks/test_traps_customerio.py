@@ -12,7 +12,7 @@ from sinks.base import Change, Done, Fate, Right, Standing, Trouble
 from tests.sinks.beds import ServedBed
 from tests.sinks.courier import Courier, command, log_beside
 from tests.sinks.simulator.server import Answer, Fault
-from tests.sinks.simulator.world import LEFT
+from tests.sinks.simulator.world import ACTIVE, LEFT
 from tests.sinks.trapped import ANNA, BEN, asked, bed_fixture, missing_rights, trouble
 
 pytestmark = pytest.mark.slow
@@ -79,13 +79,18 @@ def test_customerio_whoever_is_made_can_be_taken_out_again(bed: ServedBed, by: s
     assert bed.world.person("ann+tag@example.org").fields["id"].startswith("segma-")
 
 
-def test_customerio_who_was_made_meanwhile_is_looked_at_again(bed: ServedBed) -> None:
+@pytest.mark.parametrize(("standing", "with_id"), [(ACTIVE, True), (LEFT, True), (LEFT, False)])
+def test_customerio_who_was_made_meanwhile_is_looked_at_again(bed: ServedBed, standing: str, *, with_id: bool) -> None:
+    """By their own ``id``; whoever had none has Segma's now, and may have left all the same."""
     bed.put(ANNA, "old")
-    bed.leave(ANNA, "old")
+    person = bed.world.person(ANNA)
+    person.standing = standing
+    if not with_id:
+        bed.dialect.without_id = {person.id}
     sink: Any = bed.sink()
     (found,) = sink._platform.enrol([Change("c", "s", ANNA, ("new",))])
     assert trouble(found) == NOT_YET
-    assert bed.world.person(ANNA).standing == LEFT
+    assert person.standing == standing
 
 
 def test_customerio_an_address_of_several_people_moves_none_of_them(bed: ServedBed) -> None:

@@ -127,9 +127,13 @@ class Customerio:
         address = str(body.get("email", name))
         if known is None and (address.lower() in self.suppressed | world.bad or "@" not in address):
             return NOTHING
-        person = known or world.enrol(address)
-        if known is None and "id" not in person.fields:
+        there = known or world.person(address)
+        person = there or world.enrol(address)
+        if there is None:
             person.fields["id"] = str(body.get("id", name if not self.addresses_are_ids else ""))
+        elif person.id in self.without_id and "id" in body:
+            self.without_id.discard(person.id)
+            person.fields["id"] = body["id"]
         person.name = body.get("first_name") or person.name
         kept = {"email", "id", "first_name", "_update"}
         person.fields |= {key: value for key, value in body.items() if key not in kept}
@@ -229,6 +233,12 @@ GUARDS = (
         SINK,
         "if _id_of(made) == own_id else AGAIN",
         "",
+    ),
+    Guard(
+        "customerio_who_was_made",
+        SINK,
+        "if made is None or _standing(made) is not Standing.ACTIVE:",
+        "if made is None:",
     ),
     Guard("customerio_an_address", SINK, "if len(own) > 1:", "if False:"),
     Guard("customerio_a_data_driven", SINK, 'if text(each, "type") == "manual"', "if True"),
