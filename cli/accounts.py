@@ -14,7 +14,7 @@ from rich.table import Table
 from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
-from contracts.account_states import read_states
+from contracts.account_states import read_states, stopped_lanes
 from contracts.accounts import AccountState, Fact, Veto, told_by_a_person
 from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Outcome
@@ -22,7 +22,7 @@ from contracts.errors import LogError
 from contracts.log import Log, Outgoing
 from contracts.reading import all_of
 from contracts.reasons import Reason
-from contracts.topics import ACCOUNTS, OUTCOMES, VETOES, account_key, backfill_topic, fact_key, moves_topic
+from contracts.topics import ACCOUNTS, OUTCOMES, VETOES, account_key, backfill_topic, fact_key, lane_key, moves_topic
 from sinks.base import NoSuchList, PlatformError, Sink
 from sinks.delivery.leavings import Leavings, leavings_of_accounts
 from sinks.registry import account_of, sink_of
@@ -45,7 +45,7 @@ def list_accounts(home: Path, as_json: bool) -> None:
     Ends with 1 where an account is stopped, or has been away for more than a minute.
     """
     _, installation, log = open_home(home)
-    states, counts = read_states(log), _counts(log)
+    states, counts, lanes = read_states(log), _counts(log), stopped_lanes(log)
     rows = []
     for workspace, each in installation.workspaces.items():
         for name, own in each.accounts.items():
@@ -57,6 +57,7 @@ def list_accounts(home: Path, as_json: bool) -> None:
                 "state": state_word(state),
             }
             row |= {"reason": state.reason if state else "", "detail": state.detail if state else ""}
+            row["backfill"] = "stopped" if (workspace, name) in lanes else "goes on"
             unclear = {each: len(people) for each, people in _questions(log, workspace, name).items()}
             row |= {"unclear": unclear} if unclear else {}
             rows.append({**row, "commands": asked, **counts.get(f"{workspace}/{name}", {})})
@@ -70,7 +71,8 @@ def list_accounts(home: Path, as_json: bool) -> None:
             results = ", ".join(
                 f"{row[name]} {name}" for name in ("applied", "already", "skipped", "failed") if name in row
             )
-            why = f"{row['reason']} {row['detail']}".strip()
+            behind = "back-fill stopped" if row["backfill"] == "stopped" else ""
+            why = " ".join(each for each in (row["reason"], row["detail"], behind) if each)
             table.add_row(row["account"], row["sink"], row["state"], why, str(row["commands"]), results)
         out.print(table)
         for row in rows:
@@ -97,32 +99,39 @@ def _counts(log: Log) -> dict[str, dict[str, int]]:
     return {account: dict(counts) for account, counts in found.items()}
 
 
-def _tell(home: Path, account: str, *, stopped: bool, detail: str) -> None:
+def _tell(home: Path, account: str, *, stopped: bool, detail: str, backfill: bool) -> None:
     _, installation, log = open_home(home)
     workspace, name, _ = account_of(installation, account)
-    former = read_states(log).get((workspace, name))
+    former = None if backfill else read_states(log).get((workspace, name))
     state = told_by_a_person(former, workspace, name, stopped=stopped, detail=detail, at_ms=wall_clock_ms())
-    log.publisher().publish([Outgoing(ACCOUNTS, account_key(workspace, name), to_json(state))])
+    key = (lane_key if backfill else account_key)(workspace, name)
+    log.publisher().publish([Outgoing(ACCOUNTS, key, to_json(state))])
     log.close()
+
+
+_backfill_option = click.option("--backfill", is_flag=True, help="Only what waits behind the live commands.")
 
 
 @accounts_command.command("pause")
 @click.argument("account")
 @click.option("--because", default="", help="Why, for whoever looks at it later.")
+@_backfill_option
 @home_option
-def pause_account(account: str, because: str, home: Path) -> None:
+def pause_account(account: str, because: str, backfill: bool, home: Path) -> None:
     """Stop ACCOUNT (workspace/account) before its next call. Its commands wait in the log."""
-    _tell(home, account, stopped=True, detail=because)
-    err.print(f"{account} is paused; `segma accounts resume {account}` lets it go on", markup=False)
+    _tell(home, account, stopped=True, detail=because, backfill=backfill)
+    what, option = ("the back-fill of ", " --backfill") if backfill else ("", "")
+    err.print(f"{what}{account} is paused; `segma accounts resume {account}{option}` lets it go on", markup=False)
 
 
 @accounts_command.command("resume")
 @click.argument("account")
+@_backfill_option
 @home_option
-def resume_account(account: str, home: Path) -> None:
+def resume_account(account: str, backfill: bool, home: Path) -> None:
     """Let ACCOUNT go on, whatever stopped it: a person, a wrong key, too many moves."""
-    _tell(home, account, stopped=False, detail="")
-    err.print(f"{account} delivers again", markup=False)
+    _tell(home, account, stopped=False, detail="", backfill=backfill)
+    err.print(f"{'the back-fill of ' if backfill else ''}{account} delivers again", markup=False)
 
 
 def _questions(log: Log, workspace: str, account: str) -> dict[str, list[Veto]]:

@@ -1,4 +1,4 @@
-"""``segma listeners apply``, ``promote``, ``remove`` and ``versions``: what is at work, from when on."""
+"""``segma listeners apply``, ``remove`` and ``versions``: what is at work, from when on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from flows.config import unknown_accounts
 from flows.language.files import load_actions
 from flows.language.model import Do, Listener
 from flows.versions.deployment import Versions, listener_of, to_apply, versions_in
-from flows.versions.promotion import NotPromotable, promotion
 from sinks.registry import SINKS
 from transport import open_log
 from transport.config import load_installation, settings_at, wall_clock_ms
@@ -89,7 +88,7 @@ def apply_command(place: Path | None, promote: bool, home: Path, workspace: str 
         if promote:
             written = [change for each in written for change in promoted(versions.known, each, at_ms)]
         versions.write(written)
-    _print_versions(written, at_ms, as_json=as_json)
+    print_versions(written, at_ms, as_json=as_json)
     if not as_json and not written:
         out.print("nothing new", markup=False)
 
@@ -113,28 +112,6 @@ def untaggable(listeners: Iterable[Listener], accounts: Mapping[str, Account], d
     ]
 
 
-@click.command("promote")
-@click.argument("listener")
-@click.argument("version", type=click.IntRange(1))
-@home_option
-@workspace_option
-@json_option
-def promote_command(listener: str, version: int, home: Path, workspace: str | None, as_json: bool) -> None:
-    """Make a version live: it begins to move people, the version before it ends."""
-    installation = load_installation(home / "segma.yaml")
-    name = workspace_of(installation, workspace)
-    with versions_of(home, installation) as versions:
-        at_ms = wall_clock_ms() + NOTICE_MS
-        try:
-            written = promotion(versions.known, name, listener, version, at_ms)
-        except NotPromotable as error:
-            fail(str(error), Exit.PROBLEMS)
-        versions.write(written)
-    _print_versions(written, at_ms, as_json=as_json)
-    if not as_json and not written:
-        out.print(f"{listener}@{version} is live already", markup=False)
-
-
 @click.command("remove")
 @click.argument("listener")
 @home_option
@@ -150,7 +127,7 @@ def remove_command(listener: str, home: Path, workspace: str | None, as_json: bo
         versions.write(written)
     if not written:
         fail(f"no version of {listener} is at work", Exit.PROBLEMS)
-    _print_versions(written, at_ms, as_json=as_json)
+    print_versions(written, at_ms, as_json=as_json)
 
 
 @click.command("versions")
@@ -165,7 +142,7 @@ def versions_command(home: Path, workspace: str | None, as_json: bool) -> None:
         known = [each for each in versions.known if each.workspace == name]
     now_ms = wall_clock_ms()
     if as_json:
-        _print_versions(known, now_ms, as_json=True)
+        print_versions(known, now_ms, as_json=True)
         return
     table = Table("listener", "version", "state", "shadow from", "live from", "until", box=None, pad_edge=False)
     for each in known:
@@ -174,7 +151,8 @@ def versions_command(home: Path, workspace: str | None, as_json: bool) -> None:
     out.print(table)
 
 
-def _print_versions(written: list[ListenerVersion], at_ms: int, *, as_json: bool) -> None:
+def print_versions(written: list[ListenerVersion], at_ms: int, *, as_json: bool) -> None:
+    """Print versions with their states as of a log time."""
     for each in written:
         if as_json:
             state = {"listener": each.listener, "version": each.version, "state": each.state(at_ms)}

@@ -10,8 +10,9 @@ from typing import Final
 
 import click
 
-from cli.deploy import apply_command, promote_command, remove_command, versions_command
+from cli.deploy import apply_command, remove_command, versions_command
 from cli.output import Exit, err, out, print_json
+from cli.promote import promote_command
 from contracts.actions import known_actions
 from contracts.errors import ListenerError, Problem
 from flows.language.describe import describe

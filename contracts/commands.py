@@ -74,6 +74,8 @@ class Command(Value, frozen=True):
     """When the collector received the event that completed the match; 0 where a deadline did."""
     beside: dict[str, str] = {}
     """Of a ``webhook``: the match's commands that move or mark the person → their accounts. It tells their outcomes."""
+    backfill: bool = False
+    """Whether it makes good what the past says, behind the live ones: ``max_moves`` counts it apart."""
     schema: int = written(1)
 
     @property
@@ -130,6 +132,8 @@ class Outcome(Value, frozen=True):
     """The platform's own ids of the lists: a name may be another list's one day."""
     person: str = ""
     """The platform's own id of the person, where it has any but the address."""
+    backfill: bool = False
+    """As :attr:`Command.backfill`."""
     schema: int = written(1)
 
     @property

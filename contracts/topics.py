@@ -46,7 +46,8 @@ DEAD_LETTERS: Final = "dead_letters"
 
 ACCOUNTS: Final = "accounts"
 """Compacted. Key: workspace/account. Value: ``AccountState`` (JSON): which accounts are stopped, and why. Under
-workspace/account/away: one that tries on, in vain for longer than a minute."""
+workspace/account/away: one that tries on, in vain for longer than a minute; under workspace/account/backfill: whether
+its back-fill is stopped."""
 VETOES: Final = "vetoes"
 """Compacted. Key: workspace/account/subscriber/list, fact and time. Value: ``Veto`` (JSON): who left, who joined."""
 INTENTS: Final = "intents"
@@ -61,7 +62,7 @@ def moves_topic(workspace: str, account: str) -> str:
 
 
 def backfill_topic(workspace: str, account: str) -> str:
-    """Commands that wait until no live one does: tokens to write, drift to mend, dead letters to replay."""
+    """Commands that wait until no live one does: what the past asks for, tokens, drift to mend, letters to replay."""
     return f"backfill.{workspace}.{account or WEBHOOKS}"
 
 
@@ -106,6 +107,11 @@ def account_key(workspace: str, account: str) -> bytes:
 def away_key(workspace: str, account: str) -> bytes:
     """The log key of an account's alert that it is away: its state has another writer, a person."""
     return account_key(workspace, account) + b"/away"
+
+
+def lane_key(workspace: str, account: str) -> bytes:
+    """The log key of the state of an account's back-fill."""
+    return account_key(workspace, account) + b"/backfill"
 
 
 def veto_key(workspace: str, account: str, subscriber: str, list_name: str) -> bytes:

@@ -18,6 +18,7 @@ from sinks.config import SinkSettings, tokens_of
 from sinks.delivery.guard import limits_of
 from sinks.delivery.loop import Delivery
 from sinks.registry import account_of, sink_of
+from sinks.toolkit.rate_limit import RateLimit
 from transport import open_log
 from transport.config import Settings, load_installation, settings_of, wall_clock_ms
 from transport.private import keep_files_private, open_data
@@ -68,7 +69,8 @@ def _deliver(settings: Settings, installation: Installation, account: str, stop:
 
     log = open_log(settings)
     log.ensure(topics_of(installation))
-    sink = sink_of(installation, account, data=settings.data, pause=pause, config=settings.config, log=log)
+    paces: list[RateLimit] = []
+    sink = sink_of(installation, account, data=settings.data, pause=pause, config=settings.config, log=log, paces=paces)
     delivery = Delivery(
         log,
         sink,
@@ -79,6 +81,7 @@ def _deliver(settings: Settings, installation: Installation, account: str, stop:
         stopping=stop.is_set,
         limits=limits_of(own),
         token_of=tokens_of(installation, settings.config, own),
+        spare=lambda: all(pace.spare() for pace in paces),
     )
     try:
         delivery.run()

@@ -14,6 +14,7 @@ from contracts.installation import Account, Installation, SecretAt
 from contracts.log import Log
 from sinks.base import Sink
 from sinks.toolkit.options import Around, Kind
+from sinks.toolkit.rate_limit import RateLimit
 from transport.config import read_secret, wall_clock_ms
 
 NAMES: Final = (
@@ -58,10 +59,12 @@ def sink_of(
     config: Path = Path("segma.yaml"),
     log: Log | None = None,
     now_ms: Callable[[], int] = wall_clock_ms,
+    paces: list[RateLimit] | None = None,
 ) -> Sink:
     """The sink of an account. Raises :class:`ConfigError` with every problem of its options.
 
-    ``config``: the installation's file, beside which the secrets are. ``log``: for a sink that publishes.
+    ``config``: the installation's file, beside which the secrets are. ``log``: for a sink that publishes. ``paces``:
+    takes in the limits on its calls.
     """
     workspace, account, settings = account_of(installation, name)
     where = f"workspaces.{workspace}.accounts.{account}"
@@ -82,6 +85,7 @@ def sink_of(
         return read_secret(at, beside=config, field=f"{where}.options.{field}").decode("utf-8", "replace")
 
     try:
-        return kind.make(options, Around(name, data, pause, now_ms, secret, log, settings.strangers, settings.known))
+        own = settings.strangers, settings.known
+        return kind.make(options, Around(name, data, pause, now_ms, secret, log, *own, paces))
     except ValueError as error:
         raise ConfigError([Problem(where, "options", str(error), "see docs/sinks.md")]) from None

@@ -11,6 +11,7 @@ from typing import Final
 
 from analytics.recorded import Asked, Range
 from contracts.codec import Value, json_reader, to_json
+from contracts.membership import MEMBERSHIP
 from contracts.versions import ListenerVersion
 from flows.backtest.subject import Subject, together
 from flows.subscriber.generations import Deployed
@@ -63,10 +64,17 @@ class Plan(Value, frozen=True):
     ranges: tuple[Range, ...]
     gaps: tuple[date, ...] = ()
     """Days of which the history holds no event."""
+    before_ms: int | None = None
+    """Of a back-fill: the instant of log time before which an event must have come, and at which people are as is told.
+    """
 
     def asked(self, subjects: list[Subject]) -> Asked:
-        """What is asked of the history."""
-        return Asked(self.request.workspace, self.until_ms, *together(subjects))
+        """What is asked of the history; a back-fill looks at the lists that people joined and left as well."""
+        asked = Asked(self.request.workspace, self.until_ms, *together(subjects))
+        if self.before_ms is None:
+            return asked
+        sets = (None if each is None else each | MEMBERSHIP for each in (asked.actions, asked.heard))
+        return Asked(*asked[:3], *sets)
 
 
 _read_plan = json_reader(Plan)

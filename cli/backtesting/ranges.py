@@ -18,11 +18,13 @@ from cli.backtesting.plan import Plan, Work
 from contracts.codec import json_reader, to_json
 from contracts.errors import SegmaError
 from flows.backtest.answer import EXAMPLES, Told, kind_of
+from flows.backtest.members import MemberFound, member_of
 from flows.backtest.person import found_of, timeline
 from flows.backtest.replay import Capped, replay
 from flows.backtest.subject import Subject
 
 _read_told = json_reader(Told)
+_read_member = json_reader(MemberFound)
 
 
 class Door(NamedTuple):
@@ -60,14 +62,33 @@ def people_of(
             yield told
 
 
+def members_of(before_ms: int, subjects: list[Subject], persons: Iterator[list[Arrival]]) -> Iterator[MemberFound]:
+    """Yield what is to be made good of each person of a range, as of an instant of log time.
+
+    ``subjects``: the version as if it had always been live, then those before it, as they were, if there are any.
+    """
+    for everything in persons:
+        own = [each for each in everything if each.event.log_time_ms < before_ms]
+        if own:
+            replayed = [replay(subject, own, before_ms) for subject in subjects]
+            earlier = replayed[1] if len(replayed) > 1 else None
+            found = member_of(subjects[0].listeners[0], replayed[0], own, earlier)
+            if not found.is_silent:
+                yield found
+
+
 def do_range(work: Work, plan: Plan, subjects: list[Subject], clickhouse: ClickHouse, number: int) -> None:
     """Do one range and keep what it found."""
     persons = arrivals(clickhouse, plan.asked(subjects), plan.ranges[number])
     request = plan.request
-    name = subjects[0].listeners[0].name
-    marks = {} if request.alone else capped(clickhouse, request.workspace, name, plan.ranges[number])
-    lines = b"".join(to_json(told) + b"\n" for told in people_of(plan, subjects, persons, marks))
-    work.write(work.range_file(number).name, lines)
+    found: Iterator[Told | MemberFound]
+    if plan.before_ms is not None:
+        found = members_of(plan.before_ms, subjects, persons)
+    else:
+        name = subjects[0].listeners[0].name
+        marks = {} if request.alone else capped(clickhouse, request.workspace, name, plan.ranges[number])
+        found = people_of(plan, subjects, persons, marks)
+    work.write(work.range_file(number).name, b"".join(to_json(each) + b"\n" for each in found))
 
 
 def do_ranges(work: Work, plan: Plan, door: Door, processes: int, done: Callable[[], None]) -> None:
@@ -97,6 +118,13 @@ def told_in(work: Work, number: int) -> Iterator[Told]:
     with work.range_file(number).open("rb") as file:
         for line in file:
             yield _read_told(line)
+
+
+def members_in(work: Work, number: int) -> Iterator[MemberFound]:
+    """Yield what a range of a back-fill has found."""
+    with work.range_file(number).open("rb") as file:
+        for line in file:
+            yield _read_member(line)
 
 
 class _Here:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from contracts.codec import Value
+from contracts.codec import Value, replaced
 from contracts.commands import Command, Verb
 from contracts.rows import MatchRow
 from flows.backtest.replay import Arrival, Replayed, Waiting
@@ -81,16 +81,21 @@ def found_of(subscriber: str, replayed: Replayed) -> PersonFound:
     )
 
 
+def standing(commands: Sequence[Command]) -> list[Command]:
+    """The commands that are not taken back, by their matches' places. One that was amended stands where it is now."""
+    undone = {command.undoes for command in commands if command.undoes}
+    given = {command.command_id: command for command in commands if not command.undoes and not command.restates}
+    for command in commands:
+        if command.restates in given:
+            given[command.restates] = replaced(command, command_id=command.restates, restates="")
+    found = [command for name, command in given.items() if name not in undone]
+    return sorted(found, key=lambda each: (each.matched_at_ms, each.listener, each.position))
+
+
 def wanted(commands: Sequence[Command]) -> tuple[Stay, ...]:
     """The lists and tags that commands leave a person in. The later by its match's place stands, whenever it came."""
-    undone = {command.undoes for command in commands if command.undoes}
-    places = {command.command_id: command for command in commands if not command.undoes and not command.restates}
-    for command in commands:
-        if command.restates in places:
-            places[command.restates] = command
     stays: dict[tuple[str, str, bool], int] = {}
-    standing = [command for name, command in places.items() if name not in undone]
-    for command in sorted(standing, key=lambda each: (each.matched_at_ms, each.listener, each.position)):
+    for command in standing(commands):
         entered = (command.account, command.tag or command.to_list, bool(command.tag))
         if command.verb in {Verb.MOVE, Verb.ADD, Verb.TAG}:
             stays.setdefault(entered, command.matched_at_ms)

@@ -12,7 +12,7 @@ from contracts.errors import BadRecord
 from contracts.log import Log, Outgoing
 from contracts.reading import unread
 from contracts.reasons import Reason
-from contracts.topics import ACCOUNTS, VETOES, account_key, away_key, fact_key
+from contracts.topics import ACCOUNTS, VETOES, account_key, away_key, fact_key, lane_key
 from sinks.base import Fate, Leaving, Trouble
 from sinks.delivery.leavings import Leavings, gravest
 
@@ -32,6 +32,7 @@ class AccountStatus:
         self._workspace, self._account, self._now_ms = workspace, account, now_ms
         self._states, self._vetoes_reader = log.reader(ACCOUNTS), log.reader(VETOES)
         self._state: AccountState | None = None
+        self.backfill_stopped = False
         self.leavings = Leavings()
         self._fresh: list[Veto] = []
         self._away_since_ms = 0
@@ -57,6 +58,9 @@ class AccountStatus:
                     self._state = _read_state(record.value)
             elif record.key == away_key(self._workspace, self._account):
                 self._away_announced = record.value is not None
+            elif record.key == lane_key(self._workspace, self._account) and record.value is not None:
+                with contextlib.suppress(BadRecord):
+                    self.backfill_stopped = _read_state(record.value).stopped
         prefix = own + b"/"
         for record in unread(self._vetoes_reader):
             if record.key.startswith(prefix):

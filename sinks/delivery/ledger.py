@@ -16,8 +16,9 @@ from contracts.topics import INTENTS, OUTCOMES
 from sinks.base import MADE, Marks
 from sinks.delivery.links import Link, Links
 from sinks.delivery.places import mark_of, place, places
+from sinks.delivery.touched import LastTouches
 
-Moved = Callable[[str, int, str], None]
+Moved = Callable[[str, int, str, bool], None]
 _FIRST: Final[MatchPlace] = (0, 0, "", 0)
 
 _read: Final[Callable[[bytes], Outcome]] = json_reader(Outcome)
@@ -54,13 +55,13 @@ class Ledger:
     """
 
     def __init__(self, log: Log, workspace: str, account: str, moved: Moved = lambda *_: None) -> None:
-        """``moved``: hears of each command that changed something: its listener, when, and whose it was."""
+        """``moved``: hears of each command that changed something: its listener, when, whose, and if of the past."""
         self._moved = moved
         self._key = f"{workspace}/{account}".encode()
         self._reader = log.reader(OUTCOMES)
         self._entries: dict[str, _Entry] = {}
         self._claims: dict[tuple[str, str], list[_Claim]] = {}
-        self._last: dict[tuple[str, str], tuple[str, int]] = {}
+        self._touches = LastTouches()
         self._inside: dict[str, dict[str, bool]] = {}
         self._named: dict[str, set[str]] = {}
         self._doubts: dict[str, dict[str, bool]] = {}
@@ -138,11 +139,10 @@ class Ledger:
         self._asked |= {subscriber} if outcome.reason == Reason.ASKED else set()
         self._note_link(outcome, changed)
         if outcome.listener and outcome.changed:
-            self._moved(outcome.listener, outcome.at_ms, subscriber)
+            self._moved(outcome.listener, outcome.at_ms, subscriber, outcome.backfill)
         if carried_out and outcome.to_list:
             self.name(outcome.listener, outcome.to_list)
-        for name in (*named, *changed):
-            self._last[subscriber, name] = outcome.command_id, outcome.at_ms
+        self._touches.note(outcome, (*named, *changed))
         self._met |= {subscriber} if changed or any(held.values()) else set()
         for name, inside in held.items():
             self._inside.setdefault(subscriber, {})[name] = inside
@@ -249,6 +249,7 @@ class Ledger:
         """The command stands no more; the one that came after it inherits what it had changed."""
         entry = self._entries.get(command_id)
         if entry is None:
+            self._touches.forestall(command_id)
             return
         self._entries[command_id] = entry._replace(result=Result.SKIPPED)
         for name in entry.places:
@@ -345,11 +346,10 @@ class Ledger:
         return entry is not None and entry.result in {Result.APPLIED, Result.ALREADY}
 
     def overtaken(self, command: Command, names: Iterable[str]) -> bool:
-        """Of a command from behind: whether one of these places was touched since it was given, or since it failed."""
-        last = [self._last[command.subscriber, name] for name in names if (command.subscriber, name) in self._last]
-        if self.failed(command.command_id):
-            return any(command_id != command.command_id for command_id, _ in last)
-        return any(at_ms > command.matched_at_ms for _, at_ms in last)
+        """Of a command from behind: whether it was taken back before it came, or one of these places was touched since
+        it was given, or since it failed.
+        """
+        return self._touches.overtook(command, names, failed=self.failed(command.command_id))
 
     def inside(self, subscriber: str, list_name: str) -> bool | None:
         """Whether Segma put the person into the list (True) or took them out (False) last; None: neither."""

@@ -5,13 +5,14 @@ passed over. A command's outcome is published before its position is committed, 
 comes again, and a change is a wanted state. Of one account there is one loop, so one person's commands never overtake
 each other. What the sink is about to change is published before it does (topic ``intents``).
 
-Live commands come before back-fill. What arrives while a call is under way goes together into the next one.
+Live commands come before back-fill, which waits where it is stopped, where its own ``max_moves`` are made, and where
+half of the account's quota is used. What arrives while a call is under way goes together into the next one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
@@ -37,8 +38,9 @@ from sinks.delivery.directory import Directory
 from sinks.delivery.followed import FollowedLeavings
 from sinks.delivery.gate import AccountGate
 from sinks.delivery.gone import GoneWithoutWord
-from sinks.delivery.guard import MoveGuard, MoveLimits, Room
+from sinks.delivery.guard import MoveLimits, Room
 from sinks.delivery.journal import Journal
+from sinks.delivery.lanes import LaneGuards, may_go_behind
 from sinks.delivery.ledger import Ledger
 from sinks.delivery.meters import count_outcomes, watch_account
 from sinks.delivery.outcomes import VETOES, outcome_of
@@ -96,6 +98,7 @@ class Delivery:
         stopping: Callable[[], bool],
         limits: MoveLimits = NO_LIMITS,
         token_of: TokenOf = lambda entry: {},
+        spare: Callable[[], bool] = lambda: True,
     ) -> None:
         self._sink, self._workspace, self._account = sink, workspace, account
         self._now_ms, self._pause, self._stopping = now_ms, pause, stopping
@@ -104,8 +107,8 @@ class Delivery:
         self._journal = Journal(log, pause, stopping)
         self._patiently, self._send = self._journal.patiently, self._journal.send
         self._directory = Directory(log)
-        self._guard = MoveGuard(limits, now_ms)
-        self._ledger = Ledger(log, workspace, account, self._guard.note)
+        self._guards, self._spare = LaneGuards(limits, now_ms), spare
+        self._ledger = Ledger(log, workspace, account, self._guards.note)
         self._status = AccountStatus(log, workspace, account, now_ms, looks=sink.traits.lists)
         name = f"deliver.{workspace}.{account}"
         self._live: Consumer = log.consumer(name, moves_topic(workspace, account))
@@ -124,6 +127,7 @@ class Delivery:
         )
         self._beside = OutcomesBeside(log, workspace, now_ms, stopping)
         self._most = min(max(sink.traits.batch, 1), 1_000)
+        self._apart = not sink.traits.lists or sink.traits.one_by_one
 
     def run(self) -> None:
         """Deliver until told to stop."""
@@ -137,11 +141,19 @@ class Delivery:
             self._pause(max(timeout_s, 0.05))
             return 0
         self._followed.follow()
-        for consumer, wait_s in ((self._live, 0.0), (self._backfill, 0.0), (self._live, timeout_s)):
-            records = self._patiently(partial(consumer.poll, max(self._most, POLL), wait_s))
+        for consumer, most, wait_s in self._lanes(timeout_s):
+            records = self._patiently(partial(consumer.poll, most, wait_s))
             if records:
                 return self._deliver(consumer, records)
         return 0
+
+    def _lanes(self, timeout_s: float) -> Iterator[tuple[Consumer, int, float]]:
+        """Where to look next, for how many commands at most, and how long to wait. Behind it is one call at a time."""
+        most = max(self._most, POLL)
+        yield self._live, most, 0.0
+        if may_go_behind(self._status, self._guards, self._spare):
+            yield self._backfill, 1 if self._apart else self._most, 0.0
+        yield self._live, most, timeout_s
 
     def close(self) -> None:
         """Release everything; what was taken has its outcome."""
@@ -164,9 +176,8 @@ class Delivery:
         letters: dict[int, DeadLetter] = {}
         items = [self._item(index, record, letters) for index, record in enumerate(records)]
         todo = {index: item.command for index, item in enumerate(items) if item.command is not None}
-        apart = not self._sink.traits.lists or self._sink.traits.one_by_one
         done, open_ = set(range(len(items))) - todo.keys(), True
-        for wave in waves(list(todo.items()), most=self._most, apart=apart):
+        for wave in waves(list(todo.items()), most=self._most, apart=self._apart):
             # NOTE: asked again, because a flow that was killed says a command twice, and both may be in one round.
             known = {index for index in wave if self._passes_over(todo[index], again=items[index].again)}
             fresh = {index: todo[index] for index in wave if index not in known}
@@ -218,7 +229,7 @@ class Delivery:
         for index, command in commands.items():
             if command.command_id in seen:
                 continue
-            room, greedy = self._guard.room(command.listener, under_way, self._status.resumed_at_ms)
+            room, greedy = self._guards.room(command, under_way, self._status.resumed_at_ms)
             if room is not Room.FREE:
                 break  # how many of those under way change anything is known first; the rest is read again
             seen.add(command.command_id)
@@ -276,7 +287,7 @@ class Delivery:
                 return Trouble(Reason.TOO_MANY_LISTS, Fate.LASTING)
             self._ledger.name(command.listener, command.to_list)
         wish = wish_of(command, self._known)
-        late = again and wish is not None and self._ledger.overtaken(command, wish.places)
+        late = again and wish is not None and self._ledger.overtaken(command, wish.untouched)
         if wish is None or late:
             return Trouble(Reason.SUPERSEDED, Fate.LASTING)
         vetoed = self._status.veto(command.subscriber, forbidding_lists(wish, self._known))

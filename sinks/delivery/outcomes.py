@@ -62,4 +62,5 @@ def outcome_of(command: Command, answer: Answer, *, calls: int, at_ms: int) -> O
         restates=command.restates,
         list_ids=dict(answer.list_ids),
         person=answer.number,
+        backfill=command.backfill,
     )

@@ -32,6 +32,11 @@ class Wish(NamedTuple):
     if_in: tuple[str, ...] = ()
     outdone: tuple[str, ...] = ()
 
+    @property
+    def untouched(self) -> tuple[str, ...]:
+        """The places that must not have been touched since: what is of the past is done whole, or not at all."""
+        return (*self.places, *self.outdone) if self.command.backfill else tuple(self.places)
+
 
 class Group(NamedTuple):
     """One person's commands that go together: their places in the round, what they wish, the change they come to."""

@@ -54,6 +54,8 @@ class Around(NamedTuple):
     log: Log | None = None
     strangers: str | None = None
     known: str = "confirmed"
+    paces: list[RateLimit] | None = None
+    """Takes in the limits on the calls of the sink that is made."""
 
     def http(
         self,
@@ -68,6 +70,8 @@ class Around(NamedTuple):
         """The account's connections, with its pace kept under the data."""
         path = self.data / f"pace.{self.name.replace('/', '.')}.db"
         rate_limit = RateLimit({**quotas, **options.quotas}, path=path, now_ms=self.now_ms, pause=self.pause)
+        if self.paces is not None:
+            self.paces.append(rate_limit)
         silent_s = options.timeout / 1_000
         limits = Limits(min(5.0, silent_s), silent_s, 3 * silent_s, connections)
         return Http(url, headers, rate_limit=rate_limit, now_ms=self.now_ms, limits=limits, judge=judge)

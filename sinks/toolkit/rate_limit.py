@@ -66,6 +66,16 @@ class RateLimit:
                     raise Halt(Trouble(Reason.THROTTLED, Fate.AWAY, "the account's quota is used up", wait_ms / 1_000))
                 self._pause(wait_ms / 1_000)
 
+    def spare(self) -> bool:
+        """Whether at least half of what is allowed in each window is left."""
+        with self._lock:
+            now_ms = self._now_ms()
+            return all(
+                (call := bucket.peek(max(rate.limit // 2, 1) - 1)) is None or call.timestamp < now_ms - rate.interval
+                for bucket in self._buckets.values()
+                for rate in bucket.rates
+            )
+
     def close(self) -> None:
         """Release the database."""
         for bucket in self._buckets.values():

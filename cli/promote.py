@@ -1,0 +1,218 @@
+"""``segma listeners promote``: a version becomes live; whom it would have moved by now is moved behind live ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from analytics.clickhouse import HistoryError, HistoryUnavailable
+from analytics.config import analytics_settings_at
+from cli.backfilling.asked import ASKED, LEFT, MOVED, SINCE, UNKNOWN, Desks, Tally
+from cli.backfilling.caught_up import HistoryBehind, await_history, check_at_work
+from cli.backfilling.members import Members, asked_for, counted, drains, history, request_of
+from cli.backtesting.drain import Drain
+from cli.backtesting.words import drained_in_words, moment
+from cli.deploy import print_versions, versions_of, workspace_of, workspace_option
+from cli.home import open_home
+from cli.output import Exit, err, fail, out, print_json
+from cli.up import home_option, json_option
+from contracts.installation import Installation
+from contracts.versions import NOTICE_MS, ListenerVersion
+from flows.language.files import load_actions
+from flows.versions.promotion import NotPromotable, promotion
+from transport.config import load_installation, wall_clock_ms
+
+SINCE_REFUSED: Final = (
+    "`since` is not built: a version that goes live has the runs that it began as a shadow, and none of before. Apply"
+    " it as a shadow for as long as its sequence takes; `--backfill members` moves whom it would have moved by then"
+)
+WORDS: Final = {
+    MOVED: "to be moved",
+    LEFT: "have left: vetoed",
+    SINCE: "stay: Segma has changed the list since",
+    ASKED: "were asked for before",
+    UNKNOWN: "are nobody in the directory",
+}
+
+
+class _Backfill(click.ParamType[str]):
+    """``none`` or ``members``; ``since`` is told in a sentence why not."""
+
+    name = "backfill"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if text.partition(" ")[0] == "since":
+            self.fail(SINCE_REFUSED, param, ctx)
+        if text not in {"none", "members"}:
+            self.fail(f"`{text}` is none of `none` and `members`", param, ctx)
+        return text
+
+
+@click.command("promote")
+@click.argument("listener")
+@click.argument("version", type=click.IntRange(1), required=False)
+@click.option(
+    "--backfill",
+    type=_Backfill(),
+    default="none",
+    show_default=True,
+    metavar="none|members",
+    help="members: move whom it would have in its lists by now, behind the live moves.",
+)
+@click.option("--dry-run", is_flag=True, help="Say whom --backfill would move and how long it would take; do nothing.")
+@home_option
+@workspace_option
+@json_option
+def promote_command(  # noqa: PLR0917
+    listener: str, version: int | None, backfill: str, dry_run: bool, home: Path, workspace: str | None, as_json: bool
+) -> None:
+    """Make VERSION (the newest applied, if not given) of LISTENER live: it moves people, the one before it ends.
+
+    With --backfill members everybody whom it would have moved before, by the history and the steps that run live, is
+    moved as well, once, behind the live moves. Asked again, it goes on where it stood.
+    """
+    if dry_run and backfill == "none":
+        fail("--dry-run says what --backfill members would do", Exit.USAGE)
+    installation = load_installation(home / "segma.yaml")
+    name = workspace_of(installation, workspace)
+    with versions_of(home, installation) as versions:
+        at_ms = wall_clock_ms() + NOTICE_MS
+        try:
+            one = _version(versions.known, name, listener, version)
+            written = promotion(versions.known, name, listener, one, at_ms)
+        except NotPromotable as error:
+            fail(str(error), Exit.PROBLEMS)
+        if backfill == "none":
+            versions.write(written)
+        known = [*{each.key: each for each in (*versions.known, *written)}.values()]
+    if backfill == "none":
+        _tell_versions(written, f"{listener}@{one}", at_ms, as_json=as_json)
+        return
+    live = next(each for each in known if (each.workspace, each.listener, each.version) == (name, listener, one))
+    try:
+        _backfill(home, installation, live, known, written, at_ms, dry_run=dry_run, as_json=as_json)
+    except HistoryUnavailable as error:
+        fail(f"the history: {error}. What is done stays; the same command goes on there", Exit.UNAVAILABLE)
+    except HistoryError as error:
+        fail(f"the history: {error}", Exit.PROBLEMS)
+    except HistoryBehind as error:
+        fail(str(error), Exit.UNAVAILABLE)
+
+
+def _version(known: list[ListenerVersion], workspace: str, listener: str, version: int | None) -> int:
+    """The number that is meant. Raises :class:`NotPromotable` where nothing of the listener was applied."""
+    own = [each.version for each in known if (each.workspace, each.listener) == (workspace, listener)]
+    if version is None and not own:
+        raise NotPromotable(f"no version of {listener} was applied")
+    return version if version is not None else max(own)
+
+
+def _tell_versions(written: list[ListenerVersion], name: str, at_ms: int, *, as_json: bool) -> None:
+    print_versions(written, at_ms, as_json=as_json)
+    if not as_json and not written:
+        out.print(f"{name} is live already", markup=False)
+
+
+def _backfill(  # noqa: PLR0917
+    home: Path,
+    installation: Installation,
+    version: ListenerVersion,
+    known: list[ListenerVersion],
+    written: list[ListenerVersion],
+    at_ms: int,
+    *,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Promote, where that is still to be done, and move whom the past asks for.
+
+    Nothing is begun before the history has answered: where it is away, nothing is promoted either.
+    """
+    before_ms = at_ms if written else (version.live_from_ms or 0)
+    name = f"{version.listener}@{version.version}"
+    if not before_ms:
+        fail(f"{name} has been live from the beginning: nothing was before it", Exit.USAGE)
+    clickhouse, events, gone = history(analytics_settings_at(home), version.workspace)
+    if not events:
+        fail(f"the history of workspace `{version.workspace}` holds no event: nothing was done", Exit.PROBLEMS)
+    _, _, log = open_home(home)
+    with closing(log):
+        if dry_run:
+            before_ms = min(before_ms, wall_clock_ms())
+        else:
+            check_at_work(log, wall_clock_ms())
+            if written:
+                with versions_of(home, installation) as versions:
+                    versions.write(written)
+                print_versions(written, at_ms, as_json=as_json)
+            with err.status("waiting until the history holds all that was before …"):
+                await_history(log, clickhouse, version.workspace, before_ms)
+        members = _members(home, installation, version, known, before_ms)
+        members.look(clickhouse)
+        with closing(Desks(log, version.workspace)) as desks:
+            tally = counted(members, desks, gone)
+            given = None if dry_run else asked_for(log, members, desks, gone)
+    members.remove()
+    accounts = installation.workspaces[version.workspace].accounts
+    took = drains(tally, accounts, clickhouse, version.workspace, wall_clock_ms())
+    _tell(name, before_ms, tally, took, given, as_json=as_json)
+
+
+def _members(
+    home: Path, installation: Installation, version: ListenerVersion, known: list[ListenerVersion], before_ms: int
+) -> Members:
+    own = installation.workspaces[version.workspace]
+    of_it = [each for each in known if (each.workspace, each.listener) == (version.workspace, version.listener)]
+    others = [each for each in of_it if each.version != version.version]
+    request = request_of(version.workspace, own, load_actions(home / own.actions), version, others)
+    return Members(home, analytics_settings_at(home), request, before_ms)
+
+
+def _tell(name: str, at_ms: int, tally: Tally, took: dict[str, Drain], given: int | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "version": name,
+                "at_ms": at_ms,
+                "dry_run": given is None,
+                "given": given or 0,
+                "accounts": {
+                    account: {**dict.fromkeys(WORDS, 0), **counts, "people": tally.people[account]}
+                    for account, counts in sorted(tally.counts.items())
+                },
+                "theirs": tally.theirs,
+                "held_out": tally.held_out,
+                "drain": {account: each._asdict() for account, each in took.items()},
+            }
+        )
+        return
+    for line in _lines(name, at_ms, tally, took, given):
+        out.print(line, markup=False)
+
+
+def _lines(name: str, at_ms: int, tally: Tally, took: dict[str, Drain], given: int | None) -> Iterator[str]:
+    yield f"{name}, by the history before {moment(at_ms)}"
+    for account, counts in sorted(tally.counts.items()):
+        for standing, words in WORDS.items():
+            if counts[standing]:
+                yield f"  {account}: {counts[standing]:,} {words}"
+        if account in took:
+            yield f"  {account}: {drained_in_words(took[account])}"
+    if tally.theirs:
+        yield f"  {tally.theirs:,} stay as they are: the person has joined or left the list since"
+    if tally.held_out:
+        yield f"  {tally.held_out:,} people are held out"
+    if not tally.counts:
+        yield "  nobody is to be moved"
+    if given:
+        yield f"{given:,} commands were given, behind the live ones"
+        yield "`segma accounts pause ACCOUNT --backfill` stops them, `resume` lets them go on"
+    elif given is not None:
+        yield "nothing more is to be done"
+    else:
+        yield "nothing was done (--dry-run)"
