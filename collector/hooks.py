@@ -22,7 +22,7 @@ from collector.core import Core
 from collector.notices import ADDRESS_CHANGED, SUBSCRIBED, Notice, Told, without_address
 from collector.pipeline import Arrival
 from collector.platform_ids import Known
-from collector.platforms.registry import check_signed, notices_of
+from collector.platforms.registry import check_signed, holds_public_key, notices_of
 from collector.signatures import Call, same
 from contracts.accounts import Fact, Veto
 from contracts.beacons import BeaconRecord, ServerBeacon, Source
@@ -68,7 +68,7 @@ class HookDoor:
     ) -> None:
         """Some platforms look whether anybody is there before they send (Mailchimp)."""
         known = self._hooks.get((workspace, account))
-        resp.status = 200 if known is not None and same(secret, known.secret) else 404
+        resp.status = 200 if known is not None and _opens(known, secret) else 404
 
     async def on_post(
         self, req: falcon.asgi.Request, resp: falcon.asgi.Response, workspace: str, account: str, secret: str = ""
@@ -130,13 +130,18 @@ class HookDoor:
             raise BadInput(Reason.UNKNOWN_HOOK)
         if secret:
             # NOTE: the same answer as for an account that is not there: a guess learns nothing.
-            if not same(secret, hook.secret):
+            if not _opens(hook, secret):
                 raise BadInput(Reason.UNKNOWN_HOOK)
             return hook
         headers = {name.lower(): value for name, value in req.headers.items()}
         call = Call(req.method, _addresses(req), headers, arrival.body)
-        check_signed(call, hook.secret, now_s=arrival.received_at_ms // 1_000)
+        check_signed(call, hook.secret, now_s=arrival.received_at_ms // 1_000, sink=hook.sink)
         return hook
+
+
+def _opens(hook: Hook, secret: str) -> bool:
+    """Whether a part of the path is the account's secret; a public key is none."""
+    return same(secret, hook.secret) and not holds_public_key(hook.sink)
 
 
 def _addresses(req: falcon.asgi.Request) -> Sequence[str]:

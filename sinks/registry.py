@@ -29,6 +29,7 @@ NAMES: Final = (
     "mailerlite",
     "kit",
     "mautic",
+    "sendgrid",
     "sympa",
     "customerio",
     "iterable",

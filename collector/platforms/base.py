@@ -13,11 +13,13 @@ class Signature(NamedTuple):
     """A platform's own way to sign. ``header``: the one by which it is known, in lower case.
 
     ``check`` takes the call, the secret and now (seconds since the epoch), and raises :class:`BadInput`:
-    ``bad_signature`` or ``replayed``.
+    ``bad_signature`` or ``replayed``. ``public``: the secret that is held here is a public key and lets nobody in by
+    itself: such an account takes calls that are signed in this way, and no others.
     """
 
     header: str
     check: Callable[[Call, str, int], None]
+    public: bool = False
 
 
 class Platform(NamedTuple):

@@ -23,6 +23,7 @@ NAMES: Final = (
     "mailchimp",
     "mailerlite",
     "mautic",
+    "sendgrid",
 )
 """The modules of ``collector/platforms``, each of which has its ``PLATFORM``."""
 
@@ -39,14 +40,28 @@ def notices_of(sink: str, told: Told) -> list[Notice]:
     return ours(read_json(told.body)) if found is None else found
 
 
-def check_signed(call: Call, secret: str, *, now_s: int) -> None:
-    """By whichever scheme the call says it is signed with. Unsigned is ``bad_signature``."""
+def holds_public_key(sink: str) -> bool:
+    """Return whether what is held of an account's webhooks is a public key, which lets nobody in by itself."""
+    platform = PLATFORMS.get(sink)
+    return platform is not None and platform.signature is not None and platform.signature.public
+
+
+def check_signed(call: Call, secret: str, *, now_s: int, sink: str) -> None:
+    """By whichever scheme the call says it is signed with. Unsigned is ``bad_signature``.
+
+    Of an account that holds a public key by its platform's scheme alone: by another, the key would be the secret.
+    """
     try:
         call.body.decode("utf-8")
     except UnicodeDecodeError:
         raise BadInput(Reason.NOT_UTF8) from None
+    own = PLATFORMS[sink].signature if holds_public_key(sink) else None
+    if own is not None:
+        own.check(call, secret, now_s)
+        return
     for platform in PLATFORMS.values():
-        if platform.signature is not None and platform.signature.header in call.headers:
-            platform.signature.check(call, secret, now_s)
+        signature = platform.signature
+        if signature is not None and not signature.public and signature.header in call.headers:
+            signature.check(call, secret, now_s)
             return
     check_standard(call, secret, now_s)

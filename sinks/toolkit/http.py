@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -224,6 +225,24 @@ class Http:
         trouble = self._judge(reply) if reply.status not in hear else None
         if trouble is not None and trouble.fate in {Fate.AWAY, Fate.FATAL}:
             raise Halt(trouble)
+        return reply
+
+    def file(self, url: str, hosts: Sequence[str]) -> Reply:
+        """A file that the platform made and named, below one of ``hosts`` or at its own address: without any key.
+
+        Raises :class:`Halt` for an address elsewhere, one that is not encrypted, and where there is no such file.
+        """
+        parts, own = urlsplit(url), urlsplit(self._base)
+        at, there = (own.scheme, own.netloc), (parts.scheme, parts.netloc)
+        named = parts.scheme == "https" and any(f".{parts.hostname or ''}".endswith(f".{host}") for host in hosts)
+        if not (named or there == at):
+            raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, "a file at an unknown host"))
+        try:
+            reply = self._read("GET", url, {"headers": {"Accept": "*/*"}})
+        except (requests.RequestException, OSError, ValueError) as error:
+            raise Halt(Trouble(Reason.UNREACHABLE, Fate.AWAY, type(error).__name__)) from None
+        if not reply.ok:
+            raise Halt(Trouble(Reason.UNREACHABLE, Fate.AWAY, f"{reply.status}, a file"))
         return reply
 
     def together(self, ask: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -97,8 +97,9 @@ class Stage:
     """A platform with Anna in ``news``, a sink of it, and what is carried out there."""
 
     def __init__(self, platform: Imitation, data: Path, spoilt: Spoilt | None = None) -> None:
-        self._platform, self.world, self._readable = platform, World(), spoilt is not None and spoilt.readable
         dialect = platform.dialect()
+        self._platform, self._readable = platform, spoilt is not None and spoilt.readable
+        self.world = getattr(type(dialect), "world", World)()
         for name in ("news", "other"):
             self.world.put(ANNA, name)
         self.door = Spoiling(dialect, self.world, spoilt)

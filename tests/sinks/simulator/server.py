@@ -125,6 +125,8 @@ class Simulator:
         self._closing = threading.Event()
         self._history: dict[str, list[float]] = {}
         self._connections: set[socket.socket] = set()
+        if type(self.world) is World:
+            self.world = getattr(type(self.dialect), "world", World)()
         simulator = self
         if self.validate and self.dialect.described:
             description(self.dialect.name)  # read before the first request, which waits for no file
@@ -206,7 +208,10 @@ class Simulator:
     def _judge(self, asked: Asked, target: str) -> None:
         """A bundle is judged, and each call in it as one of its own."""
         inner = [(each, quote(each.path)) for each in self._entries(asked) if each is not asked]
+        undescribed: Sequence[tuple[str, str]] = getattr(self.dialect, "undescribed", ())
         for each, path in ((asked, target), *inner):
+            if any(each.method == method and re.fullmatch(there, each.path) for method, there in undescribed):
+                continue
             fault = verdict(self.dialect.name, each.method, path, each.headers, each.raw)
             if fault is not None:
                 self.violations.append(fault)
