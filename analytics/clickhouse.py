@@ -42,7 +42,8 @@ BUSY: Final = frozenset({159, 202, 209, 210, 241, 243, 252, 285, 319, 425})
 class ClickHouse:
     """A client of one database. One thread at a time."""
 
-    def __init__(self, url: str, user: str, password: str, database: str) -> None:
+    def __init__(self, url: str, user: str, password: str, database: str, timeout_s: int | None = None) -> None:
+        """``timeout_s``: whole seconds of silence after which the server counts as away; None: the driver's own."""
         parts = urlsplit(url)
         self._database = database
         self._options: dict[str, Any] = {
@@ -55,6 +56,8 @@ class ClickHouse:
             "query_retries": 0,
             "show_clickhouse_errors": "scrub",
         }
+        if timeout_s is not None:
+            self._options |= {"connect_timeout": timeout_s, "send_receive_timeout": timeout_s}
         self._client: Any = None
 
     def command(self, sql: str, params: Mapping[str, Any] | None = None, *, database: bool = True) -> None:

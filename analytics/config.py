@@ -102,6 +102,10 @@ def password_of(settings: AnalyticsSettings) -> str:
         raise ConfigError([Problem(str(path), "", f"no password ({error.strerror})", wanted)]) from None
 
 
-def connect(settings: AnalyticsSettings) -> ClickHouse:
-    """A client of the configured ClickHouse; nothing is sent yet. Raises :class:`ConfigError`."""
-    return ClickHouse(settings.url, settings.clickhouse_user, password_of(settings), settings.clickhouse_database)
+def connect(settings: AnalyticsSettings, timeout_s: int | None = None) -> ClickHouse:
+    """A client of the configured ClickHouse; nothing is sent yet. Raises :class:`ConfigError`.
+
+    ``timeout_s``: as for :class:`ClickHouse`.
+    """
+    user, password = settings.clickhouse_user, password_of(settings)
+    return ClickHouse(settings.url, user, password, settings.clickhouse_database, timeout_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
@@ -51,6 +51,7 @@ SHOWN_GAPS: Final = 3
 @click.option("--page", "page_file", type=click.Path(path_type=Path), metavar="FILE", help="The answer as HTML.")
 @click.option("--quota", metavar="CALLS/SPAN", help="The account's, 150/1m say [default: as the platform publishes it]")
 @click.option("--processes", type=click.IntRange(1, 256), help="That share the work [default: the processors]")
+@click.option("--progress", is_flag=True, help="A line of JSON on standard error for each range that is done.")
 @click.option("--anew", is_flag=True, help="Forget what an earlier one that was ended has done.")
 @workspace_option
 @home_option
@@ -64,6 +65,7 @@ def backtest_command(  # noqa: PLR0917
     page_file: Path | None,
     quota: str | None,
     processes: int | None,
+    progress: bool,
     anew: bool,
     workspace: str | None,
     home: Path,
@@ -81,7 +83,9 @@ def backtest_command(  # noqa: PLR0917
     request = _request(home, installation, name, listener, against, since, until)
     settings = analytics_settings_at(home)
     try:
-        result = _run(Work(home / "data" / "backtests" / request.key), request, settings, people, processes, anew=anew)
+        work = Work(home / "data" / "backtests" / request.key)
+        tell = _tell_progress if progress else _tell_nobody
+        result = _run(work, request, settings, people, processes, tell, anew=anew)
         _drains(result, installation, connect(settings), an_hour)
     except HistoryUnavailable as error:
         fail(
@@ -98,8 +102,24 @@ def backtest_command(  # noqa: PLR0917
         out.print(line)
 
 
-def _run(
-    work: Work, request: Request, settings: AnalyticsSettings, people: Path | None, processes: int | None, *, anew: bool
+def _tell_progress(done: int, of: int) -> None:
+    err.file.write(f'{{"done": {done}, "of": {of}}}\n')
+    err.file.flush()
+
+
+def _tell_nobody(done: int, of: int) -> None:
+    pass
+
+
+def _run(  # noqa: PLR0917
+    work: Work,
+    request: Request,
+    settings: AnalyticsSettings,
+    people: Path | None,
+    processes: int | None,
+    tell: Callable[[int, int], None],
+    *,
+    anew: bool,
 ) -> Result:
     clickhouse = connect(settings)
     plan = None if anew else work.plan()
@@ -125,7 +145,12 @@ def _run(
         task = bar.add_task(
             "applying the past", total=len(plan.ranges), completed=len(plan.ranges) - len(work.missing(plan))
         )
-        do_ranges(work, plan, door, processes or len(os.sched_getaffinity(0)), lambda: bar.advance(task))
+
+        def one_done() -> None:
+            bar.advance(task)
+            tell(round(bar.tasks[0].completed), len(plan.ranges))
+
+        do_ranges(work, plan, door, processes or len(os.sched_getaffinity(0)), one_done)
         task = bar.add_task("summing up", total=len(plan.ranges))
         gone = erased(clickhouse, request.workspace)
         draft = people.with_name(f"{people.name}.draft") if people is not None else None

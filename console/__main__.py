@@ -18,9 +18,10 @@ from console.board import Board
 from console.commands import Commands
 from console.config import ConsoleSettings, unguessable
 from console.desk import Desk
-from console.history import History
+from console.history import SILENT_S, History
 from console.picture import Picture
 from console.shop import shop_app
+from console.trials import Trials
 from console.view import View
 from console.watch import Watch
 from console.writing.drafts import Drafts
@@ -72,18 +73,20 @@ def desk_of(settings: ConsoleSettings, installation: Installation, log: Log) -> 
     history = settings_of(AnalyticsSettings)
     workspaces = installation.workspaces
     beside = settings.config
+    commands = Commands([sys.executable, "-m", "cli"], beside.parent)
     actions = {name: load_actions(beside.parent / each.actions) for name, each in workspaces.items()}
     secrets = {name: read_secret(each.secret, beside=beside, field="secret") for name, each in workspaces.items()}
     return Desk(
         View(demo=settings.console_shop_port is not None),
         log,
-        History(lambda: connect(history), wall_clock_ms),
+        History(lambda: connect(history, SILENT_S), wall_clock_ms),
         Board(log, actions, wall_clock_ms),
         Audit(log, wall_clock_ms, unguessable),
         workspaces,
         secrets,
         {name: Drafts(beside.parent / each.listeners) for name, each in workspaces.items()},
-        Commands([sys.executable, "-m", "cli"], beside.parent),
+        commands,
+        Trials(commands, wall_clock_ms),
         wall_clock_ms,
     )
 

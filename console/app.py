@@ -29,6 +29,7 @@ from console.headers import SecurityHeaders
 from console.inbox import Recipient, mails_for
 from console.listener_pages import ListenerPages
 from console.people_pages import PeoplePages
+from console.trial_pages import TrialPages
 from console.view import View
 from console.watch import Watch
 from console.write_pages import WritePages
@@ -83,6 +84,7 @@ def console_app(
         **live_handlers(view, watch, gate),
         **ListenerPages(desk, today).handlers(),
         **ChangePages(desk).handlers(),
+        **TrialPages(desk, today).handlers(),
         **WritePages(desk).handlers(),
         **PeoplePages(desk).handlers(),
         **AccountPages(desk).handlers(),

@@ -12,6 +12,7 @@ from console.audit import Audit
 from console.board import Board
 from console.commands import Commands
 from console.history import History
+from console.trials import Trials
 from console.view import View
 from console.writing.drafts import Drafts
 from contracts.errors import LogError
@@ -38,11 +39,13 @@ class Desk:
     secrets: Mapping[str, bytes]
     drafts: Mapping[str, Drafts]
     commands: Commands
+    trials: Trials
     now_ms: Callable[[], int]
 
     def close(self) -> None:
         """Release what the pages were made with, but the log."""
         self.history.close()
+        self.trials.close()
         self.board.close()
         self.audit.close()
 

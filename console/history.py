@@ -18,6 +18,8 @@ AT_ONCE: Final = 4
 """Questions that ClickHouse is asked at the same time."""
 TIMEOUT_S: Final = 10
 """Seconds after which a question is given up."""
+SILENT_S: Final = 9
+"""Seconds of silence after which the client itself ends: a server that hangs must not hold the threads."""
 MOST_ROWS: Final = 200
 
 SLOW: Final = "The history did not answer in time. What does not need it is shown."

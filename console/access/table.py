@@ -53,6 +53,8 @@ PAGES: Final = (
     Page("confirm", "GET", "/w/{workspace}/listeners/{listener}/confirm", Role.MARKETER),
     Page("apply", "POST", "/w/{workspace}/listeners/{listener}/apply", Role.MARKETER),
     Page("roll_back", "POST", "/w/{workspace}/listeners/{listener}/roll-back", Role.MARKETER),
+    Page("trial", "GET", "/w/{workspace}/listeners/{listener}/trial", Role.MARKETER),
+    Page("try_out", "POST", "/w/{workspace}/listeners/{listener}/trial", Role.MARKETER),
     Page("write", "GET", "/w/{workspace}/write", Role.MARKETER),
     Page("rewrite", "POST", "/w/{workspace}/write", Role.MARKETER, long=True),
     Page("people", "GET", "/w/{workspace}/people", Role.MARKETER),

@@ -44,14 +44,17 @@ function showEvents({ events }) {
 
 // A part of a page that waits for the history comes in when it is there. The server has escaped what it holds, and the
 // page's policy runs no script of it.
-for (const place of document.querySelectorAll("[data-part]")) {
+// One that is not done yet asks again.
+function bring(place) {
   fetch(place.dataset.part).then(async (answer) => {
     if (answer.redirected || answer.status === 401) return location.reload();
     const part = new DOMParser().parseFromString(await answer.text(), "text/html");
     place.replaceChildren(...(part.querySelector("main") ?? part.body).childNodes);
     place.dataset.loaded = "true";
+    if (place.querySelector("[data-again]")) setTimeout(bring, 500, place);
   }).catch(() => { place.dataset.failed = "true"; });
 }
+document.querySelectorAll("[data-part]").forEach(bring);
 
 const live = { lists: showLists, events: showEvents }[document.body.dataset.page];
 if (live) new EventSource(`/live/${document.body.dataset.page}`).onmessage = (message) => live(JSON.parse(message.data));

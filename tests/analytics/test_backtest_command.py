@@ -170,6 +170,14 @@ def standing(past: Past) -> dict[str, int]:
     return found
 
 
+def test_progress_is_a_line_for_each_range(past: Past) -> None:
+    said = past.run("keen", "--progress", "--json", "--anew")
+    told = [json.loads(line) for line in said.stderr.splitlines() if line.startswith("{")]
+    assert told[-1]["done"] == told[-1]["of"] == len(told)
+    assert [each["done"] for each in told] == list(range(1, len(told) + 1))
+    assert json.loads(said.stdout)["people"] > 0
+
+
 def test_it_is_what_the_flow_emitted(past: Past, tmp_path: Path) -> None:
     file = tmp_path / "people.ndjson"
     answer = past.answer("keen", "--people", str(file))

@@ -30,7 +30,7 @@ PAGES = (
     f"/w/demo/people/{ANN}?list=warm&listener=walked", "/w/demo/lists", "/lists", "/events", "/w/demo/accounts",
     "/w/demo/audit", "/w/demo/write", "/w/demo/write?listener=walked", "/w/demo/listeners/nothing",
     "/w/demo/listeners/walked/confirm?change=promote&version=2", "/w/demo/listeners/walked/confirm?change=end",
-    "/w/none/listeners",
+    "/w/demo/listeners/walked/trial?goal=product_bought", "/w/none/listeners",
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from console.commands import Commands
 from console.desk import Desk
 from console.history import History
 from console.picture import Picture
+from console.trials import Trials
 from console.view import View
 from console.watch import Watch
 from console.writing.drafts import Drafts
@@ -146,6 +147,7 @@ def staged(folder: Path, log: Log, now_ms: Callable[[], int]) -> Iterator[Stage]
         {"demo": b"s" * 32, "other": b"o" * 32},
         {name: Drafts(folder / name / "listeners") for name in INSTALLATION.workspaces},
         Commands([sys.executable, "-m", "cli"], folder),
+        Trials(Commands([sys.executable, "-m", "cli"], folder), now_ms),
         now_ms,
     )
     yield Stage(folder, log, answers, desk, users_in(folder), Watch(log, Picture(demo=True)))
