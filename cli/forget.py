@@ -31,8 +31,11 @@ from sinks.delivery.leavings import leavings_of_accounts
 from sinks.registry import sink_of
 from transport.config import wall_clock_ms
 from transport.embedded.log import EmbeddedLog
+from transport.kafka.log import KafkaLog
 
 SCRUB_TRIES: Final = 5
+ROLL_S: Final = 0.3
+"""How long the brokers are given to hear of a new setting, and between two records that begin a segment each."""
 
 
 @click.command("export")
@@ -61,8 +64,8 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
     What is left is a proof without the address, a mark that keeps a replay of the log from bringing rows back, and what
     they left, under keyed hashes of their addresses: who is imported again has left still. No
     byte of the address or the name stays in the home: it is written over in the directory's file, and taken out of
-    lists that are files. On Kafka it goes when the broker compacts the topic. The log's other records hold neither, and
-    go with its retention; the lists of an email platform are the platform's.
+    lists that are files. On Kafka the brokers take it off their disks within a day, when they compact the topic. The
+    log's other records hold neither, and go with its retention; the lists of an email platform are the platform's.
     """
     asking = Asking(home, workspace)
     entry, subscriber = _known(home, asking, person)
@@ -153,6 +156,8 @@ def _remove_entry(home: Path, workspace: str, subscriber: str) -> None:
             raise faults[0]
         if isinstance(log, EmbeddedLog):
             _scrub(log)
+        elif isinstance(log, KafkaLog):
+            _leave_to_compaction(log, gone)
 
 
 def no_profile(workspace: str, subscriber: str, now_ms: int) -> Outgoing:
@@ -172,6 +177,22 @@ def _scrub(log: EmbeddedLog) -> None:
             # Another process holds the file for a moment.
             if not left:
                 fail(f"erased, but the file still holds the old bytes ({error}): run this again", Exit.UNAVAILABLE)
+
+
+def _leave_to_compaction(log: KafkaLog, gone: Outgoing) -> None:
+    """Have the brokers close the segments of the entry and of its end, for they never compact the one they write to."""
+    try:
+        with log.kafka_topics.rolling(SUBSCRIBERS), closing(log.publisher()) as publisher:
+            for _ in range(2):
+                time.sleep(ROLL_S)
+                if faults := [each for each in publisher.publish([gone]) if isinstance(each, LogError)]:
+                    raise faults[0]
+    except LogError as error:
+        err.print(
+            f"erased; the brokers have the old bytes on their disks until `{SUBSCRIBERS}` has been written for another "
+            f"ten minutes and compacted, for they let us begin no new segment: {error}",
+            markup=False,
+        )
 
 
 def _rows(asking: Asking, subscriber: str) -> dict[str, list[dict[str, Any]]]:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from cli.__main__ import cli
 from cli.home import open_home
@@ -23,6 +32,7 @@ from contracts.topics import OUTCOMES, SUBSCRIBERS, VETOES, fact_key, moves_topi
 from sinks.delivery.directory import Directory
 from sinks.delivery.loop import Delivery
 from sinks.registry import sink_of
+from tests.broker import Broker
 from tests.sinks.courier import command
 from transport.config import load_installation
 
@@ -167,3 +177,69 @@ def held(home: Path, needles: set[bytes]) -> list[Path]:
     """The files of a home in which one of these stands, in any case."""
     files = [each for each in sorted(home.rglob("*")) if each.is_file()]
     return [each for each in files if any(needle in each.read_bytes().lower() for needle in needles)]
+
+
+@pytest.fixture
+def on_kafka(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An installation on Kafka, whose broker compacts at once; the prefix of its topics."""
+    settings = broker.settings(tmp_path)
+    monkeypatch.setenv("SEGMA_LOG", "kafka")
+    monkeypatch.setenv("SEGMA_KAFKA_SERVERS", broker.servers)
+    monkeypatch.setenv("SEGMA_KAFKA_PREFIX", settings.kafka_prefix)
+    set_config(broker, ResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"})
+    yield settings.kafka_prefix
+    set_config(broker, ResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "15000"})
+
+
+def set_config(broker: Broker, kind: ResourceType, name: str, settings: dict[str, str]) -> None:
+    wanted = [ConfigEntry(each, value, incremental_operation=AlterConfigOpType.SET) for each, value in settings.items()]
+    admin = AdminClient({"bootstrap.servers": broker.servers})
+    for done in admin.incremental_alter_configs([ConfigResource(kind, name, incremental_configs=wanted)]).values():
+        done.result(30)
+
+
+@pytest.mark.broker
+def test_no_byte_of_who_is_forgotten_stands_in_any_topic_once_the_broker_has_compacted(
+    on_kafka: str, home: Path, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody writes to the directory after it, and whatever a topic's segments held is searched, byte by byte."""
+    monkeypatch.setattr("cli.forget.erase_at_once", lambda *_: (dict[str, int](), 0))
+    imported(home, NEW)
+    imported(home, "ben@example.org", "vip")
+    needles = {b"anna"}
+    assert topics_with(broker, on_kafka, needles) == [SUBSCRIBERS]
+    at_once = {"min.cleanable.dirty.ratio": "0", "file.delete.delay.ms": "0"}
+    set_config(broker, ResourceType.TOPIC, on_kafka + SUBSCRIBERS, at_once)
+    segma(home, "forget", NEW, "--yes")
+    await_compaction(broker, on_kafka, needles)
+    assert topics_with(broker, on_kafka, needles) == []
+    assert topics_with(broker, on_kafka, {b"ben@"}) == [SUBSCRIBERS]
+
+
+def await_compaction(broker: Broker, prefix: str, needles: set[bytes]) -> None:
+    """Return when no file of the broker's holds the bytes any more."""
+    for _ in range(300):
+        if not any(held(folder, needles) for folder in broker.home.glob(f"data/{prefix}*")):
+            return
+        threading.Event().wait(0.2)
+    raise AssertionError("the broker's files hold it still")
+
+
+def topics_with(broker: Broker, prefix: str, needles: set[bytes]) -> list[str]:
+    """The topics in which one of these stands, in any record that the broker still gives."""
+    tool = Consumer({"bootstrap.servers": broker.servers, "group.id": "search", "enable.partition.eof": True})
+    found = set()
+    with closing(tool):
+        topics = {name: topic for name, topic in tool.list_topics(timeout=30).topics.items() if name.startswith(prefix)}
+        unread = {(name, number) for name, topic in topics.items() for number in topic.partitions}
+        tool.assign([TopicPartition(name, number, 0) for name, number in unread])
+        while unread:
+            for each in tool.consume(100, timeout=1.0):
+                name, number = each.topic() or "", each.partition() or 0
+                if (error := each.error()) is not None:
+                    assert error.code() == KafkaError._PARTITION_EOF, error
+                    unread.discard((name, number))
+                    continue
+                said = ((each.key() or b"") + (each.value() or b"") + repr(each.headers()).encode()).lower()
+                found |= {name.removeprefix(prefix)} if any(needle in said for needle in needles) else set()
+    return sorted(found)

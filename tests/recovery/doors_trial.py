@@ -254,8 +254,16 @@ def marks_of(request: Request, headers: dict[str, str]) -> set[str]:
         events = json.loads(text)["events"]
     except ValueError:
         return {found[0] for found in MARK.finditer(text)}
-    kept = [[each.get("event_id"), each.get("properties")] if isinstance(each, dict) else each for each in events]
+    own = [each for each in events if not (isinstance(each, dict) and _is_shared(each.get("event_id")))]
+    kept = [[each.get("event_id"), each.get("properties")] if isinstance(each, dict) else each for each in own]
     return {found[0] for found in MARK.finditer(json.dumps(kept))}
+
+
+def _is_shared(event_id: object) -> bool:
+    """Whether an id is one that other events bear as well: they are one event, and repetitions of it share a row."""
+    return (
+        isinstance(event_id, str) and re.fullmatch(r"[\w.:-]{1,64}", event_id) is not None and not MARK.search(event_id)
+    )
 
 
 def told_by(request: Request) -> list[str]:

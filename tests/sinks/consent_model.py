@@ -203,10 +203,21 @@ class Model(Knowledge):
             if self._is_there(person, joined):
                 self._confirm(person, joined)
         shown = self.look(person, names, now, must_be_in=must_be_in)
+        self._not_confirmed(person, bound, now)
         reasons = [reason for name, reason in shown if name in {EVERYTHING, *bound, *must_be_in}]
         if reasons:
             return _gravest(reasons)
         return self._not_yet(person, adds, bound)
+
+    def _not_confirmed(self, person: str, bound: set[str], now: int) -> None:
+        """A joining at no known time that the look does not show lifts nothing from then on: they have left still."""
+        for name in (EVERYTHING, *sorted(bound)):
+            standing = self.standing(person, name)
+            joined = self.may_have_joined(person, name) if standing else None
+            if joined is not None and not self._is_there(person, joined):
+                again = Item("left", now, person, name, _gravest(each.more for each in standing))
+                self._looks.append(again)
+                self.tell(*again)
 
     def _is_there(self, person: str, name: str) -> bool:
         shown = self.truth.get(person)

@@ -118,6 +118,20 @@ FOUND: dict[str, tuple[str, str, tuple[Step, ...]]] = {
             Step("move", "anna", "vip", "hot", 1),
         ),
     ),
+    "a joining at no known time that a look did not show is confirmed by no administrator's later putting in": (
+        "brevo",
+        "never",
+        (
+            Step("join", "ben", "news"),
+            Step("complain", "ben"),
+            Step("move", "ben", "hot", "vip", 1),
+            Step("report", number=30),
+            Step("erase", "ben"),
+            Step("move", "ben", "vip", "hot", 19),
+            Step("put", "ben", "news"),
+            Step("move", "ben", "hot", "vip", 32),
+        ),
+    ),
     "of several leavings that one look shows each is followed": (
         "mailman",
         "add",

@@ -43,6 +43,8 @@ def settings_of_topic(topic: Topic, copies: int) -> dict[str, Setting]:
             "segment.bytes": _at_most(16 * 1024 * 1024, "whoever starts reads the topic whole"),
             "segment.ms": _at_most(600_000, "whoever starts reads the topic whole"),
             "min.cleanable.dirty.ratio": Setting("0.1", lambda value: float(value) <= 0.1, "it is read whole"),
+            # However little of it is out of date: who is forgotten is to go from the brokers' disks.
+            "max.compaction.lag.ms": _at_most(86_400_000, "who is forgotten goes from the brokers' disks by then"),
         }
     else:
         found |= {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +38,7 @@ BOOT_S: Final = 60.0
 """How long the first question waits for the cluster: what starts together with its broker finds it."""
 VISIBLE_S: Final = 20.0
 """How long a topic made anew may take to be known, with a leader for every partition."""
+SEGMENT_MS: Final = "segment.ms"
 _NO_LEADER: Final = {
     KafkaError._UNKNOWN_PARTITION,
     KafkaError._TRANSPORT,
@@ -124,16 +125,33 @@ class KafkaTopics:
 
     def mend(self, found: Mapping[str, Sequence[SettingFault]]) -> None:
         """Set what will not do, and nothing else, of each of these topics."""
+        self._set({name: {each.name: each.value for each in wrong} for name, wrong in found.items() if wrong})
+
+    @contextlib.contextmanager
+    def rolling(self, name: str) -> Iterator[None]:
+        """Have a topic begin a new segment with each record, meanwhile: compaction leaves the newest segment alone.
+
+        Raises :class:`LogError` where the brokers do not let us set that.
+        """
+        former = self.described([name])[name].settings[SEGMENT_MS]
+        self._set({name: {SEGMENT_MS: "1"}})
+        try:
+            yield
+        finally:
+            self._set({name: {SEGMENT_MS: former}})
+
+    def _set(self, settings: Mapping[str, Mapping[str, str]]) -> None:
+        """Set these of each topic, and nothing else."""
         resources = [
             ConfigResource(
                 ResourceType.TOPIC,
                 self._prefix + name,
                 incremental_configs=[
-                    ConfigEntry(each.name, each.value, incremental_operation=AlterConfigOpType.SET) for each in wrong
+                    ConfigEntry(each, value, incremental_operation=AlterConfigOpType.SET)
+                    for each, value in wanted.items()
                 ],
             )
-            for name, wrong in found.items()
-            if wrong
+            for name, wanted in settings.items()
         ]
         if resources:
             self._asked(lambda: self._admin.incremental_alter_configs(resources), f"{len(resources)} topics")
