@@ -14,10 +14,9 @@ import structlog
 import yaml
 
 from collector.bodies import media_fault, sent_body, text_of
-from collector.config import Bundle
 from collector.core import Core
 from collector.hooks import HookDoor, Hooks
-from collector.mail import Pixel, Redirect
+from collector.mail import Pixel, Redirect, has_declined
 from collector.pipeline import (
     SDK_STEPS,
     SERVER_STEPS,
@@ -109,8 +108,8 @@ def allow_origin(sites: Sites, resp: falcon.asgi.Response, origin: str) -> None:
 class Sdk:
     """The browser SDK: under its hash for ever, under its name for five minutes; ``f`` names the features in it."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
+    def __init__(self, core: Core) -> None:
+        self._core, self._bundle = core, core.bundle
 
     async def on_get(self, req: falcon.asgi.Request, resp: falcon.asgi.Response, digest: str = "") -> None:
         """The script."""
@@ -119,11 +118,22 @@ class Sdk:
         script = self._bundle.by_digest.get(digest) if digest else self._bundle.with_features(features)
         if script is None:
             raise falcon.HTTPNotFound
+        self._count(req)
         resp.content_type = "text/javascript; charset=utf-8"
         resp.set_header("Cache-Control", "public, max-age=31536000, immutable" if digest else "public, max-age=300")
         resp.set_header("Access-Control-Allow-Origin", "*")
         resp.set_header("Cross-Origin-Resource-Policy", "cross-origin")
         resp.data = script.data
+
+    def _count(self, req: falcon.asgi.Request) -> None:
+        """Count the load, and whether the browser says no: of its visit nothing else is ever heard."""
+        served = self._core.sites.of_page(req.get_header("Referer") or "")
+        if served is None:
+            return
+        found = "yes" if has_declined(req) else "no"
+        for declined in ("yes", "no"):
+            # NOTE: both are there from the first load on: a share of which nothing was counted is 0, not unknown.
+            self._core.meters.loads.labels(f"{served.workspace}/{served.name}", declined).inc(declined == found)
 
 
 class SiteConfig:
@@ -215,7 +225,7 @@ def create_app(core: Core, hooks: Hooks | None = None, known: Known | None = Non
     app.req_options.auto_parse_form_urlencoded = False
     app.req_options.strip_url_path_trailing_slash = True
     app.add_error_handler(Exception, _unforeseen)
-    health, sdk = Health(core), Sdk(core.bundle)
+    health, sdk = Health(core), Sdk(core)
     app.add_route("/v1/beacons", Beacons(core, SDK_STEPS, "sdk", cross_origin=True))
     app.add_route("/v1/events", Beacons(core, SERVER_STEPS, "server", cross_origin=False))
     door = HookDoor(core, hooks or {}, known)

@@ -56,6 +56,12 @@ class Meters:
         self.declined = Counter(
             "segma_mail_declined_total", "Clicks and opens not kept: GPC or DNT.", registry=self.registry
         )
+        self.loads = Counter(
+            "segma_sdk_loads_total",
+            "Loads of the SDK by a site's pages; declined: the browser said no (GPC or DNT).",
+            ["site", "declined"],
+            registry=self.registry,
+        )
         self.lost = Counter("segma_clicks_lost_total", "Redirects and pixels not stored.", registry=self.registry)
         self.spooled = Gauge("segma_spool_bytes", "Waiting for the log.", registry=self.registry)
         self.set_aside = Gauge(

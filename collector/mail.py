@@ -34,6 +34,11 @@ MAX_DESTINATION: Final = 500
 PIXEL: Final = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 
 
+def has_declined(req: falcon.asgi.Request) -> bool:
+    """Whether a request says no on a person's behalf: Global Privacy Control, Do Not Track."""
+    return req.get_header("Sec-GPC") == "1" or req.get_header("DNT") == "1"
+
+
 class Mail:
     """Links and pictures in mails. They always answer, whatever becomes of their record."""
 
@@ -42,10 +47,10 @@ class Mail:
 
     def declines(self, req: falcon.asgi.Request) -> bool:
         """Whether the reader's program asks that nothing be kept (Global Privacy Control, Do Not Track)."""
-        asks = req.get_header("Sec-GPC") == "1" or req.get_header("DNT") == "1"
-        if asks:
+        if has_declined(req):
             self._core.meters.declined.inc()
-        return asks
+            return True
+        return False
 
     def admits(self, req: falcon.asgi.Request) -> bool:
         """Whether the client has a share left; without one nothing is kept, and the mail works all the same."""

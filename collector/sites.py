@@ -47,6 +47,11 @@ class Sites:
         """Every site's origins."""
         return frozenset().union(*(served.origins for served in self.by_key.values()))
 
+    def of_page(self, url: str) -> ServedSite | None:
+        """The site to which the page at an address belongs, by its origin."""
+        origin = "/".join(url.split("/", 3)[:3])
+        return next((served for served in self.by_key.values() if fits_origin(origin, served.origins)), None)
+
     def leading_to(self, url: str, workspace: str | None) -> ServedSite | None:
         """The site on whose allow-list a plain address's host is; of this workspace, if it is known."""
         hosts = hosts_of(url)

@@ -353,6 +353,26 @@ def test_the_sdk_is_immutable_under_its_hash(collector: Collector) -> None:
     assert "immutable" not in got(collector, "/sdk/segma.js").headers["Cache-Control"]
 
 
+def test_loads_of_the_sdk_are_counted_with_the_share_that_said_no(collector: Collector) -> None:
+    def loaded(referer: str, **said: str) -> None:
+        got(collector, "/sdk/segma.js", headers={"Referer": referer, **said})
+
+    def loads(declined: str) -> float:
+        return collector.metrics(f'segma_sdk_loads_total{{declined="{declined}",site="shop/shop"}}')
+
+    loaded("https://shop.example/")
+    assert (loads("no"), loads("yes")) == (1, 0)
+    loaded("https://shop.example/cart?step=2", DNT="0")
+    loaded("https://shop.example/", **{"Sec-GPC": "1"})
+    loaded("https://elsewhere.example/", **{"Sec-GPC": "1"})
+    loaded("https://shop.example.elsewhere.example/")
+    loaded("")
+    assert (loads("no"), loads("yes")) == (2, 1)
+    loaded("https://shop.example/", DNT="1")
+    assert loads("yes") == 2
+    assert collector.log.records == []
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
