@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "tokens": ("cli.links", "Write everybody's token, as a merge field for an email platform."),
     "accounts": ("cli.accounts", "List, pause, resume and check the accounts at email platforms."),
     "deadletters": ("cli.deadletters", "List, show and replay what was set aside."),
+    "rebuild": ("cli.rebuild", "Make a platform's list what the history says, where it was lost or is new."),
     "reconcile": ("cli.reconcile", "Compare a list with what Segma wants of it; mend it on demand."),
     "tail": ("cli.tail", "Follow live events, matches, moves and outcomes."),
     "runs": ("cli.runs", "How many runs of each listener wait at which step."),

@@ -37,7 +37,7 @@ FLOORS = {
         ["backfilling", "check", "consent", "up"],
         ["accounts", "actions", "deadletters", "deploy", "flow", "history", "links", "users"],
         ["init"],
-        ["backtest", "backup", "lift", "people", "promote", "reconcile", "runs", "tail", "topics"],
+        ["backtest", "backup", "lift", "people", "promote", "rebuild", "reconcile", "runs", "tail", "topics"],
         ["doctor", "forget", "listeners"],
         ["drive"],
         ["demo"],
