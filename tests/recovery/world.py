@@ -60,7 +60,14 @@ class World:
     """The installation, its processes, and readers of what came of it."""
 
     def __init__(
-        self, home: Path, *, delay_ms: int = 0, log: Settings | None = None, flows: int = 1, **environment: str
+        self,
+        home: Path,
+        *,
+        delay_ms: int = 0,
+        log: Settings | None = None,
+        flows: int = 1,
+        partitions: int = 2,
+        **environment: str,
     ) -> None:
         self.home, self.port = home, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -68,7 +75,7 @@ class World:
         self.subscribers = [subscriber_id(SECRET, address) for address in self.addresses]
         self.keyring = Keyring([TokenKey("k1", TOKEN_SECRET)], max_age_s=10**9)
         self.tokens = [self.keyring.seal(Claims("demo", each, int(time.time()))) for each in self.subscribers]
-        self._write(delay_ms)
+        self._write(delay_ms, partitions)
         self._environment = environment
         if log is not None:
             lines = environment_of(log.model_copy(update={"data": home / "data"}))
@@ -79,15 +86,15 @@ class World:
         self.log: Log = open_log(settings_at(home))
         self._rows = self.log.reader(ROWS)
         self._followed: set[str] = set()
-        self.flows = ["flow"] if flows == 1 else [f"flow-{index}" for index in range(flows)]
         self._commands = {
             "collector": [sys.executable, "-m", "collector"],
-            **{name: [sys.executable, "-m", "flows"] for name in self.flows},
             "delivery": [sys.executable, "-m", "sinks", "--account", "demo/mailbox"],
         }
+        self.flows: list[str] = []
+        self.have_flows(flows)
         self.kills: Counter[str] = Counter()
 
-    def _write(self, delay_ms: int) -> None:
+    def _write(self, delay_ms: int, partitions: int) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "secret").write_bytes(SECRET)
         (self.home / "keys").write_text(f"k1 {TOKEN_SECRET.hex()}\n")
@@ -102,7 +109,7 @@ class World:
             f"      shop: {{key: shop-key, origins: ['{ORIGIN}'], redirect_hosts: [shop.test],"
             " rate_per_s: 100000, rate_burst: 100000}\n"
             f"    accounts: {{mailbox: {{sink: file, options: {{delay_ms: {delay_ms}}}}}}}\n"
-            "partitions: 2\n"
+            f"partitions: {partitions}\n"
         )
         (self.home / "listeners").mkdir()
         for name, text in LISTENERS.items():
@@ -134,6 +141,13 @@ class World:
                 )
         if "collector" in names:
             self.await_collector()
+
+    def have_flows(self, count: int) -> None:
+        """Let this be the number of flow processes from now on; those of before have ended."""
+        for name in self.flows:
+            self.processes.pop(name, None)
+        self.flows = ["flow"] if count == 1 else [f"flow-{index}" for index in range(count)]
+        self._commands |= {name: [sys.executable, "-m", "flows"] for name in self.flows}
 
     def allow(self, name: str, value: str) -> None:
         """Give the processes that start from now on a setting."""
