@@ -93,6 +93,8 @@ class World:
         self.flows: list[str] = []
         self.have_flows(flows)
         self.kills: Counter[str] = Counter()
+        self.builds: dict[str, Path] = {}
+        """The checkouts that processes are started from, where that is not this one."""
 
     def _write(self, delay_ms: int, partitions: int) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
@@ -135,12 +137,29 @@ class World:
         for name in names:
             if name in self.flows:
                 environment["SEGMA_FLOW_INDEX"] = str(self.flows.index(name))
+            words, own, folder = self._of_build(name)
             with (self.home / f"{name}.log").open("ab") as output:
                 self.processes[name] = subprocess.Popen(
-                    self._commands[name], env=environment, stdout=output, stderr=output, start_new_session=True
+                    words,
+                    env=environment | own,
+                    cwd=folder,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
                 )
         if "collector" in names:
             self.await_collector()
+
+    def _of_build(self, name: str) -> tuple[list[str], dict[str, str], Path | None]:
+        """Command, variables and working directory of a process."""
+        words, checkout = self._commands[name], self.builds.get(name)
+        if checkout is None:
+            return words, {}, None
+        if not (checkout / "src").is_dir():
+            return words, {"PYTHONPATH": str(checkout)}, checkout
+        # Until November 2026 the rooms were packages below `segma`.
+        former = [f"segma.{word}" if word in {"collector", "flows", "sinks"} else word for word in words]
+        return former, {"PYTHONPATH": str(checkout / "src")}, checkout
 
     def have_flows(self, count: int) -> None:
         """Let this be the number of flow processes from now on; those of before have ended."""
