@@ -51,6 +51,8 @@ LISTENERS = {
     "viewed": "sequence:\n  - {step: looked, action: page_viewed}\n"
     'then: [{add: {to: "viewed-{looked.category}", at: mailbox}}]\n',
 }
+FORMERLY_BELOW = {"collector", "flows", "sinks", "analytics"}
+"""Until November 2026 the rooms were packages below ``segma``."""
 
 _read_row = json_reader(Row)
 _read_outcome = json_reader(Outcome)
@@ -89,6 +91,8 @@ class World:
         self._commands = {
             "collector": [sys.executable, "-m", "collector"],
             "delivery": [sys.executable, "-m", "sinks", "--account", "demo/mailbox"],
+            "clickhouse": [sys.executable, "-m", "analytics", "server"],
+            "loader": [sys.executable, "-m", "analytics", "loader"],
         }
         self.flows: list[str] = []
         self.have_flows(flows)
@@ -157,8 +161,7 @@ class World:
             return words, {}, None
         if not (checkout / "src").is_dir():
             return words, {"PYTHONPATH": str(checkout)}, checkout
-        # Until November 2026 the rooms were packages below `segma`.
-        former = [f"segma.{word}" if word in {"collector", "flows", "sinks"} else word for word in words]
+        former = [f"segma.{word}" if word in FORMERLY_BELOW else word for word in words]
         return former, {"PYTHONPATH": str(checkout / "src")}, checkout
 
     def have_flows(self, count: int) -> None:
