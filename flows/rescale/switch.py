@@ -152,8 +152,10 @@ def _settle(data: Path, plan: Plan, step: Callable[[str], None]) -> None:
             step(f"placing {new.name}/{entry.name}")
             _renamed(entry, new / entry.name)
     step("ending")
-    shutil.rmtree(staging)
-    _sync(recovery)
+    # NOTE: removed as it is, it would count as a switch until the last file is gone, and its plan goes before that.
+    _renamed(staging, recovery / RESCALING)
+    step("clearing up")
+    shutil.rmtree(recovery / RESCALING)
 
 
 def _renamed(path: Path, to: Path) -> None:

@@ -39,8 +39,7 @@ PATIENCE_S: Final = 120.0
 
 def upgraded(home: Path, other: Path, order: Sequence[str], log: Settings | None = None) -> dict[str, int]:
     """Upgrade the rooms in this order under load; the judge's figures. The loader is there where it is in the order."""
-    port = {"SEGMA_CLICKHOUSE_PORT": str(free_port())}
-    with World(home, log=log, **port) as world:
+    with World(home, log=log, SEGMA_CLICKHOUSE_PORT=str(free_port())) as world:
         world.builds = dict.fromkeys((*ROOMS, LOADER), other.resolve())
         world.start(*ROOMS)
         if LOADER in order:

@@ -7,7 +7,7 @@ import json
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -206,13 +206,14 @@ def test_a_rescale_killed_at_any_step_has_changed_nothing_or_goes_on(
             rescale(home, plan, killer(number))
         switched = (recovery_of(home) / "rescaled").exists()
         sides.add(switched)
-        assert switched == (number > steps.index("switching"))
-        if not switched:
+        done = number == steps.index("clearing up")
+        assert switched == (number > steps.index("switching") and not done)
+        if not switched and not done:
             assert kept(home, 1) == before, "it goes back: what was there is there"
         for index, of in [(0, 1), (0, 3)] if switched else []:
             with pytest.raises(ConfigError, match="a rescale was cut off"):
                 check_store(directory_of(home, index, of), replaced(SHAPE, index=index, of=of))
-        assert rescale(home, plan, lambda step: None).already is False
+        assert rescale(home, plan, lambda step: None).already is done
         assert kept(home, 3) == before, f"killed before {steps[number]!r}"
         assert stores_in(recovery_of(home)) == ["0-of-3", "1-of-3", "2-of-3"]
         assert not (recovery_of(home) / "0-of-1").exists()
@@ -236,6 +237,38 @@ def test_one_killed_twice_behind_its_switch_goes_on(store: Path, monkeypatch: py
         else:
             left = -1
     assert kept(store, 3) == before
+
+
+def test_one_killed_in_the_middle_of_a_removal_goes_on(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, removed, whole = kept(store, 1), shutil.rmtree, list[Path]()
+    monkeypatch.setattr(switch, "_take_back", lambda data, plan: None)
+
+    def counted(path: Path, **options: Any) -> None:
+        whole.append(path)
+        removed(path, **options)
+
+    monkeypatch.setattr(switch.shutil, "rmtree", counted)
+    shutil.copytree(store, store.with_name("whole"))
+    rescale(store.with_name("whole"), Plan(1, 3), lambda step: None)
+    for number, last in itertools.product(range(len(whole)), ("shape.json", switch.PLAN, "lock", bytewax_store.FILE)):
+        home, left = store.with_name(f"killed-{number}-{last}"), iter(range(number, -1, -1))
+        shutil.copytree(store, home)
+
+        def cut_off(path: Path, left: Iterator[int] = left, last: str = last, **options: Any) -> None:
+            if next(left):
+                removed(path, **options)
+                return
+            for each in path.rglob(last):
+                each.unlink()
+            raise Killed(path)
+
+        monkeypatch.setattr(switch.shutil, "rmtree", cut_off)
+        with pytest.raises(Killed):
+            rescale(home, Plan(1, 3), lambda step: None)
+        monkeypatch.setattr(switch.shutil, "rmtree", removed)
+        rescale(home, Plan(1, 3), lambda step: None)
+        assert kept(home, 3) == before
+        removed(home)
 
 
 def test_one_that_fails_leaves_nothing_behind(store: Path) -> None:

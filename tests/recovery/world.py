@@ -77,7 +77,8 @@ class World:
         self.subscribers = [subscriber_id(SECRET, address) for address in self.addresses]
         self.keyring = Keyring([TokenKey("k1", TOKEN_SECRET)], max_age_s=10**9)
         self.tokens = [self.keyring.seal(Claims("demo", each, int(time.time()))) for each in self.subscribers]
-        self._write(delay_ms, partitions)
+        self._partitions = partitions
+        self._write(delay_ms)
         self._environment = environment
         if log is not None:
             lines = environment_of(log.model_copy(update={"data": home / "data"}))
@@ -100,7 +101,7 @@ class World:
         self.builds: dict[str, Path] = {}
         """The checkouts that processes are started from, where that is not this one."""
 
-    def _write(self, delay_ms: int, partitions: int) -> None:
+    def _write(self, delay_ms: int) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "secret").write_bytes(SECRET)
         (self.home / "keys").write_text(f"k1 {TOKEN_SECRET.hex()}\n")
@@ -115,7 +116,7 @@ class World:
             f"      shop: {{key: shop-key, origins: ['{ORIGIN}'], redirect_hosts: [shop.test],"
             " rate_per_s: 100000, rate_burst: 100000}\n"
             f"    accounts: {{mailbox: {{sink: file, options: {{delay_ms: {delay_ms}}}}}}}\n"
-            f"partitions: {partitions}\n"
+            f"partitions: {self._partitions}\n"
         )
         (self.home / "listeners").mkdir()
         for name, text in LISTENERS.items():
