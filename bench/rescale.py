@@ -89,7 +89,8 @@ def moved(home: Path, before: int, after: int) -> dict[str, float]:
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", COMMAND, *words], stdout=subprocess.PIPE, check=True)
     said, peak = done.stdout.splitlines()
-    return json.loads(said) | {"took": time.perf_counter() - began, "peak_mb": int(peak.split()[1]) / 1_024}
+    figures: dict[str, float] = json.loads(said)
+    return figures | {"took": time.perf_counter() - began, "peak_mb": int(peak.split()[1]) / 1_024}
 
 
 def opened(store: Path) -> float:

@@ -247,7 +247,7 @@ def test_one_killed_in_the_middle_of_a_removal_goes_on(store: Path, monkeypatch:
         whole.append(path)
         removed(path, **options)
 
-    monkeypatch.setattr(switch.shutil, "rmtree", counted)
+    monkeypatch.setattr(shutil, "rmtree", counted)
     shutil.copytree(store, store.with_name("whole"))
     rescale(store.with_name("whole"), Plan(1, 3), lambda step: None)
     for number, last in itertools.product(range(len(whole)), ("shape.json", switch.PLAN, "lock", bytewax_store.FILE)):
@@ -262,10 +262,10 @@ def test_one_killed_in_the_middle_of_a_removal_goes_on(store: Path, monkeypatch:
                 each.unlink()
             raise Killed(path)
 
-        monkeypatch.setattr(switch.shutil, "rmtree", cut_off)
+        monkeypatch.setattr(shutil, "rmtree", cut_off)
         with pytest.raises(Killed):
             rescale(home, Plan(1, 3), lambda step: None)
-        monkeypatch.setattr(switch.shutil, "rmtree", removed)
+        monkeypatch.setattr(shutil, "rmtree", removed)
         rescale(home, Plan(1, 3), lambda step: None)
         assert kept(home, 3) == before
         removed(home)
