@@ -136,7 +136,7 @@ class Brevo(NoOptIn, NamedLists):
         reply = self._http.ask("POST", f"{LISTS}/{number}/contacts/{verb}", body)
         if reply.ok:
             return _numbers(table(reply.object(), "contacts"), "success")
-        if reply.status in {400, 404} and not self._lists.fresh(list_name):
+        if reply.status in {400, 404} and self._lists.fresh(list_name) != number:
             raise ListGone
         if reply.status == 400 and b"does not exist" in reply.body[:1_000]:
             return set()

@@ -142,7 +142,7 @@ class Hubspot(NoOptIn, NamedLists):
     def _change(self, verb: str, list_name: str, number: str, people: Sequence[One]) -> Sequence[PersonFault]:
         ids = [one.person for one in people]
         reply = self._http.ask("PUT", f"/crm/v3/lists/{number}/memberships/{verb}", ids)
-        if reply.status == 404 and not self._lists.fresh(list_name):
+        if reply.status == 404 and self._lists.fresh(list_name) != number:
             raise ListGone
         if not reply.ok:
             raise BatchRefused(f"{reply.status}")

@@ -142,7 +142,7 @@ class Klaviyo(NoOptIn, NamedLists):
             return [None] * len(people)
         if reply.ok:
             raise Unreadable("204")
-        if reply.status == 404 and not self._lists.fresh(list_name):
+        if reply.status == 404 and self._lists.fresh(list_name) != number:
             raise ListGone
         if len(people) > 1:
             raise BatchRefused(f"{reply.status}")

@@ -217,7 +217,7 @@ class Listmonk(NamedLists):
         reply = self._http.ask("PUT", "/api/subscribers/lists", body, hear=FAILED)
         if reply.ok and _is_done(reply):
             return [None] * len(people)
-        if not self._lists.fresh(list_name):
+        if self._lists.fresh(list_name) != number:
             raise ListGone
         if reply.status == 500:
             raise Halt(Trouble(Reason.UNREACHABLE, Fate.AWAY, "500"))

@@ -109,7 +109,7 @@ class Mautic(NoOptIn, NamedLists):
         number = self._lists.made(list_name)
         body = {"ids": [int(one.person) for one in people]}
         reply = self._http.ask("POST", f"/api/segments/{number}/contacts/add", body, hear=FORBIDDEN)
-        self._judge(reply, list_name)
+        self._judge(reply, list_name, number)
         if not reply.ok:
             raise BatchRefused(f"{reply.status}")
         details = {text(each, "id"): each for each in _numbered(reply.object(), "details")}
@@ -123,17 +123,17 @@ class Mautic(NoOptIn, NamedLists):
         def remove(one: One) -> PersonFault:
             path = f"/api/segments/{number}/contact/{one.person}/remove"
             reply = self._http.ask("POST", path, hear=FORBIDDEN)
-            self._judge(reply, list_name)
+            self._judge(reply, list_name, number)
             done = whole_number(reply.object(), "success") == 1 if reply.ok else reply.is_missing("errors")
             return None if done else refused(reply)
 
         return self._http.apart(remove, people)
 
-    def _judge(self, reply: Reply, list_name: str) -> None:
-        """A segment that is another user's, or none any more."""
+    def _judge(self, reply: Reply, list_name: str, number: str) -> None:
+        """A segment that is another user's, or none any more; of its name there may be another by now."""
         if reply.status == 403:
             raise ListRefused("403, a segment of another user")
-        if reply.status == 404 and not self._lists.fresh(list_name):
+        if reply.status == 404 and self._lists.fresh(list_name) != number:
             raise ListGone
 
     def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[PersonFault]:

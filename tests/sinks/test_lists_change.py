@@ -11,6 +11,7 @@ import pytest
 from contracts.commands import Result
 from tests.sinks.beds import SERVED, ServedBed, served_bed
 from tests.sinks.courier import Courier, command, log_beside
+from tests.sinks.simulator.world import MailingList
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +70,8 @@ def test_whose_list_was_merged_into_another_has_left_nothing(courier: Courier) -
 
 def test_a_name_that_two_lists_bear_is_refused_and_changes_nothing(courier: Courier) -> None:
     bed = courier.bed
-    bed.world.lists["twin"] = type(bed.world.list_named("hot"))("twin", "hot")
+    twin = MailingList(bed.world.fresh_id(), "hot")
+    bed.world.lists[twin.id] = twin
     before = bed.world.memberships()
     result, reason = ended(courier, command("hot", "news", person="ben"))
     assert (result, reason) == (Result.FAILED, "list_refused")
