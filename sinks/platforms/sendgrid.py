@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 from contracts.installation import SecretAt
@@ -28,6 +28,7 @@ from sinks.toolkit.list_sink import ListSink
 from sinks.toolkit.options import Around, Kind, Options, SafeUrl
 from sinks.toolkit.platform import BatchRefused, ListGone, ListRefused, NoOptIn, One, PersonFault
 
+T = TypeVar("T")
 QUOTAS: Final = {"all": [(600, 60_000)]}
 """A guess: SendGrid publishes that there are limits, a call each of its own, and no numbers."""
 CONTACTS: Final = "/v3/marketing/contacts"
@@ -43,6 +44,10 @@ FILE_MB: Final = 5
 FILE_HOSTS: Final = ("amazonaws.com", "sendgrid.com", "sendgrid.net", "twilio.com")
 TRIED: Final = frozenset({403})
 UUID: Final = re.compile(r"[0-9a-f-]{36}")
+LONGEST_ADDRESS: Final = 100
+"""Of an address in a search, by the description."""
+TOO_LONG: Final = Trouble(Reason.BAD_ADDRESS, Fate.LASTING, "longer than a search by address takes")
+SECOND_ADDRESS: Final = Trouble(Reason.REFUSED_BY_PLATFORM, Fate.LASTING, "a second address of another contact")
 UNFINISHED: Final = frozenset({"pending"})
 
 
@@ -131,7 +136,8 @@ class Sendgrid(NoOptIn, NamedLists):
     def _contacts(self, addresses: Sequence[str]) -> dict[str, Mapping[str, Any] | Trouble | None]:
         """Each address's contact; None: there is none. One that is no address refuses all that it is asked with."""
         found: dict[str, Mapping[str, Any] | Trouble | None] = dict.fromkeys(addresses)
-        for some in in_parts(addresses, BATCH):
+        found |= {each: TOO_LONG for each in addresses if len(each) > LONGEST_ADDRESS}
+        for some in in_parts([each for each in addresses if found[each] is None], BATCH):
             reply = self._http.ask("POST", f"{CONTACTS}/search/emails", {"emails": list(some)})
             if reply.status == 400 and len(some) > 1:
                 for each in in_parts(some, len(some) // 2):
@@ -151,24 +157,24 @@ class Sendgrid(NoOptIn, NamedLists):
         for group in self._groups():
             body = {"recipient_emails": list(addresses)}
             reply = self._http.ask("POST", f"{GROUPS}/{group}/suppressions/search", body)
-            left.update(normalised_address(each) for each in _texts(reply))
+            left.update(normalised_address(each) for each in _listed(reply, str))
         return left
 
     def _groups(self) -> Sequence[str]:
         if self._options.groups:
             return [str(each) for each in self._options.groups]
-        return [text(each, "id") for each in _objects(self._http.ask("GET", GROUPS))]
+        return [text(each, "id") for each in _listed(self._http.ask("GET", GROUPS), dict)]
 
     def _standing(self, address: str, *, left_group: bool) -> tuple[Standing, Reason]:
         """A complaint is the gravest, then a leaving; who only bounced has not left."""
         at = quote(address, safe="")
-        if _objects(self._http.ask("GET", f"{SUPPRESSED}/spam_reports/{at}")):
+        if _listed(self._http.ask("GET", f"{SUPPRESSED}/spam_reports/{at}"), dict):
             return Standing.LEFT, Reason.COMPLAINED
         said = self._http.ask("GET", f"/v3/asm/suppressions/global/{at}").read()
         # NOTE: an empty object is the documented word for "not suppressed"; any other without an address is none.
         if left_group or (said and text(said, "recipient_email")):
             return Standing.LEFT, Reason.UNSUBSCRIBED
-        bounced = _objects(self._http.ask("GET", f"{SUPPRESSED}/bounces/{at}"))
+        bounced = _listed(self._http.ask("GET", f"{SUPPRESSED}/bounces/{at}"), dict)
         return Standing.UNDELIVERABLE if bounced else Standing.ACTIVE, Reason.UNSUBSCRIBED
 
     def enrol(self, changes: Sequence[Change]) -> list[str | Trouble]:
@@ -257,7 +263,8 @@ class Sendgrid(NoOptIn, NamedLists):
         bounced.update(self._all_suppressed("bounces"))
         for group in self._groups():
             left.update(
-                normalised_address(each) for each in _texts(self._http.ask("GET", f"{GROUPS}/{group}/suppressions"))
+                normalised_address(each)
+                for each in _listed(self._http.ask("GET", f"{GROUPS}/{group}/suppressions"), str)
             )
         for row in self._exported(number):
             address = normalised_address(text(row, "EMAIL"))
@@ -268,7 +275,7 @@ class Sendgrid(NoOptIn, NamedLists):
     def _all_suppressed(self, kind: str) -> Iterator[str]:
         def read(page: int) -> Sequence[Mapping[str, Any]]:
             query = {"limit": str(SUPPRESSIONS_PAGE), "offset": str(page * SUPPRESSIONS_PAGE)}
-            return _objects(self._http.ask("GET", f"{SUPPRESSED}/{kind}", query=query))
+            return _listed(self._http.ask("GET", f"{SUPPRESSED}/{kind}", query=query), dict)
 
         for each in pages(read, SUPPRESSIONS_PAGE):
             yield normalised_address(text(each, "email"))
@@ -342,7 +349,10 @@ def _of(address: str, told: Mapping[str, Any]) -> Mapping[str, Any] | Trouble:
     try:
         contact = table(told, "contact")
         if normalised_address(text(contact, "email")) != address:
-            raise Unreadable("email")
+            others = contact.get("alternate_emails")
+            if not isinstance(others, list) or address not in others:
+                raise Unreadable("email")
+            return SECOND_ADDRESS
         if not UUID.fullmatch(text(contact, "id")):
             raise Unreadable("id")
         _lists_of(contact)
@@ -376,18 +386,10 @@ def _has(contact: Mapping[str, Any], fields: Iterable[tuple[str, str]]) -> bool:
     return all(found.get(name) == value for name, value in fields)
 
 
-def _objects(reply: Reply) -> list[Mapping[str, Any]]:
-    """An answer that is a list of objects; :class:`Halt` where a reading was refused."""
+def _listed(reply: Reply, kind: type[T]) -> list[T]:
+    """An answer that is a list of these; :class:`Halt` where a reading was refused."""
     found = reply.json() if reply.ok else None
-    if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
-        raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{reply.status}, no list"))
-    return found
-
-
-def _texts(reply: Reply) -> list[str]:
-    """An answer that is a list of texts; :class:`Halt` as :func:`_objects`."""
-    found = reply.json() if reply.ok else None
-    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+    if not isinstance(found, list) or not all(isinstance(each, kind) for each in found):
         raise Halt(Trouble(Reason.WRONG_ANSWER, Fate.AWAY, f"{reply.status}, no list"))
     return found
 

@@ -107,6 +107,25 @@ def test_sendgrid_a_429_names_the_second_from_when_on_it_is_over(bed: ServedBed)
     assert found.wait_s == 86_400, "as long as is waited at most"
 
 
+def test_sendgrid_a_second_address_of_a_contact_is_nobody_to_be_moved(bed: ServedBed) -> None:
+    """A search finds whoever has it as a second one: an upsert by it would be about somebody else."""
+    bed.put(BEN, "old")
+    bed.dialect.seconds = {ANNA: BEN}
+    found: Any = asked(bed, add=("new",), remove=("old",))
+    assert trouble(found) == (Reason.REFUSED_BY_PLATFORM, Fate.LASTING)
+    assert (bed.members("old"), bed.members("new")) == ({BEN}, set())
+
+
+def test_sendgrid_an_address_that_no_search_takes_is_asked_for_by_none(bed: ServedBed) -> None:
+    long = f"{'a' * 60}@{'b' * 40}.example.org"
+    bed.world.made_list("new")
+    changes = [Change("c1", "s_1", long, ("new",)), Change("c2", "s_2", BEN, ("new",))]
+    first, second = bed.sink().apply(changes)
+    assert trouble(first) == (Reason.BAD_ADDRESS, Fate.LASTING)
+    assert isinstance(second, Done)
+    assert bed.members("new") == {BEN}
+
+
 def test_sendgrid_a_field_is_made_and_written_by_its_id(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     bed.dialect.fields = {"other": "e1_T"}

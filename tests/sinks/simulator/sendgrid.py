@@ -60,6 +60,8 @@ class Sendgrid:
         """Who left globally and is no contact."""
         self.pack: Callable[[bytes], bytes] = bytes
         """What is done to an export's files."""
+        self.seconds: dict[str, str] = {}
+        """Second addresses, which a search finds too → the contact's own."""
         self.urls: list[str] = []
         """Instead of where an export's files are."""
         self.denied: set[str] = set()
@@ -183,7 +185,7 @@ class Sendgrid:
         """404 where nobody of them is a contact."""
         if len(addresses) > 100 or any(not each or each.lower() in world.bad for each in addresses):
             return wrong(400, "invalid email")
-        found = {each.lower(): world.person(each) for each in addresses}
+        found = {each.lower(): world.person(self.seconds.get(each, each)) for each in addresses}
         if not any(found.values()):
             return wrong(404, "no contacts found")
         told = {
@@ -196,6 +198,7 @@ class Sendgrid:
         return {
             "id": person.id,
             "email": person.address.lower(),
+            "alternate_emails": [each for each, own in self.seconds.items() if own == person.address.lower()],
             "first_name": person.name,
             "list_ids": [each.id for each in world.lists.values() if person.id in each.members],
             "segment_ids": [],
@@ -282,6 +285,8 @@ GUARDS = (
             ("who_is_suppressed_and", "return Seen(standing=standing, because=because)", "return Seen()"),
             ("who_left_a_group", "if left_group or (said", "if (said"),
             ("a_429", "or not reset.isdecimal()", "or True"),
+            ("a_second", "            return SECOND_ADDRESS", "            pass"),
+            ("an_address", "if len(each) > LONGEST_ADDRESS", "if False"),
             ("a_field", "self._fields.made(name): value", "name: value"),
             ("lists_are", '.get("page_token", [""])[0]', '.get("none", [""])[0]'),
         )
