@@ -227,7 +227,9 @@ class Run:
             order.setdefault(wanted.subscriber, []).append(place[wanted.command_id])
         numbers = {each: world.enrol(f"{each}@example.org").id for each in self.people}
         lists = {each.name: set(each.members) for each in world.lists.values()}
-        idle = [call for call in self.simulator.writes() if call.idle and call.status < 300]
+        dialect: Any = self.simulator.dialect
+        idle = sum(call.idle and call.status < 300 for call in self.simulator.writes())
+        idle += getattr(dialect, "idle_jobs", 0)
         wrong = {
             "lists": [p for p in self.people for n in LISTS if (numbers[p] in lists[n]) != (n in model.inside[p])],
             # NOTE: of who left, two moves that come together and cancel out ask the platform nothing: no veto is met.
@@ -242,11 +244,11 @@ class Run:
             "consent": world.wrongs,
             "requests": self.simulator.violations,
             "kills in flight": [] if self.in_flight * 2 >= self.kills else [f"{self.in_flight} of {self.kills}"],
-            "calls in doubt": [] if len(idle) <= self.kills else [f"{len(idle)}"],
+            "calls in doubt": [] if idle <= self.kills else [f"{idle}"],
         }
         figures: dict[str, Any] = {"kills": self.kills, "in_flight": self.in_flight, "moves": len(self.commands)}
         figures |= {"calls": len(self.simulator.calls), "writes": len(self.simulator.writes())}
-        figures |= {"writes_repeated": len(idle), "most_in_a_window": self.simulator.most_in_a_window}
+        figures |= {"writes_repeated": idle, "most_in_a_window": self.simulator.most_in_a_window}
         return figures | {"wrong": {name: found[:5] for name, found in wrong.items() if found}}
 
     def close(self) -> None:

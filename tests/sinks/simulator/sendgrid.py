@@ -70,6 +70,8 @@ class Sendgrid:
         self._ended: dict[str, str] = {}
         self._files: dict[str, bytes] = {}
         self._heard = 0
+        self.idle_jobs = 0
+        """Jobs that changed nobody's membership."""
 
     def bucket(self, asked: Asked) -> str:
         return "files" if asked.path.startswith("/files/") else "all"
@@ -93,7 +95,7 @@ class Sendgrid:
         world.enrol(address).standing = LEFT
 
     def handle(self, asked: Asked, world: World) -> Answer:
-        self._tick()
+        self._tick(world)
         path = asked.path
         known: dict[tuple[str, str], Callable[[], Answer]] = {
             ("PUT", "/v3/marketing/contacts"): lambda: self._upsert(asked.body, world),
@@ -113,13 +115,15 @@ class Sendgrid:
             return self._take_out(listed[1], asked.query["contact_ids"].split(","), world)
         return self._job(path)
 
-    def _tick(self) -> None:
+    def _tick(self, world: World) -> None:
         """Jobs are carried out in the order in which they came."""
         self._heard += 1
         for job, (due, carry_out) in list(self._jobs.items()):
             if self._heard < due:
                 return
+            before = world.memberships()
             self._ended[job] = "completed" if carry_out() else "errored"
+            self.idle_jobs += before == world.memberships()
             del self._jobs[job]
 
     def _accepted(self, carry_out: Callable[[], bool]) -> Answer:
