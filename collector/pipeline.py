@@ -12,7 +12,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from collector.event_texts import parts_of
 from collector.sites import ServedSite, Sites
@@ -24,6 +24,8 @@ from contracts.masking import masked, masked_text
 from contracts.reasons import Reason
 from contracts.tokens import is_address, stored_device, subscriber_id
 from contracts.urls import fits_origin
+
+T = TypeVar("T")
 
 STATUS: Final = {
     Reason.TOO_LARGE: 413,
@@ -156,19 +158,34 @@ def check_depth(arrival: Arrival, door: Door) -> None:
 
 
 def put_envelope(arrival: Arrival, door: Door) -> None:
-    """Read the SDK's envelope; its events stay bytes."""
-    try:
-        arrival.beacon = _read_beacon(arrival.body)
-    except BadRecord as error:
-        raise envelope_fault(error) from None
+    """Read the SDK's envelope; its events stay bytes, without those that no reader takes."""
+    arrival.beacon = _envelope(arrival, door, _read_beacon)
 
 
 def put_server_envelope(arrival: Arrival, door: Door) -> None:
-    """Read the envelope of a server-side call."""
+    """Read the envelope of a server-side call; its events stay bytes, without those that no reader takes."""
+    arrival.server = _envelope(arrival, door, _read_server)
+
+
+def _envelope(arrival: Arrival, door: Door, read: Callable[[bytes], T]) -> T:
+    # PERF: a body without a fault is read once; what is wrong with one that has any is looked for step by step.
+    if (whole := _whole(arrival.body, read)) is not None:
+        return whole
+    for step in (drop_unreadable_events, check_utf8, check_depth):
+        step(arrival, door)
     try:
-        arrival.server = _read_server(arrival.body)
+        return read(arrival.body)
     except BadRecord as error:
         raise envelope_fault(error) from None
+
+
+def _whole(body: bytes, read: Callable[[bytes], T]) -> T | None:
+    try:
+        body.decode("utf-8")
+        found = read(body)
+    except (UnicodeDecodeError, BadRecord):
+        return None
+    return None if depth_exceeds(body) else found
 
 
 def envelope_fault(error: BadRecord) -> BadInput:
@@ -321,9 +338,6 @@ def truncated(client: str) -> str:
 
 SDK_STEPS: Final[Sequence[DoorStep]] = (
     check_size,
-    drop_unreadable_events,
-    check_utf8,
-    check_depth,
     put_envelope,
     put_site,
     check_origin,
@@ -335,9 +349,6 @@ SDK_STEPS: Final[Sequence[DoorStep]] = (
 
 SERVER_STEPS: Final[Sequence[DoorStep]] = (
     check_size,
-    drop_unreadable_events,
-    check_utf8,
-    check_depth,
     put_server_envelope,
     put_site,
     check_key,
