@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import falcon
 import falcon.asgi
@@ -41,6 +41,30 @@ class ClockAndIds:
 
     now_ms: Callable[[], int]
     unique: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to what is not taken: a status and its reason as JSON."""
+
+    status: int
+    body: bytes
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may be taken a little later."""
+        return self.status in {429, 503}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's headers."""
+        again = {"Retry-After": str(RETRY_AFTER_S)} if self.may_pass else {}
+        return {"Content-Type": falcon.MEDIA_JSON, **again}
+
+    def put_into(self, resp: falcon.asgi.Response) -> None:
+        """Make it the answer of a Falcon resource."""
+        resp.status, resp.data = self.status, self.body
+        resp.set_headers(self.headers)
 
 
 class Meters:
@@ -122,24 +146,34 @@ class Core:
         """The address that a request came from, behind the proxies that are trusted; empty where it is not known."""
         known: str | None = req.context.get("client")
         if known is None:
-            peer = str(next(iter(req.scope.get("client") or ()), ""))
-            known = req.context["client"] = self._proxies.client(peer, req.get_header(self._proxies.header) or "")
+            said = req.get_header(self._proxies.header) or ""
+            known = req.context["client"] = self.client_behind(peer_of(req.scope), said)
         return known
 
-    async def refuse(self, resp: falcon.asgi.Response, arrival: Arrival, error: BadInput, *, keep: bool) -> None:
-        """Answer with the reason, and keep the body as a dead letter (never a server's: it may hold an address)."""
+    @property
+    def proxies_header(self) -> bytes:
+        """The name of the header in which trusted proxies say whom they speak for."""
+        return self._proxies.header.encode()
+
+    def client_behind(self, peer: str, said: str) -> str:
+        """The address in front of the trusted proxies. ``said``: their header's value; empty where there is none."""
+        return self._proxies.client(peer, said)
+
+    async def refusal(self, arrival: Arrival, error: BadInput, *, keep: bool) -> Refusal:
+        """The answer with the reason; the body is kept as a dead letter (never a server's: it may hold an address)."""
         self.meters.refused.labels(str(error.reason)).inc()
-        resp.status = STATUS[error.reason]
-        resp.content_type = falcon.MEDIA_JSON
-        resp.data = to_json({"reason": str(error.reason), "detail": error.detail})
-        if STATUS[error.reason] in {429, 503}:
-            resp.set_header("Retry-After", str(RETRY_AFTER_S))
-        elif self._letters.take(""):
+        refusal = Refusal(STATUS[error.reason], to_json({"reason": str(error.reason), "detail": error.detail}))
+        if not refusal.may_pass and self._letters.take(""):
             letter = self._letter(arrival, error, keep=keep)
             try:
                 await self.intake.store([set_aside(letter)])
             except SpoolFull:
                 log_line.warning("refusal_not_kept", reason=str(error.reason))
+        return refusal
+
+    async def refuse(self, resp: falcon.asgi.Response, arrival: Arrival, error: BadInput, *, keep: bool) -> None:
+        """Answer with the reason; ``keep`` and the dead letter as in :meth:`refusal`."""
+        (await self.refusal(arrival, error, keep=keep)).put_into(resp)
 
     def set_aside(self, arrival: Arrival) -> list[Outgoing]:
         """The dead letters of the events that were set aside from a beacon which is stored."""
@@ -180,6 +214,11 @@ class Core:
         if self._intake is not None:
             await self._intake.close()
             self._intake = None
+
+
+def peer_of(scope: Mapping[str, Any]) -> str:
+    """Who speaks to the server, as ASGI names it; empty where that is not known."""
+    return str(next(iter(scope.get("client") or ()), ""))
 
 
 def share_of(served: ServedSite) -> Share:

@@ -59,7 +59,7 @@ FLOORS = {
         ],
         ["platforms", "pipeline", "platform_ids", "capture_requests", "config", "front"],
         ["core"],
-        ["mail", "hooks"],
+        ["beacons", "mail", "hooks"],
         ["app"],
         ["__main__"],
     ],
