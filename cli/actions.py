@@ -13,6 +13,7 @@ from cli.output import Exit, fail, out, print_json
 from cli.up import json_option
 from contracts.action import Action
 from contracts.actions import ACTIONS
+from contracts.membership import SESSION_ENDED
 
 
 def how(action: Action) -> str:
@@ -21,6 +22,8 @@ def how(action: Action) -> str:
         return "captured by the browser SDK from this markup"
     if action.markup:
         return "not captured by itself: sent by a call in the page"
+    if action.name == SESSION_ENDED:
+        return "sent by nobody: made by the flow"
     return f"not from a page ({action.captured_from}): sent through the server API"
 
 

@@ -56,4 +56,13 @@ MADE_ACTIONS: Final[tuple[Action, ...]] = (
         sample={"account": "mailbox", "tag": "warm", "by": "platform"},
         where="{tag: warm}",
     ),
+    Action(
+        SESSION_ENDED,
+        "end a visit",
+        "Nothing came of the person for as long as a session may pause: the visit was over then.",
+        "the flow, once the pause is over",
+        automatic=False,
+        sample={"duration_ms": 95000, "events": 4, "landing_path": "/", "exit_path": "/prices", "campaign": "spring"},
+        where='{events: {at_least: 3}, exit_path: "/prices*"}',
+    ),
 )

@@ -12,7 +12,7 @@ from contracts.codec import Value, json_reader, replaced, to_json, written
 from contracts.errors import BadInput
 from contracts.events import Event, Trust
 from contracts.log import Record
-from contracts.membership import COMMAND_UNCHANGED, LIST_JOINED, MEMBERSHIP
+from contracts.membership import COMMAND_UNCHANGED, LIST_JOINED, MEMBERSHIP, SESSION_ENDED
 from contracts.reasons import Reason
 from contracts.tokens import anonymous_id
 from flows.derived.clicks import MAX_CLICKS, Click, judged, verdict_of
@@ -194,6 +194,8 @@ def _sent(raw: bytes, rules: Rules, source: Source) -> SentEvent:
     told = {PROFILE_CHANGED, COMMAND_UNCHANGED} if source is Source.SERVER else {PROFILE_CHANGED}
     if sent.action not in rules.actions | told | {LIST_JOINED}:
         raise BadInput(Reason.UNKNOWN_ACTION, sent.action)
+    if sent.action == SESSION_ENDED:
+        raise BadInput(Reason.BAD_EVENT, "session_ended is made by the flow")
     if sent.action == LIST_JOINED and (fault := joining_fault(sent.properties)):
         raise BadInput(Reason.BAD_EVENT, fault)
     if sent.action in MEMBERSHIP - {LIST_JOINED} and source is not Source.SERVER:

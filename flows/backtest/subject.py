@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from contracts.actions import PROFILE_CHANGED
-from contracts.membership import COMMAND_UNCHANGED, MEMBERSHIP
+from contracts.membership import COMMAND_UNCHANGED, MEMBERSHIP, SESSION_ENDED
 from contracts.time_zones import named_zone
 from flows.language.model import Listener, Not
-from flows.machine.compiled import Tests, minds_membership, minds_profiles, minds_sessions
+from flows.machine.compiled import Tests, minds_membership, minds_profiles, minds_session_ends, minds_sessions
 from flows.machine.program import ListenerProgram
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.generations import Deployed
@@ -36,6 +36,8 @@ class Subject:
             for test in program.openers:
                 if test.actions is None:
                     return None
+                if SESSION_ENDED in test.actions:
+                    return None  # the flow makes it of any event
                 for action in test.actions:
                     known = found.setdefault(action, [])
                     if test.text is None or not test.text[1]:
@@ -61,6 +63,8 @@ class Subject:
             if any(test.actions is None for test in program.tests):
                 return None
             found.update(*(test.actions or () for test in program.tests))
+            if minds_session_ends(listener):
+                return None
             if minds_profiles(listener):
                 found.add(PROFILE_CHANGED)
             if minds_membership(listener):

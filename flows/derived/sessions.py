@@ -115,14 +115,15 @@ def extended(session: Session | None, event: Event, *, gap_ms: int) -> Session:
     if session is not None and at - session.last_at_ms <= gap_ms:
         if event.action == SIMILAR and event.event_id.endswith(DERIVED):
             return session  # it says something of the purchase before it; nothing more has happened
-        landing = session.landing_path or _landing(event)
+        landing = session.landing_path or path_of(event)
         campaign = session.campaign or _campaign(event)
         return Session(session.session_id, session.started_at_ms, at, session.events + 1, landing, campaign)
     digest = hashlib.sha256(f"{event.subscriber}/{event.event_id}".encode()).hexdigest()
-    return Session(digest[:32], at, at, 1, _landing(event), _campaign(event))
+    return Session(digest[:32], at, at, 1, path_of(event), _campaign(event))
 
 
-def _landing(event: Event) -> str:
+def path_of(event: Event) -> str:
+    """The path of a page viewed; empty for any other event."""
     path = event.properties.get("path") if event.action == "page_viewed" else None
     return path if isinstance(path, str) else ""
 

@@ -8,6 +8,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from contracts.events import Event
+from contracts.membership import SESSION_ENDED
 from flows.derived.sessions import Session
 from flows.language.compile import MADE, Key, ReferenceNumbers, Test, compile_condition
 from flows.language.model import Condition, Listener, Not, Op, Reference, Scope, Step, Times
@@ -306,6 +307,15 @@ def minds_membership(listener: Listener) -> bool:
 def _minds_membership(condition: Condition) -> bool:
     asks = bool(condition.memberships) or condition.action in MADE
     return asks or any(map(_minds_membership, condition.any_of))
+
+
+def minds_session_ends(listener: Listener) -> bool:
+    """Whether a listener waits for the end of a session."""
+    return any(_minds_session_end(condition) for condition in _conditions(listener))
+
+
+def _minds_session_end(condition: Condition) -> bool:
+    return condition.action == SESSION_ENDED or any(map(_minds_session_end, condition.any_of))
 
 
 def _conditions(listener: Listener) -> Iterator[Condition]:

@@ -18,7 +18,7 @@ from contracts.events import Event
 from flows.derived.sessions import Session
 from flows.language.model import Listener, Reference, Repeat
 from flows.machine import earlier
-from flows.machine.compiled import Facts, Tests, minds_membership, minds_profiles, minds_sessions
+from flows.machine.compiled import Facts, Tests, minds_membership, minds_profiles, minds_session_ends, minds_sessions
 from flows.machine.index import Index
 from flows.machine.matches import Match, match_id
 from flows.machine.program import ListenerProgram
@@ -89,6 +89,8 @@ class Machine:
         """Whether an answer may depend on what is known of the person at an event."""
         self.minds_membership = any(minds_membership(listener) for listener in ordered)
         """Whether an answer may depend on the lists that a person is in, or on an event that the flow makes."""
+        self.minds_session_ends = any(minds_session_ends(listener) for listener in ordered)
+        """Whether an answer may depend on the end of a session."""
         trees = {member.number for tree in self._trees for member in tree.members}
         alone = [(number, each) for number, each in enumerate(self._programs) if number not in trees]
         self._starts = Index({number: program.starts for number, program in alone})

@@ -210,7 +210,7 @@ def _move(person: Subscriber, generation: Generation) -> bool:
         person.timeline = generation.reapplier.new(timeline.state.subscriber)
         person.timeline.facts, person.timeline.memberships = timeline.facts, timeline.memberships
         person.timeline.unmade, person.timeline.depths = timeline.unmade, timeline.depths
-        person.timeline.cap = timeline.cap
+        person.timeline.cap, person.timeline.last = timeline.cap, timeline.last
         return False
     change = VersionChange(before.shadows - generation.shadows, before.counting.difference(generation.versions))
     data = before.reapplier.encode(timeline, whole=True)

@@ -32,7 +32,6 @@ from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.stored import Applied, joined
 from flows.subscriber.timeline import (
     NO_TIME,
-    Entry,
     Timeline,
     changed_sessions,
     entry_of,
@@ -382,7 +381,7 @@ class Reapplier:
         entries = timeline.entries
         # What waits still needs what comes behind it.
         oldest_ms = min(newest_ms - self._lateness_ms, timeline.waits_from_ms)
-        gone = self._whole(entries, too_old(timeline, oldest_ms, self._max_events))
+        gone = self._whole(timeline, too_old(timeline, oldest_ms, self._max_events))
         if gone:
             timeline.size -= sum([size_of(entry.source) for entry in entries[:gone]])
             if gone < timeline.unknown:
@@ -394,5 +393,5 @@ class Reapplier:
             del entries[:gone]
             remember_ids(timeline, old, self._max_delay_ms, self._max_events)
 
-    def _whole(self, entries: Sequence[Entry], gone: int) -> int:
+    def _whole(self, timeline: Timeline, gone: int) -> int:
         return gone

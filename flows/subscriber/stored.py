@@ -11,6 +11,7 @@ from contracts.reasons import Reason
 from flows.derived.membership import MembershipFact
 from flows.derived.profile import ProfileFact
 from flows.derived.purchases import Purchase
+from flows.derived.session_ends import SessionLast
 from flows.derived.sessions import Session, SessionChange
 from flows.machine.matches import Match, StoredMatches
 from flows.machine.runs import Place
@@ -136,6 +137,7 @@ class StoredTimeline(Value, frozen=True):
     depths: tuple[tuple[str, int], ...] = ()
     places: tuple[CapPlace, ...] = ()
     capped: tuple[str, ...] = ()
+    last: SessionLast | None = None
     schema: int = written(1)
 
 

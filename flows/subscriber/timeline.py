@@ -11,6 +11,7 @@ from contracts.codec import to_json
 from contracts.events import Event
 from flows.derived.membership import MembershipFact
 from flows.derived.profile import ProfileFact
+from flows.derived.session_ends import SessionLast
 from flows.derived.sessions import Session, SessionChange, changes
 from flows.machine.machine import MachineState, Match
 from flows.machine.runs import Place
@@ -76,6 +77,7 @@ class Timeline:
         "facts",
         "floor",
         "ids",
+        "last",
         "memberships",
         "merge_ms",
         "newest_ms",
@@ -136,6 +138,8 @@ class Timeline:
         """Match id → how many moves lie behind it, itself included, where that is more than one."""
         self.cap = CapState()
         """Which matches have taken their places under the cap, and which found none."""
+        self.last: SessionLast | None = None
+        """Of the session before the first entry, where a listener hears the ends of sessions."""
         self.now_ms = 0
         """The log time of what is applied now; not stored."""
 

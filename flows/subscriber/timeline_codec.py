@@ -69,6 +69,7 @@ class TimelineCodec:
                 tuple(timeline.depths.items()),
                 timeline.cap.places,
                 timeline.cap.capped,
+                timeline.last,
             )
         )
 
@@ -104,7 +105,7 @@ class TimelineCodec:
             timeline.ids[event.event_id] = event.occurred_at_ms
         timeline.merge_ms, timeline.facts = stored.merge_ms, stored.facts
         timeline.memberships, timeline.unmade = stored.memberships, stored.unmade
-        timeline.depths = dict(stored.depths)
+        timeline.depths, timeline.last = dict(stored.depths), stored.last
         timeline.clock_ms, timeline.newest_ms = stored.clock_ms, stored.newest_ms
         timeline.tail = self._still_here(stored.tail)
         timeline.cap = CapState(stored.places, stored.capped)

@@ -18,6 +18,7 @@ from contracts.membership import MEMBERSHIP
 from flows.derived.membership import (
     MADE_ORDER,
     NEAR_MS,
+    SESSION_ORDER,
     MembershipFact,
     fact_of,
     is_by_segma,
@@ -27,6 +28,7 @@ from flows.derived.membership import (
     with_membership,
 )
 from flows.derived.profile import ProfileFact, known_at, zone_in
+from flows.derived.session_ends import end_of, ended_ms, last_of
 from flows.derived.sessions import EXTENDS_NONE, ProfiledSession, Session, extended
 from flows.machine.machine import Machine, MachineState, Match
 from flows.subscriber.timeline import Entry, Timeline, entry_of
@@ -55,6 +57,12 @@ def as_seen(
     """An event's session as listeners see it, with what is known of the person then."""
     fields = known_at(facts, event.place)
     return ProfiledSession(session, fields, zone_in(fields), standing_at(memberships, event.place))
+
+
+def is_behind(timeline: Timeline, first: int, end_ms: int) -> bool:
+    """Whether the end of a session was told, or is too late to be: the entries before ``first`` have come past it."""
+    place = timeline.entries[first - 1].place if first else timeline.floor
+    return place is not None and place[:2] >= (end_ms, SESSION_ORDER)
 
 
 class Weaving:
@@ -96,6 +104,13 @@ class Weaving:
         """How many events matches made, by their time."""
         self._late = {event.event_id for event, _ in late}
         self._capped, self._only = timeline.cap.capped, only
+        self._timeline, self._first = timeline, first
+        self._ends = machine.minds_session_ends
+        self._ended_ms: int | None = None
+        """The end of a session that is told."""
+        if self._ends and self.session is not None:
+            end_ms = ended_ms(self.session, gap_ms)
+            self._ended_ms = end_ms if is_behind(timeline, first, end_ms) else None
         self._begin(timeline, old, late, without)
 
     def _begin(
@@ -142,14 +157,39 @@ class Weaving:
     def _next_ms(self) -> int | None:
         own = self._own[-1][0].occurred_at_ms if self._own else None
         made = self._made[0][1].occurred_at_ms if self._made else None
-        if own is None or made is None:
-            return made if own is None else own
-        return min(own, made)
+        end = self._end_ms(own)
+        return min([each for each in (own, made, end) if each is not None], default=None)
+
+    def _end_ms(self, own_ms: int | None) -> int | None:
+        """When the session is over, where that is known and not yet told. ``own_ms``: of the person's next event."""
+        if not self._ends or self.session is None:
+            return None
+        end_ms = ended_ms(self.session, self._gap_ms)
+        known = own_ms is not None or (self._clock_ms is not None and self._clock_ms > end_ms)
+        is_over = known and (own_ms is None or own_ms > end_ms)
+        return end_ms if is_over and end_ms != self._ended_ms else None
+
+    def _end(self, end_ms: int) -> Event | None:
+        self._ended_ms = end_ms
+        if self.session is None:
+            return None
+        kept = (entry.event for entry in reversed((*self._timeline.entries[: self._first], *self.entries)))
+        last = last_of(self.session, kept, self._timeline.last)
+        if last is None:
+            return None
+        who, log_time_ms = self.state.subscriber, end_ms + self._grace_ms
+        return end_of(self.session, last, self._wishes.workspace, who, end_ms, log_time_ms)
 
     def _take(self) -> None:
-        """Apply the event whose turn it is: of equal times the person's own."""
-        if self._own and (not self._made or self._own[-1][0].occurred_at_ms <= self._made[0][1].occurred_at_ms):
+        """Apply the event whose turn it is: of equal times the person's own, then the end of their session."""
+        at_ms = self._next_ms()
+        if self._own and self._own[-1][0].occurred_at_ms == at_ms:
             event, source = self._own.pop()
+        elif at_ms is not None and at_ms == self._end_ms(self._own[-1][0].occurred_at_ms if self._own else None):
+            end = self._end(at_ms)
+            if end is None:
+                return
+            event = source = end
         else:
             _, event = heappop(self._made)
             event = source = replaced(event, order=self._order_at(event.occurred_at_ms))

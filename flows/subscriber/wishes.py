@@ -125,7 +125,7 @@ class Wishes:
 
     def __init__(self, workspace: str, listeners: Iterable[Listener], shadows: Collection[Version] = ()) -> None:
         """``shadows``: versions whose matches make nothing."""
-        self._workspace, self._shadows = workspace, shadows
+        self.workspace, self._shadows = workspace, shadows
         self._listeners = {(listener.name, listener.version): listener for listener in listeners}
 
     def keeps(self, version: Version) -> bool:
@@ -147,7 +147,7 @@ class Wishes:
 
     def heirs(self, gone: Iterable[Match], made: Iterable[Match]) -> dict[str, Match]:
         """As :func:`heirs_of`."""
-        return heirs_of(self._listeners, gone, made, self._workspace)
+        return heirs_of(self._listeners, gone, made, self.workspace)
 
     def _wanted(self, match: Match, depth: int) -> list[Wanted]:
         """The responses of a match that makes commands, but for the cap."""
@@ -155,9 +155,9 @@ class Wishes:
         listener = self._listeners.get(version)
         if listener is None or version in self._shadows or is_anonymous(match.subscriber):
             return []
-        if mark_of(listener, match, self._workspace, depth):
+        if mark_of(listener, match, self.workspace, depth):
             return []
-        return wanted_by(listener, match, self._workspace)[0]
+        return wanted_by(listener, match, self.workspace)[0]
 
     def _event(  # noqa: PLR0917
         self, match: Match, wanted: Wanted, depth: int, log_time_ms: int, action: str, kind: str, name: str
@@ -166,7 +166,7 @@ class Wishes:
         own = ["membership", account, name, match.subscriber, action, match.match_id, wanted.position]
         said = {"account": account, kind: name, "by": SEGMA, "listener": match.listener, "version": match.version}
         return Event(
-            self._workspace,
+            self.workspace,
             match.subscriber,
             hashlib.sha256(to_json(own)).hexdigest()[:32],
             action,

@@ -11,6 +11,7 @@ from operator import attrgetter
 from contracts.events import Event
 from contracts.reasons import Reason
 from flows.derived.membership import is_heard, sent_by_others, with_membership
+from flows.derived.session_ends import ended_ms, last_of
 from flows.derived.sessions import EXTENDS_NONE, Session, SessionChange
 from flows.machine.machine import Machine, MachineState, Match
 from flows.machine.matches import changed, missing
@@ -20,7 +21,7 @@ from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.reapply import Fell, Late, Reapplier
 from flows.subscriber.stored import Applied
 from flows.subscriber.timeline import Entry, Timeline, changed_sessions, size_of
-from flows.subscriber.weaving import Weaving, as_seen, belongs_to
+from flows.subscriber.weaving import Weaving, as_seen, belongs_to, is_behind
 from flows.subscriber.wishes import Wishes
 
 KEPT_DEPTHS = 400
@@ -34,11 +35,25 @@ class WovenReapplier(Reapplier):
         """Let log time pass: fire the deadlines at or before ``now_ms``, and what comes of them."""
         if timeline.clock_ms is not None and now_ms <= timeline.clock_ms:
             return Applied()
+        due_ms = self.next_deadline(timeline)
         timeline.clock_ms = now_ms
-        due_ms = timeline.advanced.due_ms
         if due_ms is None or due_ms > now_ms:
             return Applied()
         return self._woven(timeline, len(timeline.entries))[1]
+
+    def next_deadline(self, timeline: Timeline) -> int | None:
+        """When a deadline fires, or the end of the newest session is known: once no event can be of it any more."""
+        due_ms, end_ms = timeline.advanced.due_ms, self._end_ms(timeline)
+        known = [each for each in (due_ms, None if end_ms is None else end_ms + 1) if each is not None]
+        return min(known, default=None)
+
+    def _end_ms(self, timeline: Timeline) -> int | None:
+        """When the newest session is over, where that is to be told and was not yet."""
+        if timeline.session is None or not self._machine.minds_session_ends:
+            return None
+        end_ms = ended_ms(timeline.session, self._session_gap_ms)
+        is_past = timeline.clock_ms is not None and timeline.clock_ms > end_ms
+        return None if is_past or is_behind(timeline, len(timeline.entries), end_ms) else end_ms
 
     def take_in(self, timeline: Timeline, gone: Sequence[Match], made: Sequence[Match], log_time_ms: int) -> None:
         """Nothing: it was woven in."""
@@ -171,10 +186,17 @@ class WovenReapplier(Reapplier):
         without = left - {entry.event_id for entry in weaving.entries}
         timeline.memberships = with_membership(weaving.memberships, (), timeline.floor, without=without)
 
-    def _whole(self, entries: Sequence[Entry], gone: int) -> int:
-        """What was made at one time is kept with what made it."""
+    def _whole(self, timeline: Timeline, gone: int) -> int:
+        """What was made at one time is kept with what made it; of a session that goes on its last event is known."""
+        entries = timeline.entries
         while 0 < gone < len(entries) and entries[gone].at_ms == entries[gone - 1].at_ms:
             gone -= 1
+        if gone and self._machine.minds_session_ends:
+            if gone < len(entries) and gone < timeline.unknown:
+                self._recall(timeline)
+            session = entries[gone].session if gone < len(entries) else timeline.session
+            old = (entry.event for entry in reversed(entries[:gone]))
+            timeline.last = None if session is None else last_of(session, old, timeline.last)
         return gone
 
     def _stepped(

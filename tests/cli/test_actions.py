@@ -28,7 +28,7 @@ def test_each_sample_listener_is_one_that_the_language_takes(action: Action) -> 
 
 @pytest.mark.parametrize("action", BY_NAME)
 def test_what_is_not_captured_by_itself_says_which_call_sends_it(action: Action) -> None:
-    from_a_page = not action.name.startswith(("email_", "list_", "tag_")) or action.automatic
+    from_a_page = not action.name.startswith(("email_", "list_", "tag_", "session_")) or action.automatic
     assert bool(action.markup) == from_a_page
     assert action.automatic or not action.markup or action.markup.startswith(f"segma.track('{action.name}'")
 
@@ -38,6 +38,12 @@ def test_every_action_is_printed_and_json_says_the_same() -> None:
     lines = CliRunner().invoke(actions_command, ["--json"]).output.splitlines()
     assert [json.loads(line)["action"] for line in lines] == [action.name for action in ACTIONS]
     assert all(action.name in text for action in ACTIONS)
+
+
+def test_of_the_end_of_a_visit_nobody_is_told_to_send_it() -> None:
+    text = CliRunner().invoke(actions_command, ["session_ended"]).output
+    assert "made by the flow" in text
+    assert "server API" not in text
 
 
 def test_one_action_can_be_asked_for() -> None:

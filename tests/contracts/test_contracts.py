@@ -161,7 +161,7 @@ def test_topics_have_unique_names() -> None:
 
 
 def test_the_vocabulary_is_the_designs() -> None:
-    assert len(VOCABULARY) == len(ACTIONS) == 42
+    assert len(VOCABULARY) == len(ACTIONS) == 43
     assert known_actions(["coupon_revealed"]) == VOCABULARY | {"coupon_revealed"}
 
 

@@ -172,3 +172,11 @@ def test_20_over_a_change_of_versions_a_shadows_match_counts_for_nothing_and_an_
         assert anna.does(act("e1", 2_000)) == before
         assert anna.does(act("late", 1_500, "searched"), 6_000) == []
         assert anna.does(act("e2", 7_000)) == now
+
+
+def test_21_an_event_behind_it_tells_the_end_of_a_session_and_what_is_not_known_is_no_property() -> None:
+    where = "{exit_path: {exists: false}}"
+    anna = Anna(f"{{listener: l, sequence: [{{action: session_ended, where: {where}}}], {ADD % 'x'}}}")
+    anna.does(act("e1", 0, "searched"))
+    assert anna.does(act("e2", 1_800_000, "searched")) == [], "still of it"
+    assert anna.does(act("e3", 3_600_001, "searched")) == ["+x"]

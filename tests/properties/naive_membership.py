@@ -17,6 +17,7 @@ from tests.properties.oracle import Answer, brute_force
 BEHIND = 1 << 60
 """The order of what matches make: behind whatever the person does at that time."""
 HOUR_MS = 3_600_000
+OTHERS = {"list_joined", "list_left", "tag_added", "tag_removed", "profile_changed"}
 
 
 class Told(NamedTuple):
@@ -52,6 +53,27 @@ def made_by(listener: Listener, match: Told, subscriber: str) -> Iterator[tuple[
         yield (match.at_ms, match.depth, listener.name, position, leaves, event_id), event
 
 
+def ends(events: Sequence[Event], gap_ms: int, end_ms: int) -> Iterator[Event]:
+    """The ends of sessions: behind all that the person does at that time, before what matches make."""
+    own = [each for each in sorted(events, key=lambda each: each.place) if each.action not in OTHERS]
+    while own:
+        count = next((n for n in range(1, len(own)) if own[n].occurred_at_ms - own[n - 1].occurred_at_ms > gap_ms), 0)
+        visit, own = own[: count or None], own[count:] if count else []
+        last, at_ms = visit[-1], visit[-1].occurred_at_ms + gap_ms
+        if at_ms >= end_ms and not any(each.occurred_at_ms > at_ms for each in events):
+            continue
+        paths = [each.properties.get("path") for each in visit if each.action == "page_viewed"]
+        texts = [path for path in paths if isinstance(path, str) and path]
+        named = [each.properties.get("campaign") for each in visit]
+        campaigns = [each for each in named if isinstance(each, str) and each]
+        said = {"landing_path": texts[:1], "exit_path": texts[-1:], "campaign": campaigns[:1]}
+        told: dict[str, Any] = {name: found[0] for name, found in said.items() if found}
+        told |= {"duration_ms": last.occurred_at_ms - visit[0].occurred_at_ms, "events": len(visit)}
+        name = f"session_ended/{last.event_id}"
+        yield replaced(last, event_id=name, action="session_ended", occurred_at_ms=at_ms, order=BEHIND - 1,
+                       properties=told, provisional=False, verdict="")  # fmt: skip
+
+
 def placed(made: Sequence[tuple[Any, Event]]) -> list[Event]:
     ordered = sorted(made, key=lambda each: each[0])
     return [replaced(event, order=BEHIND + number) for number, (_, event) in enumerate(ordered)]
@@ -64,6 +86,7 @@ def depth_of(answer: Answer, made: Sequence[Event]) -> int:
 
 def all_matches(listeners: Sequence[Listener], events: Sequence[Event], *, gap_ms: int, end_ms: int) -> list[Told]:
     """The matches of listeners that hear each other, in order."""
+    events = [*events, *ends(events, gap_ms, end_ms)]
     done: set[str] = set()
     made: list[tuple[Any, Event]] = []
     while True:

@@ -48,9 +48,11 @@ def hearing(random: Random, data: Any) -> Any:
         return data
     found = {name: hearing(random, each) for name, each in data.items()}
     if isinstance(found.get("action"), str) and random.random() < 0.35:
-        found["action"] = random.choice(("list_joined", "list_joined", "list_left", "tag_added"))
+        found["action"] = random.choice(("list_joined", "list_joined", "list_left", "tag_added", "session_ended"))
         found.pop("where", None)
-        if found["action"] != "tag_added" and random.random() < 0.7:
+        if found["action"] == "session_ended" and random.random() < 0.5:
+            found["where"] = random.choice(({"events": {"at_least": 2}}, {"duration_ms": {"less_than": 3_000}}))
+        if found["action"].startswith("list") and random.random() < 0.7:
             found["where"] = {"list": random.choice(LISTS)}
             if random.random() < 0.2:
                 found["where"]["by"] = random.choice(("segma", "person", "import"))
@@ -75,8 +77,8 @@ def response(random: Random) -> dict[str, dict[str, str]]:
 
 def short(random: Random) -> dict[str, Any]:
     """The data of a listener that moves make go on and on: a joining or leaving, perhaps a wait, perhaps a page."""
-    moved: dict[str, Any] = {"action": random.choice(("list_joined", "list_joined", "list_left"))}
-    if random.random() < 0.7:
+    moved: dict[str, Any] = {"action": random.choice(("list_joined", "list_joined", "list_left", "session_ended"))}
+    if moved["action"] != "session_ended" and random.random() < 0.7:
         moved["where"] = {"list": random.choice(LISTS)}
     sequence: list[Any] = [moved]
     if random.random() < 0.3:
