@@ -196,7 +196,8 @@ def import_command(  # noqa: PLR0917
     """Read the people of LIST at ACCOUNT (workspace/account) into the directory.
 
     With --csv they come from a file, as Mailchimp, Klaviyo, HubSpot, ActiveCampaign, Brevo, MailerLite, Campaign
-    Monitor, Constant Contact, Kit, SendGrid, listmonk, Ghost and Mailman export them, or any with an address column.
+    Monitor, Constant Contact, Customer.io, Dotdigital, Iterable, Kit, SendGrid, listmonk, Ghost and Mailman export
+    them, or any with an address column.
     Who unsubscribed, complained or is blocked becomes a veto; who bounced, has not confirmed or is no member is left
     out; both are counted.
 

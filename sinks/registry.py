@@ -33,6 +33,7 @@ NAMES: Final = (
     "sympa",
     "customerio",
     "iterable",
+    "dotdigital",
     "kafka",
     "webhook",
 )

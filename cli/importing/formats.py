@@ -82,6 +82,21 @@ FORMATS: Final = (
     ExportFormat("customer.io", _columns("cio_id,email")),
     ExportFormat("iterable", _columns("email,unsubscribedChannelIds")),
     ExportFormat(
+        "dotdigital",
+        _columns("Email,OptInType,EmailType"),
+        words={
+            "softbounced": ListStatus.ACTIVE,
+            "hardbounced": ListStatus.UNDELIVERABLE,
+            "ispcomplained": ListStatus.COMPLAINED,
+            "directcomplaint": ListStatus.COMPLAINED,
+            "pendingoptin": ListStatus.PENDING,
+            "nosubscription": ListStatus.NOT_MEMBER,
+            "mailblocked": ListStatus.BLOCKED,
+            "sharedsuppression": ListStatus.BLOCKED,
+            "domainsuppression": ListStatus.BLOCKED,
+        },
+    ),
+    ExportFormat(
         "sendgrid bounces",
         _columns("status,reason,email,created"),
         exact=True,

@@ -282,9 +282,9 @@ def _failed(reply: Reply) -> dict[str, Trouble]:
 
 def _numbers(value: Mapping[str, Any], name: str) -> set[int]:
     """A field that is a list of ids; without the field there are none."""
-    found = value.get(name)
-    if found is None:
+    if name not in value:
         return set()
+    found = value[name]
     if not isinstance(found, list) or not all(type(each) is int for each in found):
         raise Unreadable(name)
     return set(found)

@@ -190,6 +190,19 @@ EXPORTS = (
         {"unsubscribed": 2},
     ),
     Export(
+        "dotdigital",
+        "contacts.csv",
+        _utf8(
+            "Email,OptInType,EmailType,Status,FIRSTNAME\nada@example.org,Unknown,Html,Subscribed,Ada\n"
+            "ben@example.org,Single,Html,Unsubscribed,Ben\ncleo@example.org,Double,Html,HardBounced,Cleo\n"
+            "dora@example.org,Unknown,Html,IspComplained,Dora\neve@example.org,Unknown,Html,Suppressed,Eve\n"
+            "finn@example.org,Unknown,Html,SoftBounced,Finn\ngil@example.org,Unknown,Html,PendingOptIn,Gil\n"
+            "hal@example.org,Unknown,Html,MailBlocked,Hal\nida@example.org,Unknown,Html,NoSubscription,Ida\n"
+        ),
+        {"ada@example.org": "Ada", "finn@example.org": "Finn"},
+        {"unsubscribed": 1, "undeliverable": 1, "complained": 1, "blocked": 2, "pending": 1, "not_member": 1},
+    ),
+    Export(
         "sendgrid",
         "contacts.csv",
         _utf8(

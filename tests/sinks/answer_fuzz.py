@@ -63,6 +63,10 @@ NAMED = {"id", "listId", "name", "tag", "list", "email", "listIds"}
 """Fields by which a platform names a thing: with another value they name another thing, and nobody could know."""
 
 
+OMITTED = {"emailListIds"}
+"""Fields that a platform leaves out where they are empty: an answer without one is well formed."""
+
+
 class Spoilt(NamedTuple):
     """One spoiling: of which answer, in words, and the answer then.
 
@@ -199,7 +203,12 @@ def spoilings(answers: Sequence[Answer], paths: Sequence[str]) -> Iterator[Spoil
                 yield Spoilt(at, f"not done, {said}", made, undone=True)
         if isinstance(answer.body, dict | list):
             for path in places(answer.body):
-                yield Spoilt(at, f"{path} gone", functools.partial(_without, path), isinstance(path[-1], int))
+                yield Spoilt(
+                    at,
+                    f"{path} gone",
+                    functools.partial(_without, path),
+                    isinstance(path[-1], int) or path[-1] in OMITTED,
+                )
                 for value in WRONG:
                     said = f"{path} = {str(value)[:20]!r} {type(value).__name__}"
                     readable = is_readable(path, value, _at(answer.body, path))

@@ -114,7 +114,7 @@ def full(reply: Any, page: int) -> Any:
     holder = body.get("data") if isinstance(body.get("data"), dict) else body
     name = next(
         each
-        for each in ("results", "members", "data", "contacts", "subscribers", "tags", "identifiers")
+        for each in ("results", "members", "data", "contacts", "subscribers", "tags", "identifiers", "_items")
         if isinstance(holder.get(each), list | dict)
     )
     found = holder[name]
@@ -124,6 +124,8 @@ def full(reply: Any, page: int) -> Any:
         body["pagination"] |= {"has_next_page": True, "end_cursor": "1"}
     if isinstance(body.get("meta"), dict):
         body["meta"]["next_cursor"] = "1"
+    if isinstance(body.get("_links"), dict):
+        body["_links"]["next"] = {"marker": "1", "link": ""}
     if isinstance(body.get("next"), str):
         body["next"] = "1"
     body["links"] = {"next": "https://x.invalid/?page%5Bcursor%5D=1"}

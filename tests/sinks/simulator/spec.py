@@ -32,9 +32,13 @@ UNDESCRIBED = (
     (("customerio", "POST"), r"/v1/customers/attributes"),
     (("customerio", "GET"), r"/api/v1/accounts/region"),
     (("iterable", "GET"), r"/api/channels"),
+    (("dotdigital", "GET"), r"/v2/data-fields"),
+    (("dotdigital", "POST"), r"/v2/data-fields"),
+    (("dotdigital", "GET"), r"/v2/account-info"),
 )
 """Calls that a description leaves out: the platform itself was seen to have them (listmonk 6.2), or its own reference
-has them (Customer.io's `getPeopleEmail`, `getPeopleById`, `getRegion`, Iterable's `channels`, as of 2026-11-30)."""
+has them (Customer.io's `getPeopleEmail`, `getPeopleById`, `getRegion`, Iterable's `channels`,
+Dotdigital's `get-account-information` and data fields, as of 2026-11-30)."""
 
 
 def specs() -> Path:
