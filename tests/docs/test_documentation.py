@@ -106,6 +106,8 @@ def test_every_sentence_on_security_has_a_test_that_is_there() -> None:
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
     assert len(named) > 30
+    sentences = [each.split("\n\n")[0] for each in re.split(r"^\* ", text, flags=re.MULTILINE)[1:]]
+    assert [each for each in sentences if "`tests/" not in each] == []
     missing = [
         f"{path}::{name}"
         for path, name in named
