@@ -77,7 +77,7 @@ def test_a_draft_is_tried_before_it_moves_anybody(stage: Stage) -> None:
         for told in (
             "7 matches of 5 people; 1 came", "5 people would be in &lt;script&gt;", "2 people would be in hot",
             "mailbox: 5 moves would take 0.2 hours, at 600 calls", "full: 5 moves would never be done",
-            "own: 5 moves; no quota", "3 runs would wait for looked", "2 people were forgotten",
+            "own: 5 moves; no quota", "Runs that would wait for looked: 3", "2 people were forgotten",
             'href="/w/demo/people/s1"',
         ):  # fmt: skip
             assert told in page
