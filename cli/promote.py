@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -80,22 +80,15 @@ def promote_command(  # noqa: PLR0917
         fail("--dry-run says what --backfill members would do", Exit.USAGE)
     installation = load_installation(home / "segma.yaml")
     name = workspace_of(installation, workspace)
-    with versions_of(home, installation) as versions:
-        at_ms = wall_clock_ms() + NOTICE_MS
-        try:
-            one = _version(versions.known, name, listener, version)
-            written = promotion(versions.known, name, listener, one, at_ms)
-        except NotPromotable as error:
-            fail(str(error), Exit.PROBLEMS)
-        if backfill == "none":
-            versions.write(written)
-        known = [*{each.key: each for each in (*versions.known, *written)}.values()]
-    if backfill == "none":
-        _tell_versions(written, f"{listener}@{one}", at_ms, as_json=as_json)
-        return
-    live = next(each for each in known if (each.workspace, each.listener, each.version) == (name, listener, one))
+    which = _Which(home, installation, name, listener, version)
     try:
-        _backfill(home, installation, live, known, written, at_ms, dry_run=dry_run, as_json=as_json)
+        found = _promoted(which, write=backfill == "none")
+        if backfill == "none":
+            _tell_versions(found, as_json=as_json)
+            return
+        _backfill(which, found, dry_run=dry_run, as_json=as_json)
+    except NotPromotable as error:
+        fail(str(error), Exit.PROBLEMS)
     except HistoryUnavailable as error:
         fail(f"the history: {error}. What is done stays; the same command goes on there", Exit.UNAVAILABLE)
     except HistoryError as error:
@@ -104,73 +97,94 @@ def promote_command(  # noqa: PLR0917
         fail(str(error), Exit.UNAVAILABLE)
 
 
-def _version(known: list[ListenerVersion], workspace: str, listener: str, version: int | None) -> int:
-    """The number that is meant. Raises :class:`NotPromotable` where nothing of the listener was applied."""
-    own = [each.version for each in known if (each.workspace, each.listener) == (workspace, listener)]
-    if version is None and not own:
-        raise NotPromotable(f"no version of {listener} was applied")
-    return version if version is not None else max(own)
+class _Which(NamedTuple):
+    """The version that is meant; None: the newest."""
+
+    home: Path
+    installation: Installation
+    workspace: str
+    listener: str
+    version: int | None
 
 
-def _tell_versions(written: list[ListenerVersion], name: str, at_ms: int, *, as_json: bool) -> None:
-    print_versions(written, at_ms, as_json=as_json)
-    if not as_json and not written:
-        out.print(f"{name} is live already", markup=False)
+class _Promoted(NamedTuple):
+    """A version, all versions as they are with it, and what was (or would be) written, from which log time on."""
+
+    version: ListenerVersion
+    known: list[ListenerVersion]
+    written: list[ListenerVersion]
+    at_ms: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.version.listener}@{self.version.version}"
+
+    @property
+    def before_ms(self) -> int:
+        """The instant at which it goes live, or went."""
+        return self.at_ms if self.written else (self.version.live_from_ms or 0)
 
 
-def _backfill(  # noqa: PLR0917
-    home: Path,
-    installation: Installation,
-    version: ListenerVersion,
-    known: list[ListenerVersion],
-    written: list[ListenerVersion],
-    at_ms: int,
-    *,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+def _promoted(which: _Which, *, write: bool) -> _Promoted:
+    """What a promotion now comes to; ``write``: do it. Raises :class:`NotPromotable`."""
+    with versions_of(which.home, which.installation) as versions:
+        # NOTE: the notice counts from the writing, whatever was asked and waited for before it.
+        at_ms = wall_clock_ms() + NOTICE_MS
+        of_it = [
+            each for each in versions.known if (each.workspace, each.listener) == (which.workspace, which.listener)
+        ]
+        if which.version is None and not of_it:
+            raise NotPromotable(f"no version of {which.listener} was applied")
+        number = which.version if which.version is not None else max(each.version for each in of_it)
+        written = promotion(versions.known, which.workspace, which.listener, number, at_ms)
+        if write:
+            versions.write(written)
+    known = [*{each.key: each for each in (*of_it, *written)}.values()]
+    return _Promoted(next(each for each in known if each.version == number), known, written, at_ms)
+
+
+def _tell_versions(found: _Promoted, *, as_json: bool) -> None:
+    print_versions(found.written, found.at_ms, as_json=as_json)
+    if not as_json and not found.written:
+        out.print(f"{found.name} is live already", markup=False)
+
+
+def _backfill(which: _Which, found: _Promoted, *, dry_run: bool, as_json: bool) -> None:
     """Promote, where that is still to be done, and move whom the past asks for.
 
     Nothing is begun before the history has answered: where it is away, nothing is promoted either.
     """
-    before_ms = at_ms if written else (version.live_from_ms or 0)
-    name = f"{version.listener}@{version.version}"
-    if not before_ms:
-        fail(f"{name} has been live from the beginning: nothing was before it", Exit.USAGE)
-    clickhouse, events, gone = history(analytics_settings_at(home), version.workspace)
+    if not found.before_ms:
+        fail(f"{found.name} has been live from the beginning: nothing was before it", Exit.USAGE)
+    clickhouse, events, gone = history(analytics_settings_at(which.home), which.workspace)
     if not events:
-        fail(f"the history of workspace `{version.workspace}` holds no event: nothing was done", Exit.PROBLEMS)
-    _, _, log = open_home(home)
+        fail(f"the history of workspace `{which.workspace}` holds no event: nothing was done", Exit.PROBLEMS)
+    _, _, log = open_home(which.home)
     with closing(log):
-        if dry_run:
-            before_ms = min(before_ms, wall_clock_ms())
-        else:
+        before_ms = min(found.before_ms, wall_clock_ms())
+        if not dry_run:
             check_at_work(log, wall_clock_ms())
-            if written:
-                with versions_of(home, installation) as versions:
-                    versions.write(written)
-                print_versions(written, at_ms, as_json=as_json)
+            found = _promoted(which, write=True)
+            _tell_versions(found, as_json=as_json)
+            before_ms = found.before_ms
             with err.status("waiting until the history holds all that was before …"):
-                await_history(log, clickhouse, version.workspace, before_ms)
-        members = _members(home, installation, version, known, before_ms)
+                await_history(log, clickhouse, which.workspace, before_ms)
+        members = _members(which, found, before_ms)
         members.look(clickhouse)
-        with closing(Desks(log, version.workspace)) as desks:
+        with closing(Desks(log, which.workspace)) as desks:
             tally = counted(members, desks, gone)
             given = None if dry_run else asked_for(log, members, desks, gone)
     members.remove()
-    accounts = installation.workspaces[version.workspace].accounts
-    took = drains(tally, accounts, clickhouse, version.workspace, wall_clock_ms())
-    _tell(name, before_ms, tally, took, given, as_json=as_json)
+    accounts = which.installation.workspaces[which.workspace].accounts
+    took = drains(tally, accounts, clickhouse, which.workspace, wall_clock_ms())
+    _tell(found.name, before_ms, tally, took, given, as_json=as_json)
 
 
-def _members(
-    home: Path, installation: Installation, version: ListenerVersion, known: list[ListenerVersion], before_ms: int
-) -> Members:
-    own = installation.workspaces[version.workspace]
-    of_it = [each for each in known if (each.workspace, each.listener) == (version.workspace, version.listener)]
-    others = [each for each in of_it if each.version != version.version]
-    request = request_of(version.workspace, own, load_actions(home / own.actions), version, others)
-    return Members(home, analytics_settings_at(home), request, before_ms)
+def _members(which: _Which, found: _Promoted, before_ms: int) -> Members:
+    own = which.installation.workspaces[which.workspace]
+    others = [each for each in found.known if each.version != found.version.version]
+    request = request_of(which.workspace, own, load_actions(which.home / own.actions), found.version, others)
+    return Members(which.home, analytics_settings_at(which.home), request, before_ms)
 
 
 def _tell(name: str, at_ms: int, tally: Tally, took: dict[str, Drain], given: int | None, *, as_json: bool) -> None:
