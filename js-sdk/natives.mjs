@@ -7,6 +7,7 @@
 // has by its kind.
 import { dirname, relative, resolve } from "node:path";
 import ts from "typescript";
+import { withArrows } from "./arrows.mjs";
 
 const FROM = "segma:natives";
 const METHODS = /^(?:Readonly)?(Array|String|RegExp|Map|Set|WeakMap|WeakSet|Promise|Date|Number)$/;
@@ -55,7 +56,7 @@ function written(root) {
   const texts = new Map();
   for (const file of program.getSourceFiles()) {
     if (file.isDeclarationFile || relative(root, file.fileName).startsWith("..")) continue;
-    const { transformed } = ts.transform(file, [(context) => (source) => rewritten(source, program, context, names)]);
+    const { transformed } = ts.transform(file, [(context) => (source) => withArrows(rewritten(source, program, context, names), context)]);
     texts.set(resolve(file.fileName), ts.createPrinter().printFile(transformed[0]));
   }
   if (REFUSED.length) throw new Error(REFUSED.join("\n"));
@@ -86,6 +87,8 @@ function rewritten(source, program, context, names) {
     }
     const owner = declared.parent?.name?.text ?? "";
     const [, builtIn] = METHODS.exec(owner) ?? [];
+    // NOTE: only whether there is something is asked of either, so one of the two does.
+    if (builtIn === "RegExp" && name === "test") return { native: () => named("RegExp_exec", '/* @__PURE__ */ taken(RegExp, "exec")') };
     if (builtIn) return ts.isMethodSignature(declared) ? { native: () => named(`${builtIn}_${name}`, `/* @__PURE__ */ taken(${builtIn}, "${name}")`) } : undefined;
     return NODES.test(owner) ? { node: factory.createStringLiteral(name) } : undefined;
   };

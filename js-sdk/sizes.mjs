@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { FEATURES } from "./parts.mjs";
 
 /** Bytes after gzip -9 that a build may have: the core, with page views, the email's click and own actions; and everything. */
-export const LIMITS = { core: 6_144, everything: 13_110 };
+export const LIMITS = { core: 6_144, everything: 12_610 };
 
 const weight = (file) => (existsSync(file) ? gzipSync(readFileSync(file), { level: 9 }).length : undefined);
 

@@ -1,4 +1,4 @@
-import { cut, masked } from "./text";
+import { cut, masked, wordsIn } from "./text";
 import type { Properties } from "./words";
 
 /** The parts of an element that are looked at: no layout, no style, no value of a field. */
@@ -32,7 +32,7 @@ export function selectorFrom(looks: Looks): string {
 
 export const selectorOf = (element: Looked): string => selectorFrom(lookedAt(element));
 
-const namesIn = (text: string | null): string[] => (text ?? "").split(/\s+/).filter((name) => name && !GENERATED.test(name));
+const namesIn = (text: string | null): string[] => wordsIn(text ?? "").filter((name) => !GENERATED.test(name));
 
 /** The element that an event really happened on, inside open shadow roots too. */
 export function targetOf(event: Event): Element | undefined {
@@ -51,12 +51,12 @@ export function up<E extends Element = HTMLElement>(element: Element | undefined
   return undefined;
 }
 
-/** The first of these selectors that the element, or one around it, fits; a selector that is none fits nothing. */
+/** The first of these selectors that the element, or one around it, fits; `*`, and one that is none, fits nothing. */
 export function fitting(element: Element, selectors: readonly unknown[]): [Element, string] | undefined {
   for (const selector of selectors) {
     try {
       const text = `${selector as string}`;
-      const found = up(element, text);
+      const found = text !== "*" && up(element, text);
       if (found) return [found, text];
     } catch {
       // NOTE: listeners name selectors as free text.
@@ -87,8 +87,10 @@ export function isMasked(element: Element): boolean {
   );
 }
 
+const onOneLine = (text: string): string => wordsIn(text).join(" ");
+
 /** A label as it may leave the page: short, without addresses and numbers of cards. */
-export const scrubbed = (text: string): string => cut(masked(text.replace(/\s+/g, " ").trim()), MAX_TEXT);
+export const scrubbed = (text: string): string => cut(masked(onOneLine(text)), MAX_TEXT);
 
 const DECLARED = /^segma(?!(?:Action|Mask|Hover|Point|Search)$)[A-Z]/;
 
@@ -98,7 +100,7 @@ export function declaredProperties(dataset: Readonly<Record<string, string | und
   for (const [key, text = ""] of Object.entries(dataset)) {
     if (!DECLARED.test(key)) continue;
     const name = key.slice(5).replace(/[A-Z]/g, (letter, at) => (at ? "_" : "") + letter.toLowerCase());
-    properties[name] = name === "tags" ? text.split(",").map((tag) => tag.trim()).filter((tag) => tag) : cut(text, 500);
+    properties[name] = name === "tags" ? text.split(",").map(onOneLine).filter((tag) => tag) : cut(text, 500);
   }
   return properties;
 }

@@ -36,34 +36,32 @@ const PART = /^([?#&]|%..)?(?:amp;|0*38;)*([^=]*)=?(.*)$/is;
  * Links come damaged: with a bracket before the token or the full stop of a sentence behind it, with `&amp;` for `&`, put
  * behind an address that has a query or a fragment already. Such a one is read as it was meant.
  */
-export function landingOf(href: string, names: Names): Landing {
-  const { tokenParam, clickParam, campaignParam } = names;
-  const found: Landing = { token: "", broken: undefined, click: "", campaign: "", cleaned: undefined };
-  let left = "";
+export function landingOf(href: string, { tokenParam, clickParam, campaignParam }: Names): Landing {
+  let [token, click, campaign, left] = ["", "", "", ""];
+  let broken: string | undefined;
+  let isLeft = true;
   /** The mark of a part that has gone: the next one's, of the same query or fragment. */
   let freed = "";
   for (const part of href.split(PARTS)) {
     const [, mark = "", name, raw] = PART.exec(part) as string[];
     // NOTE: the others keep their spelling; URLSearchParams would write them anew.
     const [[, value = ""] = []] = new URLSearchParams(`=${raw}`);
-    if (name === campaignParam) found.campaign ||= cut(value, 200);
-    if (name === clickParam) found.click ||= clickIn(value);
+    if (name === campaignParam) campaign ||= cut(value, 200);
+    if (name === clickParam) click ||= clickIn(value);
     if (name === tokenParam) {
-      const [token] = TOKEN.exec(value.replace(AHEAD, "")) ?? [];
-      if (token) found.token ||= token;
-      else found.broken ??= cut(value, 500);
+      const [found = ""] = TOKEN.exec(value.replace(AHEAD, "")) ?? [];
+      token ||= found;
+      if (!found) broken ??= cut(value, 500);
     }
     if (name === tokenParam || name === clickParam) {
-      found.cleaned = "";
+      isLeft = false;
       freed ||= mark;
     } else {
       left += !freed || freed[1] || mark === "#" ? part : freed + part.slice(mark.length);
       freed = "";
     }
   }
-  if (found.cleaned !== undefined) found.cleaned = left;
-  if (found.token) found.broken = undefined;
-  return found;
+  return { token, broken: token ? undefined : broken, click, campaign, cleaned: isLeft ? undefined : left };
 }
 
 const clickIn = (value: string): string => {

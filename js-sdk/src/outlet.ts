@@ -21,11 +21,10 @@ export function outletTo(collector: string): Outlet {
   const later = globalOf<FetchLater>("fetchLater");
   let bequest: AbortController | undefined;
 
-  // NOTE: text/plain needs no preflight; keepalive lets the request outlive the page.
+  // NOTE: a text's own type, text/plain, needs no preflight; keepalive lets the request outlive the page.
   const posted = (body: string, keepalive: boolean, patience?: AbortController): RequestInit => ({
     method: "POST",
     body,
-    headers: { "content-type": "text/plain" },
     credentials: "omit",
     referrerPolicy: "origin",
     keepalive,

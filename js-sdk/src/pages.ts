@@ -1,5 +1,5 @@
 import { globalOf } from "./globals";
-import { calm } from "./say";
+import { calm, listen } from "./say";
 import { cut } from "./text";
 import { urlOf } from "./urls";
 import type { Properties, Settings } from "./words";
@@ -59,7 +59,7 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     viewed();
     // NOTE: told when the title is settled, with the time and in the place of the navigation.
     const wait = (): unknown => setTimeout(calm(() => waiting === tell && settle()), SETTLED_AFTER_MS);
-    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", wait, { once: true });
+    if (document.readyState === "loading") listen("DOMContentLoaded", wait);
     else wait();
   };
 
@@ -89,17 +89,17 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     closed = true;
   };
 
-  const moved = calm(() => {
+  const moved = (): void => {
     if (here() === path || closed) return;
     closeUp();
     view(location.host);
-  });
+  };
 
   const watch = (name: "pushState" | "replaceState"): void => {
     const original = history[name];
     history[name] = (...args: Parameters<History["pushState"]>): void => {
       Reflect.apply(original, history, args);
-      moved();
+      calm(moved)();
     };
   };
 
@@ -107,17 +107,17 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
   const begin = (): void => {
     const navigation = globalOf<EventTarget>("navigation");
     // NOTE: the Navigation API tells of every change in place without a patch of the page's `history`.
-    if (navigation) navigation.addEventListener("currententrychange", moved);
+    if (navigation) listen("currententrychange", moved, navigation);
     else {
       watch("pushState");
       watch("replaceState");
-      for (const name of ["popstate", "hashchange"]) addEventListener(name, moved);
+      for (const name of ["popstate", "hashchange"]) listen(name, moved);
     }
-    addEventListener("pageshow", calm((event: PageTransitionEvent) => event.persisted && view("")));
-    document.addEventListener("visibilitychange", calm(clock));
+    listen("pageshow", (event: PageTransitionEvent) => event.persisted && view(""));
+    listen("visibilitychange", clock);
     view(document.referrer.split("/")[2] ?? "");
     if (document.readyState === "complete") loaded();
-    else addEventListener("load", () => setTimeout(calm(loaded)));
+    else listen("load", () => setTimeout(calm(loaded)));
   };
 
   return { begin, settle, tellEnd, closeUp, closing };

@@ -38,11 +38,12 @@ export function orderId(action: string, properties: Properties, nth = 0): string
   return `o-${hashOf(jsonOf([`${order as string}`, `${(sku ?? "") as string}`, nth]))}`;
 }
 
-const FACTORS = [2654435761, 1597334677, 2246822507, 3266489909];
+const GOLDEN = 2654435761;
 
 /** Four sums of 32 bits, as 28 letters and digits at most: the same text, the same sum. */
 const hashOf = (text: string): string =>
-  FACTORS.map((factor) => {
+  [1, 3, 5, 7].map((odd) => {
+    const factor = odd * GOLDEN;
     let sum = factor;
     for (let at = 0; at < text.length; at += 1) sum = Math.imul(sum ^ text.charCodeAt(at), factor);
     return ((sum ^ (sum >>> 15)) >>> 0).toString(36);

@@ -168,7 +168,7 @@ export function queueTo(site: string, outlet: Outlet, spool: Spool, last: () => 
   const put = (batch: Batch): void => {
     const last = batches[batches.length - 1];
     const both = last && last !== inFlight && batch !== inFlight ? joined(last, batch) : undefined;
-    if (both) batches.pop();
+    if (both) batches.length -= 1;
     batches.push(both ?? batch);
   };
 
@@ -237,11 +237,6 @@ function isPassing(status: number): boolean {
 /** Two batches as one, if they are of one person and it would not be too large. */
 function joined(one: Batch, other: Batch): Batch | undefined {
   const events = [...one.events, ...other.events];
-  const fits =
-    one.device === other.device &&
-    one.token === other.token &&
-    one.click === other.click &&
-    events.length <= MAX_BATCH_EVENTS &&
-    jsonOf(events).length < MAX_BATCH_CHARS;
-  return fits ? { ...one, events } : undefined;
+  const isOnes = jsonOf({ ...one, events: 0 }) === jsonOf({ ...other, events: 0 });
+  return isOnes && events.length <= MAX_BATCH_EVENTS && jsonOf(events).length < MAX_BATCH_CHARS ? { ...one, events } : undefined;
 }

@@ -4,7 +4,8 @@ import { ID, isToken, landingOf, randomId, whoIn, type Landing } from "./identit
 import { outletTo } from "./outlet";
 import { pagesOf } from "./pages";
 import { queueTo } from "./queue";
-import { calm, quietly, say } from "./say";
+import { targetOf } from "./element";
+import { calm, listen, quietly, say } from "./say";
 import { spoolIn } from "./spool";
 import { browserStorage, storeIn } from "./store";
 import { plain } from "./text";
@@ -76,9 +77,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     late,
     later,
     tell: (...told) => later(() => told),
-    on(type, handler, where = document, once = false) {
-      where.addEventListener(type, calm(handler) as () => void, { capture: true, passive: true, once });
-    },
+    on: (type, handler, where, once) => listen(type, (event: Event) => handler(event as never, targetOf(event)), where, once),
     now: Date.now,
     formed: (task) => void (shaped = task),
     viewed: (task) => void views.push(task),
@@ -114,17 +113,17 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
         quietly(queue.leave);
       });
     // NOTE: a "no" in one tab holds in all: what the others still have in hand goes too.
-    const back = calm((event: Event) => {
+    const back = (event: Event): void => {
       // NOTE: the last words are said by what was read last.
       who.now();
       who.lastOrder();
       if (!consent.given()) queue.dropAll();
       else if (event.type !== "storage") queue.takeOver((event as PageTransitionEvent).persisted);
-    });
-    addEventListener("pagehide", () => leave(pages.closeUp));
+    };
+    listen("pagehide", () => leave(pages.closeUp));
     // NOTE: without `fetchLater` a hidden page may be gone without another word: Firefox cuts a closing tab's `pagehide` off.
-    document.addEventListener("visibilitychange", (event) => (document.hidden ? leave(outlet.outlives ? undefined : pages.tellEnd) : back(event)));
-    for (const name of ["online", "pageshow", "storage"]) addEventListener(name, back);
+    listen("visibilitychange", (event: Event) => (document.hidden ? leave(outlet.outlives ? undefined : pages.tellEnd) : back(event)));
+    for (const name of ["online", "pageshow", "storage"]) listen(name, back);
   };
 
   const begin = (late = false): void => {
@@ -136,7 +135,8 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     landed();
     loggedIn();
     if (!first) return;
-    for (const feature of features) if (!settings.off.includes(feature.name)) quietly(() => feature.start(page(late)));
+    const given = page(late);
+    for (const { name, start } of features) if (!settings.off.includes(name)) quietly(() => start(given));
     pages.begin();
     watchTheEnd();
   };
@@ -183,6 +183,6 @@ export function installed(settings: Settings, features: readonly Feature[], href
 /** Runs when the page is shown: a prerendered one may never be seen. */
 export function whenShown(task: () => void): void {
   // NOTE: an element of this name is found there, too.
-  if ((document as Document & { prerendering?: unknown }).prerendering === true) document.addEventListener("prerenderingchange", task, { once: true });
+  if ((document as Document & { prerendering?: unknown }).prerendering === true) listen("prerenderingchange", task, document, true);
   else task();
 }

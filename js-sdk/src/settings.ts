@@ -29,8 +29,9 @@ const meant = (given: unknown, usual: unknown): unknown => {
 export function settled(given: Partial<Settings>): Settings | undefined {
   try {
     const { site, collector } = given;
-    const chosen = Object.entries(DEFAULTS).map(([name, usual]) => [name, meant(given[name as keyof Settings], usual)]);
-    return site ? { ...(Object.fromEntries(chosen) as Settings), site, collector: new URL(collector ?? "").origin } : undefined;
+    const chosen = { site, collector: new URL(collector ?? "").origin } as unknown as Record<string, unknown>;
+    for (const [name, usual] of Object.entries(DEFAULTS)) chosen[name] = meant(given[name as keyof Settings], usual);
+    return site ? (chosen as unknown as Settings) : undefined;
   } catch {
     return undefined;
   }

@@ -43,8 +43,8 @@ export function storeIn(backing: Backing | undefined, prefix: string) {
 
   /** The names that begin so. */
   const names = (start: string): string[] => {
-    const found = Object.keys(backing ?? {}).filter((key) => !key.indexOf(prefix)).map((key) => key.slice(prefix.length));
-    return [...Object.keys(memory), ...found].filter((name) => !name.indexOf(start));
+    const all = [...Object.keys(memory).map((name) => prefix + name), ...Object.keys(backing ?? {})];
+    return all.filter((key) => !key.indexOf(prefix + start)).map((key) => key.slice(prefix.length));
   };
 
   const erase = (...names: string[]): void => {

@@ -69,7 +69,7 @@ export function plain(given: unknown): Properties {
         // NOTE: what throws when it is looked at cannot be told.
       }
     }
-    above.pop();
+    above.length -= 1;
     return isList ? Object.values(found) : found;
   };
   // NOTE: what stands inside may throw, the whole as well: a proxy can.

@@ -52,6 +52,9 @@ export interface Settings {
 /** Action, properties, and the event's id where it has one of its own. */
 export type Told = [action: string, properties: Properties, id?: string | undefined];
 
+/** What live listeners name of an action that is captured only where asked for; undefined where nobody asks. */
+export type Asked = (action: string) => readonly Scalar[] | undefined;
+
 /** What a feature gets of the SDK. Nothing else: no storage, no globals of ours, and of the network the site's configuration. */
 export interface Page {
   readonly settings: Settings;
@@ -61,8 +64,8 @@ export interface Page {
   tell(...told: Told): void;
   /** The same where even the describing can wait. */
   later(describe: () => Told): void;
-  /** Listens in the capture phase, passively; an error of ours stays ours. */
-  on(type: string, handler: (event: never) => void, where?: EventTarget, once?: boolean): void;
+  /** Listens in the capture phase, passively; an error of ours stays ours. `target`: what it really happened on. */
+  on(type: string, handler: (event: never, target: Element | undefined) => void, where?: EventTarget, once?: boolean): void;
   now(): number;
   /** Gives properties the form that the wire has, whoever tells. */
   formed(task: (properties: Properties) => Properties): void;
@@ -70,6 +73,8 @@ export interface Page {
   viewed(task: () => void): void;
   /** Runs when the page is being left: the last moment to tell. */
   leaving(task: () => void): void;
+  /** What live listeners ask for, where a feature has looked (`askedOf`). */
+  wanted?: Asked;
   /** Text kept for this site, first-party. */
   remember(name: string, text?: string): string;
 }

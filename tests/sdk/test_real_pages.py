@@ -38,6 +38,16 @@ def said(page: Page) -> Iterator[list[str]]:
     assert not any("://" in line or "k1." in line for line in lines if line.startswith("segma"))
 
 
+def test_the_sites_configuration_is_asked_for_once_a_page(
+    page: Page, site: StaticSite, collector: RealCollector
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    visit = Visit(page, collector, put(site, collector.url))
+    visit.told("all_told")
+    assert len([url for url in asked if url.endswith("/config.json")]) == 1
+
+
 # Named access: fields of a form stand in front of the form's own properties, elements in front of the document's.
 
 FIELD_NAMES = (

@@ -1,4 +1,4 @@
-import { BUTTONS, declaredProperties, FIELDS, lookedAt, scrubbed, selectorFrom, targetOf, up } from "../element";
+import { BUTTONS, declaredProperties, FIELDS, lookedAt, scrubbed, selectorFrom, up } from "../element";
 import { orderId, shaped } from "../products";
 import { fileOf } from "../urls";
 import { isAction, type Feature, type Page, type Properties, type Told } from "../words";
@@ -24,11 +24,14 @@ export const clicks: Feature = { name: "clicks", start: watch };
 function watch(page: Page): void {
   page.formed(shaped);
   let labelled: Element | null | undefined;
+  /** Where Enter was the last key. */
+  let entered: Element | undefined;
   const forget = (): void => (labelled = undefined);
-  const clicked = (event: PointerEvent): void => {
-    const target = targetOf(event);
+  const clicked = (event: PointerEvent, target: Element | undefined): void => {
     const byKey = !event.detail || event.pointerId === -1;
-    if (!target || !event.isTrusted || target === labelled || (byKey && isEnterInField(target))) return forget();
+    // NOTE: Enter in a field makes the browser click the form's button; nobody pressed that button.
+    const isByEnter = byKey && target !== entered && entered && entered.matches(FIELDS);
+    if (!target || !event.isTrusted || target === labelled || (isByEnter && target.matches(BUTTONS))) return forget();
     // NOTE: a click on a label clicks its field too, in Firefox a while later: one gesture, until the next one begins.
     const label = up<HTMLLabelElement>(target, "label");
     labelled = label && label.control;
@@ -39,11 +42,13 @@ function watch(page: Page): void {
     });
   };
   page.on("pointerdown", forget);
-  page.on("keydown", forget);
+  page.on("keydown", ({ key }: KeyboardEvent, target) => {
+    entered = key === "Enter" ? target : undefined;
+    forget();
+  });
   page.on("click", clicked);
-  page.on("auxclick", (event: PointerEvent) => event.button === 1 && clicked(event));
-  page.on("submit", (event: Event) => {
-    const form = targetOf(event);
+  page.on("auxclick", (event: PointerEvent, target) => event.button === 1 && clicked(event, target));
+  page.on("submit", (event: Event, form) => {
     if (!(form instanceof HTMLFormElement) || !event.isTrusted) return;
     const action = form.dataset["segmaAction"];
     if (isAction(action)) page.tell(...told(action, declaredProperties(form.dataset)));
@@ -85,11 +90,4 @@ function ofFile(link: Element, href: string): Properties {
   const named = link.getAttribute("download") ?? "";
   const [, extension = ""] = /\.([a-z\d]{1,8})$/.exec((named || path).toLowerCase()) ?? [];
   return { file: /\//.test(path) ? path : named, extension };
-}
-
-// NOTE: Enter in a field makes the browser click the form's button; nobody pressed that button.
-function isEnterInField(target: Element): boolean {
-  let active = document.activeElement;
-  for (let root = active && active.shadowRoot; root && root.activeElement; root = active.shadowRoot) active = root.activeElement;
-  return active !== target && !!active && active.matches(FIELDS) && target.matches(BUTTONS);
 }

@@ -1,5 +1,5 @@
 import { askedOf } from "../asked";
-import { FIELDS, isMasked, selectorOf, targetOf, up } from "../element";
+import { FIELDS, isMasked, selectorOf, up } from "../element";
 import type { Feature } from "../words";
 
 /** That something was copied or pasted, where, and how long it was; never what. Only where a live listener asks. */
@@ -7,23 +7,23 @@ export const clipboard: Feature = {
   name: "clipboard",
   start(page) {
     const asked = askedOf(page);
-    const tell = (action: string, event: ClipboardEvent, length: number): void => {
-      const target = targetOf(event);
-      if (target && length && !isMasked(target)) page.tell(action, { selector: selectorOf(target), length });
+    const tell = (action: string, target: Element | undefined, lengthOf: () => number | undefined): void => {
+      if (!asked(action) || !target || isMasked(target)) return;
+      const length = lengthOf();
+      if (length) page.tell(action, { selector: selectorOf(target), length });
     };
-    const copied = (event: ClipboardEvent): void => {
-      if (asked("content_copied")) tell("content_copied", event, lengthOf(targetOf(event)));
-    };
+    const copied = (_: Event, target: Element | undefined): void => tell("content_copied", target, () => chosenIn(target));
     page.on("copy", copied);
     page.on("cut", copied);
-    page.on("paste", (event: ClipboardEvent) => {
+    page.on("paste", (event: ClipboardEvent, target) => {
       // NOTE: on Linux a middle click on a page is a "paste" too, and nothing is pasted anywhere.
-      if (asked("content_pasted") && up(targetOf(event), FIELDS)) tell("content_pasted", event, event.clipboardData?.getData("text").length ?? 0);
+      if (up(target, FIELDS)) tell("content_pasted", target, () => event.clipboardData?.getData("text").length);
     });
   },
 };
 
-function lengthOf(target: Element | undefined): number {
+/** How much is marked, in a field or on the page. */
+function chosenIn(target: Element | undefined): number {
   const { selectionStart: start, selectionEnd: end } = (target ?? {}) as Partial<HTMLInputElement>;
-  return typeof start === "number" && typeof end === "number" ? end - start : `${getSelection() ?? ""}`.length;
+  return typeof start === "number" ? (end as number) - start : `${getSelection() ?? ""}`.length;
 }

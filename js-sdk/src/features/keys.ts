@@ -1,5 +1,5 @@
 import { askedOf } from "../asked";
-import { FIELDS, isMasked, selectorOf, targetOf, up } from "../element";
+import { FIELDS, isMasked, selectorOf, up } from "../element";
 import { table } from "../table";
 import { wordsIn } from "../text";
 import type { Feature, Scalar } from "../words";
@@ -7,30 +7,22 @@ import type { Feature, Scalar } from "../words";
 /** By how they begin; no other key has a name that begins so. */
 const MODIFIERS = /^(Control|Alt|Shift|Meta|Caps|Dead|Proc|Unid)/;
 const ORDER = ["ctrl", "alt", "shift", "meta"];
-const LONGEST = 31;
 
 /**
- * Rows of symbols, each followed by one bit a symbol (the shift-and automaton of Baeza-Yates and Gonnet, 1992). What is
+ * Rows of symbols, each followed by one flag a symbol (the shift-and automaton of Baeza-Yates and Gonnet, 1992). What is
  * kept is how far each pattern has come, never what was typed.
  */
 export function automaton(symbolsOf: (pattern: string) => string[]) {
-  let states = table<number>();
+  let states = table<boolean[]>();
   return {
     /** Takes a symbol; the patterns that it completes. */
     take(symbol: string, patterns: readonly Scalar[] = []): string[] {
       const before = states;
       states = table();
       return patterns.map((each) => `${each}`).filter((pattern) => {
-        const symbols = symbolsOf(pattern).slice(0, LONGEST);
-        let bit = 1;
-        let mask = 0;
-        for (const one of symbols) {
-          if (one === symbol) mask |= bit;
-          bit <<= 1;
-        }
-        const state = (((before[pattern] ?? 0) << 1) | 1) & mask;
+        const state = symbolsOf(pattern).map((one, at) => one === symbol && (!at || !!before[pattern]?.[at - 1]));
         states[pattern] = state;
-        return symbols.length && state & (bit >> 1);
+        return state[state.length - 1];
       });
     },
 
@@ -40,11 +32,12 @@ export function automaton(symbolsOf: (pattern: string) => string[]) {
   };
 }
 
+const inOrder = (has: (modifier: string) => boolean, ...keys: string[]): string => [...ORDER.filter(has), ...keys].join("+");
+
 /** `Cmd+Shift+K` and `shift+meta+k` are one. */
 export function normalised(shortcut: string): string {
   const parts = shortcut.toLowerCase().replace(/\bcmd\b/g, "meta").replace(/\bcontrol\b/g, "ctrl").split(/\+(?!$)/);
-  const key = parts.pop() ?? "";
-  return [...ORDER.filter((name) => parts.includes(name)), key].join("+");
+  return inOrder((name) => parts.includes(name), ...parts.filter((part) => !ORDER.includes(part)));
 }
 
 /** Keys, letters and shortcuts that live listeners name. They are matched here; only the name of the match leaves. */
@@ -57,8 +50,7 @@ export const keys: Feature = {
     const shortcuts = automaton((text) => wordsIn(text).map(normalised));
     const held = table<true>();
 
-    const handled = (event: KeyboardEvent): void => {
-      const target = targetOf(event);
+    const handled = (event: KeyboardEvent, target: Element | undefined): void => {
       const { key: said } = event;
       // NOTE: nothing of an input method at work, of a browser that fills in by itself, of a masked field.
       if (!event.isTrusted || event.isComposing || !said || MODIFIERS.test(said) || (target && isMasked(target))) return;
@@ -80,7 +72,7 @@ export const keys: Feature = {
       } else {
         delete held[key];
         const low = key.toLowerCase();
-        const row = [...ORDER.filter((name) => event[`${name}Key` as "ctrlKey"]), low].join("+");
+        const row = inOrder((name) => event[`${name}Key` as "ctrlKey"], low);
         if (/(ctrl|alt|meta)\+/.test(row)) {
           for (const shortcut of shortcuts.take(row, asked("shortcut_pressed"))) tell("shortcut_pressed", { shortcut });
           return;

@@ -12,6 +12,7 @@ const LOOK_EVERY_MS = 300;
 /** So many new elements are looked through one by one; after more the whole page is, once. */
 const FEW = 50;
 const EMBEDDED = "iframe,embed,object";
+const PDF = "application/pdf";
 
 /** What a player says: `play`, `playing`, `timeupdate`, `seeked`, `ended`; times in seconds. */
 type Watched = (what: string, duration?: number, at?: number, pace?: number) => void;
@@ -20,14 +21,15 @@ type Watched = (what: string, duration?: number, at?: number, pace?: number) => 
 function watching(page: Page, action: string, properties: Properties): Watched {
   let last: number | undefined;
   let seconds = 0;
+  let length = 0;
   const told = table<true>();
-  return ([what], duration = 0, at = last, pace = 1) => {
+  return ([what], duration = length, at = last, pace = 1) => {
+    length = duration;
     const isLong = duration > 0 && duration < Infinity;
     const tell = (progress: number): void => {
       if (told[progress]) return;
       told[progress] = true;
-      const length = isLong ? { duration_s: Math.round(duration) } : {};
-      page.tell(action, { ...properties, progress, watched_s: Math.round(seconds * 10) / 10, ...length });
+      page.tell(action, { ...properties, progress, watched_s: Math.round(seconds * 10) / 10, duration_s: isLong ? Math.round(duration) : undefined });
     };
     if (what === "p") tell(0);
     if (what === "e") tell(100);
@@ -61,22 +63,18 @@ export const media: Feature = {
         }
       });
     }
-    const frames = new WeakMap<object, [Watched, Player]>();
-    const met = new WeakMap<Element, true>();
-    // NOTE: whoever hears it learns only that somebody listens; what is answered is believed of the player alone.
-    const greet = (frame: Window, { greeting }: Player): void => {
-      for (const words of greeting) frame.postMessage(jsonOf(words), "*");
-    };
+    const frames = new WeakMap<object, Player>();
     const meet = (element: Element): void => {
+      if (!element.matches(EMBEDDED)) return;
       const src = element.getAttribute("src") ?? element.getAttribute("data") ?? "";
       const frame = (element as HTMLIFrameElement).contentWindow;
-      const player = frame && playerOf(src);
-      if (player) {
-        const { name, provider } = player;
-        if (!frames.get(frame)) frames.set(frame, [watching(page, "video_played", { src: name, provider, selector: selectorOf(element) }), player]);
-        greet(frame, player);
-      } else if (isPdf(element, src) && !met.get(element)) {
-        met.set(element, true);
+      const [name, host = "", vimeo] = PLAYERS.exec(src) ?? [];
+      if (frame && name) {
+        const heard = frames.get(frame)?.[1] ?? watching(page, "video_played", { src: name, provider: vimeo ?? "youtube", selector: selectorOf(element) });
+        frames.set(frame, [`https:${host}`, heard, vimeo]);
+        greet(frame, vimeo);
+      } else if ((/\.pdf($|[?#])/i.test(src) || element.getAttribute("type") === PDF) && !played.get(element)) {
+        played.set(element, () => {});
         watchPdf(page, element, fileOf(src));
       }
     };
@@ -91,32 +89,25 @@ export const media: Feature = {
       added = [];
     };
     page.viewed(() => ((added = [document]), look()));
-    page.on("load", (event: Event) => event.target instanceof Element && meet(event.target));
+    page.on("load", (_, target) => target && meet(target), document);
     // NOTE: of an embedded PDF no event tells when it comes.
     new MutationObserver((records) => {
-      for (const { addedNodes } of records) {
-        for (const node of addedNodes) if (added.length < FEW && node instanceof Element) added.push(node);
-        if (added.length >= FEW) break;
-      }
+      for (const { addedNodes } of records) for (const node of addedNodes) if (added.length < FEW && node instanceof Element) added.push(node);
       if (added.length) waiting ||= +setTimeout(look, LOOK_EVERY_MS);
     }).observe(document, { childList: true, subtree: true });
     page.on(
       "message",
       ({ source, origin, data }: MessageEvent) => {
-        const [watched, player] = (source && frames.get(source)) ?? [];
-        if (!watched || !player || origin !== player.origin) return;
+        const [from, watched, vimeo] = (source && frames.get(source)) ?? [];
+        if (!watched || origin !== from) return;
         const said = (typeof data === "string" ? JSON.parse(data) : data) as Said;
-        if (/ready$|^initialDelivery$/i.test(`${said["event"] as string}`)) greet(source as Window, player);
-        player.hear(said, watched);
+        if (/ready$|^initialDelivery$/i.test(`${said.event as string}`)) greet(source as Window, vimeo);
+        hear(said, watched, vimeo);
       },
       window,
     );
   },
 };
-
-function isPdf(element: Element, src: string): boolean {
-  return /^(iframe|embed|object)$/i.test(element.tagName) && (/\.pdf($|[?#])/i.test(src) || element.getAttribute("type") === "application/pdf");
-}
 
 function watchPdf(page: Page, element: Element, file: string): void {
   let timer = 0;
@@ -135,47 +126,34 @@ function watchPdf(page: Page, element: Element, file: string): void {
   eye.observe(element);
 }
 
-type Said = Record<string, unknown>;
-
-interface Player {
-  provider: string;
-  name: string;
-  origin: string;
-  greeting: object[];
-  hear(said: Said, watched: Watched): void;
-}
+/** The origin of a player in a frame, what becomes of its words, and its provider where that is Vimeo. */
+type Player = [origin: string, watched: Watched, vimeo: string | undefined];
 
 /** The two players that speak by messages. Nothing of theirs is loaded, and no frame's address is changed. */
-function playerOf(src: string): Player | undefined {
-  const [name, host = "", vimeo] = /^(?:https:)?(\/\/(?:www\.youtube(?:-nocookie)?|player\.(vimeo))\.com)\/(?:embed|video)\/[\w-]+/.exec(src) ?? [];
-  if (!name) return undefined;
-  const origin = `https:${host}`;
-  if (vimeo) {
-    return {
-      provider: vimeo,
-      name,
-      origin,
-      greeting: ["play", "timeupdate", "ended"].map((value) => ({ method: "addEventListener", value })),
-      hear({ event, data }, watched) {
-        const { seconds, duration } = (data ?? {}) as Record<string, number>;
-        if (/^(play|timeupdate|ended)$/.test(`${event as string}`)) watched(event as string, duration, seconds);
-      },
-    };
-  }
-  let duration: number | undefined;
-  return {
-    provider: "youtube",
-    name,
-    origin,
-    // NOTE: the player answers where its address carries `enablejsapi=1`; this greeting is what its own library says.
-    greeting: [{ event: "listening", id: 1, channel: "widget" }],
-    hear({ event, info }, watched) {
-      const told = (typeof info === "object" && info ? info : { playerState: event === "onStateChange" ? info : undefined }) as Record<string, number | undefined>;
-      const { playerState: state, currentTime: at } = told;
-      duration = told["duration"] ?? duration;
-      if (state === 1) watched("play", duration);
-      if (at !== undefined) watched("timeupdate", duration, at);
-      if (state === 0) watched("ended", duration);
-    },
-  };
+const PLAYERS = /^(?:https:)?(\/\/(?:www\.youtube(?:-nocookie)?|player\.(vimeo))\.com)\/(?:embed|video)\/[\w-]+/;
+const VIMEO = ["play", "timeupdate", "ended"];
+
+// NOTE: whoever hears it learns only that somebody listens; what is answered is believed of the player alone. YouTube's
+// answers where its address carries `enablejsapi=1`; this greeting is what its own library says.
+function greet(frame: Window, vimeo: unknown): void {
+  const greetings = vimeo ? VIMEO.map((value) => ({ method: "addEventListener", value })) : [{ event: "listening", id: 1, channel: "widget" }];
+  for (const words of greetings) frame.postMessage(jsonOf(words), "*");
+}
+
+interface Said {
+  event?: unknown;
+  /** YouTube's. */
+  info?: unknown;
+  /** Vimeo's. */
+  data?: object;
+}
+
+function hear({ event, info, data }: Said, watched: Watched, vimeo: unknown): void {
+  // NOTE: a player tells all that somebody on the page has asked it for.
+  if (vimeo && !VIMEO.includes(event as string)) return;
+  const { playerState, duration, currentTime, seconds = currentTime } = { ...(info as object), ...data } as Record<string, number | undefined>;
+  const state = event === "onStateChange" ? info : playerState;
+  if (state === 1 || event === "play") watched("play", duration);
+  if (seconds !== undefined) watched("timeupdate", duration, seconds);
+  if (state === 0 || event === "ended") watched("ended", duration);
 }

@@ -1,6 +1,6 @@
 import { askedOf } from "../asked";
-import { BUTTONS, fitting, isMasked, selectorOf, targetOf, up } from "../element";
-import type { Feature, Scalar } from "../words";
+import { BUTTONS, fitting, isMasked, selectorOf, up } from "../element";
+import type { Feature } from "../words";
 
 /** Resting so long on something is interest, not passing by. */
 export const HOVER_MS = 800;
@@ -22,35 +22,22 @@ export const pointer: Feature = {
       if (hovered && dwelt >= HOVER_MS) page.tell("hovered", { selector: by, dwell_ms: dwelt });
       hovered = undefined;
     };
-    let armed = false;
-    // PERF: what is pressed again and again is listened to once, unless somebody asks for each time.
-    const arm = (): void => {
-      if (!armed) page.on("pointerdown", pressed, document, true);
-      armed = true;
-    };
-    const pressed = (event: PointerEvent): void => {
-      armed = false;
+    page.on("pointerdown", (event: PointerEvent, target) => {
       hovered = undefined;
       const wanted = asked("mouse_pressed");
-      if (!wanted) return;
-      arm();
-      const target = targetOf(event);
-      if (!target || event.pointerType !== "mouse" || isMasked(target)) return;
-      const selector = named(target, wanted)?.[1] ?? (wanted.includes("*") ? selectorOf(target) : undefined);
+      if (!wanted || !target || event.pointerType !== "mouse" || isMasked(target)) return;
+      const selector = fitting(target, wanted)?.[1] ?? (wanted.includes("*") ? selectorOf(target) : undefined);
       if (selector) page.tell("mouse_pressed", { button: NAMES[event.button] ?? "other", selector });
-    };
-    arm();
-    page.on("pointerover", (event: PointerEvent) => {
-      arm();
-      const target = targetOf(event);
+    });
+    page.on("pointerover", (event: PointerEvent, target) => {
       if (event.pointerType !== "mouse" || !target || isMasked(target)) return;
       const wanted = asked("mouse_over");
-      const found = wanted && (named(target, wanted) ?? (wanted.includes("*") ? worth(target) : undefined));
+      const found = wanted && (fitting(target, wanted) ?? (wanted.includes("*") ? worth(target) : undefined));
       if (found?.[0] !== over) {
         over = found?.[0];
         if (found) page.tell("mouse_over", { selector: found[1] });
       }
-      const interesting = named(target, asked("hovered") ?? []) ?? worth(target);
+      const interesting = fitting(target, asked("hovered") ?? []) ?? worth(target);
       if (interesting?.[0] === hovered) return;
       left();
       if (interesting) [hovered, by, since] = [...interesting, performance.now()];
@@ -79,11 +66,6 @@ export const pointer: Feature = {
     });
   },
 };
-
-/** `*` in what listeners name stands for anything. */
-function named(target: Element, wanted: readonly Scalar[]): [Element, string] | undefined {
-  return fitting(target, wanted.filter((each) => each !== "*"));
-}
 
 function worth(target: Element): [Element, string] | undefined {
   const found = up(target, WORTH_HOVERING);

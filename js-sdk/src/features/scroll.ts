@@ -1,6 +1,6 @@
 import { askedOf } from "../asked";
 import { selectorOf } from "../element";
-import type { Feature } from "../words";
+import type { Feature, Properties } from "../words";
 
 const PERCENTS = [25, 50, 75, 90];
 const LOOK_EVERY_MS = 100;
@@ -15,30 +15,28 @@ export const scroll: Feature = {
     let told: unknown[] = [];
     let waiting = 0;
     let scroller: Element | undefined;
-    const once = (what: unknown, task: () => void): void => {
+    const once = (what: unknown, action: string, properties: Properties = {}): void => {
       if (told.includes(what)) return;
       told.push(what);
-      task();
+      page.tell(action, { path: location.pathname, ...properties });
     };
     const look = (): void => {
       waiting = 0;
       const box = scroller ?? document.scrollingElement ?? document.documentElement;
       const seen = box.scrollTop + box.clientHeight;
-      const path = location.pathname;
       const percent = (seen / box.scrollHeight) * 100;
       const wanted = asked("scrolled_past") ?? [];
       for (const each of [...PERCENTS, ...wanted.filter((one): one is number => typeof one === "number")].sort((a, b) => a - b)) {
-        if (percent >= each) once(each, () => page.tell("scrolled_past", { path, percent: each }));
+        if (percent >= each) once(each, "scrolled_past", { percent: each });
       }
       const end = box.getBoundingClientRect().top * (scroller ? 1 : 0) + box.clientHeight;
       for (const [element, name] of points(wanted)) {
-        if (element.getBoundingClientRect().top < end) once(element, () => page.tell("scrolled_past", { path, element: name }));
+        if (element.getBoundingClientRect().top < end) once(element, "scrolled_past", { element: name });
       }
-      if (seen >= box.scrollHeight - END_PX) once("bottom", () => page.tell("bottom_reached", { path }));
+      if (seen >= box.scrollHeight - END_PX) once("", "bottom_reached");
     };
-    page.on("scroll", (event: Event) => {
-      const target = event.target;
-      if (target instanceof Element && target !== document.scrollingElement) {
+    page.on("scroll", (_, target) => {
+      if (target && target !== document.scrollingElement) {
         // NOTE: applications scroll a box of their own; smaller ones are no page. Nothing is measured in here but by `look`.
         if (target !== scroller && !isPage(target)) return;
         scroller = target;
