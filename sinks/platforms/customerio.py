@@ -19,7 +19,7 @@ from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
 from sinks.base import Change, Fate, Member, Right, Standing, Traits, Trouble
-from sinks.toolkit.answers import Unreadable, linked_pages, rows, table, text, words
+from sinks.toolkit.answers import Unreadable, linked_pages, one_of, rows, table, text, words
 from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import Http, Reply, refused, usual
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
@@ -44,6 +44,8 @@ PAGE: Final = 10_000
 """Members of a segment in one answer, of the 30,000 that it may have: under 1 MB."""
 TRIED: Final = frozenset({401, 403})
 UNSUBSCRIBED: Final = "unsubscribed"
+KINDS: Final = {"manual": True, "dynamic": False, "data_driven": False}
+"""Of segments: whether one takes people."""
 AGAIN: Final = Trouble(Reason.WRONG_ANSWER, Fate.PASSING, "accepted, and not so yet")
 NO_ID: Final = Trouble(
     Reason.UNSUPPORTED, Fate.LASTING, "has no `id`, and without one the API takes nobody out of a segment"
@@ -288,7 +290,7 @@ class Customerio(NoOptIn, NamedLists):
 
     def _read_segments(self) -> Iterable[tuple[str, str]]:
         found = self._http.ask("GET", SEGMENTS).items("segments")
-        return [(text(each, "name"), text(each, "id")) for each in found if text(each, "type") == "manual"]
+        return [(text(each, "name"), text(each, "id")) for each in found if one_of(each, "type", KINDS)]
 
     def _make_segment(self, name: str) -> str:
         reply = self._http.ask("POST", SEGMENTS, {"segment": {"name": name, "description": "Made by Segma"}})

@@ -16,7 +16,7 @@ from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
 from sinks.base import Change, Fate, Halt, Member, Right, Standing, Traits, Trouble
-from sinks.toolkit.answers import Unreadable, table, text, whole_number, words
+from sinks.toolkit.answers import Unreadable, one_of, table, text, whole_number, words
 from sinks.toolkit.consent import Seen
 from sinks.toolkit.http import LONGEST_WAIT_S, Http, Reply, refused, usual
 from sinks.toolkit.list_ids import NamedLists, Names, in_parts
@@ -34,6 +34,8 @@ USERS: Final = "/api/users"
 CHANNELS: Final = "/api/channels"
 LEFT: Final = "unsubscribedChannelIds"
 TOGETHER: Final = 40
+KINDS: Final = {"Standard": True, "Dynamic": False, "Suppression": False, "Internal": False}
+"""Of lists: whether one takes users."""
 TRIED: Final = frozenset({401, 403})
 AGAIN: Final = Trouble(Reason.WRONG_ANSWER, Fate.PASSING, "accepted, and not so yet")
 FAILED: Final = {
@@ -258,7 +260,7 @@ class IterableProject(NoOptIn, NamedLists):
 
     def _read_lists(self) -> Iterable[tuple[str, str]]:
         found = self._http.ask("GET", LISTS).items("lists")
-        return [(text(each, "name"), text(each, "id")) for each in found if text(each, "listType") == "Standard"]
+        return [(text(each, "name"), text(each, "id")) for each in found if one_of(each, "listType", KINDS)]
 
     def _make_list(self, name: str) -> str:
         reply = self._http.ask("POST", LISTS, {"name": name})

@@ -59,7 +59,7 @@ WHOLE: Sequence[Answer] = (
 """Answers in whole."""
 
 
-NAMED = {"id", "listId", "name", "tag", "list", "email", "listIds"}
+NAMED = {"id", "listId", "name", "tag", "list", "email", "listIds", "emailListIds"}
 """Fields by which a platform names a thing: with another value they name another thing, and nobody could know."""
 
 

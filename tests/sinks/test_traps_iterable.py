@@ -77,6 +77,13 @@ def test_iterable_a_list_that_is_not_static_takes_nobody(bed: ServedBed, kind: s
     assert bed.writes("/subscribe") == []
 
 
+def test_iterable_a_type_of_list_that_nobody_knows_is_no_answer(bed: ServedBed) -> None:
+    bed.put(ANNA, "old")
+    bed.dialect.kinds = {bed.world.list_named("old").id: "Smart"}
+    assert trouble(asked(bed, remove=("old",))) == (Reason.WRONG_ANSWER, Fate.AWAY)
+    assert bed.members("old") == {ANNA}
+
+
 def test_iterable_who_was_made_meanwhile_is_looked_at_again(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     bed.leave(ANNA, "old")

@@ -241,7 +241,7 @@ GUARDS = (
         "if made is None:",
     ),
     Guard("customerio_an_address", SINK, "if len(own) > 1:", "if False:"),
-    Guard("customerio_a_data_driven", SINK, 'if text(each, "type") == "manual"', "if True"),
+    Guard("customerio_a_data_driven", SINK, 'if one_of(each, "type", KINDS)', "if True"),
     Guard("customerio_no_call", SINK, '"_update": True}', '"_update": True, "unsubscribed": False}'),
     Guard(
         "customerio_an_unsubscription",

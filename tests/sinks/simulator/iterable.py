@@ -206,7 +206,7 @@ GUARDS = (
     Guard("iterable_nobody_is", SINK, '{"updateExistingUsersOnly": True} if', "{} if"),
     Guard("iterable_another_channel", SINK, 'if text(each, "channelType") == "Marketing"', "if True"),
     Guard("iterable_another_channel", SINK, 'if text(each, "messageMedium") == "Email"]', "if True]"),
-    Guard("iterable_a_list", SINK, 'if text(each, "listType") == "Standard"', "if True"),
+    Guard("iterable_a_list", SINK, 'if one_of(each, "listType", KINDS)', "if True"),
     Guard("iterable_who_was_made", SINK, "return AGAIN if was_there else", "return"),
     Guard("iterable_a_429", SINK, "wait_s=float(reset) if known and reset is not None else", "wait_s="),
     Guard(
