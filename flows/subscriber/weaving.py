@@ -61,6 +61,10 @@ def as_seen(
 
 def is_behind(timeline: Timeline, first: int, end_ms: int) -> bool:
     """Whether the end of a session was told, or is too late to be: the entries before ``first`` have come past it."""
+    while first and timeline.entries[first - 1].at_ms == end_ms:
+        first -= 1  # what matches made at that time may be there before the end is known
+        if timeline.entries[first].order == SESSION_ORDER:
+            return True
     place = timeline.entries[first - 1].place if first else timeline.floor
     return place is not None and place[:2] >= (end_ms, SESSION_ORDER)
 

@@ -35,11 +35,11 @@ class WovenReapplier(Reapplier):
         """Let log time pass: fire the deadlines at or before ``now_ms``, and what comes of them."""
         if timeline.clock_ms is not None and now_ms <= timeline.clock_ms:
             return Applied()
-        due_ms = self.next_deadline(timeline)
+        due_ms, first = self.next_deadline(timeline), self._from_end(timeline, len(timeline.entries))
         timeline.clock_ms = now_ms
         if due_ms is None or due_ms > now_ms:
             return Applied()
-        return self._woven(timeline, len(timeline.entries))[1]
+        return self._woven(timeline, first)[1]
 
     def next_deadline(self, timeline: Timeline) -> int | None:
         """When a deadline fires, or the end of the newest session is known: once no event can be of it any more."""
@@ -54,6 +54,11 @@ class WovenReapplier(Reapplier):
         end_ms = ended_ms(timeline.session, self._session_gap_ms)
         is_past = timeline.clock_ms is not None and timeline.clock_ms > end_ms
         return None if is_past or is_behind(timeline, len(timeline.entries), end_ms) else end_ms
+
+    def _from_end(self, timeline: Timeline, first: int) -> int:
+        """The first entry to apply again: an end that is not told yet comes before what matches made at its time."""
+        end_ms = self._end_ms(timeline)
+        return first if end_ms is None else min(first, _first_at(timeline.entries, end_ms))
 
     def take_in(self, timeline: Timeline, gone: Sequence[Match], made: Sequence[Match], log_time_ms: int) -> None:
         """Nothing: it was woven in."""
@@ -97,6 +102,7 @@ class WovenReapplier(Reapplier):
         return self._put_in(timeline, start, ((event, source),), without=without)
 
     def _put_in(self, timeline: Timeline, first: int, late: Late, *, without: Collection[str] = ()) -> Applied:
+        first = self._from_end(timeline, first)
         ((_, session),), applied = self._woven(timeline, first, late, without=without)
         own = applied.retractions, applied.matches, applied.amended, applied.sessions
         return Applied(None, session, *own)

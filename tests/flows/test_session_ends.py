@@ -94,6 +94,18 @@ def test_of_equal_times_it_comes_behind_the_persons_own_and_before_what_matches_
     assert anna.waits(2 * GAP_MS) == ["+x"], "what others tell of that instant lies before"
 
 
+@pytest.mark.parametrize("behind", [[], [act("e2", GAP_MS + 100)]])
+def test_what_a_deadline_makes_at_that_very_time_does_not_hide_it(behind: list[Event]) -> None:
+    left = "{listener: left, sequence: [{action: page_viewed}, {not: searched, for: 30m}], %s}" % (ADD % "hot")
+    anna = in_flow(ended(), left)
+    anna.does(act("e1", 0))
+    assert anna.waits(GAP_MS + 200) == ["+hot"]
+    wanted = [told_of for each in behind for told_of in anna.does(each)]
+    assert [*wanted, *anna.waits(GAP_MS + 201)] == ["+gone"]
+    orders = [entry.order for entry in anna.person.timeline.entries if entry.at_ms == GAP_MS]
+    assert orders == [SESSION_ORDER, SESSION_ORDER + 1, SESSION_ORDER + 2], "the end, and what both matches make"
+
+
 def test_what_is_known_of_a_visit_outlives_the_events_that_are_kept() -> None:
     waits = "{listener: waits, sequence: [{action: button_clicked}, {not: searched, for: 20m}], %s}" % (ADD % "quiet")
     anna = in_flow(ended("{exit_path: /out, events: 3}"), waits)
