@@ -327,7 +327,7 @@ def test_an_erasure_during_an_insert_is_repeated_after_it(log: Log, history: Cli
     assert history.rows("SELECT count() FROM event_rows WHERE subscriber = 'ann'") == [(0,)]
 
 
-def _options(history: ClickHouse) -> dict[str, str]:
+def _options(history: ClickHouse) -> dict[str, Any]:
     options = history._options
     return {
         "url": f"{options['interface']}://{options['host']}:{options['port']}",
