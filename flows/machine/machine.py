@@ -195,7 +195,7 @@ class Machine:
         """Fire the deadlines at or before ``now_ms``.
 
         Returns:
-            The state after them, and their matches in order of (deadline, listener's name).
+            The state after them, and their matches in order of (deadline, listener's name, version).
         """
         if state.due_ms is None or state.due_ms > now_ms:
             return state, ()
@@ -214,7 +214,7 @@ class Machine:
                 changed[number], finished = earlier.on_time(program, before, now_ms, past, live_from_ms)
             for each in finished:
                 found.append(self._match(number, state.subscriber, each))
-        found.sort(key=lambda match: (match.matched_at_ms, match.listener))
+        found.sort(key=lambda match: (match.matched_at_ms, match.listener, match.version))
         return self._changed(state, changed), tuple(found)
 
     def next_deadline(self, state: MachineState) -> int | None:
