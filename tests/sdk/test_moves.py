@@ -17,7 +17,7 @@ from cli.people import import_people
 from contracts.actions import ASKED_FOR, VOCABULARY
 from contracts.codec import json_reader, to_json
 from contracts.commands import Outcome
-from contracts.membership import MEMBERSHIP
+from contracts.membership import MEMBERSHIP, SESSION_ENDED
 from contracts.tokens import subscriber_id
 from contracts.topics import OUTCOMES
 from tests.sdk.site import serve
@@ -33,7 +33,7 @@ MAIL_CLIENT: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 T
 MAILS: Final = ("email_delivered", "email_bounced", "email_complained")
 """What no browser does: the platform tells of it, here by the server's door."""
 
-SENT: Final = VOCABULARY - MEMBERSHIP
+SENT: Final = VOCABULARY - MEMBERSHIP - {SESSION_ENDED}
 """Each action that is sent: by a page, or by a platform's webhook."""
 BY_ITSELF: Final = {"email_clicked", "email_opened", "page_viewed", "page_loaded", "page_closed", *MAILS}
 GESTURES: Final[dict[str, tuple[str, ...]]] = {
