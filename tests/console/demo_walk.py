@@ -1,0 +1,173 @@
+"""The marketer's walk on the demo, in a real Chromium: ``python -m tests.console.demo_walk [FOLDER]``.
+
+Sign in; write a listener by the form alone; see whom it would have moved; bring it to work; walk through the shop as
+Ada in another window; watch the move arrive; ask why; roll back. Pictures of the pages go into FOLDER. Half a minute.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import sync_playwright
+
+from cli.browser import find_browser
+from console.inbox import CAMPAIGN
+from tests.ports import free_port
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "spring-warm"
+LOOKS = ("/products/runner", "/products/trail")
+PATIENCE_MS = 120_000
+WAIT = "8s"
+"""How long the walk's listener waits for a purchase: the story's 30 minutes are for people who have them."""
+
+
+@contextmanager
+def demo(home: Path) -> Iterator[dict[str, str]]:
+    """The demo at work, and its addresses."""
+    base = free_port((0, 1, 2, 3, 10, 11))
+    command = [sys.executable, "-m", "cli", "demo", "--json", "--home", str(home), "--port-base", str(base)]
+    environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            addresses: dict[str, str] = json.loads(process.stdout.readline())["addresses"]
+            yield addresses
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def shop_trip(browser: Browser, at: dict[str, str], person: str) -> None:
+    """Somebody opens the spring mail and looks at two products."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{at['console']}/inbox")
+    page.click("#enter")
+    with page.expect_response("**/v1/beacons"):
+        page.click(f"a[data-person={person}]")
+    for path in LOOKS:
+        with page.expect_response("**/v1/beacons"):
+            page.goto(f"{at['shop']}{path}")
+    context.close()
+
+
+def follow(page: Page, cell: str, value: str) -> None:
+    """Fill a cell in, or choose, and let the YAML follow."""
+    place = page.locator(f'[name="{cell}"]')
+    with page.expect_response("**/write"):
+        if place.evaluate("element => element.tagName") == "SELECT":
+            place.select_option(value)
+        else:
+            place.fill(value)
+            place.press("Tab")
+    page.wait_for_function("document.readyState === 'complete'")
+
+
+def press(page: Page, selector: str) -> None:
+    """Press a button of the form, which sends it."""
+    page.click(selector)
+    page.wait_for_load_state("load")
+
+
+def write(page: Page) -> None:
+    """The story, by the form alone."""
+    follow(page, "listener", NAME)
+    follow(page, "s1.w1.property", "campaign")
+    follow(page, "s1.w1.value", CAMPAIGN)
+    press(page, "#add-step")
+    follow(page, "s2.w1.property", "path")
+    follow(page, "s2.w1.value", "/products/*")
+    follow(page, "s2.times", "2")
+    press(page, "#add-step")
+    follow(page, "s3.kind", "not")
+    follow(page, "s3.action", "product_bought")
+    press(page, "[value=follow]")
+    follow(page, "s3.for", WAIT)
+    press(page, "#save")
+    page.locator(".done").wait_for()
+
+
+def bring_to_work(page: Page, console: str) -> None:
+    """Live at once, and wait until it is."""
+    page.click("#to-work")
+    page.click("#live")
+    await_state(page, console)
+
+
+def await_state(page: Page, console: str, version: int = 1) -> None:
+    """Look again until a version is live."""
+    while True:
+        page.goto(f"{console}/w/demo/listeners/{NAME}")
+        if page.locator(f".lead:has(.state.live):has-text('{version}')").count():
+            return
+
+
+def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
+    """All of it, in order."""
+    console = at["console"]
+
+    def picture(name: str) -> None:
+        page.screenshot(path=folder / f"console-{name}.png", full_page=True)
+
+    shop_trip(browser, at, "Ben")  # the history's one person
+    page = browser.new_context(viewport={"width": 1_200, "height": 900}).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{console}/w/demo/write")
+    page.click("#enter")
+    page.goto(f"{console}/w/demo/write")
+    write(page)
+    picture("write")
+    page.click("#trial")
+    page.click("#try")
+    page.locator("#outcome").wait_for()
+    picture("trial")
+    page.click("text=To its form")
+    page.locator("#to-work").wait_for()
+    bring_to_work(page, console)
+    page.goto(f"{console}/lists")
+    shop_trip(browser, at, "Ada")
+    page.locator("[data-list=warm] >> text=Ada").wait_for()
+    picture("move")
+    page.goto(f"{console}/w/demo/people")
+    page.fill("[name=person]", "ada@example.org")
+    page.click("#look-up")
+    page.locator("text=Why warm?").first.click()
+    page.locator(".words >> text=In warm since").wait_for()
+    page.goto(f"{console}/w/demo/write?listener={NAME}")
+    follow(page, "s2.times", "3")
+    press(page, "#save")
+    bring_to_work(page, console)
+    await_state(page, console, 2)
+    page.locator("text=Roll back to version 1").click()
+    picture("roll-back")
+    page.click("#confirm")
+    await_state(page, console, 3)
+
+
+def main() -> None:
+    """Run."""
+    executable = find_browser()
+    assert executable, "this walk needs Chromium: see `segma doctor`"
+    with tempfile.TemporaryDirectory() as home, demo(Path(home)) as at, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(home)
+        walk(browser, at, folder)
+        browser.close()
+    sys.stdout.write("walked\n")
+
+
+if __name__ == "__main__":
+    main()
