@@ -28,6 +28,7 @@ from contracts.topics import BEACONS
 
 PATH: Final = "/v1/beacons"
 log_line = structlog.get_logger("collector")
+_EXPOSED: Final = (b"access-control-expose-headers", f"Retry-After, {HEADER}".encode())
 Headers = Mapping[bytes, bytes]
 """As ASGI has them, the names in lower case."""
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,8 +52,6 @@ class Beacons:
     def __init__(self, core: Core, steps: Sequence[DoorStep], door: str, *, cross_origin: bool) -> None:
         self._core, self._steps, self._cross_origin = core, steps, cross_origin
         self._stored = core.meters.stored.labels(door)
-        # PERF: a site's pages have few origins, and each of their beacons has one of them.
-        self._cors = functools.lru_cache(1_024)(functools.partial(cors, core.sites))
 
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Store a beacon: 204 when it is safe."""
@@ -98,7 +97,7 @@ class Beacons:
         authorization = "" if self._cross_origin else _text(headers, b"authorization")
         agent = _text(headers, b"user-agent")
         arrival = Arrival(b"", core.outside.now_ms(), origin, authorization, client, agent)
-        answered = self._cors(origin) if self._cross_origin else ()
+        answered = cors(core.sites, origin) if self._cross_origin else ()
         try:
             arrival.body = await body()
             arrival.body = text_of(arrival.body, _text(headers, b"content-encoding"), MAX_BODY_BYTES)
@@ -130,7 +129,7 @@ class Beacons:
     async def on_options(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """The preflight of a page that sends JSON as such."""
         if self._cross_origin:
-            for name, value in self._cors(req.get_header("Origin") or ""):
+            for name, value in cors(self._core.sites, req.get_header("Origin") or ""):
                 resp.set_header(name.decode("latin-1"), value.decode("latin-1"))
             resp.set_header("Access-Control-Allow-Methods", "POST")
             resp.set_header("Access-Control-Allow-Headers", "Content-Type, Content-Encoding")
@@ -143,7 +142,7 @@ def cors(sites: Sites, origin: str) -> tuple[tuple[bytes, bytes], ...]:
     headers = [(b"vary", b"Origin")]
     if sites.allows_origin(origin):
         headers.append((b"access-control-allow-origin", origin.encode("latin-1")))
-        headers.append((b"access-control-expose-headers", f"Retry-After, {HEADER}".encode()))
+        headers.append(_EXPOSED)
     return tuple(headers)
 
 
