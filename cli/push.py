@@ -7,7 +7,6 @@ here as long as it takes.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from rich.progress import Progress
 from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from contracts.codec import json_reader, to_json
-from contracts.commands import Command, Outcome, Result, Verb
+from contracts.commands import Command, Outcome, Result, Verb, command_id_of
 from contracts.errors import AlreadyRunning, LogError
 from contracts.log import Log, Outgoing
 from contracts.reading import all_of
@@ -70,7 +69,7 @@ def _commands(log: Log, workspace: str, account: str, key: str) -> Iterator[Comm
     directory = Directory(log)
     for entry in directory.people(workspace):
         parts = ["token", workspace, account, entry.subscriber, key]
-        command_id = hashlib.sha256(to_json(parts)).hexdigest()[:32]
+        command_id = command_id_of(parts)
         yield Command(
             command_id,
             workspace,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import to_json
-from contracts.commands import Command, Verb
+from contracts.commands import Command, Verb, command_id_of
 from contracts.errors import LogError
 from contracts.log import Outgoing
 from contracts.tokens import mailbox_key
@@ -117,7 +116,7 @@ def _mending(drift: Drift, workspace: str, account: str, list_name: str) -> list
         parts = ["reconcile", workspace, account, list_name, subscriber, now_ms]
         found.append(
             Command(
-                command_id=hashlib.sha256(to_json(parts)).hexdigest()[:32],
+                command_id=command_id_of(parts),
                 workspace=workspace,
                 account=account,
                 subscriber=subscriber,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
-from contracts.codec import Value, written
+from contracts.codec import Value, to_json, written
 
 
 class EventRef(Value, frozen=True):
@@ -19,6 +21,11 @@ class EventRef(Value, frozen=True):
 MatchPlace = tuple[int, int, str, int]
 """Completion in ms, how many moves lie behind the match (it included), listener, position in its ``then``: of two
 commands at one list and person the later one stands."""
+
+
+def command_id_of(parts: Sequence[object]) -> str:
+    """The id of the command that these parts ask for: the same parts, the same command."""
+    return hashlib.sha256(to_json(parts)).hexdigest()[:32]
 
 
 class Verb(StrEnum):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from contracts.accounts import Fact, Veto
-from contracts.codec import to_json
-from contracts.commands import Command, Verb
+from contracts.commands import Command, Verb, command_id_of
 from sinks.base import Standing
 
 LEAST: Final = 20
@@ -71,7 +69,7 @@ def putting_back(  # noqa: PLR0917
     """The command that puts a person back. The same for as long as they were not put there anew (``put_ms``)."""
     parts = ["rebuild", workspace, account, list_name, person, put_ms]
     return Command(
-        command_id=hashlib.sha256(to_json(parts)).hexdigest()[:32],
+        command_id=command_id_of(parts),
         workspace=workspace,
         account=account,
         subscriber=person,

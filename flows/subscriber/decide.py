@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from contracts.codec import replaced, to_json
-from contracts.commands import Command, Verb
+from contracts.commands import Command, Verb, command_id_of
 from contracts.reasons import Reason
 from contracts.rows import MatchRow
 from contracts.tokens import is_anonymous
@@ -241,7 +241,7 @@ def command_id(origin: str, position: int, *, undo: bool = False) -> str:
     """
     maker, _, times = origin.partition("#")
     parts = [maker, position, *([int(times)] if times else []), *(["undo"] if undo else [])]
-    return hashlib.sha256(to_json(parts)).hexdigest()[:32]
+    return command_id_of(parts)
 
 
 def _row(kind: str, match: Match, moment: Occasion, *, replaces: str = "", reason: str = "") -> MatchRow:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from contracts.accounts import Veto
 from contracts.codec import replaced, to_json
-from contracts.commands import Command, Verb
+from contracts.commands import Command, Verb, command_id_of
 from contracts.log import Outgoing
 from contracts.topics import moves_topic, subscriber_key
 from sinks.delivery.account_state import AccountStatus
@@ -62,7 +61,7 @@ def reached_by(veto: Veto, known: Known) -> tuple[list[Veto], list[Command]]:
 def _taking_out(veto: Veto, list_name: str) -> Command:
     parts = ["left", veto.workspace, veto.account, veto.subscriber, veto.list_name, list_name, veto.at_ms]
     return Command(
-        command_id=hashlib.sha256(to_json(parts)).hexdigest()[:32],
+        command_id=command_id_of(parts),
         workspace=veto.workspace,
         account=veto.account,
         subscriber=veto.subscriber,
