@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import sys
@@ -28,8 +29,9 @@ DESCRIPTORS = 8_192
 hypothesis.settings.register_profile("fast", max_examples=20)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let the processes that tests start find the source, as pytest itself does; take the descriptors that we may."""
+    config.stash[STDERR] = os.dup(2)  # a test's own is caught
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft < allowed:
@@ -37,6 +39,25 @@ def pytest_configure() -> None:
     before = os.environ.get("PYTHONPATH", "")
     if str(ROOT) not in before.split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), before] if before else [str(ROOT)])
+
+
+ENDING_S = 300.0
+"""How long a test that failed may take to clean up, and a process of the tests to end behind its last test."""
+
+STDERR = pytest.StashKey[int]()
+
+
+def _end_with_stacks(config: pytest.Config) -> None:
+    """End this process after ``ENDING_S`` with the stack of every thread, if it has not ended until then."""
+    if config.pluginmanager.hasplugin("faulthandler"):
+        faulthandler.dump_traceback_later(ENDING_S, exit=True, file=config.stash[STDERR])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """Watch a failed test's clean-up: at an exception pytest stops its own watch (`faulthandler_timeout`)."""
+    if isinstance(node, pytest.Item):
+        _end_with_stacks(node.config)
 
 
 NEEDED_BY_FIXTURE = {"broker": "broker", "browser": "browser", "embedded": "slow"}
@@ -71,6 +92,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End red on CI where anything was skipped: what is not run there is run nowhere. Stop what the session shared."""
+    _end_with_stacks(session.config)
     mailman = sys.modules.get("tests.sinks.simulator.mailman")
     if mailman is not None:
         mailman.stop_real()

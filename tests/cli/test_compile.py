@@ -34,13 +34,13 @@ print("the same answers")
 def run(code: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     own = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": f"{code}:{ROOT}", **environment}
     return subprocess.run(
-        [sys.executable, *command], env=own, capture_output=True, text=True, timeout=1_700, check=False
+        [sys.executable, *command], env=own, capture_output=True, text=True, timeout=550, check=False
     )
 
 
 @pytest.mark.compiler
 @pytest.mark.slow
-@pytest.mark.timeout(3_500)
+@pytest.mark.timeout(1_150)
 def test_the_compiled_machine_gives_the_same_answers(tmp_path: Path) -> None:
     into = tmp_path / "native"
     done = run(ROOT, "-m", "cli", "compile", str(into))
