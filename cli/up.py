@@ -18,11 +18,14 @@ from cli.flow_readiness import FlowReadiness
 from cli.local_kafka import choose_kafka, kafka_program
 from cli.output import Exit, err, fail, out, print_json
 from cli.supervise import ManagedProcess, Supervised, running, supervise
+from collector.config import CollectorSettings
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
-from transport.config import environment_of, load_installation, settings_at
+from transport.config import environment_of, load_installation, settings_at, settings_of
 
 DEFAULT_PORT_BASE = 8400
+METRICS_OFFSET = 4
+"""From the base to the port of the collector's metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ def programs_of(
         "SEGMA_COLLECTOR_URL": addresses.collector,
         "SEGMA_COLLECTOR_PORT": addresses.collector.rpartition(":")[2],
         "SEGMA_CONSOLE_PORT": addresses.console.rpartition(":")[2],
+        **metrics_of(addresses),
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "PYTHONUNBUFFERED": "1",
     }
@@ -99,6 +103,16 @@ def programs_of(
         ManagedProcess("console", [python, "-m", "console"], f"{addresses.console}/health", common),
         *history_programs(addresses, common),
     ]
+
+
+def metrics_of(addresses: LocalAddresses) -> dict[str, str]:
+    """Where the collector serves its metrics, and where the console reads them: what the environment says counts."""
+    asked = settings_of(CollectorSettings)
+    beside = int(addresses.collector.rpartition(":")[2]) + METRICS_OFFSET
+    port = asked.collector_metrics_port if "SEGMA_COLLECTOR_METRICS_PORT" in os.environ else beside
+    urls = ",".join(f"http://127.0.0.1:{port + worker}/metrics" for worker in range(asked.collector_workers))
+    given = os.environ.get("SEGMA_COLLECTOR_METRICS_URLS", urls if port else "")
+    return {"SEGMA_COLLECTOR_METRICS_PORT": str(port), "SEGMA_COLLECTOR_METRICS_URLS": given}
 
 
 def history_programs(addresses: LocalAddresses, common: dict[str, str]) -> list[ManagedProcess]:

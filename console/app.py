@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ from console.headers import SecurityHeaders
 from console.inbox import Recipient, mails_for
 from console.listener_pages import ListenerPages
 from console.people_pages import PeoplePages
+from console.site_loads import LoadCounts
+from console.site_pages import SitePages
 from console.trial_pages import TrialPages
 from console.view import View
 from console.watch import Watch
@@ -47,10 +49,11 @@ machine opens nothing (DNS rebinding)."""
 
 @dataclass(frozen=True, slots=True)
 class PageLinks:
-    """The targets of the pages' links. ``shop`` None: this is not the demo."""
+    """The targets of the pages' links. ``shop`` None: this is not the demo. ``metrics``: the collector's."""
 
     collector: str
     shop: str | None
+    metrics: LoadCounts = field(default_factory=lambda: LoadCounts(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ def console_app(
         **TrialPages(desk, today).handlers(),
         **WritePages(desk).handlers(),
         **PeoplePages(desk).handlers(),
+        **SitePages(desk, links.collector, links.metrics).handlers(),
         **AccountPages(desk).handlers(),
     }
     return Starlette(
@@ -149,4 +153,5 @@ def live_handlers(view: View, watch: Watch, gate: Gate) -> Mapping[str, Handler]
         "events": shell("events"),
         "live_lists": live(lambda own: {"lists": picture.lists(own), "moves": picture.moves(own)}),
         "live_events": live(lambda own: {"events": picture.events(own)}),
+        "live_sites": live(lambda own: {"sites": picture.sites(own)}),
     }

@@ -21,11 +21,18 @@ class ConsoleSettings(Settings):
     console_url: str = Field(default="", pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?)?$")
     """The address that people open it by, such as ``https://segma.example``; empty: by loopback alone."""
     collector_url: str = "http://127.0.0.1:8400"
+    collector_metrics_urls: str = Field(default="", pattern=r"^(https?://[^\s,]+(,https?://[^\s,]+)*)?$")
+    """Where the collector's workers serve their metrics, separated by commas; empty: nowhere."""
 
     @property
     def console_name(self) -> str:
         """The host's name in :attr:`console_url`."""
         return urlsplit(self.console_url).hostname or ""
+
+    @property
+    def metrics_urls(self) -> list[str]:
+        """The addresses in :attr:`collector_metrics_urls`."""
+        return [each for each in self.collector_metrics_urls.split(",") if each]
 
     @property
     def console_secure(self) -> bool:

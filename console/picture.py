@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from contracts.codec import to_json
 from contracts.commands import Command, Outcome, Result
+from contracts.events import Event
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow, Row
 from contracts.tokens import shown_device
 
@@ -40,12 +41,15 @@ class Picture:
         self._sizes: deque[int] = deque(maxlen=KEPT)
         """Bytes of each of the events' properties."""
         self._evidence = 0
+        self._seen: dict[tuple[str, str], tuple[int, str, str]] = {}
+        """Of each site what came last, and when; of nobody in particular."""
 
     def apply(self, item: PictureRecord) -> bool:
         """Take one record in; whether anything shown has changed."""
         match item:
             case EventRow():
                 self._events.appendleft(item)
+                self._seen[item.event.workspace, item.event.site] = _came(item.event)
                 self._sizes.appendleft(len(to_json(item.event.properties)))
                 while sum(self._sizes) > KEPT_BYTES and len(self._sizes) > 1:
                     self._events.pop()
@@ -148,6 +152,18 @@ class Picture:
             for row in self._events
             if row.event.workspace in workspaces
         ]
+
+    def sites(self, workspaces: Container[str]) -> list[dict[str, Any]]:
+        """What came last of each site of some workspaces; what a server or a mail sent by itself has no site."""
+        return [
+            {"workspace": workspace, "site": site, "at_ms": at_ms, "action": action, "path": path}
+            for (workspace, site), (at_ms, action, path) in sorted(self._seen.items())
+            if site and workspace in workspaces
+        ]
+
+
+def _came(event: Event) -> tuple[int, str, str]:
+    return event.received_at_ms, event.action, str(event.properties.get("path", ""))
 
 
 def _rests_on(command: Command | None) -> int:

@@ -20,6 +20,7 @@ NAVIGATION: Final = (
     ("list_sizes", "Lists"),
     ("lists", "Moves"),
     ("events", "Events"),
+    ("sites", "Sites"),
     ("accounts", "Accounts"),
     ("audit", "Trail"),
 )

@@ -61,6 +61,7 @@ PAGES: Final = (
     Page("look_up", "POST", "/w/{workspace}/people", Role.MARKETER),
     Page("person", "GET", "/w/{workspace}/people/{person}", Role.MARKETER),
     Page("list_sizes", "GET", "/w/{workspace}/lists", Role.VIEWER),
+    Page("sites", "GET", "/w/{workspace}/sites", Role.VIEWER),
     Page("accounts", "GET", "/w/{workspace}/accounts", Role.VIEWER),
     Page("pause", "POST", "/w/{workspace}/accounts/{account}/pause", Role.ENGINEER),
     Page("resume", "POST", "/w/{workspace}/accounts/{account}/resume", Role.ENGINEER),
@@ -70,5 +71,6 @@ PAGES: Final = (
     Page("events", "GET", "/events", Role.VIEWER),
     Page("live_lists", "GET", "/live/lists", Role.VIEWER),
     Page("live_events", "GET", "/live/events", Role.VIEWER),
+    Page("live_sites", "GET", "/live/sites", Role.VIEWER),
 )
 """Beside them ``/static``: style and scripts, which hold nothing of anybody's."""

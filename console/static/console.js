@@ -56,7 +56,23 @@ function bring(place) {
 }
 document.querySelectorAll("[data-part]").forEach(bring);
 
-const live = { lists: showLists, events: showEvents }[document.body.dataset.page];
+// What came last of each site, and how long ago: counted on by the second.
+let seen = [];
+function countOn() {
+  for (const place of document.querySelectorAll("[data-site]")) {
+    const last = seen.find((each) => each.site === place.dataset.site && each.workspace === place.dataset.workspace);
+    if (!last) continue;
+    const ago = Math.max(0, Math.round((Date.now() - last.at_ms) / 1000));
+    place.textContent = place.dataset.seen.replace("{ago}", () => ago).replace("{what}", () => `${last.action} ${last.path}`);
+  }
+}
+function showSites({ sites }) {
+  seen = sites;
+  countOn();
+}
+if (document.body.dataset.page === "sites") setInterval(countOn, 1000);
+
+const live = { lists: showLists, events: showEvents, sites: showSites }[document.body.dataset.page];
 if (live) new EventSource(`/live/${document.body.dataset.page}`).onmessage = (message) => live(JSON.parse(message.data));
 
 // The form of a listener and its YAML follow each other: after each change the server brings both together. What was

@@ -14,7 +14,7 @@ from analytics.named_queries import named_queries
 from contracts.commands import Outcome
 from contracts.errors import ConfigError
 from contracts.events import Event
-from contracts.rows import Act, AuditRow, EventRow, SessionRow
+from contracts.rows import Act, AuditRow, DeadLetter, EventRow, SessionRow
 from tests.analytics.story import ask, at, baseline, put, runs, the_runs, the_story, the_trial, when
 
 COVERED = {
@@ -40,6 +40,8 @@ COVERED = {
     "account_health",
     "audit",
     "seen_values",
+    "site_events",
+    "refusals",
 }
 
 
@@ -298,6 +300,36 @@ def test_dead_letters_by_reason(story: ClickHouse) -> None:
         ("not_json", "http", 1, when(at(2)), when(at(2)), "line 1"),
     ]
     assert story.rows("SELECT sample FROM dead_letters WHERE offset = 9") == [("\\xff\x00",)]
+
+
+def test_what_has_come_from_each_site(story: ClickHouse) -> None:
+    # Of the second day Ben's click and Cleo's look are more than five minutes old, Ben's look is not.
+    assert ask(story, "site_events", now_ms=at(1, 310_000), since="1970-01-01") == [
+        ("shop", when(at(0, 20)), when(at(1, 30_020)), "page_viewed", "", 1, 3, 2)
+    ]
+    assert ask(story, "site_events", now_ms=at(90)) == []
+
+
+def test_what_was_refused_of_each_site_and_from_where(history: ClickHouse) -> None:
+    def letter(number: int, reason: str, detail: str, site: str = "shop", workspace: str = "demo") -> DeadLetter:
+        return DeadLetter(reason, "http", -1, -1, at(0, number), detail, workspace, site, b"", b"", 0)
+
+    origin = "https://other.example"
+    put(
+        history,
+        [
+            letter(1, "wrong_origin", origin), letter(2, "wrong_origin", origin), letter(3, "wrong_origin", "null"),
+            letter(4, "not_json", "line 1"), letter(5, "not_json", "line 2", "blog"), letter(6, "unknown_site", "", ""),
+            letter(7, "not_json", "", "shop", "other"),
+        ],
+    )  # fmt: skip
+    assert ask(history, "refusals", since="1970-01-01") == [
+        ("blog", "not_json", "", 1, when(at(0, 5))),
+        ("shop", "wrong_origin", origin, 2, when(at(0, 2))),
+        ("shop", "not_json", "", 1, when(at(0, 4))),
+        ("shop", "wrong_origin", "null", 1, when(at(0, 3))),
+    ]
+    assert ask(history, "refusals") == []  # long ago
 
 
 def test_a_listeners_days(story: ClickHouse) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from cli.up import LocalAddresses, metrics_of
 from contracts.topics import BEACONS
 from tests.e2e.test_demo import free_base
 from transport import open_log
@@ -164,3 +165,24 @@ def test_a_home_without_a_file_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "port", "urls"),
+    [
+        ({}, "8404", "http://127.0.0.1:8404/metrics"),
+        ({"WORKERS": "2"}, "8404", "http://127.0.0.1:8404/metrics,http://127.0.0.1:8405/metrics"),
+        ({"METRICS_PORT": "9000"}, "9000", "http://127.0.0.1:9000/metrics"),
+        ({"METRICS_PORT": "0"}, "0", ""),
+        ({"METRICS_URLS": "http://c.example/metrics"}, "8404", "http://c.example/metrics"),
+    ],
+)
+def test_the_console_is_told_where_the_collector_serves_its_metrics(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], port: str, urls: str
+) -> None:
+    for name in ("WORKERS", "METRICS_PORT", "METRICS_URLS"):
+        monkeypatch.delenv(f"SEGMA_COLLECTOR_{name}", raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(f"SEGMA_COLLECTOR_{name}", value)
+    told = metrics_of(LocalAddresses.at(8400, shop=False))
+    assert told == {"SEGMA_COLLECTOR_METRICS_PORT": port, "SEGMA_COLLECTOR_METRICS_URLS": urls}

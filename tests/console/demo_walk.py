@@ -37,7 +37,7 @@ WAIT = "8s"
 @contextmanager
 def demo(home: Path) -> Iterator[dict[str, str]]:
     """The demo at work, and its addresses."""
-    base = free_port((0, 1, 2, 3, 10, 11))
+    base = free_port((0, 1, 2, 3, 4, 10, 11))
     command = [sys.executable, "-m", "cli", "demo", "--json", "--home", str(home), "--port-base", str(base)]
     environment = {**os.environ, "SEGMA_ROOT": str(ROOT), "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:

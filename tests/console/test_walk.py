@@ -27,8 +27,8 @@ NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 ANN = subscriber_id(b"s" * 32, "ann@example.org")
 PAGES = (
     "/", "/inbox", "/w/demo/listeners", "/w/demo/listeners/walked", "/w/demo/people",
-    f"/w/demo/people/{ANN}?list=warm&listener=walked", "/w/demo/lists", "/lists", "/events", "/w/demo/accounts",
-    "/w/demo/audit", "/w/demo/write", "/w/demo/write?listener=walked", "/w/demo/listeners/nothing",
+    f"/w/demo/people/{ANN}?list=warm&listener=walked", "/w/demo/lists", "/lists", "/events", "/w/demo/sites",
+    "/w/demo/accounts", "/w/demo/audit", "/w/demo/write", "/w/demo/write?listener=walked", "/w/demo/listeners/nothing",
     "/w/demo/listeners/walked/confirm?change=promote&version=2", "/w/demo/listeners/walked/confirm?change=end",
     "/w/demo/listeners/walked/trial?goal=product_bought", "/w/none/listeners",
 )  # fmt: skip
@@ -68,6 +68,9 @@ def told(stage: Stage) -> None:
         [("1", "email_clicked", NOW, "e1"), ("2", "page_viewed", NOW, "e2")], "applied", "200", NOW, "c1",
     )  # fmt: skip
     answer(stage, "if(m.command_id = '', 'import', 'move')", "why", stay)
+    answer(stage, "five_minutes", "site_events", ("shop", NOW, NOW, "page_viewed", "/", 3, 40, 2))
+    answer(stage, "FROM dead_letters", "refusals", ("shop", "wrong_origin", "https://www.shop.example", 7, NOW))
+    answer(stage, "token_problem", "tokens", ("token_malformed", "spring", "shop", 9, 4, NOW))
     row = (ANN, "e1", "email_clicked", 1_000, 0, "{}", "browser", False, False, "", 1_000, 1_000, 1_000, "")
     stage.answers.stream = lambda sql, params: iter([row])  # type: ignore[attr-defined]
 

@@ -62,6 +62,9 @@ def answer(stage: Stage, word: str, name: str, *rows: tuple[Any, ...]) -> None:
 
 COLUMNS = {
     "seen_values": ["property", "value", "events"],
+    "site_events": ["site", "first_at", "last_at", "last_action", "last_path", "five_minutes", "day", "devices"],
+    "refusals": ["site", "reason", "origin", "refused", "last_at"],
+    "tokens": ["problem", "campaign", "site", "events", "devices", "last_at"],
     "listener_days": ["listener", "day", "matches", "moves", "failed", "last_match"],
     "person_lists": ["list", "account", "since", "until"],
     "timeline": ["at", "what", "detail", "id"],

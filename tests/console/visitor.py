@@ -18,19 +18,21 @@ from argon2 import PasswordHasher
 from starlette.types import ASGIApp, Message
 
 from console.access.users import Users
-from console.app import PageLinks, Site, console_app
+from console.app import PageLinks, console_app
+from console.app import Site as ConsoleSite
 from console.audit import Audit
 from console.board import Board
 from console.commands import Commands
 from console.desk import Desk
 from console.history import History
 from console.picture import Picture
+from console.site_loads import LoadCounts
 from console.trials import Trials
 from console.view import View
 from console.watch import Watch
 from console.writing.drafts import Drafts
 from contracts.codec import json_reader
-from contracts.installation import Account, Installation, SecretAt, Workspace
+from contracts.installation import Account, Installation, SecretAt, Site, Workspace
 from contracts.log import Log
 from contracts.reading import all_of
 from contracts.rows import AuditRow, DirectoryEntry, Row
@@ -68,10 +70,10 @@ def users_in(folder: Path) -> Users:
     return users
 
 
-def site_of(users: Users, clock: Clock | None = None, **changes: object) -> Site:
+def site_of(users: Users, clock: Clock | None = None, **changes: object) -> ConsoleSite:
     keys = itertools.count()
     site = {"users": users, "now_ms": clock or Clock(), "unique": lambda: f"key-{next(keys)}"}
-    return Site(**{**site, **changes})  # type: ignore[arg-type]
+    return ConsoleSite(**{**site, **changes})  # type: ignore[arg-type]
 
 
 class Answers:
@@ -100,13 +102,14 @@ class Stage:
     users: Users
     watch: Watch
 
-    def app(self, shop: str | None = "http://shop.test", **site: object) -> ASGIApp:
+    def app(self, shop: str | None = "http://shop.test", loads: LoadCounts | None = None, **site: object) -> ASGIApp:
         def token_of(entry: DirectoryEntry) -> str:
             return f"tok-{entry.workspace}-{entry.subscriber}"
 
         desk = replace(self.desk, view=View(demo=shop is not None))
         made = site_of(self.users, **site)  # type: ignore[arg-type]
-        return console_app(self.watch, PageLinks("http://c.test", shop), token_of, made, desk)
+        links = PageLinks("http://c.test", shop, loads or LoadCounts(()))
+        return console_app(self.watch, links, token_of, made, desk)
 
     def trail(self) -> list[AuditRow]:
         """What was written in this test, in order."""
@@ -119,7 +122,11 @@ read_row = json_reader(Row)
 INSTALLATION = Installation(
     token_keys=SecretAt(file="keys"),
     workspaces={
-        name: Workspace(secret=SecretAt(file="secret"), accounts={"mailbox": Account(sink="file")})
+        name: Workspace(
+            secret=SecretAt(file="secret"),
+            accounts={"mailbox": Account(sink="file")},
+            sites={"shop": Site(key=f"{name}-key", origins=("https://shop.example",)), "silent": Site(key=f"{name}-2")},
+        )
         for name in ("demo", "other")
     },
 )

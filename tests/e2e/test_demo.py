@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def free_base() -> int:
     """A port whose successors are free as well, those of a local Kafka included."""
-    return free_port((0, 1, 2, 3, 10, 11))
+    return free_port((0, 1, 2, 3, 4, 10, 11))
 
 
 @pytest.mark.browser
