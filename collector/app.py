@@ -13,6 +13,7 @@ import structlog
 import yaml
 
 from collector.beacons import PATH, Beacons
+from collector.codings import IDENTITY, coding_for
 from collector.core import Core
 from collector.hooks import HookDoor, Hooks
 from collector.mail import Pixel, Redirect, has_declined
@@ -43,7 +44,16 @@ class Sdk:
         resp.set_header("Cache-Control", "public, max-age=31536000, immutable" if digest else "public, max-age=300")
         resp.set_header("Access-Control-Allow-Origin", "*")
         resp.set_header("Cross-Origin-Resource-Policy", "cross-origin")
-        resp.data = script.data
+        resp.set_header("Vary", "Accept-Encoding")
+        # NOTE: a weak tag: it is the script's, in whatever coding.
+        resp.set_header("ETag", f'W/"{script.digest}"')
+        if script.digest in (req.if_none_match or ()):
+            resp.status = 304
+            return
+        coding = coding_for(req.get_header("Accept-Encoding"), script.packed)
+        if coding != IDENTITY:
+            resp.set_header("Content-Encoding", coding)
+        resp.data = script.packed.get(coding, script.data)
 
     def _count(self, req: falcon.asgi.Request) -> None:
         """Count the load, and whether the browser says no: of its visit nothing else is ever heard."""

@@ -6,8 +6,9 @@ import base64
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field
 
@@ -59,9 +60,11 @@ def load_proxies(settings: CollectorSettings) -> Proxies:
 
 @dataclass(frozen=True)
 class Script:
-    """One file of the SDK: its bytes, and the hash that stands in its immutable path."""
+    """One file of the SDK: its bytes, the hash that stands in its immutable path, and its bytes by content coding."""
 
     data: bytes
+    packed: Mapping[str, bytes] = field(default_factory=dict)
+    """Of the codings `br` and `gzip`, those that the build wrote."""
 
     @functools.cached_property
     def digest(self) -> str:
@@ -93,11 +96,23 @@ class Bundle:
         return self.sets.get("+".join(sorted({name for name in features if name != "clicks"})) or "clicks")
 
 
+_ENDINGS: Final[Mapping[str, str]] = {"br": "br", "gzip": "gz"}
+"""Content coding → how the build's file in it ends."""
+
+
+def _script(path: Path, beside: Path) -> Script:
+    """A file with what the build packed of these bytes. Raises :class:`OSError`."""
+    plain = Script(path.read_bytes())
+    # NOTE: a packed file has its script's hash for a name, so a script never goes out as another one's.
+    files = {coding: beside / f"{plain.digest}.{ending}" for coding, ending in _ENDINGS.items()}
+    return Script(plain.data, {coding: file.read_bytes() for coding, file in files.items() if file.exists()})
+
+
 def load_bundle(path: Path) -> Bundle:
     """Read the SDK, and the sets of features beside it. Raises :class:`ConfigError` where it was not built."""
     try:
-        full = Script(path.read_bytes())
-        sets = {each.stem: Script(each.read_bytes()) for each in (path.parent / "sets").glob("*.js")}
+        full = _script(path, path.parent / "packed")
+        sets = {each.stem: _script(each, path.parent / "packed") for each in (path.parent / "sets").glob("*.js")}
     except OSError as error:
         wanted = "build it: npm ci && npm run build in js-sdk"
         raise ConfigError([Problem("environment", "SEGMA_SDK", f"{path}: {error.strerror}", wanted)]) from None

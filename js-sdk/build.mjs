@@ -4,6 +4,7 @@
 //   dist/segma.source.js   the same, to be read
 //   dist/sets/NAMES.js     the core with other features; NAMES in the alphabet's order, joined by `+`
 //                          (`clicks.js`: the core, which has clicks; `bare.js`: no feature at all)
+//   dist/packed/HASH.br    each of these scripts packed, also as .gz, under the first 16 digits of its SHA-256
 //   dist/index.mjs         the module, with dist/types
 //   dist/loader.js         the snippet for a page's head
 import { createHash } from "node:crypto";
@@ -11,6 +12,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, w
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { Worker, isMainThread, parentPort, threadId } from "node:worker_threads";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { minify as minifyFast } from "@swc/core";
 import { build } from "esbuild";
 import { minify } from "terser";
@@ -79,14 +81,26 @@ function inThisThread() {
   parentPort.on("message", async (job) => {
     if (job === null) return parentPort.close();
     const [name, features, options] = job;
-    writeFileSync(`dist/${name}`, await scriptWith(features, options));
+    const text = await scriptWith(features, options);
+    writeFileSync(`dist/${name}`, text);
+    pack(text);
     parentPort.postMessage(name);
   });
 }
 
+/** Write a script as the collector hands it to whoever takes it packed. */
+function pack(text) {
+  const name = `dist/packed/${createHash("sha256").update(text).digest("hex").slice(0, 16)}`;
+  const best = { [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_TEXT, [constants.BROTLI_PARAM_SIZE_HINT]: text.length };
+  writeFileSync(`${name}.br`, brotliCompressSync(text, { params: best }));
+  writeFileSync(`${name}.gz`, gzipSync(text, { level: 9 }));
+}
+
 async function shipped() {
-  rmSync("dist/sets", { recursive: true, force: true });
-  mkdirSync("dist/sets", { recursive: true });
+  for (const folder of ["dist/sets", "dist/packed"]) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+  }
   await inThreads(scripts());
   await build({ ...shippedBy, entryPoints: ["src/index.ts"], format: "esm", outfile: "dist/index.mjs" });
   const contents = 'import { load } from "./src/stub"; load("COLLECTOR/sdk/segma.js", { site: "KEY" });';

@@ -47,6 +47,7 @@ FLOORS = {
             "sites",
             "scanners",
             "bodies",
+            "codings",
             "bursts",
             "event_texts",
             "intake",
