@@ -34,8 +34,8 @@ from contracts.topics import (
 )
 from sinks.delivery.loop import Delivery
 from tests.analytics.embedded import Embedded
+from tests.analytics.flow_history import PEOPLE, SECOND, Past, apply, begun, event, version
 from tests.analytics.story import put
-from tests.analytics.test_backtest_command import PEOPLE, SECOND, Past, apply, begun, event, version
 from tests.sinks.memory import MemorySink
 from transport import open_log
 from transport.config import load_installation, settings_at, wall_clock_ms

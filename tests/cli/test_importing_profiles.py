@@ -17,7 +17,7 @@ from contracts.log import Record
 from contracts.reading import all_of
 from contracts.topics import BEACONS, ROWS, SUBSCRIBERS, fixed_topics
 from flows.recognise import Device, Rules, recognise
-from tests.cli.test_importing import home, id_of, segma_import, told
+from tests.cli.importing_home import home, id_of, segma_import, told
 from tests.flows.test_profile import Anna, engine_of, view
 from transport import open_log
 from transport.config import Settings

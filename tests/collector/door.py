@@ -33,6 +33,8 @@ SECRET = b"s" * 40
 OTHER_SECRET = b"o" * 40
 KEY = TokenKey("k1", bytes(range(64)))
 ORIGIN = "https://shop.example"
+DEVICE = "dvc-0123456789abcdefghij"
+BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"}
 
 _read_beacon = msgpack_reader(BeaconRecord)
 _read_letter = msgpack_reader(DeadLetter)
@@ -188,3 +190,8 @@ def got(collector: Collector, path: str, *, method: str = "GET", **options: Any)
 
     result: falcon.testing.Result = talk(collector, script)
     return result
+
+
+def reason(result: falcon.testing.Result) -> str:
+    """Why the door refused."""
+    return str(json.loads(result.text)["reason"])

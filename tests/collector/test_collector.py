@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
 
 import falcon.testing
 import pytest
@@ -14,31 +13,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector import app as app_module
-from collector.config import Script
 from collector.pipeline import SDK_STEPS, SERVER_STEPS, STATUS, truncated
-from collector.scanners import is_machine_open, scanner_sign
 from contracts.beacons import Source
-from contracts.captures import Captures
 from contracts.codec import to_json
 from contracts.errors import ConfigError
 from contracts.installation import check_installation
-from contracts.log import Record
 from contracts.reasons import Reason
 from contracts.tokens import TokenKey, stored_device, subscriber_id
-from tests.collector.door import NOW_MS, ORIGIN, SECRET, Collector, beacon, got, posted, talk, token
-
-DEVICE = "dvc-0123456789abcdefghij"
-SPELLED = "https://shop.example/gr%C3%B6%C3%9Fe?q=%D1%82%D0%BE%D0%B2%D0%B0%D1%80%D1%8B#farbe=gr%C3%BCn"
-BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"}
-
-
-@pytest.fixture
-def collector(tmp_path: Path) -> Collector:
-    return Collector(tmp_path)
-
-
-def reason(result: falcon.testing.Result) -> str:
-    return str(json.loads(result.text)["reason"])
+from tests.collector.door import (
+    DEVICE,
+    NOW_MS,
+    ORIGIN,
+    SECRET,
+    Collector,
+    beacon,
+    got,
+    posted,
+    reason,
+    talk,
+    token,
+)
 
 
 def test_a_sound_beacon_is_stored_as_it_came(collector: Collector) -> None:
@@ -224,204 +218,6 @@ def test_a_site_without_a_key_takes_no_server_calls(collector: Collector) -> Non
     assert server_call(collector, {"site": "other-key", "subscriber": "s_x", "events": [{}]}).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://evil.example/",
-        "//evil.example/",
-        "https://shop.example@evil.example/",
-        "https://shop.example.evil.example/",
-        "https://evil.example/?https://shop.example/",
-        "https://evil.example#shop.example",
-        "https:\\\\evil.example",
-        "https://shop.example\\@evil.example/",
-        "javascript:alert(1)",
-        "data:text/html,x",
-        "https://shop.example\t.evil.example/",
-        "https://shop.example:9999/",
-        "/relative",
-        "",
-        "https://other.example/",
-    ],
-)
-def test_the_redirect_is_not_open(collector: Collector, url: str) -> None:
-    result = got(collector, f"/r/{token()}", params={"u": url}, headers=BROWSER)
-    assert (result.status_code, reason(result)) == (400, "bad_destination")
-
-
-def test_a_click_leads_on_with_token_click_and_campaign(collector: Collector) -> None:
-    result = got(
-        collector,
-        f"/r/{token()}",
-        params={"u": "https://shop.example/shoes?size=40", "utm_campaign": "spring"},
-        headers=BROWSER,
-    )
-    assert result.status_code == 302
-    query = parse_qs(urlsplit(result.headers["location"]).query)
-    assert query == {"size": ["40"], "utm_campaign": ["spring"], "sgm": [token()], "sgm_click": ["click0"]}
-    (record,) = collector.beacons()
-    assert (record.source, record.subscriber, record.click) == (Source.REDIRECT, "s_anna", "click0")
-    assert record.properties.items() >= {"campaign": "spring", "destination": "shop.example/shoes"}.items()
-
-
-def test_a_destination_in_the_token_needs_no_list(collector: Collector) -> None:
-    sealed = token(destination="https://partner.example/offer")
-    result = got(collector, f"/r/{sealed}", params={"u": "https://evil.example/"}, headers=BROWSER)
-    assert urlsplit(result.headers["location"]).netloc == "partner.example"
-
-
-def test_a_token_that_is_not_believed_still_leads_to_an_allowed_destination(collector: Collector) -> None:
-    result = got(collector, "/r/forged", params={"u": "https://shop.example/"}, headers=BROWSER)
-    assert (result.status_code, result.headers["location"]) == (302, "https://shop.example/")
-    assert [(record.subscriber, record.token_problem) for record in collector.beacons()] == [("", "token_malformed")]
-
-
-def test_scanners_are_noted_not_refused(collector: Collector) -> None:
-    result = got(collector, f"/r/{token()}", method="HEAD", params={"u": "https://shop.example/"}, headers=BROWSER)
-    assert result.status_code == 302
-    assert collector.beacons()[0].properties["scanner"] == "head_request"
-    assert scanner_sign("GET", "", {}) == "no_user_agent"
-    assert scanner_sign("GET", "Barracuda Sentinel", {}) == "known_agent"
-    assert scanner_sign("GET", BROWSER["User-Agent"], {}) == ""
-    assert is_machine_open("GoogleImageProxy", {})
-    assert not is_machine_open(BROWSER["User-Agent"], {})
-
-
-@pytest.mark.parametrize("text", [token(), "forged", "x" * 3_000])
-def test_the_pixel_is_a_picture_always(collector: Collector, text: str) -> None:
-    result = got(collector, f"/o/{text}.gif", headers=BROWSER)
-    assert (result.status_code, result.headers["content-type"]) == (200, "image/gif")
-    assert result.content.startswith(b"GIF89a")
-    assert len(collector.beacons()) == (1 if text == token() else 0)
-
-
-def test_while_the_log_is_away_beacons_wait_on_the_disk_in_order(collector: Collector) -> None:
-    async def script(conductor: falcon.testing.ASGIConductor) -> None:
-        collector.log.away = True
-        for number in range(5):
-            body = json.dumps(beacon(device=f"d{number}")).encode()
-            result = await conductor.simulate_post("/v1/beacons", body=body, headers={"Origin": ORIGIN})
-            assert result.status_code == 204
-        assert collector.log.records == []
-        assert collector.core.intake.spooled_bytes > 0
-        collector.log.away = False
-        body = json.dumps(beacon(device="d5")).encode()
-        await conductor.simulate_post("/v1/beacons", body=body, headers={"Origin": ORIGIN})
-        await collector.core.intake.drained()
-
-    talk(collector, script)
-    assert [record.device for record in collector.beacons()] == [
-        stored_device(SECRET, f"d{number}") for number in range(6)
-    ]
-
-
-def test_a_full_spool_answers_503_and_links_still_lead_on(tmp_path: Path) -> None:
-    collector = Collector(tmp_path, spool_bytes=1_024)
-    collector.log.away = True
-
-    async def script(conductor: falcon.testing.ASGIConductor) -> list[falcon.testing.Result]:
-        body = json.dumps(beacon()).encode()
-        return [await conductor.simulate_post("/v1/beacons", body=body, headers={"Origin": ORIGIN}) for _ in range(9)]
-
-    results = talk(collector, script)
-    assert results[0].status_code == 204
-    assert (results[-1].status_code, reason(results[-1])) == (503, "spool_full")
-    assert int(results[-1].headers["Retry-After"]) > 0
-    assert got(collector, f"/r/{token()}", params={"u": "https://shop.example/"}, headers=BROWSER).status_code == 302
-    assert got(collector, f"/o/{token()}.gif", headers=BROWSER).status_code == 200
-
-
-def test_what_waited_is_stored_after_a_restart(tmp_path: Path) -> None:
-    first = Collector(tmp_path)
-    first.log.away = True
-    assert posted(first, beacon()).status_code == 204
-    second = Collector(tmp_path)
-
-    async def script(conductor: falcon.testing.ASGIConductor) -> None:
-        await second.core.intake.drained()
-
-    talk(second, script)
-    assert [record.device for record in second.beacons()] == [stored_device(SECRET, "d1")]
-
-
-def test_the_sdk_is_immutable_under_its_hash(collector: Collector) -> None:
-    digest = Script(b"/* sdk */").digest
-    result = got(collector, f"/sdk/{digest}/segma.js")
-    assert "immutable" in result.headers["Cache-Control"]
-    assert result.content == b"/* sdk */"
-    assert got(collector, "/sdk/other/segma.js").status_code == 404
-    assert "immutable" not in got(collector, "/sdk/segma.js").headers["Cache-Control"]
-
-
-def test_loads_of_the_sdk_are_counted_with_the_share_that_said_no(collector: Collector) -> None:
-    def loaded(referer: str, **said: str) -> None:
-        got(collector, "/sdk/segma.js", headers={"Referer": referer, **said})
-
-    def loads(declined: str) -> float:
-        return collector.metrics(f'segma_sdk_loads_total{{declined="{declined}",site="shop/shop"}}')
-
-    loaded("https://shop.example/")
-    assert (loads("no"), loads("yes")) == (1, 0)
-    loaded("https://shop.example/cart?step=2", DNT="0")
-    loaded("https://shop.example/", **{"Sec-GPC": "1"})
-    loaded("https://elsewhere.example/", **{"Sec-GPC": "1"})
-    loaded("https://shop.example.elsewhere.example/")
-    loaded("")
-    assert (loads("no"), loads("yes")) == (2, 1)
-    loaded("https://shop.example/", DNT="1")
-    assert loads("yes") == 2
-    assert collector.log.records == []
-
-
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("", b"/* sdk */"),
-        ("f=scroll,forms", b"/* two */"),
-        ("f=clicks,forms,scroll", b"/* two */"),
-        ("f=forms&f=scroll", b"/* two */"),
-        ("f=clicks", b"/* clicks */"),
-        ("f=forms,nonsense", None),
-        ("f=../segma", None),
-    ],
-)
-def test_a_page_may_ask_for_some_features_alone(collector: Collector, query: str, found: bytes | None) -> None:
-    result = got(collector, "/sdk/segma.js", query_string=query)
-    assert (result.status_code, result.content) == ((200, found) if found else (404, result.content))
-
-
-def test_a_sites_configuration_holds_nothing_secret(collector: Collector) -> None:
-    result = got(collector, "/v1/sites/shop-key/config.json")
-    script = Script(b"/* sdk */")
-    assert json.loads(result.text)["sdk"] == f"/sdk/{script.digest}/segma.js"
-    assert json.loads(result.text)["integrity"] == script.integrity
-    assert "secret" not in result.text
-    assert got(collector, "/v1/sites/nobody/config.json").status_code == 404
-
-
-def asked(collector: Collector, key: str) -> object:
-    return json.loads(got(collector, f"/v1/sites/{key}/config.json").text)["capture"]
-
-
-def test_a_page_hears_what_live_listeners_ask_and_its_site_allows(collector: Collector) -> None:
-    actions: dict[str, tuple[str | int | float, ...]] = {
-        "key_pressed": ("Escape",),
-        "content_copied": (),
-        "scrolled_past": (40, "#prices"),
-        "page_viewed": (),
-    }
-    assert asked(collector, "shop-key") == {}
-    record = Record("captures", 0, 0, NOW_MS, b"shop", to_json(Captures("shop", actions)))
-    collector.captured.take([record])
-    assert asked(collector, "shop-key") == {"key_pressed": ["Escape"], "scrolled_past": [40, "#prices"]}
-    assert asked(collector, "other-key") == {}
-    # What cannot be read is passed over; a workspace that is gone asks for nothing.
-    collector.captured.take([Record("captures", 0, 1, NOW_MS, b"shop", b"{")])
-    assert asked(collector, "shop-key") != {}
-    collector.captured.take([Record("captures", 0, 2, NOW_MS, b"shop", None)])
-    assert asked(collector, "shop-key") == {}
-
-
 def test_the_clock_of_a_deferred_beacon_says_nothing(collector: Collector) -> None:
     assert posted(collector, beacon(sent_at_ms=NOW_MS - 60_000)).status_code == 204
     assert posted(collector, beacon(sent_at_ms=NOW_MS - 60_000, deferred=True)).status_code == 204
@@ -483,99 +279,6 @@ def test_no_body_is_a_defect(collector: Collector, body: bytes) -> None:
 @given(st.sampled_from(["site", "device", "sent_at_ms", "events", "token", "click", "schema"]), JSON_VALUES)
 def test_no_field_is_a_defect(collector: Collector, name: str, value: Any) -> None:
     assert posted(collector, beacon(**{name: value})).status_code in {204, *STATUS.values()} - {503}
-
-
-SHOP = quote("https://shop.example/?q=caf%E9%20a", safe="")
-
-
-@pytest.mark.parametrize("behind", [".", ")", "…", "%20", "?utm_source=mail", "&amp;utm_campaign=x", '">'])
-def test_a_token_that_was_damaged_on_its_way_is_read_at_every_door(collector: Collector, behind: str) -> None:
-    posted(collector, beacon(token=token() + behind))
-    result = got(
-        collector, f"/r/{quote(token() + behind, safe='')}", params={"u": "https://shop.example/"}, headers=BROWSER
-    )
-    got(collector, f"/o/{quote(token() + behind, safe='')}.gif", headers=BROWSER)
-    assert [record.subscriber for record in collector.beacons()] == ["s_anna"] * 3
-    assert parse_qs(urlsplit(result.headers["location"]).query)["sgm"] == [token()], "the page gets it whole"
-
-
-@pytest.mark.parametrize(
-    ("query", "location"),
-    [
-        ("u=https://shop.example/?utm_campaign=spring", "https://shop.example/?utm_campaign=spring"),
-        ("u=https%3A%2F%2Fshop.example%2F%3Futm_campaign%3Dspring", "https://shop.example/?utm_campaign=spring"),
-        ("u=https://shop.example/gr%C3%B6%C3%9Fe?q=caf%E9", "https://shop.example/gr%C3%B6%C3%9Fe?q=caf%E9"),
-        ("u=https%3A%2F%2Fshop.example%2F%3Fq%3Dcaf%25E9", "https://shop.example/?q=caf%E9"),
-        ("u=" + quote("https://shop.example/größe?q=товары#farbe=grün", safe=""), SPELLED),
-        ("u=" + quote(SPELLED, safe=""), SPELLED),
-        (
-            "u=" + quote("https://shop.example/?flag&a=%20&b=x+y&c=1;2&d=#e", safe=""),
-            "https://shop.example/?flag&a=%20&b=x+y&c=1;2&d=#e",
-        ),
-        ("u=https://shop.example/?a=x+y;z", "https://shop.example/?a=x+y;z"),
-        ("u=" + quote("HTTPS://SHOP.example:443/A", safe=""), "https://SHOP.example:443/A"),
-    ],
-)
-def test_a_destination_leaves_byte_for_byte(collector: Collector, query: str, location: str) -> None:
-    plain = got(collector, "/r/unreadable", query_string=query, headers=BROWSER)
-    assert (plain.status_code, plain.headers["location"].replace("HTTPS", "https")) == (302, location)
-    known = got(collector, f"/r/{token()}", query_string=query, headers=BROWSER).headers["location"]
-    before, sharp, behind = location.partition("#")
-    added = f"{'&' if '?' in before else '?'}sgm={quote(token())}&sgm_click=click1"
-    assert known.replace("HTTPS", "https") == f"{before}{added}{sharp}{behind}"
-    found = got(collector, f"/r/{token()}/fragment", query_string=query, headers=BROWSER).headers["location"]
-    whose = f"{'&' if behind else ''}sgm={quote(token())}&sgm_click=click2"
-    assert found.replace("HTTPS", "https") == f"{before}#{behind}{whose}"
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        *(
-            f"amp;u={SHOP}",
-            f"x=1&amp;amp;u={SHOP}",
-            f"u=&u={SHOP}",
-            f"u=3D{SHOP}",
-            f"u=%20{SHOP}%20",
-            f"u=%22{SHOP}%22",
-        ),
-        *(f"u={quote(SHOP)}", f"u={quote(quote(SHOP))}", f"u=%3C{SHOP}%3E"),
-    ],
-)
-def test_a_destination_that_was_damaged_on_its_way_is_read(collector: Collector, query: str) -> None:
-    result = got(collector, "/r/unreadable", query_string=query, headers=BROWSER)
-    assert result.headers["location"] == "https://shop.example/?q=caf%E9%20a"
-
-
-def test_a_campaign_leaves_byte_for_byte(collector: Collector) -> None:
-    query = f"amp;utm_campaign=caf%E9+a&u={SHOP}"
-    landed = got(collector, f"/r/{token()}/", query_string=query, headers=BROWSER).headers["location"]
-    assert "&utm_campaign=caf%E9%20a&sgm=" in landed
-    assert collector.beacons()[0].properties["campaign"] == "caf\ufffd a"
-
-
-@pytest.mark.parametrize("path", ["/r/", "/r//", "/r", "/r/fragment"])
-def test_a_link_whose_merge_field_was_not_filled_in_leads_on(collector: Collector, path: str) -> None:
-    result = got(collector, path, query_string=f"u={SHOP}", headers=BROWSER)
-    assert result.headers["location"] == "https://shop.example/?q=caf%E9%20a"
-    assert collector.beacons()[0].token_problem == "token_malformed"
-
-
-def test_a_click_that_lands_with_a_fragment_shows_the_campaign_alone(collector: Collector) -> None:
-    query = {"u": "https://shop.example/?sgm=old#a:~:text=b", "utm_campaign": "spring"}
-    landed = got(collector, f"/r/{token()}/fragment", params=query, headers=BROWSER).headers["location"]
-    expected = f"https://shop.example/?utm_campaign=spring#a&sgm={quote(token())}&sgm_click=click0:~:text=b"
-    assert landed == expected
-    assert [record.properties["campaign"] for record in collector.beacons()] == ["spring"]
-    assert collector.beacons()[0].click == "click0"
-
-
-def test_a_click_knows_the_campaign_of_its_destination_and_of_its_link(collector: Collector) -> None:
-    inside = "https://shop.example/?utm_campaign=spring"
-    got(collector, f"/r/{token()}", params={"u": inside}, headers=BROWSER)
-    result = got(collector, f"/r/{token()}", params={"u": inside, "utm_campaign": "summer"}, headers=BROWSER)
-    assert [record.properties["campaign"] for record in collector.beacons()] == ["spring", "summer"]
-    assert parse_qs(urlsplit(result.headers["location"]).query)["utm_campaign"] == ["summer"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,19 @@ from tests.sinks.beds import ServedBed, served_bed
 ANNA, BEN = "anna@example.org", "ben@example.org"
 
 
+@pytest.fixture
+def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServedBed]:
+    """The bed of each platform that a test's :func:`on` names."""
+    made = served_bed(request.param, tmp_path / "bed")
+    yield made
+    made.close()
+
+
+def on(*names: str) -> pytest.MarkDecorator:
+    """Run a test on these platforms."""
+    return pytest.mark.parametrize("bed", names, indirect=True)
+
+
 def bed_fixture(platform: str) -> Any:
     """The fixture ``bed`` of a file about one platform."""
 
@@ -31,6 +44,11 @@ def asked(bed: ServedBed, *, address: str = ANNA, **more: Any) -> Answer:
     """The answer to one change."""
     (answer,) = bed.sink().apply([Change("c1", "s_1", address, **more)])
     return answer
+
+
+def fate(answer: Answer) -> Fate | None:
+    """How to go on after a change that was not carried out; None: it was."""
+    return answer.fate if isinstance(answer, Trouble) else None
 
 
 def trouble(answer: object) -> tuple[Reason, Fate] | None:
