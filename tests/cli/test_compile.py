@@ -33,9 +33,7 @@ print("the same answers")
 
 def run(code: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     own = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": f"{code}:{ROOT}", **environment}
-    return subprocess.run(
-        [sys.executable, *command], env=own, capture_output=True, text=True, timeout=900, check=False
-    )
+    return subprocess.run([sys.executable, *command], env=own, capture_output=True, text=True, timeout=900, check=False)
 
 
 @pytest.mark.compiler
