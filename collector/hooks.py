@@ -50,6 +50,8 @@ class Hook(NamedTuple):
     secret: str
     domain: str = ""
     """Of the account's lists, where a list's name is a part of an address."""
+    moves_unsubscribe: bool = False
+    """Whether taking somebody out of a list is an unsubscription there."""
 
 
 Hooks = Mapping[tuple[str, str], Hook]
@@ -79,7 +81,7 @@ class HookDoor:
             arrival.body = await sent_body(req, MAX_HOOK_BYTES)
             hook = self._let_in(req, arrival, workspace, account, secret)
             arrival.body = text_of(arrival.body, req.get_header("Content-Encoding") or "", MAX_HOOK_BYTES)
-            told = Told(arrival.body, req.get_param("action") or "")
+            told = Told(arrival.body, req.get_param("action") or "", hook.moves_unsubscribe)
             notices = [without_address(each, hook.domain) for each in notices_of(hook.sink, told)]
             named = [(each, who) for each in notices if (who := self._who(each, workspace, account))]
             records = records_of(named, workspace, account, now_ms=arrival.received_at_ms)
@@ -212,5 +214,7 @@ def load_hooks(installation: Installation, *, beside: Path) -> Hooks:
                 if len(secret) < MIN_HOOK_SECRET:
                     wanted = f"{MIN_HOOK_SECRET} characters or more"
                     raise ConfigError([Problem(str(beside), field, "the secret is too short to be one", wanted)])
-                found[workspace, name] = Hook(account.sink, secret, str(account.options.get("domain", "")).lower())
+                domain = str(account.options.get("domain", "")).lower()
+                unsubscribes = account.options.get("lists_are") == "lists"
+                found[workspace, name] = Hook(account.sink, secret, domain, unsubscribes)
     return found

@@ -76,6 +76,13 @@ class Told(NamedTuple):
 
     body: bytes
     action: str = ""
+    moves_unsubscribe: bool = False
+    """Whether the account's own moves are unsubscriptions there, so that the platform reports them as such."""
+
+    @property
+    def is_of_the_people(self) -> bool:
+        """Whether the address says that it is told of people's own doing alone, where the body does not say by whom."""
+        return self.action == SUBSCRIBED
 
     @property
     def is_json(self) -> bool:

@@ -19,11 +19,21 @@ _ACTIONS: Final = {
 }
 BY_THEMSELVES: Final = frozenset({"public"})
 """Who has put a person into a list, where it was the person; an administrator, the API and automations are none."""
+_BY_CALLS: Final = "api"
 
 
 def notices(told: Told) -> list[Notice] | None:
     """What its form says; None: the body is JSON, and so in our words."""
-    return None if told.is_json else _of_form(read_form(told.body))
+    if told.is_json:
+        return None
+    form = read_form(told.body)
+    return [] if told.moves_unsubscribe and _is_by_a_call(form) else _of_form(form)
+
+
+def _is_by_a_call(form: Mapping[str, str]) -> bool:
+    """Whether it is an unsubscription by the API, as Segma's own moves are: whose it was, the next look at it shows."""
+    initiated = {form.get("initiated_by", ""), form.get("initiated_from", "")}
+    return form.get("type") == "unsubscribe" and _BY_CALLS in initiated and not initiated & BY_THEMSELVES
 
 
 def _of_form(form: Mapping[str, str]) -> list[Notice]:

@@ -37,9 +37,14 @@ _KEPT: Final = {"campaign": "Campaign Name", "url": "URL", "kind": "Bounce Type"
 
 
 def notices(told: Told) -> list[Notice] | None:
-    """What its events say; None: the body is in our words."""
+    """What its events say; None: the body is in our words.
+
+    Who is subscribed again may be so by an import or a call: by themselves only where the address says so.
+    """
     said = read_json(told.body)
-    return _of_events(said["data"]) if isinstance(said, dict) and isinstance(said.get("data"), list) else None
+    if not isinstance(said, dict) or not isinstance(said.get("data"), list):
+        return None
+    return [each for each in _of_events(said["data"]) if each.action != SUBSCRIBED or told.is_of_the_people]
 
 
 def _of_events(events: list[Any]) -> list[Notice]:

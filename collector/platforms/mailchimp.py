@@ -10,13 +10,14 @@ from collector.platforms.base import Platform
 
 def notices(told: Told) -> list[Notice] | None:
     """What its form says; None: the body is JSON, and so in our words."""
-    return None if told.is_json else _of_form(read_form(told.body))
+    return None if told.is_json else _of_form(read_form(told.body), by_themselves=told.is_of_the_people)
 
 
-def _of_form(form: Mapping[str, str]) -> list[Notice]:
+def _of_form(form: Mapping[str, str], *, by_themselves: bool) -> list[Notice]:
     """Mailchimp's form: ``type``, ``fired_at``, ``data[email]``, ``data[reason]``, ``data[campaign_id]``.
 
-    Who marked a mail as spam is told as ``unsubscribe`` or as ``cleaned``, with the reason ``abuse``.
+    Who marked a mail as spam is told as ``unsubscribe`` or as ``cleaned``, with the reason ``abuse``. A ``subscribe``
+    does not say by whom: it is the person's where the address says so, of a webhook whose one source is the subscriber.
     """
     kind, address, at = form.get("type", ""), form.get("data[email]", ""), form.get("fired_at", "")
     reason, at_ms = form.get("data[reason]", "").strip().lower(), instant_ms(at)
@@ -32,7 +33,7 @@ def _of_form(form: Mapping[str, str]) -> list[Notice]:
         return [
             Notice(ADDRESS_CHANGED, form.get("data[old_email]", ""), at, new_address=form.get("data[new_email]", ""))
         ]
-    return [Notice(SUBSCRIBED, address, at, at_ms=at_ms)] if kind == "subscribe" else []
+    return [Notice(SUBSCRIBED, address, at, at_ms=at_ms)] if kind == "subscribe" and by_themselves else []
 
 
 PLATFORM = Platform(notices)

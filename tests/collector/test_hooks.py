@@ -38,6 +38,8 @@ def collector(tmp_path: Path) -> Collector:
     return with_doors(tmp_path)
 
 
+BY_THEMSELVES = f"/v1/hooks/shop/mailchimp/{HOOK}?action=subscribed"
+"""Of a webhook that is told of subscribers alone."""
 OURS = b'{"action": "email_opened", "address": "anna@example.org"}'
 OPTED_OUT = b'[{"propertyName": "hs_email_optout", "propertyValue": "true"}]'
 
@@ -61,7 +63,7 @@ def test_mailchimps_form_becomes_an_event_of_the_server(collector: Collector, bo
 
 def test_who_subscribes_again_by_themselves_lifts_their_veto(collector: Collector) -> None:
     for kind in ("unsubscribe", "subscribe"):
-        posted(collector, mailchimp(kind), path=f"/v1/hooks/shop/mailchimp/{HOOK}", headers=FORM)
+        posted(collector, mailchimp(kind), path=BY_THEMSELVES, headers=FORM)
     first, second = vetoes(collector)
     assert first is not None
     assert second is not None
@@ -83,7 +85,7 @@ def test_leavings_and_joinings_have_the_platforms_time_and_a_record_each(
     """docs/semantics.md 8.1, 5 and 6."""
     body = mailchimp(kind, fired_at=fired_at)
     for _ in range(2):
-        posted(collector, body, path=f"/v1/hooks/shop/mailchimp/{HOOK}", headers=FORM)
+        posted(collector, body, path=BY_THEMSELVES, headers=FORM)
     told = vetoes(collector)[0]
     assert told is not None
     expected = {"2025-06-01 10:00:00": 1_748_772_000_000}.get(fired_at, NOW_MS)
@@ -197,10 +199,14 @@ def test_a_short_secret_is_refused_at_the_start(tmp_path: Path) -> None:
     def installation(secret: str) -> Any:
         (tmp_path / "hook").write_text(secret)
         account = {"sink": "mailchimp", "hook": {"file": "hook"}}
-        workspace = {"secret": {"file": "s"}, "accounts": {"mail": account, "other": {"sink": "file"}}}
+        lists = {"url": "https://a.example", "key": {"file": "k"}, "lists_are": "lists"}
+        active = {"sink": "activecampaign", "options": lists, "hook": {"file": "hook"}}
+        accounts = {"mail": account, "active": active, "other": {"sink": "file"}}
+        workspace = {"secret": {"file": "s"}, "accounts": accounts}
         return check_installation({"token_keys": {"file": "k"}, "workspaces": {"w": workspace}}, where="segma.yaml")
 
     found = load_hooks(installation(HOOK), beside=tmp_path / "segma.yaml")
-    assert found == {("w", "mail"): Hook("mailchimp", HOOK)}
+    active = Hook("activecampaign", HOOK, moves_unsubscribe=True)
+    assert found == {("w", "mail"): Hook("mailchimp", HOOK), ("w", "active"): active}
     with pytest.raises(ConfigError, match="too short"):
         load_hooks(installation("short"), beside=tmp_path / "segma.yaml")

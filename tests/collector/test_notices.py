@@ -148,6 +148,27 @@ def test_who_left_stays_so_when_others_put_them_into_a_list(collector: Collector
     assert standing(collector) == 0
 
 
+@pytest.mark.parametrize(
+    ("moves_unsubscribe", "by", "left"),
+    [
+        (True, {"initiated_by": "api"}, 0),
+        (True, {"initiated_by": "admin", "initiated_from": "api"}, 0),
+        (True, {"initiated_by": "public", "initiated_from": "api"}, 1),
+        (True, {"initiated_by": "admin"}, 1),
+        (True, {}, 1),
+        (False, {"initiated_by": "api"}, 1),
+    ],
+)
+def test_an_unsubscription_by_a_call_is_judged_by_the_next_look_where_segmas_own_moves_are_such(
+    collector: Collector, moves_unsubscribe: bool, by: dict[str, str], left: int
+) -> None:
+    """With ``lists_are: lists``; where lists are tags, Segma unsubscribes nobody, so it was somebody else."""
+    hook = Hook("activecampaign", HOOK, moves_unsubscribe=moves_unsubscribe)
+    collector.app = create_app(collector.core, {("shop", "activecampaign"): hook}, Known([]))
+    told(collector, ACTIVECAMPAIGN, activecampaign("unsubscribe", list="1", **by), FORM)
+    assert standing(collector) == left
+
+
 def standing(collector: Collector) -> int:
     """How many leavings of Anna's stand for good, by what the topic of vetoes holds."""
     told = [each for each in collector.log.records if each.topic == VETOES]

@@ -112,7 +112,7 @@ def of_klaviyo(topic: str, at_s: int) -> tuple[str, bytes, str, dict[str, str]]:
     told = json.loads(klaviyo((topic, {"email_address": ADDRESS})))
     told["data"][0]["payload"]["data"]["attributes"]["timestamp"] = at_s
     body = json.dumps(told).encode()
-    return "klaviyo", body, "/v1/hooks/shop/mail", by_klaviyo(body)
+    return "klaviyo", body, "/v1/hooks/shop/mail?action=subscribed", by_klaviyo(body)
 
 
 def test_who_subscribes_again_is_added_again(street: Street) -> None:
@@ -126,7 +126,7 @@ def test_who_subscribes_again_is_added_again(street: Street) -> None:
 def test_a_joining_without_a_time_lifts_nothing_that_no_look_confirms(street: Street) -> None:
     street.tell(*unsubscribed("klaviyo"))
     body = klaviyo(("subscribed_to_email_marketing", {"email_address": ADDRESS}))
-    street.tell("klaviyo", body, "/v1/hooks/shop/mail", by_klaviyo(body))
+    street.tell("klaviyo", body, "/v1/hooks/shop/mail?action=subscribed", by_klaviyo(body))
     assert street.move("new").result is Result.SKIPPED
 
 
