@@ -21,6 +21,7 @@ from cli.supervise import ManagedProcess, Supervised, running, supervise
 from collector.config import CollectorSettings
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
+from flows.config import check_share
 from transport.config import environment_of, load_installation, settings_at, settings_of
 
 DEFAULT_PORT_BASE = 8400
@@ -210,6 +211,7 @@ kafka_option = click.option(
 def up_command(home: Path, port_base: int, kafka: bool, flows: int, as_json: bool) -> None:
     """Start collector, flow, delivery, console and history, and keep them running until Ctrl-C."""
     installation = load_installation(home / "segma.yaml")
+    check_share(flows - 1, flows, installation.partitions)
     addresses = LocalAddresses.at(port_base, shop=False, embedded=not analytics_settings_at(home).clickhouse_url)
     if running(home) is None:
         local = choose_kafka(home, port_base, wanted=kafka)

@@ -33,7 +33,7 @@ from contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
 from transport import open_log
 from transport.config import load_installation, settings_of, wall_clock_ms
 from transport.private import keep_files_private, open_data
-from transport.spool import Spool
+from transport.spool import Spool, check_spools
 from transport.threads import end_with_any_thread
 
 log_line = structlog.get_logger("collector")
@@ -185,6 +185,7 @@ def main() -> None:
         load_sites(installation, beside=settings.config)
         load_bundle(settings.sdk)
         load_proxies(settings)
+        check_spools(settings.data / "spool")
         log = open_log(settings)
         log.ensure(topics_of(installation))
         log.close()

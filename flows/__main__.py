@@ -19,7 +19,7 @@ from contracts.errors import LogUnavailable, SegmaError
 from contracts.installation import Installation
 from contracts.log import Log
 from contracts.topics import BEACONS, EVENTS, topics_of
-from flows.config import FlowSettings, load_shared, with_listeners_of
+from flows.config import FlowSettings, check_share, load_shared, with_listeners_of
 from flows.dataflow import build
 from flows.operators.former_names import know_former_names
 from flows.operators.meters import watch_state
@@ -82,6 +82,7 @@ def _give_up() -> None:
 def run(settings: FlowSettings, stop: threading.Event) -> None:
     """Run until ``stop`` is set. A drained flow has saved everything: nothing repeats at the next start."""
     installation = load_installation(settings.config)
+    check_share(settings.flow_index, settings.flow_of, installation.partitions)
     shared = load_shared(installation, beside=settings.config)
     with locked(directory_of(settings.data, settings.flow_index, settings.flow_of)) as store:
         log = open_log(settings)

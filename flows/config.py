@@ -50,6 +50,13 @@ class FlowSettings(Settings):
         return self
 
 
+def check_share(index: int, of: int, partitions: int) -> None:
+    """Raise :class:`ConfigError` where process ``index`` of ``of`` would own no partition."""
+    if index >= partitions:
+        found = f"process {index} of {of} would have nothing to do: there are {partitions} partitions, which are frozen"
+        raise ConfigError([Problem("SEGMA_FLOW_OF", "", found, f"start at most {partitions} flow processes")])
+
+
 def load_shared(installation: Installation, *, beside: Path) -> Shared:
     """Read every workspace's listeners and actions. Raises :class:`ListenerError` with every problem of all."""
     problems: list[Problem] = []

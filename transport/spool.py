@@ -3,6 +3,9 @@
 A frame is a length, a CRC-32 and a MessagePack list ``[topic, key, value, partition]``. A torn last frame (a crash
 while writing) was never acknowledged and is cut off when the spool is opened. What the log refuses for good goes into a
 second file of the same form, ``….aside``, and is tried once more at the next start.
+
+A release whose files have another form begins them with :data:`LATER_FORM`, or puts other things into sound frames.
+Such a file is refused and stays as it is: cut off where it cannot be read, it would lose what was acknowledged.
 """
 
 from __future__ import annotations
@@ -18,11 +21,14 @@ from typing import Final, NamedTuple
 import structlog
 
 from contracts.codec import msgpack_reader, to_msgpack
-from contracts.errors import LogError, RecordRefused, SpoolFull, UnknownTopic
+from contracts.errors import BadRecord, ConfigError, LogError, Problem, RecordRefused, SpoolFull, UnknownTopic
 from contracts.log import Outgoing, Publisher, PublishOutcome
 
 LOOKAHEAD_BYTES: Final = 8 * 1024 * 1024
 """How far beyond a record that the log does not take now others are looked for that it takes."""
+ASIDE: Final = ".aside"
+LATER_FORM: Final = b"SGSP"
+"""What the files of a later form begin with: as a frame's length it would be more than a gigabyte."""
 _HEAD: Final = struct.Struct("<II")
 _read = msgpack_reader(tuple[str, bytes, bytes | None, int | None])
 log_line = structlog.get_logger("transport")
@@ -51,14 +57,19 @@ class Frames:
     """A file of frames that grows to a limit. One thread at a time."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
+        """Raises :class:`ConfigError` for a file of a newer release."""
         self._path, self._max_bytes = path, max_bytes
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self.end = 0
         self.count = 0
         """Frames appended or found since the file was last empty."""
-        for frame in self.read(0):
-            self.end = frame.end
-            self.count += 1
+        try:
+            for frame in self.read(0):
+                self.end = frame.end
+                self.count += 1
+        except ConfigError:
+            self.close()
+            raise
         os.ftruncate(self._fd, self.end)
 
     def append(self, records: Sequence[Outgoing]) -> None:
@@ -79,15 +90,7 @@ class Frames:
 
     def read(self, position: int) -> Iterator[_Frame]:
         """The frames from a position on, as far as they are sound."""
-        size = os.fstat(self._fd).st_size
-        while position + _HEAD.size <= size:
-            length, checksum = _HEAD.unpack(os.pread(self._fd, _HEAD.size, position))
-            data = os.pread(self._fd, length, position + _HEAD.size)
-            if len(data) < length or zlib.crc32(data) != checksum:
-                return
-            end = position + _HEAD.size + length
-            yield _Frame(Outgoing(*_read(data)), position, end)
-            position = end
+        return _frames(self._fd, self._path, position)
 
     def clear(self) -> None:
         """Begin again with nothing."""
@@ -103,13 +106,16 @@ class Spool:
     """Records that wait, in one file, with how far it was drained in a second. Safe to share between threads."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
-        """``max_bytes``: of what waits, and as much again of what was set aside."""
+        """``max_bytes``: of what waits, and as much again of what was set aside.
+
+        Raises :class:`ConfigError` where a file is of a newer release; nothing was changed then.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._drained_path = path.with_name(path.name + ".drained")
         self._lock = threading.Lock()
         self._draining = threading.Lock()
+        self._aside = Frames(path.with_name(path.name + ASIDE), max_bytes)
         self._waiting = Frames(path, max_bytes)
-        self._aside = Frames(path.with_name(path.name + ".aside"), max_bytes)
         self._drained = min(self._read_drained(), self._waiting.end)
         self._settled: set[int] = set()
         """The ends of frames beyond the drained ones that need no more: forgotten with the process, then repeated."""
@@ -237,6 +243,45 @@ class Spool:
             return int(self._drained_path.read_bytes())
         except (FileNotFoundError, ValueError):
             return 0
+
+
+def check_spools(folder: Path) -> None:
+    """Raise :class:`ConfigError`, a line each, for the spools in a folder that a newer release has written."""
+    problems: list[Problem] = []
+    for path in sorted((*folder.glob("*.spool"), *folder.glob(f"*.spool{ASIDE}"))):
+        with path.open("rb") as file:
+            try:
+                for _ in _frames(file.fileno(), path, 0):
+                    pass
+            except ConfigError as error:
+                problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _frames(fd: int, path: Path, position: int) -> Iterator[_Frame]:
+    """The frames of an open file, as far as they are sound. Raises :class:`ConfigError` for a newer release's."""
+    if os.pread(fd, len(LATER_FORM), 0) == LATER_FORM:
+        raise _newer(path)
+    size = os.fstat(fd).st_size
+    while position + _HEAD.size <= size:
+        length, checksum = _HEAD.unpack(os.pread(fd, _HEAD.size, position))
+        data = os.pread(fd, length, position + _HEAD.size)
+        if not length or len(data) < length or zlib.crc32(data) != checksum:
+            return
+        try:
+            record = Outgoing(*_read(data))
+        except BadRecord:
+            # The checksum holds, so it is as it was written: by a release that writes other things.
+            raise _newer(path) from None
+        end = position + _HEAD.size + length
+        yield _Frame(record, position, end)
+        position = end
+
+
+def _newer(path: Path) -> ConfigError:
+    wanted = "install that release: it publishes what waits there; nothing was changed"
+    return ConfigError([Problem(str(path), "", "was written by a newer release", wanted)])
 
 
 def _frame(record: Outgoing) -> bytes:

@@ -11,6 +11,7 @@ from typing import Final
 
 from analytics.recorded import Asked, Range
 from contracts.codec import Value, json_reader, to_json
+from contracts.errors import BadRecord
 from contracts.membership import MEMBERSHIP
 from contracts.versions import ListenerVersion
 from flows.backtest.subject import Subject, together
@@ -90,7 +91,7 @@ class Work:
         """The plan that lies there; None: none, or none that can be read."""
         try:
             plan: Plan = _read_plan((self.folder / "plan.json").read_bytes())
-        except (OSError, ValueError):
+        except (OSError, BadRecord):
             return None
         return plan
 

@@ -21,6 +21,7 @@ from analytics.clickhouse import ClickHouse
 from analytics.erase import erase
 from cli.__main__ import cli as segma_cli
 from cli.backtesting.drain import calls_an_hour, drain
+from cli.backtesting.plan import Work
 from contracts.rows import EventRow, MatchRow, MembershipRow
 from tests.analytics.embedded import ROOT, Embedded
 from tests.analytics.flow_history import FIRST, PEOPLE, SECOND, Past, apply, begun, event, version
@@ -317,3 +318,9 @@ def test_the_drain_lets_live_moves_go_first() -> None:
     assert drain(10, 10, [30] + [0] * 167).hours == pytest.approx(4)
     assert calls_an_hour({"all": [(10, 1_000), (150, 60_000)], "search": [(5, 1_000)]}) == 9_000
     assert calls_an_hour({}) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"request": 1}', b"\xff"])
+def test_a_plan_that_cannot_be_read_is_begun_anew(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "plan.json").write_bytes(data)
+    assert Work(tmp_path).plan() is None

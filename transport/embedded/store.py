@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,6 +93,8 @@ class Store:
         connection = connect(path)
         try:
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_TABLES[0])
+            _check_release(path, _pairs(connection))
             for statement in (*_TABLES, *(_COMPACTED if topic.compacted else ())):
                 connection.execute(statement)
             connection.executemany(
@@ -125,8 +127,6 @@ class Store:
     def shape(path: Path) -> Topic:
         """The topic that a file holds. Raises :class:`UnknownTopic`."""
         meta = _meta(path)
-        if int(meta.get("schema", "0")) > SCHEMA_VERSION:
-            raise UnknownTopic(f"{path.name} was written by a newer release")
         return Topic(path.stem, int(meta["partitions"]), int(meta["retention_ms"]), bool(int(meta["compacted"])))
 
     @staticmethod
@@ -283,11 +283,23 @@ def _meta(path: Path) -> dict[str, str]:
         raise UnknownTopic(f"no topic {path.stem}")
     connection = connect(path)
     try:
-        found = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+        found = _pairs(connection)
     except sqlite3.Error as error:
         raise unavailable(path, error) from None
     finally:
         connection.close()
+    _check_release(path, found)
     if "partitions" not in found:
         raise UnknownTopic(f"no topic {path.stem}")
     return found
+
+
+def _pairs(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, value FROM meta").fetchall())
+
+
+def _check_release(path: Path, meta: Mapping[str, str]) -> None:
+    schema = meta.get("schema", "0")
+    if not schema.isdecimal() or int(schema) > SCHEMA_VERSION:
+        text = f"{path.name} was written by a newer release (schema {schema}, this one reads up to {SCHEMA_VERSION})"
+        raise UnknownTopic(text)
