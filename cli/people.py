@@ -18,7 +18,15 @@ from cli.importing.consent import ListStatus
 from cli.importing.export_file import ExportFile, Role, read_export, unclear_words
 from cli.importing.plan import ImportPlan, plan_of_files, plan_of_members
 from cli.importing.profiles import FieldColumn, FieldKind, field_column
-from cli.importing.records import ListAt, entry_of, erasures, member_records, profile_record, veto_records
+from cli.importing.records import (
+    ListAt,
+    entry_of,
+    erasures,
+    joining_records,
+    member_records,
+    profile_record,
+    veto_records,
+)
 from cli.output import Exit, err, out, print_json
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, LogError, Problem
@@ -84,10 +92,11 @@ def import_people(
         secret = read_secret(installation.workspaces[workspace].secret, beside=config, field=f"{workspace}.secret")
         if plan is None:
             if members is None:
+                since_ms = wall_clock_ms()
                 sink = sink_of(installation, account, data=home / "data", pause=time.sleep, config=config, log=log)
                 with closing(sink):
                     members = list(sink.members(list_name))
-                at = at._replace(seen_at_ms=wall_clock_ms())
+                at = at._replace(seen_at_ms=wall_clock_ms(), since_ms=since_ms)
             plan = plan_of_members(members)
         done = Imported(people=len(plan.members), left_out=dict(plan.left_out), bad=plan.bad)
         records = _records(plan, at, secret, log, done)
@@ -106,7 +115,7 @@ def _records(plan: ImportPlan, at: ListAt, secret: bytes, log: Log, done: Import
     with closing(Directory(log)) as directory:
         current = directory.whose(at.workspace, secret)
         for record in veto_records(plan, at, lambda each: current(subscriber_id(secret, each)), facts.of, now_ms):
-            done.vetoes += 1
+            done.vetoes += record.topic == VETOES
             yield record
         for member in plan.members:
             subscriber = current(subscriber_id(secret, member.address))
@@ -114,6 +123,7 @@ def _records(plan: ImportPlan, at: ListAt, secret: bytes, log: Log, done: Import
             done.new += known is None
             yield from erasures(member, known, at, facts, now_ms)
             yield from member_records(entry_of(member, known, at, subscriber, now_ms), known, at, now_ms)
+            yield from joining_records(at, subscriber, facts.of(subscriber), now_ms)
             if profile := plan.profiles.get(mailbox_key(member.address)):
                 done.profiles += 1
                 yield profile_record(profile, at, subscriber, now_ms)

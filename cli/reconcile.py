@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +13,13 @@ from rich.table import Table
 from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
+from contracts.beacons import Source
 from contracts.codec import to_json
 from contracts.commands import Command, Verb, command_id_of
 from contracts.errors import LogError
-from contracts.log import Outgoing
+from contracts.log import Log, Outgoing
+from contracts.membership import IMPORT
+from contracts.membership_reports import MembershipReport
 from contracts.tokens import mailbox_key
 from contracts.topics import backfill_topic, subscriber_key
 from sinks.base import PlatformError, Standing
@@ -72,10 +75,11 @@ def reconcile_command(account: str, list_name: str, mend: bool, home: Path, as_j
     """Compare what Segma wants of LIST at ACCOUNT with what the platform has; show the drift, mend it on demand.
 
     Mended is only what Segma's own call left behind. Nobody who is missing is added, for they may have left; nobody who
-    came back is taken out, for they may have joined. Calls in doubt are settled by the account's own loop. Ends with 1
-    where there is drift.
+    came back is taken out, for they may have joined. Calls in doubt are settled by the account's own loop. Listeners
+    hear of who is missing, left or is back, as list_left and list_joined by import. Ends with 1 where there is drift.
     """
     config, installation, log = open_home(home)
+    since_ms = wall_clock_ms()
     workspace, name, _ = account_of(installation, account)
     directory, ledger = Directory(log), Ledger(log, workspace, name)
     sink = sink_of(installation, account, data=home / "data", pause=time.sleep, config=config, log=log)
@@ -95,17 +99,30 @@ def reconcile_command(account: str, list_name: str, mend: bool, home: Path, as_j
         sink.close()
     drift = compare(ledger.wanted(list_name), found, unknown, ledger.left_behind(list_name))
     commands = _mending(drift, workspace, name, list_name) if mend else []
-    if commands:
-        topic = backfill_topic(workspace, name)
-        records = [Outgoing(topic, subscriber_key(workspace, each.subscriber), to_json(each)) for each in commands]
-        faults = [each for each in log.publisher().publish(records) if isinstance(each, LogError)]
-        if faults:
-            raise faults[0]
+    topic = backfill_topic(workspace, name)
+    records = [Outgoing(topic, subscriber_key(workspace, each.subscriber), to_json(each)) for each in commands]
+    _publish(log, [*membership_reports(drift, workspace, name, list_name, since_ms), *records])
     for part in (directory, ledger, log):
         part.close()
     _print(drift, len(commands), as_json=as_json)
     if drift.missing or drift.back or drift.behind:
         raise SystemExit(Exit.PROBLEMS)
+
+
+def _publish(log: Log, records: Sequence[Outgoing]) -> None:
+    faults = [each for each in log.publisher().publish(records) if isinstance(each, LogError)] if records else []
+    if faults:
+        raise faults[0]
+
+
+def membership_reports(drift: Drift, workspace: str, account: str, list_name: str, since_ms: int) -> Iterator[Outgoing]:
+    """What the flow did not know of the list, as of before it was read: what changes meanwhile comes after that."""
+    now_ms = wall_clock_ms()
+    for joined, people in ((False, drift.missing), (False, drift.left), (True, drift.back)):
+        for subscriber in people:
+            run = f"reconcile/{since_ms}"
+            report = MembershipReport(workspace, account, subscriber, list_name, joined, IMPORT, since_ms, run)
+            yield report.record("reconcile", Source.SERVER, now_ms)
 
 
 def _mending(drift: Drift, workspace: str, account: str, list_name: str) -> list[Command]:

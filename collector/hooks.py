@@ -31,6 +31,8 @@ from contracts.errors import BadInput, ConfigError, Problem, SpoolFull
 from contracts.installation import Installation
 from contracts.log import Outgoing
 from contracts.masking import masked
+from contracts.membership import PERSON
+from contracts.membership_reports import MembershipReport
 from contracts.reasons import Reason
 from contracts.tokens import is_address, normalised_address, subscriber_id
 from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, fact_key, subscriber_key
@@ -154,7 +156,10 @@ def _addresses(req: falcon.asgi.Request) -> Sequence[str]:
 
 
 def records_of(notices: Sequence[tuple[Notice, str]], workspace: str, account: str, *, now_ms: int) -> list[Outgoing]:
-    """The events as the server's beacons, and the vetoes beside them; of each notice with its subscriber."""
+    """The events as the server's beacons, and the vetoes beside them; of each notice with its subscriber.
+
+    Who left or joined a list that the platform names has left or joined it for the flow, too.
+    """
     records = []
     for notice, subscriber in notices:
         if notice.action == ADDRESS_CHANGED:
@@ -162,6 +167,9 @@ def records_of(notices: Sequence[tuple[Notice, str]], workspace: str, account: s
         if notice.action in {SUBSCRIBED, *LEAVING}:
             veto = _veto(notice, workspace, account, subscriber, now_ms)
             records.append(Outgoing(VETOES, fact_key(veto), to_json(veto)))
+            if notice.list_name:
+                report = _report(notice, veto)
+                records.append(report.record("webhook", Source.WEBHOOK, now_ms))
         if notice.action == SUBSCRIBED:
             continue
         records.append(_beacon(notice, workspace, account, subscriber, now_ms))
@@ -182,6 +190,13 @@ def _veto(notice: Notice, workspace: str, account: str, subscriber: str, now_ms:
         list_id=notice.list_id,
         timed=notice.at_ms is not None,
     )
+
+
+def _report(notice: Notice, veto: Veto) -> MembershipReport:
+    """The joining or leaving for the flow. What the platform gives no mark of is told anew each time: it is no news."""
+    joined, told_as = veto.fact is Fact.JOINED, notice.at or str(veto.at_ms)
+    who = (veto.workspace, veto.account, veto.subscriber)
+    return MembershipReport(*who, veto.list_name, joined, PERSON, veto.at_ms, told_as)
 
 
 def _beacon(notice: Notice, workspace: str, account: str, subscriber: str, now_ms: int) -> Outgoing:

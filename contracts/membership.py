@@ -15,7 +15,9 @@ COMMAND_UNCHANGED: Final = "command_unchanged"
 """What a sink tells of a command that changed nothing: the events that its match made are taken back. No step's."""
 MEMBERSHIP: Final = frozenset({LIST_JOINED, LIST_LEFT, TAG_ADDED, TAG_REMOVED})
 PERSON: Final = "person"
-BY_OTHERS: Final = (PERSON, "platform", "import")
+IMPORT: Final = "import"
+"""A file, a list that was read, or a comparison with one."""
+BY_OTHERS: Final = (PERSON, "platform", IMPORT)
 """Who did it, where Segma did not; the first, where it is not said."""
 SEGMA: Final = "segma"
 

@@ -35,6 +35,8 @@ DELIVERY_KEPT_MS: Final = 60_000
 """How long a delivery is kept for the clicks that follow it: webhooks and clicks come in either order."""
 SIGNS: Final = frozenset({"scanner", "link"})
 """What a redirect's record says for the verdict alone: no property of the event."""
+SERVERS: Final = frozenset({Source.SERVER, Source.WEBHOOK})
+"""The doors whose bodies are a server's, and whose people are sure."""
 
 _read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
 _read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
@@ -110,7 +112,7 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
     if beacon.source in {Source.REDIRECT, Source.PIXEL}:
         return _from_mail(device, beacon, record, rules)
     token_landed = beacon.source is Source.SDK and bool(beacon.subscriber)
-    trust = {Source.SERVER: Trust.SERVER}.get(beacon.source, Trust.TOKEN if token_landed else Trust.BROWSER)
+    trust = Trust.SERVER if beacon.source in SERVERS else Trust.TOKEN if token_landed else Trust.BROWSER
     before = device
     device, new_device, handed_over = _identified(device, beacon)
     person = device.person or anonymous_id(beacon.workspace, beacon.device)
@@ -130,7 +132,7 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
             at_ms = max(at_ms, order_ms)
             order, order_ms = sent.order, min(at_ms, beacon.received_at_ms)
         events.append(_event(sent, beacon, record, person, trust, at_ms=at_ms, new_device=new_device))
-    if beacon.source is Source.SERVER:
+    if beacon.source in SERVERS:
         # The server names the person each time: nothing is worth keeping but what speaks for or against clicks.
         return _delivered(before, events, record.log_time_ms), events, refused
     if not device.person:
@@ -141,7 +143,7 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
 
 def _identified(device: Device, beacon: BeaconRecord) -> tuple[Device, bool, list[Event]]:
     """The device with its person; whether another person's token came; history handed over to a new person."""
-    if beacon.source is Source.SERVER:
+    if beacon.source in SERVERS:
         return Device(person=beacon.subscriber), False, []
     if not beacon.subscriber or beacon.subscriber == device.person:
         return device, False, []
@@ -185,20 +187,20 @@ def _size(event: Event) -> int:
 
 
 def _bodies(beacon: BeaconRecord) -> list[bytes]:
-    read: Any = _read_server if beacon.source is Source.SERVER else _read_beacon
+    read: Any = _read_server if beacon.source in SERVERS else _read_beacon
     return [bytes(raw) for raw in read(beacon.body).events]
 
 
 def _sent(raw: bytes, rules: Rules, source: Source) -> SentEvent:
     sent = read_event(raw)
-    told = {PROFILE_CHANGED, COMMAND_UNCHANGED} if source is Source.SERVER else {PROFILE_CHANGED}
+    told = {PROFILE_CHANGED, COMMAND_UNCHANGED} if source in SERVERS else {PROFILE_CHANGED}
     if sent.action not in rules.actions | told | {LIST_JOINED}:
         raise BadInput(Reason.UNKNOWN_ACTION, sent.action)
     if sent.action == SESSION_ENDED:
         raise BadInput(Reason.BAD_EVENT, "session_ended is made by the flow")
     if sent.action == LIST_JOINED and (fault := joining_fault(sent.properties)):
         raise BadInput(Reason.BAD_EVENT, fault)
-    if sent.action in MEMBERSHIP - {LIST_JOINED} and source is not Source.SERVER:
+    if sent.action in MEMBERSHIP - {LIST_JOINED} and source not in SERVERS:
         raise BadInput(Reason.BAD_EVENT, f"{sent.action} is told by a server")
     if sent.action in MEMBERSHIP - {LIST_JOINED} and not is_membership(sent.action, sent.properties):
         raise BadInput(Reason.BAD_EVENT, f"{sent.action} names its `account` and its list or tag as texts")
@@ -211,7 +213,7 @@ def _event(
     clicked = sent.action == "email_clicked"
     # The SDK ran for the redirect's click: a real browser landed. A server may know better, whenever it finds out.
     landed = clicked and bool(beacon.click) and sent.event_id == f"c-{beacon.click}"
-    reported = clicked and beacon.source is Source.SERVER and sent.properties.get("machine") is True
+    reported = clicked and beacon.source in SERVERS and sent.properties.get("machine") is True
     return Event(
         workspace=beacon.workspace,
         subscriber=person,

@@ -1,4 +1,7 @@
-"""The records of an import: vetoes first, then the directory's entries with their memberships."""
+"""The records of an import: vetoes first, then the directory's entries with their memberships.
+
+The flow is told of both, as events ``by: import``: they lift no veto, and fit only steps that name ``by``.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,13 @@ from contracts.actions import PROFILE_CHANGED
 from contracts.beacons import BeaconRecord, ServerBeacon, Source
 from contracts.codec import Raw, replaced, to_json, to_msgpack
 from contracts.log import Outgoing
+from contracts.membership import IMPORT
+from contracts.membership_reports import MembershipReport
 from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry, MembershipRow
 from contracts.tokens import normalised_address
 from contracts.topics import BEACONS, ROWS, SUBSCRIBERS, VETOES, fact_key, subscriber_key
+from flows.recognise import OLDEST_MS
 from sinks.base import Member
 from sinks.delivery.leavings import Leavings
 
@@ -29,12 +35,14 @@ class ListAt(NamedTuple):
     """The list that people are imported from, of an account of a workspace.
 
     ``seen_at_ms``: when the platform itself showed them there; 0: it did not, for a file is no sighting.
+    ``since_ms``: before its list was read; who leaves while it is being read has left after that. 0: now.
     """
 
     workspace: str
     account: str
     list_name: str
     seen_at_ms: int = 0
+    since_ms: int = 0
 
 
 def veto_records(
@@ -44,7 +52,7 @@ def veto_records(
     known: Callable[[str], Sequence[Veto]],
     now_ms: int,
 ) -> Iterator[Outgoing]:
-    """A veto for everybody who left, at the file's time, else the import's; none twice.
+    """A veto for everybody who left, at the file's time, else the import's, and the leaving for the flow; none twice.
 
     One that stands already, without a time of its own in the file, stays as it is.
     """
@@ -60,6 +68,20 @@ def veto_records(
         told = any(fact_key(each) == fact_key(veto) for each in facts)
         if not told and not (leaving.at_ms is None and _stands(list_name, facts)):
             yield Outgoing(VETOES, fact_key(veto), to_json(veto))
+            if at_ms >= now_ms - OLDEST_MS:
+                yield _report(at, subscriber, at_ms, now_ms, joined=False)
+
+
+def _report(at: ListAt, subscriber: str, at_ms: int, now_ms: int, *, joined: bool) -> Outgoing:
+    run = f"import/{now_ms}"
+    report = MembershipReport(at.workspace, at.account, subscriber, at.list_name, joined, IMPORT, at_ms, run)
+    return report.record("import", Source.SERVER, now_ms)
+
+
+def joining_records(at: ListAt, subscriber: str, facts: Sequence[Veto], now_ms: int) -> Iterator[Outgoing]:
+    """That a member is in the list, for the flow. Of who has left it a file says nothing new: it may be older."""
+    if at.seen_at_ms or not any(_stands(name, facts) for name in ("", at.list_name)):
+        yield _report(at, subscriber, at.since_ms or now_ms, now_ms, joined=True)
 
 
 def _stands(list_name: str, facts: Sequence[Veto]) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from contracts.actions import fitting
 from contracts.events import Event, Trust
-from contracts.membership import MEMBERSHIP, SESSION_ENDED
+from contracts.membership import IMPORT, MEMBERSHIP, SESSION_ENDED
 from flows.derived.membership import NOWHERE
 from flows.derived.sessions import ProfiledSession, Session
 from flows.language.hours import counts_at
@@ -163,7 +163,7 @@ def _acts(action: str, *, named: frozenset[str]) -> PlainCheck:
         return lambda event, session: event.action not in MADE and not _by_machine(event)
     if action in MEMBERSHIP and "by" not in named:
         # SEMANTICS 9: what an import brings fits only a step that names `by`.
-        return lambda event, session: event.action == action and event.properties.get("by") != "import"
+        return lambda event, session: event.action == action and event.properties.get("by") != IMPORT
     if action == "email_opened" and "machine" not in named:
         return lambda event, session: event.action == "email_opened" and not _by_machine(event)
     actions = fitting(action)

@@ -9,7 +9,8 @@ from typing import ClassVar, Final, NamedTuple
 import structlog
 from bytewax.operators import StatefulBatchLogic
 
-from contracts.beacons import BeaconRecord
+from contracts.accounts import Veto
+from contracts.beacons import BeaconRecord, Source
 from contracts.codec import Value, msgpack_reader, to_json, to_msgpack, written
 from contracts.errors import BadRecord
 from contracts.events import Event, LogTime
@@ -158,7 +159,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             device, events, refused = recognise(self._devices.get(key), beacon, record, rules)
             # Whatever raises, nothing of the record has been kept or said by then.
             recognised = [event_record(event) for event in events]
-            joinings = [joining for event in events if (joining := joining_of(event)) is not None]
+            joinings = _joinings(beacon, events)
         except BadRecord as error:
             out.append(dead_letter(record, error.reason, error.detail))
             return
@@ -248,6 +249,13 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
     def snapshot(self) -> bytes:
         """The position at which a resume finds all states; they are on the disk when this returns."""
         return to_msgpack(GroupSnapshot(self._group.snapshot(), counted=self._group.counted()))
+
+
+def _joinings(beacon: BeaconRecord, events: Iterable[Event]) -> list[Veto]:
+    """The joinings that lift a veto, of those that events tell. Of a webhook the door has told them with the veto."""
+    if beacon.source is Source.WEBHOOK:
+        return []
+    return [joining for event in events if (joining := joining_of(event)) is not None]
 
 
 def event_record(event: Event) -> Outgoing:

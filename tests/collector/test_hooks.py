@@ -111,7 +111,7 @@ def test_a_signed_notice_of_our_own_form(collector: Collector) -> None:
     ]
     body = json.dumps(notices).encode()
     assert posted(collector, body, path="/v1/hooks/shop/klaviyo", headers=signed(body)).status_code == 204
-    assert [event.action for event in events(collector)] == ["email_delivered", "email_unsubscribed"]
+    assert [event.action for event in events(collector)] == ["email_delivered", "list_left", "email_unsubscribed"]
     (veto,) = vetoes(collector)
     assert veto is not None
     assert (veto.list_name, veto.reason) == ("news", "email_unsubscribed")

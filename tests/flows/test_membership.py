@@ -84,6 +84,15 @@ def test_one_listeners_move_is_anothers_first_step() -> None:
     assert anna.does(act("e2", 2_000)) == ["+hot"], "joining a list that one is in is no news"
 
 
+@pytest.mark.parametrize("by", ["person", "platform", "import"])
+def test_a_move_of_segmas_that_the_platform_tells_is_the_same_move(by: str) -> None:
+    named = f"{{listener: named, sequence: [{{action: list_joined, where: {{list: hot, by: '*'}}}}], {ADD % 'named'}}}"
+    anna = Anna(VIEWED, JOINED, named)
+    assert anna.does(act("e1", 1_000)) == ["+hot", "+warm", "+named"]
+    assert anna.does(told("w1", 61_000, by=by)) == []
+    assert anna.does(told("w2", 62_000, by=by)) == [], "told twice"
+
+
 def test_the_cause_gone_what_it_caused_is_taken_back_too() -> None:
     anna = Anna(GUARDED, JOINED)
     anna.does(act("e1", 1_000, "searched"))
