@@ -29,6 +29,7 @@ from console.headers import SecurityHeaders
 from console.inbox import Recipient, mails_for
 from console.listener_pages import ListenerPages
 from console.people_pages import PeoplePages
+from console.person_changes import PersonChanges
 from console.site_loads import LoadCounts
 from console.site_pages import SitePages
 from console.trial_pages import TrialPages
@@ -90,6 +91,7 @@ def console_app(
         **TrialPages(desk, today).handlers(),
         **WritePages(desk).handlers(),
         **PeoplePages(desk).handlers(),
+        **PersonChanges(desk, links.collector).handlers(),
         **SitePages(desk, links.collector, links.metrics).handlers(),
         **AccountPages(desk).handlers(),
     }

@@ -149,7 +149,7 @@ class ChangePages:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{name}.yaml"
             file.write_text(text, encoding="utf-8")
-            words = ["listeners", "apply", str(file), *(["--promote"] if live else [])]
+            words = ["listeners", "apply", str(file), *(["--promote"] if live else []), "--json"]
             return self._desk.commands.run(*words, workspace=workspace)
 
 

@@ -32,16 +32,17 @@ class Commands:
         """``command``: what starts it, without its words."""
         self._command, self._home = tuple(command), home
 
-    def words(self, *words: str, workspace: str) -> list[str]:
-        """The whole command, for a workspace of the installation."""
-        return [*self._command, *words, "--json", "--home", str(self._home), "--workspace", workspace]
+    def words(self, *words: str, workspace: str = "") -> list[str]:
+        """The whole command, for a workspace of the installation; without one where its words name it."""
+        own = ["--workspace", workspace] if workspace else []
+        return [*self._command, *words, "--home", str(self._home), *own]
 
-    def run(self, *words: str, workspace: str) -> Ended:
+    def run(self, *words: str, workspace: str = "", timeout_s: float = TIMEOUT_S) -> Ended:
         """Run a command to its end. Raises :class:`CommandLost`."""
         try:
             ended = subprocess.run(
                 self.words(*words, workspace=workspace),
-                stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=False,
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False,
             )  # fmt: skip
         except (OSError, subprocess.SubprocessError) as error:
             raise CommandLost(f"segma {words[0]}: {type(error).__name__}") from None

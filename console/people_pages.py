@@ -14,7 +14,9 @@ from analytics.clickhouse import ClickHouse
 from analytics.recorded import Asked, Range, arrivals
 from analytics.why import why_in_words
 from console.access.gate import Handler, Visit
+from console.access.table import Role
 from console.desk import Desk
+from console.person_changes import is_id
 from contracts.errors import LogError
 from contracts.events import Event
 from contracts.rows import Act
@@ -67,7 +69,10 @@ class PeoplePages:
         if query.get("listener"):
             parts.insert(0, f"{here}?part=why_not&listener={quote(query['listener'], safe='')}")
         names = [each.version.listener for each in board]
-        return self._desk.view.page(visit, "person", person=person, parts=parts, here=here, listeners=names)
+        may = visit.holds(Role.ENGINEER) and is_id(person)
+        return self._desk.view.page(
+            visit, "person", person=person, parts=parts, here=here, listeners=names, may_change=may
+        )
 
     async def _part(self, visit: Visit, person: str) -> Response:
         query = visit.request.query_params

@@ -106,7 +106,7 @@ class Trials:
     def _tried(self, trial: Trial, workspace: str, listener: str, text: str, folder: Path) -> None:
         file, people, answer = folder / f"{listener}.yaml", folder / "people.ndjson", folder / "answer.json"
         file.write_text(text, encoding="utf-8")
-        options = ("--since", SINCE, "--people", str(people), "--progress", "--processes", "1")
+        options = ("--since", SINCE, "--people", str(people), "--progress", "--processes", "1", "--json")
         words = self._commands.words(
             "backtest", str(file) if text else trial.subject, *options, workspace=workspace
         )  # fmt: skip

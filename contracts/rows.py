@@ -139,6 +139,12 @@ class Act(StrEnum):
     """Brought a listener to work as a shadow."""
     ROLLED_BACK = "rolled_back"
     """Made live again what a former version did."""
+    EXPORTED = "exported"
+    """Took everything that is known of a person."""
+    LINKED = "linked"
+    """Made a person's link, which holds their token."""
+    FORGOT = "forgot"
+    """Erased a person."""
     PAUSED = "paused"
     """An account."""
     RESUMED = "resumed"
@@ -148,7 +154,8 @@ class Act(StrEnum):
 
 class AuditRow(Value, frozen=True, tag="audit", tag_field="row"):
     """What a user of the console did. ``target``: the listener's version, the account or the dead letter's number;
-    ``subscriber``: the person who was looked up. Written before it is done. Its id is ``audit_id``.
+    ``subscriber``: the person who was looked up, exported, linked to or erased. Written before it is done. Its id is
+    ``audit_id``.
     """
 
     SCHEMA: ClassVar[int] = 1

@@ -82,6 +82,7 @@ FLOORS = {
         ],
         ["trials", "tryout", "view", "watch"],
         ["changes", "desk", "doors"],
+        ["person_changes"],
         ["account_pages", "change_pages", "listener_pages", "people_pages", "site_pages", "write_pages"],
         ["trial_pages"],
         ["app"],

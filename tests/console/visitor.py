@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 from argon2 import PasswordHasher
 from starlette.types import ASGIApp, Message
@@ -214,7 +214,8 @@ class Visitor:
         scope = {
             "type": "http",
             "method": method,
-            "path": plain,
+            "path": unquote(plain),
+            "raw_path": plain.encode(),
             "headers": [(name.encode(), each.encode()) for name, each in given.items() if each],
             "query_string": query.encode(),
             "root_path": "",
