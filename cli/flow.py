@@ -40,17 +40,25 @@ def flow_command(context: click.Context, home: Path, index: int, of: int) -> Non
 @home_option
 @click.option("--from", "before", type=click.IntRange(1, 1_024), required=True, help="How many processes there were.")
 @click.option("--to", "after", type=click.IntRange(1, 1_024), required=True, help="How many there will be.")
+@click.option(
+    "--data-of",
+    metavar="PATH",
+    help="Where each process has its SEGMA_DATA, if not all in this home: {} stands for its number.",
+)
 @json_option
-def rescale_command(home: Path, before: int, after: int, as_json: bool) -> None:
+def rescale_command(home: Path, before: int, after: int, data_of: str | None, as_json: bool) -> None:
     """Move what the flow processes know of everybody to another number of them, without reading the log again.
 
-    Stop them first, and bring the stores of all of them into this home's data/recovery; collectors and deliveries go
-    on meanwhile. Start the new number afterwards. Killed at any moment, it has changed nothing, or the same command
-    ends what it began; it says which.
+    Stop them first, and bring the stores of all of them into this home's data/recovery, or say where they are;
+    collectors and deliveries go on meanwhile. Start the new number afterwards. Killed at any moment, it has changed
+    nothing, or the same command ends what it began; it says which.
     """
     if before == after:
         fail("--from and --to are the same number", Exit.USAGE)
-    data, began = settings_of_kind_at(home, FlowSettings).data, time.monotonic()
+    if data_of is not None and "{}" not in data_of:
+        fail("--data-of holds {} where the number of a process stands", Exit.USAGE)
+    own = [Path(data_of.replace("{}", str(index))) for index in range(max(before, after))] if data_of else None
+    data, began = own or settings_of_kind_at(home, FlowSettings).data, time.monotonic()
     with err.status("looking at the stores …") as status:
         done = rescale(data, Plan(before, after), status.update)
     seconds = time.monotonic() - began

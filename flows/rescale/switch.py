@@ -3,6 +3,9 @@
 The new stores are written beside the old ones (``recovery/rescaling``); until then nothing has happened, whatever ends
 this. Renaming that directory to ``recovery/rescaled`` is the switch: from then on the new stores count, no flow starts,
 and whoever comes next puts them in their places and removes the old ones. Each step after it may be done again.
+
+Where each process has a folder of its own (a volume), each has such a directory. The first rename is the switch then:
+by that time the new stores are whole in every folder, so that whoever comes next only has to rename the others.
 """
 
 from __future__ import annotations
@@ -49,6 +52,36 @@ class Plan(Value, frozen=True):
         return f"from {self.before} to {self.after}"
 
 
+class Places:
+    """Where the stores of the processes lie: of all in one data folder, or of each in one of its own."""
+
+    def __init__(self, data: Path | Sequence[Path], plan: Plan) -> None:
+        self._data = [data] * max(plan.before, plan.after) if isinstance(data, Path) else list(data)
+        self.recoveries = list(dict.fromkeys(map(recovery_of, self._data)))
+        """Each folder of stores, once."""
+
+    def recovery(self, index: int) -> Path:
+        """Where the stores of a process lie."""
+        return recovery_of(self._data[index])
+
+    def store(self, index: int, of: int) -> Path:
+        """The store of process ``index`` of ``of``."""
+        return directory_of(self._data[index], index, of)
+
+    def stores(self) -> list[Path]:
+        """All stores that there are."""
+        return [recovery / name for recovery in self.recoveries for name in stores_in(recovery)]
+
+    def staged(self, index: int, of: int, under: str) -> Path:
+        """Where a new store lies until it is put in its place."""
+        return self.recovery(index) / under / self.store(index, of).name
+
+    @property
+    def is_switched(self) -> bool:
+        """Whether the new stores count already."""
+        return any((recovery / RESCALED).exists() for recovery in self.recoveries)
+
+
 class Rescaled(NamedTuple):
     """What a rescale did. ``keys``: the devices and subscribers that were copied; 0 where only the rest was done."""
 
@@ -59,10 +92,11 @@ class Rescaled(NamedTuple):
 _read_plan: Final[Callable[[bytes], Plan]] = json_reader(Plan)
 
 
-def rescale(data: Path, plan: Plan, step: Callable[[str], None]) -> Rescaled:
+def rescale(data: Path | Sequence[Path], plan: Plan, step: Callable[[str], None]) -> Rescaled:
     """Move the states of ``plan.before`` processes to ``plan.after``, or end what was cut off before.
 
-    ``step`` is told what is done next; what it raises ends the rescale there, as a kill would.
+    ``data``: the data folder of all processes, or that of each, as many as the larger number. ``step`` is told what is
+    done next; what it raises ends the rescale there, as a kill would.
 
     Raises:
         AlreadyRunning: a flow, or another rescale, uses one of the stores.
@@ -70,92 +104,112 @@ def rescale(data: Path, plan: Plan, step: Callable[[str], None]) -> Rescaled:
             release; or there is no room. Nothing was changed.
         StateDamaged: a store cannot be read. Nothing was changed.
     """
-    recovery = recovery_of(data)
-    if not recovery.is_dir():
-        raise _problem(recovery, "no flow has kept any state here", "is it the right home?")
+    places = Places(data, plan)
+    first = places.recovery(0)
+    if not any(each.is_dir() for each in places.recoveries):
+        raise _problem(first, "no flow has kept any state here", "is it the right home?")
     try:
         with ExitStack() as owned:
-            return _rescale(data, plan, step, owned)
+            return _rescale(places, plan, step, owned)
     except OSError as error:
         again = "nothing is lost; run the same command again"
-        raise _problem(recovery, f"cannot be written: {error}", again) from error
+        raise _problem(first, f"cannot be written: {error}", again) from error
 
 
-def _rescale(data: Path, plan: Plan, step: Callable[[str], None], owned: ExitStack) -> Rescaled:
-    recovery = recovery_of(data)
-    if (recovery / RESCALED).exists():
-        _check_same(recovery, plan)
-        _own(owned, data, plan)
-        _settle(data, plan, step)
+def _rescale(places: Places, plan: Plan, step: Callable[[str], None], owned: ExitStack) -> Rescaled:
+    if places.is_switched:
+        _check_same(places, plan)
+        _own(owned, places, plan)
+        _settle(places, plan, step)
         return Rescaled(0)
-    if _is_done(recovery, plan):
+    if _is_done(places, plan):
         return Rescaled(0, already=True)
-    shapes = _shapes(data, plan)
-    _own(owned, data, plan)
+    shapes = _shapes(places, plan)
+    _own(owned, places, plan)
     try:
-        keys = _copy(data, plan, shapes, step)
+        keys = _copy(places, plan, shapes, step)
     except BaseException:
-        if not (recovery / RESCALED).exists():
-            _take_back(data, plan)
+        if not places.is_switched:
+            _take_back(places, plan)
         raise
-    _settle(data, plan, step)
+    _settle(places, plan, step)
     return Rescaled(keys)
 
 
-def _own(owned: ExitStack, data: Path, plan: Plan) -> None:
+def _own(owned: ExitStack, places: Places, plan: Plan) -> None:
     """Let no flow of either number start."""
     for of in (plan.before, plan.after):
         for index in range(of):
-            owned.enter_context(locked(directory_of(data, index, of)))
+            owned.enter_context(locked(places.store(index, of)))
 
 
-def _take_back(data: Path, plan: Plan) -> None:
+def _take_back(places: Places, plan: Plan) -> None:
     """Remove what a rescale has made that did not come to its switch."""
-    shutil.rmtree(recovery_of(data) / RESCALING, ignore_errors=True)
+    for recovery in places.recoveries:
+        shutil.rmtree(recovery / RESCALING, ignore_errors=True)
     for index in range(plan.after):
-        shutil.rmtree(directory_of(data, index, plan.after), ignore_errors=True)
+        shutil.rmtree(places.store(index, plan.after), ignore_errors=True)
 
 
-def _copy(data: Path, plan: Plan, shapes: Sequence[StoreShape], step: Callable[[str], None]) -> int:
+def _copy(places: Places, plan: Plan, shapes: Sequence[StoreShape], step: Callable[[str], None]) -> int:
     """Write the new stores and switch to them; how many keys they have."""
-    recovery, staging = recovery_of(data), recovery_of(data) / RESCALING
-    sources = [directory_of(data, shape.index, shape.of) for shape in shapes]
-    _check_room(recovery, sources)
-    shutil.rmtree(staging, ignore_errors=True)
-    targets = [staging / directory_of(data, index, plan.after).name for index in range(plan.after)]
-    for target in targets:
-        target.mkdir(parents=True)
+    sources = [places.store(shape.index, shape.of) for shape in shapes]
+    _check_room(places, plan, sources)
+    targets = [places.staged(index, plan.after, RESCALING) for index in range(plan.after)]
+    staging = [recovery / RESCALING for recovery in places.recoveries]
+    for each in staging:
+        shutil.rmtree(each, ignore_errors=True)
+    for each in (*staging, *targets):
+        each.mkdir(parents=True, exist_ok=True)
     keys = copy_states(sources, targets, step)
     secrets = {name: each for shape in shapes for name, each in shape.workspaces.items()}
     for index, target in enumerate(targets):
         write_shape(target, replaced(shapes[0], index=index, of=plan.after, workspaces=secrets))
-    (staging / PLAN).write_bytes(to_json(plan))
-    for path in (staging, *staging.rglob("*")):
-        _sync(path)
-    step("switching")
-    _renamed(staging, recovery / RESCALED)
+    for each in staging:
+        (each / PLAN).write_bytes(to_json(plan))
+        for path in (each, *each.rglob("*")):
+            _sync(path)
+    for recovery in places.recoveries:
+        step("switching")
+        _renamed(recovery / RESCALING, recovery / RESCALED)
     return keys
 
 
-def _settle(data: Path, plan: Plan, step: Callable[[str], None]) -> None:
+def _settle(places: Places, plan: Plan, step: Callable[[str], None]) -> None:
     """Put the new stores in their places and remove the old ones. Whatever of it was done already stays done."""
-    recovery, staging = recovery_of(data), recovery_of(data) / RESCALED
+    for recovery in places.recoveries:
+        # NOTE: a kill came between the renames; or behind the last one of a folder, whose plan moves nothing then.
+        if (recovery / RESCALING / PLAN).exists():
+            _renamed(recovery / RESCALING, recovery / RESCALED)
+    for recovery in places.recoveries:
+        _settle_folder(places, recovery, plan, step)
+
+
+def _settle_folder(places: Places, recovery: Path, plan: Plan, step: Callable[[str], None]) -> None:
+    """Do so in one of the folders, if it was not done there."""
     for index in range(plan.before):
-        old = directory_of(data, index, plan.before)
-        step(f"removing {old.name}")
-        shutil.rmtree(old)
+        old = places.store(index, plan.before)
+        if old.parent == recovery:
+            step(f"removing {old.name}")
+            shutil.rmtree(old)
+    if not (recovery / RESCALED).exists():
+        return
     for index in range(plan.after):
-        new = directory_of(data, index, plan.after)
-        # NOTE: a store is one once it has its shape, so that comes last.
-        entries = sorted((staging / new.name).glob("*"), key=lambda path: path.name == SHAPE_FILE)
-        for entry in entries:
-            step(f"placing {new.name}/{entry.name}")
-            _renamed(entry, new / entry.name)
+        new = places.store(index, plan.after)
+        if new.parent == recovery:
+            _place(recovery / RESCALED / new.name, new, step)
     step("ending")
     # NOTE: removed as it is, it would count as a switch until the last file is gone, and its plan goes before that.
-    _renamed(staging, recovery / RESCALING)
+    _renamed(recovery / RESCALED, recovery / RESCALING)
     step("clearing up")
     shutil.rmtree(recovery / RESCALING)
+
+
+def _place(staged: Path, new: Path, step: Callable[[str], None]) -> None:
+    # NOTE: a store is one once it has its shape, so that comes last.
+    for entry in sorted(staged.glob("*"), key=lambda path: path.name == SHAPE_FILE):
+        step(f"placing {new.name}/{entry.name}")
+        _renamed(entry, new / entry.name)
 
 
 def _renamed(path: Path, to: Path) -> None:
@@ -171,33 +225,41 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _check_same(recovery: Path, plan: Plan) -> None:
-    try:
-        found = _read_plan((recovery / RESCALED / PLAN).read_bytes())
-    except (BadRecord, FileNotFoundError) as error:
-        raise _problem(recovery / RESCALED / PLAN, f"cannot be read: {error}", "put it back") from None
-    if found != plan:
-        again = f"run `segma flow rescale --from {found.before} --to {found.after}` again first"
-        raise _problem(recovery, f"a rescale {found} was cut off and is to be ended", again)
+def _check_same(places: Places, plan: Plan) -> None:
+    for recovery in places.recoveries:
+        if not (recovery / RESCALED).exists():
+            continue
+        try:
+            found = _read_plan((recovery / RESCALED / PLAN).read_bytes())
+        except (BadRecord, FileNotFoundError) as error:
+            raise _problem(recovery / RESCALED / PLAN, f"cannot be read: {error}", "put it back") from None
+        if found != plan:
+            again = f"run `segma flow rescale --from {found.before} --to {found.after}` again first"
+            raise _problem(recovery, f"a rescale {found} was cut off and is to be ended", again)
 
 
-def _is_done(recovery: Path, plan: Plan) -> bool:
+def _is_done(places: Places, plan: Plan) -> bool:
     """Whether there are the new stores and no others."""
-    return stores_in(recovery) == sorted(f"{index}-of-{plan.after}" for index in range(plan.after))
+    return sorted(places.stores()) == sorted(places.store(index, plan.after) for index in range(plan.after))
 
 
-def _shapes(data: Path, plan: Plan) -> list[StoreShape]:
+def _shapes(places: Places, plan: Plan) -> list[StoreShape]:
     """What the old stores were made for. Raises :class:`ConfigError` where they are not to be moved."""
-    recovery = recovery_of(data)
-    there = stores_in(recovery)
-    wanted = [directory_of(data, index, plan.before).name for index in range(plan.before)]
-    if strange := [name for name in there if name not in wanted]:
+    recovery = places.recovery(0)
+    there = places.stores()
+    wanted = [places.store(index, plan.before) for index in range(plan.before)]
+    names = {each.name for each in wanted}
+    if strange := [each.name for each in there if each.name not in names]:
         was = strange[0].rpartition("-")[2]
         raise _problem(recovery, f"the state lies in {', '.join(strange)}", f"that of {was} processes: --from {was}")
-    shapes = {name: shape for name in there if (shape := shape_in(recovery / name)) is not None}
+    if elsewhere := [str(each) for each in there if each not in wanted]:
+        text = f"{', '.join(elsewhere)} is another process's folder"
+        raise _problem(recovery, text, "give the folders in the order of the processes")
+    shapes = {each.name: shape for each in there if (shape := shape_in(each)) is not None}
     if not shapes:
         raise _problem(recovery, "no flow has kept any state here", "is it the right home?")
-    if missing := [name for name in wanted[: shapes[there[0]].partitions] if name not in there]:
+    partitions = next(iter(shapes.values())).partitions
+    if missing := [each.name for each in wanted[:partitions] if each not in there]:
         text = f"{', '.join(missing)} is not here: what its partitions know would be lost"
         raise _problem(recovery, text, "bring the stores of all processes here first")
     problems = [Problem(str(recovery), "", text, "nothing was changed") for text in _faults(shapes, plan)]
@@ -219,11 +281,13 @@ def _faults(shapes: Mapping[str, StoreShape], plan: Plan) -> Iterator[str]:
             yield f"{name} belongs to another log, or has other groups, than {next(iter(shapes))}"
 
 
-def _check_room(recovery: Path, sources: Sequence[Path]) -> None:
+def _check_room(places: Places, plan: Plan, sources: Sequence[Path]) -> None:
     needed = sum(path.stat().st_size for source in sources for path in source.rglob("*") if path.is_file())
-    free = shutil.disk_usage(recovery).free
-    if needed + ROOM > free:
-        raise _problem(recovery, f"{needed:,} bytes may be needed and {free:,} are free", "make room")
+    for recovery in places.recoveries:
+        own = sum(places.recovery(index) == recovery for index in range(plan.after))
+        share, free = needed * own // plan.after, shutil.disk_usage(recovery).free
+        if share + ROOM > free:
+            raise _problem(recovery, f"{share:,} bytes may be needed and {free:,} are free", "make room")
 
 
 def _problem(path: Path, found: str, wanted: str) -> ConfigError:

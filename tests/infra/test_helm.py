@@ -58,6 +58,8 @@ FULL = [
 CASES = {
     "as it is": list[str](),
     "all of it": FULL,
+    "to more flows": ["--set", "flow.of=5,flow.rescaleFrom=2"],
+    "to fewer flows": ["--set", "flow.of=1,flow.rescaleFrom=3,networkPolicy.enabled=false"],
     "the least": ["--set", "console.enabled=false", "--set-json", "accounts=[]"],
 }
 
@@ -130,6 +132,8 @@ def selected(documents: list[Document]) -> Iterator[str]:
 def mounted(documents: list[Document]) -> Iterator[str]:
     configs = {each["metadata"]["name"]: set(each["data"]) for each in documents if each["kind"] == "ConfigMap"}
     claims = {each["metadata"]["name"] for each in documents if each["kind"] == "PersistentVolumeClaim"}
+    before, _ = moved(documents)
+    claims |= {f"data-segma-flow-{index}" for index in range(before)}  # the StatefulSet made them
     for workload, pod in pods(documents):
         volumes = {each["name"]: each for each in pod["spec"]["volumes"]}
         made = {each["metadata"]["name"] for each in workload["spec"].get("volumeClaimTemplates", ())}
@@ -207,13 +211,52 @@ def asked(documents: list[Document]) -> Iterator[str]:
                 yield f"{workload['metadata']['name']} is ready before it is"
 
 
+def moved(documents: list[Document]) -> tuple[int, int]:
+    """From how many flow processes to how many the states are moved; 0: they are not."""
+    commands = (" ".join(process_of(each["spec"]["containers"][0])) for _, each in pods(documents))
+    found = next(filter(None, (re.search(r"rescale --from (\d+) --to (\d+)", each) for each in commands)), None)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def given_each_volume(documents: list[Document]) -> Iterator[str]:
+    """A job that moves states has the volume of each process under its number, and nobody works on them meanwhile."""
+    before, after = moved(documents)
+    if not before:
+        return
+    (job,) = (each for each in documents if each["kind"] == "Job" and "rescale" in each["metadata"]["name"])
+    pod = job["spec"]["template"]["spec"]
+    places = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    found = {
+        places.get(each["name"]): each["persistentVolumeClaim"]["claimName"]
+        for each in pod["volumes"]
+        if "persistentVolumeClaim" in each
+    }
+    own = process_of(pod["containers"][0])[-3].removesuffix("/{}/own")
+    if found != {f"{own}/{index}": f"data-segma-flow-{index}" for index in range(max(before, after))}:
+        yield f"the job has {found}"
+    new = [
+        each for each in documents if each["kind"] == "PersistentVolumeClaim" and "-flow-" in each["metadata"]["name"]
+    ]
+    if [each["metadata"]["name"] for each in new] != [f"data-segma-flow-{index}" for index in range(before, after)]:
+        yield f"claims are made for {[each['metadata']['name'] for each in new]}"
+    (flow,) = (each for each in documents if each["kind"] == "StatefulSet" and "-flow" in each["metadata"]["name"])
+    (claim,) = flow["spec"]["volumeClaimTemplates"]
+    if any(each["spec"] != claim["spec"] for each in new):
+        yield "a new volume is not as those of the StatefulSet"
+    if any(each["metadata"]["annotations"] != {"helm.sh/resource-policy": "keep"} for each in new):
+        yield "the next upgrade removes a volume with its states"
+    if (flow["spec"]["replicas"], claim["metadata"]["name"]) != (0, "data"):
+        yield "flows run while their states are moved"
+
+
 def indexed(documents: list[Document]) -> Iterator[str]:
     """There are as many flow processes as each of them believes, and each knows its own number."""
     for workload, pod in pods(documents):
         env = {each["name"]: each for each in pod["spec"]["containers"][0]["env"]}
         if "SEGMA_FLOW_OF" not in env:
             continue
-        if workload["kind"] != "StatefulSet" or str(workload["spec"]["replicas"]) != env["SEGMA_FLOW_OF"]["value"]:
+        wanted = "0" if moved(documents)[0] else env["SEGMA_FLOW_OF"]["value"]
+        if workload["kind"] != "StatefulSet" or str(workload["spec"]["replicas"]) != wanted:
             yield f"{workload['spec'].get('replicas')} flows, which believe {env['SEGMA_FLOW_OF']['value']}"
         field = env["SEGMA_FLOW_INDEX"].get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
         if field != "metadata.labels['apps.kubernetes.io/pod-index']":
@@ -238,6 +281,7 @@ CHECKS: list[Callable[[list[Document]], Iterator[str]]] = [
     configured,
     asked,
     indexed,
+    given_each_volume,
     alone,
 ]
 
@@ -269,6 +313,9 @@ def test_the_installation_of_the_example_is_one() -> None:
     "wrong",
     [
         "flow.of=0",
+        "flow.of=33",
+        "flow.rescaleFrom=2",
+        "flow.rescaleFrom=two",
         "flow.partitions=3",
         "accounts={mailbox}",
         "kafka.security=tls",
@@ -280,6 +327,13 @@ def test_the_installation_of_the_example_is_one() -> None:
 )
 def test_values_that_cannot_be_are_refused(wrong: str) -> None:
     assert run("template", "segma", str(CHART), "--set", wrong).returncode != 0
+
+
+def test_flows_of_a_configuration_that_names_no_partitions_are_bounded_too() -> None:
+    config = "config=token_keys: {file: secrets/keys}"
+    assert run("template", "segma", str(CHART), "--set-string", config, "--set", "flow.of=4").returncode == 0
+    refused = run("template", "segma", str(CHART), "--set-string", config, "--set", "flow.of=5")
+    assert "flow.of is 5 and config has 4 partitions" in refused.stderr
 
 
 def change(path: str, value: object) -> Callable[[list[Document]], None]:
@@ -313,5 +367,27 @@ def change(path: str, value: object) -> Callable[[list[Document]], None]:
 )
 def test_each_check_finds_its_fault(breaks: Callable[[list[Document]], None]) -> None:
     documents = copy.deepcopy(rendered(FULL))
+    breaks(documents)
+    assert faults(documents)
+
+
+RESCALE = "segma-flow-rescale-1"
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        change("segma-flow/spec/replicas", 5),
+        change("segma-flow/spec/volumeClaimTemplates/0/metadata/name", "state"),
+        change("segma-flow/spec/volumeClaimTemplates/0/spec/accessModes", ["ReadWriteMany"]),
+        change(f"{RESCALE}/spec/template/spec/volumes/4/persistentVolumeClaim/claimName", "data-segma-flow-0"),
+        change(f"{RESCALE}/spec/template/spec/containers/0/volumeMounts/4/mountPath", "/home/segma/volumes/0"),
+        change(f"{RESCALE}/spec/template/spec/containers/0/volumeMounts/7/name", "tmp"),
+        lambda documents: documents.remove(next(each for each in documents if each["kind"] == "PersistentVolumeClaim")),
+    ],
+)
+def test_each_check_of_a_rescale_finds_its_fault(breaks: Callable[[list[Document]], None]) -> None:
+    documents = copy.deepcopy(rendered(CASES["to more flows"]))
+    assert faults(documents) == []
     breaks(documents)
     assert faults(documents)

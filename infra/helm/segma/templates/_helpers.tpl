@@ -72,6 +72,9 @@ spec:
         - {name: home, mountPath: /home/segma/home, readOnly: true}
         - {name: data, mountPath: /home/segma/data}
         - {name: tmp, mountPath: /tmp}
+        {{- range until (int .flowVolumes) }}
+        - {name: flow-{{ . }}, mountPath: /home/segma/volumes/{{ . }}}
+        {{- end }}
         {{- if $root.Values.kafka.passwordSecret }}
         - {name: kafka-password, mountPath: /run/segma/kafka, readOnly: true}
         {{- end }}
@@ -105,6 +108,10 @@ spec:
     {{- end }}
     - name: tmp
       emptyDir: {}
+    {{- range until (int .flowVolumes) }}
+    - name: flow-{{ . }}
+      persistentVolumeClaim: {claimName: data-{{ include "segma.name" $root }}-flow-{{ . }}}
+    {{- end }}
     {{- with $root.Values.kafka.passwordSecret }}
     - name: kafka-password
       secret: {secretName: {{ . }}, defaultMode: 0440}
@@ -170,10 +177,11 @@ spec:
     requests: {storage: {{ .size }}}
 {{- end }}
 
-{{/* A command of `segma`: it works in a home that it may write, and the mounted one is read-only. */}}
+{{/* A command of `segma`: it works in a home that it may write, and the mounted one is read-only. What a former try in
+     this pod has copied goes first: its files are read-only too. */}}
 {{- define "segma.command" -}}
 {{- $home := "/home/segma/data/home" -}}
-{{- list "sh" "-c" (printf "cp -RL /home/segma/home %s && exec python -m cli %s --home %s" $home . $home) | toJson -}}
+{{- list "sh" "-c" (printf "rm -rf %s && cp -RL /home/segma/home %s && exec python -m cli %s --home %s" $home $home . $home) | toJson -}}
 {{- end }}
 
 {{/* A process that answers /metrics alone is ready, and lives, when it does. */}}
