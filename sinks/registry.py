@@ -34,6 +34,7 @@ NAMES: Final = (
     "customerio",
     "iterable",
     "dotdigital",
+    "campaignmonitor",
     "kafka",
     "webhook",
 )

@@ -15,6 +15,7 @@ from contracts.reasons import Reason
 NAMES: Final = (
     "activecampaign",
     "brevo",
+    "campaignmonitor",
     "customerio",
     "hubspot",
     "iterable",

@@ -66,9 +66,9 @@ class Reply(NamedTuple):
     def items(self, *names: str, null: bool = False) -> list[dict[str, Any]]:
         """The list of objects under these names, of a reading; :class:`Halt` where it was refused: nobody is at fault.
 
-        ``null``: the platform writes null for an empty list.
+        Without a name: the body itself. ``null``: the platform writes null for an empty list.
         """
-        value: Any = self.object() if self.ok else None
+        value: Any = self.json() if self.ok else None
         there = self.ok
         for name in names:
             there = isinstance(value, dict) and name in value

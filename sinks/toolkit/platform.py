@@ -56,6 +56,14 @@ class NoOptIn:
         return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
 
 
+class NoTags:
+    """The shared part of platforms without tags."""
+
+    def mark(self, tag: str, people: Sequence[One], *, on: bool) -> Sequence[PersonFault]:
+        """There is no such call."""
+        return [Trouble(Reason.UNSUPPORTED, Fate.LASTING)] * len(people)
+
+
 class ListPlatform(Protocol):
     """The calls of a platform. Each may raise :class:`Halt`; those over people :class:`BatchRefused` for them all."""
 

@@ -55,6 +55,16 @@ def brevo(kind: str, **more: Any) -> Said:
     return as_json(lambda at_ms: {"id": 1, "event": kind, "email": ADDRESS, "ts_event": at_ms // 1_000, **more})
 
 
+def campaignmonitor(kind: str, state: str = "Active") -> Said:
+    """Its times are of a time zone that it does not name."""
+
+    def said(at_ms: int) -> object:
+        at = datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return {"Events": [{"Type": kind, "Date": at, "EmailAddress": ADDRESS, "State": state}], "ListID": "a" * 32}
+
+    return as_json(said)
+
+
 def customerio(metric: str) -> Said:
     who = {"identifiers": {"email": ADDRESS}}
     return as_json(
@@ -141,6 +151,7 @@ REPORTS: Mapping[str, Reports] = {
         activecampaign("subscribe", "public", lists=True),
     ),
     "brevo": Reports(brevo("unsubscribed", list_id=[1]), brevo("list_addition", list_id=[1])),
+    "campaignmonitor": Reports(campaignmonitor("Deactivate", "Unsubscribed"), campaignmonitor("Deactivate", "Deleted")),
     "customerio": Reports(customerio("unsubscribed"), customerio("attempted")),
     "dotdigital": Reports(ours("email_unsubscribed"), nothing, ours("subscribed")),
     "hubspot": Reports(hubspot("true", "EMAIL"), hubspot("1", "API", "hs_list_memberships"), hubspot("false", "FORM")),
@@ -165,6 +176,7 @@ BY_ANYBODY: Mapping[str, Said] = {
     "activecampaign": activecampaign("subscribe", "api"),
     "activecampaign-lists": activecampaign("subscribe", "admin", lists=True),
     "brevo": brevo("list_addition", list_id=[1]),
+    "campaignmonitor": campaignmonitor("Subscribe"),
     "customerio": customerio("subscribed"),
     "hubspot": hubspot("false", "IMPORT"),
     "iterable": iterable("emailSubscribe", emailListIds=[7]),

@@ -84,6 +84,10 @@ def test_five_hundred_lists_are_read_once(courier: Courier) -> None:
     assert outcome.result is Result.APPLIED
 
 
+READINGS = ("members", "profiles", "contacts", "subscribers", "/active.")
+"""Of what the calls that read a list page by page are."""
+
+
 @on(*imitated(lambda each: each.paged))
 def test_a_platform_that_gives_the_same_page_for_ever_ends_in_trouble(bed: ServedBed) -> None:
     """Row 6: no reading depends on the server's good will."""
@@ -93,7 +97,7 @@ def test_a_platform_that_gives_the_same_page_for_ever_ends_in_trouble(bed: Serve
     real, given = http.ask, dict[str, Any]()
 
     def ask(method: str, path: str, *more: Any, **named: Any) -> Any:
-        if method != "GET" or not any(each in path for each in ("members", "profiles", "contacts", "subscribers")):
+        if method != "GET" or not any(each in path for each in READINGS):
             return real(method, path, *more, **named)
         if path not in given:
             reply = real(method, path, *more, **named)
@@ -114,7 +118,17 @@ def full(reply: Any, page: int) -> Any:
     holder = body.get("data") if isinstance(body.get("data"), dict) else body
     name = next(
         each
-        for each in ("results", "members", "data", "contacts", "subscribers", "tags", "identifiers", "_items")
+        for each in (
+            "results",
+            "Results",
+            "members",
+            "data",
+            "contacts",
+            "subscribers",
+            "tags",
+            "identifiers",
+            "_items",
+        )
         if isinstance(holder.get(each), list | dict)
     )
     found = holder[name]
@@ -128,6 +142,8 @@ def full(reply: Any, page: int) -> Any:
         body["_links"]["next"] = {"marker": "1", "link": ""}
     if isinstance(body.get("next"), str):
         body["next"] = "1"
+    if "NumberOfPages" in body:
+        body["NumberOfPages"] = 1_000
     body["links"] = {"next": "https://x.invalid/?page%5Bcursor%5D=1"}
     return reply._replace(body=to_json(body))
 

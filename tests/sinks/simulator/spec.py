@@ -35,10 +35,11 @@ UNDESCRIBED = (
     (("dotdigital", "GET"), r"/v2/data-fields"),
     (("dotdigital", "POST"), r"/v2/data-fields"),
     (("dotdigital", "GET"), r"/v2/account-info"),
+    (("campaignmonitor", "GET"), r"/api/v3.3/clients/c+/suppressionlist.json"),
 )
 """Calls that a description leaves out: the platform itself was seen to have them (listmonk 6.2), or its own reference
 has them (Customer.io's `getPeopleEmail`, `getPeopleById`, `getRegion`, Iterable's `channels`,
-Dotdigital's `get-account-information` and data fields, as of 2026-11-30)."""
+Dotdigital's `get-account-information` and data fields, Campaign Monitor's suppression list, as of 2026-11-30)."""
 
 
 def specs() -> Path:
