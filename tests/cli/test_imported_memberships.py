@@ -16,7 +16,7 @@ from contracts.topics import BEACONS, fixed_topics
 from flows.derived.joinings import joining_of
 from flows.recognise import Device, Rules, recognise
 from sinks.base import Member
-from tests.cli.test_importing import home, id_of, segma_import, told
+from tests.cli.importing_home import home, id_of, segma_import, told
 from transport import open_log
 from transport.config import Settings, wall_clock_ms
 
