@@ -123,6 +123,23 @@ def _longest_waiting(
     return first or else_
 
 
+class _Line:
+    """A transport; what is written to one that is closed goes nowhere.
+
+    uvloop raises for it until it has told of the loss, and a client may hang up while its answer is made.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class FrontProtocol(HttpToolsProtocol):
     """Uvicorn's protocol with bounds."""
 
@@ -146,7 +163,7 @@ class FrontProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection and start its clock."""
-        super().connection_made(transport)
+        super().connection_made(_Line(transport))  # type: ignore[arg-type]
         if self._preface is not None and not self._gate.trusts(self.client_host):
             transport.abort()
             return

@@ -108,7 +108,7 @@ class Sessions:
         connection.use(database)
         _put_externals(connection, query)
         own = {name: value for name, value in query.settings.items() if name != "readonly"}
-        connection.set({**self._limits, **own, "log_comment": tag, "readonly": "1"})
+        connection.set({**self._limits, **own, **self._rules.settings, "log_comment": tag, "readonly": "1"})
 
     @contextmanager
     def _session(self, query: QueryRequest) -> Iterator[Connection]:

@@ -221,6 +221,34 @@ def test_another_database_is_refused_and_not_ignored(walk: Walk) -> None:
     assert walk.ask("SELECT * FROM processes", database="system").status_code == 403
 
 
+NAMES_OF_ANOTHER = """
+SHOW DATABASES; SHOW COLUMNS FROM secrets FROM elsewhere; SHOW COLUMNS FROM elsewhere.secrets
+SHOW INDEX FROM secrets IN elsewhere; SELECT * FROM system.tables; SELECT * FROM system.columns
+SELECT * FROM system.databases; SELECT * FROM system.parts; SELECT * FROM system.parts_columns
+SELECT word FROM system.completions; SELECT * FROM information_schema.tables
+SELECT * FROM INFORMATION_SCHEMA.COLUMNS; SELECT * FROM information_schema.schemata
+SELECT * FROM view(SELECT * FROM system.tables); WITH a AS (SELECT * FROM system.columns) SELECT * FROM a
+SELECT a.* FROM system.tables AS a JOIN system.tables AS b USING (uuid)
+SELECT arrayStringConcat(groupArray(create_table_query)) FROM system.tables
+SELECT (SELECT any(name) FROM system.tables WHERE name LIKE 'ven%')
+"""
+
+
+def test_the_engines_own_tables_tell_nothing_of_another_database(walk: Walk) -> None:
+    """Neither its tables' names, nor their columns and statements: by no form of a question."""
+    with walk.embedded.client() as owner:
+        owner.command("CREATE TABLE elsewhere.vendors (venom String) ENGINE = MergeTree ORDER BY venom")
+        owner.command("INSERT INTO elsewhere.vendors VALUES ('x')")
+        assert owner.query("SELECT count() FROM system.parts WHERE database = 'elsewhere'").result_rows == [(1,)]
+    for sql in (each.strip() for line in NAMES_OF_ANOTHER.splitlines() for each in line.split(";") if each.strip()):
+        told = walk.ask(sql)
+        assert told.ok, (sql, told.text)
+        assert not any(word in told.text for word in ("elsewhere", "vendors", "venom")), sql
+    assert walk.ask("SHOW COLUMNS FROM event_rows LIKE 'site'").text.startswith("site\t")
+    assert not walk.ask("SELECT name FROM system.databases", additional_table_filters="{}").ok
+    assert not walk.ask("SELECT name FROM system.databases SETTINGS additional_table_filters = {}").ok
+
+
 @pytest.mark.parametrize(
     "structure",
     [

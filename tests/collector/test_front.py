@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -34,7 +35,7 @@ async def application(scope: dict[str, Any], receive: Callable[[], Awaitable[Any
 
 @asynccontextmanager
 async def door(
-    bounds: Bounds, *, proxied: bool = False, heard: asyncio.Event | None = None
+    bounds: Bounds, *, proxied: bool = False, heard: asyncio.Event | None = None, app: Any = application
 ) -> AsyncIterator[tuple[int, Gate, list[Reason]]]:
     """The door on a port of its own, what its connections share, and why it hung up on some."""
     refused: list[Reason] = []
@@ -45,7 +46,7 @@ async def door(
             heard.set()
 
     gate = Gate(bounds, lambda host: proxied and host == "127.0.0.1", proxied, note)
-    config = Config(application, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=60)
+    config = Config(app, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=60)
     config.load()
     state, loop = ServerState(), asyncio.get_running_loop()
 
@@ -202,6 +203,31 @@ def test_a_client_that_holds_many_connections_loses_its_idle_ones_and_nobody_els
             assert gate.count <= 9
 
     asyncio.run(script())
+
+
+def test_an_answer_to_who_has_hung_up_meanwhile_goes_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    """Of several requests at once Uvicorn tells only the last that the connection is lost; no traceback is left."""
+
+    async def run() -> None:
+        gates, answered = list[Gate](), asyncio.Event()
+
+        async def late(scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[..., Any]) -> None:
+            for connection in [*gates[0].clients[client_key("127.0.0.1")]]:
+                connection.transport.abort()
+            while gates[0].count:
+                await asyncio.sleep(0)
+            try:
+                await application(scope, receive, send)
+            finally:
+                answered.set()
+
+        async with door(BOUNDS, app=late) as (port, gate, _):
+            gates.append(gate)
+            (await opened(port))[1].write(3 * b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            await asyncio.wait_for(answered.wait(), 30)
+
+    uvloop.run(run())
+    assert caplog.records == []
 
 
 def test_in_all_the_longest_waiting_connection_makes_room() -> None:

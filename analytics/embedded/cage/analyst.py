@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Final
 
+from analytics.embedded.cage.catalog import rows_told
 from analytics.embedded.cage.settings import check_name
 from analytics.embedded.cage.syntax import Node, check_names, literals_removed, nodes_of
 from analytics.embedded.engine import Connection, EngineError, Statement, engine_error
@@ -78,6 +79,8 @@ class AnalystRules:
 
     def __init__(self, connection: Connection, database: str) -> None:
         self._databases = frozenset({database.lower()})
+        self.settings: Final = rows_told(connection, database)
+        """Of the engine, for each of an analyst's statements."""
         text = (resources.files("analytics.embedded.cage") / "functions.txt").read_text("ascii")
         listed = {name for line in text.splitlines() if not line.startswith("#") for name in line.split()}
         rows = [line.split("\t") for line in _column(connection, "name, alias_to, is_aggregate, case_insensitive")]
