@@ -72,18 +72,22 @@ def test_what_the_image_copies_is_in_the_repository_and_every_room_is_in_it() ->
     tracked = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True).stdout.split()
     for source in (name for stage in stages() for name in copied(stage)):
         assert any(name == source or name.startswith(f"{source}/") for name in tracked), source
-    _, rooms, _ = stages()
+    _, rooms, *_ = stages()
     assert set(copied(rooms)) >= {*ROOMS, "infra/clickhouse"}
 
 
 def test_the_last_stage_has_what_a_deployment_needs_and_nothing_to_build_with() -> None:
-    sdk, rooms, last = stages()
+    sdk, rooms, sbom, last = stages()
     assert sdk[0] == "FROM node:24-bookworm-slim AS sdk"
     assert "RUN python -m cli compile /rooms" in rooms
     assert "COPY --from=rooms /rooms ./" in last
     assert "COPY --from=sdk /sdk/dist ./sdk" in last  # the sets and the loader too
+    assert {"COPY --from=sdk /sbom ./sbom", "COPY --from=sbom /sbom ./sbom"} <= set(last)
+    assert [line for line in sbom if "-r requirements.txt" in line] == [
+        line for line in last if "-r requirements.txt" in line
+    ], "it is asked of the packages that the image gets"
     assert not re.search(r"apt-get|gcc|npm|node", " ".join(last))
-    assert rooms[0].split()[1] == last[0].split()[1]  # the modules are compiled for this very Python
+    assert {each[0].split()[1] for each in (rooms, sbom, last)} == {"python:3.12-slim-bookworm"}  # one Python for all
     installs = [line for stage in stages() for line in stage if "pip install" in line]
     assert all("--require-hashes --only-binary :all:" in line for line in installs)
     users = [number for number, line in enumerate(last) if line == "USER segma"]
@@ -94,7 +98,7 @@ def test_the_last_stage_has_what_a_deployment_needs_and_nothing_to_build_with() 
 def test_the_images_user_is_who_wrote_the_secrets() -> None:
     for service in (each for each in COMPOSE["services"].values() if "build" in each):
         assert set(service["build"]["args"]) == {"SEGMA_UID", "SEGMA_GID"}
-    _, _, last = stages()
+    *_, last = stages()
     made = next(line for line in last if "useradd" in line)
     assert '--uid "$SEGMA_UID" --gid "$SEGMA_GID"' in made
     # Of the mounted folders the first mount of a volume takes owner and mode.
