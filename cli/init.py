@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -100,4 +101,6 @@ def init_command(home: Path, workspace: str, origin: str, as_json: bool) -> None
     out.print(tag, markup=False)
     err.print(f"The console's first user is {FIRST_USER}; the password, shown this once:", markup=False)
     out.print(password, markup=False)
-    err.print(f"Then: `segma import {workspace}/mailbox newsletter --csv people.csv` and `segma up`.", markup=False)
+    there = "" if home.resolve() == Path.cwd() else f" --home {shlex.quote(str(home))}"
+    people = f"segma import {workspace}/mailbox newsletter --csv people.csv{there}"
+    err.print(f"Then: `{people}` and `segma up{there}`.", markup=False)
