@@ -31,8 +31,10 @@ def client(embedded: Embedded, database: str) -> Iterator[Any]:
     try:
         yield made
     finally:
-        made.command(f"DROP DATABASE {database}")
         made.close()
+        # NOTE: by a session of its own: of a stream the server may be ending the last answer still.
+        with embedded.client() as owner:
+            owner.command(f"DROP DATABASE {database}")
 
 
 Check = Callable[[Any, Embedded], None]
