@@ -18,7 +18,7 @@ from sinks.base import Sink
 from tests.sinks.beds import brief, now_ms
 from tests.sinks.consent_bed import Fuse, MemoryLog, sink_over
 from tests.sinks.courier import Courier, command
-from tests.sinks.reported import ADDRESS, BY_ANYBODY, REPORTS, Said, facts_of
+from tests.sinks.reported import ADDRESS, BY_ANYBODY, REPORTS, Said, facts_of, ours
 from tests.sinks.simulator.imitation import imitations
 from tests.sinks.simulator.world import World
 
@@ -57,7 +57,7 @@ class Account:
     def asked(self, given: Any) -> Outcome:
         self.courier.send(given)
         self.courier.deliver()
-        return self.courier.outcomes()[-1]
+        return next(each for each in self.courier.outcomes() if each.command_id == given.command_id)
 
     def moves(self) -> Outcome:
         """Segma's first move."""
@@ -168,3 +168,26 @@ def test_a_joining_that_does_not_say_by_whom_lifts_nothing(account: Account) -> 
     account.tells(REPORTS[account.name].left, 10)
     assert account.tells(BY_ANYBODY[account.name], 20) == []
     assert account.moves().reason == "unsubscribed"
+
+
+@on_each
+@pytest.mark.parametrize("case", ["told before the move", "told after it", "and joined the other by themselves"])
+def test_who_leaves_the_list_moved_from_is_out_of_where_the_move_put_them(account: Account, case: str) -> None:
+    """1: told in our words, which name the list; who joined the other one by themselves stays in it."""
+
+    def told(action: str, list_name: str, at_ms: int) -> None:
+        account.courier.publish(*facts_of("listmonk", ours(action, list_name)(at_ms), at_ms))
+
+    if case == "told before the move":
+        told("email_unsubscribed", "news", account.start_ms)
+        assert account.moves().reason == "unsubscribed"
+        assert account.asked(command("hot", "other")).result is Result.APPLIED, "it is a leaving of that list alone"
+        return
+    assert account.moves().result is Result.APPLIED
+    joined = case != "told after it"
+    if joined:
+        told("subscribed", "hot", now_ms() + 1_000)
+    told("email_unsubscribed", "news", now_ms() + 2_000)
+    assert account.asked(command("news")).reason == "unsubscribed"
+    account.courier.deliver()
+    assert account.world.members("hot") == ({ADDRESS} if joined else set())
