@@ -19,8 +19,10 @@ from contracts.actions import PROFILE_CHANGED
 from contracts.codec import json_reader
 from contracts.events import Event, Trust
 
-Starts = Mapping[str, Sequence[tuple[str, str]]]
-"""Action → properties and the texts that one of them must be (none: whatever it holds)."""
+Starts = Mapping[str, Sequence[Sequence[tuple[str, Sequence[str], Sequence[str]]]]]
+"""Action → the ways in which an event of it may start a listener. One of them holds: each of its properties is one of
+the texts, or begins with one of the others; a way that asks for nothing fits any.
+"""
 _COLUMNS: Final = frozenset({"path", "campaign", "sku", "category"})
 """Properties that have a column."""
 _TRUSTS: Final = {str(trust): trust for trust in Trust}
@@ -224,16 +226,26 @@ def _starters(asked: Asked) -> tuple[str, dict[str, Any]]:
         return sql, {}
     given: dict[str, Any] = {}
     told = []
-    for number, (action, texts) in enumerate(sorted(asked.starts.items())):
-        given[f"action{number}"] = action
-        one_of = []
-        for place, (name, text) in enumerate(texts):
-            given |= {f"name{number}_{place}": name, f"text{number}_{place}": text}
-            column = name if name in _COLUMNS else f"JSONExtractString(properties, {{name{number}_{place}:String}})"
-            one_of.append(f"{column} = {{text{number}_{place}:String}}")
-        more = f" AND ({' OR '.join(one_of)})" if one_of else ""
-        told.append(f"(action = {{action{number}:String}}{more})")
+    for action, ways in sorted(asked.starts.items()):
+        any_of = [" AND ".join(_fits(each, given) for each in way) for way in ways]
+        more = f" AND ({' OR '.join(f'({each})' for each in any_of)})" if all(any_of) else ""
+        told.append(f"(action = {_parameter(action, 'String', given)}{more})")
     return f"{sql} AND ({' OR '.join(told) or 'false'})", given
+
+
+def _fits(asked: tuple[str, Sequence[str], Sequence[str]], given: dict[str, Any]) -> str:
+    """Return the condition of one property, its parameters added to ``given``."""
+    name, exact, prefixes = asked
+    column = name if name in _COLUMNS else f"JSONExtractString(properties, {_parameter(name, 'String', given)})"
+    one_of = [f"{column} IN {_parameter(list(exact), 'Array(String)', given)}"] if exact else []
+    one_of += [f"startsWith({column}, {_parameter(each, 'String', given)})" for each in prefixes]
+    return f"({' OR '.join(one_of)})"
+
+
+def _parameter(value: Any, kind: str, given: dict[str, Any]) -> str:
+    name = f"start{len(given)}"
+    given[name] = value
+    return f"{{{name}:{kind}}}"
 
 
 def _within(people: Range) -> tuple[str, dict[str, Any]]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from contracts.actions import PROFILE_CHANGED
 from contracts.membership import COMMAND_UNCHANGED, MEMBERSHIP, SESSION_ENDED
 from contracts.time_zones import named_zone
-from flows.language.model import Listener, Not
+from flows.backtest.openers import Starts, Way, bounded, starts_of
+from flows.language.model import Condition, Listener, Not
 from flows.machine.compiled import Tests, minds_membership, minds_profiles, minds_session_ends, minds_sessions
 from flows.machine.program import ListenerProgram
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.generations import Deployed
 from flows.subscriber.pinned_terms import Terms
-
-Starts = Mapping[str, Sequence[tuple[str, str]]]
 
 
 class Subject:
@@ -28,23 +27,10 @@ class Subject:
 
     @property
     def starts(self) -> Starts | None:
-        """Action → properties with the texts that one of them must be (none: whatever it holds) for an event that opens
-        a run; None where any action may.
-        """
-        found: dict[str, list[tuple[str, str]] | None] = {}
-        for program in self._programs:
-            for test in program.openers:
-                if test.actions is None:
-                    return None
-                if SESSION_ENDED in test.actions:
-                    return None  # the flow makes it of any event
-                for action in test.actions:
-                    known = found.setdefault(action, [])
-                    if test.text is None or not test.text[1]:
-                        found[action] = None
-                    elif known is not None:
-                        known.append(test.text)
-        return {action: tuple(texts or ()) for action, texts in found.items()}
+        """The ways in which an event may open a run, by its action; None where any action may."""
+        found = starts_of(each for program in self._programs for each in _opening(program))
+        # The end of a session is no row: the flow makes it of any event.
+        return None if found is None or SESSION_ENDED in found else found
 
     @property
     def actions(self) -> frozenset[str] | None:
@@ -82,12 +68,21 @@ def together(
     heard = _any([subject.heard for subject in each])
     if None in starts:
         return None, actions, heard
-    merged: dict[str, tuple[tuple[str, str], ...]] = {}
+    merged: dict[str, tuple[Way, ...]] = {}
     for found in starts:
-        for action, texts in (found or {}).items():
-            known = merged.get(action)
-            merged[action] = () if not texts or known == () else (*(known or ()), *texts)
+        for action, ways in (found or {}).items():
+            merged[action] = bounded(tuple(dict.fromkeys((*merged.get(action, ()), *ways))))
     return merged, actions, heard
+
+
+def _opening(program: ListenerProgram) -> Iterator[Condition]:
+    """The conditions of the steps that may be the first to take an event."""
+    for slot in program.ahead[-1]:
+        if slot < program.end:
+            step = program.slots[slot].step
+            yield from step.all_of
+            if step.condition is not None:
+                yield step.condition
 
 
 def _hangs_on_all(listener: Listener) -> bool:

@@ -94,6 +94,36 @@ def test_only_who_can_start_and_only_what_is_heard(history: ClickHouse) -> None:
     assert ranges(history, earlier, 1_000) == []
 
 
+@pytest.mark.parametrize(
+    ("where", "people"),
+    [
+        ("{campaign: [spring, autumn]}", ["ann", "ben"]),
+        ('{campaign: "s*"}', ["ann", "dora"]),
+        ('{campaign: "*g"}', ["ann", "ben", "cleo", "dora"]),
+        ("{campaign: {equals: spring}, kind: mail}", ["ann"]),
+        ("{kind: [mail, 'p%']}", ["ann", "cleo"]),
+        ("{kind: 'p%'}", ["cleo"]),
+        ("{number: [1, mail]}", ["ann", "ben", "cleo", "dora"]),
+    ],
+)
+def test_what_a_step_asks_of_texts_is_asked_of_the_history(history: ClickHouse, where: str, people: list[str]) -> None:
+    given = {
+        "ann": {"campaign": "spring", "kind": "mail"},
+        "ben": {"campaign": "autumn"},
+        "cleo": {"kind": "p%"},
+        "dora": {"campaign": "summer", "kind": "page"},
+    }
+    put(history, rows(*((who, "email_clicked", number, said) for number, (who, said) in enumerate(given.items()))))
+    tested = subject(f"sequence: [{{action: email_clicked, where: {where}}}]\n")
+    nested = subject(
+        f"sequence: [{{any_of: [{{action: product_bought}}, {{action: email_clicked}}], where: {where}}}]\n"
+    )
+    for each in (tested, nested):
+        asked = Asked("demo", at(1), *together([each]))
+        found = [own for part in ranges(history, asked, 1_000) for own in arrivals(history, asked, part)]
+        assert [own[0].event.subscriber for own in found] == people
+
+
 def test_ranges_part_the_people_and_leave_nobody_out(history: ClickHouse) -> None:
     put(history, rows(*((f"s{number:03}", "page_viewed", number, {}) for number in range(100))))
     asked = Asked("demo", at(1), *together([subject("sequence: [{action: page_viewed}]\n")]))
