@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from analytics.clickhouse import ClickHouse
 from analytics.old_parts import OldParts
-from analytics.tables import DEAD_LETTERS, OF_A_PERSON, PersonKey, instant
+from analytics.tables import DEAD_LETTERS, OF_A_PERSON, PersonKey, TableRow, instant
 from contracts.codec import to_json
 from contracts.topics import DAY_MS
 
@@ -47,10 +47,13 @@ class Erasures:
         """Note that a person is on a list (again): from then on their rows are kept."""
         self._back[workspace, subscriber] = at_ms
 
-    def skip(self, person: PersonKey, log_time_ms: int) -> bool:
-        """Return whether a row of this log time is kept out of the history."""
-        known = self._known.get(person)
-        return known is not None and log_time_ms <= known.until_ms
+    def kept(self, rows: Sequence[TableRow]) -> Sequence[TableRow]:
+        """Return the rows without those that are kept out of the history: by whom, and when the log took them."""
+        return [row for row in rows if not self._skips(row)] if self._known else rows
+
+    def _skips(self, row: TableRow) -> bool:
+        known = self._known.get(row.person)
+        return known is not None and row.record.log_time_ms <= known.until_ms
 
     def repeat(self) -> None:
         """Remove the rows of who was erased since :meth:`follow`."""

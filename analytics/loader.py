@@ -8,10 +8,14 @@ nobody else waits for it. A row that ClickHouse refuses is found by halving its 
 
 from __future__ import annotations
 
+import functools
+import gc
 import hashlib
+import operator
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, get_args
 
 import structlog
 import tenacity
@@ -19,7 +23,8 @@ import tenacity
 from analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
 from analytics.columns import Inserts, UnwritableRow
 from analytics.erase import Erasures
-from analytics.tables import TABLES, TableRow, rows_of
+from analytics.event_rows import LoadedEventRow
+from analytics.tables import TABLES, TableRow, rows_of_all
 from contracts.codec import json_reader, msgpack_reader
 from contracts.commands import Outcome
 from contracts.dead_letters import letter_of, set_aside
@@ -27,7 +32,7 @@ from contracts.errors import BadRecord, LogUnavailable
 from contracts.log import Consumer, Log, Record
 from contracts.publishing import publish_until_stored
 from contracts.reasons import Reason
-from contracts.rows import DeadLetter, MembershipRow, Row
+from contracts.rows import DeadLetter, EventRow, MembershipRow, Row
 from contracts.topics import DEAD_LETTERS, OUTCOMES, ROWS
 
 NAME: Final = "history"
@@ -43,14 +48,15 @@ HOUR_MS: Final = 3_600_000
 
 log_line = structlog.get_logger("loader")
 
+_LOADED: Final[Any] = functools.reduce(
+    operator.or_, (LoadedEventRow if kind is EventRow else kind for kind in get_args(Row))
+)
+"""A row as it is read here."""
 _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
-    ROWS: json_reader(Row),
+    ROWS: json_reader(_LOADED),
     OUTCOMES: json_reader(Outcome),
     DEAD_LETTERS: msgpack_reader(DeadLetter),
 }
-
-
-SourcedRow = tuple[TableRow, Record]
 
 
 def holds_nothing(clickhouse: ClickHouse) -> bool:
@@ -108,7 +114,8 @@ class Loader:
         """
         began = [(each, [(part, each.bookmark(part)) for part in each.positions()]) for each in self._consumers]
         try:
-            return self._round(timeout_s)
+            with _no_collection():
+                return self._round(timeout_s)
         except LogUnavailable:
             for consumer, bookmarks in began:
                 for partition, bookmark in bookmarks:
@@ -149,8 +156,9 @@ class Loader:
         self._publisher.close()
         self._clickhouse.close()
 
-    def _entries(self, records: Iterable[Record], letters: list[DeadLetter]) -> list[SourcedRow]:
-        found: list[SourcedRow] = []
+    def _entries(self, records: Iterable[Record], letters: list[DeadLetter]) -> list[list[TableRow]]:
+        """Return the rows of each table."""
+        kinds: defaultdict[type, tuple[list[Any], list[Record]]] = defaultdict(lambda: ([], []))
         for record in records:
             if record.value is None:
                 continue
@@ -159,19 +167,23 @@ class Loader:
             except BadRecord as error:
                 letters.append(self._letter(record, error.reason, error.detail))
                 continue
-            if isinstance(row, MembershipRow) and row.member:
+            rows, sources = kinds[type(row)]
+            rows.append(row)
+            sources.append(record)
+        for row in kinds[MembershipRow][0]:
+            if row.member:
                 self._erasures.imported(row.workspace, row.subscriber, row.at_ms)
-            found.extend((entry, record) for entry in rows_of(row, record))
-        return found
+        return [rows_of_all(kind, *found) for kind, found in kinds.items()]
 
-    def _stored(self, entries: Sequence[SourcedRow], records: Sequence[Record], letters: list[DeadLetter]) -> bool:
+    def _stored(self, entries: Sequence[list[TableRow]], records: Sequence[Record], letters: list[DeadLetter]) -> bool:
         """Insert for as long as it takes. Return False where the process is stopped before."""
+        ranges = self._ranges(records)
 
         def attempt() -> bool:
             self._erasures.follow()
-            kept = [each for each in entries if not self._erasures.skip(each[0].person, each[1].log_time_ms)]
-            for table, some in _by_table(kept).items():
-                self._insert(table, some, f"{self._ranges(records)}:{table}:{len(some)}", letters)
+            for kept in filter(None, map(self._erasures.kept, entries)):
+                table = kept[0].table
+                self._insert(table, kept, f"{ranges}:{table}:{len(kept)}", letters)
             # Whoever was erased between the look and the insert is erased again.
             self._erasures.repeat()
             return True
@@ -197,32 +209,34 @@ class Loader:
                 log_line.error("history_will_be_lost", topic=record.topic, **hours)
                 return
 
-    def _insert(self, table: str, entries: Sequence[SourcedRow], token: str, letters: list[DeadLetter]) -> None:
+    def _insert(self, table: str, entries: Sequence[TableRow], token: str, letters: list[DeadLetter]) -> None:
         """Insert; where a row is at fault, find it by halving and set it aside."""
         try:
-            self._inserts.insert([row for row, _ in entries], _token(token))
-        except (HistoryError, UnwritableRow) as error:
-            code = error.code if isinstance(error, HistoryError) else 0
-            if isinstance(error, HistoryError) and code not in DATA_FAULTS:
+            self._inserts.insert(entries, _token(token))
+        except (HistoryError, UnwritableRow, BadRecord) as error:
+            if isinstance(error, HistoryError) and error.code not in DATA_FAULTS:
                 raise
             if len(entries) == 1:
-                record = entries[0][1]
-                log_line.warning("row_refused", topic=record.topic, offset=record.offset, code=code)
-                # NOTE: a letter about a letter could go round for ever.
-                if record.topic != DEAD_LETTERS:
-                    letters.append(self._letter(record, Reason.REFUSED_BY_HISTORY, str(error)[:500]))
+                self._set_aside(entries[0].record, error, letters)
                 return
             half = len(entries) // 2
             self._insert(table, entries[:half], f"{token}<", letters)
             self._insert(table, entries[half:], f"{token}>", letters)
 
+    def _set_aside(self, record: Record, error: Exception, letters: list[DeadLetter]) -> None:
+        log_line.warning("row_refused", topic=record.topic, offset=record.offset, code=getattr(error, "code", 0))
+        # NOTE: a letter about a letter could go round for ever.
+        if record.topic != DEAD_LETTERS:
+            told = (error.reason, error.detail) if isinstance(error, BadRecord) else _refused(error)
+            letters.append(self._letter(record, *told))
+
     def _ranges(self, records: Sequence[Record]) -> str:
         """Return the ranges of a batch: topic, partition, first and last offset of each."""
-        ends: dict[tuple[str, int], tuple[int, int]] = {}
-        for record in records:
-            key = (record.topic, record.partition)
-            ends[key] = (ends.get(key, (record.offset, 0))[0], record.offset)
-        return ",".join(f"{self._topic_ids[topic]}/{part}/{a}-{b}" for (topic, part), (a, b) in sorted(ends.items()))
+        last = {(record.topic, record.partition): record.offset for record in records}
+        first = {(record.topic, record.partition): record.offset for record in reversed(records)}
+        return ",".join(
+            f"{self._topic_ids[topic]}/{part}/{first[topic, part]}-{end}" for (topic, part), end in sorted(last.items())
+        )
 
     def _letter(self, record: Record, reason: Reason, detail: str) -> DeadLetter:
         return letter_of(record, reason, detail, at_ms=self._now_ms())
@@ -237,11 +251,22 @@ class Loader:
         publish_until_stored(self._publisher, [set_aside(letter) for letter in letters], wait)
 
 
-def _by_table(entries: Iterable[SourcedRow]) -> dict[str, list[SourcedRow]]:
-    found: dict[str, list[SourcedRow]] = defaultdict(list)
-    for entry in entries:
-        found[entry[0].table].append(entry)
-    return found
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from looking for cycles: there are none among a batch's many objects, and the look costs half as much
+    as all that is done with them.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _refused(error: Exception) -> tuple[Reason, str]:
+    return Reason.REFUSED_BY_HISTORY, str(error)[:500]
 
 
 def _token(text: str) -> str:

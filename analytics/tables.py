@@ -7,15 +7,16 @@ type in ``contracts``, its SQL, and one line of :data:`TABLES`.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import repeat
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from contracts.codec import to_json
+from analytics.event_rows import PROPERTY_COLUMNS, LoadedEventRow, click_arrivals, copies, devices, property_columns
+from contracts.codec import Packed
 from contracts.commands import Command, EventRef, Outcome
 from contracts.events import Event
 from contracts.log import Record
-from contracts.reasons import Reason
 from contracts.rows import (
     AuditRow,
     CommandRow,
@@ -27,7 +28,6 @@ from contracts.rows import (
     RunsRow,
     SessionRow,
 )
-from contracts.tokens import anonymous_id
 
 OFFSETS: Final = 1 << 22
 """Offsets told apart within one millisecond of log time: a partition takes fewer."""
@@ -38,36 +38,49 @@ PersonKey = tuple[str, str]
 ColumnSource = str | Callable[[Any], Any]
 
 
-class TableRow(NamedTuple):
-    """One row for one table. ``value`` is what its columns are read from; ``person`` is (workspace, subscriber)."""
-
-    table: str
-    value: Any
-    version: int
-    offset: int
-    person: PersonKey
-
-
-def _itself(row: Any) -> Iterable[Any]:
-    return (row,)
-
-
 class HistoryTable(NamedTuple):
     """The way from rows of one type to rows of one table.
 
     ``part``: the field of the row that holds the columns, where it is not the row itself. ``fields``: columns that are
-    called or made otherwise, each a field's name or a function of the row. ``rows``: the rows that one value makes.
-    ``first_stays``: of two rows of one key the earlier one counts.
+    called or made otherwise, each a field's name or a function of the row. ``together``: columns that are made of all
+    rows at once. ``rows``: the rows that one value makes, where it is not one itself; ``beside``: what it makes beside
+    itself. ``first_stays``: of two rows of one key the earlier one counts.
     """
 
     name: str
     part: str = ""
     fields: Mapping[str, ColumnSource] = {}
-    rows: Callable[[Any], Iterable[Any]] = _itself
+    together: Mapping[tuple[str, ...], Callable[[Sequence[Any]], Sequence[Sequence[Any]]]] = {}
+    rows: Callable[[Any], Sequence[Any]] | None = None
+    beside: Callable[[Any], Sequence[Any]] | None = None
     person: Callable[[Any], PersonKey] = lambda row: (row.workspace, row.subscriber)
     first_stays: bool = False
     holds: type | None = None
     """The type of ``part``."""
+
+
+class TableRow(Packed, frozen=True):
+    """One row for one table: what its columns are read from, and the record that it came in."""
+
+    source: HistoryTable
+    value: Any
+    record: Record
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return self.source.name
+
+    @property
+    def person(self) -> PersonKey:
+        """Whose it is: (workspace, subscriber)."""
+        return self.source.person(self.value)
+
+    @property
+    def version(self) -> int:
+        """Of two rows of one key the one with the greater number stays."""
+        (found,) = versions(self.source, (self.record,))
+        return found
 
 
 class RunsEntry(NamedTuple):
@@ -84,72 +97,34 @@ class WithEvidence(NamedTuple):
     evidence: list[tuple[int, str, str, str]]
 
 
-def version_of(record: Record) -> int:
-    """Return a number that grows with the place in the partition, and over a topic made anew: log time, then offset."""
-    return (record.log_time_ms * OFFSETS + record.offset % OFFSETS) & NEVER
+def versions(table: HistoryTable, records: Sequence[Record]) -> list[int]:
+    """Return of each record a number that grows with its place in the partition, and over a topic made anew: log time,
+    then offset. Where the first row stays it falls.
+    """
+    found = [(record.log_time_ms * OFFSETS + record.offset % OFFSETS) & NEVER for record in records]
+    return [NEVER - version for version in found] if table.first_stays else found
 
 
 def rows_of(row: Any, record: Record) -> Sequence[TableRow]:
     """Return the rows of one value of the log: one, or of the runs of a key group one a step."""
-    table = TABLES[type(row)]
-    version = version_of(record)
-    if table.first_stays:
-        version = NEVER - version
-    person = table.person(row)
-    return [TableRow(table.name, each, version, record.offset, person) for each in table.rows(row)]
+    return rows_of_all(type(row), [row], [record])
+
+
+def rows_of_all(kind: type, rows: Sequence[Any], records: Sequence[Record]) -> list[TableRow]:
+    """Return the rows of values of one type, each with the record that it came in; those beside them stand last."""
+    table = TABLES[EventRow if kind is LoadedEventRow else kind]
+    if table.rows is not None:
+        return [TableRow(table, each, at) for row, at in zip(rows, records, strict=True) for each in table.rows(row)]
+    found = list(map(TableRow, repeat(table), rows, records))
+    if table.beside is not None:
+        beside = table.beside
+        found += [TableRow(table, each, at) for row, at in zip(rows, records, strict=True) for each in beside(row)]
+    return found
 
 
 def instant(ms: int) -> str:
     """Milliseconds as ClickHouse reads an instant in JSON: ten digits of seconds (fewer would be a date)."""
     return f"{ms // 1_000:010}.{ms % 1_000:03}"
-
-
-class ClickArrival(NamedTuple):
-    """The row of a click, or of a verdict on one, once more under a key of its own: the next verdict takes the place of
-    the other.
-    """
-
-    event: Event
-    session: str
-    reason: str
-    watermark_ms: int
-
-
-def _event_rows(row: EventRow) -> Sequence[EventRow | ClickArrival]:
-    if not (row.event.provisional or row.event.verdict) or row.reason == Reason.DUPLICATE:
-        return (row,)
-    return (row, ClickArrival(row.event, row.session, row.reason, row.watermark_ms))
-
-
-def _copy(row: EventRow | ClickArrival) -> int:
-    """0, or of a repetition a number of its own, made of where it came from: it must not replace what counts."""
-    if row.reason != Reason.DUPLICATE and isinstance(row, EventRow):
-        return 0
-    verdict = f"/{row.event.verdict}" if row.event.verdict else ""
-    place = f"{row.event.partition}/{row.event.offset}{verdict}".encode()
-    return int.from_bytes(hashlib.sha256(place).digest()[:8], "big") | 1
-
-
-def _device(row: EventRow) -> str:
-    """A hash of the device's id, the one that its events go under before anybody is known: who reads the history cannot
-    act as the device.
-    """
-    return anonymous_id(row.event.workspace, row.event.device) if row.event.device else ""
-
-
-def _property(name: str) -> Callable[[EventRow], str]:
-    """A property that has a column, as text; another type stands in ``properties`` alone."""
-
-    def read(row: EventRow) -> str:
-        value = row.event.properties.get(name)
-        return value if isinstance(value, str) else ""
-
-    return read
-
-
-def _value(row: EventRow) -> float | None:
-    value = row.event.properties.get("value")
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _with_evidence(part: Any, evidence: Mapping[str, tuple[EventRef, ...]]) -> tuple[WithEvidence]:
@@ -175,36 +150,38 @@ TABLES: Final[Mapping[type, HistoryTable]] = {
         "event_rows",
         part="event",
         fields={
-            "copy": _copy,
-            "device": _device,
-            "session": lambda row: row.session,
-            "reason": lambda row: row.reason,
+            "session": attrgetter("session"),
+            "reason": attrgetter("reason"),
             "watermark": lambda row: row.watermark_ms or row.event.log_time_ms,
             "order_no": "order",
-            "path": _property("path"),
-            "campaign": _property("campaign"),
-            "sku": _property("sku"),
-            "category": _property("category"),
-            "value": _value,
-            "properties": lambda row: to_json(row.event.properties),
             "logged_at": "log_time_ms",
             "source_partition": "partition",
             "source_offset": "offset",
         },
-        rows=_event_rows,
+        together={
+            ("copy",): copies,
+            ("device",): devices,
+            (*PROPERTY_COLUMNS, "properties"): property_columns,
+        },
+        beside=click_arrivals,
         person=lambda row: (row.event.workspace, row.event.subscriber),
         holds=Event,
     ),
     SessionRow: HistoryTable("session_rows"),
     MatchRow: HistoryTable(
-        "match_rows", "row", _EVIDENCE, lambda row: _with_evidence(row, row.evidence), holds=MatchRow
+        "match_rows",
+        "row",
+        _EVIDENCE,
+        rows=lambda row: _with_evidence(row, row.evidence),
+        person=lambda pair: (pair.row.workspace, pair.row.subscriber),
+        holds=MatchRow,
     ),
     CommandRow: HistoryTable(
         "command_rows",
         "row",
         _EVIDENCE,
-        lambda row: _with_evidence(row.command, row.command.evidence),
-        lambda row: (row.command.workspace, row.command.subscriber),
+        rows=lambda row: _with_evidence(row.command, row.command.evidence),
+        person=lambda pair: (pair.row.workspace, pair.row.subscriber),
         holds=Command,
     ),
     # NOTE: the first outcome of a command is the one that was carried out.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 
@@ -82,28 +82,20 @@ def msgpack_reader(kind: Any) -> Callable[[bytes], Any]:
 
 
 def _reader(kind: Any, decode: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    # PERF: of one class the newest schema is known before anything is read.
-    newest = getattr(kind, "SCHEMA", None)
+    # PERF: the newest schema of each class is known before anything is read.
+    newest = {each: each.SCHEMA for each in get_args(kind) or (kind,) if hasattr(each, "SCHEMA")}
 
     def read(data: Any) -> Any:
         try:
             value = decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadRecord(Reason.UNDECODABLE, _safe(error)) from None
-        if newest is None:
-            _check_schema(value)
-        elif value.schema > newest:
-            raise _newer(value.schema, newest)
+        known = newest.get(type(value))
+        if known is not None and value.schema > known:
+            raise _newer(value.schema, known)
         return value
 
     return read
-
-
-def _check_schema(value: Any) -> None:
-    schema = getattr(value, "schema", None)
-    newest = getattr(type(value), "SCHEMA", None)
-    if schema is not None and newest is not None and schema > newest:
-        raise _newer(schema, newest)
 
 
 def _newer(schema: int, newest: int) -> BadRecord:

@@ -243,7 +243,7 @@ def test_no_value_of_a_row_stops_the_loader_and_all_else_is_written(log: Log, hi
 def test_every_column_of_every_table_is_found_in_its_row(history: ClickHouse) -> None:
     inserts = Inserts(history)
     for table in TABLES.values():
-        made = {column.name for column in inserts._columns_of(table.name)}
+        made = set(inserts.columns_of(table.name))
         assert made == set(history.columns(table.name)), table.name
 
 

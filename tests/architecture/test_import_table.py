@@ -24,7 +24,7 @@ MAY_IMPORT = {
 
 FLOORS = {
     "analytics": [
-        ["clickhouse"],
+        ["clickhouse", "event_rows"],
         ["config", "tables", "named_queries", "lift", "old_parts", "why"],
         ["embedded", "erase", "migrate", "columns", "recorded"],
         ["loader"],

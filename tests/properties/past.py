@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from analytics.clickhouse import ClickHouse
 from analytics.columns import Inserts
+from analytics.event_rows import copies
 from analytics.recorded import Arrival
-from analytics.tables import TABLES, TableRow, rows_of
+from analytics.tables import TableRow, rows_of
 from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Command
 from contracts.errors import ListenerError
@@ -179,10 +180,9 @@ def recorded(written: Iterable[tuple[Record, Row | Command]]) -> list[TableRow]:
 
 
 def _key(row: TableRow) -> tuple[object, ...]:
-    copy = TABLES[EventRow].fields["copy"]
-    assert callable(copy)
     event = row.value.event
-    return (event.subscriber, event.occurred_at_ms, event.event_id, copy(row.value))
+    ((copy,),) = copies([row.value])
+    return (event.subscriber, event.occurred_at_ms, event.event_id, copy)
 
 
 def arrivals_of(
