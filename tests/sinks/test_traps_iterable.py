@@ -113,6 +113,16 @@ def test_iterable_an_answer_about_somebody_else_is_nobodys(bed: ServedBed) -> No
     assert trouble(asked(bed, remove=("old",))) == (Reason.WRONG_ANSWER, Fate.PASSING)
 
 
+@pytest.mark.parametrize("fields", [{}, {"": None}, {"firstName": "Anna"}, {"email": BEN, "emailListIds": []}])
+def test_iterable_fields_that_name_nobody_are_no_user_on_no_list(bed: ServedBed, fields: dict[str, Any]) -> None:
+    """Lists and channels are among the fields, and absent where they are empty: the user's address never is."""
+    bed.put(ANNA, "old")
+    told = {"user": {"email": ANNA, "userId": "", "dataFields": fields}}
+    bed.server.faults = [Fault("", path="GET /api/users/getByEmail", answer=Answer(200, told))]
+    assert trouble(asked(bed, remove=("old",))) == (Reason.WRONG_ANSWER, Fate.PASSING)
+    assert bed.writes() == []
+
+
 def test_iterable_a_429_says_in_its_body_how_long(bed: ServedBed, tmp_path: Path) -> None:
     courier = Courier(bed, tmp_path / "data", log=log_beside(bed))
     params = {"rateLimitLimit": 5, "rateLimitRemaining": 0, "rateLimitReset": 9}

@@ -215,6 +215,12 @@ GUARDS = (
         'return {"userId" if self._options',
         'return {"userId" if False and self._options',
     ),
-    Guard("iterable_an_answer_about", SINK, 'if normalised_address(text(user, "email")) != address:', "if False:"),
+    Guard(
+        "iterable_an_answer_about",
+        SINK,
+        'normalised_address(text(each, "email")) != address for each in',
+        "each is None for each in",
+    ),
+    Guard("iterable_fields_that_name", SINK, '(user, table(user, "dataFields"))', "(user,)"),
     Guard("iterable_a_reading", SINK, '.startswith("text/plain"):', '.startswith(""):'),
 )
