@@ -29,6 +29,7 @@ from contracts.commands import Command, Outcome
 from contracts.log import Outgoing
 from contracts.rows import DirectoryEntry
 from contracts.topics import OUTCOMES, SUBSCRIBERS, account_topics, fixed_topics, moves_topic, subscriber_key
+from tests.recovery.sympa_door import SympaDoor
 from tests.sinks.beds import BUCKETS
 from tests.sinks.courier import command
 from tests.sinks.simulator.imitation import imitations
@@ -86,9 +87,7 @@ class Run:
     ) -> None:
         self.kills, self.chance, self.home, self._say = kills, random.Random(seed), home, say
         self._platform = platform
-        self.simulator = Simulator(imitations()[platform].dialect(), latency_s=LATENCY_S, window=0.85)
-        dialect: Any = self.simulator.dialect
-        dialect.quotas = {"all": [QUOTA]}
+        self.simulator: Any = self._simulated()
         self.people = [f"s_p{number}" for number in range(max(moves // 25, 8))]
         self.left = set(self.people[::20])
         self._arrange()
@@ -96,7 +95,13 @@ class Run:
         self.commands = [self._command(number) for number in range(moves)]
         self.in_flight = 0
 
-    def _arrange(self) -> None:
+    def _simulated(self) -> Any:
+        simulator = Simulator(imitations()[self._platform].dialect(), latency_s=LATENCY_S, window=0.85)
+        dialect: Any = simulator.dialect
+        dialect.quotas = {"all": [QUOTA]}
+        return simulator
+
+    def _gather(self) -> None:
         world = self.simulator.world
         for each in self.people:
             world.put(f"{each}@example.org", LISTS[0])
@@ -104,18 +109,23 @@ class Run:
                 self.simulator.leave(f"{each}@example.org", LISTS[0])
         for name in LISTS:
             world.made_list(name)
-        (self.home / "secret").write_text("s" * 64)
-        (self.home / "keys").write_text(f"k1 {bytes(range(64)).hex()}\n")
-        (self.home / "key").write_text(KEY)
+
+    def _options(self) -> dict[str, Any]:
         given = {
             name: {"file": "key"} if value == {"env": "KEY"} else value
             for name, value in imitations()[self._platform].options.items()
         }
         quotas: dict[str, Any] = {name: [] for name in BUCKETS} | {"all": [[QUOTA[0], f"{QUOTA[1]:g}s"]]}
-        options = {"url": self.simulator.url, "timeout": "20s", "quotas": quotas, **given}
+        return {"url": self.simulator.url, "timeout": "20s", "quotas": quotas, **given}
+
+    def _arrange(self) -> None:
+        self._gather()
+        (self.home / "secret").write_text("s" * 64)
+        (self.home / "keys").write_text(f"k1 {bytes(range(64)).hex()}\n")
+        (self.home / "key").write_text(KEY)
         (self.home / "segma.yaml").write_text(
             "token_keys: {file: keys}\nworkspaces:\n  w:\n    secret: {file: secret}\n    accounts:\n      mail:\n"
-            f"        sink: {self._platform}\n        options: {json.dumps(options)}\n"
+            f"        sink: {self._platform}\n        options: {json.dumps(self._options())}\n"
         )
         self.log = open_log(Settings(data=self.home / "data"))
         self.log.ensure([*fixed_topics(), *account_topics("w", "mail")])
@@ -256,6 +266,25 @@ class Run:
         self.log.close()
 
 
+class SympaRun(Run):
+    """Over Sympa's command line and database, imitated; it has no quota."""
+
+    def _simulated(self) -> Any:
+        return SympaDoor(self.home, LATENCY_S)
+
+    def _gather(self) -> None:
+        for name in LISTS:
+            self.simulator.world.made_list(name)
+        for each in self.people:
+            self.simulator.sympa.put(f"{each}@example.org", LISTS[0])
+            if each in self.left:
+                self.simulator.sympa.leave(f"{each}@example.org", LISTS[0])
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = self.simulator.options()
+        return options
+
+
 def _say(line: str) -> None:
     sys.stderr.write(line)
     sys.stderr.flush()
@@ -264,7 +293,8 @@ def _say(line: str) -> None:
 def main(kills: int, moves: int, platform: str) -> int:
     """Run, print the figures, say whether all is well."""
     with tempfile.TemporaryDirectory(prefix="segma-kills-") as directory:
-        run = Run(Path(directory), kills, moves, seed=5, say=_say, platform=platform)
+        kind = SympaRun if platform == "sympa" else Run
+        run = kind(Path(directory), kills, moves, seed=5, say=_say, platform=platform)
         figures = run.run()
         run.close()
     RESULTS.mkdir(parents=True, exist_ok=True)
