@@ -36,15 +36,23 @@ def test_the_rules_are_sound_and_do_what_their_tests_say() -> None:
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
-def test_a_rule_that_does_not_fire_is_found(tmp_path: Path) -> None:
+def test_a_rule_that_does_not_fire_and_one_that_fires_for_a_moment_of_the_day_of_peace_are_found(
+    tmp_path: Path,
+) -> None:
     # The tool passes an alert of which no rule speaks: what is held here must be able to fail.
-    text = (HOME / "segma.rules.yaml").read_text(encoding="utf-8")
-    (tmp_path / "segma.rules.yaml").write_text(text.replace("segma_account_stopped == 1", "segma_account_stopped == 2"))
-    (tmp_path / "segma.test.yaml").write_bytes((HOME / "segma.test.yaml").read_bytes())
+    rules, tests = ((HOME / f"segma.{name}.yaml").read_text(encoding="utf-8") for name in ("rules", "test"))
+    away, stopped = "values: '0x700 1x5 0x700'", "segma_account_stopped == 1"
+    assert away in tests
+    assert stopped in rules
+    # The platform is away for half an hour, at a time at which no alert is asked for by itself.
+    (tmp_path / "segma.test.yaml").write_text(tests.replace(away, "values: '0x800 1x30 0x700'"))
+    (tmp_path / "segma.rules.yaml").write_text(rules.replace(stopped, "segma_account_stopped == 2"))
     command = [str(promtool()), "test", "rules", "segma.test.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
-    assert "SegmaAccountStopped" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "SegmaAccountStopped" in said
+    assert 'alertname="SegmaAccountAway", alertstate="firing"' in said
 
 
 def test_every_alert_is_seen_to_fire_and_is_silent_in_a_day_of_peace() -> None:

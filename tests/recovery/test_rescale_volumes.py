@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,11 +111,12 @@ def test_a_volume_without_room_is_told_before_anything_is_made(
 ) -> None:
     home, before = two
     volumes = spread(home, home.with_name("volumes"), 2, 3)
-    usage: Callable[[Path], object] = shutil.disk_usage
+    usage: Callable[[Path], Any] = shutil.disk_usage
     full = recovery_of(volumes[2])
 
-    def free(path: Path) -> object:
-        return shutil._ntuple_diskusage(1, 1, 0) if path == full else usage(path)  # type: ignore[attr-defined]
+    def free(path: Path) -> Any:
+        found = usage(path)
+        return found._replace(free=0) if path == full else found
 
     monkeypatch.setattr(shutil, "disk_usage", free)
     with pytest.raises(ConfigError, match=r"volumes/2/own/recovery: .* bytes may be needed and 0 are free"):
