@@ -30,6 +30,7 @@ from console.inbox import Recipient, mails_for
 from console.listener_pages import ListenerPages
 from console.people_pages import PeoplePages
 from console.person_changes import PersonChanges
+from console.record_pages import RecordPages
 from console.site_loads import LoadCounts
 from console.site_pages import SitePages
 from console.trial_pages import TrialPages
@@ -82,6 +83,7 @@ def console_app(
     def today() -> date:
         return datetime.fromtimestamp(site.now_ms() / 1_000, UTC).date()
 
+    writing = WritePages(desk)
     handlers = {
         **doors.handlers(),
         **demo_handlers(view, watch, links, token_of),
@@ -89,7 +91,8 @@ def console_app(
         **ListenerPages(desk, today).handlers(),
         **ChangePages(desk).handlers(),
         **TrialPages(desk, today).handlers(),
-        **WritePages(desk).handlers(),
+        **writing.handlers(),
+        **RecordPages(desk, watch.picture.recordings, site.unique, writing.unsaved).handlers(),
         **PeoplePages(desk).handlers(),
         **PersonChanges(desk, links.collector).handlers(),
         **SitePages(desk, links.collector, links.metrics).handlers(),

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Container
 from typing import Any, Final
 
+from console.recordings import Recordings
 from contracts.codec import to_json
 from contracts.commands import Command, Outcome, Result
 from contracts.events import Event
@@ -32,6 +33,7 @@ class Picture:
     def __init__(self, *, demo: bool = False) -> None:
         """``demo``: there are a handful of people. Elsewhere no name and no list is held: they are the history's."""
         self._demo = demo
+        self.recordings = Recordings()
         self.people: dict[tuple[str, str], DirectoryEntry] = {}
         self._lists: dict[tuple[str, str, str], dict[str, int]] = {}
         self._moved: set[tuple[str, str, str, str]] = set()
@@ -48,6 +50,7 @@ class Picture:
         """Take one record in; whether anything shown has changed."""
         match item:
             case EventRow():
+                self.recordings.take(item, self._events)
                 self._events.appendleft(item)
                 self._seen[item.event.workspace, item.event.site] = _came(item.event)
                 self._sizes.appendleft(len(to_json(item.event.properties)))

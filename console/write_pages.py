@@ -82,6 +82,11 @@ class WritePages:
             return self._desk.problem(visit, "There is nothing of this name.", 404)
         return await self._shown(visit, opened, known, Notes(problem=away))
 
+    async def unsaved(self, visit: Visit, text: str) -> Response:
+        """The page with a text that is nobody's draft yet."""
+        known, away = await self._known(visit.workspace)
+        return await self._shown(visit, Written(text, "", ""), known, Notes(problem=away))
+
     async def _known(self, workspace: str) -> tuple[Sequence[ListenerVersion], str]:
         """The versions that were applied, or none and what is wrong: writing goes on without the log."""
         try:

@@ -133,6 +133,8 @@ class Act(StrEnum):
     """A listener."""
     DRAFTED = "drafted"
     """Saved a draft of a listener."""
+    RECORDED = "recorded"
+    """Began to record a listener on a site."""
     TRIED = "tried"
     """Ran a listener over the history."""
     APPLIED = "applied"

@@ -1,7 +1,8 @@
 """The marketer's walk on the demo, in a real Chromium: ``python -m tests.console.demo_walk [FOLDER]``.
 
 Sign in; write a listener by the form alone; see whom it would have moved; bring it to work; walk through the shop as
-Ada in another window; watch the move arrive; ask why; roll back. Pictures of the pages go into FOLDER. Half a minute.
+Ada in another window; watch the move arrive; ask why; roll back; record the story on the shop. Pictures of the pages go
+into FOLDER. Half a minute.
 """
 
 from __future__ import annotations
@@ -100,6 +101,37 @@ def write(page: Page) -> None:
     page.locator(".done").wait_for()
 
 
+def record(browser: Browser, page: Page, at: dict[str, str]) -> None:
+    """The story once more, by doing it on the shop; only what nobody does is left to the form."""
+    page.goto(f"{at['console']}/w/demo/record")
+    page.fill("[name=url]", f"{at['shop']}/")
+    page.fill("[name=campaign]", CAMPAIGN)
+    page.click("#record")
+    link = page.locator("#open").get_attribute("href")
+    context = browser.new_context()
+    visit = context.new_page()
+    for address in (link, *(f"{at['shop']}{path}" for path in LOOKS)):
+        with visit.expect_response("**/v1/beacons"):
+            visit.goto(str(address))
+    page.locator(".life li", has_text=LOOKS[-1]).first.wait_for()
+    context.close()
+    page.click("#choose")
+    for label in page.locator("label.check").all():
+        wanted = "email_clicked" in label.inner_text() or "page_viewed path: /products/" in label.inner_text()
+        label.locator("input").set_checked(wanted)
+    page.click("#make")
+    steps = [page.locator(f'[name="s{number}.w1.value"]').input_value() for number in (1, 2, 3)]
+    assert steps == [CAMPAIGN, *LOOKS], steps
+    follow(page, "listener", f"{NAME}-recorded")
+    press(page, "#add-step")
+    follow(page, "s4.kind", "not")
+    follow(page, "s4.action", "product_bought")
+    press(page, "[value=follow]")
+    follow(page, "s4.for", WAIT)
+    press(page, "#save")
+    page.locator(".done").wait_for()
+
+
 def bring_to_work(page: Page, console: str) -> None:
     """Live at once, and wait until it is."""
     page.click("#to-work")
@@ -155,6 +187,8 @@ def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
     picture("roll-back")
     page.click("#confirm")
     await_state(page, console, 3)
+    record(browser, page, at)
+    picture("record")
 
 
 def main() -> None:

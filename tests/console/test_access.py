@@ -14,6 +14,7 @@ from tests.console.visitor import PASSWORD, PEOPLE, Clock, Stage, Visitor, signe
 
 def path_of(page: Page) -> str:
     given = {"workspace": "demo", "listener": "looked", "person": "s1", "account": "mailbox", "number": "1"}
+    given["code"] = "code1"
     return page.path.replace(":int}", "}").format(**given)
 
 

@@ -29,7 +29,8 @@ PAGES = (
     "/", "/inbox", "/w/demo/listeners", "/w/demo/listeners/walked", "/w/demo/people",
     f"/w/demo/people/{ANN}?list=warm&listener=walked", "/w/demo/lists", "/lists", "/events", "/w/demo/sites",
     f"/w/demo/people/{ANN}/confirm?change=forget", f"/w/demo/people/{ANN}/confirm?change=link",
-    "/w/demo/accounts", "/w/demo/audit", "/w/demo/write", "/w/demo/write?listener=walked", "/w/demo/listeners/nothing",
+    "/w/demo/accounts", "/w/demo/audit", "/w/demo/write", "/w/demo/write?listener=walked", "/w/demo/record",
+    "/w/demo/listeners/nothing",
     "/w/demo/listeners/walked/confirm?change=promote&version=2", "/w/demo/listeners/walked/confirm?change=end",
     "/w/demo/listeners/walked/trial?goal=product_bought", "/w/none/listeners",
 )  # fmt: skip
