@@ -132,7 +132,7 @@ def shop_app(*, collector: str, site: str, watch: Watch | None = None, workspace
             Route("/files/prices.csv", file(b"product,euro\nrunner,89\n", "text/csv")),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(SecurityHeaders, policy=policy)],
+        middleware=[Middleware(SecurityHeaders, policy=policy, referrer="strict-origin")],
     )
 
 
