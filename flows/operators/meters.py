@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from flows.state.changelog import Changelog
-from flows.subscriber.limits import Limit, LimitHits
+from flows.subscriber.limits import WITHOUT_COMMAND, Limit, LimitHits
 
 _lag: Final = Gauge(
     "segma_log_time_lag_seconds", "How far the log time of a partition of events is behind the clock.", ["partition"]
@@ -37,6 +37,12 @@ class _StateMeters(Collector):
         for bound in Limit:
             bits.add_metric([bound.value], sum(each.total[bound] for each in self._bounds))
         yield bits
+        rows = CounterMetricFamily(
+            "segma_matches_without_command", "Matches that are rows and made no command, and why.", labels=["reason"]
+        )
+        for reason in WITHOUT_COMMAND:
+            rows.add_metric([reason.value], sum(each.without_command[reason] for each in self._bounds))
+        yield rows
         changelog = self._changelog
         yield GaugeMetricFamily("segma_state_keys", "Devices and subscribers that have a state.", changelog.keys)
         yield GaugeMetricFamily("segma_state_live_bytes", "Bytes of all states.", changelog.live_bytes)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
+from typing import Final
+
+from contracts.reasons import Reason
+
+WITHOUT_COMMAND: Final = (Reason.CAPPED, Reason.HELD_OUT, Reason.LOOP, Reason.NO_IDENTITY, Reason.SHADOWED)
+"""Why a match is a row and makes no command. The value is a metric's label."""
 
 
 class Limit(StrEnum):
@@ -28,6 +34,8 @@ class LimitHits:
 
     def __init__(self) -> None:
         self.total: Counter[Limit] = Counter()
+        self.without_command: Counter[str] = Counter()
+        """Matches that made no command, by the reason."""
 
     def hit(self, bound: Limit, times: int = 1) -> None:
         """Count hits of a limit."""

@@ -269,6 +269,7 @@ class SubscriberSteps:
         person.past = past
         if over:
             self._limits.hit(Limit.ORIGINS, over)
+        self._limits.without_command.update(row.reason for row in decision.rows if row.kind == "match" and row.reason)
         emitted.add_rows(decision.rows)
         emitted.add_rows(CommandRow(command) for command in decision.commands)
         emitted.add_commands(decision.commands)

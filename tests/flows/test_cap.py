@@ -54,6 +54,7 @@ def test_past_the_cap_a_match_is_a_row_and_no_command() -> None:
     assert anna.does(act("e2", 2_000, "searched")) == ["+cool"], "over all listeners"
     assert anna.does(act("e3", 3_000)) == []
     assert anna.reasons == ["", "", CAPPED]
+    assert anna.engine.bounds.without_command == {CAPPED: 1}
 
 
 def test_a_place_is_free_again_once_exactly_so_much_log_time_has_passed() -> None:

@@ -8,11 +8,12 @@ import pytest
 from prometheus_client.registry import CollectorRegistry
 
 from contracts.log import Record
+from contracts.reasons import Reason
 from contracts.topics import BEACONS
 from flows.operators.logic import RecogniseLogic
 from flows.operators.meters import watch_state
 from flows.state.changelog import Changelog
-from flows.subscriber.limits import Limit
+from flows.subscriber.limits import WITHOUT_COMMAND, Limit
 from tests.flows.test_changelog import store_of
 from tests.flows.test_logic_crashes import beacon, shared
 
@@ -28,6 +29,10 @@ def test_every_bound_and_the_state_are_served(tmp_path: Path) -> None:
     assert registry.get_sample_value("segma_state_bounds_total", {"bound": "anonymous"}) == 4
     for bound in Limit:
         assert registry.get_sample_value("segma_state_bounds_total", {"bound": bound.value}) is not None
+    common.engines["w"].bounds.without_command[Reason.CAPPED] += 2
+    why = "segma_matches_without_command_total"
+    assert registry.get_sample_value(why, {"reason": "capped"}) == 2
+    assert [registry.get_sample_value(why, {"reason": each.value}) for each in WITHOUT_COMMAND].count(None) == 0
     assert registry.get_sample_value("segma_state_keys") == 1
     assert registry.get_sample_value("segma_state_live_bytes") == len("k1") + len("[1,2]") + 1
     assert registry.get_sample_value("segma_state_file_bytes") == changelog.total_bytes
