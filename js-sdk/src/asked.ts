@@ -5,6 +5,9 @@ import type { Asked, Page, Scalar, Settings } from "./words";
 /** How long a site's configuration is believed without asking again. */
 export const FRESH_MS = 300_000;
 
+/** What is kept begins with the time at which it was asked for, in milliseconds. */
+const CLOCK_DIGITS = 13;
+
 type Capture = Table<readonly Scalar[]>;
 
 /**
@@ -16,46 +19,41 @@ export function askedOf(page: Page, ask: Ask = asking): Asked {
 }
 
 function begun(page: Page, ask: Ask): Asked {
-  let [at, capture] = kept(page.remember("config"));
-  const age = page.now() - at;
-  if (age < 0 || age >= FRESH_MS) {
-    void ask(page.settings, (found) => {
-      const fresh = captureOf(found);
+  const kept = page.remember("config");
+  let capture = captureOf(kept.slice(CLOCK_DIGITS)) ?? table();
+  const age = page.now() - +kept.slice(0, CLOCK_DIGITS);
+  if (!(age >= 0 && age < FRESH_MS)) {
+    void ask(page.settings, (text) => {
+      const fresh = captureOf(text);
       if (!fresh) return;
       capture = fresh;
-      page.remember("config", jsonOf([page.now(), { capture }]));
+      page.remember("config", page.now() + text);
     });
   }
   return (action) => capture[action];
 }
 
-type Ask = (settings: Settings, answered: (found: unknown) => void) => Promise<void>;
+type Ask = (settings: Settings, answered: (text: string) => void) => Promise<void>;
 
 /** Asks the collector; where it does not answer, nothing comes of it: what was asked for before is asked for still. */
 const asking: Ask = async ({ collector, site }, answered) => {
   try {
-    answered(await (await fetch(`${collector}/v1/sites/${site}/config.json`, { credentials: "omit", referrerPolicy: "origin" })).json());
+    answered(await (await fetch(`${collector}/v1/sites/${site}/config.json`, { credentials: "omit", referrerPolicy: "origin" })).text());
   } catch {
     // NOTE: nothing to be done: the network is away, or a page in between has answered.
   }
 };
 
-function kept(text: string): [number, Capture] {
+/** The text's configuration if it is one; only lists of plain values under names of actions count. */
+export function captureOf(text: string): Capture | undefined {
   try {
-    const [at, found] = JSON.parse(text) as [unknown, unknown];
-    return [+(at as number) || 0, captureOf(found) ?? table()];
+    const asked: Capture = table();
+    const { capture } = JSON.parse(text) as { capture: object };
+    for (const [action, values] of Object.entries(capture)) {
+      if (Array.isArray(values)) asked[action] = values.filter((value): value is Scalar => /^(st|nu)/.test(typeof value)).slice(0, 200);
+    }
+    return /^{/.test(jsonOf(capture)) ? asked : undefined;
   } catch {
-    return [0, table()];
+    return undefined;
   }
-}
-
-/** The configuration if it is one; only lists of plain values under names of actions count. */
-export function captureOf(found: unknown): Capture | undefined {
-  const capture = (found as { capture?: unknown } | null)?.capture;
-  if (!/^{/.test(jsonOf(capture))) return undefined;
-  const asked: Capture = table();
-  for (const [action, values] of Object.entries(capture as object)) {
-    if (Array.isArray(values)) asked[action] = values.filter((value): value is Scalar => /^(st|nu)/.test(typeof value)).slice(0, 200);
-  }
-  return asked;
 }

@@ -55,9 +55,8 @@ export function up<E extends Element = HTMLElement>(element: Element | undefined
 export function fitting(element: Element, selectors: readonly unknown[]): [Element, string] | undefined {
   for (const selector of selectors) {
     try {
-      const text = `${selector as string}`;
-      const found = text !== "*" && up(element, text);
-      if (found) return [found, text];
+      const found = selector !== "*" && up(element, selector as string);
+      if (found) return [found, selector as string];
     } catch {
       // NOTE: listeners name selectors as free text.
     }
@@ -79,7 +78,8 @@ export const isSecretName = (name: string): boolean => SECRET.test(name.replace(
 
 /** Whether nothing may be told of an element: the page masks it, or it holds a password, a card or a one-time code. */
 export function isMasked(element: Element): boolean {
-  const said = (name: string): string => element.getAttribute(name) ?? "";
+  // NOTE: "null", where there is none, is no secret's name.
+  const said = (name: string): string => element.getAttribute(name) as string;
   return (
     !!up(element, "[data-segma-mask],input[type=password],input[type=hidden]") ||
     /cc-|one-time-code|password/i.test(said("autocomplete")) ||

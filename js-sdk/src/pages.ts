@@ -6,12 +6,15 @@ import type { Properties, Settings } from "./words";
 
 type Track = (at: number, action: string, properties: Properties, id?: string, order?: number) => void;
 
-/** Applications in one page set the title after the address, some of them when data has come. */
+/** Applications in one page set the title after the address. */
 export const SETTLED_AFTER_MS = 200;
+/** Some of them when data has come: while it is still that of the page before, it is looked at so often again. */
+const LOOKS = 4;
 
 /** Page views, also of pages that are exchanged in place, come back from the browser's cache or were prerendered. */
 export function pagesOf(track: Track, newId: () => string, nextOrder: () => number, settings: Pick<Settings, "hashRouting" | "params">, viewed: () => void) {
   let path = "";
+  let title: string | undefined;
   let visibleSince = 0;
   let visibleMs = 0;
   let waiting: (() => void) | undefined;
@@ -24,7 +27,10 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     visibleSince = document.hidden ? 0 : performance.now();
   };
 
-  const here = (): string => location.pathname + (settings.hashRouting ? location.hash.split("?")[0] : "");
+  const here = (): string => {
+    const [route = ""] = location.hash.split(/[?&=]/);
+    return location.pathname + (settings.hashRouting || /^#!?\//.test(route) ? route : "");
+  };
 
   /** Tells of what has happened but was not told yet; before anything is sent for the last time. */
   const settle = (): void => {
@@ -38,7 +44,7 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     const category = (document.body && document.body.getAttribute("data-segma-category")) ?? (meta && meta.content);
     return {
       path,
-      title: cut(document.title, 200),
+      title: cut((title = document.title), 200),
       category: category ? cut(category, 100) : undefined,
       referrer: referrer || undefined,
     };
@@ -58,7 +64,8 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     waiting = tell;
     viewed();
     // NOTE: told when the title is settled, with the time and in the place of the navigation.
-    const wait = (): unknown => setTimeout(calm(() => waiting === tell && settle()), SETTLED_AFTER_MS);
+    let looks = LOOKS;
+    const wait = (): unknown => setTimeout(calm(() => waiting === tell && (document.title === title && looks-- ? wait() : settle())), SETTLED_AFTER_MS);
     if (document.readyState === "loading") listen("DOMContentLoaded", wait);
     else wait();
   };

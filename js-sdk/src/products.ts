@@ -1,5 +1,8 @@
+import { table, type Table } from "./table";
 import { jsonOf } from "./text";
-import type { Properties } from "./words";
+import type { Form, Properties } from "./words";
+
+export const BOUGHT = "product_bought";
 
 /**
  * A price, a value or a quantity as a number; undefined where it is none, or cannot be told. The last mark is the decimal's,
@@ -32,10 +35,23 @@ export function shaped(properties: Properties): Properties {
  * A purchase under its order's number is one event, however often its page is loaded or whoever tells of it. `nth`: which
  * of the order's lines of the same product it is.
  */
-export function orderId(action: string, properties: Properties, nth = 0): string | undefined {
-  const { order_id: order, sku } = properties;
-  if (action !== "product_bought" || !order) return undefined;
-  return `o-${hashOf(jsonOf([`${order as string}`, `${(sku ?? "") as string}`, nth]))}`;
+export const orderId = ({ order_id: order, sku }: Properties, nth = 0): string =>
+  order ? `o-${hashOf(jsonOf([`${order as string}`, `${sku as string}`, nth]))}` : "";
+
+/**
+ * Gives what is told its form, and a purchase the id of its order's line: lines of one product that say different things are
+ * two, what says the same again is one.
+ */
+export function forming(): Form {
+  const orders = table<Table<number>>();
+  return (action, given, id) => {
+    const properties = shaped(given);
+    if (!id && action === BOUGHT) {
+      const lines = (orders[orderId(properties)] ??= table());
+      id = orderId(properties, (lines[jsonOf(properties)] ??= Object.keys(lines).length));
+    }
+    return [properties, id];
+  };
 }
 
 const GOLDEN = 2654435761;

@@ -18,8 +18,7 @@ export const calm =
     try {
       return task(one as A, other as B);
     } catch (error) {
-      say("error", error);
-      return undefined;
+      return say("error", error) as undefined;
     }
   };
 

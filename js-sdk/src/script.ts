@@ -36,10 +36,7 @@ export function boot(features: readonly Feature[]): void {
     const saidBy = (tag: Element | undefined | null) => tag && settingsOf(tag as HTMLScriptElement);
     // NOTE: a module is not told which tag it came by, and what a page's own loader runs may stand in a tag of the loader's.
     const settings = saidBy(document.currentScript) || saidBy(before?.s) || saidBy(document.querySelector("script[data-site][src*=segma]"));
-    if (!settings) {
-      say("no data-site");
-      return;
-    }
+    if (!settings) return say("no data-site");
     const { api, begin } = installed(settings, features, before?.l ?? location.href);
     window.segma = { ...api, v: 1 };
     whenShown(() =>

@@ -1,6 +1,6 @@
 import { consentIn } from "./consent";
 import { guard } from "./guard";
-import { ID, isToken, landingOf, randomId, whoIn, type Landing } from "./identity";
+import { isToken, landingOf, randomId, whoIn, type Landing } from "./identity";
 import { outletTo } from "./outlet";
 import { pagesOf } from "./pages";
 import { queueTo } from "./queue";
@@ -9,7 +9,7 @@ import { calm, listen, quietly, say } from "./say";
 import { spoolIn } from "./spool";
 import { browserStorage, storeIn } from "./store";
 import { plain } from "./text";
-import { isAction, type Batch, type Feature, type Identity, type Page, type Properties, type SentEvent, type Settings, type Told } from "./words";
+import { isAction, type Batch, type Feature, type Form, type Identity, type Page, type Properties, type SentEvent, type Settings, type Told } from "./words";
 
 /** What the page may call. Nothing of it throws. */
 export interface Api {
@@ -41,7 +41,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   let started = false;
   let landingTold = false;
   let login = "";
-  let shaped = (properties: Properties): Properties => properties;
+  let formed: Form = (_, properties, id) => [properties, id];
 
   const lastWord = (): Batch | undefined => {
     const last = started && consent.given() ? pages.closing() : undefined;
@@ -52,19 +52,22 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   const outlet = outletTo(settings.collector);
   const queue = queueTo(settings.site, outlet, spoolIn(store, Date.now, randomId), lastWord);
 
-  const record = (at: number, action: string, properties: unknown, id = "", order?: number, identity?: Identity): void => {
-    // NOTE: what has an id of its own comes once: an order may have more lines than a person has gestures.
-    if (!started || !consent.given() || !(id || admits(action, at))) return;
-    queue.take(identity ?? who.now(), eventOf(at, action, shaped(plain(properties)), ID.test(id) ? id : randomId(), order ?? who.nextOrder()));
-  };
-
-  const pages = pagesOf(record, randomId, who.nextOrder, settings, () => run(views));
-
   const drain = (): void => {
     const tasks = pending;
     pending = [];
     run(tasks);
   };
+
+  const record = (at: number, action: string, properties: unknown, id = "", order?: number, identity?: Identity): void => {
+    // NOTE: what waits was before: the click that leads to another page in place.
+    drain();
+    if (!started || !consent.given()) return;
+    const [said, own] = formed(action, plain(properties), id);
+    // NOTE: what has an id of its own comes once: an order may have more lines than a person has gestures.
+    if (own || admits(action, at)) queue.take(identity ?? who.now(), eventOf(at, action, said, own || randomId(), order ?? who.nextOrder()));
+  };
+
+  const pages = pagesOf(record, randomId, who.nextOrder, settings, () => run(views));
 
   const later = (describe: () => Told): void => {
     const at = Date.now();
@@ -79,7 +82,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     tell: (...told) => later(() => told),
     on: (type, handler, where, once) => listen(type, (event: Event) => handler(event as never, targetOf(event)), where, once),
     now: Date.now,
-    formed: (task) => void (shaped = task),
+    formed: (task) => void (formed = task),
     viewed: (task) => void views.push(task),
     leaving: (task) => void ends.push(task),
     remember(name, text) {

@@ -10,18 +10,20 @@ export const wordsIn = (text: string): string[] => text.split(/\s+/).filter((wor
 export const cut = (text: string, most: number): string => [...text.slice(0, 2 * most)].slice(0, most).join("");
 
 const ADDRESS = /[^\s"\\,:;<>()]+(?:@|%40)[^\s"\\,:;<>()]+/gi;
-const GROUPS = /(?:2[2-7]|[3-6]\d)\d\d[\s.–-]?\d{4,6}[\s.–-]?\d{4,5}([\s.–-]?\d{1,7})?/g;
+const GROUPS = /(?:2[2-7]|[3-6]\d)\d{2,4}[\W_]{0,2}\d{4,6}[\W_]{0,2}\d{4,5}([\W_]{0,2}\d{1,7})?/g;
 /** By length and first digits: Diners Club and American Express, and those of sixteen digits and more. */
 const CARD = /^(3[04678]\d{12,13}|[2-6]\d{15,18})$/;
 
 /** Text without email addresses and halves of characters; unless it is an id, without numbers of cards. */
 export function masked(text: string, isId = false): string {
   const said = text.replace(/\p{Cs}/gu, "").replace(ADDRESS, "…");
-  return isId ? said : said.replace(GROUPS, (run) => (isCard(run.replace(/\D/g, "")) ? "…" : run));
+  // NOTE: the last group may be what stands behind the number: when it expires, or its check digits.
+  return isId ? said : said.replace(GROUPS, (run, last = "") => (isCard(run) ? "…" : isCard(run.slice(0, -last.length)) ? `…${last as string}` : run));
 }
 
 /** By its form, and by Luhn's sum: from the right, every second digit counts twice. */
-function isCard(digits: string): boolean {
+function isCard(run: string): boolean {
+  const digits = run.replace(/\D/g, "");
   let sum = 0;
   let at = digits.length;
   for (const digit of digits) sum += (at -= 1) % 2 ? (+digit * 2) % 9 || +digit : +digit;

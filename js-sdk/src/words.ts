@@ -52,6 +52,9 @@ export interface Settings {
 /** Action, properties, and the event's id where it has one of its own. */
 export type Told = [action: string, properties: Properties, id?: string | undefined];
 
+/** Properties as the wire has them, and the event's id: the one that it has, or that they make. */
+export type Form = (action: string, properties: Properties, id: string) => [properties: Properties, id: string];
+
 /** What live listeners name of an action that is captured only where asked for; undefined where nobody asks. */
 export type Asked = (action: string) => readonly Scalar[] | undefined;
 
@@ -67,8 +70,8 @@ export interface Page {
   /** Listens in the capture phase, passively; an error of ours stays ours. `target`: what it really happened on. */
   on(type: string, handler: (event: never, target: Element | undefined) => void, where?: EventTarget, once?: boolean): void;
   now(): number;
-  /** Gives properties the form that the wire has, whoever tells. */
-  formed(task: (properties: Properties) => Properties): void;
+  /** Gives what is told the form that the wire has, whoever tells, and its id where it has one by what it says. */
+  formed(task: Form): void;
   /** Runs at the start and after each page view. */
   viewed(task: () => void): void;
   /** Runs when the page is being left: the last moment to tell. */

@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { askedOf, captureOf, FRESH_MS } from "../src/asked";
 import { automaton, normalised } from "../src/features/keys";
-import { numberOf, orderId, shaped } from "../src/products";
+import { forming, numberOf, orderId, shaped } from "../src/products";
 import { guard, MAX_PER_ACTION, MAX_PER_PAGE, PER_MS } from "../src/guard";
 import { cut, masked, plain } from "../src/text";
 import { urlOf } from "../src/urls";
-import type { Asked, Page } from "../src/words";
+import type { Asked, Form, Page } from "../src/words";
 // @ts-expect-error: a script without types
 import { INTERNAL } from "../parts.mjs";
 
@@ -66,12 +66,27 @@ test("no parameter of an address leaves but those that are allowed, and never on
 
 test("a purchase has its order's id", () => {
   const lines = [["7", "r-1"], ["71", "r"], ["7", "r_1"], ["7 ", "r-1"], ["7", "靴"], ["7", "鞄"], ["7", "帽子"], ["x".repeat(99), "y".repeat(99)], ["x".repeat(98), "y".repeat(99)]];
-  const ids = lines.flatMap(([order, sku]) => [0, 1].map((nth) => orderId("product_bought", { order_id: order, sku }, nth)));
+  const ids = lines.flatMap(([order, sku]) => [0, 1].map((nth) => orderId({ order_id: order, sku }, nth)));
   assert.equal(new Set(ids).size, 2 * lines.length);
   for (const id of ids) assert.match(id ?? "", /^[\w.:-]{1,64}$/);
-  assert.equal(orderId("product_bought", { order_id: 7, sku: 5 }), orderId("product_bought", { order_id: "7", sku: "5" }));
-  assert.equal(orderId("product_bought", { sku: "r-1" }), undefined);
-  assert.equal(orderId("product_added", { order_id: "7" }), undefined);
+  assert.equal(orderId({ order_id: 7, sku: 5 }), orderId({ order_id: "7", sku: "5" }));
+  assert.equal(orderId({ sku: "r-1" }), "");
+});
+
+test("a purchase that the page's own call tells has its order's id, the same on a reload", () => {
+  const told = (form: Form): string[] => [{ sku: "r", value: 20 }, { sku: "r", value: "80,00" }, { sku: "t" }, { sku: "r", value: "20.00" }, {}].map((line) => form("product_bought", { order_id: 7, ...line }, "")[1]);
+  const ids = told(forming());
+  assert.deepEqual(ids, told(forming()));
+  assert.deepEqual(ids.slice(0, 2), [0, 1].map((nth) => orderId({ order_id: "7", sku: "r" }, nth)), "two variants of one product are two lines");
+  assert.equal(ids[3], ids[0], "what says the same again");
+  assert.equal(new Set(ids).size, 4);
+  const form = forming();
+  assert.deepEqual(form("product_bought", { sku: "r", value: "19,90" }, ""), [{ sku: "r", value: 19.9 }, ""]);
+  for (const order_id of ["", null, undefined]) assert.equal(form("product_bought", { order_id }, "")[1], "");
+  assert.equal(form("product_added", { order_id: "7" }, "")[1], "");
+  assert.equal(form("refunded", { order_id: "7" }, "")[1], "");
+  const known = form("product_bought", { order_id: 7, sku: "r", price: 20 }, "o-layers")[1];
+  assert.deepEqual([known, form("product_bought", { order_id: 7, sku: "r", value: 20 }, "")[1]], ["o-layers", ids[0]], "a line that the layer told is the call's first");
 });
 
 test("prices are numbers however they are written; what is none is none, and never 0", () => {
@@ -98,8 +113,9 @@ test("of what a page says, what can be told is told", () => {
 });
 
 test("numbers of cards are masked, other numbers are not", () => {
-  for (const card of ["4111 1111 1111 1111", "4111111111111111", "5555-5555-5555-4444", "378282246310005", "3782 822463 10005", "30569309025904", "n:4111.1111.1111.1111!"]) assert.match(masked(card), /^\D*…\D*$/, card);
-  for (const none of ["iphone 15 256 gb", "978-3-16-148410-0", "9783161484100", "4111 1111 1111 1112", "+49 170 1234567", "353879234252633", "20261129 1200"]) assert.equal(masked(none), none);
+  for (const card of ["4111 1111 1111 1111", "4111111111111111", "5555-5555-5555-4444", "378282246310005", "3782 822463 10005", "30569309025904", "n:4111.1111.1111.1111!", "4111\u00a01111\u00a01111\u00a01111", "4111\u20091111\u20091111\u20091111", "4111\u202f1111\u202f1111\u202f1111", "4111\u200b1111\u200b1111\u200b1111", "41111 11111 11111 1", "41111.11111.11111.1", "411111-1111111111", "411111 111111 1111", "41111111 11111111", "4111 - 1111 - 1111 - 1111".replace(/ - /g, " -"), "4111/1111/1111/1111", "4111_1111_1111_1111", "4111·1111·1111·1111", "4111‑1111‑1111‑1111", "4111—1111—1111—1111", "4111*1111*1111*1111", "37828 22463 10005"]) assert.match(masked(card), /^\D*…\D*$/, card);
+  for (const none of ["iphone 15 256 gb", "978-3-16-148410-0", "9783161484100", "4111 1111 1111 1112", "+49 170 1234567", "353879234252633", "20261129 1200", "2026-11-29 12:00:00.000", "41111 11111 11111 2", "411111 111111 1112", "DE89 3704 0044 0532 0130 00", "+1 415 555 2671, +1 415 555 2672", "10.0.0.12:8443", "4111-1111", "52.520008, 13.404954", "order 4711 of 3512 in 24 h"]) assert.equal(masked(none), none);
+  for (const [text, wanted] of [["4111 1111 1111 1111 123", "… 123"], ["4111111111111111 12/27", "… 12/27"], ["3782 822463 10005 1234", "… 1234"], ["41111 11111 11111 1, 999", "…, 999"], ["25 4111 1111 1111 1111", "25 …"]]) assert.equal(masked(text as string), wanted);
   assert.equal(masked("4111111111111111", true), "4111111111111111");
 });
 
@@ -109,11 +125,11 @@ test("texts are cut at whole characters", () => {
 });
 
 test("of a configuration only lists of plain values count, and nonsense is none", () => {
-  assert.deepEqual({ ...captureOf({ capture: { key_pressed: ["Escape", 7, {}, null], x: "no", y: null } }) }, { key_pressed: ["Escape", 7] });
-  for (const nonsense of [null, 7, "<html>", {}, { capture: [] }, { capture: "x" }]) assert.equal(captureOf(nonsense), undefined);
+  assert.deepEqual({ ...captureOf('{"capture": {"key_pressed": ["Escape", 7, {}, null], "x": "no", "y": null}}') }, { key_pressed: ["Escape", 7] });
+  for (const nonsense of ["null", "7", "<html>", "", "{}", '{"capture": []}', '{"capture": "x"}', '{"capture": null}']) assert.equal(captureOf(nonsense), undefined);
 });
 
-type Answers = () => Promise<unknown>;
+type Answers = () => Promise<string>;
 const asking = (answers: Answers, clock: { now: number }, kept: { text: string }): Asked =>
   askedOf(pageWith(clock, kept), async (_, answered) => answers().then(answered, () => undefined));
 
@@ -127,7 +143,7 @@ test("what is asked for is kept for five minutes, and outlives a collector that 
   const clock = { now: 1_000_000_000_000 };
   const kept = { text: "" };
   let asked = 0;
-  const said = async (): Promise<unknown> => ((asked += 1), { capture: { key_pressed: ["a"] } });
+  const said = async (): Promise<string> => ((asked += 1), '{"capture":{"key_pressed":["a"]}}');
   const first = asking(said, clock, kept);
   assert.equal(first("key_pressed"), undefined);
   await settled();
@@ -143,7 +159,7 @@ test("what is asked for is kept for five minutes, and outlives a collector that 
     await settled();
     assert.deepEqual(away("key_pressed"), ["a"]);
   }
-  assert.equal(asking(said, clock, { text: "{" })("key_pressed"), undefined);
+  for (const text of ["{", '[1700000000000,{"capture":{"key_pressed":["a"]}}]']) assert.equal(asking(said, clock, { text })("key_pressed"), undefined);
 });
 
 test("no name that the build shortens is one of the platform's", () => {

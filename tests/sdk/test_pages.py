@@ -79,6 +79,40 @@ def test_where_the_fragment_is_the_route_its_changes_are_views(
     assert paths(visit, "page_viewed") == ["/page", "/page#/basket"]
 
 
+ROUTER = """<a id="deep" href="#/basket/7?sort=1">Basket</a><a id="bang" href="#!/help">Help</a><a id="part" href="#part">Part</a>
+<a id="secret" href="#/access_token=s3cret&x=1">In</a><a id="pushed" href="/pushed">Pushed</a><p id="part">Part</p><script>
+const titled = () => setTimeout(() => { document.title = location.pathname + location.hash; }, 300);
+addEventListener("hashchange", titled);
+pushed.onclick = (event) => { event.preventDefault(); history.pushState({}, "", "/pushed"); titled(); };
+</script>"""  # noqa: E501
+
+
+@pytest.mark.parametrize("api", ["with", "without"])
+def test_a_click_on_a_link_to_a_route_is_before_the_routes_view(
+    page: Page, site: StaticSite, collector: RealCollector, api: str
+) -> None:
+    if api == "without":
+        page.add_init_script("Object.defineProperty(window, 'navigation', { value: undefined })")
+    serve_builds(site)
+    site.put("/app", f"<!doctype html><title>App</title>{tag('minified', collector.url)}<body>{ROUTER}</body>")
+    visit = Visit(page, collector, f"{site.url}/app")
+    wanted = []
+    for link, path in (("deep", "/app#/basket/7"), ("bang", "/app#!/help"), ("secret", "/app#/access_token")):
+        page.click(f"#{link}")
+        wanted += ["page_clicked", "page_closed", "page_viewed"]
+        (*_, view) = visit.wait_for("page_viewed", 1 + len(wanted) // 3)
+        assert view.event.properties["path"] == path
+        assert view.event.properties["title"].startswith("/app#")
+    page.click("#pushed")
+    visit.wait_for("page_viewed", 5)
+    page.click("#part")
+    visit.wait_for("page_clicked", 5)
+    wanted += ["page_clicked", "page_closed", "page_viewed", "page_clicked"]
+    pages = [action for action in visit.actions() if action.startswith("page_")]
+    assert pages == ["page_viewed", "page_loaded", *wanted]
+    assert paths(visit, "page_viewed")[-1] == "/pushed"
+
+
 @pytest.mark.system_browser
 def test_a_page_that_comes_back_from_the_cache_is_viewed_again(
     page: Page, site: StaticSite, collector: RealCollector

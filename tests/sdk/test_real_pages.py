@@ -304,7 +304,7 @@ def test_what_is_no_token_leaves_the_person_alone_and_is_told(
     assert visit.wait_for("still_anna")[0].record.subscriber == "s_anna"
 
 
-@pytest.mark.parametrize("delay", [0, 20, 120])
+@pytest.mark.parametrize("delay", [0, 120, 450])
 def test_a_view_in_place_has_its_own_title_and_the_time_and_place_of_the_navigation(
     page: Page, site: StaticSite, collector: RealCollector, delay: int
 ) -> None:

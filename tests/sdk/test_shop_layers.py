@@ -182,3 +182,29 @@ def test_all_lines_of_a_long_order_are_told(page: Page, site: StaticSite, collec
     items = [{"item_id": f"r{n}", "price": n} for n in range(150)]
     page.evaluate("(items) => dataLayer.push({event: 'purchase', ecommerce: {transaction_id: 'long', items}})", items)
     assert len({each.event.event_id for each in visit.wait_for("product_bought", 150)}) == 150
+
+
+THANKS = """<script>
+const told = (sku, value) => segma.track("product_bought", { sku, value, order_id: 7 });
+told("r", 20); told("r", "80,00"); told("t", 5); told("t", 5);
+</script>"""
+
+
+def test_an_order_that_the_page_tells_itself_counts_once_however_often_it_is_loaded(
+    page: Page, site: StaticSite, collector: RealCollector
+) -> None:
+    def ids() -> set[str]:
+        return {each.event.event_id for each in visit.of("product_bought")}
+
+    visit = Visit(page, collector, put(site, collector.url, after=THANKS))
+    visit.told("first_loading")
+    assert len(ids()) == 3, "two variants of one product, and another product that was told twice"
+    page.reload()
+    visit.wait_for("page_loaded", 2)
+    sale = {"event": "purchase", "ecommerce": {"transaction_id": "7", "items": [{"item_id": "r", "price": 20}]}}
+    page.evaluate("(sale) => dataLayer.push(sale)", sale)
+    visit.told("second_loading")
+    assert len(ids()) == 3, "the same order, also by the layer"
+    page.evaluate("for (let n = 0; n < 80; n += 1) segma.track('product_bought', { sku: `s${n}`, order_id: 'long' })")
+    visit.told("long_order")
+    assert len(ids()) == 83

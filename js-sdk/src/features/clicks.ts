@@ -1,7 +1,7 @@
 import { BUTTONS, declaredProperties, FIELDS, lookedAt, scrubbed, selectorFrom, up } from "../element";
-import { orderId, shaped } from "../products";
+import { forming } from "../products";
 import { fileOf } from "../urls";
-import { isAction, type Feature, type Page, type Properties, type Told } from "../words";
+import { isAction, type Feature, type Page, type Properties } from "../words";
 
 const FILES = /^[^?#]*\.(zip|rar|7z|t?gz|csv|(?:xls|doc|ppt)x?|od[tsp]|rtf|txt|epub|ics|dmg|exe|msi|apk|mp[34]|wav|mov|pdf)([?#\s]|$)/i;
 
@@ -9,7 +9,7 @@ const FILES = /^[^?#]*\.(zip|rar|7z|t?gz|csv|(?:xls|doc|ppt)x?|od[tsp]|rtf|txt|e
 export function kindOfLink(href: string, download: boolean): "pdf_viewed" | "file_downloaded" | undefined {
   const extension = FILES.exec(href)?.[1];
   if (!extension && !download) return undefined;
-  return !download && /pdf/i.test(extension ?? "") ? "pdf_viewed" : "file_downloaded";
+  return !download && /pdf/i.test(extension as string) ? "pdf_viewed" : "file_downloaded";
 }
 
 const DECLARED = "[data-segma-action]:not(form)";
@@ -22,7 +22,7 @@ const SILENT = `${FIELDS},${MASKED}`;
 export const clicks: Feature = { name: "clicks", start: watch };
 
 function watch(page: Page): void {
-  page.formed(shaped);
+  page.formed(forming());
   let labelled: Element | null | undefined;
   /** Where Enter was the last key. */
   let entered: Element | undefined;
@@ -38,7 +38,7 @@ function watch(page: Page): void {
     const described = gestureOf(target);
     page.later(() => {
       const [action, properties] = described();
-      return told(action, byKey ? { ...properties, keyboard: true } : properties);
+      return [action, byKey ? { ...properties, keyboard: true } : properties];
     });
   };
   page.on("pointerdown", forget);
@@ -51,12 +51,9 @@ function watch(page: Page): void {
   page.on("submit", (event: Event, form) => {
     if (!(form instanceof HTMLFormElement) || !event.isTrusted) return;
     const action = form.dataset["segmaAction"];
-    if (isAction(action)) page.tell(...told(action, declaredProperties(form.dataset)));
+    if (isAction(action)) page.tell(action, declaredProperties(form.dataset));
   });
 }
-
-/** An action with its properties, and the id that it has by them. `nth`: of an order's lines of the same product. */
-export const told = (action: string, properties: Properties, nth?: number): Told => [action, properties, orderId(action, shaped(properties), nth)];
 
 /**
  * What a click on this is. What the page's own handlers may change or remove is read now, the rest is done later.
@@ -80,7 +77,7 @@ function gestureOf(target: Element): () => [string, Properties] {
   const file = kind && ofFile(link, href as string);
   const named = kind ? link : (button ?? link);
   const silent = !named || (around && up(target, MASKED)) || named.querySelector(SILENT);
-  const text = silent ? "" : (named.getAttribute("aria-label") ?? named.textContent ?? "");
+  const text = silent ? "" : (named.getAttribute("aria-label") ?? (named.textContent as string));
   const looks = lookedAt(named ?? target);
   return () => [kind ?? (button ? "button_clicked" : "page_clicked"), { ...file, selector: selectorFrom(looks), text: scrubbed(text) }];
 }

@@ -7,12 +7,12 @@ export const clipboard: Feature = {
   name: "clipboard",
   start(page) {
     const asked = askedOf(page);
-    const tell = (action: string, target: Element | undefined, lengthOf: () => number | undefined): void => {
+    const tell = (action: string, target: Element | undefined, lengthOf: (target: Element) => number | undefined): void => {
       if (!asked(action) || !target || isMasked(target)) return;
-      const length = lengthOf();
+      const length = lengthOf(target);
       if (length) page.tell(action, { selector: selectorOf(target), length });
     };
-    const copied = (_: Event, target: Element | undefined): void => tell("content_copied", target, () => chosenIn(target));
+    const copied = (_: Event, target: Element | undefined): void => tell("content_copied", target, chosenIn);
     page.on("copy", copied);
     page.on("cut", copied);
     page.on("paste", (event: ClipboardEvent, target) => {
@@ -23,7 +23,7 @@ export const clipboard: Feature = {
 };
 
 /** How much is marked, in a field or on the page. */
-function chosenIn(target: Element | undefined): number {
-  const { selectionStart: start, selectionEnd: end } = (target ?? {}) as Partial<HTMLInputElement>;
+function chosenIn(target: Element): number {
+  const { selectionStart: start, selectionEnd: end } = target as Partial<HTMLInputElement>;
   return typeof start === "number" ? (end as number) - start : `${getSelection() ?? ""}`.length;
 }

@@ -56,8 +56,7 @@ export const media: Feature = {
         if (!(element instanceof HTMLMediaElement)) return;
         if (type === "emptied") played.set(element, undefined);
         else if (type !== "timeupdate" || !element.seeking) {
-          const action = /^v/i.test(element.tagName) ? "video_played" : "audio_played";
-          const watched = played.get(element) ?? watching(page, action, { src: fileOf(element.currentSrc), selector: selectorOf(element) });
+          const watched = played.get(element) ?? watching(page, `${element.tagName.toLowerCase()}_played`, { src: fileOf(element.currentSrc), selector: selectorOf(element) });
           played.set(element, watched);
           watched(type, element.duration, element.currentTime, element.playbackRate);
         }

@@ -18,7 +18,7 @@ export const pointer: Feature = {
     let by = "";
     let hovered: Element | undefined;
     const left = (): void => {
-      const dwelt = Math.round(performance.now() - since);
+      const dwelt = page.now() - since;
       if (hovered && dwelt >= HOVER_MS) page.tell("hovered", { selector: by, dwell_ms: dwelt });
       hovered = undefined;
     };
@@ -40,7 +40,7 @@ export const pointer: Feature = {
       const interesting = fitting(target, asked("hovered") ?? []) ?? worth(target);
       if (interesting?.[0] === hovered) return;
       left();
-      if (interesting) [hovered, by, since] = [...interesting, performance.now()];
+      if (interesting) [hovered, by, since] = [...interesting, page.now()];
     });
     page.on("pointerout", (event: PointerEvent) => {
       if (event.relatedTarget) return;

@@ -61,12 +61,11 @@ function isPage(box: Element): boolean {
 function points(asked: readonly unknown[]): [Element, string][] {
   const found = [...document.querySelectorAll<HTMLElement>("[data-segma-point]")].map((each): [Element, string] => [each, each.dataset["segmaPoint"] || selectorOf(each)]);
   for (const selector of asked) {
-    if (typeof selector !== "string") continue;
     try {
-      const element = document.querySelector(selector);
-      if (element) found.push([element, selector]);
+      const element = document.querySelector(selector as string);
+      if (element) found.push([element, selector as string]);
     } catch {
-      // NOTE: a listener may name a point of the page's own, which is no selector.
+      // NOTE: a listener may name a point of the page's own, which is no selector, and percentages are none.
     }
   }
   return found;

@@ -1,14 +1,11 @@
-import { numberOf } from "../products";
+import { BOUGHT, numberOf, orderId } from "../products";
 import { calm } from "../say";
 import { table } from "../table";
 import { jsonOf } from "../text";
 import type { Feature, Page, Properties } from "../words";
-import { told } from "./clicks";
 
 type Said = Record<string, unknown>;
 
-const ADDED = "product_added";
-const BOUGHT = "product_bought";
 /** Names of events, without prefixes, case and signs: `add_to_cart`, `dl_add_to_cart`, `addToCart`, `place-order`. */
 const NAMES = /^(?:(scadd|addto(?:cart|basket|bag))|(?:sc)?purchase|placeorder)$/;
 /** Where parts of a sale stand inside of each other. */
@@ -119,7 +116,7 @@ function hearing(page: Page): (entry: unknown) => void {
       const sku = `${properties["sku"] as string}`;
       const nth = seen[sku] ?? 0;
       seen[sku] = nth + 1;
-      page.tell(...told(isAdded ? ADDED : BOUGHT, properties, nth));
+      page.tell(isAdded ? "product_added" : BOUGHT, properties, orderId(properties, nth));
     }
   };
 }
