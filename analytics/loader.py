@@ -114,8 +114,7 @@ class Loader:
         """
         began = [(each, [(part, each.bookmark(part)) for part in each.positions()]) for each in self._consumers]
         try:
-            with _no_collection():
-                return self._round(timeout_s)
+            return self._round(timeout_s)
         except LogUnavailable:
             for consumer, bookmarks in began:
                 for partition, bookmark in bookmarks:
@@ -128,7 +127,8 @@ class Loader:
         if not records:
             return 0
         letters: list[DeadLetter] = []
-        entries = self._entries(records, letters)
+        with _no_collection():
+            entries = self._entries(records, letters)
         if not self._stored(entries, records, letters):
             return 0
         self._publish(letters)
@@ -183,7 +183,8 @@ class Loader:
             self._erasures.follow()
             for kept in filter(None, map(self._erasures.kept, entries)):
                 table = kept[0].table
-                self._insert(table, kept, f"{ranges}:{table}:{len(kept)}", letters)
+                with _no_collection():
+                    self._insert(table, kept, f"{ranges}:{table}:{len(kept)}", letters)
             # Whoever was erased between the look and the insert is erased again.
             self._erasures.repeat()
             return True
@@ -254,7 +255,7 @@ class Loader:
 @contextmanager
 def _no_collection() -> Iterator[None]:
     """Keep Python from looking for cycles: there are none among a batch's many objects, and the look costs half as much
-    as all that is done with them.
+    as all that is done with them. Never around a wait: what failed attempts leave behind does hold cycles.
     """
     was_on = gc.isenabled()
     gc.disable()
