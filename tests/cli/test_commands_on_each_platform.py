@@ -129,7 +129,7 @@ def refuse_to_remove(monkeypatch: pytest.MonkeyPatch, walk: Walk, address: str) 
         seam.remove = refusing
         return sink
 
-    monkeypatch.setitem(SINKS, walk.platform.dialect.name, kind._replace(make=make))  # type: ignore[misc]
+    monkeypatch.setitem(SINKS, walk.platform.dialect.name, kind._replace(make=make))
 
 
 @pytest.mark.parametrize("walk", imitations(), indirect=True)
