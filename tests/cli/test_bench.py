@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from bench.way import Build, beacons, stages
 from cli.bench import bench_command, benches
+from contracts.beacons import BeaconRecord
+from contracts.codec import json_reader, msgpack_reader, to_json
 
 pytestmark = pytest.mark.slow
 
@@ -40,3 +45,31 @@ def test_an_unknown_measurement_is_named(capsys: pytest.CaptureFixture[str]) -> 
 def test_an_installed_package_says_where_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEGMA_ROOT", str(tmp_path))
     assert CliRunner().invoke(bench_command, []).exit_code == 2
+
+
+@pytest.mark.parametrize(("folder", "package"), [("", ""), ("src/segma", "segma.")])
+def test_the_way_is_measured_beside_builds_of_either_layout(tmp_path: Path, folder: str, package: str) -> None:
+    there = tmp_path / folder / "flows"
+    there.mkdir(parents=True)
+    (there / "__main__.py").touch()
+    assert Build.at("against", tmp_path).package == package
+
+
+def test_what_is_no_checkout_is_said_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(click.BadParameter, match="no checkout of Segma"):
+        Build.at("against", tmp_path)
+
+
+@pytest.mark.parametrize(("load", "people"), [("first-touch", 2_400), ("sessions", 200)])
+def test_each_load_of_the_way_has_its_events_and_people(load: str, people: int) -> None:
+    read, body = msgpack_reader(BeaconRecord), json_reader(dict[str, Any])
+    found = [read(record.value or b"") for record in beacons(load, 2_400)]
+    events = [event for each in found for event in body(bytes(each.body))["events"]]
+    assert len({event["event_id"] for event in events}) == len(events) == 2_400
+    assert len({each.subscriber for each in found}) == people
+
+
+def test_time_is_shared_out_by_where_it_went_and_starting_counts_for_nothing(tmp_path: Path) -> None:
+    places = {"x/importlib/_bootstrap.py:load": 5.0, "x/contracts/codec.py:read": 1.0, "x/elsewhere.py:f": 3.0}
+    (tmp_path / "places.json").write_bytes(to_json(places))
+    assert stages(8.0, tmp_path / "places.json") == {"other": 6.0, "decode": 2.0}
