@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+PATIENCE_MS = 30_000
 ANN = subscriber_id(b"s" * 32, "ann@example.org")
 PAGES = (
     "/", "/inbox", "/w/demo/listeners", "/w/demo/listeners/walked", "/w/demo/people",
@@ -134,6 +136,8 @@ def test_a_marketer_walks_through_the_console(browser: Browser, console: str, st
 
 
 def test_the_form_and_the_yaml_follow_each_other_while_one_types(browser: Browser, console: str, stage: Stage) -> None:
+    from playwright.sync_api import expect
+
     context = browser.new_context()
     page = context.new_page()
     enter(page, console, "mara")
@@ -148,11 +152,11 @@ def test_the_form_and_the_yaml_follow_each_other_while_one_types(browser: Browse
     page.locator('[name="s1.w2.property"]').wait_for()
     follow('[name="s1.w1.value"]', "spring-sale")
     text = page.locator("#text")
-    page.wait_for_function("document.getElementById('text').value.includes('campaign: spring-sale')")
+    expect(text).to_have_value(re.compile("campaign: spring-sale"), timeout=PATIENCE_MS)
     follow("#text", text.input_value().replace("email_clicked", "email_clickt # a typo"))
     page.locator('[name="s1.action"][aria-invalid]').wait_for()
     follow('[name="s1.action"]', "email_opened")
-    page.wait_for_function("document.getElementById('text').value.includes('email_opened # a typo')")
+    expect(text).to_have_value(re.compile("email_opened # a typo"), timeout=PATIENCE_MS)
     page.click("#save")
     page.locator(".done").wait_for()
     assert "email_opened # a typo" in stage.desk.drafts["demo"].read("new-listener").text

@@ -143,7 +143,9 @@ def test_a_no_in_one_tab_holds_for_what_another_has_in_hand(
     first.evaluate("segma.consent(false)")
     second.wait_for_function("window.told")
     door.open()
+    second.evaluate("window.told = false")
     first.evaluate("segma.consent(true)")
+    second.wait_for_function("window.told")  # a tab in another process hears of it a moment later
     second.evaluate("segma.track('after_the_yes')")
     # What was in hand would go out before it, and would stand on the disk until then.
     collector.wait_for(lambda stored: any(each.action == "after_the_yes" for each in stored))
