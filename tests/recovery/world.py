@@ -25,7 +25,7 @@ from contracts.codec import json_reader, to_json
 from contracts.commands import Outcome
 from contracts.events import Event
 from contracts.log import Log, Record
-from contracts.rows import EventRow, Row
+from contracts.rows import EventRow
 from contracts.tokens import Claims, Keyring, TokenKey, subscriber_id
 from contracts.topics import OUTCOMES, ROWS, moves_topic
 from flows.derived.sessions import extended
@@ -33,6 +33,7 @@ from flows.language.files import load_listeners
 from flows.machine.machine import Machine, Match
 from flows.subscriber.decide import Occasion, Past, decide
 from tests.ports import free_port
+from tests.recovery.event_rows import done_by_people
 from transport import open_log
 from transport.config import Settings, environment_of, settings_at
 
@@ -54,7 +55,6 @@ LISTENERS = {
 FORMERLY_BELOW = {"collector", "flows", "sinks", "analytics"}
 """Until November 2026 the rooms were packages below ``segma``."""
 
-_read_row = json_reader(Row)
 _read_outcome = json_reader(Outcome)
 
 
@@ -249,15 +249,13 @@ class World:
         return [_read_outcome(record.value) for record in self.records(OUTCOMES) if record.value]
 
     def event_rows(self) -> list[EventRow]:
-        """The rows of events."""
-        rows = (_read_row(record.value) for record in self.records(ROWS) if record.value)
-        return [row for row in rows if isinstance(row, EventRow)]
+        """The rows of what people did."""
+        return list(done_by_people(self.records(ROWS)))
 
     def followed_events(self) -> int:
         """How many different events have come out of the flow as rows so far."""
         while records := self._rows.poll(10_000):
-            rows = (_read_row(record.value) for record in records if record.value)
-            self._followed |= {row.event.event_id for row in rows if isinstance(row, EventRow)}
+            self._followed |= {row.event.event_id for row in done_by_people(records)}
         return len(self._followed)
 
     def calls(self) -> list[tuple[str, str]]:
