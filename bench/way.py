@@ -233,7 +233,7 @@ def watched(count: int, seen: Callable[[], int], pids: Sequence[int], patience_s
             return [1e6 * (now - then) / (found - first) for now, then in zip(spent, before, strict=True)]
         if time.monotonic() > until:
             raise click.ClickException(f"nothing came for {patience_s:.0f} s: {found} of {count} events")
-        time.sleep(0.05)
+        time.sleep(0.05)  # no call waits for a count of rows
 
 
 def flow_cost(build: Build, home: Path, count: int, patience_s: float) -> Cost:

@@ -92,7 +92,7 @@ class Terminal:
             if code == 0 and (not command.prints or fits(said, command.prints)):
                 return said
             assert time.monotonic() < until, f"$ {command.line}\n{said}\n-- the page says --\n{command.prints}"
-            time.sleep(0.5)
+            time.sleep(0.5)  # as a reader types it again: it asks what others are bringing in
 
     def begin(self, command: Command) -> None:
         """Start what goes on until this terminal is closed."""
@@ -152,4 +152,4 @@ def answers(url: str) -> None:
         except requests.ConnectionError:
             pass
         assert time.monotonic() < until, f"{url} does not answer"
-        time.sleep(0.2)
+        time.sleep(0.2)  # a process in another terminal says nothing to this one
