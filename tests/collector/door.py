@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from contracts.log import Outgoing, PublishOutcome, Stored
 from contracts.rows import DeadLetter
 from contracts.tokens import Claims, Keyring, TokenKey
 from contracts.topics import BEACONS, DEAD_LETTERS
+from tests.coroutines import run_apart
 from transport.spool import Spool
 
 NOW_MS = 1_800_000_000_000
@@ -162,9 +161,7 @@ def talk(collector: Collector, script: Talk) -> Any:
         async with falcon.testing.ASGIConductor(collector.app) as conductor:
             return await script(conductor)
 
-    # In a thread of its own: where a browser was driven before, this one has a running event loop already.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(conversation())).result()
+    return run_apart(conversation())
 
 
 def posted(

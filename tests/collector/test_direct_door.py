@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from collector.beacons import PATH
 from tests.collector.door import ORIGIN, Collector, beacon, posted, talk
+from tests.coroutines import run_apart
 
 FALCONS = PATH + "/"
 TEXT = json.dumps(beacon()).encode()
@@ -89,7 +89,7 @@ def asgi(collector: Collector, *messages: dict[str, Any]) -> list[dict[str, Any]
     async def send(message: dict[str, Any]) -> None:
         said.append(message)
 
-    asyncio.run(collector.app(scope, receive, send))
+    run_apart(collector.app(scope, receive, send))
     return said
 
 

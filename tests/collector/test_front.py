@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 from collector.front import PROXY_V2, Bounds, FrontProtocol, Gate, read_preface
 from collector.proxies import client_key
 from contracts.reasons import Reason
+from tests.coroutines import run_apart
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -133,7 +134,7 @@ def test_what_is_too_much_is_refused_with_a_reason(data: bytes, status: int, rea
             assert refused == [reason]
             assert await asked(await opened(port)) == 200, "nobody else feels it"
 
-    asyncio.run(script())
+    run_apart(script())
 
 
 def test_what_is_within_the_bounds_is_answered() -> None:
@@ -145,7 +146,7 @@ def test_what_is_within_the_bounds_is_answered() -> None:
                 assert await asked(streams, head + b"Content-Length: 50000\r\n\r\n" + b"x" * 50_000) == 200
             assert refused == []
 
-    asyncio.run(script())
+    run_apart(script())
 
 
 def test_requests_that_wait_behind_each_other_are_bounded() -> None:
@@ -156,7 +157,7 @@ def test_requests_that_wait_behind_each_other_are_bounded() -> None:
             await reader.read()
             assert refused == [Reason.TOO_LARGE]
 
-    asyncio.run(script())
+    run_apart(script())
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_who_says_nothing_or_stops_in_the_middle_is_hung_up_on(data: bytes) -> N
             assert refused == [Reason.TIMED_OUT]
             assert gate.clients == {}
 
-    asyncio.run(script())
+    run_apart(script())
 
 
 def test_a_byte_now_and_then_does_not_hold_a_connection() -> None:
@@ -189,7 +190,7 @@ def test_a_byte_now_and_then_does_not_hold_a_connection() -> None:
             assert b"HTTP/1.1 4" in await reader.read()
             dripping.cancel()
 
-    asyncio.run(script())
+    run_apart(script())
 
 
 def test_a_client_that_holds_many_connections_loses_its_idle_ones_and_nobody_else_any() -> None:
@@ -202,7 +203,7 @@ def test_a_client_that_holds_many_connections_loses_its_idle_ones_and_nobody_els
             assert await asked(idle[7]) == 200
             assert gate.count <= 9
 
-    asyncio.run(script())
+    run_apart(script())
 
 
 def test_an_answer_to_who_has_hung_up_meanwhile_goes_nowhere(caplog: pytest.LogCaptureFixture) -> None:
@@ -239,7 +240,7 @@ def test_in_all_the_longest_waiting_connection_makes_room() -> None:
             assert await asked(late) == 200
             assert await asked(idle[1]) == 200
 
-    asyncio.run(script())
+    run_apart(script())
 
 
 V2 = (
@@ -264,7 +265,7 @@ def test_behind_a_proxy_that_says_so_the_client_is_whom_it_names(preface: bytes)
             assert gate.clients == {}
             assert await asked(await opened(port)) == 400, "no header, no request"
 
-    asyncio.run(script())
+    run_apart(script())
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ from contracts.topics import BEACONS, SUBSCRIBERS
 from sinks.base import Member
 from tests.collector.door import KEY, ORIGIN, SECRET, keyring
 from tests.collector.hooked import HOOK
+from tests.coroutines import run_apart
 from tests.live_files import paths_below
 from tests.ports import free_port
 from tests.recovery.door_connection import Answer, Connection
@@ -224,7 +225,7 @@ class Trial:
         """Send tries from ``first`` on and wait until the history shows all of it; the tries of what is lost."""
         moment = self.moment()
         ledger = Ledger(moment)
-        asyncio.run(self._send(Tries(self._seed, moment), first, tries, ledger))
+        run_apart(self._send(Tries(self._seed, moment), first, tries, ledger))
         lost = self._missing(ledger, moment.now_ms - 5_000)
         self.counts["lost"] += len(lost)
         self.counts["events taken"] += len(ledger.tries)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.coroutines import run_apart
 from tests.recovery.door_tries import Tries
 from tests.recovery.doors_fuzz import run
 
@@ -18,8 +17,7 @@ TRIES = 2_000
 
 def test_no_input_is_a_defect_loses_an_event_or_leaks(tmp_path: Path) -> None:
     counts: collections.Counter[str] = collections.Counter()
-    with ThreadPoolExecutor(1) as thread:  # where a browser was driven before, this one has a running event loop
-        thread.submit(lambda: asyncio.run(run(tmp_path, 18, 0, TRIES, counts))).result()
+    run_apart(run(tmp_path, 18, 0, TRIES, counts))
     assert {name: counts[name] for name in ("5xx", "lost", "states not written", "canaries")} == {
         "5xx": 0,
         "lost": 0,
