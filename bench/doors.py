@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
+import os
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,14 +134,42 @@ class Load:
     refused: int = 0
 
 
-async def _run(port: int, master: psutil.Process, load: Load, per_s: float, seconds: float) -> Seen:
-    seen, until = Seen(), time.perf_counter() + seconds
+async def _abusers(port: int, load: Load, until: float) -> None:
     abusers = [_abuser(port, _say_nothing, until) for _ in range(load.idle)]
     abusers += [_abuser(port, _say_it_slowly, until) for _ in range(load.slow)]
     abusers += [_abuser(port, _say_what_is_refused(number), until) for number in range(load.refused)]
+    await asyncio.gather(*abusers)
+
+
+def _abuse(port: int, load: Load, seconds: float) -> None:
+    """Be all the abusers, in a process of their own, which leaves the processor to those who would have their own."""
+    os.nice(19)
+    _allow_connections()
+    uvloop.run(_abusers(port, load, time.perf_counter() + seconds))
+
+
+@contextmanager
+def _abused(port: int, load: Load, seconds: float) -> Iterator[None]:
+    """Have the abusers beside the block: in another process, for the time that they need is not the door's."""
+    process = multiprocessing.get_context("spawn").Process(target=_abuse, args=(port, load, seconds), daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.join(seconds)
+        process.kill()
+
+
+async def _run(port: int, master: psutil.Process, per_s: float, seconds: float) -> Seen:
+    seen, until = Seen(), time.perf_counter() + seconds
     honest = [_honest(port, number, per_s / HONEST_CONNECTIONS, until, seen) for number in range(HONEST_CONNECTIONS)]
-    await asyncio.gather(_watch(master, until, seen), *honest, *abusers)
+    await asyncio.gather(_watch(master, until, seen), *honest)
     return seen
+
+
+def _allow_connections() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def draw(quiet: Seen, abused: Seen) -> Path:
@@ -186,14 +217,14 @@ def figures_of(seen: Seen) -> dict[str, Any]:
 @click.option("--json", "as_json", is_flag=True)
 def main(seconds: float, per_s: float, idle: int, slow: int, refused: int, as_json: bool) -> None:
     """Send honest beacons, alone and beside idle, slow and refused connections."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    _allow_connections()
     with tempfile.TemporaryDirectory() as directory, collector(Path(directory)) as port:
         master = next(each for each in psutil.Process().children() if "collector" in " ".join(each.cmdline()))
         click.echo("honest beacons alone …", err=True)
-        quiet = uvloop.run(_run(port, master, Load(), per_s, min(20.0, seconds)))
+        quiet = uvloop.run(_run(port, master, per_s, min(20.0, seconds)))
         click.echo(f"beside {idle} idle, {slow} slow and {refused} refused connections …", err=True)
-        abused = uvloop.run(_run(port, master, Load(idle, slow, refused), per_s, seconds))
+        with _abused(port, Load(idle, slow, refused), seconds):
+            abused = uvloop.run(_run(port, master, per_s, seconds))
     figures = {"alone": figures_of(quiet), "beside": figures_of(abused)}
     path = draw(quiet, abused)
     if as_json:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import json
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest import mock
 
 import pytest
 import uvloop
@@ -174,6 +176,21 @@ def test_who_says_nothing_or_stops_in_the_middle_is_hung_up_on(data: bytes) -> N
             assert gate.clients == {}
 
     run_apart(script())
+
+
+def test_connections_that_come_together_are_hung_up_on_one_after_the_other_and_none_too_early() -> None:
+    gate = Gate(Bounds(head_s=10), lambda host: False)
+    config = Config(application, lifespan="off", log_config=None)
+    config.load()
+    loop = mock.create_autospec(asyncio.AbstractEventLoop, instance=True)
+    loop.time.return_value = 1_000.0
+    for _ in range(200):
+        made = FrontProtocol(gate=gate, config=config, server_state=ServerState(), app_state={}, _loop=loop)
+        made.connection_made(mock.create_autospec(asyncio.Transport, instance=True))
+    delays_s = [call.args[0] for call in loop.call_later.call_args_list]
+    assert min(delays_s) >= 10
+    assert max(delays_s) <= 12.5
+    assert max(collections.Counter(delays_s).values()) == 4, "of 200, four in one moment"
 
 
 def test_a_byte_now_and_then_does_not_hold_a_connection() -> None:
