@@ -21,7 +21,7 @@ from contracts.tokens import subscriber_id
 from contracts.topics import SUBSCRIBERS, subscriber_key
 from tests.collector.door import NOW_MS, SECRET, Collector, posted
 from tests.collector.hooked import ANNA, FORM, HOOK, by_klaviyo, events, klaviyo, mailchimp, vetoes, with_doors
-from tests.collector.test_notices import Directory
+from tests.collector.test_changed_contacts import Directory
 
 MAILMAN = f"/v1/hooks/shop/mailman/{HOOK}"
 UNICODE, ASCII = "ute@müller.example", "ute@xn--mller-kva.example"
