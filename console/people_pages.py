@@ -5,30 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
 from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
-from analytics.clickhouse import ClickHouse
-from analytics.recorded import Asked, Range, arrivals
 from analytics.why import why_in_words
 from console.access.gate import Handler, Visit
 from console.access.table import Role
 from console.desk import Desk
 from console.person_changes import is_id
+from console.person_events import Whose, is_person, person_named, recorded
 from contracts.errors import LogError
-from contracts.events import Event
 from contracts.rows import Act
-from contracts.time_zones import named_zone
-from contracts.tokens import subscriber_id
-from flows.language.model import Listener
-from flows.replay.explain import explain
-
-MOST_EVENTS: Final = 2_000
-"""The newest events of a person that a listener is run over."""
-LONGEST: Final = 320
-"""Characters of an address or an id."""
 
 
 class PeoplePages:
@@ -47,9 +35,9 @@ class PeoplePages:
     async def _look_up(self, visit: Visit) -> Response:
         """An address goes no further than this: the next page is under the opaque id."""
         wanted = visit.form.get("person", "").strip()
-        if not wanted or len(wanted) > LONGEST:
+        if not is_person(wanted):
             return self._desk.view.page(visit, "people", 400, problem="Write an address, or a subscriber's id.")
-        person = subscriber_id(self._desk.secrets[visit.workspace], wanted) if "@" in wanted else wanted
+        person = person_named(self._desk.secrets[visit.workspace], wanted)
         return RedirectResponse(f"/w/{visit.workspace}/people/{quote(person, safe='')}", 303)
 
     async def _person(self, visit: Visit) -> Response:
@@ -104,24 +92,6 @@ class PeoplePages:
         listener = next((self._desk.board.listener(e.version) for e in board if e.version.listener == name), None)
         if listener is None:
             return self._desk.problem(visit, "There is nothing of this name.", 404)
-        told, problem = await self._desk.history.read(partial(self._explained, visit.workspace, person, listener))
+        whose = Whose(visit.workspace, self._desk.workspaces[visit.workspace], person, self._desk.now_ms())
+        told, problem = await self._desk.history.read(partial(recorded, whose, listener))
         return self._desk.view.page(visit, "words", title=name, lines=(told or "").split("\n"), problem=problem)
-
-    def _explained(self, workspace: str, person: str, listener: Listener, clickhouse: ClickHouse) -> str:
-        """The lives of a person's runs in words, by the steps that run live."""
-        until_ms = self._desk.now_ms()
-        asked = Asked(workspace, until_ms, None, None, None)
-        found: list[Event] = []
-        for own in arrivals(clickhouse, asked, Range(person, f"{person}\0")):
-            found = [each.event for each in own if not each.reason and each.event.subscriber == person][-MOST_EVENTS:]
-        if not found:
-            return "No event of this person that a listener could have heard is in the history."
-        own_terms = self._desk.workspaces[workspace]
-        ordered = sorted(found, key=lambda event: event.place)
-        return explain(
-            listener,
-            ordered,
-            final_ms=until_ms,
-            session_gap_ms=own_terms.session_gap,
-            zone=named_zone(own_terms.time_zone),
-        )

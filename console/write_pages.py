@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from console.access.gate import Handler, Visit
 from console.desk import NO_LOG, NO_TRAIL, Desk
+from console.dry_runs import DryRuns
 from console.history import by_key
 from console.writing.cells import LABELS, Form
 from console.writing.checking import Checked, Terms, checked
@@ -61,7 +62,7 @@ class WritePages:
     """The handlers."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+        self._desk, self._dry_runs = desk, DryRuns(desk)
 
     def handlers(self) -> Mapping[str, Handler]:
         """By the names of the table."""
@@ -152,8 +153,11 @@ class WritePages:
         terms = Terms(
             visit.workspace, self._desk.board.actions(visit.workspace), self._accounts(visit.workspace), known
         )
-        found = await asyncio.to_thread(checked, written.text, form or Form({}, 0, 0), terms)
-        return self._desk.view.page(visit, "write", status, **self._values(visit, written, notes, form, found))
+        cells = form or Form({}, 0, 0)
+        found = await asyncio.to_thread(checked, written.text, cells, terms)
+        tried = await self._dry_runs.of(visit, found.listener, cells)
+        values = self._values(visit, written, notes, form, found)
+        return self._desk.view.page(visit, "write", status, tried=tried, **values)
 
     def _values(
         self, visit: Visit, written: Written, notes: Notes, form: Form | None, found: Checked

@@ -79,13 +79,31 @@ if (live) new EventSource(`/live/${document.body.dataset.page}`).onmessage = (me
 // typed meanwhile is not written over; the next change brings it along.
 const writing = document.getElementById("write");
 const typed = () => new URLSearchParams(new FormData(writing)).toString();
-writing?.addEventListener("change", async () => {
-  const sent = typed();
-  const answer = await fetch(writing.action, { method: "POST", body: new URLSearchParams(`${sent}&do=follow`) });
+async function followed(sent, how) {
+  const answer = await fetch(writing.action, { method: "POST", body: new URLSearchParams(`${sent}&do=${how}`) });
   if (answer.redirected || answer.status === 401) return location.reload();
   const came = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (!came.getElementById("write") || typed() !== sent) return;
+  return came.getElementById("write") ? came : undefined;
+}
+const take = (came, ids) => {
   const here = document.activeElement?.id;
-  for (const id of ["said", "cells", "yaml"]) document.getElementById(id).replaceWith(came.getElementById(id));
+  for (const id of ids) document.getElementById(id).replaceWith(came.getElementById(id));
   if (here) document.getElementById(here)?.focus();
+};
+writing?.addEventListener("change", async (event) => {
+  if (event.target.closest("#tried")) return;
+  const sent = typed();
+  const came = await followed(sent, "follow");
+  if (came && typed() === sent) take(came, ["said", "cells", "yaml"]);
+});
+// Trying it may wait for the history: the page stays, and what was found comes in. Enter in the person's field means it.
+writing?.addEventListener("submit", async (event) => {
+  const how = document.activeElement?.id === "person" ? "try_person" : event.submitter?.value ?? "";
+  if (!how.startsWith("try_")) return;
+  event.preventDefault();
+  const sent = typed();
+  document.getElementById("tried").ariaBusy = "true";
+  const came = await followed(sent, how).catch(() => undefined);
+  if (came) take(came, typed() === sent ? ["said", "cells", "yaml", "tried"] : ["tried"]);
+  else document.getElementById("tried").ariaBusy = "false";
 });

@@ -160,6 +160,13 @@ def test_the_form_and_the_yaml_follow_each_other_while_one_types(browser: Browse
     page.click("#save")
     page.locator(".done").wait_for()
     assert "email_opened # a typo" in stage.desk.drafts["demo"].read("new-listener").text
+    page.click("#try-sample")
+    page.locator("#transcript >> text=1 match.").wait_for()
+    told(stage)
+    page.fill("#person", "ann@example.org")
+    page.press("#person", "Enter")
+    page.locator(f"#transcript >> text=for {ANN}").wait_for()
+    expect(page.locator("#person")).to_have_value(ANN, timeout=PATIENCE_MS)
     context.close()
 
 
