@@ -20,6 +20,7 @@ from cli.deploy import print_versions, versions_of, workspace_of, workspace_opti
 from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
+from contracts.codec import replaced
 from contracts.installation import Installation
 from contracts.versions import NOTICE_MS, ListenerVersion
 from flows.language.files import load_actions
@@ -143,6 +144,13 @@ def _promoted(which: _Which, *, write: bool) -> _Promoted:
     return _Promoted(next(each for each in known if each.version == number), known, written, at_ms)
 
 
+def _note_backfill(which: _Which, version: ListenerVersion) -> None:
+    """Let the flow know that the matches of the past get commands: whose match is taken back, is moved back."""
+    if not version.backfilled:
+        with versions_of(which.home, which.installation) as versions:
+            versions.write([replaced(version, backfilled=True)])
+
+
 def _tell_versions(found: _Promoted, *, as_json: bool) -> None:
     print_versions(found.written, found.at_ms, as_json=as_json)
     if not as_json and not found.written:
@@ -165,6 +173,7 @@ def _backfill(which: _Which, found: _Promoted, *, dry_run: bool, as_json: bool) 
         if not dry_run:
             check_at_work(log, wall_clock_ms())
             found = _promoted(which, write=True)
+            _note_backfill(which, found.version)
             _tell_versions(found, as_json=as_json)
             before_ms = found.before_ms
             with err.status("waiting until the history holds all that was before …"):

@@ -31,6 +31,8 @@ class ListenerVersion(Value, frozen=True):
     """The workspace's own actions (``actions.yaml``) when it was applied: a running flow hears of new ones so."""
     trust: str = ""
     """The workspace's ``trust`` when it was applied: what it asks for where its text names none; empty: nothing."""
+    backfilled: bool = False
+    """Whether a back-fill gives the commands of what it matched as a shadow: taking such a match back undoes them."""
     schema: int = written(1)
 
     @property

@@ -37,7 +37,8 @@ def request_of(
 
     ``others``: every other version of its listener.
     """
-    alone = replaced(version, shadow_from_ms=0, live_from_ms=0, until_ms=None)
+    # The same request before and after the back-fill is noted: its work goes on where it stood.
+    alone = replaced(version, shadow_from_ms=0, live_from_ms=0, until_ms=None, backfilled=False)
     lived = tuple(each for each in others if each.live_from_ms is not None)
     return Request(workspace, (alone,), lived, terms_of(own), tuple(sorted(actions)), "members", "", True)
 

@@ -48,7 +48,13 @@ class Request(Value, frozen=True):
 
     def _subject(self, versions: tuple[ListenerVersion, ...]) -> Subject:
         deployed = [
-            Deployed(listener_of(each, self.actions), each.shadow_from_ms, each.live_from_ms, each.until_ms)
+            Deployed(
+                listener_of(each, self.actions),
+                each.shadow_from_ms,
+                each.live_from_ms,
+                each.until_ms,
+                each.backfilled,
+            )
             for each in versions
         ]
         # Of versions that lived the history knows what was capped; one that never did counts its own moves.

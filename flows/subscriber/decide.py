@@ -7,7 +7,7 @@ re-application replaced a match by one that wants the same, it is an amendment a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from contracts.codec import replaced, to_json
@@ -24,7 +24,7 @@ PEOPLE_AT_LEAST: Final = 5
 """Of how many people's events a listener's `max_lists` different names must come, before they are used up: one person's
 make no more than that share, so that a single token cannot stop a listener for everybody."""
 
-
+_SHADOWS: Final = "?"
 _LOOP: Final = (
     f"each of {MAX_DEPTH} moves in a row was the reason for the next one, within an hour each: this one is not made; "
     "`segma listeners lint` names the listeners that move people round"
@@ -48,7 +48,8 @@ class Past(NamedTuple):
 
     origins: Mapping[str, str] = {}
     """Match id → the *origin* of the commands that stand for it, where that is not its own id: the id of the match that
-    made them, and behind ``#`` how often that had made some before."""
+    made them, and behind ``#`` how often that had made some before. ``?`` before it: a shadow's match that only a
+    back-fill may have given commands."""
     spent: Mapping[str, int] = {}
     """Match id → how often it has made commands that no longer are its own."""
     named: Mapping[str, tuple[str, ...]] = {}
@@ -57,6 +58,14 @@ class Past(NamedTuple):
     """Match id → how many moves lie behind it, itself included, where that is more than one."""
     capped: Collection[str] = ()
     """Ids of matches that found no place under the cap."""
+
+    def with_shadows(self, matches: Iterable[Match]) -> Past:
+        """The past in which these matches were a shadow's: none of them has made commands."""
+        origins = {each.match_id: self.origins.get(each.match_id, each.match_id) for each in matches}
+        # First: whoever bounds this lets go of the oldest, and these matter least.
+        shadows = {name: f"{_SHADOWS}{origin.removeprefix(_SHADOWS)}" for name, origin in origins.items()}
+        others = {name: origin for name, origin in self.origins.items() if name not in shadows}
+        return self._replace(origins=shadows | others)
 
     def depth(self, match: Match) -> int:
         """How many moves lie behind a match, itself included."""
@@ -100,17 +109,20 @@ def decide(
     moment: Occasion,
     *,
     shadows: Collection[Version] = (),
+    backfilled: Collection[Version] = (),
 ) -> Decision:
     """The rows and commands of one event's retractions and matches, retractions first.
 
-    ``shadows``: versions whose matches are rows and nothing else.
+    ``shadows``: versions whose matches are rows and nothing else. ``backfilled``: those of which a back-fill gives what
+    they matched as shadows.
     """
     decision = Decision([], [], [], dict(past.origins), dict(past.spent), dict(past.named), [], past)
     amended = heirs_of(listeners, retractions, matches, moment.workspace, past.capped)
     stood_for = {gone.match_id for gone in amended.values()}
     for gone in retractions:
         if gone.match_id not in stood_for:
-            _take_back(listeners[_version(gone)], gone, decision, moment, shadow=_version(gone) in shadows)
+            shadow, given = _version(gone) in shadows, _version(gone) in backfilled
+            _take_back(listeners[_version(gone)], gone, decision, moment, shadow=shadow, backfilled=given)
     for match in matches:
         former = amended.get(match.match_id)
         if former is not None:
@@ -119,7 +131,8 @@ def decide(
             decision.rows.append(_row("amendment", match, moment, replaces=former.match_id, reason=mark))
             moved = match.matched_at_ms != former.matched_at_ms or past.depth(match) != past.depth(former)
             if moved and not mark and _version(match) not in shadows:
-                _restate(listeners[_version(match)], match, origin, decision, moment)
+                given = _version(match) in backfilled
+                _restate(listeners[_version(match)], match, origin, decision, moment, backfilled=given)
         else:
             _fulfil(listeners[_version(match)], match, decision, moment, shadow=_version(match) in shadows)
     return decision
@@ -153,35 +166,48 @@ def _fulfil(listener: Listener, match: Match, decision: Decision, moment: Occasi
     decision.commands.extend(with_beside(commands))
 
 
-def _restate(listener: Listener, match: Match, origin: str, decision: Decision, moment: Occasion) -> None:
+def _restate(
+    listener: Listener, match: Match, origin: str, decision: Decision, moment: Occasion, *, backfilled: bool
+) -> None:
     """The commands that stand for an amended match stand at its own place from now on (SEMANTICS 9)."""
     if is_anonymous(match.subscriber):
         return
     depth = decision.before.depth(match)
-    for wanted in wanted_by(listener, match, moment.workspace)[0]:
-        if wanted.response.do is not Do.WEBHOOK and not _was_refused(listener, wanted, decision):
+    for wanted in _given(listener, match, origin, decision, moment, backfilled=backfilled):
+        if wanted.response.do is not Do.WEBHOOK:
             restated = command_id(origin, wanted.position)
             own = hashlib.sha256(to_json([restated, match.match_id, moment.log_time_ms])).hexdigest()[:32]
             command = _command(listener, match, wanted, origin, moment, depth)
             decision.restated.append(replaced(command, command_id=own, restates=restated))
 
 
-def _take_back(listener: Listener, match: Match, decision: Decision, moment: Occasion, *, shadow: bool) -> None:
+def _take_back(
+    listener: Listener, match: Match, decision: Decision, moment: Occasion, *, shadow: bool, backfilled: bool
+) -> None:
     decision.rows.append(_row("retraction", match, moment))
     origin = _spent(match, decision)
     marked = decision.mark(listener, match, moment.workspace)
     if listener.undo and not shadow and not marked and not is_anonymous(match.subscriber):
         depth = decision.before.depth(match)
-        found = wanted_by(listener, match, moment.workspace)[0]
-        wanted = [each for each in found if not _was_refused(listener, each, decision)]
+        wanted = _given(listener, match, origin, decision, moment, backfilled=backfilled)
         undone = (_command(listener, match, each, origin, moment, depth, undo=True) for each in wanted)
         decision.commands.extend(with_beside(undone))
+
+
+def _given(
+    listener: Listener, match: Match, origin: str, decision: Decision, moment: Occasion, *, backfilled: bool
+) -> list[Wanted]:
+    """What a match wants and was given commands for; of a shadow's that is what a back-fill gives, if there was one."""
+    found, _ = wanted_by(listener, match, moment.workspace)
+    if origin.startswith(_SHADOWS):
+        found = [each for each in found if backfilled and each.response.do is not Do.WEBHOOK]
+    return [each for each in found if not _was_refused(listener, each, decision)]
 
 
 def _spent(match: Match, decision: Decision) -> str:
     """The origin of the commands that stood for a match which is no more."""
     origin = decision.origins.pop(match.match_id, match.match_id)
-    maker, _, times = origin.partition("#")
+    maker, _, times = origin.removeprefix(_SHADOWS).partition("#")
     # Moved to the end: whoever bounds this lets go of the oldest.
     decision.spent[maker] = max(decision.spent.pop(maker, 0), int(times or 0) + 1)
     return origin
@@ -239,7 +265,7 @@ def command_id(origin: str, position: int, *, undo: bool = False) -> str:
     ``origin``: the match's id; where it had made commands before, ``<id>#<how often>``, and the number stands behind
     the position.
     """
-    maker, _, times = origin.partition("#")
+    maker, _, times = origin.removeprefix(_SHADOWS).partition("#")
     parts = [maker, position, *([int(times)] if times else []), *(["undo"] if undo else [])]
     return command_id_of(parts)
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from contracts.codec import to_msgpack
 from contracts.events import Event
@@ -38,7 +38,10 @@ class WorkspaceEngine:
         self._workspace = workspace
         self.bounds = LimitHits()
         self._generations = Generations(workspace, terms, reapplier_of)
-        self._steps = SubscriberSteps(workspace, terms, self._generations.listeners, self.bounds, event_rows=event_rows)
+        known, backfilled = self._generations.listeners, self._generations.backfilled
+        self._steps = SubscriberSteps(
+            workspace, terms, known, self.bounds, event_rows=event_rows, backfilled=backfilled
+        )
         self._pinned: dict[bytes, tuple[SubscriberSteps, Generation]] = {}
         self._newest_ms = 0
         self.deploy([Deployed(listener) for listener in listeners])
@@ -213,6 +216,17 @@ def _move(person: Subscriber, generation: Generation) -> bool:
         person.timeline.cap, person.timeline.last = timeline.cap, timeline.last
         return False
     change = VersionChange(before.shadows - generation.shadows, before.counting.difference(generation.versions))
+    _mark_shadows(person, change.promoted)
     data = before.reapplier.encode(timeline, whole=True)
     person.timeline = generation.reapplier.decode(data, change)
     return True
+
+
+def _mark_shadows(person: Subscriber, versions: Collection[Version]) -> None:
+    """Remember which matches that may be taken back were a shadow's: no command stands for them."""
+    if not versions or person.is_nobody:
+        return
+    timeline = person.timeline
+    told = (*(match for entry in timeline.entries for match in entry.made), *timeline.tail)
+    every = (*person.evidence.matches.values(), *told)
+    person.past = person.past.with_shadows(match for match in every if (match.listener, match.version) in versions)

@@ -22,12 +22,16 @@ Make = Callable[[Machine, Terms, Wishes], Reapplier]
 
 
 class Deployed(NamedTuple):
-    """A version of a listener, with log times. ``live_from_ms`` None: still a shadow; ``until_ms`` None: no end yet."""
+    """A version of a listener, with log times. ``live_from_ms`` None: still a shadow; ``until_ms`` None: no end yet.
+
+    ``backfilled``: whether a back-fill gives the commands of what it matched as a shadow.
+    """
 
     listener: Listener
     shadow_from_ms: int = 0
     live_from_ms: int | None = 0
     until_ms: int | None = None
+    backfilled: bool = False
 
     @property
     def version(self) -> Version:
@@ -121,12 +125,14 @@ class Generations:
         self._from = [0]
         self.listeners: dict[Version, Listener] = {}
         """Of every version ever known; the same object for as long as this one lives."""
+        self.backfilled: set[Version] = set()
+        """The versions of which a back-fill gives what they matched as shadows; the same object likewise."""
 
     def deploy(self, deployed: Iterable[Deployed]) -> None:
         """Replace what is known of all versions. Generations that stay the same stay the same objects."""
         each_version = list(deployed)
         known = {generation.content: generation for generation in self._all}
-        instants = {0, *(at for each in each_version for at in each[1:] if at is not None)}
+        instants = {0, *(at for each in each_version for at in each[1:4] if at is not None)}
         found = []
         for at_ms in sorted(instants):
             made = self._generation(self._terms, at_ms, [each for each in each_version if each.at_work(at_ms)])
@@ -134,6 +140,8 @@ class Generations:
         self._all, self._from = found, [generation.from_ms for generation in found]
         self.listeners.clear()
         self.listeners.update({each.version: each.listener for each in each_version})
+        self.backfilled.clear()
+        self.backfilled.update(each.version for each in each_version if each.backfilled)
 
     def _generation(self, terms: Terms, from_ms: int, deployed: Iterable[Deployed]) -> Generation:
         return Generation(self._workspace, terms, from_ms, deployed, self._make)

@@ -47,10 +47,14 @@ class SubscriberSteps:
         limits: LimitHits,
         *,
         event_rows: bool = True,
+        backfilled: Collection[Version] = (),
     ) -> None:
-        """``listeners``: of every version there ever was, kept current by its owner. ``event_rows``: a row an event."""
+        """``listeners``: of every version there ever was, kept current by its owner. ``event_rows``: a row an event.
+
+        ``backfilled``: the versions of which a back-fill gives what they matched as shadows, kept current likewise.
+        """
         self._workspace, self._terms, self._listeners = workspace, terms, listeners
-        self._limits, self._event_rows = limits, event_rows
+        self._limits, self._event_rows, self._backfilled = limits, event_rows, backfilled
         self._session_gap_ms, self._grace_ms = terms.session_gap_ms, terms.grace_ms
 
     def apply(self, person: Subscriber, event: Event, emitted: Emitted, log_time_ms: int, source: bytes | None) -> None:
@@ -263,7 +267,7 @@ class SubscriberSteps:
         timeline, reapplier = person.timeline, person.generation.reapplier
         timeline.cap = reapplier.cap.judged(timeline.cap, taken_back, new, timeline.depths, moment.log_time_ms)
         before = _remembered(person)
-        decision = decide(listeners, taken_back, new, before, moment, shadows=shadows)
+        decision = decide(listeners, taken_back, new, before, moment, shadows=shadows, backfilled=self._backfilled)
         reapplier.take_in(timeline, taken_back, new, moment.log_time_ms)
         past, over = _bounded(decision.past)
         person.past = past

@@ -185,7 +185,8 @@ class Deployments:
             for each in self._versions.known:
                 listener = self._parse(each) if each.workspace == workspace else None
                 if listener is not None:
-                    found.append(Deployed(listener, each.shadow_from_ms, each.live_from_ms, each.until_ms))
+                    times = each.shadow_from_ms, each.live_from_ms, each.until_ms
+                    found.append(Deployed(listener, *times, each.backfilled))
             engine.deploy(found)
             versions = [each for each in self._versions.known if each.workspace == workspace]
             self._hear(workspace, frozenset(name for each in versions for name in each.actions))

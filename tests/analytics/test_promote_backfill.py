@@ -32,6 +32,7 @@ from contracts.topics import (
     subscriber_key,
     veto_key,
 )
+from flows.versions.deployment import Versions
 from sinks.delivery.loop import Delivery
 from tests.analytics.embedded import Embedded
 from tests.analytics.flow_history import PEOPLE, SECOND, Past, apply, begun, event, version
@@ -168,6 +169,9 @@ def test_those_who_would_be_in_its_list_are_moved_once(promotion: Promotion) -> 
     assert told["given"] == len(ids)
     assert (told["accounts"]["mailbox"]["moved"], told["accounts"]["mailbox"]["left"]) == (len(ids) - 1, 1)
     assert {each.subscriber: each.match_id for each in promotion.given()} == ids
+    with promotion.log() as log, closing(Versions(log)) as versions:
+        noted = {each.version: each.backfilled for each in versions.known}
+    assert noted == {1: False, 2: True}, "the flow knows whose matches as a shadow have commands"
     lists = {"news": {f"{each}@example.org" for each in IDS}}
     outcomes = promotion.deliver(lists)
     assert {each.partition("@")[0] for each in lists["hot"]} == ids.keys() - {left}

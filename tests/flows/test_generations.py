@@ -7,11 +7,13 @@ from random import Random
 import pytest
 
 from contracts.actions import VOCABULARY
+from contracts.codec import replaced
 from contracts.events import Event
 from contracts.rows import MatchRow
 from contracts.versions import ListenerVersion, ended, promoted
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
+from flows.subscriber.decide import command_id
 from flows.subscriber.engine import Emitted, Subscriber, WorkspaceEngine
 from flows.subscriber.generations import Deployed
 from flows.subscriber.pinned_terms import Terms
@@ -244,3 +246,86 @@ def test_an_end_ends_every_version_that_is_at_work_or_coming() -> None:
     known = [version(1, live_from_ms=0, until_ms=3), version(2, live_from_ms=3), version(3, shadow_from_ms=20)]
     assert [(each.version, each.until_ms) for each in ended(known, "w", "l", 9)] == [(2, 9), (3, 20)]
     assert ended(known, "w", "other", 9) == []
+
+
+TOLD_AS_SHADOW = (
+    "listener: l\nversion: 2\nsequence: [{action: %s}, {not: %s}, {action: page_viewed}]\n"
+    "then: [{add: {to: x, at: a}}, {tag: {add: warm, at: a}}, {webhook: {url: 'https://x.example/h'}}]\n"
+)
+
+
+def undone(emitted: Emitted) -> list[str]:
+    return [f"{each.verb} {each.undoes == command_id(each.match_id, each.position)}" for each in emitted.commands]
+
+
+def matched_as_shadow(
+    *,
+    backfilled: bool = False,
+    live_ms: int | None = 30_000,
+    until_ms: int | None = None,
+    first: str = "email_clicked",
+    guard: str = "button_clicked",
+) -> Story:
+    """Somebody whom a version matched as a shadow, by events of the seconds 20 and 28."""
+    flow = empty()
+    (found,) = parse_listeners([("l", (TOLD_AS_SHADOW % (first, guard)).encode())], known_actions=VOCABULARY)
+    flow.deploy([Deployed(found, 10_000, live_ms, until_ms, backfilled)])
+    story = Story(flow)
+    story.apply(event(20, first))
+    assert told(story.apply(event(28, "page_viewed"))) == [("match", 2, "shadowed")]
+    return story
+
+
+def test_a_shadows_match_that_falls_after_its_promotion_undoes_no_move_that_was_never_made() -> None:
+    story = matched_as_shadow()
+    emitted = story.apply(event(24, "button_clicked", log_second=31))
+    assert (told(emitted), undone(emitted)) == ([("retraction", 2, "")], [])
+
+
+def test_what_a_back_fill_gave_is_undone_but_for_webhooks_which_it_does_not_call() -> None:
+    story = matched_as_shadow(backfilled=True)
+    emitted = story.apply(event(24, "button_clicked", log_second=31))
+    assert undone(emitted) == ["add True", "tag True"]
+
+
+def test_what_stands_for_a_shadows_match_later_is_a_shadows_too() -> None:
+    story = matched_as_shadow()
+    emitted = story.apply(event(18, "email_clicked", log_second=31))
+    assert (told(emitted), emitted.commands, emitted.restated) == ([("amendment", 2, "")], [], [])
+    emitted = story.apply(event(24, "button_clicked", log_second=32))
+    assert (told(emitted), undone(emitted)) == ([("retraction", 2, "")], [])
+
+
+def test_another_match_in_a_fallen_shadows_stead_is_moved_and_moved_back() -> None:
+    story = matched_as_shadow()
+    story.apply(event(24, "button_clicked", log_second=31))
+    given = story.apply(event(26, "email_clicked", log_second=32))
+    assert [each.verb for each in given.commands] == ["add", "tag", "webhook"]
+    emitted = story.apply(event(27, "button_clicked", log_second=33))
+    assert undone(emitted) == ["add True", "tag True", "webhook True"]
+
+
+def test_a_shadows_match_that_falls_and_comes_again_is_moved_and_moved_back() -> None:
+    story = matched_as_shadow(first="button_clicked", guard="email_clicked")
+    click = event(24, "email_clicked", log_second=31)
+    assert undone(story.apply(click)) == []
+    given = story.apply(replaced(click, verdict="machine:scanner", log_time_ms=32_000))
+    assert [(each.verb, each.undoes) for each in given.commands] == [("add", ""), ("tag", ""), ("webhook", "")]
+    emitted = story.apply(event(25, "email_clicked", log_second=33))
+    assert [each.undoes for each in emitted.commands] == [each.command_id for each in given.commands]
+
+
+def test_a_shadow_that_ends_without_having_been_live_undoes_nothing_by_a_late_verdict() -> None:
+    story = matched_as_shadow(live_ms=None, until_ms=30_000)
+    verdict = replaced(event(20, "email_clicked"), verdict="machine:scanner", log_time_ms=90_000_000)
+    emitted = story.apply(verdict)
+    assert (told(emitted), emitted.commands) == ([("retraction", 2, "")], [])
+
+
+def test_what_was_matched_live_is_undone_as_ever_beside_a_shadows_match() -> None:
+    story = matched_as_shadow()
+    story.apply(event(32, "email_clicked"))
+    given = story.apply(event(36, "page_viewed"))
+    assert [each.verb for each in given.commands] == ["add", "tag", "webhook"]
+    emitted = story.apply(event(34, "button_clicked", log_second=37))
+    assert undone(emitted) == ["add True", "tag True", "webhook True"]

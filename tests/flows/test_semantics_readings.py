@@ -180,3 +180,17 @@ def test_21_an_event_behind_it_tells_the_end_of_a_session_and_what_is_not_known_
     anna.does(act("e1", 0, "searched"))
     assert anna.does(act("e2", 1_800_000, "searched")) == [], "still of it"
     assert anna.does(act("e3", 3_600_001, "searched")) == ["+x"]
+
+
+def test_22_a_shadows_match_that_falls_after_its_promotion_undoes_what_a_back_fill_gave_and_nothing_else() -> None:
+    steps = "[{action: page_viewed}, {not: searched}, {action: form_submitted}]"
+    text = f"{{listener: l, sequence: {steps}, {ADD % 'x'}}}"
+    (shadow,) = engine_of(text).listeners_at(0)
+    for backfilled, fallen in ((False, []), (True, ["~+x"])):
+        anna = Anna(VIEWED)
+        anna.engine.deploy([Deployed(shadow, 0, 5_000, None, backfilled)])
+        anna.person = anna.engine.new("s_anna", 0)
+        anna.does(act("e1", 1_000))
+        assert anna.does(act("e2", 3_000, "form_submitted")) == []
+        assert anna.does(act("late", 2_000, "searched"), 6_000) == fallen
+        assert anna.rows[-1].kind == "retraction"
