@@ -27,12 +27,13 @@ _read_letter: Final[Callable[[bytes], DeadLetter]] = msgpack_reader(DeadLetter)
 
 def door_warnings(log: Log) -> list[tuple[str, str, str]]:
     """Return the faults at the doors, by the newest records: subject, finding, remedy."""
-    beacons = [each for each in _newest(log, BEACONS, _read_beacon) if each.site]
-    letters = list(_newest(log, DEAD_LETTERS, _read_letter))
+    beacons = [each for each in newest(log, BEACONS, _read_beacon) if each.site]
+    letters = list(newest(log, DEAD_LETTERS, _read_letter))
     return [*_unreached(beacons, letters), *_unknown_tokens(beacons)]
 
 
-def _newest(log: Log, topic: str, read: Callable[[bytes], Any]) -> Iterator[Any]:
+def newest(log: Log, topic: str, read: Callable[[bytes], Any]) -> Iterator[Any]:
+    """Yield the newest records of a topic that can be read, :data:`NEWEST` of each partition at most."""
     reader = log.reader(topic)
     try:
         for partition, end in log.end(topic).items():

@@ -14,9 +14,24 @@ from cli.match import MAX_SHOWN, BadLine, actions_beside, duration_option, event
 from cli.output import Exit, err, fail, out, print_json
 from contracts.errors import ConfigError, Problem
 from contracts.events import Event
+from contracts.installation import duration_ms
 from flows.language.files import load_listeners
 from flows.language.model import Listener
 from flows.replay.explain import explain
+from flows.subscriber.cap import Cap
+
+
+def _cap_option(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Cap | None:
+    if value is None:
+        return None
+    moves, _, span = value.partition("/")
+    try:
+        cap = Cap(int(moves), duration_ms(span))
+    except ValueError:
+        cap = Cap(0, 0)
+    if cap.moves < 1:
+        raise click.BadParameter(f"`{value}` is no cap: moves and a span, 2/7d")
+    return cap
 
 
 @click.command("explain")
@@ -30,6 +45,7 @@ from flows.replay.explain import explain
 @click.option("--final-ms", type=int, help="Move the log time to this instant at the end.")
 @click.option("--session-gap", default="30m", show_default=True, callback=duration_option)
 @click.option("--time-zone", default="UTC", show_default=True, callback=zone_option, help="The workspace's.")
+@click.option("--cap", metavar="MOVES/SPAN", callback=_cap_option, help="The workspace's `cap`: 2/7d is two in a week.")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON with the transcript's lines.")
 def explain_command(  # noqa: PLR0917
     listener: str,
@@ -40,6 +56,7 @@ def explain_command(  # noqa: PLR0917
     final_ms: int | None,
     session_gap: int,
     time_zone: tzinfo,
+    cap: Cap | None,
     as_json: bool,
 ) -> None:
     """Say why LISTENER (a name, or a file) matched a subscriber, or how each of its runs ended."""
@@ -48,7 +65,7 @@ def explain_command(  # noqa: PLR0917
     end_ms = max(last_ms, final_ms) if final_ms is not None else last_ms
     if not events:
         fail(f"no event of subscriber `{subscriber}` in the file", Exit.PROBLEMS)
-    text = explain(found, events, final_ms=end_ms, session_gap_ms=session_gap, zone=time_zone)
+    text = explain(found, events, final_ms=end_ms, session_gap_ms=session_gap, zone=time_zone, cap=cap)
     if as_json:
         print_json({"listener": found.name, "subscriber": subscriber, "transcript": text.split("\n")})
     else:

@@ -13,6 +13,8 @@ from flows.machine.machine import Machine, Match
 from flows.machine.runs import Run
 from flows.machine.trace import TraceEntry, Turn
 from flows.replay.ordered import replayed
+from flows.subscriber.cap import Cap
+from flows.subscriber.wishes import CHANGE_LISTS
 
 
 @dataclass
@@ -30,11 +32,17 @@ class Life:
 
 
 def explain(
-    listener: Listener, events: Iterable[Event], *, final_ms: int | None, session_gap_ms: int, zone: tzinfo = UTC
+    listener: Listener,
+    events: Iterable[Event],
+    *,
+    final_ms: int | None,
+    session_gap_ms: int,
+    zone: tzinfo = UTC,
+    cap: Cap | None = None,
 ) -> str:
     """The transcript of one subscriber's events, which must be in order and of one subscriber.
 
-    ``zone``: the workspace's.
+    ``zone`` and ``cap``: the workspace's. Of the cap the listener's own matches alone take places.
     """
     tracer = _Tracer(listener)
     machine = Machine([listener], trace=tracer, zone=zone)
@@ -44,7 +52,7 @@ def explain(
         run for held in state.by_listener.values() for correlation in held.correlations for run in correlation.runs
     ):
         tracer.left(run, now_ms)
-    return "\n".join([*_head(listener, seen, matches), *tracer.transcript(), *_matches(matches)])
+    return "\n".join([*_head(listener, seen, matches), *tracer.transcript(), *_matches(listener, matches, cap)])
 
 
 def _head(listener: Listener, events: Sequence[Event], matches: Sequence[Match]) -> list[str]:
@@ -53,14 +61,32 @@ def _head(listener: Listener, events: Sequence[Event], matches: Sequence[Match])
     return [f"{listener.name}, version {listener.version}, for {who}: {len(events)} events, {count}."]
 
 
-def _matches(matches: Sequence[Match]) -> list[str]:
-    lines = []
+def _matches(listener: Listener, matches: Sequence[Match], cap: Cap | None) -> list[str]:
+    lines, free = list[str](), _free_again(listener, matches, cap)
     for match in matches:
         steps = "; ".join(
             f"{name}: {', '.join(event.event_id for event in events)}" for name, events in match.steps.items()
         )
         lines += ["", f"Match {match.match_id} at {instant(match.matched_at_ms)}", f"  {steps}"]
+        if cap is not None and match.match_id in free:
+            most = f"{cap.moves} move{'' if cap.moves == 1 else 's'} in {exact(cap.within_ms)}"
+            lines.append(f"  capped: a row and no command. The cap is {most}, and this listener's own took all;")
+            lines.append(f"  a place is free again at {instant(free[match.match_id])}")
     return lines
+
+
+def _free_again(listener: Listener, matches: Iterable[Match], cap: Cap | None) -> dict[str, int]:
+    """By the id of each match that finds no place under the cap the instant at which the next one is free."""
+    found, given = dict[str, int](), list[int]()
+    if cap is None or not any(response.do in CHANGE_LISTS for response in listener.then):
+        return found
+    for match in matches:
+        taken = [at_ms for at_ms in given if match.matched_at_ms - at_ms < cap.within_ms]
+        if len(taken) < cap.moves:
+            given.append(match.matched_at_ms)
+        else:
+            found[match.match_id] = min(taken) + cap.within_ms
+    return found
 
 
 def instant(at_ms: int) -> str:

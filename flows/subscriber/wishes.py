@@ -20,7 +20,8 @@ from flows.machine.machine import Match, Version
 
 MAX_DEPTH: Final = 8
 """Of a match: moves in a row, each the reason for the next one; what is deeper is a loop, and makes nothing."""
-_CHANGE_LISTS: Final = frozenset({Do.MOVE, Do.ADD, Do.REMOVE})
+CHANGE_LISTS: Final = frozenset({Do.MOVE, Do.ADD, Do.REMOVE})
+"""What takes a place under the cap."""
 MAX_PART: Final = 60
 """Characters that one value may bring into a list's name."""
 
@@ -143,7 +144,7 @@ class Wishes:
 
     def list_changes(self, match: Match, depth: int) -> tuple[int, ...]:
         """The positions of a match's responses that change a list; none where it makes no command, but for the cap."""
-        return tuple(each.position for each in self._wanted(match, depth) if each.response.do in _CHANGE_LISTS)
+        return tuple(each.position for each in self._wanted(match, depth) if each.response.do in CHANGE_LISTS)
 
     def heirs(self, gone: Iterable[Match], made: Iterable[Match]) -> dict[str, Match]:
         """As :func:`heirs_of`."""

@@ -33,7 +33,7 @@ FLOORS = {
     "cli": [
         ["doors", "home", "output", "root", "supervise", "importing", "flow_readiness", "backups"],
         ["bench", "browser", "compile", "docs", "java", "match", "push", "__main__"],
-        ["explain", "installed", "local_kafka", "needs", "backtesting"],
+        ["explain", "without_command", "installed", "local_kafka", "needs", "backtesting"],
         ["backfilling", "check", "consent", "up"],
         ["accounts", "actions", "deadletters", "deploy", "flow", "history", "links", "users"],
         ["init"],

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from cli.doors import MANY, door_warnings
+from cli.without_command import matches_without_command
 from contracts.beacons import BeaconRecord, Source
-from contracts.codec import to_msgpack
+from contracts.codec import to_json, to_msgpack
 from contracts.dead_letters import letter_from, set_aside
 from contracts.log import Log, Outgoing
-from contracts.topics import BEACONS, fixed_topics
+from contracts.rows import MatchRow
+from contracts.topics import BEACONS, ROWS, fixed_topics
 from transport import open_log
 from transport.config import Settings
 
@@ -56,3 +58,17 @@ def test_a_merge_field_that_is_not_filled_is_told_and_a_stray_token_is_not(log: 
 def test_where_all_is_well_nothing_is_told(log: Log) -> None:
     log.publisher().publish([stored("shop"), Outgoing(BEACONS, b"k", b"\xff")])
     assert door_warnings(log) == []
+
+
+def matched(number: int, reason: str = "", kind: str = "match") -> Outgoing:
+    row = MatchRow(kind, "demo", "s", "l", 1, f"m{number}", 1, reason=reason)
+    return Outgoing(ROWS, b"demo/s", to_json(row))
+
+
+def test_matches_that_moved_nobody_are_counted_by_reason(log: Log) -> None:
+    log.publisher().publish([matched(0), matched(1, "", "retraction"), Outgoing(ROWS, b"k", b"{")])
+    assert matches_without_command(log) == []
+    log.publisher().publish([matched(2, "capped"), matched(3, "capped"), matched(4, "held_out")])
+    ((subject, found, remedy),) = matches_without_command(log)
+    assert (subject, found) == ("matches of demo", "2 capped, 1 held_out of the newest 4: no command")
+    assert "`cap` in segma.yaml" in remedy

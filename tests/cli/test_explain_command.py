@@ -81,3 +81,31 @@ def test_a_deadline_behind_the_last_year_is_told_in_milliseconds(home: Path) -> 
 
 def test_a_bad_duration_is_a_usage_error(home: Path) -> None:
     assert ask(home, "looked-then-added", "page_viewed", more=("--session-gap", "30")).exit_code == Exit.USAGE
+
+
+CAPPED = """
+listener: looks
+sequence: [{action: page_viewed}]
+then: [{add: {to: hot, at: mail}}]
+"""
+
+
+def test_a_match_past_the_cap_says_so_and_when_a_place_is_free_again(home: Path) -> None:
+    (home / "looks.yaml").write_text(CAPPED, encoding="utf-8")
+    looked = ["page_viewed"] * 4
+    said = ask(home, "looks", *looked, more=("--cap", "2/3s")).output.split("Match ")[1:]
+    assert [match.count("capped") for match in said] == [0, 0, 1, 0], "the first place is free again at second 4"
+    assert "The cap is 2 moves in 3s" in said[2]
+    assert "free again at 1970-01-01 00:00:04.000" in said[2]
+    assert "capped" not in ask(home, "looks", *looked).output
+
+
+def test_what_changes_no_list_is_never_capped(home: Path) -> None:
+    (home / "looks.yaml").write_text(CAPPED.replace("add: {to: hot", "tag: {add: hot"), encoding="utf-8")
+    assert "capped" not in ask(home, "looks", "page_viewed", "page_viewed", more=("--cap", "1/1h")).output
+
+
+@pytest.mark.parametrize("cap", ["2", "0/7d", "-1/7d", "x/7d", "2/week", "/", ""])
+def test_what_is_no_cap_is_told(home: Path, cap: str) -> None:
+    said = ask(home, "looked-then-added", "page_viewed", more=("--cap", cap))
+    assert (said.exit_code, "is no cap: moves and a span, 2/7d" in said.output) == (2, True), said.output
