@@ -30,7 +30,7 @@ from collector.stored_events import StoredEvents
 from contracts.errors import SegmaError
 from contracts.log import Consumer, Log
 from contracts.topics import CAPTURES, SUBSCRIBERS, topics_of
-from transport import open_log
+from transport import open_log, open_tracer
 from transport.config import load_installation, settings_of, wall_clock_ms
 from transport.private import keep_files_private, open_data
 from transport.spool import Spool, check_spools
@@ -121,6 +121,7 @@ class GunicornServer(BaseApplication):
             Captured(open_reader),
             proxies=load_proxies(settings),
             stored_events=StoredEvents(settings.collector_remembered_events),
+            tracer=open_tracer(settings, "segma-collector"),
         )
         core.meters.registry.register(REFUSED)
         serve_metrics(core, settings)

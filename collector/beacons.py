@@ -19,6 +19,8 @@ from collector.core import Core, Refusal, peer_of
 from collector.pipeline import Arrival, DoorStep, passed
 from collector.sites import Sites
 from collector.stored_events import HEADER
+from collector.traced import Storing, tell_stored
+from contracts.beacons import event_ids_of
 from contracts.codec import to_msgpack
 from contracts.errors import BadInput, SpoolFull
 from contracts.installation import MAX_BODY_BYTES
@@ -117,7 +119,12 @@ class Beacons:
         if arrival.token_problem:
             core.meters.tokens.labels("sdk", arrival.token_problem).inc()
         stored = [] if record is None else [Outgoing(BEACONS, arrival.key, to_msgpack(record))]
-        await core.intake.store([*stored, *core.set_aside(arrival)])
+        started_ns = core.tracer.now_ns() if core.tracer is not None else 0
+        in_log = await core.intake.store([*stored, *core.set_aside(arrival)])
+        envelope = arrival.beacon or arrival.server
+        if core.tracer is not None and record is not None and envelope is not None:
+            storing = Storing(record.workspace, record.site, record.source, arrival.received_at_ms, started_ns, in_log)
+            tell_stored(core.tracer, event_ids_of(envelope.events), storing)
 
     def _what_came(self, arrival: Arrival) -> tuple[tuple[bytes, bytes], ...]:
         beacon = arrival.beacon

@@ -26,6 +26,7 @@ from contracts.log import Outgoing
 from contracts.masking import without_ids
 from contracts.reasons import Reason
 from contracts.rows import DeadLetter
+from contracts.traces import Tracer
 
 RETRY_AFTER_S: Final = 5
 LETTERS: Final = Share(20, 1_000)
@@ -107,12 +108,14 @@ class Core:
         *,
         proxies: Proxies | None = None,
         stored_events: StoredEvents | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.sites, self.bundle, self.outside = sites, bundle, outside
         self.captured = captured or Captured()
         self._proxies = proxies or Proxies()
         self.stored_events = stored_events or StoredEvents()
         self.meters = Meters()
+        self.tracer = tracer
         self._open_intake = open_intake
         self._intake: Intake | None = None
         self._letters, self._mail = Shares(LETTERS, outside.now_ms), Shares(MAIL_SHARE, outside.now_ms)
@@ -210,10 +213,12 @@ class Core:
         )
 
     async def close(self) -> None:
-        """Release the log."""
+        """Release the log, and send the last spans."""
         if self._intake is not None:
             await self._intake.close()
             self._intake = None
+        if self.tracer is not None:
+            self.tracer.close()
 
 
 def peer_of(scope: Mapping[str, Any]) -> str:

@@ -44,21 +44,25 @@ class Intake:
         """What the log refused for good; it waits on the disk for the next start."""
         return self._spool.set_aside_records
 
-    async def store(self, records: Sequence[Outgoing]) -> None:
-        """Return when the records are safe. Raises :class:`SpoolFull`: then nothing was accepted."""
+    async def store(self, records: Sequence[Outgoing]) -> bool:
+        """Return when the records are safe: True, in the log; False, some on this disk alone.
+
+        Raises :class:`SpoolFull`: then nothing was accepted.
+        """
         if self._spool.is_empty:
             answer: asyncio.Future[list[PublishOutcome]] = self._loop.create_future()
             self._publisher.submit(records, lambda outcomes: self._answered(answer, outcomes))
             outcomes = await answer
             faults = [each for each in zip(records, outcomes, strict=True) if isinstance(each[1], LogError)]
             if not faults:
-                return
+                return True
             for record, outcome in faults:
                 if is_refused(outcome):
                     await self._loop.run_in_executor(None, self._spool.set_aside, record, str(outcome))
             records = [record for record, outcome in faults if not is_refused(outcome)]
         if records:
             await self._loop.run_in_executor(None, self._spool.append, records)
+        return False
 
     def _answered(self, answer: asyncio.Future[list[PublishOutcome]], outcomes: list[PublishOutcome]) -> None:
         """On the writer's thread: one call into the loop answers many requests."""

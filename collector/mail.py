@@ -17,6 +17,7 @@ from collector.core import Core
 from collector.pipeline import Arrival, truncated
 from collector.scanners import is_machine_open, scanner_sign
 from collector.sites import ServedSite, destination
+from collector.traced import Storing, tell_stored
 from contracts.beacons import BeaconRecord, Source
 from contracts.codec import replaced, to_msgpack
 from contracts.errors import BadInput, BadToken
@@ -73,11 +74,19 @@ class Mail:
             **more,
         )
 
-    async def store(self, records: Sequence[Outgoing]) -> None:
-        """Store a click or an open, waiting for a moment only."""
-        storing = asyncio.ensure_future(self._core.intake.store(records))
+    async def store(self, records: Sequence[Outgoing], traced: BeaconRecord | None = None) -> None:
+        """Store a click or an open, waiting for a moment only. ``traced``: the click whose trace begins here."""
+        storing = asyncio.ensure_future(self._stored(records, traced))
         storing.add_done_callback(self._counted)
         await asyncio.wait([storing], timeout=REDIRECT_WAIT_S)
+
+    async def _stored(self, records: Sequence[Outgoing], click: BeaconRecord | None) -> None:
+        tracer = self._core.tracer
+        started_ns = tracer.now_ns() if tracer is not None else 0
+        in_log = await self._core.intake.store(records)
+        if tracer is not None and click is not None:
+            storing = Storing(click.workspace, click.site, click.source, click.received_at_ms, started_ns, in_log)
+            tell_stored(tracer, [f"c-{click.click}"], storing)
 
     def _counted(self, storing: asyncio.Future[None]) -> None:
         if storing.cancelled() or storing.exception() is not None:
@@ -159,9 +168,9 @@ class Redirect(Mail):
             properties=_told(req, url, campaign),
         )
         if claims is None:
-            await self.store([outgoing(record, click)])
+            await self.store([outgoing(record, click)], record)
             return shown, {}
-        await self.store([outgoing(record), *self._burst(record)])
+        await self.store([outgoing(record), *self._burst(record)], record)
         return shown, whose | {site.click_param: click}
 
     def _burst(self, record: BeaconRecord) -> list[Outgoing]:

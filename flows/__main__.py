@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -27,7 +28,7 @@ from flows.operators.source import ProcessContext
 from flows.state.changelog import Changelog
 from flows.state.recovery_dir import LAYOUT, StoreShape, check_store, directory_of, fingerprint, locked
 from flows.versions.retention import check_retention
-from transport import open_log
+from transport import open_log, open_tracer
 from transport.config import load_installation, read_secret, settings_of, wall_clock_ms
 from transport.private import keep_files_private
 from transport.threads import end_with_any_thread
@@ -107,6 +108,8 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
             settings.flow_settle_ms,
         )
         changelog = Changelog(store / "states")
+        tracer = open_tracer(settings, "segma-flow")
+        shared = replace(shared, tracer=tracer)
         flow = build(log, shared, groups=settings.groups, context=context, changelog=changelog)
         watch_state(changelog, [shared.bounds, *(each.bounds for each in shared.engines.values())])
         if settings.flow_metrics_port:
@@ -123,6 +126,8 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
         finally:
             changelog.close()
             log.close()
+            if tracer is not None:
+                tracer.close()
 
 
 def _cause(error: BaseException) -> BaseException:

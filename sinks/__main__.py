@@ -17,9 +17,10 @@ from contracts.topics import topics_of
 from sinks.config import SinkSettings, tokens_of
 from sinks.delivery.guard import limits_of
 from sinks.delivery.loop import Delivery
+from sinks.delivery.traced import TracedSink
 from sinks.registry import account_of, sink_of
 from sinks.toolkit.rate_limit import RateLimit
-from transport import open_log
+from transport import open_log, open_tracer
 from transport.config import Settings, load_installation, settings_of, wall_clock_ms
 from transport.private import keep_files_private, open_data
 from transport.threads import end_with_any_thread
@@ -71,9 +72,10 @@ def _deliver(settings: Settings, installation: Installation, account: str, stop:
     log.ensure(topics_of(installation))
     paces: list[RateLimit] = []
     sink = sink_of(installation, account, data=settings.data, pause=pause, config=settings.config, log=log, paces=paces)
+    tracer = open_tracer(settings, "segma-deliver")
     delivery = Delivery(
         log,
-        sink,
+        sink if tracer is None else TracedSink(sink, tracer, workspace=workspace, account=name, kind=own.sink),
         workspace=workspace,
         account=name,
         now_ms=wall_clock_ms,
@@ -88,6 +90,8 @@ def _deliver(settings: Settings, installation: Installation, account: str, stop:
     finally:
         delivery.close()
         log.close()
+        if tracer is not None:
+            tracer.close()
 
 
 if __name__ == "__main__":

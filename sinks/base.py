@@ -87,7 +87,8 @@ class Change(NamedTuple):
     """One person's wanted state: in these lists, not in those; with these tags, without those; these fields' values.
 
     ``change_id``: of the newest command in it, for the platform's idempotency keys; ``commands``: of all of them, the
-    oldest first, for journals. ``only_if_in``: lists in which Segma has put or seen the person before; whoever is not
+    oldest first, for journals; ``completed_by``: of each of these the id of the event that completed its match.
+    ``only_if_in``: lists in which Segma has put or seen the person before; whoever is not
     there any more has left, and is added nowhere. ``taken_out``: the lists out of which Segma itself took the person
     last, ``taken_out_ms`` when: where the platform cannot tell that from an unsubscription, these do. ``consent_in``:
     lists beside ``add`` whose leaving forbids the adding (those moved from, and those that moves led from and to).
@@ -138,6 +139,7 @@ class Change(NamedTuple):
     expected_in: tuple[str, ...] = ()
     not_last: frozenset[str] = frozenset()
     first_add: str = ""
+    completed_by: tuple[str, ...] = ()
 
     @property
     def adding(self) -> bool:

@@ -29,6 +29,11 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def wall_clock_ns() -> int:
+    """Nanoseconds since the epoch."""
+    return time.time_ns()
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """A log's clock and other surroundings; tests give their own."""
@@ -74,6 +79,10 @@ class Settings(BaseSettings):
     kafka_ca_file: Path | None = None
     kafka_certificate_file: Path | None = None
     kafka_key_file: Path | None = None
+    traces_endpoint: str = Field(default="", pattern=r"^(https?://[^\s/@?#]+/[^\s@?#]*)?$")
+    """Where spans are sent by OTLP over HTTP; empty: nowhere, and nothing is traced."""
+    traces_share: float = Field(default=0.01, ge=0, le=1)
+    """The share of events that are traced; all processes of an installation need the same."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

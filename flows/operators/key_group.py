@@ -21,9 +21,11 @@ from contracts.reasons import Reason
 from contracts.rows import Row
 from contracts.tokens import is_anonymous
 from contracts.topics import ROWS, moves_topic
+from contracts.traces import Tracer
 from flows.counts.counts_snapshot import CountsSnapshot
 from flows.counts.run_counts import MOST_NOTED, RunGauges
 from flows.operators.dead_letters import dead_letter, failed, lost_state
+from flows.operators.traced import tell_followed
 from flows.state.changelog import PEOPLE, Changelog, GroupPosition, StateDamaged
 from flows.state.recency import MAX_ANONYMOUS, MAX_ANONYMOUS_BYTES, LeastRecentlyUsed
 from flows.state.rows import Input
@@ -81,15 +83,17 @@ class SubscriberStates:
 class KeyGroup:
     """The subscribers of one key group, by workspace and id."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         engines: Mapping[str, WorkspaceEngine],
         bounds: LimitHits,
         changelog: Changelog,
         resumed: GroupPosition | None,
         counted: CountsSnapshot,
+        tracer: Tracer | None = None,
     ) -> None:
         """``engines``: by workspace; ``counted``: the last counts of runs. Raises :class:`StateDamaged`."""
+        self._tracer = tracer
         self._engines, self._bounds, self._changelog = engines, bounds, changelog
         self._states = SubscriberStates(engines)
         self._people: StateStore[Subscriber] = StateStore(changelog, resumed, self._states, kind=PEOPLE)
@@ -146,7 +150,7 @@ class KeyGroup:
         for key in self._people.due(log_time_ms, lambda key: key.partition("/")[0] in self._engines):
             person, engine = self._people.get(key), self._engines[key.partition("/")[0]]
             self._gauges.note(key, person, log_time_ms)
-            emitted = Emitted()
+            emitted, started_ns = Emitted(), self._now_ns()
             try:
                 engine.pass_time(person, log_time_ms, emitted=emitted)
             except Exception as error:
@@ -154,6 +158,11 @@ class KeyGroup:
             else:
                 self._keep(key, person, engine, emitted, log_time_ms, b"")
             self._say(key, emitted, log_time_ms, out)
+            if self._tracer is not None:
+                tell_followed(self._tracer, None, emitted, started_ns)
+
+    def _now_ns(self) -> int:
+        return self._tracer.now_ns() if self._tracer is not None else 0
 
     def _drop(self, key: str, error: Exception, log_time_ms: int, out: list[Outgoing]) -> None:
         """Drop what is known of a subscriber whom nothing can be done for: a deadline would fail again and again."""
@@ -197,7 +206,7 @@ class KeyGroup:
             out.append(failed(record, error))
             return
         self._gauges.note(key, person, event.log_time_ms)
-        emitted = Emitted()
+        emitted, started_ns = Emitted(), self._now_ns()
         try:
             engine.apply(person, event, log_time_ms, source, emitted=emitted)
         except Exception as error:
@@ -206,6 +215,8 @@ class KeyGroup:
             emitted.moved = True
         self._keep(key, person, engine, emitted, log_time_ms, source)
         self._say(key, emitted, log_time_ms, out)
+        if self._tracer is not None:
+            tell_followed(self._tracer, event, emitted, started_ns)
 
     def _keep(  # noqa: PLR0917
         self,

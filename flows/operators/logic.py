@@ -17,10 +17,12 @@ from contracts.events import Event, LogTime
 from contracts.log import Outgoing, Record
 from contracts.reasons import Reason
 from contracts.topics import EVENTS, VETOES, fact_key, subscriber_key
+from contracts.traces import Tracer
 from flows.counts.counts_snapshot import CountsSnapshot
 from flows.derived.joinings import joining_of
 from flows.operators.dead_letters import dead_letter, failed, lost_state
 from flows.operators.key_group import KeyGroup
+from flows.operators.traced import tell_recognised
 from flows.recognise import Device, Rules, recognise, released
 from flows.state.changelog import Changelog, GroupPosition
 from flows.state.recency import MAX_ANONYMOUS, MAX_ANONYMOUS_BYTES, LeastRecentlyUsed
@@ -76,6 +78,7 @@ class Shared:
     bounds: LimitHits = field(default_factory=LimitHits)
     refresh: Callable[[int], None] = lambda log_time_ms: None
     """Takes over listeners that were applied since; whoever follows events calls it with a batch's log time before."""
+    tracer: Tracer | None = None
 
 
 class DeviceStates:
@@ -150,6 +153,8 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             out.append(lost_state("device", key, error, log_time_ms))
 
     def _process(self, record: Record, out: list[Outgoing]) -> None:
+        tracer = self._shared.tracer
+        started_ns = tracer.now_ns() if tracer is not None else 0
         try:
             beacon = _read_beacon(record.value or b"")
             rules = self._shared.rules.get(beacon.workspace)
@@ -166,6 +171,8 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
         except Exception as error:
             out.append(failed(record, error))
             return
+        if tracer is not None:
+            tell_recognised(tracer, beacon, events, started_ns)
         self._keep(key, device, record.log_time_ms)
         out.extend(recognised)
         out.extend(Outgoing(VETOES, fact_key(each), to_json(each)) for each in joinings)
@@ -228,7 +235,7 @@ class FollowLogic(StatefulBatchLogic[FollowBatch, Outgoing, bytes]):
         self._refresh = shared.refresh
         snapshot = None if resumed is None else _read_snapshot(resumed)
         position, counted = (None, CountsSnapshot()) if snapshot is None else (snapshot.position, snapshot.counted)
-        self._group = KeyGroup(shared.engines, shared.bounds, changelog, position, counted)
+        self._group = KeyGroup(shared.engines, shared.bounds, changelog, position, counted, shared.tracer)
 
     def on_batch(self, values: list[FollowBatch]) -> tuple[Iterable[Outgoing], bool]:
         """Each value is a batch of records and the log time after it."""

@@ -57,6 +57,7 @@ FLOORS = {
             "shares",
             "signatures",
             "stored_events",
+            "traced",
         ],
         ["platforms", "pipeline", "platform_ids", "capture_requests", "config", "front"],
         ["core"],
@@ -105,7 +106,7 @@ FLOORS = {
         ["__main__"],
     ],
     "sinks": [["base"], ["toolkit"], ["platforms"], ["registry"], ["config"], ["delivery"], ["__main__"]],
-    "transport": [["config", "spool", "private", "threads", "foreign"], ["embedded", "kafka"], ["__init__"]],
+    "transport": [["config", "spool", "private", "threads", "foreign", "traces"], ["embedded", "kafka"], ["__init__"]],
 }
 """Of each room that has sub-rooms: what stands on which floor, the ground first. An import goes down, or stays in its
 sub-room."""
@@ -114,6 +115,7 @@ ONLY_IN = {
     "msgspec": "contracts",
     "cryptography": "contracts",
     "confluent_kafka": "transport",
+    "opentelemetry": "transport",
     "sqlite3": "transport",
     "falcon": "collector",
     "bytewax": "flows",

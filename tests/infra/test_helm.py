@@ -50,7 +50,7 @@ SETTINGS: dict[str, type[Settings]] = {
 FULL = [
     "--set",
     "clickhouse.url=http://ch:8123,clickhouse.passwordSecret=ch,kafka.security=sasl_ssl,kafka.username=segma,"
-    "kafka.passwordSecret=kp,kafka.caSecret=kca,podMonitor.enabled=true,deliver.data.persistent=true,"
+    "kafka.passwordSecret=kp,kafka.caSecret=kca,podMonitor.enabled=true,traces.endpoint=http://otel:4318/v1/traces,deliver.data.persistent=true,"
     "collector.autoscaling.enabled=false,flow.of=5,accounts={main/mailbox,main/,main/second_one}",
     "--set-string",
     r"listeners.welcome\.yaml=listener: welcome",

@@ -155,6 +155,10 @@ spec:
 - {name: SEGMA_KAFKA_CA_FILE, value: /run/segma/kafka-ca/ca.crt}
 {{- end }}
 - {name: SEGMA_METRICS_HOST, value: 0.0.0.0}
+{{- with .Values.traces.endpoint }}
+- {name: SEGMA_TRACES_ENDPOINT, value: {{ . | quote }}}
+- {name: SEGMA_TRACES_SHARE, value: {{ $.Values.traces.share | quote }}}
+{{- end }}
 {{- end }}
 
 {{- define "segma.clickhouseEnv" -}}
