@@ -52,11 +52,14 @@ def _check_members(holder: Any, deeper: list[Any]) -> None:
     """Check an object's keys and values, or a list's elements; objects and lists among them go into ``deeper``."""
     if isinstance(holder, dict):
         for key in holder:
-            _check_key(key)
+            # PERF: short, of ASCII and printed as it stands: such a name is settled without a call.
+            if not (type(key) is str and len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable()):
+                _check_key(key)
         holder = holder.values()
     for value in holder:
         if isinstance(value, str):
-            _check_text(value)
+            if not value.isascii():
+                _check_text(value)
         elif isinstance(value, dict | list | tuple):
             deeper.append(value)
         else:

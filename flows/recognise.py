@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from contracts.actions import PROFILE_CHANGED
-from contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source, read_event
+from contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source, read_event, read_events
 from contracts.codec import Value, json_reader, replaced, to_json, written
 from contracts.errors import BadInput
 from contracts.events import Event, Trust
@@ -37,6 +37,11 @@ SIGNS: Final = frozenset({"scanner", "link"})
 """What a redirect's record says for the verdict alone: no property of the event."""
 SERVERS: Final = frozenset({Source.SERVER, Source.WEBHOOK})
 """The doors whose bodies are a server's, and whose people are sure."""
+TOLD: Final = frozenset({PROFILE_CHANGED, LIST_JOINED})
+TOLD_BY_SERVERS: Final = TOLD | {COMMAND_UNCHANGED}
+"""Actions that every workspace knows."""
+MADE: Final = (MEMBERSHIP - {LIST_JOINED}) | {SESSION_ENDED}
+"""Actions that the flow makes: nobody tells them, or servers alone."""
 
 _read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
 _read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
@@ -77,7 +82,7 @@ class Device(Value, frozen=True):
     @property
     def due_ms(self) -> int:
         """When the next quarantine is over, or all of it expires, in log time."""
-        return min((click.due_ms for click in self.clicks), default=self.expires_ms)
+        return min([click.due_ms for click in self.clicks]) if self.clicks else self.expires_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +123,11 @@ def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules
     person = device.person or anonymous_id(beacon.workspace, beacon.device)
     order, order_ms = device.order, device.order_ms
     events, refused = [], []
-    for raw in _bodies(beacon):
-        try:
-            sent = _sent(raw, rules, beacon.source)
-        except BadInput as error:
-            refused.append(Refused(error.reason, error.detail, raw))
+    for sent in _told(beacon, rules):
+        if isinstance(sent, Refused):
+            refused.append(sent)
             continue
         at_ms = sent.occurred_at_ms + beacon.skew_ms
-        if at_ms < max(0, beacon.received_at_ms - OLDEST_MS):
-            refused.append(Refused(Reason.CLOCK_OFF, "more than two years before it came", raw))
-            continue
         if beacon.source is Source.SDK and sent.order > order:
             at_ms = max(at_ms, order_ms)
             order, order_ms = sent.order, min(at_ms, beacon.received_at_ms)
@@ -186,25 +186,52 @@ def _size(event: Event) -> int:
     return len(to_json(event))
 
 
-def _bodies(beacon: BeaconRecord) -> list[bytes]:
-    read: Any = _read_server if beacon.source in SERVERS else _read_beacon
-    return [bytes(raw) for raw in read(beacon.body).events]
+def _told(beacon: BeaconRecord, rules: Rules) -> Sequence[SentEvent | Refused]:
+    """The events of a body in order, each as it is believed or refused. Raises :class:`BadRecord` of the body."""
+    by_server = beacon.source in SERVERS
+    # PERF: almost every body holds nothing to refuse, and is read once; only else event by event, each with its bytes.
+    try:
+        told = read_events(beacon.body, by_server=by_server)
+        for each in told:
+            _check(each, beacon, rules)
+    except BadInput:
+        pass
+    else:
+        return told
+    envelope: Any = (_read_server if by_server else _read_beacon)(beacon.body)
+    return [_sent(bytes(raw), beacon, rules) for raw in envelope.events]
 
 
-def _sent(raw: bytes, rules: Rules, source: Source) -> SentEvent:
-    sent = read_event(raw)
-    told = {PROFILE_CHANGED, COMMAND_UNCHANGED} if source in SERVERS else {PROFILE_CHANGED}
-    if sent.action not in rules.actions | told | {LIST_JOINED}:
-        raise BadInput(Reason.UNKNOWN_ACTION, sent.action)
-    if sent.action == SESSION_ENDED:
-        raise BadInput(Reason.BAD_EVENT, "session_ended is made by the flow")
-    if sent.action == LIST_JOINED and (fault := joining_fault(sent.properties)):
-        raise BadInput(Reason.BAD_EVENT, fault)
-    if sent.action in MEMBERSHIP - {LIST_JOINED} and source not in SERVERS:
-        raise BadInput(Reason.BAD_EVENT, f"{sent.action} is told by a server")
-    if sent.action in MEMBERSHIP - {LIST_JOINED} and not is_membership(sent.action, sent.properties):
-        raise BadInput(Reason.BAD_EVENT, f"{sent.action} names its `account` and its list or tag as texts")
+def _sent(raw: bytes, beacon: BeaconRecord, rules: Rules) -> SentEvent | Refused:
+    try:
+        sent = read_event(raw)
+        _check(sent, beacon, rules)
+    except BadInput as error:
+        return Refused(error.reason, error.detail, raw)
     return sent
+
+
+def _check(sent: SentEvent, beacon: BeaconRecord, rules: Rules) -> None:
+    """Pass an event that this beacon may tell. Raises :class:`BadInput`."""
+    action, by_server = sent.action, beacon.source in SERVERS
+    if action not in rules.actions and action not in (TOLD_BY_SERVERS if by_server else TOLD):
+        raise BadInput(Reason.UNKNOWN_ACTION, action)
+    if action == LIST_JOINED and (fault := joining_fault(sent.properties)):
+        raise BadInput(Reason.BAD_EVENT, fault)
+    if action in MADE:
+        _check_made(action, sent.properties, by_server=by_server)
+    if sent.occurred_at_ms + beacon.skew_ms < max(0, beacon.received_at_ms - OLDEST_MS):
+        raise BadInput(Reason.CLOCK_OFF, "more than two years before it came")
+
+
+def _check_made(action: str, properties: Mapping[str, Any], *, by_server: bool) -> None:
+    """Pass what the flow makes itself where a server tells it of others. Raises :class:`BadInput`."""
+    if action == SESSION_ENDED:
+        raise BadInput(Reason.BAD_EVENT, "session_ended is made by the flow")
+    if not by_server:
+        raise BadInput(Reason.BAD_EVENT, f"{action} is told by a server")
+    if not is_membership(action, properties):
+        raise BadInput(Reason.BAD_EVENT, f"{action} names its `account` and its list or tag as texts")
 
 
 def _event(

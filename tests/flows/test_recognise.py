@@ -69,6 +69,36 @@ def test_history_is_two_hundred_events_of_a_day() -> None:
     assert next(event.event_id for event in events if event.stitched) == "e50"
 
 
+WRONG = {
+    "no_id": ({"action": "page_viewed", "occurred_at_ms": NOW_MS}, Reason.BAD_EVENT),
+    "a_text": ("page_viewed", Reason.BAD_EVENT),
+    "unheard_of": (sent("e2", "danced"), Reason.UNKNOWN_ACTION),
+    "no_number": (sent("e2", at_ms=-1), Reason.BAD_EVENT),
+    "an_old_one": (sent("e2", at_ms=NOW_MS - OLDEST_MS - 1), Reason.CLOCK_OFF),
+    "too_large_a_number": (sent("e2", properties={"n": [2**64]}), Reason.BAD_EVENT),
+    "the_flows_own": (sent("e2", "session_ended"), Reason.UNKNOWN_ACTION),
+    "no_servers": (sent("e2", "command_unchanged"), Reason.UNKNOWN_ACTION),
+    "a_joining_of_nothing": (sent("e2", "list_joined"), Reason.BAD_EVENT),
+    "too_long": (sent("e2", properties={"text": "a" * 40_000}), Reason.BAD_EVENT),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_one_bad_event_of_a_beacon_is_refused_with_its_bytes_and_the_others_count(name: str) -> None:
+    wrong, reason = WRONG[name]
+    good = sent("e1", properties={"path": "/é", "tags": ["a", None, 2**63]})
+    _, events, refused = recognise(Device(), record(good, wrong, sent("e3")), stored(), RULES)
+    assert [event.event_id for event in events] == ["e1", "e3"]
+    assert events[0].properties == good["properties"]
+    assert [(each.reason, each.data) for each in refused] == [(reason, to_json(wrong))]
+
+
+def test_a_body_longer_than_an_event_may_be_holds_as_many_as_it_holds() -> None:
+    many = [sent(f"e{number}", properties={"text": "a" * 1_000}) for number in range(60)]
+    _, events, refused = recognise(Device(), record(*many), stored(), RULES)
+    assert ([event.event_id for event in events], refused) == ([each["event_id"] for each in many], [])
+
+
 def test_a_known_device_stays_the_persons_without_the_token() -> None:
     _, events = walk(record(sent("e1"), subscriber="s_anna"), record(sent("e2")))
     assert [(event.subscriber, event.trust) for event in events] == [
