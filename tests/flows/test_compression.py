@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,13 @@ def test_a_state_takes_a_fraction_and_noise_no_more_than_it_is() -> None:
     assert len(packed(plain(STATE))) < len(STATE) / 4
     noise = b"".join(hashlib.sha256(bytes([number])).digest() for number in range(30))
     assert len(packed(plain(noise))) == len(noise) + 1
+
+
+@pytest.mark.parametrize("data", [b"", b"s_1", STATE[:70], STATE, packing._SHAPES[700:1_900] + STATE])
+def test_a_small_window_finds_all_that_the_largest_finds(data: bytes) -> None:
+    largest = zlib.compressobj(packing._LEVEL, zlib.DEFLATED, packing._RAW, 8, 0, packing._SHAPES)
+    whole = b"\2" + largest.compress(data) + largest.flush()
+    assert packed(plain(data)) == min(plain(data), whole, key=len)
 
 
 def test_an_unknown_mark_is_refused() -> None:
