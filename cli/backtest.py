@@ -40,15 +40,23 @@ RANGE_ROWS: Final = 50_000
 SHOWN_GAPS: Final = 3
 
 
+def _beside(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
+    """A file to be written. That it cannot be is told before the work, not behind it."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.parent}")
+    return path
+
+
+_FILE: Final = click.Path(path_type=Path, dir_okay=False, writable=True)
+
+
 @click.command("backtest")
 @click.argument("listener")
 @click.option("--since", default="1970-01-01", help="Matches completed from then on: ISO 8601 (UTC), or `-90d`.")
 @click.option("--until", default="now", help="What was known by then.")
 @click.option("--against", type=click.IntRange(1), metavar="VERSION", help="Compare with another version of it.")
-@click.option(
-    "--people", type=click.Path(path_type=Path), metavar="FILE", help="A line of JSON for each person matched."
-)
-@click.option("--page", "page_file", type=click.Path(path_type=Path), metavar="FILE", help="The answer as HTML.")
+@click.option("--people", type=_FILE, callback=_beside, metavar="FILE", help="A line of JSON for each person matched.")
+@click.option("--page", "page_file", type=_FILE, callback=_beside, metavar="FILE", help="The answer as HTML.")
 @click.option("--quota", metavar="CALLS/SPAN", help="The account's, 150/1m say [default: as the platform publishes it]")
 @click.option("--processes", type=click.IntRange(1, 256), help="That share the work [default: the processors]")
 @click.option("--progress", is_flag=True, help="A line of JSON on standard error for each range that is done.")
@@ -261,9 +269,12 @@ def _calls(quota: str | None) -> int | None:
         return None
     calls, _, span = quota.partition("/")
     try:
-        return int(calls) * HOUR_MS // duration_ms(span)
+        an_hour = int(calls) * HOUR_MS // duration_ms(span)
     except ValueError:
-        raise ConfigError([Problem("--quota", quota, "no quota", "calls and a span: 150/1m")]) from None
+        an_hour = -1
+    if an_hour < 0:
+        raise ConfigError([Problem("--quota", quota, "no quota", "calls and a span: 150/1m")])
+    return an_hour
 
 
 def _drains(result: Result, installation: Installation, clickhouse: ClickHouse, an_hour: int | None) -> None:

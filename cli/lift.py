@@ -9,11 +9,12 @@ from typing import Any, Final
 import click
 
 from analytics.lift import CONFIDENCE, POWER, Group, Lift
-from analytics.named_queries import named_queries
+from analytics.named_queries import instant, named_queries
 from cli.history import Asking, workspace_option
 from cli.match import duration_option
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
+from transport.config import wall_clock_ms
 
 WIDTH: Final = 48
 """Columns of the picture."""
@@ -40,6 +41,9 @@ def lift_command(  # noqa: PLR0917
         fail(f"--within {within} ms: at least a second", Exit.USAGE)
     given = {"listener": listener, "goal": goal, "seconds": str(within // 1_000), "since": since, "until": until}
     columns, rows = Asking(home, workspace).named(named_queries()["lift"], given)
+    now_ms = wall_clock_ms()
+    if instant(since, now_ms) >= instant(until, now_ms):
+        fail(f"--since {since} is not before --until {until}", Exit.USAGE)
     found: dict[str, int] = dict(zip(columns, rows[0], strict=True))
     lift = Lift(Group(found["moved"], found["moved_did"]), Group(found["held_out"], found["held_out_did"]))
     if as_json:

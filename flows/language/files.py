@@ -67,7 +67,7 @@ def load_versions(directory: Path, actions_file: Path) -> list[Listener]:
         own = load_actions(actions_file)
     except ListenerError as error:
         problems.extend(error.problems)
-    files = _read_all(listener_files(directory), problems)
+    files = read_files(listener_files(directory), problems)
     found: list[Listener] = []
     try:
         found = parse_listeners(files, known_actions=known_actions(own))
@@ -96,7 +96,7 @@ def load_actions(actions_file: Path) -> frozenset[str]:
         return frozenset()
     problems: list[Problem] = []
     found: set[str] = set()
-    for name, data in _read_all([actions_file], problems):
+    for name, data in read_files([actions_file], problems):
         report = Report(name)
         for node in documents(data, report, begins="actions:"):
             names = _ACTIONS.read(node, ParseContext(report, ()))
@@ -107,7 +107,8 @@ def load_actions(actions_file: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def _read_all(paths: Iterable[Path], problems: list[Problem]) -> list[tuple[str, bytes]]:
+def read_files(paths: Iterable[Path], problems: list[Problem]) -> list[tuple[str, bytes]]:
+    """The names and bytes of files; each that cannot be read is a problem more."""
     found = []
     for path in paths:
         try:

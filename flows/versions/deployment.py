@@ -19,7 +19,7 @@ from contracts.log import Log, Outgoing, Record
 from contracts.reading import CompactedTable
 from contracts.topics import LISTENERS
 from contracts.versions import ListenerVersion, promoted
-from flows.language.files import listener_files, load_actions
+from flows.language.files import listener_files, load_actions, read_files
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners, with_default_trust
 from flows.subscriber.engine import WorkspaceEngine
@@ -88,10 +88,13 @@ def versions_in(place: Path, actions_file: Path, workspace: str, trust: str = ""
     """
     own = load_actions(actions_file)
     actions = tuple(sorted(own))
+    problems: list[Problem] = []
+    files = read_files(listener_files(place), problems)
+    if problems:
+        raise ListenerError(problems)
     found = []
-    for path in listener_files(place):
-        data = path.read_bytes()
-        for listener in parse_listeners([(str(path), data)], known_actions=known_actions(own)):
+    for path, data in files:
+        for listener in parse_listeners([(path, data)], known_actions=known_actions(own)):
             name, number, text = listener.name, listener.version, data.decode()
             found.append(ListenerVersion(workspace, name, number, text, 0, actions=actions, trust=trust))
     return found

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -23,11 +24,12 @@ from cli.__main__ import cli as segma_cli
 from cli.backtesting.drain import calls_an_hour, drain
 from cli.backtesting.plan import Work
 from contracts.rows import EventRow, MatchRow, MembershipRow
+from tests.analytics.backtest_kills import PATIENCE_S, Killed
 from tests.analytics.embedded import ROOT, Embedded
 from tests.analytics.flow_history import FIRST, PEOPLE, SECOND, Past, apply, begun, event, version
 from tests.analytics.story import at, put
 
-KILLS = 3
+KILLS = 2
 
 
 @pytest.fixture(scope="module")
@@ -193,12 +195,24 @@ def test_killed_again_and_again_it_says_the_same(past: Past) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for kill in range(KILLS):
         ended = subprocess.run(
-            [sys.executable, "-c", code, *words[3:]], env=environment, capture_output=True, check=False
+            [sys.executable, "-c", code, *words[3:]],
+            env=environment,
+            capture_output=True,
+            check=False,
+            timeout=PATIENCE_S,
         )
         assert ended.returncode == -signal.SIGKILL, (kill, ended.stderr)
-    done = subprocess.run(words, env=environment, capture_output=True, check=True)
+    done = subprocess.run(words, env=environment, capture_output=True, check=True, timeout=PATIENCE_S)
     assert f"{KILLS} of ".encode() in done.stderr
     assert json.loads(done.stdout) == whole
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_says_the_same(past: Past) -> None:
+    whole, killed = past.answer("keen"), Killed(past, Random(3))
+    for _ in range(KILLS):
+        killed.kill()
+    assert killed.let_be() == whole
 
 
 def test_who_was_forgotten_is_in_no_answer(own_past: Past, tmp_path: Path) -> None:
@@ -286,6 +300,11 @@ def test_what_the_history_does_not_hold_is_said(own_past: Past) -> None:
         (("keen", "--since", "soon"), 2, "no instant"),
         (("keen", "--since", "2026-11-01", "--until", "2026-10-01"), 2, "is after --until"),
         (("keen", "--quota", "many"), 2, "no quota"),
+        (("keen", "--quota", "-5/1h"), 2, "no quota"),
+        (("keen", "--people", "/nowhere/people.ndjson"), 2, "there is no folder /nowhere"),
+        (("keen", "--page", "/nowhere/page.html"), 2, "there is no folder /nowhere"),
+        (("keen", "--page", "/"), 2, "is a directory"),
+        (("nowhere/keen.yaml",), 2, "nowhere/keen.yaml"),
         (("keen", "--workspace", "x"), 2, "must be one of"),
     ],
 )

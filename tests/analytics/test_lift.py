@@ -114,6 +114,8 @@ def test_what_the_history_does_not_hold_is_said(home: Path, history: ClickHouse)
     put(history, [matched("ann", 1_792_843_200_000)])
     alone = lift(home, "keen", "--goal", "product_bought")
     assert (alone.exit_code, "Nobody was held out" in alone.output) == (1, True)
+    turned = lift(home, "keen", "--goal", "product_bought", "--since", "-1d", "--until", "-2d")
+    assert (turned.exit_code, "is not before --until" in turned.output) == (2, True)
     for wrong, sentence in {"soon": "within", "5ms": "at least a second"}.items():
         refused = lift(home, "keen", "--goal", "product_bought", "--within", wrong)
         assert (refused.exit_code, sentence in refused.output) == (2, True)
