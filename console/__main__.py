@@ -21,7 +21,7 @@ from console.desk import Desk
 from console.history import SILENT_S, History
 from console.picture import Picture
 from console.shop import shop_app
-from console.site_loads import LoadCounts
+from console.site_loads import LoadCounts, each_behind
 from console.trials import Trials
 from console.view import View
 from console.watch import Watch
@@ -114,7 +114,7 @@ def main() -> None:
     site = Site(
         Users(settings.config), wall_clock_ms, unguessable, host=settings.console_name, secure=settings.console_secure
     )
-    links = PageLinks(settings.collector_url, shop_url, LoadCounts(settings.metrics_urls))
+    links = PageLinks(settings.collector_url, shop_url, LoadCounts(settings.metrics_urls, behind=each_behind))
     apps: list[tuple[ASGIApp, int]] = [(console_app(watch, links, token_of, site, desk), settings.console_port)]
     if shop_port:
         site_key = first_site_key(installation)

@@ -14,7 +14,7 @@ from analytics.clickhouse import HistoryUnavailable
 from collector.core import Meters
 from console.history import AWAY
 from console.picture import Picture
-from console.site_loads import LoadCounts, Loads, NoLoads, counted, text_at
+from console.site_loads import LoadCounts, Loads, NoLoads, counted, each_behind, text_at
 from contracts.events import Event
 from contracts.rows import EventRow
 from tests.console.test_workspace_pages import EVIL, answer
@@ -110,6 +110,30 @@ def test_metrics_are_read_where_a_worker_serves_them() -> None:
         thread.join(5)
     with pytest.raises(NoLoads):
         text_at(url)
+
+
+def test_every_address_behind_a_name_is_asked_once() -> None:
+    asked: list[str] = []
+    names = {"collectors": ["10.0.0.1", "10.0.0.2"], "other": ["10.0.0.2"], "six": ["fd00::1"]}
+
+    def text_of(url: str) -> str:
+        asked.append(url)
+        return loads(shop=(1, 2))
+
+    urls = [f"http://{name}:9100/metrics" for name in names]
+    counts = LoadCounts(urls, text_of, lambda url: each_behind(url, names.__getitem__))
+    assert counts.of("demo") == {"shop": Loads(3, 6)}
+    assert asked == [f"http://{each}:9100/metrics" for each in ("10.0.0.1", "10.0.0.2", "[fd00::1]")]
+
+
+def test_a_name_is_looked_up_and_one_with_a_certificate_stays() -> None:
+    assert each_behind("http://localhost:9100/metrics") == ["http://127.0.0.1:9100/metrics"]
+    assert each_behind("http://127.0.0.1/metrics") == ["http://127.0.0.1/metrics"]
+    assert each_behind("http://[::1]:9100/metrics") == ["http://[::1]:9100/metrics"]
+    assert each_behind("https://collector.example/metrics") == ["https://collector.example/metrics"]
+    for nowhere in (f"http://{'a' * 70}:9100/metrics", "http://a..b:9100/metrics"):
+        with pytest.raises(NoLoads):
+            each_behind(nowhere)
 
 
 class Elsewhere(BaseHTTPRequestHandler):

@@ -295,6 +295,31 @@ def test_what_is_rendered_is_whole(documents: list[Document]) -> None:
     assert faults(documents) == []
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_console_asks_every_worker_of_every_collector(workers: int) -> None:
+    documents = {
+        (each["kind"], each["metadata"]["name"]): each for each in rendered(["--set", f"collector.workers={workers}"])
+    }
+    service = documents["Service", "segma-collector-metrics"]
+    assert service["spec"]["clusterIP"] == "None"
+    pod = documents["Deployment", "segma-console"]["spec"]["template"]["spec"]["containers"][0]
+    env = {each["name"]: each["value"] for each in pod["env"]}
+    ports = range(9100, 9100 + workers)
+    urls = [f"http://{service['metadata']['name']}:{port}/metrics" for port in ports]
+    assert env["SEGMA_COLLECTOR_METRICS_URLS"] == ",".join(urls)
+    opened = {"protocol": "TCP", "port": ports[0], "endPort": ports[-1]}
+    collector = documents["StatefulSet", "segma-collector"]["spec"]["selector"]
+    console = documents["Deployment", "segma-console"]["spec"]["selector"]
+    egress = documents["NetworkPolicy", "segma-console"]["spec"]
+    assert (egress["podSelector"], egress["egress"]) == (
+        console,
+        [{"to": [{"podSelector": collector}], "ports": [opened]}],
+    )
+    ingress = documents["NetworkPolicy", "segma-collector"]["spec"]
+    assert ingress["podSelector"] == collector
+    assert {"from": [{"podSelector": console}], "ports": [opened]} in ingress["ingress"]
+
+
 def test_all_of_it_is_there() -> None:
     names = {each["metadata"]["name"] for each in rendered(FULL)}
     parts = {"collector", "flow", "loader", "console", "topics", "migrate", "deliver-main-mailbox"}

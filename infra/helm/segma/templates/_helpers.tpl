@@ -161,6 +161,11 @@ spec:
 {{- end }}
 {{- end }}
 
+{{/* A collector's workers have a metrics port each. */}}
+{{- define "segma.metricsPorts" -}}
+{protocol: TCP, port: 9100, endPort: {{ add 9099 (int .Values.collector.workers) }}}
+{{- end }}
+
 {{- define "segma.clickhouseEnv" -}}
 - {name: SEGMA_CLICKHOUSE_URL, value: {{ .Values.clickhouse.url | quote }}}
 - {name: SEGMA_CLICKHOUSE_USER, value: {{ .Values.clickhouse.user | quote }}}
