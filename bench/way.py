@@ -5,7 +5,8 @@ event another person; ``sessions``: twelve events a visit in four beacons), or i
 ClickHouse (``loader``). ``--against DIR`` does the same with the checkout in DIR, by turns, and prints the ratios.
 
 Counted is user and system time of the process from a third of the events to the last, so that starting counts for
-nothing; stages are shares of it, by sampling. Both builds run from their source, not compiled.
+nothing; stages are shares of it, by sampling. Both builds run from their source, or as they are deployed: where
+``--compiled DIR`` and ``--against DIR`` name what ``segma compile DIR`` made of them.
 """
 
 from __future__ import annotations
@@ -105,8 +106,11 @@ class Build(NamedTuple):
 
     @classmethod
     def at(cls, name: str, directory: Path) -> Build:
-        """The build of a checkout, of the layout before 0.2 too. Raises :class:`click.BadParameter`."""
-        for path, package in ((directory, ""), (directory / "src", "segma.")):
+        """The build of a checkout, or what was compiled of it; of the layout before 0.2 too.
+
+        Raises :class:`click.BadParameter`.
+        """
+        for path, package in ((directory, ""), (directory / "src", "segma."), (directory, "segma.")):
             if (path / f"{package.replace('.', '/')}flows" / "__main__.py").is_file():
                 return cls(name, path.resolve(), package)
         raise click.BadParameter(f"{directory} holds no checkout of Segma")
@@ -359,12 +363,20 @@ def table_of(found: Mapping[str, Mapping[str, Cost]]) -> Table:
 @click.option("--events", "count", default=120_000, show_default=True, type=click.IntRange(min=1_000))
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="The median one is told.")
 @click.option("--against", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another checkout.")
+@click.option("--compiled", type=click.Path(path_type=Path, exists=True, file_okay=False), help="This build, compiled.")
 @click.option("--patience-s", default=120.0, show_default=True, help="Give up when nothing comes for so long.")
 @click.option("--json", "as_json", is_flag=True, help="One object instead of a table.")
 def main(
-    loads: Sequence[str], count: int, rounds: int, against: Path | None, patience_s: float, *, as_json: bool
+    loads: Sequence[str],
+    count: int,
+    rounds: int,
+    against: Path | None,
+    compiled: Path | None,
+    patience_s: float,
+    *,
+    as_json: bool,
 ) -> None:
-    builds = [Build.at("now", ROOT)]
+    builds = [Build.at("now", compiled or ROOT)]
     if against is not None:
         builds.append(Build.at("against", against))
     count -= count % (EVENTS_A_BEACON * BEACONS_A_VISIT)

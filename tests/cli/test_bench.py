@@ -47,8 +47,8 @@ def test_an_installed_package_says_where_they_are(monkeypatch: pytest.MonkeyPatc
     assert CliRunner().invoke(bench_command, []).exit_code == 2
 
 
-@pytest.mark.parametrize(("folder", "package"), [("", ""), ("src/segma", "segma.")])
-def test_the_way_is_measured_beside_builds_of_either_layout(tmp_path: Path, folder: str, package: str) -> None:
+@pytest.mark.parametrize(("folder", "package"), [("", ""), ("src/segma", "segma."), ("segma", "segma.")])
+def test_the_way_is_measured_beside_builds_of_each_layout(tmp_path: Path, folder: str, package: str) -> None:
     there = tmp_path / folder / "flows"
     there.mkdir(parents=True)
     (there / "__main__.py").touch()
