@@ -12,7 +12,6 @@ from starlette.responses import Response
 from console.access.gate import Handler, Visit
 from console.access.table import Role
 from console.desk import Desk, back_to
-from console.history import by_key
 from contracts.account_states import read_states
 from contracts.accounts import told_by_a_person
 from contracts.codec import msgpack_reader, to_json
@@ -43,7 +42,6 @@ class AccountPages:
             "resume": self._resume,
             "replay": self._replay,
             "audit": self._audit,
-            "list_sizes": self._lists,
         }
 
     async def _accounts(self, visit: Visit) -> Response:
@@ -141,13 +139,3 @@ class AccountPages:
             told = await self._desk.history.ask("audit", visit.workspace)
             return self._desk.view.page(visit, "audit_rows", told=told)
         return self._desk.view.page(visit, "audit")
-
-    async def _lists(self, visit: Visit) -> Response:
-        if not visit.part:
-            return self._desk.view.page(visit, "list_sizes")
-        sizes, changed = await asyncio.gather(
-            self._desk.history.ask("sizes", visit.workspace, since="-1d"),
-            self._desk.history.ask("list_changes", visit.workspace),
-        )
-        newest = {name: rows[-1] for name, rows in by_key(sizes.rows, "list").items()}
-        return self._desk.view.page(visit, "list_changes", sizes=newest, changed=changed, problem=sizes.problem)

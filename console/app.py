@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -22,12 +20,13 @@ from console.access.sessions import Sessions
 from console.access.users import Users
 from console.account_pages import AccountPages
 from console.change_pages import ChangePages
-from console.changes import changes
 from console.desk import Desk
 from console.doors import Doors
 from console.headers import SecurityHeaders
 from console.inbox import Recipient, mails_for
+from console.list_pages import ListPages
 from console.listener_pages import ListenerPages
+from console.live_pages import LivePages
 from console.people_pages import PeoplePages
 from console.person_changes import PersonChanges
 from console.record_pages import RecordPages
@@ -87,7 +86,8 @@ def console_app(
     handlers = {
         **doors.handlers(),
         **demo_handlers(view, watch, links, token_of),
-        **live_handlers(view, watch, gate),
+        **LivePages(desk, watch, gate).handlers(),
+        **ListPages(desk).handlers(),
         **ListenerPages(desk, today).handlers(),
         **ChangePages(desk).handlers(),
         **TrialPages(desk, today).handlers(),
@@ -133,30 +133,3 @@ def demo_handlers(
         return answer
 
     return {"home": home, "inbox": inbox}
-
-
-def live_handlers(view: View, watch: Watch, gate: Gate) -> Mapping[str, Handler]:
-    """The live pages and their streams, which end with the session."""
-
-    def shell(kind: str) -> Handler:
-        async def page(visit: Visit) -> Response:
-            return view.page(visit, kind)
-
-        return page
-
-    def live(look: Callable[[Container[str]], dict[str, Any]]) -> Handler:
-        async def stream(visit: Visit) -> Response:
-            workspaces = visit.session.roles if visit.session is not None else {}
-            goes_on = partial(gate.session_of, visit.key, use=False)
-            return EventSourceResponse(changes(watch, lambda: look(workspaces), lambda: goes_on() is not None))
-
-        return stream
-
-    picture = watch.picture
-    return {
-        "lists": shell("lists"),
-        "events": shell("events"),
-        "live_lists": live(lambda own: {"lists": picture.lists(own), "moves": picture.moves(own)}),
-        "live_events": live(lambda own: {"events": picture.events(own)}),
-        "live_sites": live(lambda own: {"sites": picture.sites(own)}),
-    }

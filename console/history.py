@@ -53,11 +53,20 @@ class History:
         """The first rows of a named query's answer; ``newest_by``: a column by which the greatest come first."""
         query = named_queries()[name]
         order = f"SELECT * FROM (\n{query.sql}\n) ORDER BY {newest_by} DESC" if newest_by else query.sql  # noqa: S608
-        seconds = max(1, int(self._timeout_s))
-        sql = f"{order}\nLIMIT {MOST_ROWS + 1}\nSETTINGS max_execution_time = {seconds}"
+        sql = f"{order}\nLIMIT {MOST_ROWS + 1}\n{self._limit()}"
+        return await self._told(name, sql, workspace, given)
 
+    async def count(self, name: str, workspace: str, **given: str) -> Told:
+        """How many rows a named query's answer has, as one row's ``count``."""
+        sql = f"SELECT count() AS count FROM (\n{named_queries()[name].sql}\n)\n{self._limit()}"  # noqa: S608
+        return await self._told(name, sql, workspace, given)
+
+    def _limit(self) -> str:
+        return f"SETTINGS max_execution_time = {max(1, int(self._timeout_s))}"
+
+    async def _told(self, name: str, sql: str, workspace: str, given: Mapping[str, str]) -> Told:
         def asked(clickhouse: ClickHouse) -> list[dict[str, Any]]:
-            bound = query.bound(given, workspace=workspace, now_ms=self._now_ms())
+            bound = named_queries()[name].bound(given, workspace=workspace, now_ms=self._now_ms())
             columns, rows = clickhouse.table(sql, bound)
             return [dict(zip(columns, row, strict=True)) for row in rows]
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Any, Final
 
+from console.newest_events import KEPT, EventFilter, NewestEvents
 from console.recordings import Recordings
-from contracts.codec import to_json
 from contracts.commands import Command, Outcome, Result
 from contracts.events import Event
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow, Row
 from contracts.tokens import shown_device
-
-KEPT: Final = 100
-"""Events and moves shown; the whole history is ClickHouse's."""
-
-KEPT_BYTES: Final = 1 << 20
-"""Of the events shown, as JSON: every page that is open gets all of them at each change. The newest stays."""
 
 MAX_COMMANDS: Final = 10_000
 """Commands kept until their outcome comes; the oldest go first."""
@@ -39,9 +33,8 @@ class Picture:
         self._moved: set[tuple[str, str, str, str]] = set()
         self._commands: dict[str, Command] = {}
         self._moves: deque[Outcome] = deque(maxlen=KEPT)
-        self._events: deque[EventRow] = deque(maxlen=KEPT)
-        self._sizes: deque[int] = deque(maxlen=KEPT)
-        """Bytes of each of the events' properties."""
+        self._events = NewestEvents(EventFilter())
+        self._followed: list[NewestEvents] = []
         self._evidence = 0
         self._seen: dict[tuple[str, str], tuple[int, str, str]] = {}
         """Of each site what came last, and when; of nobody in particular."""
@@ -51,12 +44,9 @@ class Picture:
         match item:
             case EventRow():
                 self.recordings.take(item, self._events)
-                self._events.appendleft(item)
                 self._seen[item.event.workspace, item.event.site] = _came(item.event)
-                self._sizes.appendleft(len(to_json(item.event.properties)))
-                while sum(self._sizes) > KEPT_BYTES and len(self._sizes) > 1:
-                    self._events.pop()
-                    self._sizes.pop()
+                for newest in (self._events, *self._followed):
+                    newest.take(item)
             case CommandRow(command=command):
                 self._remember(command)
             case MembershipRow(member=True) if self._demo:
@@ -76,12 +66,23 @@ class Picture:
     def forget(self, workspace: str, subscriber: str) -> None:
         """A person was erased: nothing shown names them any more."""
         self.people.pop((workspace, subscriber), None)
-        left = [each for each in zip(self._events, self._sizes, strict=True) if each[0].event.subscriber != subscriber]
-        self._events = deque((row for row, _ in left), maxlen=KEPT)
-        self._sizes = deque((size for _, size in left), maxlen=KEPT)
+        for newest in (self._events, *self._followed):
+            newest.forget(subscriber)
         self._moves = deque((each for each in self._moves if each.subscriber != subscriber), maxlen=KEPT)
         for members in self._lists.values():
             members.pop(subscriber, None)
+
+    def follow(self, wanted: EventFilter) -> NewestEvents:
+        """Keep what a filter lets through, from the newest events on, until :meth:`unfollow`."""
+        newest = NewestEvents(wanted)
+        for row in reversed(list(self._events)):
+            newest.take(row)
+        self._followed.append(newest)
+        return newest
+
+    def unfollow(self, newest: NewestEvents) -> None:
+        """Keep it no more."""
+        self._followed = [each for each in self._followed if each is not newest]
 
     def _remember(self, command: Command) -> None:
         self._evidence += _rests_on(command) - _rests_on(self._commands.get(command.command_id))
@@ -142,6 +143,10 @@ class Picture:
 
     def events(self, workspaces: Container[str]) -> list[dict[str, Any]]:
         """The newest events of some workspaces first."""
+        return self.told(self._events, workspaces)
+
+    def told(self, rows: Iterable[EventRow], workspaces: Container[str]) -> list[dict[str, Any]]:
+        """Those of the events that are of some workspaces, in their order, as a page shows them."""
         return [
             {
                 "at_ms": row.event.occurred_at_ms,
@@ -152,7 +157,7 @@ class Picture:
                 "reason": row.reason,
                 "device": shown_device(row.event.device),
             }
-            for row in self._events
+            for row in rows
             if row.event.workspace in workspaces
         ]
 

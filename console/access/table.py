@@ -77,6 +77,7 @@ PAGES: Final = (
     Page("audit", "GET", "/w/{workspace}/audit", Role.ENGINEER),
     Page("lists", "GET", "/lists", Role.VIEWER),
     Page("events", "GET", "/events", Role.VIEWER),
+    Page("filter_events", "POST", "/events", Role.VIEWER),
     Page("live_lists", "GET", "/live/lists", Role.VIEWER),
     Page("live_events", "GET", "/live/events", Role.VIEWER),
     Page("live_sites", "GET", "/live/sites", Role.VIEWER),

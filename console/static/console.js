@@ -73,7 +73,7 @@ function showSites({ sites }) {
 if (document.body.dataset.page === "sites") setInterval(countOn, 1000);
 
 const live = { lists: showLists, events: showEvents, sites: showSites }[document.body.dataset.page];
-if (live) new EventSource(`/live/${document.body.dataset.page}`).onmessage = (message) => live(JSON.parse(message.data));
+if (live) new EventSource(`/live/${document.body.dataset.page}${location.search}`).onmessage = (message) => live(JSON.parse(message.data));
 
 // The form of a listener and its YAML follow each other: after each change the server brings both together. What was
 // typed meanwhile is not written over; the next change brings it along.

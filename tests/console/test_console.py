@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Callable
 import pytest
 
 from console.changes import changes
-from console.picture import KEPT_BYTES, Picture
+from console.newest_events import KEPT_BYTES
+from console.picture import Picture
 from console.shop import PRODUCTS, ranged, shop_app
 from console.tryout import tone
 from console.watch import Watch

@@ -32,7 +32,7 @@ PAGES = (
     f"/w/demo/people/{ANN}?list=warm&listener=walked", "/w/demo/lists", "/lists", "/events", "/w/demo/sites",
     f"/w/demo/people/{ANN}/confirm?change=forget", f"/w/demo/people/{ANN}/confirm?change=link",
     "/w/demo/accounts", "/w/demo/audit", "/w/demo/write", "/w/demo/write?listener=walked", "/w/demo/record",
-    "/w/demo/listeners/nothing",
+    "/w/demo/listeners/nothing", "/w/demo/lists?list=warm&at=2026-01-02T03:04", f"/events?person=demo/{ANN}",
     "/w/demo/listeners/walked/confirm?change=promote&version=2", "/w/demo/listeners/walked/confirm?change=end",
     "/w/demo/listeners/walked/trial?goal=product_bought", "/w/none/listeners",
 )  # fmt: skip
@@ -124,6 +124,13 @@ def test_a_marketer_walks_through_the_console(browser: Browser, console: str, st
     page.select_option("[name=listener]", "walked")
     page.click("#why-not")
     page.locator(".words >> text=0 matches").wait_for()
+    page.click("nav >> text=Events")
+    page.fill("[name=person]", "ann@example.org")
+    page.select_option("[name=action]", "page_viewed")
+    page.click("#filter")
+    page.locator("#all-events").wait_for()
+    assert "ann@example.org" not in page.url
+    page.locator("#events >> text=page_viewed").wait_for()
     page.click("#sign-out")
     page.locator("#sign-in").wait_for()
     page.goto(f"{console}/w/demo/people/{ANN}")
