@@ -35,6 +35,7 @@ NAMES: Final = (
     "iterable",
     "dotdigital",
     "campaignmonitor",
+    "constantcontact",
     "kafka",
     "webhook",
 )

@@ -36,6 +36,8 @@ class Shows(NamedTuple):
     """A look shows who has not confirmed; else only a try to put them in does."""
     asks: str = ""
     """What strangers are asked to confirm: each ``list`` that asks, or ``all``; empty: nothing."""
+    fields_of_left: bool = True
+    """Fields of who left altogether are written; else they are passed over, with the reason of the leaving."""
 
 
 @dataclass

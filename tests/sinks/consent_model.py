@@ -306,6 +306,8 @@ class Model(Knowledge):
             return End("skipped", "gone" if erased else "unknown")
         if self.shows.numbers and self.truth[command.person].number != NEW:
             self.tell("number", now, command.person, more=self.truth[command.person].number)
+        if self.truth[command.person].standing == LEFT and not self.shows.fields_of_left:
+            return End("skipped", "unsubscribed")
         return End("written")
 
     def _undone(self, command: Command) -> tuple[dict[str, bool], set[str]]:

@@ -152,6 +152,7 @@ REPORTS: Mapping[str, Reports] = {
     ),
     "brevo": Reports(brevo("unsubscribed", list_id=[1]), brevo("list_addition", list_id=[1])),
     "campaignmonitor": Reports(campaignmonitor("Deactivate", "Unsubscribed"), campaignmonitor("Deactivate", "Deleted")),
+    "constantcontact": Reports(ours("email_unsubscribed"), nothing, ours("subscribed")),
     "customerio": Reports(customerio("unsubscribed"), customerio("attempted")),
     "dotdigital": Reports(ours("email_unsubscribed"), nothing, ours("subscribed")),
     "hubspot": Reports(hubspot("true", "EMAIL"), hubspot("1", "API", "hs_list_memberships"), hubspot("false", "FORM")),

@@ -138,8 +138,8 @@ def full(reply: Any, page: int) -> Any:
         body["pagination"] |= {"has_next_page": True, "end_cursor": "1"}
     if isinstance(body.get("meta"), dict):
         body["meta"]["next_cursor"] = "1"
-    if isinstance(body.get("_links"), dict):
-        body["_links"]["next"] = {"marker": "1", "link": ""}
+    if "_links" in body:
+        body["_links"] = {"next": {"marker": "1", "link": "", "href": "/v3/contacts?cursor=1"}}
     if isinstance(body.get("next"), str):
         body["next"] = "1"
     if "NumberOfPages" in body:

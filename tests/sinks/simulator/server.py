@@ -98,7 +98,7 @@ class Call:
     """A changing call that changed nobody's membership; of a platform that changes them later its jobs are counted."""
 
 
-WRITES = re.compile(r"(?i)search|batch/read|/find$|/customers/attributes$")
+WRITES = re.compile(r"(?i)search|batch/read|/find$|/customers/attributes$|/oauth2/")
 
 
 @dataclass
