@@ -1,4 +1,4 @@
-// `node build.mjs`: everything that is shipped. `--tests`: build/*.test.js for node's test runner.
+// `node build.mjs`: everything that is shipped. `--tests`: build/*.test.js for node's test runner. `--letters`: only find letters.
 //
 //   dist/segma.js          one file with every feature, for a script tag
 //   dist/segma.source.js   the same, to be read
@@ -16,12 +16,15 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { minify as minifyFast } from "@swc/core";
 import { build } from "esbuild";
 import { minify } from "terser";
+import { keep, lettered } from "./letters.mjs";
 import { renamed } from "./names.mjs";
 import { natives } from "./natives.mjs";
 import { FEATURES, INTERNAL } from "./parts.mjs";
 
 const common = { bundle: true, target: "es2022", charset: "utf8", logLevel: "warning" };
 const shippedBy = { ...common, plugins: [natives()] };
+/** So often another name is tried in one run; the next run goes on. */
+const TRIES = 10_000;
 const mangleProps = new RegExp(`^(${INTERNAL.join("|")})$`);
 const compress = { ecma: 2022, passes: 5, keep_fargs: false };
 // NOTE: of terser's options that change nothing but the spelling, those that gzip likes.
@@ -81,7 +84,7 @@ function inThisThread() {
   parentPort.on("message", async (job) => {
     if (job === null) return parentPort.close();
     const [name, features, options] = job;
-    const text = await scriptWith(features, options);
+    const text = lettered(await scriptWith(features, options), name);
     writeFileSync(`dist/${name}`, text);
     pack(text);
     parentPort.postMessage(name);
@@ -107,6 +110,12 @@ async function shipped() {
   await build({ ...shippedBy, minify: true, format: "iife", outfile: "dist/loader.js", stdin: { contents, resolveDir: "." } });
 }
 
+/** Find the letters of those scripts whose size is limited. */
+async function findLetters() {
+  const texts = { "sets/bare.js": await scriptWith([]), "segma.js": await scriptWith(FEATURES) };
+  keep(texts, TRIES);
+}
+
 async function tests() {
   rmSync("build", { recursive: true, force: true });
   const entryPoints = readdirSync("test").map((name) => `test/${name}`);
@@ -114,7 +123,9 @@ async function tests() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  if (isMainThread) {
+  if (process.argv.includes("--letters")) {
+    await findLetters();
+  } else if (isMainThread) {
     await shipped();
     if (process.argv.includes("--tests")) await tests();
   } else {

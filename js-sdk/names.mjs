@@ -5,26 +5,41 @@
 import { parse } from "acorn";
 
 /** What stands in front occurs most in the platform's own words, too; the order of the rest was found by trying. */
-const LETTERS = [..."etoirpclsandgfhmuvBjkyxRzGNqwCbSMOEXZDATPI_WULF$YKQVHJ"];
+export const LETTERS = [..."etoirpclsandgfhmuvBjkyxRzGNqwCbSMOEXZDATPI_WULF$YKQVHJ"];
 /** So many letters are left to what a function has for itself alone. */
 const OWN = 3;
 const SHARED = [...LETTERS.slice(OWN), ...LETTERS.slice(0, OWN)];
-const WORDS = new Set(["do", "if", "in", "of", "as", "is"]);
+export const WORDS = new Set(["do", "if", "in", "of", "as", "is"]);
 
 /** The script with other names; properties and globals keep theirs. */
 export function renamed(text) {
-  const root = scopeOf(undefined, true);
-  const places = [];
-  bind(parse(text, { ecmaVersion: 2022 }), root, places);
-  for (const { scope, name } of places) used(scope, name);
+  const { root, places } = parsed(text);
   choose(root);
-  let [out, at] = ["", 0];
-  for (const { start, end, scope, name, isShort } of places.sort((one, other) => one.start - other.start)) {
-    const now = bindingOf(scope, name)?.now ?? name;
-    out += text.slice(at, start) + (isShort && now !== name ? `${name}:${now}` : now);
-    at = end;
-  }
-  return out + text.slice(at);
+  return writing(text, places)();
+}
+
+/** A script's scopes, from the outermost, and each place where one of its own names stands, in the text's order. */
+export function parsed(text) {
+  const root = scopeOf(undefined, true);
+  const found = [];
+  bind(parse(text, { ecmaVersion: 2022 }), root, found);
+  for (const { scope, name } of found) used(scope, name);
+  const places = found.map((place) => ({ ...place, binding: bindingOf(place.scope, place.name) })).filter(({ binding }) => binding);
+  return { root, places: places.sort((one, other) => one.start - other.start) };
+}
+
+/** What writes the text with what its bindings are called `now`. */
+export function writing(text, places) {
+  const before = places.map(({ start }, at) => text.slice(places[at - 1]?.end ?? 0, start));
+  const rest = text.slice(places[places.length - 1]?.end ?? 0);
+  return () => {
+    let out = "";
+    for (let at = 0; at < places.length; at += 1) {
+      const { binding, name, isShort } = places[at];
+      out += before[at] + (isShort && binding.now !== name ? `${name}:` : "") + binding.now;
+    }
+    return out + rest;
+  };
 }
 
 const scopeOf = (parent, isFunction) => {
@@ -73,7 +88,7 @@ function bind(root, top, places) {
     if (pattern.type === "Identifier") {
       let to = scope;
       while (isVar && !to.isFunction) to = to.parent;
-      if (!to.names.has(pattern.name)) to.names.set(pattern.name, {});
+      if (!to.names.has(pattern.name)) to.names.set(pattern.name, { name: pattern.name });
     } else if (pattern.type === "ObjectPattern") pattern.properties.forEach((each) => declare(scope, each.value ?? each.argument, isVar));
     else if (pattern.type === "ArrayPattern") pattern.elements.forEach((each) => declare(scope, each, isVar));
     else declare(scope, pattern.left ?? pattern.argument, isVar);

@@ -12,7 +12,7 @@ export const SETTLED_AFTER_MS = 200;
 const LOOKS = 4;
 
 /** Page views, also of pages that are exchanged in place, come back from the browser's cache or were prerendered. */
-export function pagesOf(track: Track, newId: () => string, nextOrder: () => number, settings: Pick<Settings, "hashRouting" | "params">, viewed: () => void) {
+export function pagesOf(track: Track, newId: () => string, nextOrder: () => number, settings: Pick<Settings, "hashRouting" | "params">, viewed: () => void, clean: () => void, landed: () => void) {
   let path = "";
   let title: string | undefined;
   let visibleSince = 0;
@@ -96,10 +96,13 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     closed = true;
   };
 
+  /** A link's token may come without a page of its own: what is told of the page before is still the former person's. */
   const moved = (): void => {
-    if (here() === path || closed) return;
-    closeUp();
-    view(location.host);
+    clean();
+    const isElsewhere = here() !== path && !closed;
+    if (isElsewhere) closeUp();
+    landed();
+    if (isElsewhere) view(location.host);
   };
 
   const watch = (name: "pushState" | "replaceState"): void => {
@@ -118,7 +121,7 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     else {
       watch("pushState");
       watch("replaceState");
-      for (const name of ["popstate", "hashchange"]) listen(name, moved);
+      listen("popstate", moved);
     }
     listen("pageshow", (event: PageTransitionEvent) => event.persisted && view(""));
     listen("visibilitychange", clock);
@@ -127,5 +130,5 @@ export function pagesOf(track: Track, newId: () => string, nextOrder: () => numb
     else listen("load", () => setTimeout(calm(loaded)));
   };
 
-  return { begin, settle, tellEnd, closeUp, closing };
+  return { begin, moved, settle, tellEnd, closeUp, closing };
 }

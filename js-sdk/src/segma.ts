@@ -1,6 +1,6 @@
 import { consentIn } from "./consent";
 import { guard } from "./guard";
-import { isToken, landingOf, randomId, whoIn, type Landing } from "./identity";
+import { isToken, landingOf, randomId, whoIn } from "./identity";
 import { outletTo } from "./outlet";
 import { pagesOf } from "./pages";
 import { queueTo } from "./queue";
@@ -27,10 +27,15 @@ function run(tasks: readonly (() => void)[]): void {
   for (const task of tasks) quietly(task);
 }
 
+const replaceState = history.replaceState.bind(history);
+
 const eventOf = (at: number, action: string, properties: Properties, id: string, order: number): SentEvent => ({ event_id: id, action, occurred_at_ms: at, order, properties });
 
-/** The SDK on one page: what the page may call, and its beginning. */
-function segmaOn(settings: Settings, features: readonly Feature[], landing: Landing): { api: Api; begin: () => void } {
+/**
+ * The SDK on one page: what the page may call, and its beginning, for when the page is shown. What a link brought (`href`)
+ * is out of the address bar then.
+ */
+export function installed(settings: Settings, features: readonly Feature[], href: string): { api: Api; begin: () => void } {
   const store = storeIn(browserStorage(), `segma.${settings.site}.`);
   const consent = consentIn(store, navigator, settings.consent);
   const who = whoIn(store, randomId);
@@ -39,6 +44,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
   const ends: (() => void)[] = [];
   let pending: (() => void)[] = [];
   let started = false;
+  let landing = landingOf(href, settings);
   let landingTold = false;
   let login = "";
   let formed: Form = (_, properties, id) => [properties, id];
@@ -67,7 +73,15 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     if (own || admits(action, at)) queue.take(identity ?? who.now(), eventOf(at, action, said, own || randomId(), order ?? who.nextOrder()));
   };
 
-  const pages = pagesOf(record, randomId, who.nextOrder, settings, () => run(views));
+  /** Takes what a link brought out of the address bar, now or by a change of the fragment. */
+  const clean = (): void => {
+    const found = landingOf(location.href, settings);
+    if (found.cleaned === undefined) return;
+    landing = found;
+    landingTold = false;
+    // NOTE: a sandboxed frame may not change its address.
+    quietly(() => replaceState(history.state, "", found.cleaned));
+  };
 
   const later = (describe: () => Told): void => {
     const at = Date.now();
@@ -93,7 +107,7 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
 
   const landed = (): void => {
     const { token, broken, click, campaign } = landing;
-    if (landingTold || !consent.known() || !(token || click || broken !== undefined)) return;
+    if (landingTold || !started || !consent.known() || !(token || click || broken !== undefined)) return;
     landingTold = true;
     const identity = who.landed(landing);
     const other = identity.device !== who.now().device;
@@ -102,6 +116,10 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     // NOTE: the redirect's record has this id too: two doors, one event. What is no token is told once, and kept nowhere.
     record(Date.now(), "email_clicked", properties, click && `c-${click}`, undefined, broken === undefined ? identity : { ...identity, token: broken });
   };
+
+  const pages = pagesOf(record, randomId, who.nextOrder, settings, () => run(views), clean, landed);
+  clean();
+  listen("hashchange", pages.moved);
 
   const loggedIn = (): void => {
     if (login && started && consent.known()) who.identify(login);
@@ -171,16 +189,6 @@ function segmaOn(settings: Settings, features: readonly Feature[], landing: Land
     }),
   };
   return { api, begin };
-}
-
-const replaceState = history.replaceState.bind(history);
-
-/** Takes what a link brought out of the address bar and makes the SDK, to be started when the page is shown. */
-export function installed(settings: Settings, features: readonly Feature[], href: string): { api: Api; begin: () => void } {
-  const landing = landingOf(href, settings);
-  // NOTE: a sandboxed frame may not change its address.
-  if (landing.cleaned !== undefined) quietly(() => replaceState(history.state, "", landing.cleaned));
-  return segmaOn(settings, features, landing);
 }
 
 /** Runs when the page is shown: a prerendered one may never be seen. */

@@ -13,12 +13,16 @@ const ADDRESS = /[^\s"\\,:;<>()]+(?:@|%40)[^\s"\\,:;<>()]+/gi;
 const GROUPS = /(?:2[2-7]|[3-6]\d)\d{2,4}[\W_]{0,2}\d{4,6}[\W_]{0,2}\d{4,5}([\W_]{0,2}\d{1,7})?/g;
 /** By length and first digits: Diners Club and American Express, and those of sixteen digits and more. */
 const CARD = /^(3[04678]\d{12,13}|[2-6]\d{15,18})$/;
-
+/** Single digits, or pairs, with the same signs between them; where a list of numbers has its comma, it is a list. */
+const SPACED = /\b(?:\d([^\w,;:]{1,2})(?:\d\1){12,14}\d|\d\d([^\w,;:]{1,2})(?:\d\d\2){5,6}\d\d?)/g;
 /** Text without email addresses and halves of characters; unless it is an id, without numbers of cards. */
 export function masked(text: string, isId = false): string {
   const said = text.replace(/\p{Cs}/gu, "").replace(ADDRESS, "…");
   // NOTE: the last group may be what stands behind the number: when it expires, or its check digits.
-  return isId ? said : said.replace(GROUPS, (run, last = "") => (isCard(run) ? "…" : isCard(run.slice(0, -last.length)) ? `…${last as string}` : run));
+  if (isId) return said;
+  // NOTE: numbers that rise are sizes.
+  const spaced = said.replace(SPACED, (run) => (isCard(run) && run.split(/\D+/).filter((part, at, all) => part <= (all[at - 1] as string))[0] ? "…" : run));
+  return spaced.replace(GROUPS, (run, last = "") => (isCard(run) ? "…" : isCard(run.slice(0, -last.length)) ? `…${last as string}` : run));
 }
 
 /** By its form, and by Luhn's sum: from the right, every second digit counts twice. */

@@ -137,7 +137,7 @@ def test_the_compiled_machine_runs_while_it_is_of_this_source(compiled: Clone) -
 
 # --- `up` compiles in the background: the compiler and `segma compile` are stand-ins.
 
-BUILD = ("build.mjs", "arrows.mjs", "names.mjs", "natives.mjs", "parts.mjs")
+BUILD = ("build.mjs", "arrows.mjs", "letters.json", "letters.mjs", "names.mjs", "natives.mjs", "parts.mjs")
 SDK = (*BUILD, "package.json", "package-lock.json", "tsconfig.json")
 
 

@@ -199,14 +199,17 @@ def test_searches_keep_their_numbers_and_secret_fields_are_told_by_whole_words(
     visit = Visit(page, collector, put(site, collector.url, body))
     for name in ("q-className", "passenger", "cardNumber", "user-pin"):
         page.focus(f"#{name}")
-    for at, query in enumerate(("iphone 15 256 gb", "9783161484100", "4111 1111 1111 1111")):
+    cards = ("4111 1111 1111 1111", "41 11 11 11 11 11 11 11 12 27", "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1")
+    for at, query in enumerate(("iphone 15 256 gb", "9783161484100", "41 42 43 44 45 46 47 48", *cards)):
         page.evaluate(
             "(query) => history.pushState({}, '', `/s${query[0]}?q=${encodeURIComponent(query[1])}`)", [at, query]
         )
-    page.evaluate("history.pushState({}, '', '/end')")
-    visit.wait_for("page_viewed", 5)
+        page.evaluate("history.pushState({}, '', '/between')")
+    visit.wait_for("page_viewed", 13)
     stored = visit.told("all_told")
-    assert [each["query"] for _, each in told_of(stored, "searched")] == ["iphone 15 256 gb", "9783161484100", "…"]
+    assert [each["query"] for _, each in told_of(stored, "searched")] == [
+        "iphone 15 256 gb", "9783161484100", "41 42 43 44 45 46 47 48", "…", "… 12 27", "…",
+    ]  # fmt: skip
     assert [each["field"] for _, each in told_of(stored, "field_focused")] == ["q-className", "passenger"]
 
 
@@ -286,6 +289,52 @@ def test_damaged_links_are_read_and_cleaned(
         click = landed(page, collector, f"{site.url}{path}?sgm={sealed}")
         assert (page.url, click.record.subscriber) == (site.url + path, "s_anna")
     assert not any("replaceState" in line for line in said)
+
+
+IN_PLACE = {
+    "a link": "(mark) => { const a = document.createElement('a'); a.href = mark; document.body.append(a); a.click(); }",
+    "the fragment": "(mark) => { location.hash = mark; }",
+    "an entry": "(mark) => history.pushState({ own: 1 }, '', mark)",
+}
+
+
+@pytest.mark.parametrize("api", ["with", "without"])
+@pytest.mark.parametrize("way", IN_PLACE)
+def test_a_token_that_comes_without_a_page_is_taken_as_at_load(
+    page: Page, site: StaticSite, collector: RealCollector, way: str, api: str
+) -> None:
+    if api == "without":
+        page.add_init_script("Object.defineProperty(window, 'navigation', { value: undefined })")
+    address = put(site, collector.url, attributes="data-hash-routing")
+    visit = Visit(page, collector, f"{address}#sgm={token()}")
+    visit.wait_for("email_clicked")
+    marks = {f"#sgm={token('s_ben')}.": "", f"#/basket?sgm={token('s_cleo')}]": "#/basket"}
+    for at, (mark, left) in enumerate(marks.items()):
+        page.evaluate(IN_PLACE[way], mark)
+        click = collector.wait_for_action("email_clicked", at + 2)[-1]
+        assert (page.url, click.record.subscriber) == (address + left, ("s_ben", "s_cleo")[at])
+    page.evaluate(IN_PLACE[way], "#sgm=*|TOKEN|*")
+    page.evaluate("segma.track('still_cleo')")
+    collector.wait_for_action("page_viewed", 3)
+    collector.wait_for_action("still_cleo")
+    stored = sorted(collector.stored, key=lambda each: each.event.order)
+    told = [(each.action, each.record.subscriber, each.event.properties) for each in stored]
+    assert [who for action, who, _ in told if action == "still_cleo"] == ["s_cleo"]
+    assert [said["token_problem"] for _, _, said in told if "token_problem" in said] == ["token_malformed"]
+    views = [(said["path"], who) for action, who, said in told if action == "page_viewed"]
+    assert views == [("/page", "s_anna"), ("/page#/basket", "s_cleo"), ("/page", "s_cleo")]
+
+
+def test_a_token_that_comes_before_anybody_agreed_is_cleaned_at_once_and_taken_after(
+    page: Page, site: StaticSite, collector: RealCollector
+) -> None:
+    address = put(site, collector.url, attributes='data-consent="required"')
+    page.goto(address)
+    page.evaluate(IN_PLACE["the fragment"], f"#sgm={token('s_ben')}")
+    page.wait_for_url(address)
+    assert collector.stored == []
+    page.evaluate("segma.consent(true)")
+    assert collector.wait_for_action("email_clicked")[0].record.subscriber == "s_ben"
 
 
 @pytest.mark.parametrize("field", ["*|SEGMATOK|*", "{{ person.token }}", "None", "undefined", ""])
