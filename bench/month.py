@@ -1,4 +1,4 @@
-"""A simulated month of everything in one process, with faults every hour: nothing lost, no drift, and nothing grows.
+"""Simulated days of everything in one process, with faults every hour: is anything lost, misplaced or growing.
 
     ./segma bench month [--people 100000] [--days 30] [--visits 0.1] [--seed 1]
 
