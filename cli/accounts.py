@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from cli.home import open_home
-from cli.output import Exit, err, fail, out, print_json
+from cli.output import Exit, counted, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.account_states import read_states, stopped_lanes
 from contracts.accounts import AccountState, Fact, Veto, told_by_a_person
@@ -77,7 +77,10 @@ def list_accounts(home: Path, as_json: bool) -> None:
         out.print(table)
         for row in rows:
             for list_name, people in row.get("unclear", {}).items():
-                out.print(f"{people} people are gone from {list_name} of {row['account']} at once: see", markup=False)
+                out.print(
+                    f"Gone from {list_name} of {row['account']} at once: {counted(people, 'person', 'people')}; see",
+                    markup=False,
+                )
                 out.print(f"  segma accounts answer {row['account']} {list_name} left|removed", markup=False)
     if any(row["state"] != "delivers" for row in rows):
         raise SystemExit(Exit.PROBLEMS)
@@ -204,7 +207,7 @@ def check_account(account: str, home: Path, as_json: bool) -> None:
             }
         )
     elif sink.traits.lists:
-        out.print(f"{account} answers: {len(known)} lists", markup=False)
+        out.print(f"{account} answers: {counted(len(known), 'list')}", markup=False)
     else:
         out.print(f"{account} has nothing to be read; its settings are well-formed", markup=False)
     words = {True: "works", False: "MISSING", None: "note"}

@@ -22,7 +22,7 @@ from cli.backtesting.ranges import Door, do_ranges
 from cli.backtesting.result import Result, sum_up
 from cli.backtesting.words import lines
 from cli.deploy import versions_of, workspace_of, workspace_option
-from cli.output import Exit, err, fail, out, print_json
+from cli.output import Exit, counted, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import replaced
 from contracts.errors import ConfigError, Problem
@@ -203,7 +203,7 @@ def _notes(clickhouse: ClickHouse, plan: Plan) -> list[str]:
         )
     gone = erased(clickhouse, plan.request.workspace)
     if gone:
-        notes.append(f"{len(gone):,} people were forgotten: nothing of theirs is in it")
+        notes.append(f"{counted(len(gone), 'person', 'people')} forgotten: nothing of theirs is in it")
     if plan.request.alone:
         notes.append("what its own moves would have changed, and whom a platform would have vetoed, is not foreseen")
         if plan.request.terms.cap_moves:

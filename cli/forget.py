@@ -14,7 +14,7 @@ from analytics.erase import erase_at_once
 from analytics.tables import OF_A_PERSON
 from cli.history import Asking, workspace_option
 from cli.home import open_home
-from cli.output import Exit, err, fail, out, print_json
+from cli.output import Exit, counted, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.actions import PROFILE_CHANGED
 from contracts.beacons import BeaconRecord, ServerBeacon, Source
@@ -91,7 +91,8 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
     if as_json:
         print_json(proof)
         return
-    out.print(f"{subscriber} of {asking.workspace} is erased: {sum(removed.values())} rows, directory entry: {known}.")
+    erased = counted(sum(removed.values()), "row")
+    out.print(f"{subscriber} of {asking.workspace} is erased: {erased}, directory entry: {known}.")
     err.print("The proof is in the table `erasures`; it holds no address.")
     if left:
         err.print(f"Of {left} tables ClickHouse still has former parts on its disk; it takes them away by itself.")

@@ -18,7 +18,7 @@ from analytics.migrate import migrate, read_migrations
 from analytics.named_queries import NamedQuery, named_queries
 from analytics.why import moment, why_in_words
 from cli.consent import tell_consent
-from cli.output import Exit, err, fail, one_line, out, print_json, visible
+from cli.output import Exit, counted, err, fail, one_line, out, print_json, visible
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
@@ -201,7 +201,7 @@ def _print_rows(
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     out.print(table)
-    err.print(f"{len(rows)} rows")
+    err.print(counted(len(rows), "row"))
 
 
 def _cell(value: object) -> str:

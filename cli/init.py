@@ -11,7 +11,7 @@ import click
 import yaml
 
 from cli.output import Exit, err, fail, out, print_json
-from cli.up import DEFAULT_PORT_BASE, home_option, json_option
+from cli.up import DEFAULT_PORT_BASE, home_option, json_option, ports_option
 from cli.users import FIRST_USER, add_first_user
 from contracts.installation import check_installation
 from contracts.tokens import KEY_BYTES
@@ -77,8 +77,9 @@ def _checked_origin(ctx: click.Context, param: click.Parameter, value: str) -> s
 @click.option(
     "--origin", required=True, callback=_checked_origin, help="Where your pages are, as in https://shop.example."
 )
+@ports_option
 @json_option
-def init_command(home: Path, workspace: str, origin: str, as_json: bool) -> None:
+def init_command(home: Path, workspace: str, origin: str, port_base: int, as_json: bool) -> None:
     """Write segma.yaml, its secrets and a first listener into a directory; then `segma up` runs it."""
     config = home / "segma.yaml"
     if config.exists():
@@ -89,7 +90,7 @@ def init_command(home: Path, workspace: str, origin: str, as_json: bool) -> None
     write_once(home / "listeners" / "looked-twice.yaml", LISTENER)
     write_once(config, yaml.safe_dump(content, sort_keys=False))
     password = add_first_user(home, workspace)
-    collector = f"http://127.0.0.1:{DEFAULT_PORT_BASE}"
+    collector = f"http://127.0.0.1:{port_base}"
     tag = f'<script async src="{collector}/sdk/segma.js" data-site="{workspace}-site"></script>'
     if as_json:
         user = {"user": FIRST_USER, "password": password}
@@ -102,5 +103,7 @@ def init_command(home: Path, workspace: str, origin: str, as_json: bool) -> None
     err.print(f"The console's first user is {FIRST_USER}; the password, shown this once:", markup=False)
     out.print(password, markup=False)
     there = "" if home.resolve() == Path.cwd() else f" --home {shlex.quote(str(home))}"
-    people = f"segma import {workspace}/mailbox newsletter --csv people.csv{there}"
-    err.print(f"Then: `{people}` and `segma up{there}`.", markup=False)
+    ports = "" if port_base == DEFAULT_PORT_BASE else f" --port-base {port_base}"
+    people = home / "data" / "lists" / workspace / "mailbox" / "newsletter.txt"
+    err.print(f"Then: addresses, one a line, into {people}", markup=False)
+    err.print(f"and `segma import {workspace}/mailbox newsletter{there}`, `segma up{there}{ports}`.", markup=False)

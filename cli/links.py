@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import click
 
 from cli.home import open_home, workspace_of
-from cli.output import Exit, err, fail, out, print_json
+from cli.output import Exit, counted, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.tokens import Claims, subscriber_id
 from contracts.urls import hosts_of, landing_url, plain_url
@@ -126,7 +126,7 @@ def tokens_command(workspace: str, account: str | None, target: Path | None, hom
         target.chmod(0o600)  # one that was there already keeps its own mode
         with target.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("address", "token"), *((entry.address, token) for entry, token in tokens)])
-        err.print(f"{len(tokens)} tokens written.")
+        err.print(f"{counted(len(tokens), 'token')} written.")
     elif as_json:
         for entry, token in tokens:
             print_json({"subscriber": entry.subscriber, "token": token})

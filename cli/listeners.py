@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from cli.deploy import apply_command, remove_command, versions_command
-from cli.output import Exit, err, out, print_json
+from cli.output import Exit, counted, err, out, print_json
 from cli.promote import promote_command
 from contracts.actions import known_actions
 from contracts.errors import ListenerError, Problem
@@ -67,11 +67,7 @@ def _tell_problems(problems: Sequence[Problem], *, as_json: bool) -> None:
         else:
             err.print(str(problem), markup=False)
     if not as_json:
-        err.print(f"segma: {_counted(len(problems), 'problem')}", markup=False)
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+        err.print(f"segma: {counted(len(problems), 'problem')}", markup=False)
 
 
 @_on_listeners("check")
@@ -82,7 +78,7 @@ def check_command(place: Path, actions_file: Path | None, as_json: bool) -> None
         for listener in listeners:
             print_json({"listener": listener.name, "version": listener.version})
     else:
-        out.print(f"{_counted(len(listeners), 'listener')}, all well", markup=False)
+        out.print(f"{counted(len(listeners), 'listener')}, all well", markup=False)
 
 
 @_on_listeners("describe")
@@ -125,7 +121,7 @@ def test_command(place: Path, actions_file: Path | None, as_json: bool) -> None:
             run, failed = run + 1, failed + bool(said)
             _tell_example(str(tests), example, said, as_json=as_json)
     if not as_json:
-        out.print(f"{_counted(run, 'example')}, {failed} failed", markup=False)
+        out.print(f"{counted(run, 'example')}, {failed} failed", markup=False)
     if failed:
         sys.exit(Exit.PROBLEMS)
 

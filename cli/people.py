@@ -27,7 +27,7 @@ from cli.importing.records import (
     profile_record,
     veto_records,
 )
-from cli.output import Exit, err, out, print_json
+from cli.output import Exit, counted, err, out, print_json
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, LogError, Problem
 from contracts.log import Log, Outgoing
@@ -234,7 +234,7 @@ def import_command(  # noqa: PLR0917
     for line in done.bad[:MAX_SHOWN]:
         err.print(f"segma: {line}", markup=False)
     if done.bad:
-        err.print(f"segma: {len(done.bad)} rows are nobody and were left out", markup=False)
+        err.print(f"segma: {counted(len(done.bad), 'row')} of nobody left out", markup=False)
         raise SystemExit(Exit.PROBLEMS)
 
 
@@ -260,20 +260,25 @@ def _print(done: Imported, files: Sequence[ExportFile], list_name: str, *, dry_r
     for file in files:
         _print_file(file, in_full=dry_run)
     would = "would be " if dry_run else ""
-    out.print(f"{done.people} people of {list_name}, {done.new} of them {would}new.", markup=False)
+    out.print(
+        f"{counted(done.people, 'person', 'people')} of {list_name}, {done.new} of them {would}new.", markup=False
+    )
     for status, count in sorted(done.left_out.items()):
         out.print(f"  left out: {count} {status}", markup=False)
     if done.vetoes:
         out.print(f"  {done.vetoes} new vetoes: nobody adds who left", markup=False)
     if done.profiles:
-        out.print(f"  {done.profiles} people's profiles", markup=False)
+        out.print(f"  {counted(done.profiles, 'profile')}", markup=False)
     if dry_run:
         out.print("Nothing was written.")
 
 
 def _print_file(file: ExportFile, *, in_full: bool) -> None:
     if in_full:
-        out.print(f"{file.path}: {file.format.name}, {file.table.encoding}, {len(file.table.rows)} rows", markup=False)
+        out.print(
+            f"{file.path}: {file.format.name}, {file.table.encoding}, {counted(len(file.table.rows), 'row')}",
+            markup=False,
+        )
         table = Table("column", "taken as", box=None, pad_edge=False)
         for header, taken in file.used().items():
             table.add_row(header, taken)

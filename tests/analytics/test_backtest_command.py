@@ -227,7 +227,7 @@ def test_who_was_forgotten_is_in_no_answer(own_past: Past, tmp_path: Path) -> No
     answer = own_past.answer("keen", "--people", str(file))
     assert answer["people"] == before["people"] - 1
     assert gone not in file.read_text()
-    assert "1 people were forgotten: nothing of theirs is in it" in answer["notes"]
+    assert "1 person forgotten: nothing of theirs is in it" in answer["notes"]
 
 
 def test_who_is_forgotten_in_the_middle_is_in_no_answer(own_past: Past, monkeypatch: pytest.MonkeyPatch) -> None:

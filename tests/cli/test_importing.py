@@ -126,7 +126,7 @@ def test_a_preview_says_what_would_be_taken_and_writes_nothing(home: Path) -> No
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 1, done.output
     for part in (
-        "1 people",
+        "1 person of newsletter",
         "E-Mail",
         "address",
         "Vorname",

@@ -58,3 +58,22 @@ def test_a_bad_name_writes_nothing(tmp_path: Path) -> None:
     result = init(tmp_path, "--workspace", "Not A Name")
     assert result.exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_it_says_to_type_next_is_for_the_ports_that_were_asked_for(tmp_path: Path) -> None:
+    said = init(tmp_path, "--port-base", "9100")
+    assert '"http://127.0.0.1:9100/sdk/segma.js"' in said.stdout
+    assert f"segma up --home {tmp_path} --port-base 9100`" in said.stderr
+    assert "--port-base" not in init(tmp_path / "usual").stderr
+
+
+def test_what_it_says_to_type_next_brings_people_in(tmp_path: Path) -> None:
+    said = init(tmp_path).stderr
+    (tmp_path / "data" / "lists" / "main" / "mailbox").mkdir(parents=True)
+    people = tmp_path / "data" / "lists" / "main" / "mailbox" / "newsletter.txt"
+    assert str(people) in said.replace("\n", "")
+    people.write_text("ada@example.org\n")
+    words = ["import", "main/mailbox", "newsletter", "--home", str(tmp_path)]
+    assert " ".join(["segma", *words]) in said.replace("\n", "")
+    done = CliRunner().invoke(cli, words)
+    assert (done.exit_code, done.stdout) == (0, "1 person of newsletter, 1 of them new.\n"), done.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import json
 import sys
@@ -20,6 +21,8 @@ from cli.compile import ROOMS
 from contracts import topics
 from contracts.codec import Value
 from contracts.topics import fixed_topics
+from tests.docs.http_doors import DOORS
+from tests.docs.topic_descriptions import asyncapi
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = ROOT / "docs" / "reference"
@@ -122,7 +125,8 @@ def topics_page() -> str:
     ]
     text = (
         "The topics of the log with the embedded log's partitions; `partitions` and `retention` of `segma.yaml` change"
-        " them\n([configuration.md](../configuration.md)). The values as JSON Schema: [records.json](records.json).\n"
+        " them\n([configuration.md](../configuration.md)). The values as JSON Schema: [records.json](records.json);"
+        " topics and values as\nAsyncAPI: [asyncapi.json](asyncapi.json).\n"
     )
     head = ["# Topics\n", MADE, text, "| topic | partitions | kept | |", "|---|---|---|---|"]
     return "\n".join([*head, *lines, ""])
@@ -146,7 +150,40 @@ def records_schema() -> str:
         "title": "Records of Segma's log",
         "$defs": dict(sorted(components.items())),
     }
-    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+    return as_json(schema)
+
+
+def as_json(described: Any) -> str:
+    """A description as it stands in its file."""
+    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+
+
+def door_file(name: str) -> str:
+    """One door as OpenAPI."""
+    return as_json(DOORS[name]())
+
+
+def doors_page() -> str:
+    """Every operation of every HTTP door."""
+    lines = []
+    for name, made in DOORS.items():
+        described = made()
+        lines += [
+            f"## {name}\n",
+            f"{described['info']['description']} As OpenAPI: [{name}.openapi.json]({name}.openapi.json).\n",
+        ]
+        lines += ["| | | answers |", "|---|---|---|"]
+        for path, item in described["paths"].items():
+            for method, operation in item.items():
+                if method not in {"parameters", "description"}:
+                    answers = ", ".join(operation["responses"])
+                    lines.append(f"| `{method.upper()} {path}` | {operation['summary']} | {answers} |")
+        lines.append("")
+    text = (
+        "What the processes answer over HTTP. Tests let Schemathesis ask each door;"
+        " `python -m tests.docs.schemathesis_run` asks as long\nas one likes, of an installation that it makes.\n"
+    )
+    return "\n".join(["# HTTP doors\n", MADE, text, *lines])
 
 
 WRITERS: Final = {
@@ -154,6 +191,9 @@ WRITERS: Final = {
     "metrics.md": metrics_page,
     "topics.md": topics_page,
     "records.json": records_schema,
+    "asyncapi.json": lambda: as_json(asyncapi(constants_of_topics(), record_types())),
+    "http.md": doors_page,
+    **{f"{name}.openapi.json": functools.partial(door_file, name) for name in DOORS},
 }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator, Draft202012Validator
 
 from contracts.codec import json_reader, to_json
 from contracts.events import Event
+from contracts.topics import fixed_topics
 from tests.docs.reference import PAGES, WRITERS, meters
 
 
@@ -37,3 +39,17 @@ def test_a_record_of_the_log_fits_the_schema() -> None:
     assert json_reader(Event)(written) == event
     assert list(validator.iter_errors(json.loads(written))) == []
     assert list(validator.iter_errors({**json.loads(written), "occurred_at_ms": "now"}))
+
+
+def test_the_topics_are_described_as_asyncapi() -> None:
+    # The schema of AsyncAPI 3.0.0 as the package @asyncapi/specs 6.11.1 (Apache-2.0) has it.
+    schema = json.loads((Path(__file__).parent / "asyncapi-3.0.0.schema.json").read_text(encoding="utf-8"))
+    described = json.loads((PAGES / "asyncapi.json").read_text(encoding="utf-8"))
+    validator = Draft7Validator(schema)
+    assert [error.message for error in validator.iter_errors(described)] == []
+    assert list(validator.iter_errors({**described, "channels": {"events": {"messages": 1}}}))
+    assert {topic.name for topic in fixed_topics()} | {"moves", "backfill"} == set(described["channels"])
+    assert [name for name, channel in described["channels"].items() if not channel["messages"]] == []
+    assert described["channels"]["moves"]["address"] == "moves.{workspace}.{account}"
+    coded = {name: each["contentType"] for name, each in described["components"]["messages"].items()}
+    assert {name for name, kind in coded.items() if kind == "application/msgpack"} == {"BeaconRecord", "DeadLetter"}

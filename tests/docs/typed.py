@@ -103,7 +103,7 @@ class Terminal:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._stack.callback(_ended, process)
+        self._stack.callback(ended, process)
         self._patience_s = PATIENCE_S
 
     def _once(self, line: str) -> tuple[int, str]:
@@ -129,7 +129,8 @@ class Terminal:
         return [*python.get(words[0], [words[0]]), *words[1:]]
 
 
-def _ended(process: subprocess.Popen[bytes]) -> None:
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """End a process that was started."""
     process.terminate()
     try:
         process.wait(30)
@@ -149,7 +150,7 @@ def answers(url: str) -> None:
         try:
             if requests.get(url, timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             pass
         assert time.monotonic() < until, f"{url} does not answer"
         time.sleep(0.2)  # a process in another terminal says nothing to this one
