@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cli.docs import built
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.slow
 
@@ -45,3 +53,47 @@ def test_a_link_to_an_anchor_that_is_not_there_is_an_error(tmp_path: Path) -> No
     done = built(tmp_path, tmp_path / "site")
     assert done.returncode != 0
     assert "nowhere" in done.stderr
+
+
+LOOKED_AT = ("", "tutorials/first-row/", "reference/http/", "comparison/", "sdk/", "search/?q=listener")
+"""A page of each kind: the first, a tutorial with code, one made from the code, wide tables, a long one, the search."""
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files and says nothing of it."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's word
+        pass
+
+
+@pytest.fixture
+def served(site: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(site)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/"
+    server.shutdown()
+    server.server_close()
+    thread.join(30)
+
+
+def barriers(page: Page) -> list[str]:
+    """What axe finds on the page that is open, and whether it is wider than the screen."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page)
+    told = [f"{page.url}: {each['id']}: {each['nodes'][0]['html'][:200]}" for each in found.response["violations"]]
+    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return [*told, *([f"{page.url}: wider than the screen"] if wide else [])]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1_200), ("dark", 360)])
+def test_no_page_has_a_barrier(browser: Browser, served: str, scheme: str, width: int) -> None:
+    found: list[str] = []
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
+    page = context.new_page()
+    for path in LOOKED_AT:
+        page.goto(f"{served}{path}")
+        found += barriers(page)
+    context.close()
+    assert found == []
