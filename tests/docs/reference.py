@@ -7,7 +7,7 @@ import functools
 import inspect
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -172,7 +172,7 @@ def doors_page() -> str:
             f"## {name}\n",
             f"{described['info']['description']} As OpenAPI: [{name}.openapi.json]({name}.openapi.json).\n",
         ]
-        lines += ["| | | answers |", "|---|---|---|"]
+        lines += ["| operation | what for | answers |", "|---|---|---|"]
         for path, item in described["paths"].items():
             for method, operation in item.items():
                 if method not in {"parameters", "description"}:
@@ -186,7 +186,7 @@ def doors_page() -> str:
     return "\n".join(["# HTTP doors\n", MADE, text, *lines])
 
 
-WRITERS: Final = {
+WRITERS: Final[Mapping[str, Callable[[], str]]] = {
     "cli.md": cli_page,
     "metrics.md": metrics_page,
     "topics.md": topics_page,
