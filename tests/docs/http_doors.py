@@ -30,6 +30,7 @@ FORMS: Final[Mapping[str, Sequence[str]]] = {
     "begin_recording": ("url", "campaign"),
     "look_up": ("person",),
     "link": ("url", "campaign", "redirect"),
+    "filter_events": ("person", "action", "site"),
 }
 """The fields of forms beside ``csrf``; ``rewrite`` takes those of its cells too, ``recorded`` one for each event."""
 QUERIES: Final[Mapping[str, Sequence[str]]] = {
@@ -40,6 +41,9 @@ QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "recording": ("choose",),
     "person": ("list", "listener"),
     "person_confirm": ("change",),
+    "list_sizes": ("list", "at"),
+    "events": ("person", "action", "site"),
+    "live_events": ("person", "action", "site"),
 }
 WITH_PARTS: Final = frozenset(
     {"listeners", "listener", "trial", "write", "recording", "person", "person_confirm", "list_sizes", "sites"}
@@ -78,7 +82,7 @@ def console() -> Described:
     refused = {
         str(status): {
             "description": words,
-            "content": {"text/html": TEXT, **({"text/plain": TEXT} if status in {401, 404} else {})},
+            "content": {"text/html": TEXT, **({"text/plain": TEXT} if status in {401, 404, 503} else {})},
         }
         for status, words in WORDS.items()
     }
@@ -117,13 +121,16 @@ def _answers(page: Page) -> dict[str, Described]:
         return {"200": {"description": "It lives.", "content": {"application/json": {"schema": status}}}}
     if page.path.startswith("/live/"):
         stream = {"description": "Changes, for as long as the session lives.", "content": {"text/event-stream": TEXT}}
-        return {"200": stream, "401": {"description": WORDS[401], "content": {"text/plain": TEXT}}}
+        return {"200": stream, **{str(each): _refused(each) for each in (400, 401, 403, 503)}}
     kind = "application/json" if page.name == "export" else "text/html"
     answers = {"200": {"description": "The page.", "content": {kind: TEXT if kind == "text/html" else {"schema": {}}}}}
     place = {"Location": {"required": True, "schema": {"type": "string"}}}
     answers["303"] = {"description": "To the page to go on with.", "headers": place}
-    answers |= {str(status): {"$ref": f"#/components/responses/{status}"} for status in WORDS}
-    return answers
+    return answers | {str(status): _refused(status) for status in WORDS}
+
+
+def _refused(status: int) -> Described:
+    return {"$ref": f"#/components/responses/{status}"}
 
 
 def clickhouse() -> Described:
