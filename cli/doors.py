@@ -34,10 +34,10 @@ def door_warnings(log: Log) -> list[tuple[str, str, str]]:
 
 def newest(log: Log, topic: str, read: Callable[[bytes], Any]) -> Iterator[Any]:
     """Yield the newest records of a topic that can be read, :data:`NEWEST` of each partition at most."""
-    reader = log.reader(topic)
+    reader, oldest = log.reader(topic), log.start(topic)
     try:
         for partition, end in log.end(topic).items():
-            reader.seek(partition, max(end - NEWEST, 0))
+            reader.seek(partition, max(end - NEWEST, oldest[partition]))
         for record in unread(reader):
             if record.value is not None and not record.is_tick:
                 try:
