@@ -133,12 +133,13 @@ def topics_page() -> str:
 
 
 def record_types() -> list[type[Value]]:
-    """Every type that stands in a record of the log, in the order of its module and name."""
+    """Every type that stands in a record of the log, in the order of its module and name; none that only reads some."""
     found = []
     for name in RECORDS:
         module = import_module(f"contracts.{name}")
         own = [each for each in vars(module).values() if inspect.isclass(each) and each.__module__ == module.__name__]
-        found += sorted((each for each in own if issubclass(each, Value)), key=lambda each: each.__name__)
+        public = (each for each in own if issubclass(each, Value) and not each.__name__.startswith("_"))
+        found += sorted(public, key=lambda each: each.__name__)
     return found
 
 
