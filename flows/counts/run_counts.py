@@ -27,7 +27,7 @@ from flows.subscriber.generations import Generation
 DAY_MS: Final = 86_400_000
 """Whole days of log time (UTC) begin with everything: who asks for an instant need not look further back."""
 MOST_NOTED: Final = 65_536
-"""People of all groups of whom is noted how they stood at the last minute."""
+"""People of all key groups of whom is noted how they stood at the last minute."""
 A_BATCH: Final = 8
 AT_A_MINUTE: Final = 32
 """People who are counted after a restart, with each batch and at each minute: a count of all at once would hold the

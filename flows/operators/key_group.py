@@ -94,11 +94,11 @@ class KeyGroup:
     ) -> None:
         """``engines``: by workspace; ``counted``: the last counts of runs. Raises :class:`StateDamaged`."""
         self._tracer = tracer
-        self._engines, self._bounds, self._changelog = engines, bounds, changelog
+        self._engines, self._bounds = engines, bounds
         self._states = SubscriberStates(engines)
         self._people: StateStore[Subscriber] = StateStore(changelog, resumed, self._states, kind=PEOPLE)
         self._remember()
-        self._gauges = RunGauges(engines, self._people, counted, lambda: changelog.share(MOST_NOTED))
+        self._gauges = RunGauges(engines, self._people, counted, lambda: self._people.share_of_kind(MOST_NOTED))
         self._anonymous = LeastRecentlyUsed(
             {key: self._people.size(key) for key in self._people.known() if is_anonymous(key.partition("/")[2])}
         )
@@ -243,7 +243,7 @@ class KeyGroup:
             self._people.add(key, person, due_ms, source, log_time_ms, person.generation.pin)
         if person.is_nobody:
             self._anonymous.use(key, self._people.size(key))
-            share = self._changelog.share
+            share = self._people.share_of_kind
             for gone in self._anonymous.over(share(MAX_ANONYMOUS), share(MAX_ANONYMOUS_BYTES)):
                 self._gauges.leave(gone)
                 self._people.let_go(gone)

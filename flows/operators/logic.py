@@ -128,7 +128,6 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             self._states,
             kind=DEVICES,
         )
-        self._changelog = changelog
         self._anonymous = LeastRecentlyUsed({})
 
     def on_batch(self, values: list[list[Record]]) -> tuple[Iterable[Outgoing], bool]:
@@ -189,7 +188,7 @@ class RecogniseLogic(StatefulBatchLogic[list[Record], Outgoing, bytes]):
             self._anonymous.forget(key)
             return
         self._anonymous.use(key, len(key) + sum(device.sizes))
-        share = self._changelog.share
+        share = self._devices.share_of_kind
         for gone in self._anonymous.over(share(MAX_ANONYMOUS), share(MAX_ANONYMOUS_BYTES)):
             self._devices.let_go(gone)
             self._shared.bounds.hit(Limit.ANONYMOUS)

@@ -133,6 +133,8 @@ class Changelog:
         self._sync = sync
         self._segment_bytes, self._slack_bytes = segment_bytes, slack_bytes
         self._groups: dict[str, ChangelogGroup] = {}
+        self._kinds: dict[str, str] = {}
+        """Group → what its states are."""
         self._found: dict[str, list[_Block]] = {}
         self.sizes: dict[int, int] = {}
         """Bytes of each segment."""
@@ -157,6 +159,11 @@ class Changelog:
         """A group's share of a bound on all groups together; 16 at least."""
         return max(of_all // max(len(self._groups), 1), 16)
 
+    def share_of_kind(self, of_all: int, kind: str) -> int:
+        """A group's share of a bound on all groups of its kind together; 16 at least."""
+        alike = sum(each == kind for each in self._kinds.values())
+        return max(of_all // max(alike, 1), 16)
+
     @property
     def total_bytes(self) -> int:
         """What the files take."""
@@ -175,13 +182,13 @@ class Changelog:
     def group(self, resumed: GroupPosition | None, kind: str = "") -> tuple[ChangelogGroup, dict[str, SnapshotAndTail]]:
         """Open a group at a position (None: a new one), with its states by key. Raises :class:`StateDamaged`.
 
-        ``kind``: what a new group's states are, for whoever reads the files (:func:`latest`).
+        ``kind``: what its states are; a new group's name begins with it, for whoever reads the files (:func:`latest`).
         """
         position = resumed or GroupPosition(f"{kind}{self._opened}.{len(self._groups)}")
         blocks = self._blocks(position)
         rows = _applied(self._directory, blocks)
         group = ChangelogGroup(self, position, blocks[0].segment if blocks else 0)
-        self._groups[position.group] = group
+        self._groups[position.group], self._kinds[position.group] = group, kind
         return group, rows
 
     def append(self, group: ChangelogGroup, rows: Sequence[ChangelogRow], *, base: bool = False) -> None:

@@ -52,6 +52,7 @@ class StateStore(Generic[S]):
         """``resumed``: where the group stood; None: a new group. ``kind``: for whoever reads the files."""
         self._states = states
         self._changelog = changelog
+        self._kind = kind
         self._group, chains = changelog.group(resumed, kind)
         self._group.pending = self._pending
         self._group.everything = self._everything
@@ -96,6 +97,10 @@ class StateStore(Generic[S]):
         self._most_inputs = self._changelog.share(MAX_INPUTS)
         self._most_input_bytes = self._changelog.share(MAX_INPUT_BYTES)
         self._most_decoded = self._changelog.share(MAX_DECODED)
+
+    def share_of_kind(self, of_all: int) -> int:
+        """This group's share of a bound on all groups of its kind together; 16 at least."""
+        return self._changelog.share_of_kind(of_all, self._kind)
 
     def size(self, key: str) -> int:
         """Bytes of what is written of a key, and of what came since; 0 where nothing is."""

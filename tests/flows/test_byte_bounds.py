@@ -11,7 +11,7 @@ from contracts.log import Record
 from contracts.topics import BEACONS
 from flows.operators.logic import RecogniseLogic
 from flows.recognise import HISTORY_BYTES
-from flows.state.changelog import Changelog
+from flows.state.changelog import PEOPLE, Changelog
 from flows.state.recency import LeastRecentlyUsed
 from flows.subscriber.limits import Limit
 from tests.flows.test_changelog import all_of, store_of, unsynced
@@ -32,11 +32,14 @@ def test_who_was_used_longest_ago_goes_until_number_and_bytes_fit() -> None:
     assert keys.over(0, 0) == []
 
 
+@pytest.mark.parametrize("of_people", [0, 3])
 def test_devices_that_are_nobodys_are_bounded_in_bytes_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_people: int
 ) -> None:
     monkeypatch.setattr("flows.operators.logic.MAX_ANONYMOUS_BYTES", 4 * HISTORY_BYTES)
     common, changelog = shared(), Changelog(tmp_path, sync=unsynced)
+    for _ in range(of_people):  # whose groups, though in the same files, have no share of it
+        changelog.group(None, PEOPLE)
     logic = RecogniseLogic(common, changelog, None)
     large = [
         {"event_id": f"e{part}", "action": "page_viewed", "occurred_at_ms": 1, "properties": {"text": "x" * 8_000}}
