@@ -91,13 +91,15 @@ def instant(text: str, now_ms: int) -> datetime:
     now = datetime.fromtimestamp(now_ms / 1_000, UTC)
     if text == "now":
         return now
-    if ago := _AGO.fullmatch(text):
-        return now - timedelta(**{_AGO_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago := _AGO.fullmatch(text):
+            return now - timedelta(**{_AGO_UNITS[ago[2]]: int(ago[1])})
         found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("an instant before the year 1 or after 9999") from None
     except ValueError:
         raise ValueError("no instant: now, -7d, or 2026-04-01T12:00:00") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _value(text: str, kind: str) -> str | int:

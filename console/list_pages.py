@@ -71,6 +71,6 @@ def instant_of(text: str, now_ms: int) -> datetime | None:
     """An instant that has passed since 1970, UTC where the text says nothing else; None: it is none."""
     try:
         found = instant(text, now_ms)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
     return found if 0 <= found.timestamp() * 1_000 <= now_ms else None

@@ -65,6 +65,8 @@ def test_without_a_query_the_names_are_told() -> None:
         (("query", "members", "--workspace", "north"), 2, "is missing"),
         (("query", "members", "list", "--workspace", "north"), 2, "write name=value"),
         (("query", "members", "list=x", "at=soon", "--workspace", "north"), 2, "no instant"),
+        (("query", "members", "list=x", "at=0001-01-01T00:00+14:00", "--workspace", "north"), 2, "before the year 1"),
+        (("query", "members", "list=x", "at=9999-12-31T23:59-14:00", "--workspace", "north"), 2, "after 9999"),
         (("query", "members", "list=x"), 2, "there are several"),
         (("query", "members", "list=x", "--workspace", "west"), 2, "no such workspace"),
         (("query", "members", "list=x", "--workspace", "north"), 3, "does not answer"),
