@@ -68,7 +68,7 @@ def make(options: IterableOptions, around: Around) -> ListSink:
     """The sink of an account."""
     headers = {"Api-Key": around.secret(options.key, "key")}
     url = options.url or HOSTS[options.region]
-    http = around.http(options, url, headers, quotas=QUOTAS, connections=8, judge=judge)
+    http = around.http(options, url, headers, quotas=QUOTAS, connections=16, judge=judge)
     return ListSink(IterableProject(http, options), strangers=around.strangers, known=around.known)
 
 
