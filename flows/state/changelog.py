@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
@@ -133,8 +134,8 @@ class Changelog:
         self._sync = sync
         self._segment_bytes, self._slack_bytes = segment_bytes, slack_bytes
         self._groups: dict[str, ChangelogGroup] = {}
-        self._kinds: dict[str, str] = {}
-        """Group → what its states are."""
+        self._alike: Counter[str] = Counter()
+        """Kind → how many groups there are of it."""
         self._found: dict[str, list[_Block]] = {}
         self.sizes: dict[int, int] = {}
         """Bytes of each segment."""
@@ -161,8 +162,7 @@ class Changelog:
 
     def share_of_kind(self, of_all: int, kind: str) -> int:
         """A group's share of a bound on all groups of its kind together; 16 at least."""
-        alike = sum(each == kind for each in self._kinds.values())
-        return max(of_all // max(alike, 1), 16)
+        return max(of_all // max(self._alike[kind], 1), 16)
 
     @property
     def total_bytes(self) -> int:
@@ -188,7 +188,9 @@ class Changelog:
         blocks = self._blocks(position)
         rows = _applied(self._directory, blocks)
         group = ChangelogGroup(self, position, blocks[0].segment if blocks else 0)
-        self._groups[position.group], self._kinds[position.group] = group, kind
+        if position.group not in self._groups:
+            self._alike[kind] += 1
+        self._groups[position.group] = group
         return group, rows
 
     def append(self, group: ChangelogGroup, rows: Sequence[ChangelogRow], *, base: bool = False) -> None:
