@@ -32,6 +32,7 @@ from rich.table import Table
 
 from cli.browser import find_browser
 
+NEEDS: Final = ("browser",)
 ROOT: Final = Path(__file__).resolve().parents[1]
 PEERS: Final = ROOT / "bench" / "sdk_peers"
 RESULTS: Final = ROOT / "bench" / "results"
@@ -304,12 +305,9 @@ def draw(found: dict[str, Cost]) -> Path:
 @click.option("--json", "as_json", is_flag=True)
 def main(clicks: int, rounds: int, as_json: bool) -> None:
     """Measure, print, draw; exit 1 where Segma is over a limit."""
-    executable = find_browser()
-    if executable is None:
-        raise click.ClickException("needs Chromium: see `segma doctor`")
     with tempfile.TemporaryDirectory() as work, sync_playwright() as playwright:
         scripts = built(Path(work))
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
         found: dict[str, list[Cost]] = {name: [] for name in scripts}
         with serving(scripts) as server:
             for number in range(rounds):

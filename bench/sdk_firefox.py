@@ -22,6 +22,7 @@ from bench.sdk import EMPTY, LIMITS, OURS, built, serving
 from tests.sdk.engines import Tab
 from tests.sdk.engines.firefox import Firefox
 
+NEEDS: Final = ("firefox",)
 LIMIT_MS: Final = LIMITS["sync_ms"]
 WARM: Final = 20
 """Clicks ahead of those that count: whatever is compiled or looked up at first."""

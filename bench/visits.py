@@ -36,6 +36,7 @@ from tests.sdk.engines.webkit import WebKit
 from tests.sdk.stage import RealCollector, StaticSite, serve_builds, tag
 from tests.sdk.visit import device_of
 
+NEEDS: Final = ("system_browser", "firefox", "webkit")
 SLOW_S: Final = 0.3
 STAYS_S: Final = (0.6, 0.9, 1.3, 2.0)
 """How long somebody stays behind the button: by chance."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from cli.output import Exit, fail, out
+from cli.needs import lacking
+from cli.output import Exit, err, fail, out
 
 
 def benches(root: Path) -> dict[str, str]:
@@ -22,6 +23,14 @@ def benches(root: Path) -> dict[str, str]:
         if '__name__ == "__main__"' in text:
             found[path.stem] = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
     return found
+
+
+def needs_of(path: Path) -> frozenset[str]:
+    """What a measurement needs of the machine: its ``NEEDS``, words of :mod:`cli.needs`."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "NEEDS":
+            return frozenset(ast.literal_eval(node.value or ast.Tuple([])))
+    return frozenset()
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -41,6 +50,11 @@ def bench_command(name: str | None, words: tuple[str, ...]) -> None:
         return
     if name not in known:
         fail(f"no measurement `{name}`; known: {', '.join(known)}", Exit.USAGE)
+    missing = [] if {"-h", "--help"} & {*words} else lacking(needs_of(root / "bench" / f"{name}.py"))
+    for need in missing:
+        err.print(f"segma: no {need.name} here: {need.command}", markup=False)
+    if missing:
+        sys.exit(Exit.UNAVAILABLE)
     # The code that runs here: the compiled machine where there is one, as everywhere else.
     paths = os.pathsep.join([str(Path(__file__).resolve().parents[1]), str(root)])
     ended = subprocess.run(

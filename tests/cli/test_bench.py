@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from bench.way import Build, beacons, stages
-from cli.bench import bench_command, benches
+from cli import needs
+from cli.bench import bench_command, benches, needs_of
 from contracts.beacons import BeaconRecord
 from contracts.codec import json_reader, msgpack_reader, to_json
 
@@ -40,6 +41,24 @@ def test_a_measurement_is_run_with_its_own_options(capfd: pytest.CaptureFixture[
 def test_an_unknown_measurement_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     result = CliRunner().invoke(bench_command, ["nothing"])
     assert result.exit_code == 2
+
+
+def test_what_a_measurement_lacks_is_named_with_the_command_that_brings_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    firefox = needs.Need("Firefox", "firefox", find=lambda: None, bring=lambda: False, command="sudo apt install fox")
+    monkeypatch.setattr(needs, "NEEDS", (firefox,))
+    result = CliRunner().invoke(bench_command, ["sdk_firefox"])
+    assert result.exit_code == 3
+    assert "sudo apt install fox" in result.output
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "bench").glob("*.py")), ids=lambda path: path.stem)
+def test_a_measurement_that_drives_a_browser_says_so(path: Path) -> None:
+    drives = {"sync_playwright()": {"browser", "system_browser"}, "Firefox(": {"firefox"}, "WebKit(": {"webkit"}}
+    text, said = path.read_text(encoding="utf-8"), needs_of(path)
+    assert said <= {need.marker for need in needs.NEEDS}
+    assert [words for words, markers in drives.items() if words in text and not said & markers] == []
 
 
 def test_an_installed_package_says_where_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
