@@ -11,15 +11,32 @@ import { browserStorage, storeIn } from "./store";
 import { plain } from "./text";
 import { isAction, type Batch, type Feature, type Form, type Identity, type Page, type Properties, type SentEvent, type Settings, type Told } from "./words";
 
-/** What the page may call. Nothing of it throws. */
+/** What the page may call. Nothing of it throws or waits: what goes wrong is a warning on the console, without a value of the page's. */
 export interface Api {
-  /** Tells of an action, one of the vocabulary or one that the workspace's `actions.yaml` declares. */
+  /**
+   * Tells of an action that happened now.
+   *
+   * @param action - One of the vocabulary (`segma actions`), or one that the workspace's `actions.yaml` declares: lower-case
+   * letters, digits and `_`, a letter first, 64 characters at most. Another name is not told, with a warning.
+   * @param properties - Texts, numbers, switches, lists and objects of these. Dates and `BigInt` become texts; functions, circles
+   * and what does not fit into 10,000 characters are left out. Addresses of people and numbers of cards are cut out.
+   */
   track(action: string, properties?: Properties): void;
-  /** Somebody logged in: the token that your server made for them with Segma's keys. */
+  /**
+   * Somebody logged in: from here on what this browser does is theirs.
+   *
+   * @param token - The one that your server made for them with Segma's keys; never an address or an id. What has not the form of
+   * a token changes nothing.
+   */
   identify(token: string): void;
   /** Somebody logged out: from here on this browser is nobody's, on a new device. */
   reset(): void;
-  /** The person's answer; it is remembered. */
+  /**
+   * The person's answer to whether they agree; it is remembered. A browser that sends Global Privacy Control or Do Not Track
+   * has said no, whatever is answered here.
+   *
+   * @param yes - With `false` all that waits is dropped, in all tabs, and who they are is forgotten.
+   */
   consent(yes: boolean): void;
 }
 

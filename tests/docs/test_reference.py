@@ -21,7 +21,8 @@ def test_a_page_is_what_the_code_says_today(name: str) -> None:
 
 
 def test_no_page_is_left_that_nothing_writes() -> None:
-    assert {path.name for path in PAGES.iterdir()} == set(WRITERS)
+    # NOTE: the SDK's page is written and held by TypeScript's own tool: `npm run check` in `js-sdk`.
+    assert {path.name for path in PAGES.iterdir()} == {*WRITERS, "sdk.md"}
 
 
 def test_every_metric_says_what_it_is_and_in_which_unit() -> None:
