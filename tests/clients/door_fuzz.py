@@ -41,7 +41,8 @@ def fuzz(server: Embedded, seed: int, tries: int, clients: int, seen: Seen) -> t
     assert server.process is not None
     process = psutil.Process(server.process.pid)
     sizes, each, begun = list[int](), tries // clients, 0
-    for until in (each // 10, each):
+    for tenth in range(1, 11):
+        until = each * tenth // 10
         threads = [threading.Thread(target=client.run, args=(range(begun, until),)) for client in made]
         for thread in threads:
             thread.start()
@@ -49,12 +50,14 @@ def fuzz(server: Embedded, seed: int, tries: int, clients: int, seen: Seen) -> t
             thread.join()
         begun = until
         sizes.append(process.memory_info().rss)
+        told = f"{until * clients:,} of {tries:,} tried, {len(seen.wrong)} wrong, {sizes[-1] / 2**20:.0f} MiB"
+        click.echo(told, err=True)
     for client in made:
         client.close()
     with suppress(psutil.NoSuchProcess):
         if process.status() == psutil.STATUS_ZOMBIE or server.process.poll() is not None:
             seen.fault("dead", "the server ended")
-    return sizes[0], sizes[1]
+    return sizes[0], sizes[-1]
 
 
 @click.command()
