@@ -33,7 +33,9 @@ LISTS: Final = "/api/lists"
 USERS: Final = "/api/users"
 CHANNELS: Final = "/api/channels"
 LEFT: Final = "unsubscribedChannelIds"
-TOGETHER: Final = 40
+CONNECTIONS: Final = 16
+TOGETHER: Final = 6 * CONNECTIONS
+"""Whole rounds of all connections, and enough of them that the few calls between leave nothing of the quota unused."""
 KINDS: Final = {"Standard": True, "Dynamic": False, "Suppression": False, "Internal": False}
 """Of lists: whether one takes users."""
 TRIED: Final = frozenset({401, 403})
@@ -68,7 +70,7 @@ def make(options: IterableOptions, around: Around) -> ListSink:
     """The sink of an account."""
     headers = {"Api-Key": around.secret(options.key, "key")}
     url = options.url or HOSTS[options.region]
-    http = around.http(options, url, headers, quotas=QUOTAS, connections=16, judge=judge)
+    http = around.http(options, url, headers, quotas=QUOTAS, connections=CONNECTIONS, judge=judge)
     return ListSink(IterableProject(http, options), strangers=around.strangers, known=around.known)
 
 
@@ -89,14 +91,14 @@ class IterableProject(NoOptIn, NamedLists):
 
     overwrites = False
     numbers = False
-    most = 50
+    most = TOGETHER
 
     def __init__(self, http: Http, options: IterableOptions) -> None:
         super().__init__(http, Names(lambda name: self._read_lists(), self._make_list))
         self._options = options
         self._channels: frozenset[int] = frozenset()
         link = f"{{{{{options.token_field}}}}}"
-        self.traits = Traits(batch=50, tells_removals=True, fields=True, token_link=link)
+        self.traits = Traits(batch=TOGETHER, tells_removals=True, fields=True, token_link=link)
 
     def look(self, changes: Sequence[Change], lists: frozenset[str]) -> list[Seen | Trouble]:
         """Each user by address, in one call each."""

@@ -210,7 +210,6 @@ class Http:
 
         ``hear``: statuses that are the caller's in this call, whatever they mean elsewhere.
         """
-        self._rate_limit.acquire(bucket)
         sent: dict[str, Any] = {"params": query, "headers": {**self._headers, "Accept": media, **(headers or {})}}
         if form is not None:
             sent["data"] = dict(form)
@@ -218,7 +217,8 @@ class Http:
             sent["data"] = body if isinstance(body, bytes) else to_json(body)
             sent["headers"]["Content-Type"] = media
         try:
-            reply = self._read(method, f"{self._base}{path}", sent)
+            with self._rate_limit.call(bucket, method):
+                reply = self._read(method, f"{self._base}{path}", sent)
         except (requests.RequestException, OSError, ValueError) as error:
             # NOTE: the type alone: requests' messages hold the URL, and a URL may hold an address.
             raise Halt(Trouble(Reason.UNREACHABLE, Fate.AWAY, type(error).__name__)) from None

@@ -23,6 +23,7 @@ from cli.supervise import only_one
 from contracts.log import Outgoing
 from contracts.reading import all_of
 from contracts.topics import EVENTS, OUTCOMES, SUBSCRIBERS, topics_of
+from sinks.toolkit.refreshed_login import Issued, RefreshedLogin
 from tests.broker import Broker
 from transport import open_log
 from transport.config import load_installation, settings_at
@@ -86,6 +87,28 @@ def test_a_home_on_the_embedded_log_comes_back_bit_by_bit(home: Path, tmp_path: 
     assert restored.exit_code == 0, restored.output
     assert tree(tmp_path / "other") == before
     assert records(tmp_path / "other", EVENTS) == records(home, EVENTS) == [(b"main/s_1", b"{}")]
+
+
+def test_a_login_whose_refresh_token_has_rotated_comes_back_and_goes_on(home: Path, tmp_path: Path) -> None:
+    """The token in the settings is spent by then: without the file nobody could go on."""
+    sent: list[str] = []
+
+    def token(place: Path, **refused: str) -> str:
+        def exchange(refresh: str) -> Issued:
+            sent.append(refresh)
+            return Issued(f"access-{len(sent)}", f"refresh-{len(sent)}", 86_400)
+
+        path = place / "data" / "login.main.cc-main.json"
+        kept = RefreshedLogin(exchange, seed="seed", path=path, now_ms=lambda: 0, pause=lambda seconds: None)
+        return kept.token(**refused)
+
+    assert token(home) == "access-1"
+    assert run("backup", "--home", home, "--to", tmp_path / "b").exit_code == 0
+    assert run("restore", tmp_path / "b", "--home", tmp_path / "other").exit_code == 0
+    assert token(tmp_path / "other") == "access-1"
+    assert token(tmp_path / "other", refused="access-1") == "access-2"
+    assert sent == ["seed", "refresh-1"]
+    assert stat.S_IMODE((tmp_path / "other" / "data" / "login.main.cc-main.json").stat().st_mode) == 0o600
 
 
 def test_nothing_is_saved_while_it_runs_and_nothing_is_written_over(home: Path, tmp_path: Path) -> None:

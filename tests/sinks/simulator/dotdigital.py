@@ -191,7 +191,7 @@ def _v3(status: int, code: str) -> Answer:
     return Answer(status, {"errorCode": code, "description": "no", "details": []})
 
 
-IMITATIONS = {"dotdigital": Imitation(Dotdigital, OPTIONS, token_field="SEGMA_TOKEN")}
+IMITATIONS = {"dotdigital": Imitation(Dotdigital, OPTIONS, token_field="SEGMA_TOKEN", moves_a_second=10)}
 SINK = "platforms/dotdigital.py"
 GUARDS = (
     Guard(
