@@ -112,6 +112,19 @@ class Supervised:
             rpc.shutdown()
 
 
+def await_stopped(home: Path, patience_s: float) -> bool:
+    """Wait until nothing of a home runs or holds it any more; whether that came within the patience."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            with only_one(home):
+                return True
+        except AlreadyRunning:
+            if time.monotonic() > until:
+                return False
+        time.sleep(0.1)  # the supervisor has no call that waits for its end
+
+
 def socket_path(home: Path) -> Path:
     """The supervisor's socket: in the home, or under a short name in the temporary directory where that is too long."""
     path = home.resolve() / "run" / "supervisor.sock"

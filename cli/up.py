@@ -17,7 +17,7 @@ from analytics.config import analytics_settings_at
 from cli.flow_readiness import FlowReadiness
 from cli.local_kafka import choose_kafka, kafka_program
 from cli.output import Exit, err, fail, out, print_json
-from cli.supervise import ManagedProcess, Supervised, running, supervise
+from cli.supervise import STOP_TIMEOUT_S, ManagedProcess, Supervised, await_stopped, running, supervise
 from collector.config import CollectorSettings
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
@@ -27,6 +27,8 @@ from transport.config import environment_of, load_installation, settings_at, set
 DEFAULT_PORT_BASE = 8400
 METRICS_OFFSET = 4
 """From the base to the port of the collector's metrics."""
+DOWN_PATIENCE_S = 3 * STOP_TIMEOUT_S
+"""What drains, the log that it needs until then, and the supervisor itself end one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +229,12 @@ def up_command(home: Path, port_base: int, kafka: bool, flows: int, as_json: boo
 @click.command()
 @home_option
 def down_command(home: Path) -> None:
-    """Stop what runs in a home."""
+    """Stop what runs in a home, and return when nothing of it runs any more."""
     supervised = running(home)
     if supervised is None:
         fail(f"nothing runs in {home}", Exit.PROBLEMS)
+    err.print("stopping …")
     supervised.shutdown()
-    err.print("stopping; `segma doctor` says when nothing is left")
+    if not await_stopped(home, DOWN_PATIENCE_S):
+        fail(f"something still runs in {home}: `segma doctor` says what", Exit.PROBLEMS)
+    err.print("stopped; the data stay in", str(home / "data"), markup=False)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from cli.supervise import only_one
 from cli.up import LocalAddresses, metrics_of
 from contracts.topics import BEACONS
 from tests.e2e.test_demo import free_base
@@ -109,7 +110,9 @@ def test_a_home_may_have_any_name_and_down_ends_up(tmp_path: Path, name: str) ->
     with up(home, free_base()) as (process, addresses):
         assert requests.get(f"{addresses['console']}/health", timeout=10).ok
         words, environment = command(home, "down")
-        subprocess.run(words, env=environment, capture_output=True, timeout=60, check=True)
+        subprocess.run(words, env=environment, capture_output=True, timeout=120, check=True)
+        with only_one(home):  # as the backup or the rescale that is typed next
+            pass
         assert process.wait(60) == 0
 
 
