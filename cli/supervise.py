@@ -159,7 +159,7 @@ def supervise(
     for name in ("run", "logs", "data"):
         (home / name).mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIRECTORY)
     open_data(home / "data")
-    with only_one(home):
+    with only_one(home), _sigterm_unwinds():
         _write_configuration(home, programs)
         daemon = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "-c", "run/supervisord.conf"],
@@ -179,6 +179,20 @@ def supervise(
             yield supervised
         finally:
             _stop(daemon, supervised.ended)
+
+
+@contextlib.contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """Let SIGTERM end what runs inside as Ctrl-C does, so that what was started is stopped, while it starts too."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _absolute(path: str) -> str:

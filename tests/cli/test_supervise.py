@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -41,6 +43,16 @@ def test_what_ends_again_and_again_has_failed_with_its_last_word(
     monkeypatch.setattr(supervision, "MAX_ENDS", 1)
     ends = ManagedProcess("ends", (sys.executable, "-c", "raise SystemExit('no such listener')"), lambda _pid: False)
     with pytest.raises(NotReady, match=r"ends did not start.*no such listener"), supervise(tmp_path, [ends]):
+        pass
+    assert running(tmp_path) is None
+
+
+def test_a_sigterm_while_it_starts_stops_what_was_started(tmp_path: Path) -> None:
+    def told_to_end(_pid: int) -> bool:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    with pytest.raises(SystemExit), supervise(tmp_path, [ManagedProcess("never", SLEEPS, told_to_end)]):
         pass
     assert running(tmp_path) is None
 

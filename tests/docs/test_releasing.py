@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import yaml
@@ -44,3 +46,32 @@ def test_the_changelog_is_by_release() -> None:
     assert [head for head in heads[1:] if not re.fullmatch(r"\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d", head)] == []
     parts = re.findall(r"^### (.+)$", text, re.MULTILINE)
     assert set(parts) <= {"Upgrade notes", "Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_npm_package_holds_what_it_exports_and_nothing_else() -> None:
+    sdk = ROOT / "js-sdk"
+    npm = shutil.which("npm") or "npm"
+    done = subprocess.run(
+        [npm, "pack", "--dry-run", "--json", "--ignore-scripts"],
+        cwd=sdk,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    packed = {each["path"] for each in json.loads(done.stdout)[0]["files"]}
+    package = json.loads((sdk / "package.json").read_text("utf-8"))
+    module = package["exports"]["."]
+    named = {package["main"], package["unpkg"], module["types"], module["import"]}
+    named |= {package["exports"][name] for name in ("./script", "./loader")}
+    types = {f"dist/types/{path.relative_to(sdk / 'src')}".replace(".ts", ".d.ts") for path in sdk.glob("src/**/*.ts")}
+    wanted = {
+        "package.json",
+        "README.md",
+        "LICENSE",
+        "dist/segma.source.js",
+        *types,
+        *(name.removeprefix("./") for name in named),
+    }
+    assert packed == wanted
+    assert (sdk / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
