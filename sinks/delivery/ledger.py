@@ -2,65 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from contracts.accounts import Intent
 from contracts.codec import json_reader
-from contracts.commands import Command, MatchPlace, Outcome, Result, Verb
+from contracts.commands import Command, Outcome, Result, Verb
 from contracts.errors import BadRecord
 from contracts.log import Log
 from contracts.reading import all_of, unread
 from contracts.reasons import Reason
 from contracts.topics import INTENTS, OUTCOMES
 from sinks.base import MADE, Marks
+from sinks.delivery.claims import Claims, Entry
 from sinks.delivery.links import Link, Links
-from sinks.delivery.places import mark_of, place, places
+from sinks.delivery.places import place, places
 from sinks.delivery.touched import LastTouches
 
 Moved = Callable[[str, int, str, bool], None]
-_FIRST: Final[MatchPlace] = (0, 0, "", 0)
 
 _read: Final[Callable[[bytes], Outcome]] = json_reader(Outcome)
 _read_intent: Final[Callable[[bytes], Intent]] = json_reader(Intent)
 
 
-class _Entry(NamedTuple):
-    subscriber: str
-    result: Result
-    places: frozenset[str]
-    at_ms: int
-
-
-class _Claim(NamedTuple):
-    """A command that was carried out and not taken back, at one of a person's places: ``into`` (True) or out of it.
-
-    ``changed``: the place is so because of this command, or of one taken back that had changed it before this one.
-    ``at``: the place of its match; of one without a match that of whatever stood there before it.
-    """
-
-    command_id: str
-    into: bool
-    changed: bool
-    at: MatchPlace
-
-
 class Ledger:
-    """Command id → its end; (person, list or tag) → the commands that stand there, and whether they are in it by us.
-
-    A place is as the newest command that stands there wants it; without any, as it was before the first. The newest is
-    the one whose match has the latest place, whenever it was given (SEMANTICS 9). So a command that is taken back while
-    a later one stands at the same place changes nothing there, and hands over what it had changed: the later one takes
-    it back, should it be taken back as well (SEMANTICS 8, docs/semantics.md 10).
-    """
+    """Command id → its end (:class:`Claims`); (person, list or tag) → whether they are in it by us, and since when."""
 
     def __init__(self, log: Log, workspace: str, account: str, moved: Moved = lambda *_: None) -> None:
         """``moved``: hears of each command that changed something: its listener, when, whose, and if of the past."""
         self._moved = moved
         self._key = f"{workspace}/{account}".encode()
         self._reader = log.reader(OUTCOMES)
-        self._entries: dict[str, _Entry] = {}
-        self._claims: dict[tuple[str, str], list[_Claim]] = {}
+        self.claims = Claims()
         self._touches = LastTouches()
         self._inside: dict[str, dict[str, bool]] = {}
         self._named: dict[str, set[str]] = {}
@@ -100,7 +73,7 @@ class Ledger:
         for subscriber, marks in intent.people.items():
             # NOTE: whatever became of the call: its outcome may say no more than that they had been asked before.
             self._note_asked(subscriber, marks)
-            if all(each in self._entries for each in intent.command_ids.get(subscriber, ())):
+            if all(each in self.claims.entries for each in intent.command_ids.get(subscriber, ())):
                 continue
             # NOTE: the first word counts: a second intent saw what the first call had done already.
             doubt = self._doubts.setdefault(subscriber, {})
@@ -112,7 +85,7 @@ class Ledger:
 
     def add(self, outcome: Outcome) -> None:
         """Note an outcome. A second one of the same command changes nothing, unless the first had failed."""
-        former = self._entries.get(outcome.command_id)
+        former = self.claims.entries.get(outcome.command_id)
         if former is not None and former.result is not Result.FAILED:
             return
         subscriber, changed, named = outcome.subscriber, places(outcome.changed), _named_in(outcome)
@@ -125,13 +98,16 @@ class Ledger:
         carried_out = carried_out and given
         held = {**named, **changed} if carried_out or beneath else changed
         if outcome.undoes and outcome.result is not Result.FAILED:
-            self._take_back(outcome.undoes)
+            if outcome.undoes not in self.claims.entries:
+                self._touches.forestall(outcome.undoes)
+            self.claims.take_back(outcome.undoes)
         places_held = held.keys() | (former.places if former is not None else frozenset())
-        self._entries[outcome.command_id] = _Entry(subscriber, outcome.result, frozenset(places_held), outcome.at_ms)
+        entry = Entry(subscriber, outcome.result, frozenset(places_held), outcome.at_ms)
+        self.claims.entries[outcome.command_id] = entry
         if outcome.restates and outcome.result in {Result.APPLIED, Result.ALREADY}:
-            self._restate(outcome, changed)
+            self.claims.restate(outcome, changed)
         elif given:
-            held = self._claim(outcome, held, changed)
+            held = self.claims.put(outcome, held, changed)
             named = {name: into for name, into in named.items() if name in held} if carried_out or beneath else named
         self._doubts.pop(subscriber, None)
         self._made.discard(subscriber)
@@ -163,8 +139,7 @@ class Ledger:
         name = place("", list_name)
         for held in self._inside.values():
             held.pop(name, None)
-        for key in [key for key in self._claims if key[1] == name]:
-            del self._claims[key]
+        self.claims.end_list(list_name)
         self.links.end_list(list_name)
 
     def list_ids(self, lists: Iterable[str]) -> dict[str, str]:
@@ -182,84 +157,6 @@ class Ledger:
     def put_ms(self, subscriber: str, list_name: str) -> int:
         """When the person was put into the list, or found there by a command that wanted them in; 0: never."""
         return self._since.get((subscriber, place("", list_name)), 0)
-
-    def _claim(self, outcome: Outcome, held: Mapping[str, bool], changed: Collection[str]) -> dict[str, bool]:
-        """From now on the command stands at these places; what it had changed before it failed it has changed still.
-
-        Returns: those of the places where no later command stands.
-        """
-        command_id, newest = outcome.command_id, dict[str, bool]()
-        for name, into in held.items():
-            claims = self._claims.setdefault((outcome.subscriber, name), [])
-            former = [each for each in claims if each.command_id == command_id]
-            own = name in changed or any(each.changed for each in former)
-            claims[:] = [each for each in claims if each not in former]
-            at = outcome.place or max([each.at for each in claims], default=_FIRST)
-            below = sum(each.at <= at for each in claims)
-            claims.insert(below, _Claim(command_id, into, own, at))
-            if below == len(claims) - 1:
-                newest[name] = into
-            else:
-                _put_beneath(claims, below)
-        return newest
-
-    def restated(self, command: Command, names: Iterable[str]) -> dict[str, bool] | None:
-        """What is to change where a command stands at another place: a person's place → whether they are in it then.
-
-        None: the command that is restated stands nowhere.
-        """
-        found, stands = dict[str, bool](), False
-        for name in names:
-            claims = self._claims.get((command.subscriber, name), [])
-            own = [each for each in claims if each.command_id == command.restates]
-            if own and command.place is not None:
-                others = [each for each in claims if each not in own]
-                over = others and others[-1].at > command.place
-                wanted, stands = (others[-1] if over else own[0]).into, True
-                found |= {name: wanted} if wanted is not claims[-1].into else {}
-        return found if stands else None
-
-    def _restate(self, outcome: Outcome, changed: Collection[str]) -> None:
-        """The command that is restated stands at the outcome's place from now on."""
-        place_now = outcome.place
-        for name in self._entries[outcome.restates].places if outcome.restates in self._entries else ():
-            claims = self._claims.get((outcome.subscriber, name), [])
-            at = next((index for index, each in enumerate(claims) if each.command_id == outcome.restates), None)
-            if at is None or place_now is None:
-                continue
-            gone = claims.pop(at)
-            if at < len(claims) and gone.changed:
-                claims[at] = claims[at]._replace(changed=claims[at].into == gone.into)
-            below = sum(each.at <= place_now for each in claims)
-            was_newest, is_newest = at == len(claims), below == len(claims)
-            own = gone.changed if was_newest else name in changed
-            claims.insert(below, gone._replace(at=place_now, changed=own))
-            if not is_newest:
-                _put_beneath(claims, below)
-
-    def outdone(self, command: Command, names: Iterable[str]) -> set[str]:
-        """Of these places those where a command stands whose match has a later place than this one's."""
-        own = command.place
-        if own is None:
-            return set()
-        claims = {name: self._claims.get((command.subscriber, name)) for name in names}
-        return {name for name, found in claims.items() if found and any(each.at > own for each in found)}
-
-    def _take_back(self, command_id: str) -> None:
-        """The command stands no more; the one that came after it inherits what it had changed."""
-        entry = self._entries.get(command_id)
-        if entry is None:
-            self._touches.forestall(command_id)
-            return
-        self._entries[command_id] = entry._replace(result=Result.SKIPPED)
-        for name in entry.places:
-            claims = self._claims.get((entry.subscriber, name), [])
-            at = next((index for index, each in enumerate(claims) if each.command_id == command_id), None)
-            if at is None:
-                continue
-            gone = claims.pop(at)
-            if at < len(claims) and gone.changed:
-                claims[at] = claims[at]._replace(changed=claims[at].into == gone.into)
 
     def _note_asked(self, subscriber: str, marks: Marks) -> None:
         if any(mark.startswith("?") for mark in marks):
@@ -329,20 +226,20 @@ class Ledger:
 
     def knows(self, command_id: str) -> bool:
         """Whether the command has an outcome."""
-        return command_id in self._entries
+        return command_id in self.claims.entries
 
     def at_ms(self, command_id: str) -> int:
         """When the command had its outcome; 0: it has none."""
-        return self._entries[command_id].at_ms if command_id in self._entries else 0
+        return self.claims.entries[command_id].at_ms if command_id in self.claims.entries else 0
 
     def failed(self, command_id: str) -> bool:
         """Whether the command failed for good."""
-        entry = self._entries.get(command_id)
+        entry = self.claims.entries.get(command_id)
         return entry is not None and entry.result is Result.FAILED
 
     def stands(self, command_id: str) -> bool:
         """Whether the command was carried out."""
-        entry = self._entries.get(command_id)
+        entry = self.claims.entries.get(command_id)
         return entry is not None and entry.result in {Result.APPLIED, Result.ALREADY}
 
     def overtaken(self, command: Command, names: Iterable[str]) -> bool:
@@ -364,29 +261,9 @@ class Ledger:
         """Where the person was before a call whose outcome was lost: place → whether they were in it."""
         return self._doubts.get(subscriber, {})
 
-    def to_undo(self, command_id: str) -> Marks:
-        """What taking the command back has to revert: what is so because of it, where no later command stands."""
-        entry = self._entries.get(command_id)
-        if entry is None:
-            return ()
-        newest = {name: claims[-1] for name in entry.places if (claims := self._claims.get((entry.subscriber, name)))}
-        return tuple(
-            mark_of(name, each.into)
-            for name, each in sorted(newest.items())
-            if each.command_id == command_id and each.changed
-        )
-
     def close(self) -> None:
         """Stop following."""
         self._reader.close()
-
-
-def _put_beneath(claims: list[_Claim], index: int) -> None:
-    """Tell anew what a command put beneath a later one would have changed, and what the later one has."""
-    own, above = claims[index], claims[index + 1]
-    was_in = above.into is not above.changed
-    claims[index] = own._replace(changed=own.into is not was_in)
-    claims[index + 1] = above._replace(changed=above.into is not own.into)
 
 
 def _named_in(outcome: Outcome) -> dict[str, bool]:

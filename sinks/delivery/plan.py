@@ -67,7 +67,9 @@ def wish_of(command: Command, known: Known) -> Wish | None:
         joined_ms = known.leavings.joined_in(command.subscriber)
         since_ms = ledger.at_ms(command.undoes)
         changed = tuple(
-            mark for mark in ledger.to_undo(command.undoes) if mark[0] != "+" or joined_ms.get(mark[1:], -1) <= since_ms
+            mark
+            for mark in ledger.claims.to_undo(command.undoes)
+            if mark[0] != "+" or joined_ms.get(mark[1:], -1) <= since_ms
         )
         # Whoever is no longer in the list that they were moved to has left by themselves, or was taken out by a person.
         if_in = tuple(mark[1:] for mark in changed if mark.startswith("+"))
@@ -82,9 +84,9 @@ def wish_of(command: Command, known: Known) -> Wish | None:
     elif command.verb in {Verb.TAG, Verb.UNTAG}:
         wanted[place("t", command.tag)] = command.verb is Verb.TAG
     if command.restates:
-        moved = None if told else ledger.restated(command, wanted)
+        moved = None if told else ledger.claims.restated(command, wanted)
         return None if moved is None else Wish(command, moved)
-    outdone = set() if told else ledger.outdone(command, wanted)
+    outdone = set() if told else ledger.claims.outdone(command, wanted)
     if outdone and outdone == wanted.keys():
         return None
     left = {name: inside for name, inside in wanted.items() if name not in outdone}
