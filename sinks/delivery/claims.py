@@ -13,12 +13,15 @@ _FIRST: Final[MatchPlace] = (0, 0, "", 0)
 
 
 class Entry(NamedTuple):
-    """What became of a command."""
+    """What became of a command. ``page``: where its outcome stands in the log (:class:`Pages`), once it was read."""
 
+    command_id: str
     subscriber: str
     result: Result
-    places: frozenset[str]
+    places: tuple[str, ...]
     at_ms: int
+    undoes: str = ""
+    page: int = -1
 
 
 class _Claim(NamedTuple):
@@ -46,12 +49,51 @@ class Claims:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._at: dict[tuple[str, str], list[_Claim]] = {}
+        self._outlived, self._covered = set[str](), set[str]()
+
+    def stands_on(self, command_id: str, page: int) -> None:
+        """Note on which page of the log the newest outcome of a command stands."""
+        self.entries[command_id] = self.entries[command_id]._replace(page=page)
+        self._outlived.discard(command_id)
+
+    def forget(self, command_id: str, page: int) -> Entry | None:
+        """Let go of a command whose outcome the log let go, but at the places where it is the newest.
+
+        Returns: what is forgotten whole.
+        """
+        entry = self.entries.get(command_id)
+        if entry is None or entry.page != page:
+            return None
+        newest = tuple(name for name in entry.places if self._newest(entry.subscriber, name) == command_id)
+        for name in entry.places:
+            if name not in newest:
+                claims = self._at.get((entry.subscriber, name), [])
+                claims[:] = [each for each in claims if each.command_id != command_id]
+        if newest:
+            self._outlived.add(command_id)
+            self.entries[command_id] = entry._replace(places=newest)
+            return None
+        self._outlived.discard(command_id)
+        return self.entries.pop(command_id)
+
+    def covered(self) -> list[tuple[str, int]]:
+        """Those that were kept as the newest at a place where that has changed since → their pages."""
+        found, self._covered = self._covered & self._outlived, set()
+        return [(each, self.entries[each].page) for each in found]
+
+    def _newest(self, subscriber: str, name: str) -> str:
+        claims = self._at.get((subscriber, name))
+        return claims[-1].command_id if claims else ""
+
+    def _is_to_change(self, claims: list[_Claim]) -> None:
+        if claims and claims[-1].command_id in self._outlived:
+            self._covered.add(claims[-1].command_id)
 
     def end_list(self, list_name: str) -> None:
         """A list is no more: nothing stands there."""
         name = place("", list_name)
         for key in [key for key in self._at if key[1] == name]:
-            del self._at[key]
+            self._is_to_change(self._at.pop(key))
 
     def put(self, outcome: Outcome, held: Mapping[str, bool], changed: Collection[str]) -> dict[str, bool]:
         """From now on the command stands at these places; what it had changed before it failed it has changed still.
@@ -61,6 +103,7 @@ class Claims:
         command_id, newest = outcome.command_id, dict[str, bool]()
         for name, into in held.items():
             claims = self._at.setdefault((outcome.subscriber, name), [])
+            self._is_to_change(claims)
             former = [each for each in claims if each.command_id == command_id]
             own = name in changed or any(each.changed for each in former)
             claims[:] = [each for each in claims if each not in former]
@@ -97,6 +140,7 @@ class Claims:
             at = next((index for index, each in enumerate(claims) if each.command_id == outcome.restates), None)
             if at is None or place_now is None:
                 continue
+            self._is_to_change(claims)
             gone = claims.pop(at)
             if at < len(claims) and gone.changed:
                 claims[at] = claims[at]._replace(changed=claims[at].into == gone.into)
@@ -126,6 +170,7 @@ class Claims:
             at = next((index for index, each in enumerate(claims) if each.command_id == command_id), None)
             if at is None:
                 continue
+            self._is_to_change(claims)
             gone = claims.pop(at)
             if at < len(claims) and gone.changed:
                 claims[at] = claims[at]._replace(changed=claims[at].into == gone.into)

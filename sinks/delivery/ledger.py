@@ -1,4 +1,8 @@
-"""The ledger of one account: which commands have an outcome, and what each changed. Rebuilt from ``outcomes``."""
+"""The ledger of one account: which commands have an outcome, and what each changed. Rebuilt from ``outcomes``.
+
+What the log no longer holds is forgotten here as well, as by a restart, but for what was done last at each of a
+person's places: memory goes with the log's retention and with people and lists, not with how long a process runs.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from contracts.topics import INTENTS, OUTCOMES
 from sinks.base import MADE, Marks
 from sinks.delivery.claims import Claims, Entry
 from sinks.delivery.links import Link, Links
+from sinks.delivery.pages import Pages
 from sinks.delivery.places import place, places
 from sinks.delivery.touched import LastTouches
 
@@ -30,7 +35,7 @@ class Ledger:
 
     def __init__(self, log: Log, workspace: str, account: str, moved: Moved = lambda *_: None) -> None:
         """``moved``: hears of each command that changed something: its listener, when, whose, and if of the past."""
-        self._moved = moved
+        self._log, self._moved, self._pages = log, moved, Pages()
         self._key = f"{workspace}/{account}".encode()
         self._reader = log.reader(OUTCOMES)
         self.claims = Claims()
@@ -44,18 +49,35 @@ class Ledger:
         self._since: dict[tuple[str, str], int] = {}
         self._list_ids: dict[str, tuple[str, int]] = {}
         self._numbers: dict[str, tuple[str, int]] = {}
+        self._oldest = 0
         self.follow()
         self._read_intents(log)
 
     def follow(self) -> None:
         """Take in what has been published since."""
+        read = 0
         for record in unread(self._reader):
             if record.key != self._key or record.value is None:
                 continue
             try:
-                self.add(_read(record.value))
+                outcome = _read(record.value)
             except BadRecord:
                 continue  # not of ours: outcomes are written by the loop alone
+            self.add(outcome)
+            command_id = self.claims.entries[outcome.command_id].command_id  # NOTE: the one that is kept already
+            self.claims.stands_on(command_id, self._pages.note(record.offset, command_id))
+            read += 1
+        self._forget(read)
+
+    def _forget(self, read: int) -> None:
+        """Let go of what the log has let go, as a restart would; not of the newest at each of a person's places."""
+        if self._pages.turned:
+            self._oldest, self._pages.turned = min(self._log.start(OUTCOMES).values()), False
+        for command_id, page in (*self.claims.covered(), *self._pages.gone(self._oldest, read)):
+            entry = self.claims.forget(command_id, page)
+            if entry is not None:
+                self.links.forget(entry.subscriber, command_id)
+                self._touches.forget(entry.undoes)
 
     def _read_intents(self, log: Log) -> None:
         """What was about to be changed by calls whose outcomes nobody wrote down."""
@@ -101,9 +123,10 @@ class Ledger:
             if outcome.undoes not in self.claims.entries:
                 self._touches.forestall(outcome.undoes)
             self.claims.take_back(outcome.undoes)
-        places_held = held.keys() | (former.places if former is not None else frozenset())
-        entry = Entry(subscriber, outcome.result, frozenset(places_held), outcome.at_ms)
-        self.claims.entries[outcome.command_id] = entry
+        places_held = held.keys() | set(former.places if former is not None else ())
+        command_id, result, at_ms = outcome.command_id, outcome.result, outcome.at_ms
+        entry = Entry(command_id, subscriber, result, tuple(places_held), at_ms, outcome.undoes)
+        self.claims.entries[command_id] = entry
         if outcome.restates and outcome.result in {Result.APPLIED, Result.ALREADY}:
             self.claims.restate(outcome, changed)
         elif given:

@@ -28,6 +28,14 @@ class Links:
         """A move was taken back."""
         self._of.get(subscriber, {}).pop(command_id, None)
 
+    def forget(self, subscriber: str, command_id: str) -> None:
+        """A move's outcome is no longer in the log. The newest between two lists stays: it reaches what all did."""
+        links = self._of.get(subscriber, {})
+        link = links.pop(command_id, None)
+        if link is not None:
+            pair = "\0".join(link[:2])
+            links[pair] = max(link, links.get(pair, link))
+
     def end_list(self, list_name: str) -> None:
         """A list is no more: what linked it is no more either."""
         for subscriber, links in self._of.items():

@@ -26,6 +26,10 @@ class LastTouches:
         """Note that a command was taken back before it came: what takes it back went before it."""
         self._forestalled.add(command_id)
 
+    def forget(self, command_id: str) -> None:
+        """What took this command back is no longer in the log."""
+        self._forestalled.discard(command_id)
+
     def overtook(self, command: Command, names: Iterable[str], *, failed: bool) -> bool:
         """Whether a command from behind was taken back before it came, or one of these places was touched since it was
         given, or since it ``failed``.
