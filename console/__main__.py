@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import signal
 import sys
+import threading
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -26,6 +28,7 @@ from console.trials import Trials
 from console.view import View
 from console.watch import Watch
 from console.writing.drafts import Drafts
+from contracts.errors import LogError
 from contracts.installation import Installation
 from contracts.log import Log
 from contracts.rows import DirectoryEntry
@@ -36,6 +39,8 @@ from transport import open_log
 from transport.config import load_installation, load_keyring, read_secret, settings_of, wall_clock_ms
 from transport.private import keep_files_private
 from transport.threads import end_with_any_thread
+
+logger = structlog.get_logger()
 
 
 class SignallessServer(uvicorn.Server):
@@ -92,6 +97,15 @@ def desk_of(settings: ConsoleSettings, installation: Installation, log: Log) -> 
     )
 
 
+def read_ahead(desk: Desk) -> None:
+    """Read the listeners' texts, which takes seconds where there are hundreds, before somebody waits for them."""
+    try:
+        for workspace in desk.workspaces:
+            desk.board.newest(workspace)
+    except LogError as error:
+        logger.warning("the listeners are read when they are asked for", error=str(error))
+
+
 def main() -> None:
     """Run."""
     keep_files_private()
@@ -111,6 +125,7 @@ def main() -> None:
     watch = Watch(log, Picture(demo=shop_port is not None), from_end=shop_port is None)
     watch.start()
     desk = desk_of(settings, installation, log)
+    threading.Thread(target=read_ahead, args=(desk,), daemon=True).start()
     site = Site(
         Users(settings.config), wall_clock_ms, unguessable, host=settings.console_name, secure=settings.console_secure
     )

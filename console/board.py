@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from contracts.errors import ListenerError
@@ -46,22 +46,24 @@ class Board:
 
     def newest(self, workspace: str) -> list[Shown]:
         """Of each listener the version that is live, else the newest one, by name. Raises :class:`LogError`."""
-        chosen: dict[str, Shown] = {}
-        for each in self.of(workspace):
-            former = chosen.get(each.version.listener)
-            if former is None or former.state != "live" or each.state == "live":
-                chosen[each.version.listener] = each
-        return list(chosen.values())
-
-    def of(self, workspace: str, listener: str | None = None) -> list[Shown]:
-        """Every version of a workspace, or of one listener, by name and number. Raises :class:`LogError`."""
         now_ms = self._now_ms()
-        with self._lock:
-            self._versions.refresh()
-            known = [each for each in self._versions.known if each.workspace == workspace]
-            found = [each for each in known if listener in {None, each.listener}]
-            found.sort(key=lambda each: (each.listener, each.version))
-            return [Shown(each, each.state(now_ms), self._parsed(each)[1]) for each in found]
+        own: dict[str, list[ListenerVersion]] = {}
+        for each in self.versions(workspace):
+            own.setdefault(each.listener, []).append(each)
+        # NOTE: only these texts are read: each costs milliseconds, and most versions are former ones.
+        chosen = [at_work(own[name], now_ms) for name in sorted(own)]
+        return [Shown(each, each.state(now_ms), self._parsed(each)[1]) for each in chosen]
+
+    def of(self, workspace: str, listener: str) -> list[Shown]:
+        """Every version of a listener, by number. Raises :class:`LogError`."""
+        now_ms = self._now_ms()
+        found = [each for each in self.versions(workspace) if each.listener == listener]
+        found.sort(key=lambda each: each.version)
+        return [Shown(each, each.state(now_ms), self._parsed(each)[1]) for each in found]
+
+    def names(self, workspace: str) -> list[str]:
+        """The names of a workspace's listeners, in order. Raises :class:`LogError`."""
+        return sorted({each.listener for each in self.versions(workspace)})
 
     def versions(self, workspace: str) -> list[ListenerVersion]:
         """Every version of a workspace as the log has it. Raises :class:`LogError`."""
@@ -77,10 +79,12 @@ class Board:
         """The records that :meth:`promote` would write now. Raises as it does."""
         return promotion(self.versions(workspace), workspace, listener, version, self._now_ms() + NOTICE_MS)
 
-    def listener(self, version: ListenerVersion) -> Listener | None:
-        """A version as the flow reads it; None where this release cannot."""
-        with self._lock:
-            return self._parsed(version)[0]
+    def listener(self, workspace: str, name: str) -> Listener | None:
+        """The version of a listener that is at work, as the flow reads it; None where there is none, or this release
+        cannot read it. Raises :class:`LogError`.
+        """
+        found = [each for each in self.versions(workspace) if each.listener == name]
+        return self._parsed(at_work(found, self._now_ms()))[0] if found else None
 
     def promote(self, workspace: str, listener: str, version: int) -> None:
         """As ``segma listeners promote``. Raises what :func:`promotion` raises, and :class:`LogError`."""
@@ -101,16 +105,24 @@ class Board:
 
     def _parsed(self, version: ListenerVersion) -> tuple[Listener | None, str]:
         key = (version.key, version.text, version.trust)
-        if key not in self._read:
-            try:
-                found = listener_of(version, self._actions.get(version.workspace, frozenset()))
-                self._read[key] = (found, describe(found))
-            except ListenerError:
-                self._read[key] = (None, "")
-            while len(self._read) > KEPT:
-                self._read.popitem(last=False)
-        self._read.move_to_end(key)
-        return self._read[key]
+        # NOTE: the lock is let go between two texts, so that no page waits for those of another.
+        with self._lock:
+            if key not in self._read:
+                try:
+                    found = listener_of(version, self._actions.get(version.workspace, frozenset()))
+                    self._read[key] = (found, describe(found))
+                except ListenerError:
+                    self._read[key] = (None, "")
+                while len(self._read) > KEPT:
+                    self._read.popitem(last=False)
+            self._read.move_to_end(key)
+            return self._read[key]
+
+
+def at_work(versions: Iterable[ListenerVersion], now_ms: int) -> ListenerVersion:
+    """Of one listener's versions the live one, else the newest."""
+    newest_first = sorted(versions, key=lambda each: each.version, reverse=True)
+    return next((each for each in newest_first if each.state(now_ms) == "live"), newest_first[0])
 
 
 def difference(before: Shown, after: Shown) -> list[str]:

@@ -56,10 +56,12 @@ class History:
         sql = f"{order}\nLIMIT {MOST_ROWS + 1}\n{self._limit()}"
         return await self._told(name, sql, workspace, given)
 
-    async def count(self, name: str, workspace: str, **given: str) -> Told:
-        """How many rows a named query's answer has, as one row's ``count``."""
-        sql = f"SELECT count() AS count FROM (\n{named_queries()[name].sql}\n)\n{self._limit()}"  # noqa: S608
-        return await self._told(name, sql, workspace, given)
+    async def ask_counted(self, name: str, workspace: str, *, order: str, **given: str) -> Told:
+        """As :meth:`ask`, in the ``order`` of columns; each row has ``count``, how many rows the whole answer has."""
+        counted = f"SELECT *, count() OVER () AS count FROM (\n{named_queries()[name].sql}\n)"  # noqa: S608
+        return await self._told(
+            name, f"{counted}\nORDER BY {order}\nLIMIT {MOST_ROWS + 1}\n{self._limit()}", workspace, given
+        )
 
     def _limit(self) -> str:
         return f"SETTINGS max_execution_time = {max(1, int(self._timeout_s))}"

@@ -13,10 +13,12 @@ from starlette.responses import Response
 from analytics.named_queries import instant
 from console.access.gate import Handler, Visit
 from console.desk import Desk
-from console.history import by_key
+from console.history import MOST_ROWS, by_key
 
 LONGEST: Final = 500
 """Characters of a list's name."""
+NEWEST: Final = str(MOST_ROWS + 1)
+"""Changes that the history looks up: as many as are shown, and one that says there are more."""
 NO_INSTANT: Final = "Write a list, and an instant that has passed, such as 2026-04-01T12:00."
 
 
@@ -48,7 +50,7 @@ class ListPages:
     async def _sizes(self, visit: Visit) -> Response:
         sizes, changed = await asyncio.gather(
             self._desk.history.ask("sizes", visit.workspace, since="-1d"),
-            self._desk.history.ask("list_changes", visit.workspace),
+            self._desk.history.ask("list_changes", visit.workspace, most=NEWEST),
         )
         newest = {name: rows[-1] for name, rows in by_key(sizes.rows, "list").items()}
         return self._desk.view.page(visit, "list_changes", sizes=newest, changed=changed, problem=sizes.problem)
@@ -56,13 +58,12 @@ class ListPages:
     async def _as_of(self, visit: Visit, name: str, when: datetime) -> Response:
         """The members at an instant, and who came and left since."""
         at = when.isoformat()
-        counted, members, changed = await asyncio.gather(
-            self._desk.history.count("members", visit.workspace, list=name, at=at),
-            self._desk.history.ask("members", visit.workspace, list=name, at=at),
-            self._desk.history.ask("list_changes", visit.workspace, list=name, since=at),
+        members, changed = await asyncio.gather(
+            self._desk.history.ask_counted("members", visit.workspace, order="since, subscriber", list=name, at=at),
+            self._desk.history.ask("list_changes", visit.workspace, list=name, since=at, most=NEWEST),
         )
-        problem = counted.problem or members.problem or changed.problem
-        count = int(counted.rows[0]["count"]) if counted.rows else 0
+        problem = members.problem or changed.problem
+        count = int(members.rows[0]["count"]) if members.rows else 0
         values = {"name": name, "when": when, "count": count, "members": members, "changed": changed}
         return self._desk.view.page(visit, "list_as_of", problem=problem, **values)
 

@@ -47,16 +47,15 @@ class PeoplePages:
                 return answer
             return await self._part(visit, person)
         try:
-            board = await asyncio.to_thread(self._desk.board.newest, visit.workspace)
+            names = await asyncio.to_thread(self._desk.board.names, visit.workspace)
         except LogError:
-            board = []
+            names = []
         here = f"/w/{visit.workspace}/people/{quote(person, safe='')}"
         parts = [f"{here}?part=life"]
         if query.get("list"):
             parts.insert(0, f"{here}?part=why&list={quote(query['list'], safe='')}")
         if query.get("listener"):
             parts.insert(0, f"{here}?part=why_not&listener={quote(query['listener'], safe='')}")
-        names = [each.version.listener for each in board]
         may = visit.holds(Role.ENGINEER) and is_id(person)
         return self._desk.view.page(
             visit, "person", person=person, parts=parts, here=here, listeners=names, may_change=may
@@ -86,10 +85,9 @@ class PeoplePages:
 
     async def _why_not(self, visit: Visit, person: str, name: str) -> Response:
         try:
-            board = await asyncio.to_thread(self._desk.board.newest, visit.workspace)
+            listener = await asyncio.to_thread(self._desk.board.listener, visit.workspace, name)
         except LogError as error:
             return self._desk.away(visit, error)
-        listener = next((self._desk.board.listener(e.version) for e in board if e.version.listener == name), None)
         if listener is None:
             return self._desk.problem(visit, "There is nothing of this name.", 404)
         whose = Whose(visit.workspace, self._desk.workspaces[visit.workspace], person, self._desk.now_ms())

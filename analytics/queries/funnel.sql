@@ -3,13 +3,22 @@
 -- since DateTime64(3, 'UTC') = 1970-01-01: matches from then on
 -- until DateTime64(3, 'UTC') = now: up to then
 WITH
+    own AS (SELECT * FROM match_rows FINAL WHERE workspace = {workspace:String} AND listener = {listener:String}),
+    standing AS
+    (
+        SELECT *
+        FROM own
+        WHERE kind IN ('match', 'amendment') AND match_id NOT IN (SELECT match_id FROM own WHERE kind = 'retraction')
+            AND match_id NOT IN (SELECT replaces FROM own WHERE kind = 'amendment' AND replaces != match_id)
+        ORDER BY logged_at DESC, version DESC
+        LIMIT 1 BY match_id
+    ),
     reached AS
     (
         SELECT match_id, subscriber, step, any(action) AS action, min(at) AS at
-        FROM matches
+        FROM standing
         ARRAY JOIN evidence_step AS step, evidence_action AS action, evidence_at AS at
-        WHERE workspace = {workspace:String} AND listener = {listener:String} AND state = 'stands'
-            AND matched_at >= {since:DateTime64(3, 'UTC')} AND matched_at <= {until:DateTime64(3, 'UTC')}
+        WHERE matched_at >= {since:DateTime64(3, 'UTC')} AND matched_at <= {until:DateTime64(3, 'UTC')}
         GROUP BY match_id, subscriber, step
     ),
     timed AS
@@ -24,8 +33,8 @@ WITH
     did AS
     (
         SELECT action, uniqExact(subscriber) AS people
-        FROM events
-        WHERE workspace = {workspace:String} AND action IN (SELECT action FROM reached)
+        FROM event_rows
+        WHERE workspace = {workspace:String} AND copy = 0 AND action IN (SELECT action FROM reached)
             AND occurred_at >= {since:DateTime64(3, 'UTC')} AND occurred_at <= {until:DateTime64(3, 'UTC')}
         GROUP BY action
     ),

@@ -5,12 +5,21 @@
 -- since DateTime64(3, 'UTC') = 1970-01-01: first matches from then on
 -- until DateTime64(3, 'UTC') = now: what was known by then; whose time was not over yet is counted as open
 WITH
+    own AS (SELECT * FROM match_rows FINAL WHERE workspace = {workspace:String} AND listener = {listener:String}),
+    standing AS
+    (
+        SELECT *
+        FROM own
+        WHERE kind IN ('match', 'amendment') AND match_id NOT IN (SELECT match_id FROM own WHERE kind = 'retraction')
+            AND match_id NOT IN (SELECT replaces FROM own WHERE kind = 'amendment' AND replaces != match_id)
+        ORDER BY logged_at DESC, version DESC
+        LIMIT 1 BY match_id
+    ),
     marked AS
     (
         SELECT subscriber, listener_version, matched_at, reason
-        FROM matches
-        WHERE workspace = {workspace:String} AND listener = {listener:String} AND state = 'stands'
-            AND reason NOT IN ('no_identity', 'shadowed') AND NOT startsWith(subscriber, 'a_')
+        FROM standing
+        WHERE reason NOT IN ('no_identity', 'shadowed') AND NOT startsWith(subscriber, 'a_')
     ),
     first AS
     (
@@ -24,18 +33,19 @@ WITH
     reached AS
     (
         SELECT subscriber, groupArray(occurred_at) AS times
-        FROM events
-        WHERE workspace = {workspace:String} AND action = {goal:String} AND NOT provisional
+        FROM event_rows FINAL
+        PREWHERE action = {goal:String} AND copy = 0
+        WHERE workspace = {workspace:String} AND NOT provisional
             AND NOT startsWith(verdict, 'machine') AND NOT JSONExtractBool(properties, 'machine')
         GROUP BY subscriber
     ),
     people AS
     (
-        SELECT f.held AS held, f.ends <= {until:DateTime64(3, 'UTC')} AS over,
-            arrayExists(t -> t > f.at AND t <= f.ends, r.times) AS did
-        FROM first AS f LEFT JOIN reached AS r ON f.subscriber = r.subscriber
+        SELECT f.subscriber != '' AS matched, f.held AS held, f.ends <= {until:DateTime64(3, 'UTC')} AS over,
+            arrayExists(t -> t > f.at AND t <= f.ends, r.times) AS did, r.subscriber != '' AS reached
+        FROM first AS f FULL OUTER JOIN reached AS r ON f.subscriber = r.subscriber
     )
-SELECT countIf(over AND NOT held) AS moved, countIf(over AND NOT held AND did) AS moved_did,
-    countIf(over AND held) AS held_out, countIf(over AND held AND did) AS held_out_did, countIf(NOT over) AS open,
-    (SELECT count() FROM marked) AS matches, (SELECT count() FROM reached) AS reached_by
+SELECT countIf(matched AND over AND NOT held) AS moved, countIf(matched AND over AND NOT held AND did) AS moved_did,
+    countIf(matched AND over AND held) AS held_out, countIf(matched AND over AND held AND did) AS held_out_did,
+    countIf(matched AND NOT over) AS open, (SELECT count() FROM marked) AS matches, countIf(reached) AS reached_by
 FROM people

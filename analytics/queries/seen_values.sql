@@ -1,16 +1,16 @@
 -- The most frequent actions, paths, campaigns, categories and products of what the sites and mails really sent.
 -- since DateTime64(3, 'UTC') = -7d: events from then on
-SELECT property, value, count() AS events
+SELECT property, value, events
 FROM
 (
-    SELECT arrayJoin([
-        ('action', toString(action)), ('path', path), ('campaign', toString(campaign)),
-        ('category', toString(category)), ('sku', sku)
-    ]) AS pair, pair.1 AS property, pair.2 AS value
-    FROM events
-    WHERE workspace = {workspace:String} AND occurred_at >= {since:DateTime64(3, 'UTC')}
+    SELECT multiIf(action != '', 'action', path != '', 'path', campaign != '', 'campaign', category != '', 'category', 'sku')
+            AS property,
+        concat(action, path, campaign, category, sku) AS value, count() AS events
+    FROM event_rows FINAL
+    PREWHERE occurred_at >= {since:DateTime64(3, 'UTC')} AND copy = 0
+    WHERE workspace = {workspace:String}
+    GROUP BY GROUPING SETS ((action), (path), (campaign), (category), (sku))
 )
 WHERE value != ''
-GROUP BY property, value
 ORDER BY property, events DESC, value
 LIMIT 30 BY property

@@ -2,6 +2,21 @@
 -- person String: subscriber id, or an address
 -- since DateTime64(3, 'UTC') = 1970-01-01: from then on
 -- until DateTime64(3, 'UTC') = now: up to then
+WITH
+    own_sessions AS
+    (SELECT * FROM session_rows FINAL WHERE workspace = {workspace:String} AND subscriber = {person:String}),
+    own AS (SELECT * FROM match_rows FINAL WHERE workspace = {workspace:String} AND subscriber = {person:String}),
+    own_matches AS
+    (
+        SELECT match_id, listener, listener_version, matched_at,
+            multiIf(match_id IN (SELECT match_id FROM own WHERE kind = 'retraction'), 'retracted',
+                match_id IN (SELECT replaces FROM own WHERE kind = 'amendment' AND replaces != match_id), 'replaced', 'stands')
+                AS state
+        FROM own
+        WHERE kind IN ('match', 'amendment')
+        ORDER BY logged_at DESC, version DESC
+        LIMIT 1 BY match_id
+    )
 SELECT at, what, detail, id
 FROM
 (
@@ -12,11 +27,11 @@ FROM
     SELECT started_at, 'session', concat(toString(events), ' events in ',
         toString(dateDiff('second', started_at, ended_at)), ' s', if(campaign = '', '', concat(' from ', campaign))),
         session, 0
-    FROM sessions WHERE workspace = {workspace:String} AND subscriber = {person:String}
+    FROM own_sessions WHERE session NOT IN (SELECT arrayJoin(joined) FROM own_sessions)
     UNION ALL
     SELECT matched_at, 'match', concat(listener, '@', toString(listener_version), if(state = 'stands', '', concat(' [', state, ']'))),
         match_id, 2
-    FROM matches WHERE workspace = {workspace:String} AND subscriber = {person:String}
+    FROM own_matches
     UNION ALL
     SELECT matched_at, 'move', concat(verb, ' ', from_list, if(from_list != '' AND to_list != '', ' → ', ''), to_list),
         command_id, 3

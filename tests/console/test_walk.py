@@ -63,8 +63,8 @@ def told(stage: Stage) -> None:
     life = [(NOW, "event", "page_viewed", "e1"), (NOW, "match", "walked@1", "m")]
     answer(stage, "started_at, 'session'", "timeline", *life)
     change = (NOW, "warm", "mailbox", ANN, 1, "walked", 1)
-    answer(stage, "LEFT JOIN\n(\n    SELECT command_id", "list_changes", change)
-    answer(stage, "max(asked) AS shown", "sizes", (date(2026, 11, 29), "warm", 3))
+    answer(stage, "SELECT command_id, listener", "list_changes", change)
+    answer(stage, "CROSS JOIN changes", "sizes", (date(2026, 11, 29), "warm", 3))
     answer(stage, "minOrNullIf", "account_health", ("mailbox", 1, NOW, 40, 2, 1, NOW))
     answer(stage, "FROM audit", "audit", (NOW, "mara", "looked_up", ANN, ""))
     stay = (

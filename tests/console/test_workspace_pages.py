@@ -254,7 +254,7 @@ def test_the_log_away_is_a_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatc
     def away(*_: object) -> None:
         raise LogUnavailable("no broker")
 
-    monkeypatch.setattr("console.board.Board.of", away)
+    monkeypatch.setattr("console.board.Board.versions", away)
     monkeypatch.setattr("console.account_pages.AccountPages._seen", away)
     visitor = signed_in(stage.app(), "enno")
     for path in ("/w/demo/listeners", "/w/demo/listeners/x", "/w/demo/accounts"):
@@ -271,8 +271,8 @@ def test_nothing_from_outside_is_markup(stage: Stage) -> None:
     answer(stage, "countIf(result = 'failed'), max(matched_at)", "listener_days", ("evil", day, 1, 1, 0, NOW))
     answer(stage, "ORDER BY until IS NOT NULL", "person_lists", (EVIL, EVIL, NOW, NOW))
     answer(stage, "started_at, 'session'", "timeline", (NOW, EVIL, EVIL, EVIL))
-    answer(stage, "LEFT JOIN\n(\n    SELECT command_id", "list_changes", (NOW, EVIL, EVIL, EVIL, 1, EVIL, 1))
-    answer(stage, "max(asked) AS shown", "sizes", (day, EVIL, 3))
+    answer(stage, "SELECT command_id, listener", "list_changes", (NOW, EVIL, EVIL, EVIL, 1, EVIL, 1))
+    answer(stage, "CROSS JOIN changes", "sizes", (day, EVIL, 3))
     answer(stage, "minOrNullIf", "account_health", (EVIL, 1, None, 1, 1, 1, None))
     answer(stage, "FROM audit", "audit", (NOW, EVIL, EVIL, EVIL, EVIL))
     answer(stage, "WINDOW steps AS", "funnel", (EVIL, EVIL, 1, 1, 1, 1.0, 1.0, 1))
