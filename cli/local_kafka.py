@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from functools import partial
 from pathlib import Path
@@ -57,8 +58,11 @@ def kafka_program(home: Path) -> list[ManagedProcess]:
 
 
 def _answers(settings: Settings, _pid: int) -> bool:
+    host, _, port = settings.kafka_servers.rpartition(":")
     try:
+        # NOTE: a client says of a broker that is away, again and again; one that starts is, for seconds.
+        socket.create_connection((host, int(port)), timeout=2.0).close()
         KafkaTopics(settings, time.monotonic).names(timeout_s=2.0)
-    except LogError:
+    except (OSError, LogError):
         return False
     return True
