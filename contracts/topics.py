@@ -50,6 +50,8 @@ workspace/account/away: one that tries on, in vain for longer than a minute; und
 its back-fill is stopped."""
 VETOES: Final = "vetoes"
 """Compacted. Key: workspace/account/subscriber/list, fact and time. Value: ``Veto`` (JSON): who left, who joined."""
+FLOWS: Final = "flows"
+"""Compacted. Key: ``of``. Value: ``FlowsAtWork`` (JSON): how many flow processes share the partitions."""
 INTENTS: Final = "intents"
 """Key: the account. Value: ``Intent`` (JSON): what a call is about to change."""
 WEBHOOKS: Final = "webhooks"
@@ -80,6 +82,7 @@ def fixed_topics(partitions: int = DEFAULT_PARTITIONS, retention_ms: int = 30 * 
         Topic(ACCOUNTS, 1, compacted=True, retention_ms=0),
         Topic(VETOES, 1, compacted=True, retention_ms=0),
         Topic(INTENTS, 1, retention_ms=7 * DAY_MS),
+        Topic(FLOWS, 1, compacted=True, retention_ms=0),
     ]
 
 

@@ -25,8 +25,9 @@ from flows.dataflow import build
 from flows.operators.former_names import know_former_names
 from flows.operators.meters import watch_state
 from flows.operators.source import ProcessContext
+from flows.state.at_work import claim_store
 from flows.state.changelog import Changelog
-from flows.state.recovery_dir import LAYOUT, StoreShape, check_store, directory_of, fingerprint, locked
+from flows.state.recovery_dir import LAYOUT, StoreShape, directory_of, fingerprint, locked
 from flows.versions.retention import check_retention
 from transport import open_log, open_tracer
 from transport.config import load_installation, read_secret, settings_of, wall_clock_ms
@@ -89,7 +90,7 @@ def run(settings: FlowSettings, stop: threading.Event) -> None:
         log = open_log(settings)
         log.ensure(topics_of(installation))
         check_retention(log, installation, beside=settings.config)
-        check_store(store, shape_of(log, installation, settings))
+        claim_store(log, store, shape_of(log, installation, settings))
         shared = with_listeners_of(
             log, shared, installation, beside=settings.config, now_ms=wall_clock_ms(), first=settings.flow_index == 0
         )

@@ -74,14 +74,18 @@ def locked(store: Path) -> Iterator[Path]:
         yield store
 
 
-def check_store(store: Path, wanted: StoreShape) -> None:
-    """Hold a store against what is to run on it, and note what it is for. Raises :class:`ConfigError`, a line each."""
+def check_store(store: Path, wanted: StoreShape, at_work: int = 0) -> None:
+    """Hold a store against what is to run on it, and note what it is for. Raises :class:`ConfigError`, a line each.
+
+    ``at_work``: how many processes have shared the log so far (:mod:`flows.state.at_work`); 0: nobody knows.
+    """
     if (store.parent / RESCALED).exists():
         again = "run `segma flow rescale` again, with the same numbers: it goes on where it was"
         raise ConfigError([Problem(str(store.parent), "", "a rescale was cut off at its end", again)])
     found = shape_in(store)
     if found is None:
         _check_neighbours(store)
+        _check_others(store, wanted.of, at_work)
         found = wanted
     problems = [Problem(str(store), "", text, START_ANEW) for text in _differences(found, wanted)]
     if problems:
@@ -119,6 +123,16 @@ def _check_neighbours(store: Path) -> None:
         was = strange[0].rpartition("-")[2]
         move = f"`segma flow rescale --from {was} --to {of}` moves it; or {START_ANEW}"
         raise ConfigError([Problem(str(store.parent), "", text, move)])
+
+
+def _check_others(store: Path, of: int, at_work: int) -> None:
+    """A new store where others have been at work on theirs would begin at the log's start, and take what is theirs."""
+    if at_work not in {0, of}:
+        text = f"is new and for one of {of} flow processes, while {at_work} share this log with stores of their own"
+        lost = f"where those are lost, start {at_work} processes and rescale then"
+        raise ConfigError(
+            [Problem(str(store), "", text, f"`segma flow rescale --from {at_work} --to {of}` moves the states; {lost}")]
+        )
 
 
 def stores_in(recovery: Path) -> list[str]:

@@ -27,7 +27,7 @@ from tests.docs.topic_descriptions import asyncapi
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = ROOT / "docs" / "reference"
 MADE: Final = "<!-- Made from the code by `python -m tests.docs.reference`; change the code instead. -->\n"
-RECORDS: Final = ("beacons", "events", "commands", "rows", "accounts", "captures", "versions", "errors")
+RECORDS: Final = ("beacons", "events", "commands", "rows", "accounts", "captures", "versions", "at_work", "errors")
 """The modules of ``contracts/`` whose types stand in a record of the log."""
 METERS: Final = {
     "Counter": "counter",

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,15 @@ from confluent_kafka.admin import AdminClient
 from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Command
 from contracts.errors import AlreadyRunning, ConfigError
-from contracts.topics import BEACONS, EVENTS
+from contracts.topics import BEACONS, EVENTS, fixed_topics
+from flows.state.at_work import claim_store
 from flows.state.recovery_dir import StoreShape, check_store, directory_of, fingerprint, locked
 from tests.broker import Broker
 from tests.recovery.faults import await_followed, walked
 from tests.recovery.judge import MOVES, judge, judge_lists
 from tests.recovery.world import World
+from transport import open_log
+from transport.config import Settings
 
 pytestmark = pytest.mark.alone
 
@@ -190,6 +194,31 @@ def test_another_number_of_processes_is_told_before_it_starts_from_nothing(tmp_p
     two.mkdir(parents=True)
     with pytest.raises(ConfigError, match="the state lies in 0-of-1: it was made for another number of processes"):
         check_store(two, replaced(SHAPE, index=1, of=2))
+
+
+@pytest.mark.parametrize("kind", ["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def test_a_new_store_on_a_new_disk_is_refused_where_another_number_has_been_at_work(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    settings = Settings(data=tmp_path) if kind == "embedded" else request.getfixturevalue("broker").settings(tmp_path)
+    with closing(open_log(settings)) as log:
+        log.ensure(fixed_topics(4))
+        shapes = [replaced(SHAPE, index=index, of=of) for index, of in ((0, 2), (0, 5), (4, 5))]
+        shapes.append(replaced(SHAPE, topics={"beacons": "made anew", "events": "e2"}))
+        stores = [directory_of(tmp_path / f"{number}", each.index, each.of) for number, each in enumerate(shapes)]
+        for store in stores:
+            store.mkdir(parents=True)
+        two, anew, five, elsewhere = stores
+        claim_store(log, two, shapes[0])
+        for _ in range(2):  # a supervisor starts it again
+            with pytest.raises(ConfigError, match=r"is new .* 5 flow processes, while 2 share") as caught:
+                claim_store(log, five, shapes[2])
+        assert "`segma flow rescale --from 2 --to 5`" in str(caught.value)
+        claim_store(log, two, shapes[0])
+        check_store(anew, shapes[1])  # as a rescale leaves it
+        claim_store(log, anew, shapes[1])
+        claim_store(log, five, shapes[2])
+        claim_store(log, elsewhere, shapes[3])
 
 
 def test_a_store_has_one_owner(tmp_path: Path) -> None:
