@@ -17,7 +17,7 @@ from cli.backfilling.asked import give
 from cli.backfilling.lost import Difference, difference, putting_back, taken_by_others
 from cli.deploy import workspace_of, workspace_option
 from cli.home import open_home
-from cli.output import Exit, err, fail, out, print_json
+from cli.output import Exit, counted, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import json_reader, to_json
 from contracts.commands import Command
@@ -190,7 +190,8 @@ def _tell(told: Difference, given: int, account: str, list_name: str, *, as_json
         found: dict[str, Any] = {"account": account, "list": list_name, **vars(told), "given": given}
         print_json(found)
         return
-    out.print(f"{list_name} of {account}: {told.agreeing:,} people are there, as the history says", markup=False)
+    there = counted(told.agreeing, "person is", "people are")
+    out.print(f"{list_name} of {account}: {there} there, as the history says", markup=False)
     for name, words in WORDS.items():
         people: list[str] = getattr(told, name)
         if people:
@@ -200,6 +201,6 @@ def _tell(told: Difference, given: int, account: str, list_name: str, *, as_json
     if told.others:
         out.print(f"  {told.others:,} are there of whom the history says nothing: they stay", markup=False)
     if given:
-        out.print(f"{given:,} commands were given, behind the live ones", markup=False)
+        out.print(f"{counted(given, 'command was', 'commands were')} given, behind the live ones", markup=False)
     elif told.lost:
         out.print("nothing was done; --mend puts those who are missing there", markup=False)

@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from cli.home import open_home
-from cli.output import Exit, err, fail, out, print_json
+from cli.output import Exit, counted, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.beacons import Source
 from contracts.codec import to_json
@@ -165,4 +165,4 @@ def _print(drift: Drift, asked: int, *, as_json: bool) -> None:
         for subscriber in people[:20]:
             out.print(f"  {name}  {subscriber}", markup=False)
     if asked:
-        err.print(f"{asked} commands were asked for; `segma tail` shows what comes of them")
+        err.print(f"{counted(asked, 'command was', 'commands were')} asked for; `segma tail` shows what comes of them")

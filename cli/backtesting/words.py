@@ -8,6 +8,7 @@ from typing import Final
 
 from cli.backtesting.drain import Drain
 from cli.backtesting.result import Result
+from cli.output import counted
 from flows.backtest.answer import Comparison
 
 WIDTH: Final = 40
@@ -21,14 +22,16 @@ def lines(result: Result) -> Iterator[str]:
     versions = ", ".join(str(number) for number in sorted({each.version for each in result.listeners}))
     span = f"{moment(plan.since_ms)} to {moment(plan.until_ms)}" if plan.since_ms else f"up to {moment(plan.until_ms)}"
     yield f"{result.name} version {versions}, {span}"
-    yield f"  {answer.matches:,} matches of {answer.people:,} people; {answer.taken_back:,} came and were taken back"
+    matches, people = counted(answer.matches, "match", "matches"), counted(answer.people, "person", "people")
+    yield f"  {matches} of {people}; {answer.taken_back:,} came and were taken back"
     for reason, count in sorted(answer.reasons.items()):
         yield f"  {count:,} of them make no command: {reason}"
     yield from _days(answer.days)
-    for (account, name, tag), people in answer.lists.most_common(MOST_DAYS):
-        yield f"  {'tagged' if tag else 'in'} {name} at {account} at the end: {people:,} people"
-    for (mine, other), people in result.overlap.most_common(MOST_DAYS):
-        yield f"  of those in {mine}, {people:,} are in {other} now"
+    for (account, name, tag), there in answer.lists.most_common(MOST_DAYS):
+        at_the_end = counted(there, "person", "people")
+        yield f"  {'tagged' if tag else 'in'} {name} at {account} at the end: {at_the_end}"
+    for (mine, other), there in result.overlap.most_common(MOST_DAYS):
+        yield f"  of those in {mine}, {there:,} are in {other} now"
     for (version, element, elements), runs in sorted(answer.waiting.items()):
         yield f"  {runs:,} runs in flight wait for {result.waits_for(version, element)} ({element} of {elements})"
     for near in answer.nearest:
@@ -52,9 +55,10 @@ def _days(days: Mapping[str, int]) -> Iterator[str]:
 
 def _compared(comparison: Comparison) -> Iterator[str]:
     other = comparison.other
-    yield f"  against: {other.matches:,} matches of {other.people:,} people"
+    matches, people = counted(other.matches, "match", "matches"), counted(other.people, "person", "people")
+    yield f"  against: {matches} of {people}"
     for kind, words in KINDS.items():
-        yield f"  {words}: {comparison.people[kind]:,} people"
+        yield f"  {words}: {counted(comparison.people[kind], 'person', 'people')}"
         for told in comparison.examples.get(kind, ()):
             yield f"    {told.found.subscriber}"
             for each in told.story:
@@ -63,7 +67,7 @@ def _compared(comparison: Comparison) -> Iterator[str]:
 
 def drained_in_words(drained: Drain) -> str:
     """How long an account would take, as a sentence."""
-    moves = f"{drained.moves:,} moves"
+    moves = counted(drained.moves, "move")
     if drained.an_hour is None:
         return f"{moves}; no quota of it is known"
     beside = f"beside {drained.live_an_hour:.1f} live ones an hour"
