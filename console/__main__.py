@@ -13,12 +13,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from analytics.config import AnalyticsSettings, connect
+from console.access.provider import Provider
 from console.access.users import Users
 from console.app import PageLinks, Site, console_app
 from console.audit import Audit
 from console.board import Board
 from console.commands import Commands
-from console.config import ConsoleSettings, unguessable
+from console.config import ConsoleSettings, secret_of, unguessable
 from console.desk import Desk
 from console.history import SILENT_S, History
 from console.picture import Picture
@@ -106,6 +107,14 @@ def read_ahead(desk: Desk) -> None:
         logger.warning("the listeners are read when they are asked for", error=str(error))
 
 
+def provider_of(settings: ConsoleSettings, installation: Installation) -> Provider | None:
+    """The company's login, where the installation has one. Raises :class:`ConfigError`."""
+    oidc = installation.login.oidc
+    if oidc is None:
+        return None
+    return Provider(oidc, secret_of(oidc, settings), settings.console_url, wall_clock_ms)
+
+
 def main() -> None:
     """Run."""
     keep_files_private()
@@ -113,6 +122,7 @@ def main() -> None:
     settings = settings_of(ConsoleSettings)
     installation = load_installation(settings.config)
     keyring = load_keyring(installation, beside=settings.config)
+    provider = provider_of(settings, installation)
 
     def token_of(entry: DirectoryEntry) -> str:
         return keyring.seal(Claims(entry.workspace, entry.subscriber, entry.imported_at_s))
@@ -127,7 +137,13 @@ def main() -> None:
     desk = desk_of(settings, installation, log)
     threading.Thread(target=read_ahead, args=(desk,), daemon=True).start()
     site = Site(
-        Users(settings.config), wall_clock_ms, unguessable, host=settings.console_name, secure=settings.console_secure
+        Users(settings.config),
+        wall_clock_ms,
+        unguessable,
+        host=settings.console_name,
+        secure=settings.console_secure,
+        local=installation.login.local,
+        provider=provider,
     )
     links = PageLinks(settings.collector_url, shop_url, LoadCounts(settings.metrics_urls, behind=each_behind))
     apps: list[tuple[ASGIApp, int]] = [(console_app(watch, links, token_of, site, desk), settings.console_port)]

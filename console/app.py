@@ -15,11 +15,14 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from console.access.begun_logins import BegunLogins
 from console.access.gate import Gate, Handler, Visit
+from console.access.provider import Provider
 from console.access.sessions import Sessions
 from console.access.users import Users
 from console.account_pages import AccountPages
 from console.change_pages import ChangePages
+from console.company_doors import CompanyDoors
 from console.desk import Desk
 from console.doors import Doors
 from console.headers import SecurityHeaders
@@ -27,6 +30,7 @@ from console.inbox import Recipient, mails_for
 from console.list_pages import ListPages
 from console.listener_pages import ListenerPages
 from console.live_pages import LivePages
+from console.login_page import LoginPage
 from console.people_pages import PeoplePages
 from console.person_changes import PersonChanges
 from console.record_pages import RecordPages
@@ -69,6 +73,10 @@ class Site:
     unique: Callable[[], str]
     host: str = ""
     secure: bool = False
+    local: bool = True
+    """Whether name and password are a way in."""
+    provider: Provider | None = None
+    """The company's login."""
 
 
 def console_app(
@@ -77,7 +85,14 @@ def console_app(
     """The application. ``token_of`` seals a person's link token."""
     view, workspaces = desk.view, frozenset(desk.workspaces)
     gate = Gate(site.users, Sessions(site.now_ms, site.unique), view.refused, workspaces, secure=site.secure)
-    doors = Doors(gate, view, desk.audit, demo=workspaces if links.shop is not None else frozenset())
+    company = CompanyDoors(
+        gate,
+        page := login_page(view, site, workspaces if links.shop is not None else frozenset()),
+        desk.audit,
+        BegunLogins(site.now_ms, site.unique),
+        site.provider,
+    )
+    doors = Doors(gate, page, desk.audit, company.farewell)
 
     def today() -> date:
         return datetime.fromtimestamp(site.now_ms() / 1_000, UTC).date()
@@ -85,6 +100,7 @@ def console_app(
     writing = WritePages(desk)
     handlers = {
         **doors.handlers(),
+        **company.handlers(),
         **demo_handlers(view, watch, links, token_of),
         **LivePages(desk, watch, gate).handlers(),
         **ListPages(desk).handlers(),
@@ -109,6 +125,12 @@ def console_app(
             ),
         ],
     )
+
+
+def login_page(view: View, site: Site, demo: frozenset[str]) -> LoginPage:
+    """The login's page with the installation's ways in."""
+    called = site.provider.settings.label if site.provider is not None else ""
+    return LoginPage(view, demo, local=site.local, company=called)
 
 
 def demo_handlers(

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from transport.config import Settings
+from contracts.errors import ConfigError, Problem
+from contracts.installation import Oidc
+from transport.config import Settings, read_secret
 
 
 class ConsoleSettings(Settings):
@@ -38,6 +40,30 @@ class ConsoleSettings(Settings):
     def console_secure(self) -> bool:
         """Whether people come by HTTPS alone."""
         return self.console_url.startswith("https:")
+
+
+def secret_of(oidc: Oidc, settings: ConsoleSettings) -> str | None:
+    """The secret by which the console proves itself to the company's login; None: it is a public client.
+
+    Raises :class:`ConfigError` with everything that the login lacks.
+    """
+    problems = []
+    if not settings.console_url:
+        wanted = "the address that people open the console by: the provider sends them back to it"
+        problems.append(Problem("environment", "SEGMA_CONSOLE_URL", "is missing, and login.oidc needs it", wanted))
+    secret = None
+    if oidc.client_secret is not None:
+        try:
+            found = read_secret(oidc.client_secret, beside=settings.config, field="login.oidc.client_secret")
+            secret = found.decode("ascii")
+        except ConfigError as error:
+            problems += error.problems
+        except UnicodeDecodeError:
+            field = "login.oidc.client_secret"
+            problems.append(Problem(str(settings.config), field, "is no text of ASCII", "the secret as it was given"))
+    if problems:
+        raise ConfigError(problems)
+    return secret
 
 
 def unguessable() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -14,25 +14,25 @@ from console.access.guesses import Guesses
 from console.access.requests import place_here
 from console.access.table import Role
 from console.audit import Audit
-from console.view import View
+from console.login_page import TOO_OFTEN, LoginPage, address_of, is_near
 from contracts.errors import ConfigError
 from contracts.rows import Act
 
 WRONG: Final = "Name and password do not fit together."
-TOO_OFTEN: Final = "Too many tries: wait a minute."
 AWAY: Final = "Nobody can sign in now: the users' file cannot be used. `segma doctor` and the console's log say why."
+OFF: Final = "Names and passwords are switched off here. Sign in by your company's login."
 AT_ONCE: Final = 2
 """Passwords checked at the same time: each takes 64 MiB."""
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 
 logger = structlog.get_logger()
 
 
 class Doors:
-    """The handlers of login, the demo's entrance, and logout. ``demo``: the workspaces that the entrance opens."""
+    """The handlers of login, the demo's entrance, and logout."""
 
-    def __init__(self, gate: Gate, view: View, audit: Audit, *, demo: frozenset[str] = frozenset()) -> None:
-        self._gate, self._view, self._audit, self._demo = gate, view, audit, demo
+    def __init__(self, gate: Gate, page: LoginPage, audit: Audit, farewell: Callable[[], str]) -> None:
+        """``farewell``: where whoever came by the company's login signs out of it too; empty: nowhere."""
+        self._gate, self._page, self._audit, self._farewell = gate, page, audit, farewell
         self._guesses, self._checking = Guesses(), asyncio.Semaphore(AT_ONCE)
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -49,35 +49,32 @@ class Doors:
         return JSONResponse({"status": "ok"})
 
     async def _login(self, visit: Visit) -> Response:
-        return self._asked(visit, place_here(visit.request.query_params.get("next", "/")))
-
-    def _asked(self, visit: Visit, target: str, problem: str = "", status: int = 200) -> Response:
-        demo = bool(self._demo) and _is_near(visit)
-        return self._view.page(visit, "login", status, next=target, problem=problem, demo=demo)
+        return self._page.shown(visit, place_here(visit.request.query_params.get("next", "/")))
 
     async def _sign_in(self, visit: Visit) -> Response:
         name, target = visit.form.get("name", ""), place_here(visit.form.get("next", "/"))
-        address = visit.request.client.host if visit.request.client else ""
-        if not self._guesses.may_try(name, address):
-            return self._asked(visit, target, TOO_OFTEN, 429)
+        if not self._page.local:
+            return self._page.shown(visit, target, OFF, 403)
+        if not self._guesses.may_try(name, address_of(visit)):
+            return self._page.shown(visit, target, TOO_OFTEN, 429)
         try:
             async with self._checking:
                 user = await asyncio.to_thread(self._gate.users.checked, name, visit.form.get("password", ""))
         except ConfigError as error:
             logger.error("the users' file cannot be used", error=str(error))
-            return self._asked(visit, target, AWAY, 503)
+            return self._page.shown(visit, target, AWAY, 503)
         if user is None:
             logger.warning("a password did not fit")
-            return self._asked(visit, target, WRONG, 401)
+            return self._page.shown(visit, target, WRONG, 401)
         roles = self._gate.roles_of(user)
         await self._noted(roles, user.name, Act.SIGNED_IN)
         key = self._gate.sessions.open(user.name, roles, user.password)
         return self._gate.signed_in(visit, key, RedirectResponse(target, 303))
 
     async def _enter_demo(self, visit: Visit) -> Response:
-        if not self._demo or not _is_near(visit):
-            return self._view.refused(visit, 403)
-        roles = dict.fromkeys(self._demo, Role.MARKETER)
+        if not self._page.demo or not is_near(visit):
+            return self._page.view.refused(visit, 403)
+        roles = dict.fromkeys(self._page.demo, Role.MARKETER)
         await self._noted(roles, DEMO_USER, Act.SIGNED_IN)
         key = self._gate.sessions.open(DEMO_USER, roles, "")
         target = place_here(visit.form.get("next", "/"))
@@ -86,17 +83,22 @@ class Doors:
     async def _sign_out(self, visit: Visit) -> Response:
         self._gate.sessions.end(visit.key)
         await self._noted(visit.session.roles if visit.session else {}, visit.user, Act.SIGNED_OUT)
-        answer = RedirectResponse("/login", 303)
+        answer = self._left(visit)
         answer.delete_cookie(self._gate.cookie, path="/", secure=self._gate.secure, httponly=True, samesite="lax")
         answer.headers["clear-site-data"] = '"cache"'
+        return answer
+
+    def _left(self, visit: Visit) -> Response:
+        """The login; before it, for whoever came by the company's login, that one's own end."""
+        place = self._farewell() if visit.session is not None and visit.session.company else ""
+        if not place:
+            return RedirectResponse("/login", 303)
+        answer = self._page.view.page(Visit(visit.request, None), "signed_out", place=place)
+        # NOTE: `form-action 'self'` ends a form's way at another site, also behind a redirect; this is a new way.
+        answer.headers["refresh"] = f"0;url={place}"
         return answer
 
     async def _noted(self, roles: Iterable[str], user: str, act: Act) -> None:
         """Write the trail in each workspace of the user's. Without a log people come in and go all the same."""
         for workspace in roles:
             await self._audit.note(workspace, user, act)
-
-
-def _is_near(visit: Visit) -> bool:
-    """Whether the visitor's program runs on this machine."""
-    return visit.request.client is not None and visit.request.client.host in LOOPBACK

@@ -9,8 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeGuard
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from contracts.errors import ConfigError, Problem
 from contracts.time_zones import named_zone
@@ -18,6 +28,8 @@ from contracts.urls import normalised_host, normalised_origin
 
 MAX_BODY_BYTES = 1_048_576
 """Above it a beacon's body is not read at all; each site's own limit is lower."""
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Hosts of this machine."""
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)")
 
@@ -181,6 +193,68 @@ class Workspace(_Checked):
     """How many matches may change one person's lists within a time; those past it are rows, marked ``capped``."""
 
 
+def trusted_address(text: str) -> str:
+    """``text``, if a provider of logins may be reached there: by HTTPS, or on this machine. Raises ``ValueError``."""
+    parts = urlsplit(text)
+    near = parts.scheme == "http" and parts.hostname in LOOPBACK
+    if not (parts.scheme == "https" or near) or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("write an https:// address without a login")
+    if parts.fragment or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("write an address without a fragment and strange letters")
+    return text
+
+
+def _issuer(text: str) -> str:
+    if "?" in text:
+        raise ValueError("write an address without a query")
+    return trusted_address(text)
+
+
+class Oidc(_Checked):
+    """The company's own login, by OpenID Connect."""
+
+    issuer: Annotated[str, AfterValidator(_issuer)]
+    """To the letter what the provider calls itself in its tokens."""
+    client_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]
+    client_secret: SecretAt | None = None
+    """None: a public client, which PKCE alone vouches for."""
+    label: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,60}$")] = "OpenID Connect"
+    """What the login's page calls it."""
+    scopes: tuple[Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,200}$")], ...] = ("openid", "profile")
+    name_claim: Annotated[str, Field(min_length=1, max_length=200)] = "preferred_username"
+    """The claim by which the trail calls somebody."""
+    roles_claim: Annotated[str, Field(min_length=1, max_length=200)] = "groups"
+    """The claim whose texts lead to roles; ``a.b`` is the ``b`` within ``a`` where there is no claim ``a.b``."""
+    roles: Annotated[dict[str, dict[Name, Literal["viewer", "marketer", "engineer"]]], Field(min_length=1)]
+    """A text of that claim → the role in each workspace. Whoever has none of them does not come in."""
+    algorithms: Annotated[
+        tuple[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"], ...],
+        Field(min_length=1),
+    ] = ("RS256", "PS256", "ES256")
+    """By which the provider may sign."""
+
+    @field_validator("scopes")
+    @classmethod
+    def _openid_is_one(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        if "openid" not in scopes:
+            raise ValueError("`openid` is one of them")
+        return scopes
+
+
+class Login(_Checked):
+    """Who signs people in to the console."""
+
+    local: bool = True
+    """Whether those of ``segma users`` may sign in by name and password."""
+    oidc: Oidc | None = None
+
+    @model_validator(mode="after")
+    def _somebody_comes_in(self) -> Login:
+        if not self.local and self.oidc is None:
+            raise ValueError("without `local` and without `oidc` nobody could sign in")
+        return self
+
+
 class Installation(_Checked):
     """Everything in ``segma.yaml``."""
 
@@ -192,6 +266,7 @@ class Installation(_Checked):
     """Of the keyed topics: frozen once the log holds them."""
     retention: DurationMs = 30 * 86_400_000
     """How long the log keeps beacons, events, rows and commands: longer than any listener looks back."""
+    login: Login = Login()
 
     @model_validator(mode="after")
     def _site_keys_are_unique(self) -> Installation:
@@ -199,6 +274,13 @@ class Installation(_Checked):
         doubled = {key for key in keys if keys.count(key) > 1}
         if doubled:
             raise ValueError(f"two sites share a key: {', '.join(sorted(doubled))}")
+        return self
+
+    @model_validator(mode="after")
+    def _roles_are_in_workspaces(self) -> Installation:
+        mapped = self.login.oidc.roles.values() if self.login.oidc is not None else ()
+        if unknown := sorted({name for roles in mapped for name in roles} - self.workspaces.keys()):
+            raise ValueError(f"login.oidc.roles names no workspace of this file: {', '.join(unknown)}")
         return self
 
 

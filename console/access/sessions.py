@@ -23,7 +23,7 @@ MAX_SESSIONS: Final = 10_000
 @dataclass(slots=True)
 class Session:
     """One login. ``csrf`` stands in each form; ``proof`` is the password's hash that it was opened with; empty
-    for the demo's visitor, who gave none.
+    for the demo's visitor and whoever the company's login let in (``company``), who gave none.
     """
 
     user: str
@@ -32,6 +32,7 @@ class Session:
     proof: str
     opened_ms: int
     used_ms: int
+    company: bool = False
 
     def may(self, page: Page, workspace: str | None) -> bool:
         """Whether this user may open a page, in a workspace where it names one."""
@@ -49,10 +50,10 @@ class Sessions:
         self._now_ms, self._unique = now_ms, unique
         self._open: OrderedDict[bytes, Session] = OrderedDict()
 
-    def open(self, user: str, roles: Mapping[str, Role], proof: str) -> str:
+    def open(self, user: str, roles: Mapping[str, Role], proof: str, *, company: bool = False) -> str:
         """Open a session, always under a key of its own, and return the key."""
         key, now_ms = self._unique(), self._now_ms()
-        self._open[_held(key)] = Session(user, roles, self._unique(), proof, now_ms, now_ms)
+        self._open[_held(key)] = Session(user, roles, self._unique(), proof, now_ms, now_ms, company)
         while len(self._open) > MAX_SESSIONS:
             self._open.popitem(last=False)
         return key

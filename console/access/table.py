@@ -43,6 +43,8 @@ PAGES: Final = (
     Page("login", "GET", "/login", None),
     Page("sign_in", "POST", "/login", None),
     Page("enter_demo", "POST", "/enter", None),
+    Page("begin_oidc", "GET", "/oidc", None),
+    Page("end_oidc", "GET", "/oidc/return", None),
     Page("sign_out", "POST", "/logout", Role.VIEWER),
     Page("home", "GET", "/", Role.VIEWER),
     Page("inbox", "GET", "/inbox", Role.MARKETER),

@@ -84,8 +84,8 @@ FLOORS = {
             "writing",
         ],
         ["picture", "trials", "tryout", "view"],
-        ["watch"],
-        ["changes", "desk", "doors"],
+        ["login_page", "watch"],
+        ["changes", "company_doors", "desk", "doors"],
         ["dry_runs", "list_pages", "live_pages", "person_changes", "record_pages"],
         ["account_pages", "change_pages", "listener_pages", "people_pages", "site_pages", "write_pages"],
         ["trial_pages"],
@@ -124,7 +124,9 @@ ONLY_IN = {
     "chdb": "analytics",
     "scipy": "analytics",
     "argon2": "console",
+    "authlib": "console",
     "jinja2": "console",
+    "joserfc": "console",
 }
 BESIDES = {("sqlite3", "flows/rescale/bytewax_store.py")}
 """Bytewax's own file, which nobody else can write."""

@@ -22,8 +22,9 @@ OURS = {"Segma", "YAML", "segma listeners apply"}
 
 
 HANDLERS = (
-    "account_pages", "change_pages", "desk", "doors", "dry_runs", "history", "list_pages", "listener_pages",
-    "people_pages", "person_changes", "record_pages", "site_pages", "trial_pages", "write_pages",
+    "account_pages", "change_pages", "company_doors", "desk", "doors", "dry_runs", "history", "list_pages",
+    "listener_pages", "login_page", "people_pages",
+    "person_changes", "record_pages", "site_pages", "trial_pages", "write_pages",
 )  # fmt: skip
 """Modules whose sentences templates translate: every text of theirs that ends as a sentence does."""
 IN_WORDS = "No event of this person"

@@ -35,6 +35,8 @@ FORMS: Final[Mapping[str, Sequence[str]]] = {
 """The fields of forms beside ``csrf``; ``rewrite`` takes those of its cells too, ``recorded`` one for each event."""
 QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "login": ("next",),
+    "begin_oidc": ("next",),
+    "end_oidc": ("state", "code", "iss", "error"),
     "confirm": ("change", "version"),
     "trial": ("goal", "within"),
     "write": ("listener",),
@@ -53,12 +55,12 @@ WITH_PARTS: Final = frozenset(
 WORDS: Final = {
     400: "The form or its values are not those of this page.",
     401: "Nobody is signed in, or name and password do not fit together.",
-    403: "The user's role does not allow it, or no page of this console asks.",
+    403: "The user's role does not allow it, no page of this console asks, or the company's login vouches for nobody.",
     404: "There is nothing of this name.",
     409: "Something else happened meanwhile, or the change was refused; the page says why.",
     429: "Too many tries to sign in.",
     500: "The change is at work, and its file could not be written.",
-    503: "The log, the history or the users' file is away.",
+    503: "The log, the history, the users' file or the company's login is away.",
 }
 TEXT: Final = {"schema": {"type": "string"}}
 

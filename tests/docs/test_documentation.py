@@ -14,7 +14,7 @@ from cli.compile import ROOMS
 from collector.config import CollectorSettings
 from console.config import ConsoleSettings
 from contracts.actions import VOCABULARY
-from contracts.installation import Account, Installation, SecretAt, Site, Workspace, check_installation
+from contracts.installation import Account, Installation, Login, Oidc, SecretAt, Site, Workspace, check_installation
 from contracts.reasons import Reason
 from flows.config import FlowSettings
 from flows.language.parse import parse_listeners
@@ -33,7 +33,7 @@ def test_every_reason_is_documented_as_it_explains_itself() -> None:
     assert documented == {reason.value: reason.explanation for reason in Reason}
 
 
-@pytest.mark.parametrize("model", [Installation, Workspace, Site, Account, SecretAt])
+@pytest.mark.parametrize("model", [Installation, Workspace, Site, Account, SecretAt, Login, Oidc])
 def test_every_field_of_the_installation_is_documented(model: type[Installation]) -> None:
     text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     assert [name for name in model.model_fields if f"`{name}`" not in text] == []
