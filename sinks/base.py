@@ -40,6 +40,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
+from contracts.commands import EventRef
 from contracts.errors import ConfigError, Problem, SegmaError
 from contracts.reasons import Reason
 
@@ -87,7 +88,7 @@ class Change(NamedTuple):
     """One person's wanted state: in these lists, not in those; with these tags, without those; these fields' values.
 
     ``change_id``: of the newest command in it, for the platform's idempotency keys; ``commands``: of all of them, the
-    oldest first, for journals; ``completed_by``: of each of these the id of the event that completed its match.
+    oldest first, for journals; ``evidence``: of each of these the events that its match rests on, for traces.
     ``only_if_in``: lists in which Segma has put or seen the person before; whoever is not
     there any more has left, and is added nowhere. ``taken_out``: the lists out of which Segma itself took the person
     last, ``taken_out_ms`` when: where the platform cannot tell that from an unsubscription, these do. ``consent_in``:
@@ -139,7 +140,7 @@ class Change(NamedTuple):
     expected_in: tuple[str, ...] = ()
     not_last: frozenset[str] = frozenset()
     first_add: str = ""
-    completed_by: tuple[str, ...] = ()
+    evidence: tuple[Mapping[str, tuple[EventRef, ...]], ...] = ()
 
     @property
     def adding(self) -> bool:

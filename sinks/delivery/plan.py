@@ -15,7 +15,6 @@ from contracts.codec import to_builtins
 from contracts.commands import Command, MatchPlace, Verb
 from contracts.reasons import Reason
 from contracts.rows import DirectoryEntry
-from contracts.traces import completing_event
 from sinks.base import MADE, Answer, Change, Done, Fate, Leaving, Marks, Traits, Trouble
 from sinks.delivery.leavings import Leavings
 from sinks.delivery.ledger import Ledger
@@ -139,7 +138,7 @@ def change_of(wishes: Sequence[Wish], entry: DirectoryEntry, known: Known, field
         url=newest.url,
         about=about(newest),
         commands=tuple(wish.command.command_id for wish in wishes),
-        completed_by=tuple(completing_event(wish.command.evidence) for wish in wishes),
+        evidence=tuple(wish.command.evidence for wish in wishes),
         consent_in=tuple(sorted(bound - {*add})),
         met_in=tuple(met_in),
         met=bool(met_in or entry.seen_in.get(known.account)) or ledger.has_met(newest.subscriber),

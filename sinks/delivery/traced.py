@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from contracts.traces import Span, Stage, Tracer, span_id
+from contracts.traces import Span, Stage, Tracer, completing_event, span_id
 from sinks.base import Answer, Change, Member, Right, Sink, Tell, Traits, Trouble, nobody
 
 
@@ -30,8 +30,8 @@ class TracedSink:
 
     def _told(self, change: Change, answer: Answer, started_ns: int) -> None:
         now_ns, fault = self._tracer.now_ns(), str(answer.reason) if isinstance(answer, Trouble) else ""
-        for command_id, event_id in zip(change.commands, change.completed_by, strict=False):
-            if trace := self._tracer.trace_of(self._workspace, event_id):
+        for command_id, evidence in zip(change.commands, change.evidence, strict=False):
+            if trace := self._tracer.trace_of(self._workspace, completing_event(evidence)):
                 # NOTE: by when it began, for a command may take several calls.
                 span = span_id(trace, Stage.REQUEST, f"{command_id}@{started_ns}")
                 before = span_id(trace, Stage.COMMAND, command_id)
