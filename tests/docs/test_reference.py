@@ -11,6 +11,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from contracts.codec import json_reader, to_json
 from contracts.events import Event
 from contracts.topics import fixed_topics
+from tests.docs.picture import PICTURE, TEXT, drawn
 from tests.docs.reference import PAGES, WRITERS, meters
 
 
@@ -23,6 +24,10 @@ def test_a_page_is_what_the_code_says_today(name: str) -> None:
 def test_no_page_is_left_that_nothing_writes() -> None:
     # NOTE: the SDK's page is written and held by TypeScript's own tool: `npm run check` in `js-sdk`.
     assert {path.name for path in PAGES.iterdir()} == {*WRITERS, "sdk.md"}
+
+
+def test_the_picture_of_the_architecture_is_what_its_text_says() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == drawn(TEXT), "run: python -m tests.docs.picture"
 
 
 def test_every_metric_says_what_it_is_and_in_which_unit() -> None:
