@@ -32,9 +32,9 @@ FLOORS = {
     ],
     "cli": [
         ["doors", "home", "output", "root", "supervise", "importing", "flow_readiness", "backups"],
-        ["bench", "browser", "compile", "docs", "java", "match", "push", "__main__"],
+        ["browser", "compile", "docs", "java", "match", "push", "__main__"],
         ["explain", "without_command", "installed", "local_kafka", "needs", "backtesting"],
-        ["backfilling", "check", "consent", "up"],
+        ["backfilling", "bench", "check", "consent", "up"],
         ["accounts", "actions", "deadletters", "deploy", "flow", "history", "links", "users"],
         ["init"],
         ["backtest", "backup", "lift", "people", "promote", "rebuild", "reconcile", "runs", "tail", "topics"],
