@@ -20,6 +20,10 @@ TIMEOUT_S: Final = 10
 """Seconds after which a question is given up."""
 SILENT_S: Final = 9
 """Seconds of silence after which the client itself ends: a server that hangs must not hold the threads."""
+AHEAD_S: Final = 2
+"""Seconds by which ClickHouse itself gives a question up before that."""
+TIMEOUT_EXCEEDED: Final = 159
+"""ClickHouse's code for it."""
 MOST_ROWS: Final = 200
 
 SLOW: Final = "The history did not answer in time. What does not need it is shown."
@@ -64,7 +68,8 @@ class History:
         )
 
     def _limit(self) -> str:
-        return f"SETTINGS max_execution_time = {max(1, int(self._timeout_s))}"
+        # NOTE: before the client takes the silence of a server that works for that of one that is away.
+        return f"SETTINGS max_execution_time = {max(1, int(self._timeout_s) - AHEAD_S)}"
 
     async def _told(self, name: str, sql: str, workspace: str, given: Mapping[str, str]) -> Told:
         def asked(clickhouse: ClickHouse) -> list[dict[str, Any]]:
@@ -82,8 +87,8 @@ class History:
             return await asyncio.wait_for(running, self._timeout_s), ""
         except TimeoutError:
             return None, SLOW
-        except HistoryUnavailable:
-            return None, AWAY
+        except HistoryUnavailable as error:
+            return None, SLOW if error.code == TIMEOUT_EXCEEDED else AWAY
         except (HistoryError, ConfigError) as error:
             logger.warning("the history refused a question", error=str(error))
             return None, WRONG

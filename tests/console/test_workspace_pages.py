@@ -11,7 +11,7 @@ import pytest
 
 from analytics.clickhouse import HistoryError, HistoryUnavailable
 from analytics.named_queries import named_queries
-from console.history import AWAY, MOST_ROWS, WRONG
+from console.history import AWAY, MOST_ROWS, SLOW, TIMEOUT_EXCEEDED, WRONG
 from contracts.account_states import read_states
 from contracts.codec import to_json, to_msgpack
 from contracts.commands import Command, Verb
@@ -219,7 +219,14 @@ PARTS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("error", "said"), [(HistoryUnavailable("away"), AWAY), (HistoryError("bad"), WRONG)])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (HistoryUnavailable("away"), AWAY),
+        (HistoryUnavailable("timeout exceeded", TIMEOUT_EXCEEDED), SLOW),
+        (HistoryError("bad"), WRONG),
+    ],
+)
 def test_a_page_says_that_the_history_is_away_and_shows_what_it_has(stage: Stage, error: Exception, said: str) -> None:
     write(stage, version("evil", 1, live_from_ms=0))
     stage.answers.error = error
@@ -300,7 +307,7 @@ def test_many_rows_are_cut_and_say_so(stage: Stage) -> None:
     assert text.count("<li>") == MOST_ROWS
     assert "There is more than is shown." in text
     (asked,) = [sql for sql, _ in stage.answers.asked if "started_at, 'session'" in sql]
-    assert asked.endswith(f"LIMIT {MOST_ROWS + 1}\nSETTINGS max_execution_time = 5")
+    assert asked.endswith(f"LIMIT {MOST_ROWS + 1}\nSETTINGS max_execution_time = 3")
 
 
 def test_a_command_of_a_letter_that_was_cut_is_none() -> None:
