@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
@@ -13,7 +13,9 @@ from analytics.clickhouse import HistoryError, HistoryUnavailable
 from analytics.config import analytics_settings_at
 from cli.backfilling.asked import ASKED, LEFT, MOVED, SINCE, UNKNOWN, Desks, Tally
 from cli.backfilling.caught_up import HistoryBehind, await_history, check_at_work
-from cli.backfilling.members import Members, asked_for, counted, drains, history, request_of
+from cli.backfilling.members import Members, asked_for, counted, drains, history, request_of, states_request
+from cli.backfilling.since import SETTLED_MS, PastTally, asked, repeats_once, tell, why_not
+from cli.backfilling.since import counted as counted_past
 from cli.backtesting.drain import Drain
 from cli.backtesting.words import drained_in_words, moment
 from cli.deploy import print_versions, versions_of, workspace_of, workspace_option
@@ -21,16 +23,14 @@ from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import replaced
-from contracts.installation import Installation
+from contracts.installation import Installation, duration_ms
 from contracts.versions import NOTICE_MS, ListenerVersion
 from flows.language.files import load_actions
+from flows.language.model import Listener
+from flows.versions.deployment import listener_of
 from flows.versions.promotion import NotPromotable, promotion
 from transport.config import load_installation, wall_clock_ms
 
-SINCE_REFUSED: Final = (
-    "`since` is not built: a version that goes live has the runs that it began as a shadow, and none of before. Apply"
-    " it as a shadow for as long as its sequence takes; `--backfill members` moves whom it would have moved by then"
-)
 WORDS: Final = {
     MOVED: "to be moved",
     LEFT: "have left: vetoed",
@@ -40,52 +40,65 @@ WORDS: Final = {
 }
 
 
-class _Backfill(click.ParamType[str]):
-    """``none`` or ``members``; ``since`` is told in a sentence why not."""
-
-    name = "backfill"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = str(value)
-        if text.partition(" ")[0] == "since":
-            self.fail(SINCE_REFUSED, param, ctx)
-        if text not in {"none", "members"}:
-            self.fail(f"`{text}` is none of `none` and `members`", param, ctx)
-        return text
+def _words(words: tuple[str, ...], backfill: str) -> tuple[int | None, str, int]:
+    """The version, which back-fill, and how far it reaches: ``since 30d`` is one word or two."""
+    kind, _, reach = backfill.partition(" ")
+    if kind not in {"none", "members", "since"} or (reach and kind != "since"):
+        fail(f"--backfill: `{backfill}` is none of `none`, `members` and `since 30d`", Exit.USAGE)
+    if kind == "since" and not reach:
+        reach, words = (words[-1], words[:-1]) if words else ("", ())
+    if len(words) > 1 or not all(each.isdecimal() and int(each) for each in words):
+        fail(f"`{' '.join(words)}` is no version: one number above zero", Exit.USAGE)
+    try:
+        reach_ms = duration_ms(reach) if kind == "since" else 0
+    except ValueError as error:
+        fail(f"--backfill since: {error}", Exit.USAGE)
+    return (int(words[0]) if words else None), kind, reach_ms
 
 
 @click.command("promote")
 @click.argument("listener")
-@click.argument("version", type=click.IntRange(1), required=False)
+@click.argument("version", nargs=-1)
 @click.option(
     "--backfill",
-    type=_Backfill(),
     default="none",
     show_default=True,
-    metavar="none|members",
-    help="members: move whom it would have in its lists by now, behind the live moves.",
+    metavar="none|members|since DURATION",
+    help="members: move whom it would have in its lists by now, behind the live moves. since 30d: go on with the runs"
+    " that the last 30 days began.",
 )
-@click.option("--dry-run", is_flag=True, help="Say whom --backfill would move and how long it would take; do nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what --backfill would do and how long it would take; do nothing.")
 @home_option
 @workspace_option
 @json_option
 def promote_command(  # noqa: PLR0917
-    listener: str, version: int | None, backfill: str, dry_run: bool, home: Path, workspace: str | None, as_json: bool
+    listener: str,
+    version: tuple[str, ...],
+    backfill: str,
+    dry_run: bool,
+    home: Path,
+    workspace: str | None,
+    as_json: bool,
 ) -> None:
     """Make VERSION (the newest applied, if not given) of LISTENER live: it moves people, the one before it ends.
 
     With --backfill members everybody whom it would have moved before, by the history and the steps that run live, is
-    moved as well, once, behind the live moves. Asked again, it goes on where it stood.
+    moved as well, once, behind the live moves. With --backfill since 30d it knows what the last 30 days began: who
+    clicked three weeks ago and buys tomorrow is moved tomorrow. Asked again, it goes on where it stood.
     """
+    number, backfill, reach_ms = _words(version, backfill)
     if dry_run and backfill == "none":
-        fail("--dry-run says what --backfill members would do", Exit.USAGE)
+        fail("--dry-run says what --backfill members or since would do", Exit.USAGE)
     installation = load_installation(home / "segma.yaml")
     name = workspace_of(installation, workspace)
-    which = _Which(home, installation, name, listener, version)
+    which = _Which(home, installation, name, listener, number)
     try:
-        found = _promoted(which, write=backfill == "none")
+        found = _promoted(which, write=backfill == "none", past=backfill == "since")
         if backfill == "none":
             _tell_versions(found, as_json=as_json)
+            return
+        if backfill == "since":
+            _since(which, found, reach_ms, dry_run=dry_run, as_json=as_json)
             return
         _backfill(which, found, dry_run=dry_run, as_json=as_json)
     except NotPromotable as error:
@@ -126,8 +139,8 @@ class _Promoted(NamedTuple):
         return self.at_ms if self.written else (self.version.live_from_ms or 0)
 
 
-def _promoted(which: _Which, *, write: bool) -> _Promoted:
-    """What a promotion now comes to; ``write``: do it. Raises :class:`NotPromotable`."""
+def _promoted(which: _Which, *, write: bool, past: bool = False) -> _Promoted:
+    """What a promotion now comes to; ``write``: do it; ``past``: with the past. Raises :class:`NotPromotable`."""
     with versions_of(which.home, which.installation) as versions:
         # NOTE: the notice counts from the writing, whatever was asked and waited for before it.
         at_ms = wall_clock_ms() + NOTICE_MS
@@ -137,7 +150,9 @@ def _promoted(which: _Which, *, write: bool) -> _Promoted:
         if which.version is None and not of_it:
             raise NotPromotable(f"no version of {which.listener} was applied")
         number = which.version if which.version is not None else max(each.version for each in of_it)
-        written = promotion(versions.known, which.workspace, which.listener, number, at_ms)
+        # Behind the instant up to which its past comes from the history, whatever a clock says.
+        at_ms = max([at_ms, *(each.past_until_ms + 1 for each in of_it if each.past_until_ms is not None)])
+        written = promotion(versions.known, which.workspace, which.listener, number, at_ms, past=past)
         if write:
             versions.write(written)
     known = [*{each.key: each for each in (*of_it, *written)}.values()]
@@ -187,6 +202,63 @@ def _backfill(which: _Which, found: _Promoted, *, dry_run: bool, as_json: bool) 
     accounts = which.installation.workspaces[which.workspace].accounts
     took = drains(tally, accounts, clickhouse, which.workspace, wall_clock_ms())
     _tell(found.name, before_ms, tally, took, given, as_json=as_json)
+
+
+def _since(which: _Which, found: _Promoted, reach_ms: int, *, dry_run: bool, as_json: bool) -> None:
+    """Promote a version that knows its past; nothing is begun before the history has answered."""
+    version = found.version
+    if not found.written and version.past_from_ms is None:
+        fail(f"{found.name} is live already: apply it under a higher version to ask for its past", Exit.PROBLEMS)
+    if not found.written:
+        _tell_versions(found, as_json=as_json)
+        return
+    own = which.installation.workspaces[which.workspace]
+    listener = listener_of(version, load_actions(which.home / own.actions))
+    if reason := why_not(listener):
+        fail(f"--backfill since: {found.name} {reason}; nothing was done", Exit.PROBLEMS)
+    clickhouse, events, gone = history(analytics_settings_at(which.home), which.workspace)
+    if not events:
+        fail(f"the history of workspace `{which.workspace}` holds no event: nothing was done", Exit.PROBLEMS)
+    _, _, log = open_home(which.home)
+    with closing(log):
+        if not dry_run:
+            check_at_work(log, wall_clock_ms())
+        asks = asked(version, reach_ms, wall_clock_ms())
+        until_ms = asks.past_until_ms or 0
+        if not dry_run:
+            if asks is not version:
+                with versions_of(which.home, which.installation) as versions:
+                    versions.write([asks])
+            with err.status("waiting until the history holds all that was before …"):
+                await_history(log, clickhouse, which.workspace, until_ms + SETTLED_MS)
+        request = states_request(which.workspace, own, load_actions(which.home / own.actions), asks)
+        members = Members(which.home, analytics_settings_at(which.home), request, until_ms, states=True)
+        members.look(clickhouse)
+        tally = counted_past(members.pasts(gone))
+        if not dry_run:
+            tell(log, members.pasts(gone))
+            found = _promoted(which, write=True, past=True)
+    members.remove()
+    _tell_since(found, listener, asks, tally, dry_run=dry_run, as_json=as_json)
+
+
+def _tell_since(
+    found: _Promoted, listener: Listener, asks: ListenerVersion, tally: PastTally, *, dry_run: bool, as_json: bool
+) -> None:
+    if as_json:
+        times = {"past_from_ms": asks.past_from_ms, "past_until_ms": asks.past_until_ms}
+        print_json({"version": found.name, "at_ms": found.at_ms, "dry_run": dry_run, **times, **tally._asdict()})
+        return
+    if not dry_run:
+        _tell_versions(found, as_json=False)
+    out.print(f"{found.name}, by the history since {moment(asks.past_from_ms or 0)}", markup=False)
+    out.print(f"  {tally.people:,} people have a past, with {tally.runs:,} runs in flight")
+    if tally.matched:
+        more = ": `repeat: once`, so it never moves them" if repeats_once(listener) else " and get no command for that"
+        out.print(f"  {tally.matched:,} have matched by now{more}", markup=False)
+    if tally.too_large:
+        out.print(f"  {tally.too_large:,} have too much of a past to be told: it begins with them without one")
+    out.print("nothing was done (--dry-run)" if dry_run else "the flow was told; nobody is moved for what was before")
 
 
 def _members(which: _Which, found: _Promoted, before_ms: int) -> Members:

@@ -30,7 +30,7 @@ DEFAULT_PARTITIONS: Final = 4
 BEACONS: Final = "beacons"
 """Key: the device; for server events, pixels and redirects the subscriber. Value: ``BeaconRecord`` (MessagePack)."""
 EVENTS: Final = "events"
-"""Key: the subscriber (workspace in front). Value: ``Event`` or ``LogTime`` (JSON)."""
+"""Key: the subscriber (workspace in front). Value: ``Event``, ``PastState`` or ``LogTime`` (JSON)."""
 ROWS: Final = "rows"
 """Key: the subscriber. Value: a row for the history (JSON); its field ``row`` says which."""
 OUTCOMES: Final = "outcomes"

@@ -33,6 +33,9 @@ class ListenerVersion(Value, frozen=True):
     """The workspace's ``trust`` when it was applied: what it asks for where its text names none; empty: nothing."""
     backfilled: bool = False
     """Whether a back-fill gives the commands of what it matched as a shadow: taking such a match back undoes them."""
+    past_from_ms: int | None = None
+    past_until_ms: int | None = None
+    """It takes over the recorded past from the one log time on; what came before the other comes from the history."""
     schema: int = written(1)
 
     @property

@@ -15,7 +15,7 @@ from analytics.recorded import erased, moves_an_hour, ranges, reach
 from cli.backfilling.asked import LEFT, MOVED, Desks, Tally, give
 from cli.backtesting.drain import Drain, calls_an_hour, drain
 from cli.backtesting.plan import Plan, Request, Work
-from cli.backtesting.ranges import Door, do_ranges, members_in
+from cli.backtesting.ranges import Door, do_ranges, members_in, pasts_in
 from cli.output import err
 from contracts.codec import replaced
 from contracts.commands import Command
@@ -23,6 +23,7 @@ from contracts.installation import Account, Workspace
 from contracts.log import Log
 from contracts.versions import ListenerVersion
 from flows.backtest.members import MemberFound
+from flows.backtest.past import PastFound
 from flows.config import terms_of
 from sinks.registry import SINKS
 
@@ -39,16 +40,29 @@ def request_of(
     """
     # The same request before and after the back-fill is noted: its work goes on where it stood.
     alone = replaced(version, shadow_from_ms=0, live_from_ms=0, until_ms=None, backfilled=False)
+    alone = replaced(alone, past_from_ms=None, past_until_ms=None)
     lived = tuple(each for each in others if each.live_from_ms is not None)
     return Request(workspace, (alone,), lived, terms_of(own), tuple(sorted(actions)), "members", "", True)
+
+
+def states_request(workspace: str, own: Workspace, actions: Iterable[str], asks: ListenerVersion) -> Request:
+    """Return what is asked of the history for a version that asks for its past: it alone, a shadow from there on."""
+    alone = ListenerVersion(
+        *(workspace, asks.listener, asks.version, asks.text, asks.past_from_ms or 0),
+        actions=asks.actions,
+        trust=asks.trust,
+    )
+    return Request(workspace, (alone,), (), terms_of(own), tuple(sorted(actions)), "past", "", True)
 
 
 class Members:
     """The work on one request, in a folder of the home: one that was ended goes on where it stood."""
 
-    def __init__(self, home: Path, settings: AnalyticsSettings, request: Request, before_ms: int) -> None:
-        """``before_ms``: the instant of log time at which people are as is told."""
-        self._request, self._before_ms, self._settings = request, before_ms, settings
+    def __init__(
+        self, home: Path, settings: AnalyticsSettings, request: Request, before_ms: int, *, states: bool = False
+    ) -> None:
+        """``before_ms``: the instant of log time at which people are as is told. ``states``: their states are."""
+        self._request, self._before_ms, self._settings, self._states = request, before_ms, settings, states
         asked = replaced(request, until=str(before_ms))
         self._work = Work(home / "data" / "backfills" / asked.key)
         self._plan: Plan | None = None
@@ -72,7 +86,7 @@ class Members:
 
     def _begun(self, clickhouse: ClickHouse) -> Plan:
         until_ms = reach(clickhouse, self._request.workspace).until_ms
-        plan = Plan(self._request, until_ms, 0, (), before_ms=self._before_ms)
+        plan = Plan(self._request, until_ms, 0, (), before_ms=self._before_ms, states=self._states)
         asked = plan.asked(self._request.subjects())
         plan = replaced(plan, ranges=tuple(ranges(clickhouse, asked, RANGE_ROWS)))
         self._work.begin(plan)
@@ -82,6 +96,11 @@ class Members:
         """Yield everybody of whom there is something to say, without those who were forgotten (``gone``)."""
         for number in range(len(self._plan.ranges) if self._plan is not None else 0):
             yield from (each for each in members_in(self._work, number) if each.subscriber not in gone)
+
+    def pasts(self, gone: frozenset[str] = frozenset()) -> Iterator[PastFound]:
+        """Yield the states of everybody, without those who were forgotten (``gone``)."""
+        for number in range(len(self._plan.ranges) if self._plan is not None else 0):
+            yield from (each for each in pasts_in(self._work, number) if each.past.subscriber not in gone)
 
     def remove(self) -> None:
         """Remove what was worked out."""

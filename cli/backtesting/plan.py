@@ -50,10 +50,12 @@ class Request(Value, frozen=True):
         deployed = [
             Deployed(
                 listener_of(each, self.actions),
-                each.shadow_from_ms,
+                each.shadow_from_ms if each.past_from_ms is None else each.past_from_ms,
                 each.live_from_ms,
                 each.until_ms,
                 each.backfilled,
+                each.past_from_ms,
+                each.past_from_ms,
             )
             for each in versions
         ]
@@ -74,11 +76,13 @@ class Plan(Value, frozen=True):
     before_ms: int | None = None
     """Of a back-fill: the instant of log time before which an event must have come, and at which people are as is told.
     """
+    states: bool = False
+    """Of a back-fill: whether people's states are asked for, not who would be a member."""
 
     def asked(self, subjects: list[Subject]) -> Asked:
         """What is asked of the history; a back-fill looks at the lists that people joined and left as well."""
         asked = Asked(self.request.workspace, self.until_ms, *together(subjects))
-        if self.before_ms is None:
+        if self.before_ms is None or self.states:
             return asked
         sets = (None if each is None else each | MEMBERSHIP for each in (asked.actions, asked.heard))
         return Asked(*asked[:3], *sets)

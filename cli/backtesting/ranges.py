@@ -19,12 +19,14 @@ from contracts.codec import json_reader, to_json
 from contracts.errors import SegmaError
 from flows.backtest.answer import EXAMPLES, Told, kind_of
 from flows.backtest.members import MemberFound, member_of
+from flows.backtest.past import PastFound, past_of
 from flows.backtest.person import found_of, timeline
 from flows.backtest.replay import Capped, replay
 from flows.backtest.subject import Subject
 
 _read_told = json_reader(Told)
 _read_member = json_reader(MemberFound)
+_read_past = json_reader(PastFound)
 
 
 class Door(NamedTuple):
@@ -77,12 +79,22 @@ def members_of(before_ms: int, subjects: list[Subject], persons: Iterator[list[A
                 yield found
 
 
+def pasts_of(workspace: str, before_ms: int, subject: Subject, persons: Iterator[list[Arrival]]) -> Iterator[PastFound]:
+    """Yield the state of each person of a range, as of an instant of log time."""
+    for own in persons:
+        found = past_of(workspace, subject, own, before_ms)
+        if found is not None:
+            yield found
+
+
 def do_range(work: Work, plan: Plan, subjects: list[Subject], clickhouse: ClickHouse, number: int) -> None:
     """Do one range and keep what it found."""
     persons = arrivals(clickhouse, plan.asked(subjects), plan.ranges[number])
     request = plan.request
-    found: Iterator[Told | MemberFound]
-    if plan.before_ms is not None:
+    found: Iterator[Told | MemberFound | PastFound]
+    if plan.before_ms is not None and plan.states:
+        found = pasts_of(request.workspace, plan.before_ms, subjects[0], persons)
+    elif plan.before_ms is not None:
         found = members_of(plan.before_ms, subjects, persons)
     else:
         name = subjects[0].listeners[0].name
@@ -125,6 +137,13 @@ def members_in(work: Work, number: int) -> Iterator[MemberFound]:
     with work.range_file(number).open("rb") as file:
         for line in file:
             yield _read_member(line)
+
+
+def pasts_in(work: Work, number: int) -> Iterator[PastFound]:
+    """Yield the states that a range of a back-fill has found."""
+    with work.range_file(number).open("rb") as file:
+        for line in file:
+            yield _read_past(line)
 
 
 class _Here:

@@ -15,10 +15,8 @@ from contracts.commands import Command
 from contracts.events import Event
 from contracts.rows import MatchRow
 from flows.backtest.subject import Subject
-from flows.derived.verdicts import is_news
 from flows.machine.machine import Version
 from flows.subscriber.cap import CapState
-from flows.subscriber.evidence import is_late_verdict
 from flows.subscriber.subscriber import Emitted, Subscriber
 
 Arrival = tuple[Event, int, str]
@@ -55,6 +53,13 @@ def replay(subject: Subject, arrivals: Sequence[Arrival], until_ms: int, *, capp
     ``capped``: the matches that were given no place under the cap, in order of the log time: whose other moves had
     taken the places, the versions that are tested cannot know.
     """
+    return replayed(subject, arrivals, until_ms, capped=capped)[0]
+
+
+def replayed(
+    subject: Subject, arrivals: Sequence[Arrival], until_ms: int, *, capped: Sequence[Capped] = ()
+) -> tuple[Replayed, Subscriber]:
+    """As :func:`replay`, and the person then."""
     engine = subject.engine
     person = engine.new(arrivals[0][0].subscriber, 0)
     found, waiting = Replayed([], [], [], 0), deque(capped)
@@ -62,21 +67,14 @@ def replay(subject: Subject, arrivals: Sequence[Arrival], until_ms: int, *, capp
         emitted = Emitted()
         _mark(person, waiting, watermark_ms)
         try:
-            if not reason:
-                engine.apply(person, event, watermark_ms, emitted=emitted)
-            elif is_late_verdict(event) and not _is_weighed(person, event):
-                emitted = engine.revoke(person, event, watermark_ms)
-            else:
-                # Time passed with it all the same, and other versions may have been at work from then on.
-                log_time_ms = max(watermark_ms, event.log_time_ms)
-                engine.pass_time(person, log_time_ms, watermark_ms=watermark_ms, emitted=emitted)
+            engine.hear(person, event, watermark_ms, matched=not reason, emitted=emitted)
         except Exception:
             # As the flow does: the event is set aside, what was changed before it failed stands.
             found = found._replace(failed=found.failed + 1)
         _take(found, emitted)
     _mark(person, waiting, until_ms)
     _take(found, engine.pass_time(person, until_ms))
-    return found._replace(waiting=_in_flight(subject, person, until_ms))
+    return found._replace(waiting=_in_flight(subject, person, until_ms)), person
 
 
 def _mark(person: Subscriber, waiting: deque[Capped], log_time_ms: int) -> None:
@@ -89,13 +87,6 @@ def _take(found: Replayed, emitted: Emitted) -> None:
         found.rows.extend(row for row in emitted.rows if isinstance(row, MatchRow))
         found.commands.extend(emitted.commands)
         found.commands.extend(emitted.restated)
-
-
-def _is_weighed(person: Subscriber, verdict: Event) -> bool:
-    """Whether the click stands in the timeline with a verdict that this one does not outrank."""
-    return any(
-        entry.event_id == verdict.event_id and not is_news(entry.event, verdict) for entry in person.timeline.entries
-    )
 
 
 def _in_flight(subject: Subject, person: Subscriber, until_ms: int) -> list[Waiting]:

@@ -10,15 +10,18 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from contracts.codec import to_msgpack
 from contracts.events import Event
+from contracts.past import PastState
+from flows.derived.verdicts import is_news
 from flows.language.model import Listener
 from flows.machine.earlier import VersionChange
 from flows.machine.machine import Version
 from flows.machine.matches import from_stored, to_stored
 from flows.state.rows import Input
 from flows.subscriber.decide import Past
-from flows.subscriber.evidence import Evidence
+from flows.subscriber.evidence import Evidence, is_late_verdict
 from flows.subscriber.generations import Deployed, Generation, Generations
 from flows.subscriber.limits import Limit, LimitHits
+from flows.subscriber.past import Arrival, Held, with_past
 from flows.subscriber.pinned_terms import Terms, read_pinned_terms
 from flows.subscriber.steps import SubscriberSteps
 from flows.subscriber.stored import StoredSubscriber, read_event, read_subscriber
@@ -35,7 +38,8 @@ class WorkspaceEngine:
         self, workspace: str, listeners: Iterable[Listener] = (), *, terms: Terms, event_rows: bool = True
     ) -> None:
         """``listeners``: live from the beginning; :meth:`deploy` replaces them. ``event_rows``: emit a row an event."""
-        self._workspace = workspace
+        self._workspace, self._terms = workspace, terms
+        self._ghosts: dict[tuple[Version, int], WorkspaceEngine] = {}
         self.bounds = LimitHits()
         self._generations = Generations(workspace, terms, reapplier_of)
         known, backfilled = self._generations.listeners, self._generations.backfilled
@@ -87,6 +91,65 @@ class WorkspaceEngine:
         emitted = self.pass_time(person, max(log_time_ms, event.log_time_ms), watermark_ms=log_time_ms, emitted=emitted)
         self._steps.apply(person, event, emitted, log_time_ms, source)
         return emitted
+
+    def take_over(
+        self, person: Subscriber, past: PastState, log_time_ms: int, *, emitted: Emitted | None = None
+    ) -> Emitted:
+        """Let a version take over what came to a person before it was at work. Raises ``BadRecord``.
+
+        Nothing is, where it does not await that, has it already, or where the person is not known (or was erased).
+        """
+        emitted = self.pass_time(person, log_time_ms, emitted=emitted)
+        version, awaited = (past.listener, past.version), person.generation.awaited
+        is_done = (*version, past.until_ms) in person.held.done
+        if awaited.get(version) != past.until_ms or is_done or person.held.over or person.timeline.newest_ms is None:
+            return emitted
+        self._steps.settle(person, emitted, log_time_ms)
+        ghosts = self._ghosts_of(version, person.generation)
+        ghost = ghosts.decode(past.state)
+        for source, watermark_ms, matched in person.held.arrivals:
+            event = read_event(source)
+            if max(watermark_ms, event.log_time_ms) >= past.until_ms:
+                ghosts.hear(ghost, event, watermark_ms, matched=matched)
+        ghosts.pass_time(ghost, log_time_ms)
+        ghosts.settle(ghost, log_time_ms)
+        own, other = person.generation.reapplier, ghost.generation.reapplier
+        graft = with_past(own, person.timeline, other, ghost.timeline, version)
+        self._steps.take_over(person, graft, ghost.evidence, emitted, log_time_ms)
+        person.held = person.held.taken(version, past.until_ms, awaited)
+        emitted.moved = True
+        return emitted
+
+    def hear(
+        self, person: Subscriber, event: Event, watermark_ms: int, *, matched: bool, emitted: Emitted | None = None
+    ) -> Emitted:
+        """Apply an event as it was heard before. ``matched``: whether it was matched then; else it came late or twice.
+
+        ``emitted``: see :meth:`apply`.
+        """
+        if matched:
+            return self.apply(person, event, watermark_ms, emitted=emitted)
+        log_time_ms = max(watermark_ms, event.log_time_ms)
+        # Time passed with it all the same, and other versions may have been at work from then on.
+        revokes = is_late_verdict(event) and not _is_weighed(person, event)
+        emitted = self.pass_time(person, log_time_ms, watermark_ms=watermark_ms, emitted=emitted)
+        if revokes:
+            self._steps.revoke(person, event, emitted, watermark_ms)
+        return emitted
+
+    def settle(self, person: Subscriber, log_time_ms: int) -> None:
+        """Put what waits of a person in its place now, and tell nothing of it."""
+        self._steps.settle(person, Emitted(), log_time_ms)
+
+    def _ghosts_of(self, version: Version, generation: Generation) -> WorkspaceEngine:
+        """The engine in which a version is alone, a shadow from where its past begins."""
+        from_ms = next(each[2] for each in generation.heard_from if each[:2] == version)
+        found = self._ghosts.get((version, from_ms))
+        if found is None:
+            found = WorkspaceEngine(self._workspace, terms=self._terms, event_rows=False)
+            found.deploy([Deployed(self._generations.listeners[version], from_ms, None)])
+            self._ghosts[version, from_ms] = found
+        return found
 
     def revoke(self, person: Subscriber, click: Event, log_time_ms: int) -> Emitted:
         """Take in a verdict that came after the lateness: what rests on the click is taken back."""
@@ -143,6 +206,9 @@ class WorkspaceEngine:
                 person.evidence.revoked,
                 person.purchases,
                 tuple(person.past.named.items()),
+                tuple([(each.source, each.watermark_ms, each.matched) for each in person.held.arrivals]),
+                person.held.over,
+                person.held.done,
             )
         )
 
@@ -198,7 +264,16 @@ def _decoded(stored: StoredSubscriber, generation: Generation) -> Subscriber:
     person.dropped = generation.reapplier.dropped(person.timeline)
     matches = {match.match_id: match for match in from_stored(stored.matches)}
     person.evidence, person.purchases = Evidence(matches, stored.revoked), stored.purchases
+    arrivals = tuple(Arrival(*each) for each in stored.held)
+    person.held = Held(arrivals, sum(len(each.source) for each in arrivals), stored.held_over, stored.held_done)
     return person
+
+
+def _is_weighed(person: Subscriber, verdict: Event) -> bool:
+    """Whether the click stands in the timeline with a verdict that this one does not outrank."""
+    return any(
+        entry.event_id == verdict.event_id and not is_news(entry.event, verdict) for entry in person.timeline.entries
+    )
 
 
 def _move(person: Subscriber, generation: Generation) -> bool:
@@ -208,6 +283,7 @@ def _move(person: Subscriber, generation: Generation) -> bool:
     """
     before, timeline = person.generation, person.timeline
     person.generation = generation
+    person.held = person.held.moved(before.awaited, generation.awaited)
     person.due_ms = 0
     if timeline.newest_ms is None and not timeline.entries:
         person.timeline = generation.reapplier.new(timeline.state.subscriber)
@@ -215,8 +291,9 @@ def _move(person: Subscriber, generation: Generation) -> bool:
         person.timeline.unmade, person.timeline.depths = timeline.unmade, timeline.depths
         person.timeline.cap, person.timeline.last = timeline.cap, timeline.last
         return False
-    change = VersionChange(before.shadows - generation.shadows, before.counting.difference(generation.versions))
-    _mark_shadows(person, change.promoted)
+    promoted, ended = before.shadows - generation.shadows, before.counting.difference(generation.versions)
+    change = VersionChange(promoted - generation.with_past, ended)
+    _mark_shadows(person, promoted)
     data = before.reapplier.encode(timeline, whole=True)
     person.timeline = generation.reapplier.decode(data, change)
     return True

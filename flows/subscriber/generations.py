@@ -24,7 +24,8 @@ Make = Callable[[Machine, Terms, Wishes], Reapplier]
 class Deployed(NamedTuple):
     """A version of a listener, with log times. ``live_from_ms`` None: still a shadow; ``until_ms`` None: no end yet.
 
-    ``backfilled``: whether a back-fill gives the commands of what it matched as a shadow.
+    ``backfilled``: whether a back-fill gives the commands of what it matched as a shadow. ``past_from_ms``: the log
+    time from which it hears the recorded past, from ``past_until_ms`` on (:mod:`flows.subscriber.past`).
     """
 
     listener: Listener
@@ -32,6 +33,8 @@ class Deployed(NamedTuple):
     live_from_ms: int | None = 0
     until_ms: int | None = None
     backfilled: bool = False
+    past_from_ms: int | None = None
+    past_until_ms: int | None = None
 
     @property
     def version(self) -> Version:
@@ -46,6 +49,15 @@ class Deployed(NamedTuple):
         """Whether its matches are more than rows."""
         return self.at_work(log_time_ms) and self.live_from_ms is not None and self.live_from_ms <= log_time_ms
 
+    def has_past(self, log_time_ms: int) -> bool:
+        """Whether it has asked for its past by then."""
+        return self.past_until_ms is not None and self.past_until_ms <= log_time_ms
+
+    def hears_from(self, log_time_ms: int) -> int:
+        """The log time from which it hears, as of another."""
+        is_past = self.past_from_ms is not None and self.has_past(log_time_ms)
+        return self.past_from_ms if is_past and self.past_from_ms is not None else self.shadow_from_ms
+
 
 class Generation:
     """The versions from one log time on. What they need is compiled when a subscriber first meets them."""
@@ -56,6 +68,14 @@ class Generation:
         self._workspace, self._terms = workspace, terms
         self._deployed = {each.version: each for each in deployed}
         self.shadows = frozenset(version for version, each in self._deployed.items() if not each.live(from_ms))
+        self.awaited = {
+            version: each.past_until_ms
+            for version, each in self._deployed.items()
+            if version in self.shadows and each.past_until_ms is not None and each.has_past(from_ms)
+        }
+        """The versions that are about to take their past over."""
+        self.with_past = frozenset(version for version, each in self._deployed.items() if each.has_past(from_ms))
+        """The versions that have heard their past: what they matched as shadows counts for ``repeat``."""
         self._make = make
         # NOTE: mypyc computes a `cached_property` each time.
         self._reapplier: Reapplier | None = None
@@ -66,7 +86,7 @@ class Generation:
         """Applies events to a subscriber's timeline, under these versions."""
         found = self._reapplier
         if found is None:
-            live_from = {version: each.shadow_from_ms for version, each in self._deployed.items()}
+            live_from = {version: each.hears_from(self.from_ms) for version, each in self._deployed.items()}
             listeners, zone = [each.listener for each in self._deployed.values()], named_zone(self._terms.time_zone)
             grace_ms, promoted_at = self._terms.grace_ms, self._promoted_at
             machine = Machine(listeners, live_from=live_from, promoted_at=promoted_at, grace_ms=grace_ms, zone=zone)
@@ -80,7 +100,8 @@ class Generation:
         if not self._encoded:
             shadows = tuple(sorted(self.shadows))
             promoted = tuple(sorted((*version, at_ms) for version, at_ms in self._promoted_at.items()))
-            pinned = PinnedTerms(self._workspace, self._terms, self.from_ms, self.heard_from, shadows, promoted)
+            past = tuple((*version, self._deployed[version].past_until_ms or 0) for version in sorted(self.with_past))
+            pinned = PinnedTerms(self._workspace, self._terms, self.from_ms, self.heard_from, shadows, promoted, past)
             self._encoded = pinned.encoded()
         return self._encoded
 
@@ -90,7 +111,9 @@ class Generation:
         return {
             version: each.live_from_ms
             for version, each in self._deployed.items()
-            if version not in self.shadows and each.live_from_ms is not None and each.live_from_ms > each.shadow_from_ms
+            if version not in self.shadows | self.with_past
+            and each.live_from_ms is not None
+            and each.live_from_ms > each.shadow_from_ms
         }
 
     @property
@@ -107,13 +130,15 @@ class Generation:
     @property
     def heard_from(self) -> tuple[tuple[str, int, int], ...]:
         """Each version in order, with the log time from which it hears."""
-        return tuple((*version, self._deployed[version].shadow_from_ms) for version in self.versions)
+        return tuple((*version, self._deployed[version].hears_from(self.from_ms)) for version in self.versions)
 
     @property
-    def content(self) -> tuple[int, frozenset[tuple[Version, int]], frozenset[Version]]:
+    def content(
+        self,
+    ) -> tuple[int, tuple[tuple[str, int, int], ...], frozenset[Version], frozenset[tuple[Version, int]]]:
         """All that two equal generations have in common."""
-        versions = frozenset((version, each.shadow_from_ms) for version, each in self._deployed.items())
-        return self.from_ms, versions, self.shadows
+        past = frozenset((version, self._deployed[version].past_until_ms or 0) for version in self.with_past)
+        return self.from_ms, self.heard_from, self.shadows, past
 
 
 class Generations:
@@ -132,7 +157,8 @@ class Generations:
         """Replace what is known of all versions. Generations that stay the same stay the same objects."""
         each_version = list(deployed)
         known = {generation.content: generation for generation in self._all}
-        instants = {0, *(at for each in each_version for at in each[1:4] if at is not None)}
+        known_at = ((*each[1:4], each.past_until_ms) for each in each_version)
+        instants = {0, *(at for each in known_at for at in each if at is not None)}
         found = []
         for at_ms in sorted(instants):
             made = self._generation(self._terms, at_ms, [each for each in each_version if each.at_work(at_ms)])
@@ -150,11 +176,14 @@ class Generations:
         """The generation of pinned terms, whatever is deployed by now. Raises ``KeyError`` of an unknown version."""
         shadows = set(pinned.shadows)
         promoted = {(name, version): at_ms for name, version, at_ms in pinned.promoted}
+        past = {(name, version): at_ms for name, version, at_ms in pinned.past}
         deployed = [
             Deployed(
                 self.listeners[name, version],
                 from_ms,
                 None if (name, version) in shadows else promoted.get((name, version), 0),
+                past_from_ms=from_ms if (name, version) in past else None,
+                past_until_ms=past.get((name, version)),
             )
             for name, version, from_ms in pinned.versions
         ]

@@ -23,6 +23,8 @@ class Limit(StrEnum):
     """Matches that a late verdict may still take back."""
     ORIGINS = "origins"
     """Amended matches whose first match is remembered."""
+    PAST = "past"
+    """Events held of a person for versions that ask for their past: over it they begin with them without one."""
     ANONYMOUS = "anonymous"
     """Devices that are nobody's."""
     UNWRITABLE = "unwritable"

@@ -28,7 +28,8 @@ class Terms(NamedTuple):
 
 class PinnedTerms(Value, frozen=True):
     """``versions``: listener, version, and the log time from which it hears; ``shadows``: those that are no more.
-    ``promoted``: those that were shadows, with the log time of their promotion.
+    ``promoted``: those that were shadows, with the log time of their promotion. ``past``: those that have heard their
+    past, with the log time up to which it came from the history.
     """
 
     SCHEMA: ClassVar[int] = 1
@@ -39,6 +40,7 @@ class PinnedTerms(Value, frozen=True):
     versions: tuple[tuple[str, int, int], ...]
     shadows: tuple[tuple[str, int], ...] = ()
     promoted: tuple[tuple[str, int, int], ...] = ()
+    past: tuple[tuple[str, int, int], ...] = ()
     schema: int = written(1)
 
     def encoded(self) -> bytes:

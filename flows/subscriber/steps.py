@@ -16,9 +16,11 @@ from flows.derived.purchases import BOUGHT, bought
 from flows.derived.sessions import Session, SessionChange
 from flows.language.model import Listener
 from flows.machine.machine import Match, Version
+from flows.machine.matches import changed, missing
 from flows.subscriber.decide import Occasion, Past, decide
-from flows.subscriber.evidence import is_late_verdict, noted, revoked
+from flows.subscriber.evidence import Evidence, is_late_verdict, noted, revoked
 from flows.subscriber.limits import Limit, LimitHits
+from flows.subscriber.past import Graft
 from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.stored import Applied
 from flows.subscriber.subscriber import Emitted, Subscriber
@@ -66,6 +68,8 @@ class SubscriberSteps:
             self._unchanged(person, event, emitted, log_time_ms)
             return
         applied = self._put(person, event, emitted, log_time_ms, source)
+        if person.generation.awaited:
+            self._hold(person, event, source, log_time_ms, matched=applied.reason is None)
         if applied.waits:
             if person.timeline.merge_ms <= log_time_ms:
                 self._merge(person, emitted, log_time_ms)
@@ -74,6 +78,30 @@ class SubscriberSteps:
             self.revoke(person, event, emitted, log_time_ms)
         if event.action == BOUGHT and applied.reason is None:
             self._bought(person, event, emitted, log_time_ms)
+
+    def _hold(self, person: Subscriber, event: Event, source: bytes | None, log_time_ms: int, *, matched: bool) -> None:
+        """Hold an event for versions that are about to take their past over; of who was erased none does."""
+        if takes_everything_away(event):
+            person.held = person.held.given_up()
+        elif person.held.awaits(person.generation.awaited):
+            was_over = person.held.over
+            person.held = person.held.with_arrival(event, source, log_time_ms, matched=matched)
+            if person.held.over and not was_over:
+                self._limits.hit(Limit.PAST)
+
+    def take_over(
+        self, person: Subscriber, graft: Graft, evidence: Evidence, emitted: Emitted, log_time_ms: int
+    ) -> None:
+        """Go on with a timeline in which a version knows its past. ``evidence``: of that version alone."""
+        matches, version = person.evidence.matches, graft.version
+        others = {name: match for name, match in matches.items() if (match.listener, match.version) != version}
+        gone = tuple(dict.fromkeys((*person.evidence.revoked, *evidence.revoked)))
+        person.evidence = Evidence({**evidence.matches, **others}, gone)
+        graft.timeline.now_ms = log_time_ms
+        person.timeline, person.due_ms = graft.timeline, 0
+        told, now = graft.told, graft.now
+        changes = Applied(None, None, missing(told, now), missing(now, told), changed(told, now))
+        self._decide(person, changes, emitted, log_time_ms, 0)
 
     def _bought(self, person: Subscriber, event: Event, emitted: Emitted, log_time_ms: int) -> None:
         person.purchases, similar = bought(person.purchases, event, self._terms.lateness_ms)

@@ -34,6 +34,9 @@ class StoredSubscriber(Value, frozen=True):
     revoked: tuple[str, ...] = ()
     purchases: tuple[Purchase, ...] = ()
     named: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    held: tuple[tuple[bytes, int, bool], ...] = ()
+    held_over: bool = False
+    held_done: tuple[tuple[str, int, int], ...] = ()
     schema: int = written(1)
 
 

@@ -15,6 +15,7 @@ from flows.machine.matches import Match
 from flows.subscriber.decide import Past
 from flows.subscriber.evidence import Evidence
 from flows.subscriber.generations import Generation
+from flows.subscriber.past import NOTHING_HELD
 from flows.subscriber.reapply import Timeline
 
 
@@ -22,7 +23,18 @@ from flows.subscriber.reapply import Timeline
 class Subscriber:
     """The state of one subscriber: the timeline, and the memory of decisions beside it."""
 
-    __slots__ = ("dropped", "due_ms", "evidence", "generation", "is_nobody", "past", "purchases", "timeline", "told")
+    __slots__ = (
+        "dropped",
+        "due_ms",
+        "evidence",
+        "generation",
+        "held",
+        "is_nobody",
+        "past",
+        "purchases",
+        "timeline",
+        "told",
+    )
 
     def __init__(self, timeline: Timeline, generation: Generation) -> None:
         self.timeline = timeline
@@ -35,6 +47,8 @@ class Subscriber:
         """Runs dropped over the bound, as far as counted."""
         self.evidence = Evidence()
         self.purchases: tuple[Purchase, ...] = ()
+        self.held = NOTHING_HELD
+        """What came since versions asked for their past."""
         self.is_nobody = is_anonymous(timeline.state.subscriber)
         self.due_ms = 0
         """Before this log time passing it does nothing; 0 where that is not known."""

@@ -189,7 +189,8 @@ class Deployments:
                 listener = self._parse(each) if each.workspace == workspace else None
                 if listener is not None:
                     times = each.shadow_from_ms, each.live_from_ms, each.until_ms
-                    found.append(Deployed(listener, *times, each.backfilled))
+                    past = each.past_from_ms, each.past_until_ms
+                    found.append(Deployed(listener, *times, each.backfilled, *past))
             engine.deploy(found)
             versions = [each for each in self._versions.known if each.workspace == workspace]
             self._hear(workspace, frozenset(name for each in versions for name in each.actions))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from contracts.codec import replaced
 from contracts.errors import SegmaError
 from contracts.versions import ListenerVersion, promoted
 
@@ -13,9 +14,10 @@ class NotPromotable(SegmaError):
 
 
 def promotion(
-    known: Sequence[ListenerVersion], workspace: str, listener: str, version: int, at_ms: int
+    known: Sequence[ListenerVersion], workspace: str, listener: str, version: int, at_ms: int, *, past: bool = False
 ) -> list[ListenerVersion]:
-    """The records that make a version live from ``at_ms`` on; none where it is already.
+    """The records that make a version live from ``at_ms`` on; none where it is already. ``past``: it knows the past
+    that it has asked for; else that is given up.
 
     Raises :class:`NotPromotable` where it was never applied, or has ended.
     """
@@ -26,4 +28,6 @@ def promotion(
         raise NotPromotable(f"no {listener}@{version} was applied; there is {there}")
     if one.until_ms is not None:
         raise NotPromotable(f"{listener}@{version} has ended: give it a higher version and apply that")
-    return [] if one.state(at_ms) == "live" else promoted(own.values(), one, at_ms)
+    if one.state(at_ms) == "live":
+        return []
+    return promoted(own.values(), one if past else replaced(one, past_from_ms=None, past_until_ms=None), at_ms)
