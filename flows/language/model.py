@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
+
+NOBODY: Final = Fraction(0)
+"""The part of all people who are held out of most listeners."""
 
 
 class Op(StrEnum):
@@ -248,7 +251,7 @@ class Listener:
     memberships: tuple[Membership, ...] = ()
     """Asked of each step's event; folded into the steps."""
     max_lists: int = 50
-    holdout: Fraction = Fraction(0)
+    holdout: Fraction = NOBODY
     """The part of all people whose matches are rows and nothing else."""
     variants: tuple[tuple[str, Fraction], ...] = ()
     """Name and part of 1, in code-point order of the names; empty: none."""

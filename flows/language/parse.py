@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
-from fractions import Fraction
 from typing import Any, Final
 
 from contracts.errors import ListenerError, Problem
@@ -14,7 +13,7 @@ from flows.language.context import ParseContext
 from flows.language.elements import Elements, asked_of_steps, step_names
 from flows.language.kinds import Choice, Duration, Either, Path, Text, Whole
 from flows.language.memberships import MEMBERSHIPS, memberships_of
-from flows.language.model import Listener, Not, Op, Reference, Repeat, Scope, Step, VariantName
+from flows.language.model import NOBODY, Listener, Not, Op, Reference, Repeat, Scope, Step, VariantName
 from flows.language.responses import RESPONSES
 from flows.language.shape import Field, Given, Shape
 from flows.language.shares import Percent, Variants
@@ -100,7 +99,7 @@ def _built(given: Given) -> Listener:
         trust=trust,
         memberships=memberships,
         max_lists=given.get("max_lists", 50),
-        holdout=given.get("holdout", Fraction(0)),
+        holdout=given.get("holdout", NOBODY),
         variants=given.get("variants", ()),
         then=given.get("then", ()),
     )

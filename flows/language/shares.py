@@ -16,6 +16,7 @@ from typing import Any, Final
 from contracts.codec import to_json
 from flows.language.context import ParseContext, Schema
 from flows.language.kinds import Text
+from flows.language.model import NOBODY
 from flows.language.shape import Given, names_of
 from flows.language.source import BAD, YamlNode, phrase
 
@@ -34,7 +35,8 @@ def place_of(workspace: str, listener: str, subscriber: str, *more: str) -> int:
 
 def is_held_out(holdout: Fraction, workspace: str, listener: str, subscriber: str) -> bool:
     """Whether the person is held out of a listener. ``holdout``: a part of 1."""
-    return holdout > 0 and place_of(workspace, listener, subscriber) < holdout * ALL
+    # PERF: of almost every listener nobody is; to compare fractions takes longer than all else of a decision.
+    return holdout is not NOBODY and holdout > 0 and place_of(workspace, listener, subscriber) < holdout * ALL
 
 
 def variant_of(variants: Mapping[str, Fraction], workspace: str, listener: str, subscriber: str) -> str:

@@ -94,7 +94,7 @@ class Decision(NamedTuple):
     @property
     def past(self) -> Past:
         """What this decision leaves for the next one."""
-        return self.before._replace(origins=self.origins, spent=self.spent, named=self.named)
+        return Past(self.origins, self.spent, self.named, self.before.depths, self.before.capped)
 
     def mark(self, listener: Listener, match: Match, workspace: str) -> str:
         """The reason why a known subscriber's match makes no command; empty where it makes some."""
@@ -219,7 +219,7 @@ def _may_name(listener: Listener, wanted: Wanted, match: Match, decision: Decisi
         decision.refused.append((Reason.TOO_MANY_LISTS, wanted.to_list, match))
         return False
     named = decision.named.get(listener.name, ())
-    if is_made_name(wanted) and wanted.to_list not in named:
+    if wanted.to_list not in named and is_made_name(wanted):
         decision.named[listener.name] = (*named, wanted.to_list)
     return True
 
@@ -228,7 +228,7 @@ def _was_refused(listener: Listener, wanted: Wanted, decision: Decision) -> bool
     """Whether the person's share of names is used up by others than this one."""
     named = decision.named.get(listener.name, ())
     share = max(listener.max_lists // PEOPLE_AT_LEAST, 1)
-    return is_made_name(wanted) and wanted.to_list not in named and len(named) >= share
+    return len(named) >= share and wanted.to_list not in named and is_made_name(wanted)
 
 
 def _command(  # noqa: PLR0917

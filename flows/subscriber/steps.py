@@ -348,8 +348,8 @@ class SubscriberSteps:
 
 def _remembered(person: Subscriber) -> Past:
     """The past of a person's decisions, with what their timeline knows of it."""
-    timeline = person.timeline
-    return person.past._replace(depths=timeline.depths, capped=timeline.cap.capped)
+    past, timeline = person.past, person.timeline
+    return Past(past.origins, past.spent, past.named, timeline.depths, timeline.cap.capped)
 
 
 def _bounded(past: Past) -> tuple[Past, int]:

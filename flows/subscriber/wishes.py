@@ -86,7 +86,8 @@ def is_made_name(wanted: Wanted) -> bool:
 def wanted_by(listener: Listener, match: Match, workspace: str) -> tuple[list[Wanted], list[str]]:
     """The responses for the person's variant with their lists resolved, and the templates that came to nothing."""
     found, unnamed = [], []
-    variant = variant_of(dict(listener.variants), workspace, listener.name, match.subscriber)
+    variants = listener.variants
+    variant = variant_of(dict(variants), workspace, listener.name, match.subscriber) if variants else ""
     for position, response in enumerate(listener.then):
         if response.only is not None and response.only != variant:
             continue
