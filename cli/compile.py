@@ -1,4 +1,4 @@
-"""``segma compile``: the flow's pure machine as machine code, by mypyc. The Python source stays the truth.
+"""``segma compile``: the flows' pure parts as machine code, by mypyc. The Python source stays the truth.
 
 What comes of it is a copy of the rooms with compiled modules beside the same sources: put first on Python's path it is
 imported instead (``./segma`` does so while it is as new as the source). docs/adr/0006 says what it brings.
@@ -20,43 +20,47 @@ from cli.output import Exit, err, fail
 
 ROOMS: Final = ("analytics", "cli", "collector", "console", "contracts", "flows", "sinks", "transport")
 MODULES: Final = (
-    "counts/run_counts",
-    "counts/tally",
-    "derived/sessions",
-    "language/compile",
-    "language/operators",
-    "language/paths",
-    "machine/compiled",
-    "machine/correlation",
-    "machine/earlier",
-    "machine/index",
-    "machine/machine",
-    "machine/program",
-    "machine/state_codec",
-    "machine/tree",
-    "operators/key_group",
-    "operators/regroup",
-    "state/arena",
-    "state/entry",
-    "state/recency",
-    "state/store",
-    "state/timers",
-    "subscriber/decide",
-    "subscriber/evidence",
-    "subscriber/engine",
-    "subscriber/generations",
-    "subscriber/subscriber",
-    "subscriber/merging",
-    "subscriber/noting",
-    "subscriber/reapply",
-    "subscriber/steps",
-    "subscriber/timeline",
-    "subscriber/timeline_codec",
-    "subscriber/weaving",
-    "subscriber/wishes",
-    "subscriber/woven",
+    "contracts/bodies",
+    "contracts/properties",
+    "flows/counts/run_counts",
+    "flows/counts/tally",
+    "flows/derived/sessions",
+    "flows/language/compile",
+    "flows/language/operators",
+    "flows/language/paths",
+    "flows/machine/compiled",
+    "flows/machine/correlation",
+    "flows/machine/earlier",
+    "flows/machine/index",
+    "flows/machine/machine",
+    "flows/machine/program",
+    "flows/machine/state_codec",
+    "flows/machine/tree",
+    "flows/operators/device_group",
+    "flows/operators/key_group",
+    "flows/operators/regroup",
+    "flows/recognise",
+    "flows/state/arena",
+    "flows/state/entry",
+    "flows/state/recency",
+    "flows/state/store",
+    "flows/state/timers",
+    "flows/subscriber/decide",
+    "flows/subscriber/engine",
+    "flows/subscriber/evidence",
+    "flows/subscriber/generations",
+    "flows/subscriber/merging",
+    "flows/subscriber/noting",
+    "flows/subscriber/reapply",
+    "flows/subscriber/steps",
+    "flows/subscriber/subscriber",
+    "flows/subscriber/timeline",
+    "flows/subscriber/timeline_codec",
+    "flows/subscriber/weaving",
+    "flows/subscriber/wishes",
+    "flows/subscriber/woven",
 )
-"""Of ``flows``. NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations)."""
+"""NOTE: what holds msgspec's classes stays Python (msgspec reads their annotations)."""
 
 _SETUP: Final = """
 from mypyc.build import mypycify
@@ -115,7 +119,7 @@ def compiled(work: Path) -> None:
     """Compile the copy of the rooms in ``work``, in place."""
     (work / "mypy.ini").write_text("[mypy]\nexplicit_package_bases = True\nnamespace_packages = True\n")
     arguments = ["--config-file=mypy.ini", "--ignore-missing-imports"]
-    arguments += [f"flows/{module}.py" for module in MODULES]
+    arguments += [f"{module}.py" for module in MODULES]
     (work / "setup.py").write_text(_SETUP.format(arguments=arguments))
     with err.status("compiling …"):
         done = subprocess.run(

@@ -14,10 +14,10 @@ from contracts.errors import ConfigError, ListenerError, Problem
 from contracts.installation import Installation, Workspace
 from contracts.log import Log
 from contracts.versions import NOTICE_MS
+from flows.devices import Rules
 from flows.language.files import load_actions, load_listeners
 from flows.language.model import Listener
 from flows.operators.logic import Shared
-from flows.recognise import Rules
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.pinned_terms import Terms
 from flows.versions.capture_requests import CaptureNotice

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from contracts.actions import PROFILE_CHANGED
-from contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source, read_event, read_events
-from contracts.codec import Value, json_reader, replaced, to_json, written
+from contracts.beacons import Beacon, BeaconRecord, SentEvent, ServerBeacon, Source, read_event
+from contracts.bodies import read_events
+from contracts.codec import json_reader, replaced, to_json
 from contracts.errors import BadInput
 from contracts.events import Event, Trust
 from contracts.log import Record
@@ -18,132 +18,102 @@ from contracts.tokens import anonymous_id
 from flows.derived.clicks import MAX_CLICKS, Click, judged, verdict_of
 from flows.derived.joinings import joining_fault
 from flows.derived.membership import is_membership
+from flows.devices import HISTORY_MS, Device, Refused, Rules
+
+__all__ = ["HISTORY_MS", "Device", "Refused", "Rules", "recognise", "released"]
 
 OLDEST_MS: Final = 730 * 86_400_000
 """How long before it came an event may claim to have happened: the history keeps events for 25 months by their own
 time, and an older one would be no row and no dead letter."""
 HISTORY_EVENTS: Final = 200
-HISTORY_MS: Final = 86_400_000
 HISTORY_BYTES: Final = 65_536
 """Of a device that is nobody's the last 200 events within 24 hours, and no more than 64 KiB of JSON, are kept, to be
 handed over."""
-BINDING_MS: Final = 400 * 86_400_000
-"""How long after its last beacon a device is still known as somebody's: as long as browsers keep storage at most."""
 TOKEN_PROBLEM: Final = "token_problem"  # noqa: S105
 """The property of an event that says why the token that came with it was not believed."""
-DELIVERY_KEPT_MS: Final = 60_000
-"""How long a delivery is kept for the clicks that follow it: webhooks and clicks come in either order."""
 SIGNS: Final = frozenset({"scanner", "link"})
 """What a redirect's record says for the verdict alone: no property of the event."""
 SERVERS: Final = frozenset({Source.SERVER, Source.WEBHOOK})
 """The doors whose bodies are a server's, and whose people are sure."""
+MAILED: Final = frozenset({Source.REDIRECT, Source.PIXEL})
+"""The doors that a mail leads to."""
 TOLD: Final = frozenset({PROFILE_CHANGED, LIST_JOINED})
 TOLD_BY_SERVERS: Final = TOLD | {COMMAND_UNCHANGED}
 """Actions that every workspace knows."""
 MADE: Final = (MEMBERSHIP - {LIST_JOINED}) | {SESSION_ENDED}
 """Actions that the flow makes: nobody tells them, or servers alone."""
 
+# PERF: a name of a module is found in a sixth of the time that an enumeration takes to find its member.
+_SDK: Final = Source.SDK
+_BY_SERVER: Final = Trust.SERVER
+_BY_TOKEN: Final = Trust.TOKEN
+_BY_BROWSER: Final = Trust.BROWSER
 _read_beacon: Final[Callable[[bytes], Beacon]] = json_reader(Beacon)
 _read_server: Final[Callable[[bytes], ServerBeacon]] = json_reader(ServerBeacon)
-
-
-class Device(Value, frozen=True):
-    """The state of one device, a key of ``beacons``. ``person`` empty: anonymous; then ``history`` is kept."""
-
-    SCHEMA: ClassVar[int] = 1
-
-    person: str = ""
-    history: tuple[Event, ...] = ()
-    clicks: tuple[Click, ...] = ()
-    seen_ms: int = 0
-    """Log time of its last record."""
-    order: int = 0
-    """The highest running number that its SDK has given."""
-    order_ms: int = 0
-    """When the event of that number occurred."""
-    delivered_ms: int = 0
-    """When the last mail was delivered, by the platform's clock; kept for as long as it may speak against a click."""
-    sizes: tuple[int, ...] = ()
-    """Bytes of each event of ``history`` as JSON."""
-    schema: int = written(1)
-
-    @property
-    def is_nobody(self) -> bool:
-        """Whether nothing is known of it."""
-        return not (self.person or self.history or self.clicks or self.delivered_ms)
-
-    @property
-    def expires_ms(self) -> int:
-        """When nothing of it is worth keeping any more, in log time."""
-        if self.delivered_ms and not (self.person or self.history):
-            return self.seen_ms + DELIVERY_KEPT_MS + 1
-        return self.seen_ms + (BINDING_MS if self.person else HISTORY_MS) + 1
-
-    @property
-    def due_ms(self) -> int:
-        """When the next quarantine is over, or all of it expires, in log time."""
-        return min([click.due_ms for click in self.clicks]) if self.clicks else self.expires_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What recognising needs to know of a workspace."""
-
-    actions: frozenset[str]
-    quarantine_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """An event that is set aside, with its bytes."""
-
-    reason: Reason
-    detail: str
-    data: bytes
 
 
 Recognised = tuple[Device, list[Event], list[Refused]]
 
 
-def recognise(device: Device, beacon: BeaconRecord, record: Record, rules: Rules) -> Recognised:
+def recognise(
+    device: Device, beacon: BeaconRecord, record: Record, rules: Rules, encoded: list[bytes] | None = None
+) -> Recognised:
     """Make the events of one record: first the history that is handed over to a person, then the record's own.
 
     A beacon's skew has its way through the network in it, so two beacons of one device may be corrected by different
     amounts, by up to what a connection takes to be made. What the device numbered later therefore never occurred before
     what it numbered earlier and was heard of (ADR 0011); with the same time the numbers decide.
 
+    ``encoded``: takes the JSON of the events, where finding the device's new state made it anyway.
+
     Raises :class:`BadRecord` where the body is not what its door stores.
     """
-    if beacon.source in {Source.REDIRECT, Source.PIXEL}:
+    source = beacon.source
+    is_sdk = source is _SDK
+    if not is_sdk and source in MAILED:
         return _from_mail(device, beacon, record, rules)
-    token_landed = beacon.source is Source.SDK and bool(beacon.subscriber)
-    trust = Trust.SERVER if beacon.source in SERVERS else Trust.TOKEN if token_landed else Trust.BROWSER
+    by_server = not is_sdk and source in SERVERS
+    trust = _BY_SERVER if by_server else _BY_TOKEN if is_sdk and beacon.subscriber else _BY_BROWSER
     before = device
-    device, new_device, handed_over = _identified(device, beacon)
+    device, new_device, handed_over = _identified(device, beacon, by_server=by_server)
     person = device.person or anonymous_id(beacon.workspace, beacon.device)
     order, order_ms = device.order, device.order_ms
-    events, refused = [], []
-    for sent in _told(beacon, rules):
+    events: list[Event] = []
+    refused: list[Refused] = []
+    for sent in _told(beacon, rules, by_server=by_server):
         if isinstance(sent, Refused):
             refused.append(sent)
             continue
         at_ms = sent.occurred_at_ms + beacon.skew_ms
-        if beacon.source is Source.SDK and sent.order > order:
+        if is_sdk and sent.order > order:
             at_ms = max(at_ms, order_ms)
             order, order_ms = sent.order, min(at_ms, beacon.received_at_ms)
         events.append(_event(sent, beacon, record, person, trust, at_ms=at_ms, new_device=new_device))
-    if beacon.source in SERVERS:
+    if by_server:
         # The server names the person each time: nothing is worth keeping but what speaks for or against clicks.
         return _delivered(before, events, record.log_time_ms), events, refused
     if not device.person:
-        device = _with_history(device, events)
-    device = replaced(device, seen_ms=record.log_time_ms, order=order, order_ms=order_ms)
-    return device, [*handed_over, *events], refused
+        # PERF: their sizes are part of what is known of the device, so here they are encoded, once for all who ask.
+        data = [to_json(event) for event in events]
+        if encoded is not None:
+            encoded.extend(data)
+        device = _with_history(device, events, data)
+    device = Device(
+        person=device.person,
+        history=device.history,
+        clicks=device.clicks,
+        seen_ms=record.log_time_ms,
+        order=order,
+        order_ms=order_ms,
+        delivered_ms=device.delivered_ms,
+        sizes=device.sizes,
+    )
+    return device, [*handed_over, *events] if handed_over else events, refused
 
 
-def _identified(device: Device, beacon: BeaconRecord) -> tuple[Device, bool, list[Event]]:
+def _identified(device: Device, beacon: BeaconRecord, *, by_server: bool) -> tuple[Device, bool, list[Event]]:
     """The device with its person; whether another person's token came; history handed over to a new person."""
-    if beacon.source in SERVERS:
+    if by_server:
         return Device(person=beacon.subscriber), False, []
     if not beacon.subscriber or beacon.subscriber == device.person:
         return device, False, []
@@ -164,13 +134,15 @@ def _recent(events: tuple[Event, ...], until_ms: int | None = None) -> tuple[Eve
     return tuple(event for event in events if newest - event.received_at_ms <= HISTORY_MS)[-HISTORY_EVENTS:]
 
 
-def _with_history(device: Device, events: list[Event]) -> Device:
-    """The device with these events in its history, and without the oldest that are more than is kept."""
-    known = device.sizes if len(device.sizes) == len(device.history) else map(_size, device.history)
+def _with_history(device: Device, events: list[Event], encoded: list[bytes]) -> Device:
+    """The device with these events (and their JSON) in its history, without the oldest that are more than is kept."""
+    known = device.sizes
+    if len(known) != len(device.history):
+        known = tuple([len(to_json(event)) for event in device.history])
     newest_ms = events[-1].received_at_ms if events else 0
     found = [
         (event, size)
-        for event, size in zip((*device.history, *events), (*known, *map(_size, events)), strict=True)
+        for event, size in zip((*device.history, *events), (*known, *map(len, encoded)), strict=True)
         if newest_ms - event.received_at_ms <= HISTORY_MS
     ][-HISTORY_EVENTS:]
     left = sum(size for _, size in found)
@@ -182,38 +154,33 @@ def _with_history(device: Device, events: list[Event]) -> Device:
     return replaced(device, history=tuple(event for event, _ in kept), sizes=tuple(size for _, size in kept))
 
 
-def _size(event: Event) -> int:
-    return len(to_json(event))
-
-
-def _told(beacon: BeaconRecord, rules: Rules) -> Sequence[SentEvent | Refused]:
+def _told(beacon: BeaconRecord, rules: Rules, *, by_server: bool) -> Sequence[SentEvent | Refused]:
     """The events of a body in order, each as it is believed or refused. Raises :class:`BadRecord` of the body."""
-    by_server = beacon.source in SERVERS
     # PERF: almost every body holds nothing to refuse, and is read once; only else event by event, each with its bytes.
     try:
         told = read_events(beacon.body, by_server=by_server)
         for each in told:
-            _check(each, beacon, rules)
+            _check(each, beacon, rules, by_server=by_server)
     except BadInput:
         pass
     else:
         return told
     envelope: Any = (_read_server if by_server else _read_beacon)(beacon.body)
-    return [_sent(bytes(raw), beacon, rules) for raw in envelope.events]
+    return [_sent(bytes(raw), beacon, rules, by_server=by_server) for raw in envelope.events]
 
 
-def _sent(raw: bytes, beacon: BeaconRecord, rules: Rules) -> SentEvent | Refused:
+def _sent(raw: bytes, beacon: BeaconRecord, rules: Rules, *, by_server: bool) -> SentEvent | Refused:
     try:
         sent = read_event(raw)
-        _check(sent, beacon, rules)
+        _check(sent, beacon, rules, by_server=by_server)
     except BadInput as error:
         return Refused(error.reason, error.detail, raw)
     return sent
 
 
-def _check(sent: SentEvent, beacon: BeaconRecord, rules: Rules) -> None:
+def _check(sent: SentEvent, beacon: BeaconRecord, rules: Rules, *, by_server: bool) -> None:
     """Pass an event that this beacon may tell. Raises :class:`BadInput`."""
-    action, by_server = sent.action, beacon.source in SERVERS
+    action = sent.action
     if action not in rules.actions and action not in (TOLD_BY_SERVERS if by_server else TOLD):
         raise BadInput(Reason.UNKNOWN_ACTION, action)
     if action == LIST_JOINED and (fault := joining_fault(sent.properties)):
@@ -240,7 +207,7 @@ def _event(
     clicked = sent.action == "email_clicked"
     # The SDK ran for the redirect's click: a real browser landed. A server may know better, whenever it finds out.
     landed = clicked and bool(beacon.click) and sent.event_id == f"c-{beacon.click}"
-    reported = clicked and beacon.source in SERVERS and sent.properties.get("machine") is True
+    reported = clicked and trust is _BY_SERVER and sent.properties.get("machine") is True
     return Event(
         workspace=beacon.workspace,
         subscriber=person,
@@ -346,7 +313,3 @@ def released(device: Device, log_time_ms: int) -> tuple[Device, list[Event]]:
     kept = tuple(click for click in device.clicks if click.due_ms > log_time_ms)
     events = [replaced(click.event, provisional=False, verdict=verdict_of(click)) for click in over]
     return replaced(device, clicks=kept), events
-
-
-RulesOf = Mapping[str, Rules]
-"""Workspace → its rules."""

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from contracts.codec import msgpack_reader, replaced, to_msgpack
 from contracts.errors import BadRecord
-from flows.operators.logic import DEVICES, GroupSnapshot
+from flows.operators.device_group import DEVICES
+from flows.operators.logic import GroupSnapshot
 from flows.operators.source import Position, Positions, positions_in
 from flows.rescale import bytewax_store
 from flows.state.changelog import PEOPLE, Changelog, StateDamaged

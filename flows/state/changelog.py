@@ -136,6 +136,8 @@ class Changelog:
         self._groups: dict[str, ChangelogGroup] = {}
         self._alike: Counter[str] = Counter()
         """Kind → how many groups there are of it."""
+        self.opened = 0
+        """How many groups there are of all kinds."""
         self._found: dict[str, list[_Block]] = {}
         self.sizes: dict[int, int] = {}
         """Bytes of each segment."""
@@ -191,6 +193,7 @@ class Changelog:
         if position.group not in self._groups:
             self._alike[kind] += 1
         self._groups[position.group] = group
+        self.opened = len(self._groups)
         return group, rows
 
     def append(self, group: ChangelogGroup, rows: Sequence[ChangelogRow], *, base: bool = False) -> None:

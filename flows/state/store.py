@@ -21,9 +21,9 @@ from flows.state.state_type import S, StateType
 from flows.state.timers import DAY_MS, NO_TIMER, Timers
 
 MAX_PENDING: Final = 4_096
-"""States of all groups that may wait for the epoch's end to be encoded: past its share a group writes half of its own,
-those touched longest ago, so that the pause at an epoch's end has a bound."""
-MAX_PENDING_BYTES: Final = 256 << 20
+"""States of all groups of a kind that may wait for the epoch's end to be encoded: past its share a group writes half
+of its own, those touched longest ago, so that the pause has a bound. Devices wait, people hardly ever."""
+MAX_PENDING_BYTES: Final = 128 << 20
 """What they took when they were written last, likewise."""
 MAX_INPUTS: Final = 32_768
 """Inputs of all groups that may wait for the epoch's end: past its share a group writes its own."""
@@ -73,7 +73,6 @@ class StateStore(Generic[S]):
         self._count = self._bytes = 0
         """Keys with something written or to be written as inputs, and the bytes of that."""
         self._resume(chains)
-        self._most_inputs = self._most_input_bytes = self._most_decoded = 0
         self._share()
         self._now_ms = self._look_ms = self._unseen = 0
         """Log time; when those at work are looked at next; and how many of them this time are still to be."""
@@ -94,9 +93,10 @@ class StateStore(Generic[S]):
 
     def _share(self) -> None:
         """Find this group's share of what all may hold."""
-        self._most_inputs = self._changelog.share(MAX_INPUTS)
-        self._most_input_bytes = self._changelog.share(MAX_INPUT_BYTES)
-        self._most_decoded = self._changelog.share(MAX_DECODED)
+        share, of_kind, self._shared_by = self._changelog.share, self.share_of_kind, self._changelog.opened
+        self._most_inputs, self._most_input_bytes = share(MAX_INPUTS), share(MAX_INPUT_BYTES)
+        self._most_decoded = share(MAX_DECODED)
+        self._most_touched, self._most_touched_bytes = of_kind(MAX_PENDING), of_kind(MAX_PENDING_BYTES)
 
     def share_of_kind(self, of_all: int) -> int:
         """This group's share of a bound on all groups of its kind together; 16 at least."""
@@ -109,10 +109,7 @@ class StateStore(Generic[S]):
 
     def known(self) -> list[str]:
         """The keys of which something is written or to be written as inputs."""
-        return [entry.key for entry in self._all() if entry.whole]
-
-    def _all(self) -> list[StateEntry]:
-        return [*self._live.values(), *self._resting.values()]
+        return [entry.key for entry in (*self._live.values(), *self._resting.values()) if entry.whole]
 
     def all_terms(self) -> set[bytes]:
         """What the inputs were applied under that a resume found."""
@@ -227,8 +224,10 @@ class StateStore(Generic[S]):
         else:
             self._touched_bytes += self.size(key)
         self._touched[key] = None
-        share, waiting = self._changelog.share, len(self._touched)
-        if waiting > share(MAX_PENDING) or (waiting > 1 and self._touched_bytes > share(MAX_PENDING_BYTES)):
+        if self._shared_by != self._changelog.opened:
+            self._share()
+        waiting = len(self._touched)
+        if waiting > self._most_touched or (waiting > 1 and self._touched_bytes > self._most_touched_bytes):
             self._write(list(islice(self._touched, waiting // 2)))
 
     def _schedule(self, entry: StateEntry, due_ms: int | None) -> None:
@@ -238,7 +237,8 @@ class StateStore(Generic[S]):
             entry.due_ms = due_ms
             self._timers.put(due_ms, entry.key)
             if len(self._timers) > 2 * (len(self._live) + len(self._resting)) + MOST_VOID:
-                self._timers.renew([(each.due_ms, each.key) for each in self._all() if each.due_ms != NO_TIMER])
+                entries = *self._live.values(), *self._resting.values()
+                self._timers.renew([(each.due_ms, each.key) for each in entries if each.due_ms != NO_TIMER])
 
     def _scheduled(self, key: str) -> int:
         entry = self._live.get(key) or self._resting.get(key)
@@ -254,6 +254,12 @@ class StateStore(Generic[S]):
         if entry is not None:
             entry.state, entry.due_ms = None, NO_TIMER
         self._touch(key)
+
+    def is_quiet(self, log_time_ms: int) -> bool:
+        """Let time pass; whether nothing is due by then. PERF: for whoever asks with every record."""
+        self._now_ms = log_time_ms
+        next_ms = self._timers.next_ms()
+        return log_time_ms < self._look_ms and (next_ms is None or log_time_ms < next_ms)
 
     def due(self, log_time_ms: int, wanted: Callable[[str], bool] = lambda key: True) -> Iterator[str]:
         """The keys with something due at or before a log time, earliest first; each must be put again or let go.

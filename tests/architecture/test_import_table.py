@@ -99,7 +99,7 @@ FLOORS = {
         ["machine"],
         ["state"],
         ["subscriber"],
-        ["versions", "counts", "replay"],
+        ["devices", "versions", "counts", "replay"],
         ["recognise", "backtest"],
         ["operators"],
         ["config", "rescale"],

@@ -13,10 +13,19 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ANSWERS = """
 import sys
+from contracts import bodies, properties
+from flows import recognise
 from flows.machine import machine, program, tree
+from flows.operators import device_group
 from flows.subscriber import engine, reapply
-for module in (engine, machine, program, reapply, tree):
+for module in (bodies, device_group, engine, machine, program, properties, reapply, recognise, tree):
     assert module.__file__.endswith(".so"), module.__file__
+from tests.flows import test_recognise
+for wrong in test_recognise.WRONG:
+    test_recognise.test_one_bad_event_of_a_beacon_is_refused_with_its_bytes_and_the_others_count(wrong)
+test_recognise.test_history_is_two_hundred_events_of_a_day()
+test_recognise.test_history_is_handed_over_before_the_event_that_told()
+test_recognise.test_a_redirects_click_is_on_trial_until_the_quarantine_is_over()
 from tests.properties import test_arrival_order, test_matcher_equals_brute_force, test_shared_beginnings
 test_matcher_equals_brute_force.CASES_EACH = 600
 test_arrival_order.COUNT = 150

@@ -36,7 +36,7 @@ def test_who_was_used_longest_ago_goes_until_number_and_bytes_fit() -> None:
 def test_devices_that_are_nobodys_are_bounded_in_bytes_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_people: int
 ) -> None:
-    monkeypatch.setattr("flows.operators.logic.MAX_ANONYMOUS_BYTES", 4 * HISTORY_BYTES)
+    monkeypatch.setattr("flows.operators.device_group.MAX_ANONYMOUS_BYTES", 4 * HISTORY_BYTES)
     common, changelog = shared(), Changelog(tmp_path, sync=unsynced)
     for _ in range(of_people):  # whose groups, though in the same files, have no share of it
         changelog.group(None, PEOPLE)

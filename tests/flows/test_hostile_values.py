@@ -251,17 +251,16 @@ def test_a_device_that_cannot_be_written_is_one_keys_trouble(tmp_path: Path, mon
     rng = random.Random(1)
     for number in range(12):
         flow.step(beacon(rng, number))
-    encode = flow.recognise._states.encode
-    monkeypatch.setattr(
-        flow.recognise._states, "encode", lambda key, state: 1 / 0 if key == "d1" else encode(key, state)
-    )
+    states = flow.recognise._group._states
+    encode = states.encode
+    monkeypatch.setattr(states, "encode", lambda key, state: 1 / 0 if key == "d1" else encode(key, state))
     flow.snapshot()
     out = letters(list(flow.recognise.on_batch([[Record("beacons", 0, 99, T0_MS + 2_000, b"", None)]])[0]))
     assert [(each.reason, each.key) for each in out] == [(Reason.STATE_LOST, b"d1")]
     monkeypatch.undo()
     flow.end()
     flow.begin()
-    assert "d1" not in flow.recognise._devices.known()
+    assert "d1" not in flow.recognise._group.known()
 
 
 def test_a_fault_in_the_steps_takes_nothing_of_others_and_says_what_was_said(

@@ -145,7 +145,7 @@ def test_a_defect_of_ours_on_one_record_sets_it_aside(monkeypatch: pytest.Monkey
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("flows.operators.logic.recognise", broken)
+    monkeypatch.setattr("flows.operators.device_group.recognise", broken)
     out = list(RecogniseLogic(shared(), disk(), None).on_batch([story()[:1]])[0])
     (letter,) = [_read_letter(each.value) for each in out if each.topic == DEAD_LETTERS and each.value]
     assert (letter.reason, letter.detail) == ("processing_failed", "ZeroDivisionError")

@@ -72,6 +72,10 @@ def test_history_is_two_hundred_events_of_a_day() -> None:
 WRONG = {
     "no_id": ({"action": "page_viewed", "occurred_at_ms": NOW_MS}, Reason.BAD_EVENT),
     "a_text": ("page_viewed", Reason.BAD_EVENT),
+    "an_id_with_a_space": (sent("e 2"), Reason.BAD_EVENT),
+    "an_id_and_a_line_end": (sent("e2\n"), Reason.BAD_EVENT),
+    "an_id_of_other_digits": (sent("\u0662"), Reason.BAD_EVENT),
+    "an_action_in_capitals": (sent("e2", "Page_Viewed"), Reason.BAD_EVENT),
     "unheard_of": (sent("e2", "danced"), Reason.UNKNOWN_ACTION),
     "no_number": (sent("e2", at_ms=-1), Reason.BAD_EVENT),
     "an_old_one": (sent("e2", at_ms=NOW_MS - OLDEST_MS - 1), Reason.CLOCK_OFF),

@@ -41,7 +41,7 @@ def test_every_bound_and_the_state_are_served(tmp_path: Path) -> None:
 def test_devices_that_are_nobodys_are_bounded_and_those_used_longest_ago_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.operators.logic.MAX_ANONYMOUS", 0)  # a group's share is sixteen at least
+    monkeypatch.setattr("flows.operators.device_group.MAX_ANONYMOUS", 0)  # a group's share is sixteen at least
     common = shared()
     changelog = Changelog(tmp_path)
     logic = RecogniseLogic(common, changelog, None)
