@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -63,14 +65,28 @@ def pytest(root: Path, name: str, *words: str) -> Check:
     return Check(name, [sys.executable, "-m", "pytest", "-q", *words], root)
 
 
+@contextlib.contextmanager
+def kept_bytecode() -> Iterator[dict[str, str]]:
+    """Give Python a folder for its bytecode where it may keep none beside the source, as in many an image.
+
+    Without one, each of the thousands of processes that the tests start compiles all that it imports.
+    """
+    if not sys.dont_write_bytecode:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="segma-bytecode-", ignore_cleanup_errors=True) as folder:
+        yield {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": folder}
+
+
 def run_checks(steps: Sequence[Check]) -> list[str]:
     """Run each step with its output passed through. Return the names of those that failed."""
     failed = []
-    for step in steps:
-        err.rule(step.name)
-        environment = {**os.environ, **step.environment}
-        if subprocess.run(step.command, cwd=step.directory, env=environment, check=False).returncode != 0:
-            failed.append(step.name)
+    with kept_bytecode() as kept:
+        for step in steps:
+            err.rule(step.name)
+            environment = {**os.environ, **kept, **step.environment}
+            if subprocess.run(step.command, cwd=step.directory, env=environment, check=False).returncode != 0:
+                failed.append(step.name)
     return failed
 
 

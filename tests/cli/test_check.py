@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli import needs
-from cli.check import ALONE, BROWSERS, SLOW, checks
+from cli.check import ALONE, BROWSERS, SLOW, Check, checks, run_checks
 from cli.needs import NEEDS, Need
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +80,26 @@ def test_every_test_is_run_once_and_the_fast_ones_need_nothing() -> None:
     assert selections == [f"not ({BROWSERS}) and not {ALONE}", f"({BROWSERS}) and not {ALONE}", ALONE]
     (fast,) = [step.command[-2] for step in checks(ROOT, fast=True) if "pytest" in step.command]
     assert fast == f"not ({SLOW})"
+
+
+KEEPS = """
+import pathlib, sys, one_module
+kept = pathlib.Path(one_module.__cached__)
+sys.exit(kept.is_relative_to(sys.argv[1]) or not kept.is_file())
+"""
+
+
+def test_bytecode_is_kept_for_the_run_where_none_may_be_kept_beside_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one_module.py").touch()
+    keeping = Check("keeps", [sys.executable, "-c", KEEPS, str(tmp_path)], tmp_path, {"PYTHONPATH": str(tmp_path)})
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    assert run_checks([keeping]) == ["keeps"]
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert run_checks([keeping]) == []
 
 
 @pytest.mark.slow
