@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,16 @@ class Check:
     command: list[str]
     directory: Path
     environment: dict[str, str] = field(default_factory=dict)
+    beside: tuple[Check, ...] = ()
+    """What runs meanwhile, one after another; what they say stands behind what this one says."""
+
+    def run(self, kept: dict[str, str], *, gather: bool = False) -> subprocess.CompletedProcess[bytes]:
+        """Run it to its end; what it says is passed through, or gathered."""
+        output, errors = (subprocess.PIPE, subprocess.STDOUT) if gather else (None, None)
+        environment = {**os.environ, **kept, **self.environment}
+        return subprocess.run(
+            self.command, cwd=self.directory, env=environment, stdout=output, stderr=errors, check=False
+        )
 
 
 def checks(root: Path, *, fast: bool) -> list[Check]:
@@ -42,27 +53,32 @@ def checks(root: Path, *, fast: bool) -> list[Check]:
     python = sys.executable
     npm = shutil.which("npm") or "npm"
     beside = ["-n", "auto", "--dist", "worksteal"]
-    pure = [
+    quick = [
         Check("ruff", [python, "-m", "ruff", "check", "."], root),
         Check("format", [python, "-m", "ruff", "format", "--check", "."], root),
-        Check("mypy", [python, "-m", "mypy"], root),
-        Check("typescript", [npm, "run", "--silent", "check"], root / "js-sdk"),
         Check("sdk tests", [npm, "test", "--silent"], root / "js-sdk"),
     ]
+    types = (  # of one processor each
+        Check("typescript", [npm, "run", "--silent", "check"], root / "js-sdk"),
+        Check("mypy", [python, "-m", "mypy"], root),
+    )
     if fast:
-        return [*pure, pytest(root, "tests", *beside, "-m", f"not ({SLOW})", "--hypothesis-profile=fast")]
+        return [
+            *quick,
+            pytest(root, "tests", *beside, "-m", f"not ({SLOW})", "--hypothesis-profile=fast", meanwhile=types),
+        ]
     return [
-        *pure,
-        pytest(root, "tests side by side", *beside, "-m", f"not ({BROWSERS}) and not {ALONE}"),
+        *quick,
+        pytest(root, "tests side by side", *beside, "-m", f"not ({BROWSERS}) and not {ALONE}", meanwhile=types),
         # NOTE: the driver's event loop stays in the process for good, and other rooms' tests fail beside it.
         pytest(root, "tests in browsers", "-m", f"({BROWSERS}) and not {ALONE}"),
         pytest(root, "tests of processes", "-m", ALONE),
     ]
 
 
-def pytest(root: Path, name: str, *words: str) -> Check:
+def pytest(root: Path, name: str, *words: str, meanwhile: tuple[Check, ...] = ()) -> Check:
     """Tests by pytest, which leaves out what cannot run here."""
-    return Check(name, [sys.executable, "-m", "pytest", "-q", *words], root)
+    return Check(name, [sys.executable, "-m", "pytest", "-q", *words], root, beside=meanwhile)
 
 
 @contextlib.contextmanager
@@ -84,9 +100,13 @@ def run_checks(steps: Sequence[Check]) -> list[str]:
     with kept_bytecode() as kept:
         for step in steps:
             err.rule(step.name)
-            environment = {**os.environ, **kept, **step.environment}
-            if subprocess.run(step.command, cwd=step.directory, env=environment, check=False).returncode != 0:
-                failed.append(step.name)
+            with ThreadPoolExecutor(1) as aside:
+                meanwhile = aside.map(lambda other: other.run(kept, gather=True), step.beside)
+                ended = [(step, step.run(kept)), *zip(step.beside, meanwhile, strict=True)]
+            for other, done in ended[1:]:
+                err.rule(other.name)
+                print(done.stdout.decode(errors="replace"), end="", flush=True)
+            failed += [each.name for each, done in ended if done.returncode != 0]
     return failed
 
 

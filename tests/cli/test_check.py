@@ -78,6 +78,8 @@ def test_packages_are_installed_where_that_may_be_done_unasked(
 def test_every_test_is_run_once_and_the_fast_ones_need_nothing() -> None:
     selections = [step.command[-1] for step in checks(ROOT, fast=False) if "pytest" in step.command]
     assert selections == [f"not ({BROWSERS}) and not {ALONE}", f"({BROWSERS}) and not {ALONE}", ALONE]
+    for steps in checks(ROOT, fast=False), checks(ROOT, fast=True):
+        assert {other.name for step in steps for other in step.beside} == {"typescript", "mypy"}
     (fast,) = [step.command[-2] for step in checks(ROOT, fast=True) if "pytest" in step.command]
     assert fast == f"not ({SLOW})"
 
@@ -100,6 +102,18 @@ def test_bytecode_is_kept_for_the_run_where_none_may_be_kept_beside_the_source(
     assert run_checks([keeping]) == ["keeps"]
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     assert run_checks([keeping]) == []
+
+
+def test_what_runs_beside_a_step_is_waited_for_told_and_counted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def saying(name: str, script: str, *beside: Check) -> Check:
+        return Check(name, ["sh", "-c", script], tmp_path, beside=beside)
+
+    os.mkfifo(tmp_path / "met")  # opened by neither before the other
+    good, bad = saying("good", "echo came >met; echo good"), saying("bad", "echo bad >&2; exit 3")
+    assert run_checks([saying("step", "cat met", good, bad), saying("last", "echo last")]) == ["bad"]
+    assert capfd.readouterr().out.split() == ["came", "good", "bad", "last"]
 
 
 @pytest.mark.slow
