@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from contracts.rows import DeadLetter
 from contracts.topics import DEAD_LETTERS, EVENTS
 from flows.backtest.past import past_of
 from flows.backtest.subject import Subject
+from flows.language.model import Listener, Repeat
 from flows.language.parse import parse_listeners
 from flows.operators.logic import FollowBatch, FollowLogic, Shared
 from flows.state.changelog import Changelog
@@ -63,9 +65,9 @@ def told(who: str = "s") -> bytes:
 class Flow:
     """A flow in which the version asks for its past, and is promoted ten minutes later."""
 
-    def __init__(self, states: Path) -> None:
+    def __init__(self, states: Path, listener: Listener = LISTENER) -> None:
         self.engine = WorkspaceEngine("w", terms=TERMS)
-        self.engine.deploy([Deployed(LISTENER, ASKED_MS, LIVE_MS, None, False, 1, ASKED_MS)])
+        self.engine.deploy([Deployed(listener, ASKED_MS, LIVE_MS, None, False, 1, ASKED_MS)])
         changelog = Changelog(states, sync=unsynced)
         self.logic = FollowLogic(Shared({}, {"w": self.engine}, 1), changelog, None)
 
@@ -99,6 +101,17 @@ def test_without_its_past_it_is_as_any_shadow(flow: Flow) -> None:
 def test_what_came_while_the_past_was_worked_out_is_met_by_it(flow: Flow) -> None:
     bought = to_json(event("product_bought", ASKED_MS + 500))
     assert flow.lists(after=(bought, told())) == [], "the run was over before the promotion"
+
+
+def test_what_it_matched_in_its_past_counts_for_once(tmp_path: Path) -> None:
+    once, before = replace(LISTENER, repeat=Repeat.ONCE), event("product_bought", 10 * DAY_MS)
+    flow = Flow(tmp_path, once)
+    own = [(each, each.log_time_ms, "") for each in (CLICKED, before)]
+    found = past_of("w", Subject("w", [Deployed(once, 1, None)], TERMS), own, ASKED_MS)
+    assert found is not None
+    assert found.matched
+    again = to_json(event("email_clicked", LIVE_MS + 1_000))
+    assert flow.lists(after=(to_json(before), to_json(found.past), again)) == []
 
 
 def test_a_state_of_another_instant_is_let_go(flow: Flow) -> None:
