@@ -6,6 +6,7 @@ again, and then ends what is left. The judge compares with a run of nothing of t
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import random
@@ -21,9 +22,11 @@ from typing import Final
 
 import click
 
+from tests.broker import Broker
 from tests.recovery.faults import Say, await_followed, await_in_flight, walked
 from tests.recovery.judge import judge
 from tests.recovery.world import PEOPLE, SILENCE_S, People, World
+from transport.config import Settings
 
 PARTITIONS: Final = 4
 NUMBERS: Final = (1, 3, 2)
@@ -95,9 +98,14 @@ def round_of(world: World, people: Sequence[People], rescales: Rescales, after: 
     return time.monotonic() - began
 
 
-def rescaled(home: Path, numbers: Sequence[int], kills: int, chance: random.Random, say: Say) -> dict[str, int]:
-    """Go through these numbers of flows under load, with so many kills in each rescale; the judge's figures."""
-    with World(home, partitions=PARTITIONS, flows=numbers[0]) as world:
+def rescaled(
+    home: Path, numbers: Sequence[int], kills: int, chance: random.Random, say: Say, log: Settings | None = None
+) -> dict[str, int]:
+    """Go through these numbers of flows under load, with so many kills in each rescale; the judge's figures.
+
+    ``log``: of a broker; None: the embedded one.
+    """
+    with World(home, log=log, partitions=PARTITIONS, flows=numbers[0]) as world:
         world.start("collector", *world.flows, "delivery")
         people, rescales = walked(world), Rescales(world, chance)
         for each in people:
@@ -118,14 +126,18 @@ def rescaled(home: Path, numbers: Sequence[int], kills: int, chance: random.Rand
 @click.option("--kills", default=100, show_default=True, help="Of rescales and flows, at least.")
 @click.option("--each", default=5, show_default=True, help="Kills in each rescale.")
 @click.option("--seed", default=1, show_default=True)
-def main(kills: int, each: int, seed: int) -> None:
+@click.option("--kafka", is_flag=True, help="On a broker of its own, and not on the embedded log.")
+def main(kills: int, each: int, seed: int, kafka: bool) -> None:
     """Kill flows and rescales, then compare."""
     rounds = -(-kills // each)
     numbers = [*itertools.islice(itertools.cycle(NUMBERS), rounds + 1)]
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory:
-        chance = random.Random(seed)
-        figures = rescaled(Path(directory) / "home", numbers, each, chance, lambda text: click.echo(text, err=True))
+    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as owned:
+        chance, home = random.Random(seed), Path(directory) / "home"
+        log: Settings | None = None
+        if kafka:
+            log = owned.enter_context(Broker(Path(directory) / "broker")).settings(home / "data")
+        figures = rescaled(home, numbers, each, chance, lambda text: click.echo(text, err=True), log)
     took = time.monotonic() - began
     click.echo(f"{rounds} rescales under the load of {PEOPLE} people: {figures}; seed {seed}, {took:.0f} s")
 
