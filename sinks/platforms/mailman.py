@@ -44,8 +44,10 @@ CLOSED: Final = {
     "send_goodbye_message": "false",
     "admin_notify_mchanges": "false",
     "admin_immed_notify": "false",
+    "info": "Made by Segma, whose listeners put people in. Without these words its moderator is asked about strangers.",
 }
-"""How a list is made: seen, read, entered and written to by nobody whom its owner has not let."""
+"""How a list is made: seen, read, entered and written to by nobody whom its owner has not let. By ``info`` a later
+process knows it for Segma's own."""
 SUSPENDED: Final = frozenset({"by_user", "by_moderator"})
 DIGESTS: Final = frozenset({"regular", "plaintext_digests", "mime_digests", "summary_digests"})
 ALREADY: Final = "Member already subscribed"
@@ -151,12 +153,23 @@ class Mailman:
         return words(self._answer(reply).object(), "delivery_status")
 
     def _policy(self, list_name: str) -> str:
-        """Return the list's subscription policy; empty where the list does not exist yet."""
+        """Return the list's subscription policy; empty where it does not exist yet, or is closed by Segma itself."""
         number = self._lists.find(list_name)
         if number and list_name not in self._made and number not in self._policies:
-            reply = self._answer(self._http.ask("GET", f"/lists/{number}/config/subscription_policy"))
-            self._policies[number] = text(reply.object(), "subscription_policy")
+            policy = text(self._setting(number, "subscription_policy"), "subscription_policy")
+            own = policy == self._new("subscription_policy") and self._is_own(number)
+            self._policies[number] = "" if own else policy
         return self._policies.get(number, "")
+
+    def _is_own(self, number: str) -> bool:
+        """Whether a list was made by Segma, in whatever process, and nobody has taken it over since."""
+        return bool(self._new("info")) and words(self._setting(number, "info"), "info") == self._new("info")
+
+    def _new(self, name: str) -> str:
+        return self._new_lists.get(name, "")
+
+    def _setting(self, number: str, name: str) -> Mapping[str, Any]:
+        return self._answer(self._http.ask("GET", f"/lists/{number}/config/{name}")).object()
 
     def _takes_digests(self, list_name: str) -> bool:
         """Whether a list sends digests; one that is made does."""

@@ -32,7 +32,7 @@ def bed(tmp_path: Path) -> Iterator[ServedBed]:
 @pytest.fixture
 def courier(bed: ServedBed, tmp_path: Path) -> Iterator[Courier]:
     """``nobody-yet`` is a stranger: no other test that this Mailman serves puts them into a list."""
-    made = Courier(bed, tmp_path / "data", "anna", "ben", "dora", "nobody-yet")
+    made = Courier(bed, tmp_path / "data", "anna", "ben", "dora", "nobody-yet", "new-here")
     yield made
     made.close()
 
@@ -177,6 +177,25 @@ def test_a_list_that_segma_makes_is_private_closed_and_announce_only(courier: Co
     assert made["archive_policy"] == "never"
     assert made["subscription_policy"] == "moderate"
     assert (made["default_member_action"], made["default_nonmember_action"]) == ("reject", "reject")
+
+
+def test_a_stranger_enters_the_list_that_an_earlier_process_has_made(courier: Courier) -> None:
+    """Each :meth:`Courier.deliver` is a process of its own."""
+    courier.send(command("fresh"))
+    courier.deliver()
+    courier.send(command("fresh", person="new-here"))
+    assert ended(courier) == (Result.APPLIED, "")
+    assert len(courier.bed.members("fresh")) == 2
+
+
+@pytest.mark.parametrize("taken_over", [{"info": ""}, {"subscription_policy": "confirm_then_moderate"}])
+def test_a_list_that_its_owner_has_taken_over_asks_its_moderator(courier: Courier, taken_over: dict[str, str]) -> None:
+    courier.send(command("fresh"))
+    courier.deliver()
+    courier.bed.dialect.config("fresh", **taken_over)
+    courier.send(command("fresh", person="nobody-yet"))
+    assert ended(courier) == (Result.FAILED, "moderated")
+    assert courier.bed.members("fresh") == {ANNA}
 
 
 def test_the_settings_of_new_lists_can_be_chosen(bed: ServedBed) -> None:

@@ -165,9 +165,11 @@ CALLS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("GET", "/lists/new.{domain}/config/subscription_policy", {}),
     ("DELETE", "/lists/new@{domain}", {}),
     ("PATCH", "/lists/hot@{domain}/config", {"subscription_policy": "confirm"}),
-    ("PATCH", "/lists/news@{domain}/config", {"subscription_policy": "open"}),
+    ("PATCH", "/lists/news@{domain}/config", {"subscription_policy": "open", "info": "Made by hand."}),
     ("GET", "/lists/hot.{domain}/config/subscription_policy", {}),
     ("GET", "/lists/news.{domain}/config/subscription_policy", {}),
+    ("GET", "/lists/hot.{domain}/config/info", {}),
+    ("GET", "/lists/news.{domain}/config/info", {}),
     ("GET", "/lists/news.{domain}/config/digests_enabled", {}),
     ("GET", "/lists/news.{domain}/config/admin_notify_mchanges", {}),
     ("POST", "/members", {"list_id": "news.{domain}", "subscriber": "Kim@{domain}", "pre_confirmed": "true"}),
@@ -197,7 +199,7 @@ CALLS: tuple[tuple[str, str, dict[str, str]], ...] = (
 FLAGS = {"pre_verified": "true", "pre_approved": "true", "send_welcome_message": "false", "display_name": "Kim"}
 KEPT = (
     *("title", "description", "start", "total_size", "email", "list_id", "fqdn_listname", "role", "delivery_mode"),
-    *("display_name", "subscription_policy", "digests_enabled", "admin_notify_mchanges", "token_owner"),
+    *("display_name", "subscription_policy", "digests_enabled", "admin_notify_mchanges", "token_owner", "info"),
 )
 """What the sink reads of an answer, and what says why it was refused."""
 

@@ -228,6 +228,8 @@ def _of_list(found: MailingList) -> dict[str, Any]:
 def _setting(found: MailingList, settings: dict[str, str], name: str) -> str | bool:
     if name == "subscription_policy":
         return "confirm" if found.optin == "double" else settings.get(name, "open")
+    if name == "info":
+        return settings.get(name, "")
     default = "true" if name == "digests_enabled" else "false"
     return settings.get(name, default) == "true"
 
