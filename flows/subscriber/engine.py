@@ -290,7 +290,8 @@ def _move(person: Subscriber, generation: Generation) -> bool:
         person.timeline.facts, person.timeline.memberships = timeline.facts, timeline.memberships
         person.timeline.unmade, person.timeline.depths = timeline.unmade, timeline.depths
         person.timeline.cap, person.timeline.last = timeline.cap, timeline.last
-        return False
+        # NOTE: the inputs that made these were applied under other listeners, and inputs are applied again as of one.
+        return bool(timeline.facts or timeline.memberships or timeline.unmade or timeline.depths)
     promoted, ended = before.shadows - generation.shadows, before.counting.difference(generation.versions)
     change = VersionChange(promoted - generation.with_past, ended)
     _mark_shadows(person, promoted)

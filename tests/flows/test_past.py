@@ -143,3 +143,19 @@ def test_what_cannot_be_read_is_set_aside(flow: Flow) -> None:
         assert [each.topic for each in flow.hear(value, ASKED_MS + 1_000)][-1] == DEAD_LETTERS
     out, *_ = flow.hear(to_json(PastState("w", "s", "l", 1, ASKED_MS, b"\xc1")), ASKED_MS + 3_000)
     assert _letter(out.value or b"").reason == "processing_failed"
+
+
+def test_who_was_known_by_a_field_alone_keeps_what_they_do_under_later_listeners(tmp_path: Path) -> None:
+    """What came is applied again after a crash; each input as of the listeners of then."""
+    path, snapshot, out = tmp_path / "states", None, list[Outgoing]()
+    known = event(PROFILE_CHANGED, 1_000, country="DE")
+    for each in (known, CLICKED, event("product_bought", 10 * DAY_MS)):
+        engine = WorkspaceEngine("w", terms=TERMS)
+        engine.deploy([Deployed(LISTENER, 2_000, 2_000)])
+        changelog = Changelog(path, sync=unsynced)
+        logic = FollowLogic(Shared({}, {"w": engine}, 1), changelog, snapshot)
+        record = Record(EVENTS, 0, 0, each.log_time_ms, b"w/s", to_json(each))
+        out += logic.on_batch([FollowBatch(((record, each.log_time_ms),), each.log_time_ms)])[0]
+        snapshot = logic.snapshot()
+        changelog.close()
+    assert [_command(each.value or b"").to_list for each in out if each.topic.startswith("moves")] == ["x"]

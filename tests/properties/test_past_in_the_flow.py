@@ -98,6 +98,9 @@ def case(random: Random) -> Case:
         for number, (event, at_ms) in enumerate(believed)
     ]
     end_ms = believed[-1][1] + random.choice((4_000, 30_000))
+    # Whatever the log took from the promotion on stands behind the states: the promotion is written after them.
+    live_ms = max([live_ms, *(event.log_time_ms + 1 for event, at_ms in believed if at_ms < told_ms)])
+    version = version._replace(live_from_ms=live_ms)
     return Case(version, others, Terms(*times), records, told_ms, max(end_ms, live_ms))
 
 
