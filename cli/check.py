@@ -105,7 +105,8 @@ def run_checks(steps: Sequence[Check]) -> list[str]:
                 ended = [(step, step.run(kept)), *zip(step.beside, meanwhile, strict=True)]
             for other, done in ended[1:]:
                 err.rule(other.name)
-                print(done.stdout.decode(errors="replace"), end="", flush=True)
+                sys.stdout.write(done.stdout.decode(errors="replace"))
+                sys.stdout.flush()
             failed += [each.name for each, done in ended if done.returncode != 0]
     return failed
 
