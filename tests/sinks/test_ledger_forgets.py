@@ -167,7 +167,7 @@ def test_it_answers_as_one_that_forgets_nothing_and_knows_of_what_the_log_let_go
         bed = Bed()
         for step in steps:
             bed.step(*step)
-        restarted = Ledger(bed.short, "w", "mail")  # type: ignore[arg-type]
+        restarted = Ledger(bed.short, "w", "mail")
     told = [_outcome(each.value or b"") for each in bed.log.records[OUTCOMES]]
     kept = {each.command_id for each in told[-KEPT:]}
     outlived = {command_id for command_id, _, _ in bed.outlived}
