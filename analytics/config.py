@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -75,18 +77,21 @@ def password_file(settings: AnalyticsSettings, user: str) -> Path:
 
 def embedded_passwords(settings: AnalyticsSettings) -> dict[str, str]:
     """The embedded server's users and passwords; made at first use, readable by their owner alone."""
-    found = {}
-    for user in (OWNER, ANALYST):
-        path = password_file(settings, user)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            found[user] = path.read_text("ascii").strip()
-            continue
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            found[user] = secrets.token_urlsafe(24)
-            file.write(f"{found[user]}\n")
+    return {user: _password(password_file(settings, user)) for user in (OWNER, ANALYST)}
+
+
+def _password(path: Path) -> str:
+    """What a password's file holds. Of processes that start together one makes it, and the others wait for that."""
+    with contextlib.suppress(FileNotFoundError):
+        if found := path.read_text("ascii").strip():
+            return found
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = file.read().strip()
+        if not found:  # also where its maker was killed before it wrote
+            found = secrets.token_urlsafe(24)
+            file.write(f"{found}\n")
     return found
 
 
