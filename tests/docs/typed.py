@@ -24,7 +24,7 @@ from cli.__main__ import cli
 
 BLOCK: Final = re.compile(r"^(?:\*\*`(?P<path>[^`]+)`\*\*:\n\n)?```(?P<kind>[\w ]+)\n(?P<text>.*?)^```$", re.M | re.S)
 GOES_ON: Final = "# Ctrl-C ends it"
-PATIENCE_S: Final = 300.0
+PATIENCE_S: Final = 120.0
 """Where something goes on beside, what does not print yet what the page says is typed again for so long."""
 
 
