@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import click
 
-from analytics.clickhouse import HistoryError, HistoryUnavailable
+from analytics.clickhouse import ClickHouse, HistoryError, HistoryUnavailable
 from analytics.config import analytics_settings_at
 from cli.backfilling.asked import ASKED, LEFT, MOVED, SINCE, UNKNOWN, Desks, Tally
 from cli.backfilling.caught_up import HistoryBehind, await_history, check_at_work
@@ -172,6 +172,14 @@ def _tell_versions(found: _Promoted, *, as_json: bool) -> None:
         out.print(f"{found.name} is live already", markup=False)
 
 
+def _history_of(which: _Which) -> tuple[ClickHouse, frozenset[str]]:
+    """The way to the history, and who was forgotten. Ends the command where it holds no event."""
+    clickhouse, events, gone = history(analytics_settings_at(which.home), which.workspace)
+    if not events:
+        fail(f"the history of workspace `{which.workspace}` holds no event: nothing was done", Exit.PROBLEMS)
+    return clickhouse, gone
+
+
 def _backfill(which: _Which, found: _Promoted, *, dry_run: bool, as_json: bool) -> None:
     """Promote, where that is still to be done, and move whom the past asks for.
 
@@ -179,9 +187,7 @@ def _backfill(which: _Which, found: _Promoted, *, dry_run: bool, as_json: bool) 
     """
     if not found.before_ms:
         fail(f"{found.name} has been live from the beginning: nothing was before it", Exit.USAGE)
-    clickhouse, events, gone = history(analytics_settings_at(which.home), which.workspace)
-    if not events:
-        fail(f"the history of workspace `{which.workspace}` holds no event: nothing was done", Exit.PROBLEMS)
+    clickhouse, gone = _history_of(which)
     _, _, log = open_home(which.home)
     with closing(log):
         before_ms = min(found.before_ms, wall_clock_ms())
@@ -216,9 +222,7 @@ def _since(which: _Which, found: _Promoted, reach_ms: int, *, dry_run: bool, as_
     listener = listener_of(version, load_actions(which.home / own.actions))
     if reason := why_not(listener):
         fail(f"--backfill since: {found.name} {reason}; nothing was done", Exit.PROBLEMS)
-    clickhouse, events, gone = history(analytics_settings_at(which.home), which.workspace)
-    if not events:
-        fail(f"the history of workspace `{which.workspace}` holds no event: nothing was done", Exit.PROBLEMS)
+    clickhouse, gone = _history_of(which)
     _, _, log = open_home(which.home)
     with closing(log):
         if not dry_run:
@@ -234,9 +238,10 @@ def _since(which: _Which, found: _Promoted, reach_ms: int, *, dry_run: bool, as_
         request = states_request(which.workspace, own, load_actions(which.home / own.actions), asks)
         members = Members(which.home, analytics_settings_at(which.home), request, until_ms, states=True)
         members.look(clickhouse)
-        tally = counted_past(members.pasts(gone))
-        if not dry_run:
-            tell(log, members.pasts(gone))
+        if dry_run:
+            tally = counted_past(members.pasts(gone))
+        else:
+            tally = tell(log, members.pasts(gone))
             found = _promoted(which, write=True, past=True)
     members.remove()
     _tell_since(found, listener, asks, tally, dry_run=dry_run, as_json=as_json)

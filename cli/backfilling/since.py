@@ -69,17 +69,20 @@ def counted(pasts: Iterable[PastFound]) -> PastTally:
     return tally
 
 
-def tell(log: Log, pasts: Iterable[PastFound]) -> None:
-    """Tell the flow each person's past, in the order of their events. Raises :class:`LogError`."""
+def tell(log: Log, pasts: Iterable[PastFound]) -> PastTally:
+    """Tell the flow each person's past, in the order of their events; what was told. Raises :class:`LogError`."""
+    tally, left = PastTally(), iter(pasts)
     publisher = log.publisher()
     try:
-        told = (_record(each) for each in pasts if not is_too_large(each))
-        while batch := list(itertools.islice(told, BATCH)):
-            for fault in publisher.publish(batch):
+        while batch := list(itertools.islice(left, BATCH)):
+            for each in batch:
+                tally = tally.with_one(each)
+            for fault in publisher.publish([_record(each) for each in batch if not is_too_large(each)]):
                 if isinstance(fault, LogError):
                     raise fault
     finally:
         publisher.close()
+    return tally
 
 
 def _record(found: PastFound) -> Outgoing:
