@@ -28,8 +28,8 @@ def benches(root: Path) -> dict[str, str]:
 def needs_of(path: Path) -> frozenset[str]:
     """What a measurement needs of the machine: its ``NEEDS``, words of :mod:`cli.needs`."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "NEEDS":
-            return frozenset(ast.literal_eval(node.value or ast.Tuple([])))
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "NEEDS" and node.value is not None:
+            return frozenset(ast.literal_eval(node.value))
     return frozenset()
 
 
