@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from starlette.types import ASGIApp
 
+from console.access.provider import Provider
 from console.access.users import Users
+from console.config import unguessable
 from contracts.log import Log
-from tests.console.visitor import Stage, open_log_in, staged
+from tests.console.company import SECRET, Company
+from tests.console.company_visit import HOME, MARKETING, NOW_MS, settings_for
+from tests.console.visitor import Clock, Stage, open_log_in, staged
 from transport.config import wall_clock_ms
 
 
@@ -35,3 +39,24 @@ def app(stage: Stage) -> ASGIApp:
 @pytest.fixture
 def users(stage: Stage) -> Users:
     return stage.users
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(NOW_MS)
+
+
+@pytest.fixture
+def company(clock: Clock) -> Iterator[Company]:
+    made = Company(HOME, clock, says=dict(MARKETING))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_app(stage: Stage, company: Company, clock: Clock) -> Callable[..., ASGIApp]:
+    def opened(*, secret: str | None = SECRET, local: bool = True, **changes: object) -> ASGIApp:
+        provider = Provider(settings_for(company, **changes), secret, HOME, clock)
+        return stage.app(clock=clock, unique=unguessable, provider=provider, local=local)
+
+    return opened

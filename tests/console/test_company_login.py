@@ -4,80 +4,41 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 import uvicorn
-from joserfc.jwk import OctKey
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
 from console.access import provider as provider_room
 from console.access.begun_logins import MAX_BEGUN, WAIT_MS, BegunLogins
 from console.access.company_claims import PREFIX, name_of, roles_of
-from console.access.provider import FRESH_MS, LEEWAY_S, Provider
+from console.access.provider import FRESH_MS, Provider
 from console.access.table import Role
 from console.config import ConsoleSettings, secret_of, unguessable
 from contracts.errors import ConfigError
 from contracts.installation import Oidc, SecretAt, check_installation
 from contracts.rows import Act
 from tests.console.company import CLIENT, SECRET, Company, new_key
-from tests.console.visitor import Answer, Clock, Stage, Visitor
+from tests.console.company_visit import (
+    HOME,
+    MARKETING,
+    begun,
+    refused,
+    returned,
+    said,
+    settings_for,
+)
+from tests.console.visitor import Clock, Stage, Visitor
 from tests.ports import free_port
 from transport.config import wall_clock_ms
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
-
-HOME = "http://127.0.0.1:8401"
-NOW_MS = 1_800_000_000_000
-MARKETING = {"groups": ["staff", "marketing"], "preferred_username": "mara"}
-ROLES = {"marketing": {"demo": "marketer"}, "readers": {"demo": "viewer", "other": "viewer"}}
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(NOW_MS)
-
-
-@pytest.fixture
-def company(clock: Clock) -> Iterator[Company]:
-    made = Company(HOME, clock, says=dict(MARKETING))
-    yield made
-    made.close()
-
-
-def settings_for(company: Company, **changes: object) -> Oidc:
-    given = {"issuer": company.issuer, "client_id": CLIENT, "roles": ROLES, "label": "Example & Sons"}
-    return Oidc.model_validate({**given, "algorithms": ["ES256"], **changes})
-
-
-@pytest.fixture
-def open_app(stage: Stage, company: Company, clock: Clock) -> Callable[..., ASGIApp]:
-    def opened(*, secret: str | None = SECRET, local: bool = True, **changes: object) -> ASGIApp:
-        provider = Provider(settings_for(company, **changes), secret, HOME, clock)
-        return stage.app(clock=clock, unique=unguessable, provider=provider, local=local)
-
-    return opened
-
-
-def begun(visitor: Visitor, company: Company, target: str = "/events") -> str:
-    """The way back of whoever went to the provider and signed in there."""
-    answer = visitor.get(f"/oidc?next={target}")
-    assert answer.status_code == 303, answer.text
-    parts = urlsplit(answer.headers["location"])
-    assert f"{parts.scheme}://{parts.netloc}" == company.issuer
-    asked = dict(parse_qsl(parts.query, strict_parsing=True))
-    assert asked.pop("tenant") == "1"
-    back = urlsplit(company.authorize(asked))
-    return f"{back.path}?{back.query}"
-
-
-def returned(visitor: Visitor, company: Company, target: str = "/events") -> Answer:
-    return visitor.get(begun(visitor, company, target))
 
 
 def test_whoever_the_company_knows_comes_in_with_their_role(
@@ -107,106 +68,6 @@ def test_the_console_proves_itself_as_the_provider_wants(
 ) -> None:
     company.method = method
     assert returned(Visitor(open_app(secret=secret)), company).status_code == 303
-
-
-Spoiling = Callable[[dict[str, Any], dict[str, Any]], None]
-
-
-def said(**changes: Any) -> Spoiling:
-    """Claims that are otherwise; None: that are not there."""
-
-    def spoil(claims: dict[str, Any], header: dict[str, Any]) -> None:
-        claims.update(changes)
-        for name in [name for name, value in changes.items() if value is None]:
-            del claims[name]
-
-    return spoil
-
-
-def headed(**changes: Any) -> Spoiling:
-    return lambda claims, header: header.update(changes)
-
-
-NOW_S = NOW_MS // 1_000
-DOUBTFUL: dict[str, Spoiling] = {
-    "InvalidClaimError iss": said(iss="http://localhost:1"),
-    "MissingClaimError iss": said(iss=None),
-    "InvalidClaimError aud": said(aud="another"),
-    "InvalidClaimError aud, of several": said(aud=["another", "third"]),
-    "MissingClaimError azp": said(aud=[CLIENT, "another"]),
-    "InvalidClaimError azp": said(aud=[CLIENT, "another"], azp="another"),
-    "InvalidClaimError azp, alone": said(azp="another"),
-    "InvalidClaimError nonce": said(nonce="another"),
-    "MissingClaimError nonce": said(nonce=None),
-    "ExpiredTokenError exp": said(exp=NOW_S - LEEWAY_S),
-    "InvalidClaimError exp": said(exp="tomorrow"),
-    "MissingClaimError exp": said(exp=None),
-    "InvalidClaimError iat": said(iat=NOW_S + LEEWAY_S + 1),
-    "MissingClaimError iat": said(iat=None),
-    "InvalidClaimError nbf": said(nbf=NOW_S + LEEWAY_S + 1),
-    "InvalidClaimError at_hash": said(at_hash="AAAAAAAAAAAAAAAAAAAAAA"),
-    "MissingClaimError sub": said(sub=None),
-    "the ID token is about nobody": said(sub=""),
-    "UnsupportedAlgorithmError": headed(alg="none"),
-    "InvalidKeyIdError": headed(kid="unknown"),
-    "UnsupportedHeaderError": headed(crit=["x-own"]),
-}  # fmt: skip
-
-
-def test_an_id_token_with_a_fault_lets_nobody_in(open_app: Callable[..., ASGIApp], company: Company) -> None:
-    app = open_app()
-    for reason, spoil in DOUBTFUL.items():
-        company.spoil = spoil
-        refused(Visitor(app, address=reason), company, reason.partition(",")[0])
-
-
-def refused(visitor: Visitor, company: Company, reason: str) -> None:
-    """Nobody comes in, the page says so in a sentence, and the log why, in words of our own."""
-    with capture_logs() as logs:
-        answer = returned(visitor, company)
-    assert ([each["reason"] for each in logs], answer.status_code) == ([reason], 403)
-    assert "cannot be believed" in answer.text
-    assert visitor.cookies == {}, reason
-    assert visitor.get("/").status_code == 303
-
-
-def test_a_key_that_is_not_the_providers_vouches_for_nobody(open_app: Callable[..., ASGIApp], company: Company) -> None:
-    visitor = Visitor(open_app())
-    company.signs = new_key("first")
-    refused(visitor, company, "BadSignatureError")
-    shared = OctKey.import_key(company.keys[0].as_pem(private=False)[27:-25], {"kid": "first"})
-    company.signs, company.spoil = shared, headed(alg="HS256")  # type: ignore[assignment]
-    refused(visitor, company, "UnsupportedAlgorithmError")
-
-
-NO_TOKEN: tuple[tuple[Callable[[dict[str, Any]], object], str], ...] = (
-    (lambda answer: {**answer, "id_token": None}, "there is no ID token"),
-    (lambda answer: {**answer, "id_token": "a.b.c"}, "DecodeError"),
-    (lambda answer: {**answer, "id_token": "ä"}, "DecodeError"),
-    (lambda answer: {**answer, "expires_in": "soon"}, "the answer to the code is no token: ValueError"),
-    (lambda answer: [answer], "the answer to the code is no token: ValueError"),
-    (lambda answer: {"error": "<b>x"}, "the provider did not take the code: another error"),
-)
-
-
-def test_an_answer_that_is_no_token_lets_nobody_in(open_app: Callable[..., ASGIApp], company: Company) -> None:
-    app = open_app()
-    for answers, reason in NO_TOKEN:
-        company.answers = answers
-        refused(Visitor(app), company, reason)
-
-
-def test_a_wrong_secret_and_another_issuers_answer_let_nobody_in(
-    open_app: Callable[..., ASGIApp], company: Company
-) -> None:
-    refused(Visitor(open_app(secret="another")), company, "the provider did not take the code: invalid_client")
-    visitor = Visitor(open_app())
-    way = begun(visitor, company)
-    with capture_logs() as logs:
-        assert visitor.get(way.partition("&iss=")[0] + "&iss=http%3A%2F%2Fevil.example").status_code == 403
-        assert visitor.get(begun(visitor, company).partition("&iss=")[0]).status_code == 403
-    assert [each["reason"] for each in logs] == ["the answer is another issuer's"] * 2
-    assert company.asked["/token"] == 1
 
 
 def test_a_way_back_counts_once_in_time_and_in_the_browser_that_began(
