@@ -259,8 +259,9 @@ def _version(known: Sequence[ListenerVersion], name: str, number: str) -> Listen
 
 
 def _alone(version: ListenerVersion) -> ListenerVersion:
-    """A version as if it had been live from the beginning, and alone."""
-    return replaced(version, shadow_from_ms=0, live_from_ms=0, until_ms=None, past_from_ms=None, past_until_ms=None)
+    """A version as if it had been live from the beginning, alone, and never paused."""
+    alone = replaced(version, shadow_from_ms=0, live_from_ms=0, until_ms=None, past_from_ms=None, past_until_ms=None)
+    return replaced(alone, pauses=())
 
 
 def _calls(quota: str | None) -> int | None:

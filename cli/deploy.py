@@ -135,7 +135,7 @@ def remove_command(listener: str, home: Path, workspace: str | None, as_json: bo
 @workspace_option
 @json_option
 def versions_command(home: Path, workspace: str | None, as_json: bool) -> None:
-    """Every version that was applied: coming, shadow, live or ended, and since when."""
+    """Every version that was applied: coming, shadow, live, paused or ended, and since when."""
     installation = load_installation(home / "segma.yaml")
     name = workspace_of(installation, workspace)
     with versions_of(home, installation) as versions:
@@ -144,9 +144,11 @@ def versions_command(home: Path, workspace: str | None, as_json: bool) -> None:
     if as_json:
         print_versions(known, now_ms, as_json=True)
         return
-    table = Table("listener", "version", "state", "shadow from", "live from", "until", box=None, pad_edge=False)
+    names = ("listener", "version", "state", "shadow from", "live from", "until", "paused")
+    table = Table(*names, box=None, pad_edge=False)
     for each in known:
-        times = (_at(each.shadow_from_ms), _at(each.live_from_ms), _at(each.until_ms))
+        pauses = ", ".join(f"{_at(from_ms)} to {_at(until_ms) or 'now'}" for from_ms, until_ms in each.pauses)
+        times = (_at(each.shadow_from_ms), _at(each.live_from_ms), _at(each.until_ms), pauses)
         table.add_row(each.listener, str(each.version), each.state(now_ms), *times)
     out.print(table)
 
@@ -156,7 +158,7 @@ def print_versions(written: list[ListenerVersion], at_ms: int, *, as_json: bool)
     for each in written:
         if as_json:
             state = {"listener": each.listener, "version": each.version, "state": each.state(at_ms)}
-            times = {name: getattr(each, name) for name in ("shadow_from_ms", "live_from_ms", "until_ms")}
+            times = {name: getattr(each, name) for name in ("shadow_from_ms", "live_from_ms", "until_ms", "pauses")}
             print_json({**state, **times})
         else:
             out.print(f"{each.listener}@{each.version}  {each.state(at_ms)} from {_at(at_ms)}", markup=False)

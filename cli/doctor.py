@@ -20,13 +20,14 @@ from cli.accounts import state_word
 from cli.browser import HOW_TO_GET_A_BROWSER, find_browser
 from cli.doors import door_warnings
 from cli.output import Exit, out, print_json
+from cli.paused_listeners import paused_listeners
 from cli.supervise import running
 from cli.up import home_option, json_option, sdk_bundle
 from cli.without_command import matches_without_command
 from contracts.account_states import read_states
 from contracts.accounts import AccountState
 from contracts.errors import ConfigError, LogError, SegmaError
-from contracts.topics import ACCOUNTS, BEACONS, DEAD_LETTERS, EVENTS, ROWS
+from contracts.topics import ACCOUNTS, BEACONS, DEAD_LETTERS, EVENTS, LISTENERS, ROWS
 from flows.language.files import load_listeners
 from flows.operators.lag import log_times
 from transport import open_log
@@ -122,7 +123,8 @@ def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
         times = log_times(log) if EVENTS in names else {}
         states = read_states(log) if ACCOUNTS in names else {}
         warnings = door_warnings(log) if {BEACONS, DEAD_LETTERS} <= names else []
-        rows_alone = matches_without_command(log) if ROWS in names else []
+        notes = paused_listeners(log, wall_clock_ms()) if LISTENERS in names else []
+        notes += matches_without_command(log) if ROWS in names else []
     except LogError as error:
         return [CheckResult("log", False if running else None, f"{settings.log}, not reachable", str(error))]
     finally:
@@ -131,7 +133,7 @@ def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
     if times:
         found.append(time_finding(times, wall_clock_ms(), running=running))
     found += [CheckResult(subject, False, what, remedy) for subject, what, remedy in warnings]
-    found += [CheckResult(subject, None, what, remedy) for subject, what, remedy in rows_alone]
+    found += [CheckResult(subject, None, what, remedy) for subject, what, remedy in notes]
     return found + account_findings(states)
 
 

@@ -10,11 +10,13 @@ from typing import BinaryIO
 
 import click
 
+from analytics.named_queries import instant
 from cli.match import MAX_SHOWN, BadLine, actions_beside, duration_option, event_of, zone_option
 from cli.output import Exit, err, fail, out, print_json
 from contracts.errors import ConfigError, Problem
 from contracts.events import Event
 from contracts.installation import duration_ms
+from contracts.versions import Pause, merged
 from flows.language.files import load_listeners
 from flows.language.model import Listener
 from flows.replay.explain import explain
@@ -34,6 +36,21 @@ def _cap_option(_ctx: click.Context, _param: click.Parameter, value: str | None)
     return cap
 
 
+def _pauses_option(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[Pause, ...]:
+    return merged(_pause(value) for value in values)
+
+
+def _pause(value: str) -> Pause:
+    from_, _, until = value.partition("/")
+    try:
+        begins, ends = (round(instant(each, 0).timestamp() * 1_000) if each else None for each in (from_, until))
+    except ValueError:
+        begins = ends = None
+    if begins is None or (ends is not None and ends <= begins):
+        raise click.BadParameter(f"`{value}` is no pause: 2026-04-01T12:00/2026-04-02T08:00, or without the end")
+    return begins, ends
+
+
 @click.command("explain")
 @click.argument("listener")
 @click.option("--events", "source", required=True, type=click.File("rb"), metavar="FILE", help="NDJSON, as for match.")
@@ -46,6 +63,14 @@ def _cap_option(_ctx: click.Context, _param: click.Parameter, value: str | None)
 @click.option("--session-gap", default="30m", show_default=True, callback=duration_option)
 @click.option("--time-zone", default="UTC", show_default=True, callback=zone_option, help="The workspace's.")
 @click.option("--cap", metavar="MOVES/SPAN", callback=_cap_option, help="The workspace's `cap`: 2/7d is two in a week.")
+@click.option(
+    "--paused",
+    "pauses",
+    multiple=True,
+    metavar="FROM/UNTIL",
+    callback=_pauses_option,
+    help="When it was paused, as `segma listeners versions` says; once for each pause.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON with the transcript's lines.")
 def explain_command(  # noqa: PLR0917
     listener: str,
@@ -57,6 +82,7 @@ def explain_command(  # noqa: PLR0917
     session_gap: int,
     time_zone: tzinfo,
     cap: Cap | None,
+    pauses: tuple[Pause, ...],
     as_json: bool,
 ) -> None:
     """Say why LISTENER (a name, or a file) matched a subscriber, or how each of its runs ended."""
@@ -65,7 +91,7 @@ def explain_command(  # noqa: PLR0917
     end_ms = max(last_ms, final_ms) if final_ms is not None else last_ms
     if not events:
         fail(f"no event of subscriber `{subscriber}` in the file", Exit.PROBLEMS)
-    text = explain(found, events, final_ms=end_ms, session_gap_ms=session_gap, zone=time_zone, cap=cap)
+    text = explain(found, events, final_ms=end_ms, session_gap_ms=session_gap, zone=time_zone, cap=cap, pauses=pauses)
     if as_json:
         print_json({"listener": found.name, "subscriber": subscriber, "transcript": text.split("\n")})
     else:

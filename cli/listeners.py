@@ -12,6 +12,7 @@ import click
 
 from cli.deploy import apply_command, remove_command, versions_command
 from cli.output import Exit, counted, err, out, print_json
+from cli.pauses import pause_command, resume_command
 from cli.promote import promote_command
 from contracts.actions import known_actions
 from contracts.errors import ListenerError, Problem
@@ -152,5 +153,12 @@ def schema_command() -> None:
     sys.stdout.write(schema_text())
 
 
-for command in (apply_command, promote_command, remove_command, versions_command):
+for command in (
+    apply_command,
+    pause_command,
+    promote_command,
+    remove_command,
+    resume_command,
+    versions_command,
+):
     listeners_command.add_command(command)

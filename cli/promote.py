@@ -187,6 +187,8 @@ def _backfill(which: _Which, found: _Promoted, *, dry_run: bool, as_json: bool) 
     """
     if not found.before_ms:
         fail(f"{found.name} has been live from the beginning: nothing was before it", Exit.USAGE)
+    if not dry_run and any(each.state(found.at_ms) == "paused" for each in found.known):
+        fail(f"{which.listener} is paused: `segma listeners resume {which.listener}` first", Exit.PROBLEMS)
     clickhouse, gone = _history_of(which)
     _, _, log = open_home(which.home)
     with closing(log):
@@ -287,6 +289,7 @@ def _tell(name: str, at_ms: int, tally: Tally, took: dict[str, Drain], given: in
                 },
                 "theirs": tally.theirs,
                 "held_out": tally.held_out,
+                "paused": tally.paused,
                 "drain": {account: each._asdict() for account, each in took.items()},
             }
         )
@@ -307,6 +310,8 @@ def _lines(name: str, at_ms: int, tally: Tally, took: dict[str, Drain], given: i
         yield f"  {tally.theirs:,} stay as they are: the person has joined or left the list since"
     if tally.held_out:
         yield f"  {tally.held_out:,} people are held out"
+    if tally.paused:
+        yield f"  {tally.paused:,} people completed it while it was paused: that is not made good"
     if not tally.counts:
         yield "  nobody is to be moved"
     if given:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import difflib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from contracts.errors import ListenerError
 from contracts.log import Log
-from contracts.versions import NOTICE_MS, ListenerVersion, ended
+from contracts.versions import AT_WORK, NOTICE_MS, ListenerVersion, Pause, ended, pauses_of
 from flows.language.describe import describe
 from flows.language.model import Listener
 from flows.versions.deployment import Versions, listener_of
+from flows.versions.pausing import pausing, resuming
 from flows.versions.promotion import promotion
 
+Change = Callable[[Sequence[ListenerVersion], str, str, int], list[ListenerVersion]]
 KEPT: Final = 2_000
 """Texts of versions that are held as read; the one that was needed longest ago goes."""
 
@@ -27,6 +29,11 @@ class Shown(NamedTuple):
     state: str
     text: str
     """What it does, in words; empty where this release cannot read it."""
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it is live, be it paused."""
+        return self.state in AT_WORK
 
     @property
     def sentence(self) -> str:
@@ -95,9 +102,24 @@ class Board:
 
     def end(self, workspace: str, listener: str) -> None:
         """As ``segma listeners remove``. Raises :class:`LogError`."""
+        self._change(ended, workspace, listener)
+
+    def pause(self, workspace: str, listener: str) -> None:
+        """As ``segma listeners pause``. Raises what :func:`pausing` raises, and :class:`LogError`."""
+        self._change(pausing, workspace, listener)
+
+    def resume(self, workspace: str, listener: str) -> None:
+        """As ``segma listeners resume``. Raises what :func:`resuming` raises, and :class:`LogError`."""
+        self._change(resuming, workspace, listener)
+
+    def pauses(self, workspace: str, listener: str) -> tuple[Pause, ...]:
+        """When a listener was paused. Raises :class:`LogError`."""
+        return pauses_of(each for each in self.versions(workspace) if each.listener == listener)
+
+    def _change(self, change: Change, workspace: str, listener: str) -> None:
         with self._lock:
             self._versions.refresh()
-            self._versions.write(ended(self._versions.known, workspace, listener, self._now_ms() + NOTICE_MS))
+            self._versions.write(change(self._versions.known, workspace, listener, self._now_ms() + NOTICE_MS))
 
     def close(self) -> None:
         """Let the reader go."""
@@ -120,9 +142,9 @@ class Board:
 
 
 def at_work(versions: Iterable[ListenerVersion], now_ms: int) -> ListenerVersion:
-    """Of one listener's versions the live one, else the newest."""
+    """Of one listener's versions the live one, be it paused, else the newest."""
     newest_first = sorted(versions, key=lambda each: each.version, reverse=True)
-    return next((each for each in newest_first if each.state(now_ms) == "live"), newest_first[0])
+    return next((each for each in newest_first if each.state(now_ms) in AT_WORK), newest_first[0])
 
 
 def difference(before: Shown, after: Shown) -> list[str]:

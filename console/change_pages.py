@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -22,12 +22,16 @@ from contracts.errors import LogError
 from contracts.rows import Act
 from contracts.versions import ListenerVersion
 from flows.language.source import Report
+from flows.versions.pausing import NotPausable
 from flows.versions.promotion import NotPromotable
 
-CHANGES: Final = ("apply", "promote", "end", "roll_back")
+CHANGES: Final = ("apply", "promote", "pause", "resume", "end", "roll_back")
+OF_ALL: Final = ("pause", "resume", "end")
+"""The changes of a listener whatever its versions are."""
 NOTHING: Final = "There is nothing of this name."
 REFUSED: Final = "It was not brought to work: `segma listeners apply` refused it."
 NOT_LIVE: Final = "This version cannot be made live."
+NOT_AT_WORK: Final = "No version of it is live, so there is nothing to pause."
 NO_FILE: Final = "It is at work; the file in the listeners' folder could not be written."
 
 
@@ -43,6 +47,8 @@ class ChangePages:
             "confirm": self._confirm,
             "apply": self._apply,
             "promote": self._promote,
+            "pause_listener": self._pause,
+            "resume_listener": self._resume,
             "end_listener": self._end,
             "roll_back": self._roll_back,
         }
@@ -62,9 +68,9 @@ class ChangePages:
         except LogError as error:
             return self._desk.away(visit, error)
         chosen = next((each for each in versions if each.version.version == number), None)
-        if chosen is None and not (change == "apply" and is_name(name)) and not (change == "end" and versions):
+        if chosen is None and not (change == "apply" and is_name(name)) and not (change in OF_ALL and versions):
             return self._desk.problem(visit, NOTHING, 404)
-        live = next((each for each in versions if each.state == "live"), None)
+        live = next((each for each in versions if each.is_at_work), None)
         return self._desk.view.page(
             visit,
             "confirm",
@@ -92,11 +98,23 @@ class ChangePages:
         return _back(visit, name)
 
     async def _end(self, visit: Visit) -> Response:
+        return await self._done(visit, Act.ENDED, self._desk.board.end)
+
+    async def _pause(self, visit: Visit) -> Response:
+        return await self._done(visit, Act.PAUSED_LISTENER, self._desk.board.pause)
+
+    async def _resume(self, visit: Visit) -> Response:
+        return await self._done(visit, Act.RESUMED_LISTENER, self._desk.board.resume)
+
+    async def _done(self, visit: Visit, act: Act, change: Callable[[str, str], None]) -> Response:
+        """Change a listener, whatever its versions are; the trail first."""
         name = visit.request.path_params["listener"]
-        if answer := await self._desk.noted(visit, Act.ENDED, target=name):
+        if answer := await self._desk.noted(visit, act, target=name):
             return answer
         try:
-            await asyncio.to_thread(self._desk.board.end, visit.workspace, name)
+            await asyncio.to_thread(change, visit.workspace, name)
+        except NotPausable as error:
+            return self._desk.problem(visit, NOT_AT_WORK, 409, detail=str(error))
         except LogError as error:
             return self._desk.away(visit, error)
         return _back(visit, name)

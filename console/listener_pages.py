@@ -95,4 +95,4 @@ class ListenerPages:
 
 def _chosen(versions: Sequence[Shown]) -> Shown:
     """The version that is live, else the newest."""
-    return next((each for each in reversed(versions) if each.state == "live"), versions[-1])
+    return next((each for each in reversed(versions) if each.is_at_work), versions[-1])

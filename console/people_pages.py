@@ -86,10 +86,11 @@ class PeoplePages:
     async def _why_not(self, visit: Visit, person: str, name: str) -> Response:
         try:
             listener = await asyncio.to_thread(self._desk.board.listener, visit.workspace, name)
+            pauses = await asyncio.to_thread(self._desk.board.pauses, visit.workspace, name)
         except LogError as error:
             return self._desk.away(visit, error)
         if listener is None:
             return self._desk.problem(visit, "There is nothing of this name.", 404)
         whose = Whose(visit.workspace, self._desk.workspaces[visit.workspace], person, self._desk.now_ms())
-        told, problem = await self._desk.history.read(partial(recorded, whose, listener))
+        told, problem = await self._desk.history.read(partial(recorded, whose, listener, pauses=pauses))
         return self._desk.view.page(visit, "words", title=name, lines=(told or "").split("\n"), problem=problem)

@@ -11,6 +11,7 @@ from contracts.events import Event
 from contracts.installation import Workspace
 from contracts.time_zones import named_zone
 from contracts.tokens import subscriber_id
+from contracts.versions import Pause
 from flows.language.model import Listener
 from flows.replay.explain import explain
 
@@ -39,8 +40,8 @@ class Whose(NamedTuple):
     until_ms: int
 
 
-def recorded(whose: Whose, listener: Listener, clickhouse: ClickHouse) -> str:
-    """The lives of a person's runs. Raises :class:`HistoryError`."""
+def recorded(whose: Whose, listener: Listener, clickhouse: ClickHouse, *, pauses: tuple[Pause, ...] = ()) -> str:
+    """The lives of a person's runs. ``pauses``: of the listener. Raises :class:`HistoryError`."""
     asked = Asked(whose.workspace, whose.until_ms, None, None, None)
     found: list[Event] = []
     for arrived in arrivals(clickhouse, asked, Range(whose.person, f"{whose.person}\0")):
@@ -48,10 +49,19 @@ def recorded(whose: Whose, listener: Listener, clickhouse: ClickHouse) -> str:
         found = own[-MOST_EVENTS:]
     if not found:
         return "No event of this person that a listener could have heard is in the history."
-    return explained(listener, sorted(found, key=lambda event: event.place), whose.terms, whose.until_ms)
+    ordered = sorted(found, key=lambda event: event.place)
+    return explained(listener, ordered, whose.terms, whose.until_ms, pauses=pauses)
 
 
-def explained(listener: Listener, events: Sequence[Event], terms: Workspace, final_ms: int) -> str:
+def explained(
+    listener: Listener,
+    events: Sequence[Event],
+    terms: Workspace,
+    final_ms: int,
+    *,
+    pauses: tuple[Pause, ...] = (),
+) -> str:
     """The lives of the runs of one person's events, which are in order, by the workspace's terms."""
     zone = named_zone(terms.time_zone)
-    return explain(listener, events, final_ms=final_ms, session_gap_ms=terms.session_gap, zone=zone)
+    gap_ms = terms.session_gap
+    return explain(listener, events, final_ms=final_ms, session_gap_ms=gap_ms, zone=zone, pauses=pauses)

@@ -73,6 +73,10 @@ class Reason(StrEnum):
     SHADOWED = "shadowed", "The listener's version is not live yet: a row, no list move."
     LOOP = "loop", "Listeners move the person round in a circle: a row, no list move, from the ninth move in a row on."
     HELD_OUT = "held_out", "The person is held out of the listener: a row, no list move."
+    LISTENER_PAUSED = (
+        "listener_paused",
+        "It completed while the listener was paused: a row, no list move, not made good.",
+    )
     CAPPED = "capped", "The person has had as many moves as the workspace's `cap` lets them: a row, no list move."
     TOO_MANY_LISTS = "too_many_lists", "The listener, or the one person, has named as many different lists as it may."
     BAD_LIST_NAME = "bad_list_name", "The list's name, made from the event, is empty."

@@ -147,6 +147,8 @@ class Act(StrEnum):
     """Made a person's link, which holds their token."""
     FORGOT = "forgot"
     """Erased a person."""
+    PAUSED_LISTENER = "paused_listener"
+    RESUMED_LISTENER = "resumed_listener"
     PAUSED = "paused"
     """An account."""
     RESUMED = "resumed"

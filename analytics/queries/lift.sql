@@ -19,7 +19,7 @@ WITH
     (
         SELECT subscriber, listener_version, matched_at, reason
         FROM standing
-        WHERE reason NOT IN ('no_identity', 'shadowed') AND NOT startsWith(subscriber, 'a_')
+        WHERE reason NOT IN ('no_identity', 'shadowed', 'listener_paused') AND NOT startsWith(subscriber, 'a_')
     ),
     first AS
     (

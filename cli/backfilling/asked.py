@@ -82,18 +82,20 @@ class Desks:
 class Tally:
     """How many commands each account gets, by what becomes of them, and for how many people.
 
-    ``theirs``: commands that are not given, for the person has joined or left a list since. ``held_out``: people.
+    ``theirs``: commands that are not given, for the person has joined or left a list since. ``held_out`` and
+    ``paused``: people.
     """
 
     def __init__(self) -> None:
         self.counts: dict[str, Counter[str]] = {}
         self.people: Counter[str] = Counter()
-        self.theirs = self.held_out = 0
+        self.theirs = self.held_out = self.paused = 0
 
     def add(self, found: MemberFound, standings: Sequence[str]) -> None:
         """Count one person. ``standings``: of each of their commands."""
         self.theirs += found.theirs
         self.held_out += found.held_out
+        self.paused += found.paused
         moved = set[str]()
         for command, standing in zip(found.commands, standings, strict=True):
             self.counts.setdefault(command.account, Counter())[standing] += 1

@@ -21,7 +21,7 @@ from contracts.codec import replaced
 from contracts.commands import Command
 from contracts.installation import Account, Workspace
 from contracts.log import Log
-from contracts.versions import ListenerVersion
+from contracts.versions import ListenerVersion, pauses_of
 from flows.backtest.members import MemberFound
 from flows.backtest.past import PastFound
 from flows.config import terms_of
@@ -40,7 +40,7 @@ def request_of(
     """
     # The same request before and after the back-fill is noted: its work goes on where it stood.
     alone = replaced(version, shadow_from_ms=0, live_from_ms=0, until_ms=None, backfilled=False)
-    alone = replaced(alone, past_from_ms=None, past_until_ms=None)
+    alone = replaced(alone, past_from_ms=None, past_until_ms=None, pauses=pauses_of((version, *others)))
     lived = tuple(each for each in others if each.live_from_ms is not None)
     return Request(workspace, (alone,), lived, terms_of(own), tuple(sorted(actions)), "members", "", True)
 

@@ -56,6 +56,7 @@ class Request(Value, frozen=True):
                 each.backfilled,
                 each.past_from_ms,
                 each.past_from_ms,
+                each.pauses,
             )
             for each in versions
         ]

@@ -52,6 +52,8 @@ PAGES: Final = (
     Page("listener", "GET", "/w/{workspace}/listeners/{listener}", Role.VIEWER),
     Page("promote", "POST", "/w/{workspace}/listeners/{listener}/promote", Role.MARKETER),
     Page("end_listener", "POST", "/w/{workspace}/listeners/{listener}/end", Role.MARKETER),
+    Page("pause_listener", "POST", "/w/{workspace}/listeners/{listener}/pause", Role.MARKETER),
+    Page("resume_listener", "POST", "/w/{workspace}/listeners/{listener}/resume", Role.MARKETER),
     Page("confirm", "GET", "/w/{workspace}/listeners/{listener}/confirm", Role.MARKETER),
     Page("apply", "POST", "/w/{workspace}/listeners/{listener}/apply", Role.MARKETER),
     Page("roll_back", "POST", "/w/{workspace}/listeners/{listener}/roll-back", Role.MARKETER),

@@ -25,18 +25,20 @@ class MemberFound(Value, frozen=True):
     """What a back-fill has to say of a person.
 
     ``commands``: in the order of their matches' places; ``theirs``: how many are not given, for the person has joined
-    or left a list since; ``held_out``: whether they are.
+    or left a list since; ``held_out``: whether they are; ``paused``: whether a match of theirs completed while the
+    listener was paused, which is not made good.
     """
 
     subscriber: str
     commands: tuple[Command, ...] = ()
     theirs: int = 0
     held_out: bool = False
+    paused: bool = False
 
     @property
     def is_silent(self) -> bool:
         """Whether there is nothing to say."""
-        return not (self.commands or self.theirs or self.held_out)
+        return not (self.commands or self.theirs or self.held_out or self.paused)
 
 
 def member_of(
@@ -52,9 +54,10 @@ def member_of(
     given = [each for each in standing(replayed.commands) if not _is_repeated(listener, each, before)]
     wanted = _latest([each for each in given if each.verb in _MOVES and each.account])
     own = {command.command_id for command in wanted if _is_theirs(command, arrivals)}
-    marked = any(row.reason == Reason.HELD_OUT for row in _standing_rows(replayed.rows))
+    reasons = {row.reason for row in _standing_rows(replayed.rows)}
+    held_out, paused = Reason.HELD_OUT in reasons, Reason.LISTENER_PAUSED in reasons
     commands = tuple(replaced(each, backfill=True) for each in wanted if each.command_id not in own)
-    return MemberFound(subscriber, commands, len(own), marked)
+    return MemberFound(subscriber, commands, len(own), held_out, paused)
 
 
 def places_of(command: Command) -> Iterator[Standing]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from contracts.events import Event
+from contracts.versions import Pause
 from flows.language.model import Listener, Not, Step, Times
 from flows.language.phrases import exact
 from flows.machine.machine import Machine, Match
@@ -14,7 +15,7 @@ from flows.machine.runs import Run
 from flows.machine.trace import TraceEntry, Turn
 from flows.replay.ordered import replayed
 from flows.subscriber.cap import Cap
-from flows.subscriber.wishes import CHANGE_LISTS
+from flows.subscriber.wishes import CHANGE_LISTS, Pauses, completed_in_pause
 
 
 @dataclass
@@ -39,20 +40,24 @@ def explain(
     session_gap_ms: int,
     zone: tzinfo = UTC,
     cap: Cap | None = None,
+    pauses: tuple[Pause, ...] = (),
 ) -> str:
     """The transcript of one subscriber's events, which must be in order and of one subscriber.
 
-    ``zone`` and ``cap``: the workspace's. Of the cap the listener's own matches alone take places.
+    ``zone`` and ``cap``: the workspace's. Of the cap the listener's own matches alone take places. ``pauses``: when the
+    listener was paused.
     """
     tracer = _Tracer(listener)
     machine = Machine([listener], trace=tracer, zone=zone)
-    matches, state, seen = replayed(machine, events, gap_ms=session_gap_ms, final_ms=final_ms)
+    own = {listener.name: pauses}
+    matches, state, seen = replayed(machine, events, gap_ms=session_gap_ms, final_ms=final_ms, pauses=own)
     now_ms = max([final_ms or 0, *(event.occurred_at_ms for event in seen)])
     for run in (
         run for held in state.by_listener.values() for correlation in held.correlations for run in correlation.runs
     ):
         tracer.left(run, now_ms)
-    return "\n".join([*_head(listener, seen, matches), *tracer.transcript(), *_matches(listener, matches, cap)])
+    told = _matches(listener, matches, cap, own)
+    return "\n".join([*_head(listener, seen, matches), *tracer.transcript(), *told])
 
 
 def _head(listener: Listener, events: Sequence[Event], matches: Sequence[Match]) -> list[str]:
@@ -61,13 +66,16 @@ def _head(listener: Listener, events: Sequence[Event], matches: Sequence[Match])
     return [f"{listener.name}, version {listener.version}, for {who}: {len(events)} events, {count}."]
 
 
-def _matches(listener: Listener, matches: Sequence[Match], cap: Cap | None) -> list[str]:
-    lines, free = list[str](), _free_again(listener, matches, cap)
+def _matches(listener: Listener, matches: Sequence[Match], cap: Cap | None, pauses: Pauses) -> list[str]:
+    moving = [match for match in matches if not completed_in_pause(match, pauses)]
+    lines, free = list[str](), _free_again(listener, moving, cap)
     for match in matches:
         steps = "; ".join(
             f"{name}: {', '.join(event.event_id for event in events)}" for name, events in match.steps.items()
         )
         lines += ["", f"Match {match.match_id} at {instant(match.matched_at_ms)}", f"  {steps}"]
+        if completed_in_pause(match, pauses):
+            lines.append("  listener_paused: a row and no command. The listener was paused then; it is not made good")
         if cap is not None and match.match_id in free:
             most = f"{cap.moves} move{'' if cap.moves == 1 else 's'} in {exact(cap.within_ms)}"
             lines.append(f"  capped: a row and no command. The cap is {most}, and this listener's own took all;")

@@ -13,7 +13,7 @@ from flows.derived.profile import facts_of, with_facts, with_profiles
 from flows.machine.machine import Machine, MachineState, Match
 from flows.subscriber.timeline import Timeline
 from flows.subscriber.weaving import Weaving
-from flows.subscriber.wishes import Wishes
+from flows.subscriber.wishes import NEVER_PAUSED, Pauses, Wishes
 
 
 class Replayed(NamedTuple):
@@ -24,14 +24,17 @@ class Replayed(NamedTuple):
     seen: list[Event]
 
 
-def replayed(machine: Machine, events: Iterable[Event], *, gap_ms: int, final_ms: int | None) -> Replayed:
+def replayed(
+    machine: Machine, events: Iterable[Event], *, gap_ms: int, final_ms: int | None, pauses: Pauses = NEVER_PAUSED
+) -> Replayed:
     """Apply the events of one person, in their order, and let time pass to ``final_ms``.
 
-    Where a listener asks for joinings and leavings, matches make theirs, as all listeners of the machine say.
+    Where a listener asks for joinings and leavings, matches make theirs, as all listeners of the machine say; none that
+    completed in one of its listener's ``pauses``.
     """
     every = list(events)
     if machine.minds_membership:
-        return _woven(machine, every, gap_ms, final_ms)
+        return _woven(machine, every, gap_ms, final_ms, pauses)
     state, found, seen = machine.start(_subscriber(every)), list[Match](), list[Event]()
     for event, session in with_profiles(every, gap_ms=gap_ms):
         state, matches = machine.apply(state, event, session)
@@ -47,7 +50,7 @@ def _subscriber(events: list[Event]) -> str:
     return events[0].subscriber if events else ""
 
 
-def _woven(machine: Machine, events: list[Event], gap_ms: int, final_ms: int | None) -> Replayed:
+def _woven(machine: Machine, events: list[Event], gap_ms: int, final_ms: int | None, pauses: Pauses) -> Replayed:
     timeline = Timeline(machine.start(_subscriber(events)))
     timeline.clock_ms = final_ms
     own = list[Event]()
@@ -58,7 +61,7 @@ def _woven(machine: Machine, events: list[Event], gap_ms: int, final_ms: int | N
             own.append(sent_by_others(event) if event.action in MEMBERSHIP else event)
     facts = [fact for event in own if event.action in MEMBERSHIP and (fact := fact_of(event)) is not None]
     timeline.memberships = with_membership((), facts, None)
-    wishes = Wishes("", machine.listeners)
+    wishes = Wishes("", machine.listeners, pauses=pauses)
     weaving = Weaving(machine, wishes, gap_ms, 0, timeline, 0, [(event, event) for event in own])
     weaving.run()
     return Replayed(weaving.now, weaving.advanced, [entry.event for entry in weaving.entries])

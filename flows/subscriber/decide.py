@@ -18,7 +18,7 @@ from contracts.tokens import is_anonymous
 from flows.language.model import Do, Listener
 from flows.machine.machine import Match, Version
 from flows.subscriber.beside import with_beside
-from flows.subscriber.wishes import MAX_DEPTH, Wanted, heirs_of, is_made_name, mark_of, wanted_by
+from flows.subscriber.wishes import MAX_DEPTH, NEVER_PAUSED, Pauses, Wanted, heirs_of, is_made_name, mark_of, wanted_by
 
 PEOPLE_AT_LEAST: Final = 5
 """Of how many people's events a listener's `max_lists` different names must come, before they are used up: one person's
@@ -58,6 +58,8 @@ class Past(NamedTuple):
     """Match id → how many moves lie behind it, itself included, where that is more than one."""
     capped: Collection[str] = ()
     """Ids of matches that found no place under the cap."""
+    pauses: Pauses = NEVER_PAUSED
+    """When the listeners were paused: the same for everybody."""
 
     def with_shadows(self, matches: Iterable[Match]) -> Past:
         """The past in which these matches were a shadow's: none of them has made commands."""
@@ -73,7 +75,7 @@ class Past(NamedTuple):
 
     def mark(self, listener: Listener, match: Match, workspace: str) -> str:
         """As :func:`mark_of`, and whether the match is capped."""
-        own = mark_of(listener, match, workspace, self.depth(match))
+        own = mark_of(listener, match, workspace, self.depth(match), self.pauses)
         return own or (str(Reason.CAPPED) if match.match_id in self.capped else "")
 
 
@@ -117,7 +119,7 @@ def decide(
     they matched as shadows.
     """
     decision = Decision([], [], [], dict(past.origins), dict(past.spent), dict(past.named), [], past)
-    amended = heirs_of(listeners, retractions, matches, moment.workspace, past.capped)
+    amended = heirs_of(listeners, retractions, matches, moment.workspace, past.capped, past.pauses)
     stood_for = {gone.match_id for gone in amended.values()}
     for gone in retractions:
         if gone.match_id not in stood_for:

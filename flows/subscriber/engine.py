@@ -42,9 +42,12 @@ class WorkspaceEngine:
         self._ghosts: dict[tuple[Version, int], WorkspaceEngine] = {}
         self.bounds = LimitHits()
         self._generations = Generations(workspace, terms, reapplier_of)
-        known, backfilled = self._generations.listeners, self._generations.backfilled
+        known, own = self._generations.listeners, self._generations
         self._steps = SubscriberSteps(
-            workspace, terms, known, self.bounds, event_rows=event_rows, backfilled=backfilled
+            *(workspace, terms, known, self.bounds),
+            event_rows=event_rows,
+            backfilled=own.backfilled,
+            pauses=own.pauses,
         )
         self._pinned: dict[bytes, tuple[SubscriberSteps, Generation]] = {}
         self._newest_ms = 0
@@ -244,7 +247,9 @@ class WorkspaceEngine:
         if found is None:
             then = read_pinned_terms(pinned)
             steps = SubscriberSteps(
-                self._workspace, then.terms, self._generations.listeners, LimitHits(), event_rows=False
+                *(self._workspace, then.terms, self._generations.listeners, LimitHits()),
+                event_rows=False,
+                pauses=self._generations.pauses,
             )
             found = self._pinned[pinned] = (steps, self._generations.pinned(then))
         return found

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from contracts.time_zones import named_zone
+from contracts.versions import Pause, merged
 from flows.language.model import Listener, Repeat
 from flows.machine.machine import Machine, Version
 from flows.subscriber.pinned_terms import PinnedTerms, Terms
 from flows.subscriber.reapply import Reapplier
-from flows.subscriber.wishes import Wishes
+from flows.subscriber.wishes import Pauses, Wishes
 
 Make = Callable[[Machine, Terms, Wishes], Reapplier]
 
@@ -25,7 +26,8 @@ class Deployed(NamedTuple):
     """A version of a listener, with log times. ``live_from_ms`` None: still a shadow; ``until_ms`` None: no end yet.
 
     ``backfilled``: whether a back-fill gives the commands of what it matched as a shadow. ``past_from_ms``: the log
-    time from which it hears the recorded past, from ``past_until_ms`` on (:mod:`flows.subscriber.past`).
+    time from which it hears the recorded past, from ``past_until_ms`` on (:mod:`flows.subscriber.past`). ``pauses``: of
+    its listener while it was live; those of all its versions count for each.
     """
 
     listener: Listener
@@ -35,6 +37,7 @@ class Deployed(NamedTuple):
     backfilled: bool = False
     past_from_ms: int | None = None
     past_until_ms: int | None = None
+    pauses: tuple[Pause, ...] = ()
 
     @property
     def version(self) -> Version:
@@ -62,10 +65,14 @@ class Deployed(NamedTuple):
 class Generation:
     """The versions from one log time on. What they need is compiled when a subscriber first meets them."""
 
-    def __init__(self, workspace: str, terms: Terms, from_ms: int, deployed: Iterable[Deployed], make: Make) -> None:
-        """``make``: a reapplier of a machine under terms, where matches make of people what they wish."""
+    def __init__(  # noqa: PLR0917
+        self, workspace: str, terms: Terms, from_ms: int, deployed: Iterable[Deployed], make: Make, pauses: Pauses
+    ) -> None:
+        """``make``: a reapplier of a machine under terms, where matches make of people what they wish. ``pauses``: kept
+        current by its owner: a match's own time says whether it lies in one, whatever is known by now.
+        """
         self.from_ms = from_ms
-        self._workspace, self._terms = workspace, terms
+        self._workspace, self._terms, self._pauses = workspace, terms, pauses
         self._deployed = {each.version: each for each in deployed}
         self.shadows = frozenset(version for version, each in self._deployed.items() if not each.live(from_ms))
         self.awaited = {
@@ -90,7 +97,7 @@ class Generation:
             listeners, zone = [each.listener for each in self._deployed.values()], named_zone(self._terms.time_zone)
             grace_ms, promoted_at = self._terms.grace_ms, self._promoted_at
             machine = Machine(listeners, live_from=live_from, promoted_at=promoted_at, grace_ms=grace_ms, zone=zone)
-            wishes = Wishes(self._workspace, listeners, self.shadows)
+            wishes = Wishes(self._workspace, listeners, self.shadows, self._pauses)
             found = self._reapplier = self._make(machine, self._terms, wishes)
         return found
 
@@ -146,6 +153,8 @@ class Generations:
 
     def __init__(self, workspace: str, terms: Terms, make: Make) -> None:
         self._workspace, self._terms, self._make = workspace, terms, make
+        self.pauses: dict[str, tuple[Pause, ...]] = {}
+        """Of every listener ever known that was paused; the same object for as long as this one lives."""
         self._all = [self._generation(terms, 0, ())]
         self._from = [0]
         self.listeners: dict[Version, Listener] = {}
@@ -168,9 +177,15 @@ class Generations:
         self.listeners.update({each.version: each.listener for each in each_version})
         self.backfilled.clear()
         self.backfilled.update(each.version for each in each_version if each.backfilled)
+        paused: dict[str, list[Pause]] = {}
+        for each in each_version:
+            if each.pauses:
+                paused.setdefault(each.listener.name, []).extend(each.pauses)
+        self.pauses.clear()
+        self.pauses.update({name: merged(pauses) for name, pauses in paused.items()})
 
     def _generation(self, terms: Terms, from_ms: int, deployed: Iterable[Deployed]) -> Generation:
-        return Generation(self._workspace, terms, from_ms, deployed, self._make)
+        return Generation(self._workspace, terms, from_ms, deployed, self._make, self.pauses)
 
     def pinned(self, pinned: PinnedTerms) -> Generation:
         """The generation of pinned terms, whatever is deployed by now. Raises ``KeyError`` of an unknown version."""

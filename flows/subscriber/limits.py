@@ -8,7 +8,14 @@ from typing import Final
 
 from contracts.reasons import Reason
 
-WITHOUT_COMMAND: Final = (Reason.CAPPED, Reason.HELD_OUT, Reason.LOOP, Reason.NO_IDENTITY, Reason.SHADOWED)
+WITHOUT_COMMAND: Final = (
+    Reason.CAPPED,
+    Reason.HELD_OUT,
+    Reason.LISTENER_PAUSED,
+    Reason.LOOP,
+    Reason.NO_IDENTITY,
+    Reason.SHADOWED,
+)
 """Why a match is a row and makes no command. The value is a metric's label."""
 
 

@@ -24,6 +24,7 @@ from flows.subscriber.past import Graft
 from flows.subscriber.pinned_terms import Terms
 from flows.subscriber.stored import Applied
 from flows.subscriber.subscriber import Emitted, Subscriber
+from flows.subscriber.wishes import NEVER_PAUSED, Pauses
 
 KEPT_ORIGINS: Final = 200
 """Amended matches whose first match is remembered per subscriber; a match that old is final."""
@@ -50,13 +51,15 @@ class SubscriberSteps:
         *,
         event_rows: bool = True,
         backfilled: Collection[Version] = (),
+        pauses: Pauses = NEVER_PAUSED,
     ) -> None:
         """``listeners``: of every version there ever was, kept current by its owner. ``event_rows``: a row an event.
 
-        ``backfilled``: the versions of which a back-fill gives what they matched as shadows, kept current likewise.
+        ``backfilled``: the versions of which a back-fill gives what they matched as shadows, and ``pauses``, kept
+        current likewise.
         """
         self._workspace, self._terms, self._listeners = workspace, terms, listeners
-        self._limits, self._event_rows, self._backfilled = limits, event_rows, backfilled
+        self._limits, self._event_rows, self._backfilled, self._pauses = limits, event_rows, backfilled, pauses
         self._session_gap_ms, self._grace_ms = terms.session_gap_ms, terms.grace_ms
 
     def apply(self, person: Subscriber, event: Event, emitted: Emitted, log_time_ms: int, source: bytes | None) -> None:
@@ -280,7 +283,12 @@ class SubscriberSteps:
         emitted.add_rows(_amendment(match, moment, self._mark(person, match)) for match in amended)
 
     def _mark(self, person: Subscriber, match: Match) -> str:
-        return _remembered(person).mark(self._listeners[match.listener, match.version], match, self._workspace)
+        return self._remembered(person).mark(self._listeners[match.listener, match.version], match, self._workspace)
+
+    def _remembered(self, person: Subscriber) -> Past:
+        """The past of a person's decisions, with what their timeline knows of it."""
+        past, timeline = person.past, person.timeline
+        return Past(past.origins, past.spent, past.named, timeline.depths, timeline.cap.capped, self._pauses)
 
     def _say(
         self,
@@ -294,7 +302,7 @@ class SubscriberSteps:
         taken_back, new = tuple(gone), tuple(made)
         timeline, reapplier = person.timeline, person.generation.reapplier
         timeline.cap = reapplier.cap.judged(timeline.cap, taken_back, new, timeline.depths, moment.log_time_ms)
-        before = _remembered(person)
+        before = self._remembered(person)
         decision = decide(listeners, taken_back, new, before, moment, shadows=shadows, backfilled=self._backfilled)
         reapplier.take_in(timeline, taken_back, new, moment.log_time_ms)
         past, over = _bounded(decision.past)
@@ -344,12 +352,6 @@ class SubscriberSteps:
     def _ends_ms(self, session: Session) -> int:
         """The log time at which nothing can extend a session any more but what comes late."""
         return session.last_at_ms + self._session_gap_ms + 1 + self._grace_ms
-
-
-def _remembered(person: Subscriber) -> Past:
-    """The past of a person's decisions, with what their timeline knows of it."""
-    past, timeline = person.past, person.timeline
-    return Past(past.origins, past.spent, past.named, timeline.depths, timeline.cap.capped)
 
 
 def _bounded(past: Past) -> tuple[Past, int]:

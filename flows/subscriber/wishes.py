@@ -14,6 +14,7 @@ from contracts.events import Event, Trust
 from contracts.membership import LIST_JOINED, LIST_LEFT, SEGMA, TAG_ADDED, TAG_REMOVED
 from contracts.reasons import Reason
 from contracts.tokens import is_anonymous
+from contracts.versions import Pause, is_paused
 from flows.language.model import Do, Listener, Reference, Response, Template
 from flows.language.shares import is_held_out, variant_of
 from flows.machine.machine import Match, Version
@@ -24,6 +25,9 @@ CHANGE_LISTS: Final = frozenset({Do.MOVE, Do.ADD, Do.REMOVE})
 """What takes a place under the cap."""
 MAX_PART: Final = 60
 """Characters that one value may bring into a list's name."""
+Pauses = Mapping[str, tuple[Pause, ...]]
+"""Listener → when it was paused, whichever version was live."""
+NEVER_PAUSED: Final[Pauses] = {}
 
 
 class Wanted(NamedTuple):
@@ -41,24 +45,36 @@ class Wanted(NamedTuple):
         return (self.response.do.value, at, self.to_list, self.from_list, tag, url)
 
 
-def mark_of(listener: Listener, match: Match, workspace: str, depth: int = 1) -> str:
+def mark_of(listener: Listener, match: Match, workspace: str, depth: int = 1, pauses: Pauses = NEVER_PAUSED) -> str:
     """The reason why a known subscriber's match makes no command; empty where it makes some."""
-    if depth > MAX_DEPTH and not is_anonymous(match.subscriber):
+    if is_anonymous(match.subscriber):
+        return ""
+    if depth > MAX_DEPTH:
         return str(Reason.LOOP)
-    held_out = is_held_out(listener.holdout, workspace, listener.name, match.subscriber)
-    return str(Reason.HELD_OUT) if held_out and not is_anonymous(match.subscriber) else ""
+    # Before the hold-out: whoever is compared, moved or held out, lacks the matches of a pause alike.
+    if completed_in_pause(match, pauses):
+        return str(Reason.LISTENER_PAUSED)
+    return str(Reason.HELD_OUT) if is_held_out(listener.holdout, workspace, listener.name, match.subscriber) else ""
 
 
-def heirs_of(
+def completed_in_pause(match: Match, pauses: Pauses) -> bool:
+    """Whether a match completed while its listener was paused: by its own time, whenever it is heard of."""
+    own = pauses.get(match.listener)
+    return own is not None and is_paused(own, match.matched_at_ms)
+
+
+def heirs_of(  # noqa: PLR0917
     listeners: Mapping[Version, Listener],
     gone: Iterable[Match],
     made: Iterable[Match],
     workspace: str,
     capped: Collection[str] = (),
+    pauses: Pauses = NEVER_PAUSED,
 ) -> dict[str, Match]:
     """By the id of a new match the one that is gone for which it stands: of the same listener, and wanting the same.
 
     ``capped``: ids of those without a place under the cap; none of them stands for one that had it, or the other way.
+    Nor does one that completed in a pause for one that did not.
     """
     found: dict[str, Match] = {}
     candidates = list(made)
@@ -70,6 +86,7 @@ def heirs_of(
             wanted = [one.what for one in wanted_by(listener, each, workspace)[0]]
             for match in own:
                 alike = (each.match_id in capped) == (match.match_id in capped)
+                alike = alike and completed_in_pause(each, pauses) == completed_in_pause(match, pauses)
                 if alike and [one.what for one in wanted_by(listener, match, workspace)[0]] == wanted:
                     found[match.match_id] = each
                     candidates.remove(match)
@@ -125,9 +142,15 @@ def _slug(value: object) -> str:
 class Wishes:
     """What the matches of some listeners make of a person: the events of their joinings and leavings."""
 
-    def __init__(self, workspace: str, listeners: Iterable[Listener], shadows: Collection[Version] = ()) -> None:
-        """``shadows``: versions whose matches make nothing."""
-        self.workspace, self._shadows = workspace, shadows
+    def __init__(
+        self,
+        workspace: str,
+        listeners: Iterable[Listener],
+        shadows: Collection[Version] = (),
+        pauses: Pauses = NEVER_PAUSED,
+    ) -> None:
+        """``shadows``: versions whose matches make nothing. ``pauses``: kept current by its owner."""
+        self.workspace, self._shadows, self._pauses = workspace, shadows, pauses
         self._listeners = {(listener.name, listener.version): listener for listener in listeners}
 
     def keeps(self, version: Version) -> bool:
@@ -149,7 +172,7 @@ class Wishes:
 
     def heirs(self, gone: Iterable[Match], made: Iterable[Match]) -> dict[str, Match]:
         """As :func:`heirs_of`."""
-        return heirs_of(self._listeners, gone, made, self.workspace)
+        return heirs_of(self._listeners, gone, made, self.workspace, pauses=self._pauses)
 
     def _wanted(self, match: Match, depth: int) -> list[Wanted]:
         """The responses of a match that makes commands, but for the cap."""
@@ -157,7 +180,7 @@ class Wishes:
         listener = self._listeners.get(version)
         if listener is None or version in self._shadows or is_anonymous(match.subscriber):
             return []
-        if mark_of(listener, match, self.workspace, depth):
+        if mark_of(listener, match, self.workspace, depth, self._pauses):
             return []
         return wanted_by(listener, match, self.workspace)[0]
 

@@ -190,7 +190,7 @@ class Deployments:
                 if listener is not None:
                     times = each.shadow_from_ms, each.live_from_ms, each.until_ms
                     past = each.past_from_ms, each.past_until_ms
-                    found.append(Deployed(listener, *times, each.backfilled, *past))
+                    found.append(Deployed(listener, *times, each.backfilled, *past, each.pauses))
             engine.deploy(found)
             versions = [each for each in self._versions.known if each.workspace == workspace]
             self._hear(workspace, frozenset(name for each in versions for name in each.actions))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from contracts.codec import replaced
 from contracts.errors import SegmaError
-from contracts.versions import ListenerVersion, promoted
+from contracts.versions import AT_WORK, ListenerVersion, promoted
 
 
 class NotPromotable(SegmaError):
@@ -28,6 +28,6 @@ def promotion(
         raise NotPromotable(f"no {listener}@{version} was applied; there is {there}")
     if one.until_ms is not None:
         raise NotPromotable(f"{listener}@{version} has ended: give it a higher version and apply that")
-    if one.state(at_ms) == "live":
+    if one.state(at_ms) in AT_WORK:
         return []
     return promoted(own.values(), one if past else replaced(one, past_from_ms=None, past_until_ms=None), at_ms)

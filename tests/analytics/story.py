@@ -163,7 +163,8 @@ def matched(person: str, at_ms: int, *, version: int = 2, reason: str = "", kind
 
 def the_trial() -> list[Written]:
     """Version 2 of ``keen`` holds some out. On day 0 and 1 it matches Ann, Ben, Eve, Cleo and Dan (the last two held
-    out), on day 9 Fay; version 1 had matched Gus, Hal's match was taken back. Who buys: Ann on day 2, Ben on day 9, Dan
+    out), on day 9 Fay; version 1 had matched Gus, Hal's match was taken back, Ivy's
+    completed in a pause. Who buys: Ann on day 2, Ben on day 9, Dan
     on day 3, Eve before she matched, Gus.
     """
     held = "held_out"
@@ -178,6 +179,7 @@ def the_trial() -> list[Written]:
         matched("hal", at(0)),
         matched("hal", at(0), kind="retraction"),
         matched("a_nobody", at(0), reason="no_identity"),
+        matched("ivy", at(0), reason="listener_paused"),
         event("ann", 1, "product_bought", at(2)),
         event("ben", 1, "product_bought", at(9)),
         event("dan", 1, "product_bought", at(3)),

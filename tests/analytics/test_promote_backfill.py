@@ -140,6 +140,15 @@ def untouched(embedded: Embedded, tmp_path_factory: pytest.TempPathFactory) -> I
 FIRST_SHADOW = "listener: keen\nsequence: [{action: form_submitted}]\nthen: [{add: {to: x, at: mailbox}}]\n"
 
 
+def test_while_it_is_paused_nobody_is_moved_for_the_past(promotion: Promotion) -> None:
+    apply(promotion.home, [replaced(version(FIRST_SHADOW, 1), live_from_ms=0, pauses=((1, None),))])
+    refused = promotion.run("2", "--backfill", "members")
+    assert (refused.exit_code, "keen is paused" in refused.output) == (1, True)
+    with promotion.log() as log:
+        assert backfill_topic("w", "mailbox") not in {topic.name for topic in log.topics()}
+    assert promotion.answer("2", "--dry-run")["paused"] > 0, "what completed in the pause is not made good"
+
+
 def wanted(promotion: Promotion) -> set[str]:
     """Whom version 2 would have in its list: those of version 1, and who clicked in autumn, looked, and did not buy."""
     return {row["subscriber"] for row in backtested(promotion)}

@@ -33,11 +33,11 @@ FLOORS = {
     "cli": [
         ["doors", "home", "output", "root", "supervise", "importing", "flow_readiness", "backups"],
         ["browser", "compile", "docs", "java", "match", "push", "__main__"],
-        ["explain", "without_command", "installed", "local_kafka", "needs", "backtesting"],
+        ["explain", "without_command", "paused_listeners", "installed", "local_kafka", "needs", "backtesting"],
         ["backfilling", "bench", "check", "consent", "up"],
         ["accounts", "actions", "deadletters", "deploy", "flow", "history", "links", "users"],
         ["init"],
-        ["backtest", "backup", "lift", "people", "promote", "rebuild", "reconcile", "runs", "tail", "topics"],
+        ["backtest", "backup", "lift", "pauses", "people", "promote", "rebuild", "reconcile", "runs", "tail", "topics"],
         ["doctor", "forget", "listeners"],
         ["drive"],
         ["demo"],

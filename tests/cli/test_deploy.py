@@ -12,7 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.__main__ import cli
+from cli.doctor import log_findings
+from contracts.events import Event, Trust
 from contracts.installation import SecretAt
+from contracts.rows import MatchRow
 from contracts.topics import fixed_topics
 from contracts.versions import NOTICE_MS, ListenerVersion
 from flows.config import load_shared, with_listeners_of
@@ -120,6 +123,53 @@ def test_a_version_never_changes_but_its_comments_may(home: Path) -> None:
     result = run(home, "apply", str(home / "listeners"))
     assert (result.exit_code, "a version never changes" in result.stderr) == (1, True)
     assert len(known(home)) == 1
+
+
+def test_a_listener_is_paused_and_goes_on_and_every_place_says_so(home: Path) -> None:
+    assert run(home, "pause", "looked").exit_code == 1, "nothing was applied"
+    run(home, "apply", str(home / "listeners"))
+    result = run(home, "pause", "looked")
+    assert (result.exit_code, "no version of looked is live" in result.stderr) == (1, True)
+    run(home, "promote", "looked", "1")
+    result = run(home, "pause", "looked")
+    assert (result.exit_code, "looked@1  paused from" in result.stdout) == (0, True)
+    assert "is paused already" in run(home, "pause", "looked").stdout
+    (one,) = known(home)
+    ((from_ms, until_ms),) = one.pauses
+    assert (one.state(from_ms), until_ms) == ("paused", None)
+    write(home, 2)
+    result = run(home, "apply", str(home / "listeners"), "--promote")
+    assert (result.exit_code, "looked@2  paused from" in result.stdout) == (0, True), "a pause goes on in the next"
+    told = json.loads(run(home, "resume", "looked", "--json").stdout)
+    assert (told["version"], told["state"]) == (2, "live")
+    assert all(until_ms is not None for _, until_ms in told["pauses"])
+    assert "is not paused" in run(home, "resume", "looked").stdout
+    assert run(home, "resume", "nobody").exit_code == 1
+
+
+def test_a_running_flow_hears_of_a_pause_and_doctor_and_versions_say_since_when(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with started(home) as shared:
+        assert run(home, "pause", "looked").exit_code == 0
+        shared.refresh(NOW_MS)
+        (one,) = known(home)
+        from_ms = one.pauses[0][0]
+        engine = shared.engines["demo"]
+        person = engine.new("s_ann", from_ms)
+        for number, action in enumerate(("page_viewed", "product_added")):
+            at_ms = from_ms + number
+            event = Event("demo", "s_ann", f"e{number}", action, at_ms, trust=Trust.TOKEN, log_time_ms=at_ms)
+            emitted = engine.apply(person, event, at_ms)
+        assert [row.reason for row in emitted.rows if isinstance(row, MatchRow)] == ["listener_paused"]
+        assert emitted.commands == []
+    for module in ("cli.deploy", "cli.doctor"):
+        monkeypatch.setattr(f"{module}.wall_clock_ms", lambda: from_ms)
+    assert "paused" in run(home, "versions").stdout
+    findings = {each.subject: each for each in log_findings(home, running=False)}
+    assert findings["listener demo/looked"].ok is None
+    assert findings["listener demo/looked"].found.startswith("paused since")
+    assert "segma listeners resume looked" in findings["listener demo/looked"].remedy
 
 
 def test_an_unknown_account_is_refused(home: Path) -> None:

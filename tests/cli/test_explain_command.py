@@ -83,6 +83,16 @@ def test_a_bad_duration_is_a_usage_error(home: Path) -> None:
     assert ask(home, "looked-then-added", "page_viewed", more=("--session-gap", "30")).exit_code == Exit.USAGE
 
 
+def test_a_match_in_a_pause_is_told_and_a_pause_that_is_none_is_a_usage_error(home: Path) -> None:
+    acts = ("page_viewed", "product_added", "page_viewed", "product_added")
+    pauses = ("--paused", "1970-01-01T00:00:01.500/1970-01-01T00:00:02.001", "--paused", "1970-01-02/")
+    told = ask(home, "looked-then-added", *acts, more=pauses).stdout
+    assert told.count("listener_paused: a row and no command") == 1
+    assert told.index("listener_paused") < told.rindex("Match ")
+    for wrong in ("soon/later", "/1970-01-02", "1970-01-02/1970-01-01", ""):
+        assert ask(home, "looked-then-added", *acts, more=("--paused", wrong)).exit_code == Exit.USAGE
+
+
 CAPPED = """
 listener: looks
 sequence: [{action: page_viewed}]

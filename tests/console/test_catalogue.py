@@ -29,7 +29,20 @@ HANDLERS = (
 """Modules whose sentences templates translate: every text of theirs that ends as a sentence does."""
 IN_WORDS = "No event of this person"
 """Stands in place of a transcript, which is English."""
-WORDS = {"coming", "shadow", "live", "ended", "event", "session", "match", "move", "answer", "import", *map(str, Act)}
+WORDS = {
+    "coming",
+    "shadow",
+    "live",
+    "paused",
+    "ended",
+    "event",
+    "session",
+    "match",
+    "move",
+    "answer",
+    "import",
+    *map(str, Act),
+}
 """States of versions, what a timeline tells, and what users do."""
 
 

@@ -34,6 +34,8 @@ PAGES = (
     "/w/demo/accounts", "/w/demo/audit", "/w/demo/write", "/w/demo/write?listener=walked", "/w/demo/record",
     "/w/demo/listeners/nothing", "/w/demo/lists?list=warm&at=2026-01-02T03:04", f"/events?person=demo/{ANN}",
     "/w/demo/listeners/walked/confirm?change=promote&version=2", "/w/demo/listeners/walked/confirm?change=end",
+    "/w/demo/listeners/walked/confirm?change=pause", "/w/demo/listeners/halted",
+    "/w/demo/listeners/halted/confirm?change=resume",
     "/w/demo/listeners/walked/trial?goal=product_bought", "/w/none/listeners",
 )  # fmt: skip
 
@@ -53,6 +55,7 @@ def console(stage: Stage) -> Iterator[str]:
 def told(stage: Stage) -> None:
     """What the history and the log hold of Ann."""
     write(stage, version("walked", 1, "Clicked and looked.", live_from_ms=0), version("walked", 2, "Looked twice."))
+    write(stage, version("halted", 1, live_from_ms=0, pauses=((1, None),)))
     letter_at(stage, "demo", "s9", "the list is gone")
     stage.watch.fold_in(SUBSCRIBERS, [to_json(DirectoryEntry("demo", ANN, "ann@example.org", "Ann"))])
     stage.watch.fold_in(ROWS, [to_json(EventRow(Event("demo", ANN, "e1", "page_viewed", 5, properties={"path": "/"})))])

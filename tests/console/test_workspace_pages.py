@@ -22,7 +22,7 @@ from contracts.reading import all_of
 from contracts.rows import Act, DeadLetter
 from contracts.tokens import subscriber_id
 from contracts.topics import DEAD_LETTERS, backfill_topic
-from contracts.versions import ListenerVersion
+from contracts.versions import NOTICE_MS, ListenerVersion
 from flows.versions.deployment import Versions
 from tests.console.visitor import Answer, Stage, Visitor, signed_in
 
@@ -129,6 +129,38 @@ def test_a_marketer_makes_a_version_live_and_ends_a_listener_and_it_is_written_d
     ]  # fmt: skip
 
 
+def test_a_marketer_pauses_a_listener_and_lets_it_go_on_and_it_is_written_down(stage: Stage) -> None:
+    write(stage, version("halted", 1, live_from_ms=0), version("halted", 2), version("still-shadow", 1))
+    visitor, before = signed_in(stage.app(), "mara"), len(stage.trail())
+    here = "/w/demo/listeners/halted"
+    assert 'id="pause"' in visitor.get(here).text
+    assert "moved nowhere" in visitor.get(f"{here}/confirm?change=pause").text
+    done = posted(visitor, f"{here}/pause")
+    assert (done.status_code, done.headers["location"]) == (303, here)
+    assert state_of(stage, "halted") == {1: "paused", 2: "shadow"}
+    from_ms = stage.desk.now_ms() - 1
+    write(stage, version("halted", 1, live_from_ms=0, pauses=((from_ms, None),)))
+    page = visitor.get(here).text
+    assert 'id="resume"' in page
+    assert 'id="pause"' not in page
+    assert "Paused since" in page
+    assert '<span class="state paused">' in visitor.get("/w/demo/listeners").text
+    assert "not moved after all" in visitor.get(f"{here}/confirm?change=resume").text
+    assert posted(visitor, f"{here}/resume").status_code == 303
+    assert state_of(stage, "halted") == {1: "live", 2: "shadow"}
+    ((began_ms, until_ms),) = stage.desk.board.pauses("demo", "halted")
+    assert began_ms == from_ms
+    assert until_ms is not None
+    assert until_ms > from_ms + NOTICE_MS
+    nothing = posted(visitor, "/w/demo/listeners/still-shadow/pause")
+    assert (nothing.status_code, "nothing to pause" in nothing.text) == (409, True)
+    assert [(row.user, row.act, row.target) for row in stage.trail()[before:]] == [
+        ("mara", Act.PAUSED_LISTENER, "halted"), ("mara", Act.RESUMED_LISTENER, "halted"),
+        ("mara", Act.PAUSED_LISTENER, "still-shadow"),
+    ]  # fmt: skip
+    assert 'id="pause"' not in signed_in(stage.app(), "vera").get(here).text
+
+
 def test_somebody_is_looked_up_by_address_and_the_address_goes_no_further(stage: Stage) -> None:
     visitor, before = signed_in(stage.app(), "mara"), len(stage.trail())
     person = subscriber_id(b"s" * 32, "Ann@Example.org")
@@ -170,6 +202,11 @@ def test_why_not_runs_the_listener_over_what_somebody_did(stage: Stage, monkeypa
     visitor = signed_in(stage.app(), "mara")
     words = visitor.get("/w/demo/people/s1?part=why_not&listener=near").text
     assert "near, version 1, for s1: 1 events, 0 matches." in words
+    write(stage, version("near", 1, live_from_ms=0, pauses=((500, 5_000),)))
+    rows = [row, *(("s1", f"v{n}", "page_viewed", n, 0, *row[5:10], n, n, n, "") for n in (2_000, 3_000))]
+    stage.answers.stream = lambda sql, params: iter(rows)  # type: ignore[attr-defined]
+    words = visitor.get("/w/demo/people/s1?part=why_not&listener=near").text
+    assert words.count("listener_paused: a row and no command") == words.count("Match ") > 0
     stage.answers.stream = lambda sql, params: iter([])  # type: ignore[attr-defined]
     assert "No event of this person" in visitor.get("/w/demo/people/s1?part=why_not&listener=near").text
     assert visitor.get("/w/demo/people/s1?part=why_not&listener=none").status_code == 404

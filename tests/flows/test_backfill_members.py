@@ -93,6 +93,16 @@ def test_who_is_held_out_is_told_and_not_moved() -> None:
     assert (told.commands, told.held_out) == ((), True)
 
 
+def test_what_completed_in_a_pause_is_told_and_not_made_good() -> None:
+    viewed = subject(f"sequence: [{{action: page_viewed}}]\n{MOVE}").listeners[0]
+    tested = Subject("w", [Deployed(viewed, 0, 0, pauses=((NOON + 5_000, NOON + 9_000),))], TERMS)
+    told = found(tested, event(1, "page_viewed", 6))
+    assert (told.commands, told.paused, told.is_silent) == ((), True, False)
+    told = found(tested, event(1, "page_viewed", 1), event(2, "page_viewed", 6))
+    assert ([each.matched_at_ms for each in told.commands], told.paused) == ([NOON + 1_000], True)
+    assert found(tested, event(1, "page_viewed", 9)).paused is False
+
+
 def test_a_webhook_is_not_called_for_the_past() -> None:
     text = "sequence: [{action: page_viewed}]\nthen: [{webhook: {url: 'https://crm.example/hook'}}]\n"
     assert found(subject(text), event(1, "page_viewed", 0)).is_silent

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from contracts.codec import replaced
 from contracts.events import Event, Trust
@@ -17,6 +17,7 @@ from tests.properties.oracle import Answer, brute_force
 BEHIND = 1 << 60
 """The order of what matches make: behind whatever the person does at that time."""
 HOUR_MS = 3_600_000
+NEVER: Final[Mapping[str, tuple[int, int]]] = {}
 OTHERS = {"list_joined", "list_left", "tag_added", "tag_removed", "profile_changed"}
 
 
@@ -84,8 +85,21 @@ def depth_of(answer: Answer, made: Sequence[Event]) -> int:
     return 1 + max([each.properties["depth"] for each in near], default=0)
 
 
-def all_matches(listeners: Sequence[Listener], events: Sequence[Event], *, gap_ms: int, end_ms: int) -> list[Told]:
-    """The matches of listeners that hear each other, in order."""
+def swallowed(match: Told, pauses: Mapping[str, tuple[int, int]]) -> bool:
+    """Whether the match completed while its listener was paused: it makes nothing."""
+    from_ms, until_ms = pauses.get(match.listener, (0, 0))
+    return from_ms <= match.at_ms < until_ms
+
+
+def all_matches(
+    listeners: Sequence[Listener],
+    events: Sequence[Event],
+    *,
+    gap_ms: int,
+    end_ms: int,
+    pauses: Mapping[str, tuple[int, int]] = NEVER,
+) -> list[Told]:
+    """The matches of listeners that hear each other, in order. ``pauses``: of a listener, from and until."""
     events = [*events, *ends(events, gap_ms, end_ms)]
     done: set[str] = set()
     made: list[tuple[Any, Event]] = []
@@ -100,5 +114,5 @@ def all_matches(listeners: Sequence[Listener], events: Sequence[Event], *, gap_m
         if new is None:
             return [each for each, _ in found]
         done.add(new[0].answer[0])
-        if new[0].depth <= 8:
+        if new[0].depth <= 8 and not swallowed(new[0], pauses):
             made += made_by(new[1], new[0], events[0].subscriber)

@@ -35,7 +35,7 @@ def capped(rows: Sequence[MatchRow]) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("block", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_over_random_installations(block: int, tmp_path: Path) -> None:
-    matches = retractions = over = asking = 0
+    matches = retractions = over = asking = paused = 0
     for number in range(80):
         made = installation(Random(block * 80 + number))
         written = live(made, tmp_path / str(number))
@@ -51,8 +51,10 @@ def test_over_random_installations(block: int, tmp_path: Path) -> None:
                 matches += len(told)
                 asking += len(told) * bool(subject.heard and subject.heard & {PROFILE_CHANGED, LIST_JOINED})
                 over += len(capped(told))
+                paused += sum(row.reason == Reason.LISTENER_PAUSED for row in told)
                 retractions += sum(row.kind == "retraction" for row in told)
     assert matches > 70
     assert retractions > 0
     assert over > 0
+    assert paused > 5
     assert asking > 5
