@@ -55,18 +55,22 @@ class ListenerPages:
         }
 
     async def _listeners(self, visit: Visit) -> Response:
+        if visit.part == "activity":
+            return await self._activity(visit)
         try:
             shown = await asyncio.to_thread(self._desk.board.newest, visit.workspace)
         except LogError as error:
             return self._desk.away(visit, error)
         drafts = await asyncio.to_thread(self._desk.drafts[visit.workspace].names)
-        listed = {"shown": shown, "drafts": drafts, "may_write": visit.holds(Role.MARKETER)}
-        if visit.part != "activity":
-            return self._desk.view.page(visit, "listeners", activity={}, problem="", **listed)
+        may_write = visit.holds(Role.MARKETER)
+        return self._desk.view.page(visit, "listeners", shown=shown, drafts=drafts, may_write=may_write)
+
+    async def _activity(self, visit: Visit) -> Response:
+        """What each did: the contents of cells that the page has by name. The table is sent once."""
         told = await self._desk.history.ask("listener_days", visit.workspace)
         today = self._today()
         activity = {name: activity_of(rows, today) for name, rows in by_key(told.rows, "listener").items()}
-        return self._desk.view.page(visit, "listeners_table", activity=activity, problem=told.problem, **listed)
+        return self._desk.view.page(visit, "listeners_activity", activity=activity, problem=told.problem)
 
     async def _listener(self, visit: Visit) -> Response:
         name = visit.request.path_params["listener"]

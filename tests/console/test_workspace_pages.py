@@ -98,7 +98,24 @@ def test_every_listener_is_shown_with_its_sentence_its_state_and_its_days(stage:
     part = visitor.get("/w/demo/listeners?part=activity").text
     assert "8 matches in 30 days" in part
     assert "<html" not in part
-    assert "/listeners/draft" in part
+
+
+def test_the_table_of_listeners_is_sent_once_and_what_comes_in_has_its_place_there(stage: Stage) -> None:
+    names = [f"many-{number}" for number in range(40)]
+    write(stage, *(version(name, 1, live_from_ms=0) for name in names))
+    days = [(name, date(2026, 11, 29), 5, 5, 1, NOW) for name in names]
+    answer(stage, "countIf(result = 'failed'), max(matched_at)", "listener_days", *days)
+    visitor = signed_in(stage.app(), "vera")
+    page, part = (visitor.get(f"/w/demo/listeners{more}").text for more in ("", "?part=activity"))
+    both = page + part
+    assert both.count("<table>") == 1
+    for name in names:
+        assert both.count(f'<a href="/w/demo/listeners/{name}">') == 1
+    fills = re.findall(r'data-fills="([^"]+)"', part)
+    assert len(fills) == 3 * len(names)
+    assert [each for each in fills if page.count(f'id="{each}"') != 1] == []
+    assert page.count("to the list &#34;warm&#34; at mailbox") >= len(names)
+    assert "to the list" not in part
 
 
 def test_one_listener_has_its_words_its_versions_and_what_changed(stage: Stage) -> None:
@@ -272,7 +289,7 @@ def test_a_page_says_that_the_history_is_away_and_shows_what_it_has(stage: Stage
         part = visitor.get(path)
         assert part.status_code == 200
         assert html.escape(said, quote=False).replace("'", "&#39;") in part.text
-    assert "/listeners/evil" in visitor.get(PARTS[0]).text
+    assert "/listeners/evil" in visitor.get("/w/demo/listeners").text
 
 
 def test_without_a_trail_nobody_is_looked_up_and_nothing_is_changed(
