@@ -102,6 +102,10 @@ class Decision(NamedTuple):
         """The reason why a known subscriber's match makes no command; empty where it makes some."""
         return self.before.mark(listener, match, workspace)
 
+    def stands_for_shadows(self, match: Match) -> bool:
+        """Whether a match stands for a shadow's, and has made no command either."""
+        return self.origins.get(match.match_id, "").startswith(_SHADOWS)
+
 
 def decide(
     listeners: Mapping[Version, Listener],

@@ -304,7 +304,8 @@ class SubscriberSteps:
         timeline.cap = reapplier.cap.judged(timeline.cap, taken_back, new, timeline.depths, moment.log_time_ms)
         before = self._remembered(person)
         decision = decide(listeners, taken_back, new, before, moment, shadows=shadows, backfilled=self._backfilled)
-        reapplier.take_in(timeline, taken_back, new, moment.log_time_ms)
+        own = [match for match in new if not decision.stands_for_shadows(match)]
+        reapplier.take_in(timeline, taken_back, own, moment.log_time_ms)
         past, over = _bounded(decision.past)
         person.past = past
         if over:

@@ -84,9 +84,11 @@ class Weaving:
         *,
         without: Collection[str] = (),
         only: Collection[str] | None = None,
+        mute: Collection[str] = (),
     ) -> None:
         """``first``: no entry before it has the time of one behind it. ``late``: events to put among them. ``without``:
         ids of entries to leave out. ``only``: the new matches that have a place under the cap; None: all of them.
+        ``mute``: those that make no event.
         """
         self._machine, self._wishes, self._gap_ms, self._grace_ms = machine, wishes, gap_ms, grace_ms
         self._facts, self._clock_ms, self._unmade = timeline.facts, timeline.clock_ms, timeline.unmade
@@ -115,6 +117,7 @@ class Weaving:
         if self._ends and self.session is not None:
             end_ms = ended_ms(self.session, gap_ms)
             self._ended_ms = end_ms if is_behind(timeline, first, end_ms) else None
+        self._mute = set(mute)
         self._begin(timeline, old, late, without)
 
     def _begin(
@@ -127,7 +130,7 @@ class Weaving:
         again = {event.event_id for event in made}
         self.memberships = [fact for fact in timeline.memberships if fact.event_id not in again]
         had = {event.properties["match"] for event in made}
-        self._mute = {match.match_id for match in self.told} - had
+        self._mute |= {match.match_id for match in self.told} - had
         """Told without an event: a shadow's of then, or by listeners none of which asked for it. It makes none now."""
         self._made: list[Waiting] = []
         self._known: set[str] = set()

@@ -115,12 +115,15 @@ class WovenReapplier(Reapplier):
             self._recall(timeline)
         old = timeline.entries[first:]
         weaving = self._weave(timeline, first, late, without)
+        mute = self._mute(timeline, weaving)
+        if mute:
+            weaving = self._weave(timeline, first, late, without, mute=mute)
         cap = self._capped(timeline, weaving)
         new = {match.match_id for match in missing(weaving.now, weaving.told)}
         if not new.isdisjoint(cap.capped):
             # What is capped makes no event: woven again, with places for those alone that found one.
             only = new.difference(cap.capped)
-            weaving = self._weave(timeline, first, late, without, only)
+            weaving = self._weave(timeline, first, late, without, only, mute=mute)
             cap = self._capped(timeline, weaving, only)
         sessions = self._sessions(timeline, old, weaving)
         retractions, news = missing(weaving.told, weaving.now), missing(weaving.now, weaving.told)
@@ -135,6 +138,8 @@ class WovenReapplier(Reapplier):
         late: Late,
         without: Collection[str],
         only: Collection[str] | None = None,
+        *,
+        mute: Collection[str] = (),
     ) -> Weaving:
         weaving = Weaving(
             self._machine,
@@ -146,9 +151,20 @@ class WovenReapplier(Reapplier):
             late,
             without=without,
             only=only,
+            mute=mute,
         )
         weaving.run()
         return weaving
+
+    def _mute(self, timeline: Timeline, weaving: Weaving) -> frozenset[str]:
+        """The new matches that stand for one which made nothing, a shadow's of then: they make no event either."""
+        gone, made = missing(weaving.told, weaving.now), missing(weaving.now, weaving.told)
+        if not gone or not made:
+            return frozenset()
+        moved = {fact.match_id for fact in timeline.memberships}
+        return frozenset(
+            name for name, former in self._wishes.heirs(gone, made).items() if former.match_id not in moved
+        )
 
     def _capped(self, timeline: Timeline, weaving: Weaving, only: Collection[str] | None = None) -> CapState:
         if not self.cap.is_set:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from contracts.actions import known_actions
 from contracts.codec import replaced
 from contracts.events import Trust
@@ -194,3 +196,19 @@ def test_22_a_shadows_match_that_falls_after_its_promotion_undoes_what_a_back_fi
         assert anna.does(act("e2", 3_000, "form_submitted")) == []
         assert anna.does(act("late", 2_000, "searched"), 6_000) == fallen
         assert anna.rows[-1].kind == "retraction"
+        if not backfilled:
+            assert not anna.person.timeline.memberships
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_22_what_stands_for_a_shadows_match_makes_nobody_join_either(asked: bool) -> None:
+    steps = "[{action: page_viewed}, {action: searched}, {action: form_submitted}]"
+    anna = Anna(f"{{listener: asked, sequence: {steps}, {ADD % 'hot'}}}", *([JOINED] if asked else []))
+    shadow, *others = anna.engine.listeners_at(0)
+    anna.engine.deploy([Deployed(shadow, 0, 5_000), *(Deployed(each) for each in others)])
+    anna.person = anna.engine.new("s_anna", 0)
+    for event in (act("e1", 1_000), act("e2", 2_000, "searched"), act("e3", 3_000, "form_submitted")):
+        anna.does(event)
+    assert anna.does(act("late", 1_500, "searched"), 6_000) == []
+    assert [row.kind for row in anna.rows] == ["match", "amendment"]
+    assert not anna.person.timeline.memberships
