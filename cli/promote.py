@@ -12,7 +12,7 @@ import click
 from analytics.clickhouse import ClickHouse, HistoryError, HistoryUnavailable
 from analytics.config import analytics_settings_at
 from cli.backfilling.asked import ASKED, LEFT, MOVED, SINCE, UNKNOWN, Desks, Tally
-from cli.backfilling.caught_up import HistoryBehind, await_history, check_at_work
+from cli.backfilling.caught_up import HistoryBehind, await_history, check_at_work, now_in
 from cli.backfilling.members import Members, asked_for, counted, drains, history, request_of, states_request
 from cli.backfilling.since import SETTLED_MS, PastTally, asked, repeats_once, tell, why_not
 from cli.backfilling.since import counted as counted_past
@@ -139,11 +139,17 @@ class _Promoted(NamedTuple):
         return self.at_ms if self.written else (self.version.live_from_ms or 0)
 
 
-def _promoted(which: _Which, *, write: bool, past: bool = False) -> _Promoted:
-    """What a promotion now comes to; ``write``: do it; ``past``: with the past. Raises :class:`NotPromotable`."""
+def _promoted(
+    which: _Which, *, write: bool, past: bool = False, backfilled: bool = False, behind_ms: int = 0
+) -> _Promoted:
+    """What a promotion now comes to; ``write``: do it; ``past``: with the past. Raises :class:`NotPromotable`.
+
+    ``backfilled``: the matches of the past get commands, and the flow hears of it with the promotion itself.
+    ``behind_ms``: what the log took up to then comes before it.
+    """
     with versions_of(which.home, which.installation) as versions:
         # NOTE: the notice counts from the writing, whatever was asked and waited for before it.
-        at_ms = wall_clock_ms() + NOTICE_MS
+        at_ms = max(wall_clock_ms(), behind_ms) + NOTICE_MS
         of_it = [
             each for each in versions.known if (each.workspace, each.listener) == (which.workspace, which.listener)
         ]
@@ -153,6 +159,8 @@ def _promoted(which: _Which, *, write: bool, past: bool = False) -> _Promoted:
         # Behind the instant up to which its past comes from the history, whatever a clock says.
         at_ms = max([at_ms, *(each.past_until_ms + 1 for each in of_it if each.past_until_ms is not None)])
         written = promotion(versions.known, which.workspace, which.listener, number, at_ms, past=past)
+        if backfilled:
+            written = [replaced(each, backfilled=True) if each.version == number else each for each in written]
         if write:
             versions.write(written)
     known = [*{each.key: each for each in (*of_it, *written)}.values()]
@@ -160,7 +168,7 @@ def _promoted(which: _Which, *, write: bool, past: bool = False) -> _Promoted:
 
 
 def _note_backfill(which: _Which, version: ListenerVersion) -> None:
-    """Let the flow know that the matches of the past get commands: whose match is taken back, is moved back."""
+    """Let the flow know the same of a version that is live already."""
     if not version.backfilled:
         with versions_of(which.home, which.installation) as versions:
             versions.write([replaced(version, backfilled=True)])
@@ -195,7 +203,7 @@ def _backfill(which: _Which, found: _Promoted, *, dry_run: bool, as_json: bool) 
         before_ms = min(found.before_ms, wall_clock_ms())
         if not dry_run:
             check_at_work(log, wall_clock_ms())
-            found = _promoted(which, write=True)
+            found = _promoted(which, write=True, backfilled=True, behind_ms=now_in(log, wall_clock_ms()))
             _note_backfill(which, found.version)
             _tell_versions(found, as_json=as_json)
             before_ms = found.before_ms
@@ -229,7 +237,7 @@ def _since(which: _Which, found: _Promoted, reach_ms: int, *, dry_run: bool, as_
     with closing(log):
         if not dry_run:
             check_at_work(log, wall_clock_ms())
-        asks = asked(version, reach_ms, wall_clock_ms())
+        asks = asked(version, reach_ms, now_in(log, wall_clock_ms()))
         until_ms = asks.past_until_ms or 0
         if not dry_run:
             if asks is not version:
@@ -244,7 +252,7 @@ def _since(which: _Which, found: _Promoted, reach_ms: int, *, dry_run: bool, as_
             tally = counted_past(members.pasts(gone))
         else:
             tally = tell(log, members.pasts(gone))
-            found = _promoted(which, write=True, past=True)
+            found = _promoted(which, write=True, past=True, behind_ms=now_in(log, wall_clock_ms()))
     members.remove()
     _tell_since(found, listener, asks, tally, dry_run=dry_run, as_json=as_json)
 

@@ -210,9 +210,17 @@ def test_killed_anywhere_it_goes_on_and_nobody_is_asked_for_twice(
             raise Stopped
         await_history(*_, **__)
 
+    def noted(*given: Any) -> None:
+        steps[0] -= 1
+        if steps[0] == 0:
+            raise Stopped
+        note(*given)
+
+    note = cli.promote._note_backfill
     monkeypatch.setattr(cli.backfilling.asked, "_records", records)
     monkeypatch.setattr(cli.promote, "await_history", waits)
-    for kill in (1, 2, 4, 5):
+    monkeypatch.setattr(cli.promote, "_note_backfill", noted)
+    for kill in (1, 2, 3, 5, 6):
         steps[0] = kill
         with pytest.raises(Stopped):
             CliRunner().invoke(
@@ -220,6 +228,8 @@ def test_killed_anywhere_it_goes_on_and_nobody_is_asked_for_twice(
                 ["listeners", "promote", "keen", "--backfill", "members", "--home", str(promotion.home)],
                 catch_exceptions=False,
             )
+        with promotion.log() as log, closing(Versions(log)) as versions:
+            assert all(each.backfilled for each in versions.known if each.live_from_ms is not None)
     steps[0] = 0
     promotion.answer()
     given = [each.command_id for each in promotion.given()]

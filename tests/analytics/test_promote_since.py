@@ -137,6 +137,19 @@ def test_killed_anywhere_it_goes_on_where_it_stood(promotion: Promotion, monkeyp
     assert len({each.key for each in told(promotion)}) == 30
 
 
+def test_where_the_logs_clock_is_ahead_the_promotion_still_lies_behind_every_state(
+    promotion: Promotion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli.promote, "wall_clock_ms", lambda: wall_clock_ms() - 600_000)
+    asked_ms = wall_clock_ms()
+    answer(promotion)
+    version = known(promotion)
+    assert version.past_until_ms is not None
+    assert version.live_from_ms is not None
+    assert version.past_until_ms > asked_ms, "the flow holds what comes from when it knows of it"
+    assert version.live_from_ms > max(each.log_time_ms for each in told(promotion))
+
+
 def test_what_cannot_be_taken_over_is_told_in_a_sentence(promotion: Promotion) -> None:
     def refused(*words: str) -> str:
         said = promotion.run(*words)

@@ -119,6 +119,13 @@ def test_a_state_of_another_instant_is_let_go(flow: Flow) -> None:
     assert flow.lists(after=(to_json(other),)) == []
 
 
+def test_a_state_that_comes_behind_the_promotion_is_let_go(flow: Flow) -> None:
+    flow.hear(to_json(CLICKED), CLICKED.log_time_ms)
+    assert flow.hear(told(), LIVE_MS + 1) == []
+    out = flow.hear(to_json(BOUGHT), BOUGHT.log_time_ms)
+    assert not any(each.topic.startswith("moves") for each in out)
+
+
 def test_who_was_erased_meanwhile_has_none(flow: Flow) -> None:
     erased = to_json(event(PROFILE_CHANGED, ASKED_MS + 500))
     assert flow.lists(after=(erased, told())) == []
