@@ -17,6 +17,7 @@ from contracts.rows import MatchRow
 from flows.backtest.subject import Subject
 from flows.machine.machine import Version
 from flows.subscriber.cap import CapState
+from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.subscriber import Emitted, Subscriber
 
 Arrival = tuple[Event, int, str]
@@ -74,7 +75,7 @@ def replayed(
         _take(found, emitted)
     _mark(person, waiting, until_ms)
     _take(found, engine.pass_time(person, until_ms))
-    return found._replace(waiting=_in_flight(subject, person, until_ms)), person
+    return found._replace(waiting=waiting_runs(subject.engine, person, until_ms)), person
 
 
 def _mark(person: Subscriber, waiting: deque[Capped], log_time_ms: int) -> None:
@@ -89,10 +90,10 @@ def _take(found: Replayed, emitted: Emitted) -> None:
         found.commands.extend(emitted.restated)
 
 
-def _in_flight(subject: Subject, person: Subscriber, until_ms: int) -> list[Waiting]:
-    """A run that forked is told once, where it is furthest."""
+def waiting_runs(engine: WorkspaceEngine, person: Subscriber, until_ms: int) -> list[Waiting]:
+    """Return a person's runs in flight, in order; one that forked is told once, where it is furthest."""
     furthest: dict[tuple[Version, int], Waiting] = {}
-    for listener, element, opened_ms in subject.engine.in_flight(person, until_ms):
+    for listener, element, opened_ms in engine.in_flight(person, until_ms):
         version = (listener.name, listener.version)
         known = furthest.get((version, opened_ms))
         if known is None or known.element < element:

@@ -125,9 +125,10 @@ class World:
         lists.mkdir(parents=True)
         (lists / "newsletter.txt").write_text("".join(f"{address}\n" for address in self.addresses))
 
-    def start(self, *names: str) -> None:
-        """Start processes and wait for the collector's door."""
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the processes that start now are given."""
+        return {
             **os.environ,
             "SEGMA_CONFIG": str(self.home / "segma.yaml"),
             "SEGMA_DATA": str(self.home / "data"),
@@ -139,6 +140,10 @@ class World:
             "SEGMA_FLOW_OF": str(len(self.flows)),
             **self._environment,
         }
+
+    def start(self, *names: str) -> None:
+        """Start processes and wait for the collector's door."""
+        environment = self.environment
         for name in names:
             if name in self.flows:
                 environment["SEGMA_FLOW_INDEX"] = str(self.flows.index(name))
