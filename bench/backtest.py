@@ -60,7 +60,8 @@ class Home:
         self.passwords = embedded_passwords(self.settings)
         self.environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
+            # The code that this runs itself: the compiled machine where there is one.
+            "PYTHONPATH": os.environ.get("PYTHONPATH") or str(ROOT),
             "SEGMA_CONFIG": str(folder / "segma.yaml"),
             "SEGMA_DATA": str(folder / "data"),
             "SEGMA_CLICKHOUSE_PORT": str(PORT),
