@@ -11,7 +11,7 @@ from contracts.codec import json_reader, to_json
 from contracts.errors import LogError
 from contracts.log import Log, Outgoing
 from contracts.reading import CompactedTable
-from contracts.topics import BEACONS, FLOWS
+from contracts.topics import BEACONS, EVENTS, FLOWS
 from flows.state.recovery_dir import StoreShape, check_store
 
 KEY: Final = b"of"
@@ -24,12 +24,19 @@ def claim_store(log: Log, store: Path, shape: StoreShape) -> None:
     Raises :class:`ConfigError`, a line each, and :class:`LogError`.
     """
     beacons = shape.topics[BEACONS]
-    with closing(CompactedTable(log, FLOWS, _read)) as table:
-        found = table.values.get(KEY)
-    at_work = found.of if found is not None and found.beacons == beacons else 0
+    at_work = _at_work(log, beacons)
     check_store(store, shape, at_work)
     if at_work != shape.of:
         with closing(log.publisher()) as publisher:
             (outcome,) = publisher.publish([Outgoing(FLOWS, KEY, to_json(FlowsAtWork(shape.of, beacons)))])
         if isinstance(outcome, LogError):
             raise outcome
+
+
+def _at_work(log: Log, beacons: str) -> int | None:
+    """How many have shared the log; 0: nobody has; None: somebody has, of a release that did not tell how many."""
+    with closing(CompactedTable(log, FLOWS, _read)) as table:
+        found = table.values.get(KEY)
+    if found is None:
+        return None if any(log.end(EVENTS).values()) else 0
+    return found.of if found.beacons == beacons else 0

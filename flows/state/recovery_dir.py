@@ -74,10 +74,10 @@ def locked(store: Path) -> Iterator[Path]:
         yield store
 
 
-def check_store(store: Path, wanted: StoreShape, at_work: int = 0) -> None:
+def check_store(store: Path, wanted: StoreShape, at_work: int | None = 0) -> None:
     """Hold a store against what is to run on it, and note what it is for. Raises :class:`ConfigError`, a line each.
 
-    ``at_work``: how many processes have shared the log so far (:mod:`flows.state.at_work`); 0: nobody knows.
+    ``at_work``: how many processes have shared the log so far (:mod:`flows.state.at_work`); 0: none; None: some.
     """
     if (store.parent / RESCALED).exists():
         again = "run `segma flow rescale` again, with the same numbers: it goes on where it was"
@@ -125,9 +125,16 @@ def _check_neighbours(store: Path) -> None:
         raise ConfigError([Problem(str(store.parent), "", text, move)])
 
 
-def _check_others(store: Path, of: int, at_work: int) -> None:
+def _check_others(store: Path, of: int, at_work: int | None) -> None:
     """A new store where others have been at work on theirs would begin at the log's start, and take what is theirs."""
-    if at_work not in {0, of}:
+    if at_work is None and of > 1:
+        # NOTE: of a pair that is upgraded as it is, whoever has its store comes up and tells; the other is tried again.
+        text = f"is new and for one of {of} flow processes, and an earlier release has worked on this log: of how many?"
+        first = "start as many as there were, on their stores, and `segma flow rescale` then"
+        raise ConfigError(
+            [Problem(str(store), "", text, f"{first}; where all stores are lost, start one process, and rescale then")]
+        )
+    if at_work not in {None, 0, of}:
         text = f"is new and for one of {of} flow processes, while {at_work} share this log with stores of their own"
         lost = f"where those are lost, start {at_work} processes and rescale then"
         raise ConfigError(

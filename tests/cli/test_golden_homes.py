@@ -22,8 +22,9 @@ HOMES = sorted((Path(__file__).parent / "golden_homes").glob("*.backup"))
 PATIENCE_S = 60.0
 
 
+@pytest.mark.parametrize("flows", [1, 3], ids=["as many flows", "more flows at once"])
 @pytest.mark.parametrize("backup", HOMES, ids=lambda path: path.stem)
-def test_what_was_under_way_goes_on(backup: Path, tmp_path: Path) -> None:
+def test_what_was_under_way_goes_on(backup: Path, flows: int, tmp_path: Path) -> None:
     home = tmp_path / "home"
     done(home, "restore", str(backup))
     # Builds of before let others read the data: a start refuses that, in a sentence with this command.
@@ -32,7 +33,9 @@ def test_what_was_under_way_goes_on(backup: Path, tmp_path: Path) -> None:
     token = json.loads(done(home, "link", "demo", "ann@shop.example", "--url", "http://shop.test/", "--json"))["token"]
     hot = home / "data" / "lists" / "demo" / "mailbox" / "hot.txt"
     assert hot.read_text().split() == ["bob@shop.example"]
-    with up(home, free_base()) as (_, addresses):
+    if flows != 1:
+        done(home, "flow", "rescale", "--from", "1", "--to", str(flows))
+    with up(home, free_base(), "--flows", str(flows)) as (_, addresses):
         send(
             addresses, beacon(9, "product_added", token=token, device="device-of-ann", properties={"category": "shoes"})
         )

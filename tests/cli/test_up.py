@@ -49,9 +49,9 @@ def command(home: Path, *words: str) -> tuple[list[str], dict[str, str]]:
 
 
 @contextmanager
-def up(home: Path, base: int) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+def up(home: Path, base: int, *more: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """A running installation and its addresses; ended by Ctrl-C, which must be clean."""
-    words, environment = command(home, "up", "--json", "--port-base", str(base))
+    words, environment = command(home, "up", "--json", "--port-base", str(base), *more)
     process = subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

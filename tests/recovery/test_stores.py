@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient
 from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Command
 from contracts.errors import AlreadyRunning, ConfigError
+from contracts.log import Outgoing
 from contracts.topics import BEACONS, EVENTS, fixed_topics
 from flows.state.at_work import claim_store
 from flows.state.recovery_dir import StoreShape, check_store, directory_of, fingerprint, locked
@@ -219,6 +220,46 @@ def test_a_new_store_on_a_new_disk_is_refused_where_another_number_has_been_at_w
         claim_store(log, anew, shapes[1])
         claim_store(log, five, shapes[2])
         claim_store(log, elsewhere, shapes[3])
+
+
+@pytest.mark.parametrize("kind", ["embedded", pytest.param("kafka", marks=pytest.mark.broker)])
+def test_a_new_store_of_several_is_refused_where_a_release_was_at_work_that_did_not_tell_how_many_it_was(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    settings = Settings(data=tmp_path) if kind == "embedded" else request.getfixturevalue("broker").settings(tmp_path)
+    with closing(open_log(settings)) as log:
+        log.ensure(fixed_topics(4))
+        with closing(log.publisher()) as publisher:
+            publisher.publish([Outgoing(EVENTS, b"somebody", b"{}")])
+        two, five, alone = (replaced(SHAPE, index=index, of=of) for index, of in ((0, 2), (4, 5), (0, 1)))
+        there, new, lost = (directory_of(tmp_path / f"{each.of}", each.index, each.of) for each in (two, five, alone))
+        for store in (there, new, lost):
+            store.mkdir(parents=True)
+        check_store(there, two)  # as the earlier release left it
+        with pytest.raises(ConfigError, match=r"is new .* 5 flow processes, and an earlier release has worked") as said:
+            claim_store(log, new, five)
+        assert "start as many as there were" in str(said.value)
+        assert not list(new.iterdir())
+        claim_store(log, there, two)
+        with pytest.raises(ConfigError, match="while 2 share this log"):
+            claim_store(log, new, five)
+
+
+@pytest.mark.parametrize("of", [1, 2])
+def test_a_lost_store_starts_anew_behind_an_earlier_release_alone_or_once_another_has_told(
+    of: int, tmp_path: Path
+) -> None:
+    with closing(open_log(Settings(data=tmp_path))) as log:
+        log.ensure(fixed_topics(4))
+        with closing(log.publisher()) as publisher:
+            publisher.publish([Outgoing(EVENTS, b"somebody", b"{}")])
+        stores = [directory_of(tmp_path / f"{index}", index, of) for index in range(of)]
+        for store in stores:
+            store.mkdir(parents=True)
+        for index in range(1, of):
+            check_store(stores[index], replaced(SHAPE, index=index, of=of))
+        for index in reversed(range(of)):
+            claim_store(log, stores[index], replaced(SHAPE, index=index, of=of))
 
 
 def test_a_store_has_one_owner(tmp_path: Path) -> None:
