@@ -24,7 +24,7 @@ def how(action: Action) -> str:
         return "not captured by itself: sent by a call in the page"
     if action.name == SESSION_ENDED:
         return "sent by nobody: made by the flow"
-    return f"not from a page ({action.captured_from}): sent through the server API"
+    return f"not from a page, but from: {action.captured_from}"
 
 
 def sample_event(action: Action) -> dict[str, Any]:

@@ -17,10 +17,14 @@ import click
 import msgspec
 
 from cli.__main__ import COMMANDS
+from cli.actions import how, sample_listener
 from cli.compile import ROOMS
 from contracts import topics
+from contracts.action import Action
+from contracts.actions import ACTIONS
 from contracts.codec import Value
 from contracts.topics import fixed_topics
+from tests.docs.history_tables import tables_page
 from tests.docs.http_doors import DOORS
 from tests.docs.topic_descriptions import asyncapi
 
@@ -187,8 +191,41 @@ def doors_page() -> str:
     return "\n".join(["# HTTP doors\n", MADE, text, *lines])
 
 
+def action_part(action: Action) -> Iterator[str]:
+    """The part of the page about one action."""
+    yield f"## {action.name}\n"
+    source = f"From: {action.captured_from}; {how(action)}." if action.markup else f"{how(action).capitalize()}."
+    said = [sentence(action.meaning), source]
+    if action.asked_by:
+        said.append(f"A listener says which by {' or '.join(f'`{each}`' for each in action.asked_by)}.")
+    if action.allowed_as:
+        said.append(f"Only where a live listener asks for it and the site has `capture: [{action.allowed_as}]`.")
+    yield " ".join(said) + "\n"
+    if action.markup:
+        yield f"```html\n{action.markup}\n```\n"
+    if action.sample:
+        yield f"Properties, as in a sample: `{json.dumps(action.sample, ensure_ascii=False)}`.\n"
+    yield f"```yaml\n{sample_listener(action)}```\n"
+
+
+def actions_page() -> str:
+    """Every action with its markup, a sample of its properties and a listener that waits for it."""
+    text = (
+        "Every action that a listener can name, as `./segma actions` says them, with the markup that makes a page send"
+        " it. `COLLECTOR`,\n`KEY` and `TOKEN` stand for what `segma init` and `segma link` print. Your own actions:"
+        " [listeners.md](../listeners.md); how\npages are captured: [sdk.md](../sdk.md).\n"
+    )
+    lines = [f"| [`{each.name}`](#{each.name}) | {sentence(each.meaning)} |" for each in ACTIONS]
+    parts = ["# Actions\n", MADE, text, "| action | |", "|---|---|", *lines, ""]
+    for each in ACTIONS:
+        parts += action_part(each)
+    return "\n".join(parts)
+
+
 WRITERS: Final[Mapping[str, Callable[[], str]]] = {
     "cli.md": cli_page,
+    "actions.md": actions_page,
+    "tables.md": lambda: tables_page(MADE),
     "metrics.md": metrics_page,
     "topics.md": topics_page,
     "records.json": records_schema,

@@ -1,4 +1,6 @@
-"""What a page of the manual names, the code has: commands with their options, metrics, fields of the installation."""
+"""What a page of the manual names, the code has: commands with their options, metrics, actions, fields of the
+installation.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ import pytest
 from pydantic import BaseModel
 
 from cli.__main__ import COMMANDS
+from contracts.actions import PROFILE_CHANGED, VOCABULARY
 from contracts.installation import Account, Installation, SecretAt, Site, Workspace
+from contracts.membership import MADE_ACTIONS
 from tests.docs.reference import meters
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -27,6 +31,8 @@ METRIC: Final = re.compile(r"`(segma_[a-z0-9_]+)(?:\{[^`]*\})?`")
 NO_METRICS: Final = {"segma_token", "segma_tags"}
 """Fields at the platforms."""
 SUFFIXES: Final = ("_bucket", "_sum", "_count")
+ADDED: Final = {"wishlist_added"}
+"""The action that extending.md adds."""
 OWN_OPTIONS: Final = {"--help", "--version"}
 
 
@@ -79,3 +85,25 @@ def test_the_fields_that_the_page_of_settings_names_are_there() -> None:
     for title, model in sections.items():
         part = re.split(r"^#{2,3} ", text.split(f" {title}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
         assert set(re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)) == set(model.model_fields), title
+
+
+ACTION: Final = re.compile(
+    r"(?:\b(?:action|not|all): |, event: |data-segma-action=\"|segma\.track\([\"']|action=)([a-z]+(?:_[a-z]+)+)\b"
+)
+"""An action in a listener, in examples, in markup, in a call of the SDK or as a parameter of a query."""
+OWN_ACTIONS: Final = re.compile(r"^  ([a-z]+(?:_[a-z]+)+): [A-Z]", re.MULTILINE)
+"""A site's own, in an ``actions.yaml`` of a page."""
+
+
+def test_the_actions_that_pages_name_are_of_the_vocabulary() -> None:
+    own = {name for text in PAGES.values() for name in OWN_ACTIONS.findall(text)} | ADDED | {PROFILE_CHANGED}
+    named = {(page, name) for page, text in PAGES.items() for name in ACTION.findall(text)}
+    assert len({name for _, name in named}) > 20
+    assert sorted((page, name) for page, name in named if name not in VOCABULARY | own) == []
+
+
+def test_the_table_of_actions_is_whole() -> None:
+    part = PAGES["docs/architecture.md"].split("## 4. Actions\n", 1)[1].split("\n## ", 1)[0]
+    cells = [line.split("|")[2] for line in part.splitlines() if line.startswith("| ")]
+    named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} - {"progress"}
+    assert named == VOCABULARY - {each.name for each in MADE_ACTIONS}

@@ -14,8 +14,11 @@ from contracts.topics import fixed_topics
 from tests.docs.picture import PICTURE, TEXT, drawn
 from tests.docs.reference import PAGES, WRITERS, meters
 
+SLOW = {"tables.md": pytest.mark.slow}
+"""The pages that need something at work: ClickHouse."""
 
-@pytest.mark.parametrize("name", WRITERS)
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=SLOW.get(name, ())) for name in WRITERS])
 def test_a_page_is_what_the_code_says_today(name: str) -> None:
     stands = (PAGES / name).read_text(encoding="utf-8")
     assert stands == WRITERS[name](), "run: python -m tests.docs.reference"

@@ -55,8 +55,17 @@ def test_a_link_to_an_anchor_that_is_not_there_is_an_error(tmp_path: Path) -> No
     assert "nowhere" in done.stderr
 
 
-LOOKED_AT = ("", "tutorials/first-row/", "reference/http/", "comparison/", "sdk/", "search/?q=listener")
-"""A page of each kind: the first, a tutorial with code, one made from the code, wide tables, a long one, the search."""
+LOOKED_AT = (
+    "",
+    "tutorials/first-row/",
+    "reference/http/",
+    "reference/tables/",
+    "reference/actions/",
+    "comparison/",
+    "sdk/",
+    "search/?q=listener",
+)
+"""A page of each kind: the first, a tutorial with code, made from the code, wide tables, a long one, the search."""
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
