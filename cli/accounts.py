@@ -12,7 +12,7 @@ import click
 from rich.table import Table
 
 from cli.home import open_home
-from cli.output import Exit, counted, err, fail, out, print_json
+from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.account_states import read_states, stopped_lanes
 from contracts.accounts import AccountState, Fact, Veto, told_by_a_person
@@ -20,6 +20,7 @@ from contracts.codec import json_reader, replaced, to_json
 from contracts.commands import Outcome
 from contracts.errors import LogError
 from contracts.log import Log, Outgoing
+from contracts.plurals import counted
 from contracts.reading import all_of
 from contracts.reasons import Reason
 from contracts.topics import ACCOUNTS, OUTCOMES, VETOES, account_key, backfill_topic, fact_key, lane_key, moves_topic

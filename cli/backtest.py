@@ -22,11 +22,12 @@ from cli.backtesting.ranges import Door, do_ranges
 from cli.backtesting.result import Result, sum_up
 from cli.backtesting.words import lines
 from cli.deploy import versions_of, workspace_of, workspace_option
-from cli.output import Exit, counted, err, fail, out, print_json
+from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import replaced
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation, duration_ms
+from contracts.plurals import counted
 from contracts.versions import ListenerVersion
 from flows.backtest.answer import Answer, Comparison
 from flows.config import terms_of

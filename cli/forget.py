@@ -14,7 +14,7 @@ from analytics.erase import erase_at_once
 from analytics.tables import OF_A_PERSON
 from cli.history import Asking, workspace_option
 from cli.home import open_home
-from cli.output import Exit, counted, err, fail, out, print_json
+from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.actions import PROFILE_CHANGED
 from contracts.beacons import BeaconRecord, ServerBeacon, Source
@@ -22,6 +22,7 @@ from contracts.codec import Raw, replaced, to_builtins, to_json, to_msgpack
 from contracts.directory import ids_beside
 from contracts.errors import LogError, LogUnavailable
 from contracts.log import Outgoing
+from contracts.plurals import counted
 from contracts.reading import all_of
 from contracts.rows import DirectoryEntry
 from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, fact_key, subscriber_key

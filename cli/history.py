@@ -18,10 +18,11 @@ from analytics.migrate import migrate, read_migrations
 from analytics.named_queries import NamedQuery, named_queries
 from analytics.why import moment, why_in_words
 from cli.consent import tell_consent
-from cli.output import Exit, counted, err, fail, one_line, out, print_json, visible
+from cli.output import Exit, err, fail, one_line, out, print_json, visible
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
+from contracts.plurals import counted
 from contracts.tokens import subscriber_id
 from transport.config import load_installation, read_secret, wall_clock_ms
 

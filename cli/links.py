@@ -10,8 +10,9 @@ from urllib.parse import quote, urlencode
 import click
 
 from cli.home import open_home, workspace_of
-from cli.output import Exit, counted, err, fail, out, print_json
+from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
+from contracts.plurals import counted
 from contracts.tokens import Claims, subscriber_id
 from contracts.urls import hosts_of, landing_url, plain_url
 from sinks.delivery.directory import Directory

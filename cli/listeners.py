@@ -11,11 +11,12 @@ from typing import Final
 import click
 
 from cli.deploy import apply_command, remove_command, versions_command
-from cli.output import Exit, counted, err, out, print_json
+from cli.output import Exit, err, out, print_json
 from cli.pauses import pause_command, resume_command
 from cli.promote import promote_command
 from contracts.actions import known_actions
 from contracts.errors import ListenerError, Problem
+from contracts.plurals import counted
 from flows.language.describe import describe
 from flows.language.files import TEST_ENDINGS, listener_files, load_actions, load_versions, newest
 from flows.language.lint import lint

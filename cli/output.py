@@ -44,11 +44,6 @@ _STEERING_BYTES: Final = re.compile(
 """The same in UTF-8, less what JSON escapes by itself."""
 
 
-def counted(count: int, one: str, more: str = "") -> str:
-    """A number with its noun: ``1 list``, ``1,200 people``. ``more``: the plural; absent: with an s."""
-    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
-
-
 def visible(text: str) -> str:
     """A text as a terminal may be given it: what would steer it is shown as an escape."""
     return STEERING.sub(lambda sign: sign[0].encode("unicode_escape").decode("ascii"), text)

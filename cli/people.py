@@ -27,10 +27,11 @@ from cli.importing.records import (
     profile_record,
     veto_records,
 )
-from cli.output import Exit, counted, err, out, print_json
+from cli.output import Exit, err, out, print_json
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, LogError, Problem
 from contracts.log import Log, Outgoing
+from contracts.plurals import counted
 from contracts.reading import all_of
 from contracts.tokens import mailbox_key, subscriber_id
 from contracts.topics import VETOES

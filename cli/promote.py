@@ -13,9 +13,9 @@ from analytics.clickhouse import ClickHouse, HistoryError, HistoryUnavailable
 from analytics.config import analytics_settings_at
 from cli.backfilling.asked import ASKED, LEFT, MOVED, SINCE, UNKNOWN, Desks, Tally
 from cli.backfilling.caught_up import HistoryBehind, await_history, check_at_work, now_in
-from cli.backfilling.members import Members, asked_for, counted, drains, history, request_of, states_request
+from cli.backfilling.members import Members, asked_for, drains, history, request_of, states_request, tallied
 from cli.backfilling.since import SETTLED_MS, PastTally, asked, repeats_once, tell, why_not
-from cli.backfilling.since import counted as counted_past
+from cli.backfilling.since import tallied as tallied_past
 from cli.backtesting.drain import Drain
 from cli.backtesting.words import drained_in_words, moment
 from cli.deploy import print_versions, versions_of, workspace_of, workspace_option
@@ -212,7 +212,7 @@ def _backfill(which: _Which, found: _Promoted, *, dry_run: bool, as_json: bool) 
         members = _members(which, found, before_ms)
         members.look(clickhouse)
         with closing(Desks(log, which.workspace)) as desks:
-            tally = counted(members, desks, gone)
+            tally = tallied(members, desks, gone)
             given = None if dry_run else asked_for(log, members, desks, gone)
     members.remove()
     accounts = which.installation.workspaces[which.workspace].accounts
@@ -249,7 +249,7 @@ def _since(which: _Which, found: _Promoted, reach_ms: int, *, dry_run: bool, as_
         members = Members(which.home, analytics_settings_at(which.home), request, until_ms, states=True)
         members.look(clickhouse)
         if dry_run:
-            tally = counted_past(members.pasts(gone))
+            tally = tallied_past(members.pasts(gone))
         else:
             tally = tell(log, members.pasts(gone))
             found = _promoted(which, write=True, past=True, behind_ms=now_in(log, wall_clock_ms()))

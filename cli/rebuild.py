@@ -17,13 +17,14 @@ from cli.backfilling.asked import give
 from cli.backfilling.lost import Difference, difference, putting_back, taken_by_others
 from cli.deploy import workspace_of, workspace_option
 from cli.home import open_home
-from cli.output import Exit, counted, err, fail, out, print_json
+from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import json_reader, to_json
 from contracts.commands import Command
 from contracts.errors import BadRecord, LogError
 from contracts.installation import Installation
 from contracts.log import Log, Outgoing
+from contracts.plurals import counted
 from contracts.reading import all_of
 from contracts.tokens import mailbox_key
 from contracts.topics import VETOES, backfill_topic, fact_key

@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from cli.home import open_home
-from cli.output import Exit, counted, err, fail, out, print_json
+from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.beacons import Source
 from contracts.codec import to_json
@@ -20,6 +20,7 @@ from contracts.errors import LogError
 from contracts.log import Log, Outgoing
 from contracts.membership import IMPORT
 from contracts.membership_reports import MembershipReport
+from contracts.plurals import counted
 from contracts.tokens import mailbox_key
 from contracts.topics import backfill_topic, subscriber_key
 from sinks.base import PlatformError, Standing

@@ -107,7 +107,7 @@ class Members:
         self._work.remove()
 
 
-def counted(members: Members, desks: Desks, gone: frozenset[str]) -> Tally:
+def tallied(members: Members, desks: Desks, gone: frozenset[str]) -> Tally:
     """Return what would become of everybody's commands."""
     tally = Tally()
     for found in members.found(gone):

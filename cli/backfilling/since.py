@@ -61,7 +61,7 @@ def asked(version: ListenerVersion, reach_ms: int, now_ms: int) -> ListenerVersi
     return replaced(version, live_from_ms=None, past_from_ms=max(until_ms - reach_ms, 0), past_until_ms=until_ms)
 
 
-def counted(pasts: Iterable[PastFound]) -> PastTally:
+def tallied(pasts: Iterable[PastFound]) -> PastTally:
     """What there is to be told."""
     tally = PastTally()
     for each in pasts:

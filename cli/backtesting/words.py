@@ -8,7 +8,7 @@ from typing import Final
 
 from cli.backtesting.drain import Drain
 from cli.backtesting.result import Result
-from cli.output import counted
+from contracts.plurals import counted
 from flows.backtest.answer import Comparison
 
 WIDTH: Final = 40

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 
 from cli.__main__ import cli
-from cli.output import STEERING, SafeConsole, counted, json_line, one_line, visible
+from cli.output import STEERING, SafeConsole, json_line, one_line, visible
 from contracts.codec import to_json, to_msgpack
 from contracts.events import Event
 from contracts.log import Outgoing
@@ -123,8 +123,3 @@ def test_commands_print_by_the_safe_ways_alone() -> None:
             if name.startswith("sys.stdout") and path.name not in raw:
                 found.append(f"{path.name}: {name}")
     assert found == []
-
-
-def test_a_number_and_its_noun_agree() -> None:
-    assert [counted(count, "row") for count in (0, 1, 1_200)] == ["0 rows", "1 row", "1,200 rows"]
-    assert [counted(count, "person", "people") for count in (1, 2)] == ["1 person", "2 people"]
