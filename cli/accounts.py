@@ -167,7 +167,7 @@ def answer_question(account: str, list_name: str, why: str, home: Path) -> None:
         for fault in faults:
             if isinstance(fault, LogError):
                 raise fault
-    err.print(f"{len(answers)} people of {list_name} count as {why} now", markup=False)
+    err.print(f"{why} now: {counted(len(answers), 'person', 'people')} of {list_name}", markup=False)
 
 
 def _lists_of(sink: Sink) -> tuple[str, ...]:

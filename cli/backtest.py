@@ -136,7 +136,7 @@ def _run(  # noqa: PLR0917
         plan = _plan(clickhouse, request)
         work.begin(plan)
     elif done := len(plan.ranges) - len(work.missing(plan)):
-        err.print(f"segma: goes on where it stood: {done} of {len(plan.ranges)} ranges are done")
+        err.print(f"segma: goes on where it stood: {done} done of {counted(len(plan.ranges), 'range')}")
     subjects = request.subjects()
     since_ms = plan.since_ms
     result = Result(subjects[0].listeners[0].name, plan, Answer(since_ms), subjects[0].listeners)
@@ -223,7 +223,7 @@ def _request(  # noqa: PLR0917
     if path.suffix in {".yaml", ".yml"}:
         given = versions_in(path, home / own.actions, workspace, own.trust)
         if len(given) != 1:
-            raise ConfigError([Problem(listener, "", f"{len(given)} versions", "a file with one")])
+            raise ConfigError([Problem(listener, "", counted(len(given), "version"), "a file with one")])
         name, versions = given[0].listener, (_alone(given[0]),)
     else:
         name, _, number = listener.partition("@")

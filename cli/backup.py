@@ -20,6 +20,7 @@ from cli.backups.log_records import KEPT, batches, has_others, put_back
 from cli.output import Exit, err, fail, out, print_json
 from cli.supervise import only_one
 from cli.up import home_option, json_option
+from contracts.plurals import counted
 from contracts.topics import topics_of
 from transport import open_log
 from transport.config import Settings, load_installation, settings_at, wall_clock_ms
@@ -65,7 +66,7 @@ def backup_command(home: Path, target: Path, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(target), "bytes": size, "log": head.log, "outside": missing, **counts})
         return
-    err.print(f"{target}: {size:,} bytes, {_said(counts)}")
+    err.print(f"{target}: {counted(size, 'byte')}, {_said(counts)}")
     for each in missing:
         err.print(f"not in it, keep it elsewhere: the secret in {each}")
 

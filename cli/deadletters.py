@@ -15,6 +15,7 @@ from contracts.codec import msgpack_reader, to_builtins
 from contracts.errors import LogError
 from contracts.letter_commands import command_of, replay_of
 from contracts.log import Log
+from contracts.plurals import counted
 from contracts.reading import all_of
 from contracts.rows import DeadLetter
 from contracts.tokens import shown_device
@@ -62,7 +63,7 @@ def list_letters(reason: str, last: int, home: Path, as_json: bool) -> None:
     table = Table("number", "reason", "from", "what", box=None, pad_edge=False)
     for number, letter in found:
         command = command_of(letter)
-        what = f"{command.verb} {command.from_list} → {command.to_list}" if command else f"{letter.size} bytes"
+        what = f"{command.verb} {command.from_list} → {command.to_list}" if command else counted(letter.size, "byte")
         table.add_row(str(number), letter.reason, f"{letter.topic} {letter.partition}/{letter.offset}", what)
     out.print(table)
 
@@ -106,6 +107,9 @@ def replay_letters(numbers: tuple[int, ...], reason: str, home: Path) -> None:
     log.close()
     if faults:
         raise faults[0]
-    err.print(f"{len(records)} commands are tried again; {len(chosen) - len(records)} were none, or were cut")
+    tried = counted(len(records), "command is", "commands are")
+    left = len(chosen) - len(records)
+    beside = f"; of {counted(left, 'other')} none is: no command, cut, or a repetition" if left else ""
+    err.print(f"{tried} tried again{beside}")
     if not records:
         raise SystemExit(Exit.PROBLEMS)

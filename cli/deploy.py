@@ -17,6 +17,7 @@ from cli.up import home_option, json_option
 from contracts.codec import replaced
 from contracts.errors import ListenerError, Problem
 from contracts.installation import Account, Installation
+from contracts.plurals import counted
 from contracts.topics import fixed_topics
 from contracts.versions import NOTICE_MS, ListenerVersion, ended, promoted
 from flows.config import unknown_accounts
@@ -176,4 +177,4 @@ def _refuse(problems: list[Problem], *, as_json: bool) -> NoReturn:
             print_json(asdict(problem))
         else:
             err.print(str(problem), markup=False)
-    fail(f"{len(problems)} problem(s); nothing was applied", Exit.PROBLEMS)
+    fail(f"{counted(len(problems), 'problem')}; nothing was applied", Exit.PROBLEMS)

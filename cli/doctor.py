@@ -27,6 +27,7 @@ from cli.without_command import matches_without_command
 from contracts.account_states import read_states
 from contracts.accounts import AccountState
 from contracts.errors import ConfigError, LogError, SegmaError
+from contracts.plurals import counted
 from contracts.topics import ACCOUNTS, BEACONS, DEAD_LETTERS, EVENTS, LISTENERS, ROWS
 from flows.language.files import load_listeners
 from flows.operators.lag import log_times
@@ -81,7 +82,7 @@ def installation(home: Path) -> list[CheckResult]:
     config = home / "segma.yaml"
     if not config.exists():
         return [CheckResult("segma.yaml", None, f"none in {home}", "`segma init` writes one")]
-    findings = [_looked("segma.yaml", lambda: f"{len(load_installation(config).workspaces)} workspace(s)")]
+    findings = [_looked("segma.yaml", lambda: counted(len(load_installation(config).workspaces), "workspace"))]
     if findings[0].ok:
         loaded = load_installation(config)
         findings.append(_looked("token keys", lambda: (load_keyring(loaded, beside=config), "readable")[1]))
@@ -109,7 +110,7 @@ def spool_findings(spool: Path) -> list[CheckResult]:
     remedy = (
         "`record_set_aside` in the collector's log says why; mend it, then start the collector again: it tries them"
     )
-    return [CheckResult("set aside", False, f"{kept} bytes that the log refused", remedy)] if kept else []
+    return [CheckResult("set aside", False, f"{counted(kept, 'byte')} that the log refused", remedy)] if kept else []
 
 
 def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
@@ -129,7 +130,7 @@ def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
         return [CheckResult("log", False if running else None, f"{settings.log}, not reachable", str(error))]
     finally:
         log.close()
-    found = [CheckResult("log", True, f"{settings.log}, {len(names)} topics")]
+    found = [CheckResult("log", True, f"{settings.log}, {counted(len(names), 'topic')}")]
     if times:
         found.append(time_finding(times, wall_clock_ms(), running=running))
     found += [CheckResult(subject, False, what, remedy) for subject, what, remedy in warnings]
@@ -170,7 +171,7 @@ def _looked(subject: str, look: Callable[[], str]) -> CheckResult:
     try:
         return CheckResult(subject, True, look())
     except ConfigError as error:
-        return CheckResult(subject, False, f"{len(error.problems)} problem(s)", str(error))
+        return CheckResult(subject, False, counted(len(error.problems), "problem"), str(error))
     except SegmaError as error:
         return CheckResult(subject, False, type(error).__name__, str(error))
 

@@ -10,6 +10,7 @@ from contracts.beacons import BeaconRecord
 from contracts.codec import msgpack_reader
 from contracts.errors import BadRecord
 from contracts.log import Log
+from contracts.plurals import counted
 from contracts.reading import unread
 from contracts.reasons import Reason
 from contracts.rows import DeadLetter
@@ -56,7 +57,9 @@ def _unreached(beacons: list[BeaconRecord], letters: list[DeadLetter]) -> Iterat
         if each.reason == Reason.WRONG_ORIGIN and (each.workspace, each.site) not in reached:
             refused.setdefault((each.workspace, each.site), []).append(each.detail)
     for (workspace, site), origins in sorted(refused.items()):
-        found = f"only ever wrong_origin: {len(origins)} beacons, the newest from {origins[-1] or 'no origin'}"
+        found = (
+            f"only ever wrong_origin: {counted(len(origins), 'beacon')}, the newest from {origins[-1] or 'no origin'}"
+        )
         yield f"site {workspace}/{site}", found, "add the origin of its pages to the site's `origins` in segma.yaml"
 
 
@@ -70,7 +73,7 @@ def _unknown_tokens(beacons: list[BeaconRecord]) -> Iterator[tuple[str, str, str
     )
     for (workspace, site, problem), count in sorted(problems.items()):
         if count >= MANY and count > SHARE * brought[workspace, site]:
-            found = f"{problem}: {count} of {brought[workspace, site]} beacons with a token"
+            found = f"{problem}: {count} of {counted(brought[workspace, site], 'beacon')} with a token"
             yield (
                 f"tokens of {workspace}/{site}",
                 found,

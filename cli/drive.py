@@ -21,6 +21,7 @@ from contracts.codec import json_reader
 from contracts.commands import Command, Outcome
 from contracts.events import Event
 from contracts.log import Log
+from contracts.plurals import counted
 from contracts.rows import CommandRow, DirectoryEntry, EventRow
 from contracts.topics import OUTCOMES, ROWS, SUBSCRIBERS
 from transport import open_log
@@ -173,7 +174,7 @@ def _report(home: Path, trips: TripLog, took_s: float, *, as_json: bool) -> None
         median = round(statistics.median(changing)) if changing else 0
         among = f", {median} ms over the {len(changing)} that changed one" if changing else ""
         out.print(
-            f"beacon to list move: p50 {p50_ms} ms over {len(samples)} moves completed by an event{among}; "
+            f"beacon to list move: p50 {p50_ms} ms over {counted(len(samples), 'move')} completed by an event{among}; "
             f"the trip took {took_s:.0f} s"
         )
     for person, list_name in missing:

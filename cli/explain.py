@@ -16,6 +16,7 @@ from cli.output import Exit, err, fail, out, print_json
 from contracts.errors import ConfigError, Problem
 from contracts.events import Event
 from contracts.installation import duration_ms
+from contracts.plurals import counted
 from contracts.versions import Pause, merged
 from flows.language.files import load_listeners
 from flows.language.model import Listener
@@ -97,7 +98,7 @@ def explain_command(  # noqa: PLR0917
     else:
         out.print(text, markup=False)
     if bad:
-        err.print(f"segma: {bad} lines are no events and were left out")
+        err.print(f"segma: left out: {counted(bad, 'line that is no event', 'lines that are no events')}")
         sys.exit(Exit.PROBLEMS)
 
 
@@ -107,7 +108,7 @@ def _find(name: str, directory: Path, actions: Path | None) -> Listener:
         listeners = load_listeners(path, actions or actions_beside(path))
         if len(listeners) == 1:
             return listeners[0]
-        raise ConfigError([Problem(name, "", f"{len(listeners)} listeners", "a file with one")])
+        raise ConfigError([Problem(name, "", counted(len(listeners), "listener"), "a file with one")])
     listeners = load_listeners(directory, actions or actions_beside(directory))
     for each in listeners:
         if each.name == name:

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
+from contracts.plurals import counted
 from flows.__main__ import serve
 from flows.config import FlowSettings
 from flows.rescale.switch import Plan, rescale
@@ -67,5 +68,9 @@ def rescale_command(home: Path, before: int, after: int, data_of: str | None, as
     elif done.already:
         out.print(f"the stores are those of {after} already; nothing was changed")
     else:
-        known = f"{done.keys:,} subscribers and devices" if done.keys else "the rest of what was cut off"
+        known = (
+            counted(done.keys, "subscriber or device", "subscribers and devices")
+            if done.keys
+            else "the rest of what was cut off"
+        )
         out.print(f"from {before} to {after}: {known} in {seconds:.1f} s; start {after} now")

@@ -96,7 +96,9 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
     out.print(f"{subscriber} of {asking.workspace} is erased: {erased}, directory entry: {known}.")
     err.print("The proof is in the table `erasures`; it holds no address.")
     if left:
-        err.print(f"Of {left} tables ClickHouse still has former parts on its disk; it takes them away by itself.")
+        err.print(
+            f"Of {counted(left, 'table')} ClickHouse still has former parts on its disk; it takes them away by itself."
+        )
 
 
 def _known(home: Path, asking: Asking, person: str) -> tuple[DirectoryEntry | None, str]:

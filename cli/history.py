@@ -162,7 +162,7 @@ def migrate_command(home: Path, as_json: bool) -> None:
     if as_json:
         print_json({"database": settings.clickhouse_database, "applied": [each.number for each in done]})
     else:
-        out.print(f"{len(done)} migrations applied; {settings.clickhouse_database} is up to date.")
+        out.print(f"{counted(len(done), 'migration')} applied; {settings.clickhouse_database} is up to date.")
 
 
 def _given(words: Sequence[str]) -> dict[str, str]:

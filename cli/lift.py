@@ -14,6 +14,7 @@ from cli.history import Asking, workspace_option
 from cli.match import duration_option
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
+from contracts.plurals import counted
 from transport.config import wall_clock_ms
 
 WIDTH: Final = 48
@@ -98,8 +99,8 @@ def _verdict(lift: Lift) -> list[str]:
     lines = [f"It cannot be told yet whether the moved did it more often: {told}."]
     if lift.needed is not None:
         lines.append(
-            f"A difference as large as this one would take about {lift.needed:,} people in this share "
-            f"({100 * POWER:.0f} % likely); there are {lift.moved.people + lift.held_out.people:,}."
+            f"A difference as large as this one would take about {counted(lift.needed, 'person', 'people')} in this "
+            f"share ({100 * POWER:.0f} % likely); there are {lift.moved.people + lift.held_out.people:,}."
         )
     return lines
 

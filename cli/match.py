@@ -21,6 +21,7 @@ from contracts.codec import MAX_DEPTH, Value, depth_exceeds, json_reader, to_jso
 from contracts.errors import BadRecord
 from contracts.events import Event, Trust
 from contracts.installation import duration_ms
+from contracts.plurals import counted
 from contracts.time_zones import named_zone
 from flows.derived.membership import MADE_ORDER
 from flows.derived.profile import with_profiles
@@ -368,7 +369,7 @@ def match_command(  # noqa: PLR0917
     if parts.bad:
         for problem in parts.problems:
             err.print(f"segma: {problem}", markup=False)
-        err.print(f"segma: {parts.bad} of {parts.lines + parts.bad} lines are no events and were left out")
+        err.print(f"segma: left out: {parts.bad} of {counted(parts.lines + parts.bad, 'line')}, no event")
         sys.exit(Exit.PROBLEMS)
 
 

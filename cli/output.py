@@ -16,6 +16,7 @@ from rich.text import Text
 
 from contracts.codec import to_builtins, to_json
 from contracts.errors import AlreadyRunning, ConfigError, LogError, SegmaError
+from contracts.plurals import counted
 
 
 class Exit(IntEnum):
@@ -94,5 +95,5 @@ def fail_on(error: SegmaError) -> NoReturn:
     if isinstance(error, ConfigError):
         for problem in error.problems:
             err.print(f"  {problem}", markup=False)
-        fail(f"{len(error.problems)} problem(s) in the settings or files above", Exit.USAGE)
+        fail(f"{counted(len(error.problems), 'problem')} in the settings or files above", Exit.USAGE)
     fail(str(error), Exit.USAGE)

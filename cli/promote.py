@@ -24,6 +24,7 @@ from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.codec import replaced
 from contracts.installation import Installation, duration_ms
+from contracts.plurals import counted
 from contracts.versions import NOTICE_MS, ListenerVersion
 from flows.language.files import load_actions
 from flows.language.model import Listener
@@ -32,12 +33,13 @@ from flows.versions.promotion import NotPromotable, promotion
 from transport.config import load_installation, wall_clock_ms
 
 WORDS: Final = {
-    MOVED: "to be moved",
-    LEFT: "have left: vetoed",
-    SINCE: "stay: Segma has changed the list since",
-    ASKED: "were asked for before",
-    UNKNOWN: "are nobody in the directory",
+    MOVED: ("to be moved", "to be moved"),
+    LEFT: ("has left: vetoed", "have left: vetoed"),
+    SINCE: ("stays: Segma has changed the list since", "stay: Segma has changed the list since"),
+    ASKED: ("was asked for before", "were asked for before"),
+    UNKNOWN: ("is nobody in the directory", "are nobody in the directory"),
 }
+"""What becomes of commands, behind the number of them: of one, of more."""
 
 
 def _words(words: tuple[str, ...], backfill: str) -> tuple[int | None, str, int]:
@@ -267,13 +269,21 @@ def _tell_since(
     if not dry_run:
         _tell_versions(found, as_json=False)
     out.print(f"{found.name}, by the history since {moment(asks.past_from_ms or 0)}", markup=False)
-    out.print(f"  {tally.people:,} people have a past, with {tally.runs:,} runs in flight")
-    if tally.matched:
-        more = ": `repeat: once`, so it never moves them" if repeats_once(listener) else " and get no command for that"
-        out.print(f"  {tally.matched:,} have matched by now{more}", markup=False)
-    if tally.too_large:
-        out.print(f"  {tally.too_large:,} have too much of a past to be told: it begins with them without one")
+    for line in past_lines(tally, once=repeats_once(listener)):
+        out.print(line, markup=False)
     out.print("nothing was done (--dry-run)" if dry_run else "the flow was told; nobody is moved for what was before")
+
+
+def past_lines(tally: PastTally, *, once: bool) -> Iterator[str]:
+    """What pasts hold, in words. ``once``: the listener matches nobody twice."""
+    past = counted(tally.people, "person has a past", "people have a past")
+    yield f"  {past}, with {counted(tally.runs, 'run')} in flight"
+    if tally.matched:
+        more = ": `repeat: once`, so it never moves them" if once else ", which makes no command"
+        yield f"  {counted(tally.matched, 'has', 'have')} matched by now{more}"
+    if tally.too_large:
+        large = counted(tally.too_large, "person has", "people have")
+        yield f"  {large} too much of a past to be told: it begins with them without one"
 
 
 def _members(which: _Which, found: _Promoted, before_ms: int) -> Members:
@@ -302,28 +312,31 @@ def _tell(name: str, at_ms: int, tally: Tally, took: dict[str, Drain], given: in
             }
         )
         return
-    for line in _lines(name, at_ms, tally, took, given):
+    for line in tally_lines(name, at_ms, tally, took, given):
         out.print(line, markup=False)
 
 
-def _lines(name: str, at_ms: int, tally: Tally, took: dict[str, Drain], given: int | None) -> Iterator[str]:
+def tally_lines(name: str, at_ms: int, tally: Tally, took: dict[str, Drain], given: int | None) -> Iterator[str]:
+    """What a back-fill does, or would do (``given`` is None), in words."""
     yield f"{name}, by the history before {moment(at_ms)}"
     for account, counts in sorted(tally.counts.items()):
         for standing, words in WORDS.items():
             if counts[standing]:
-                yield f"  {account}: {counts[standing]:,} {words}"
+                yield f"  {account}: {counted(counts[standing], *words)}"
         if account in took:
             yield f"  {account}: {drained_in_words(took[account])}"
     if tally.theirs:
-        yield f"  {tally.theirs:,} stay as they are: the person has joined or left the list since"
+        stay = counted(tally.theirs, "stays as it is", "stay as they are")
+        yield f"  {stay}: the person has joined or left the list since"
     if tally.held_out:
-        yield f"  {tally.held_out:,} people are held out"
+        yield f"  {counted(tally.held_out, 'person is', 'people are')} held out"
     if tally.paused:
-        yield f"  {tally.paused:,} people completed it while it was paused: that is not made good"
+        paused = counted(tally.paused, "person", "people")
+        yield f"  {paused} completed it while it was paused: that is not made good"
     if not tally.counts:
         yield "  nobody is to be moved"
     if given:
-        yield f"{given:,} commands were given, behind the live ones"
+        yield f"{counted(given, 'command was', 'commands were')} given, behind the live ones"
         yield "`segma accounts pause ACCOUNT --backfill` stops them, `resume` lets them go on"
     elif given is not None:
         yield "nothing more is to be done"

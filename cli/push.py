@@ -19,6 +19,7 @@ from contracts.codec import json_reader, to_json
 from contracts.commands import Command, Outcome, Result, Verb, command_id_of
 from contracts.errors import AlreadyRunning, LogError
 from contracts.log import Log, Outgoing
+from contracts.plurals import counted
 from contracts.reading import all_of
 from contracts.topics import OUTCOMES, backfill_topic, subscriber_key
 from sinks.__main__ import deliver_account
@@ -59,7 +60,7 @@ def push_tokens(home: Path, account: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"account": account, "people": len(wanted), "written": written, "failed": failed})
     else:
-        out.print(f"{written} of {len(wanted)} tokens stand at {account}.", markup=False)
+        out.print(f"{written} written of {counted(len(wanted), 'token')} for {account}.", markup=False)
         out.print(f"A link in a mail: https://shop.example/#sgm={traits.token_link}", markup=False)
     if failed:
         fail(f"{failed} could not be written: `segma deadletters list`", Exit.PROBLEMS)

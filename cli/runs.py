@@ -10,6 +10,7 @@ from rich.table import Table
 
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
+from contracts.plurals import counted
 from contracts.topics import fixed_topics
 from flows.config import load_shared, with_listeners_of
 from flows.counts.offline import Waiting, stores, waiting
@@ -59,7 +60,7 @@ def runs_command(home: Path, listener: str | None, as_json: bool) -> None:
             print_json(each._asdict())
         return
     out.print(_table(shown))
-    err.print(f"{looked_at['subscribers']:,} subscribers with state", markup=False)
+    err.print(f"{counted(looked_at['subscribers'], 'subscriber')} with state", markup=False)
 
 
 def _table(found: list[Waiting]) -> Table:

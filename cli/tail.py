@@ -16,6 +16,7 @@ from contracts.codec import json_reader, to_builtins
 from contracts.commands import Outcome
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Log
+from contracts.plurals import counted
 from contracts.rows import AuditRow, CommandRow, EventRow, MatchRow, MembershipRow, Row, RunsRow, SessionRow
 from contracts.tokens import shown_device
 from contracts.topics import OUTCOMES, ROWS
@@ -59,7 +60,9 @@ def in_words(item: Row | Outcome) -> str:  # noqa: PLR0911
             return f"{_at(event.occurred_at_ms)}  event    {event.subscriber}  {event.action}{note}"
         case SessionRow():
             span = (item.ended_at_ms - item.started_at_ms) / 1000
-            return f"{_at(item.ended_at_ms)}  session  {item.subscriber}  {item.events} event(s) in {span:.0f} s"
+            return (
+                f"{_at(item.ended_at_ms)}  session  {item.subscriber}  {counted(item.events, 'event')} in {span:.0f} s"
+            )
         case MatchRow():
             note = f"  [{item.reason}]" if item.reason else ""
             return f"{_at(item.matched_at_ms)}  {item.kind:<8} {item.subscriber}  {item.listener}@{item.version}{note}"

@@ -15,7 +15,9 @@ from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
 from contracts.installation import Installation
 from contracts.log import Log
+from contracts.plurals import counted
 from contracts.topics import BEACONS, DAY_MS, EVENTS, Topic, topics_of
+from flows.language.phrases import lasting
 from flows.versions.retention import OwnedListeners, listeners_at_work, too_long
 from transport import open_log
 from transport.config import load_installation, settings_at
@@ -69,9 +71,7 @@ def create_command(home: Path, as_json: bool) -> None:
     if as_json:
         print_json({"made": made, "mended": mended})
     else:
-        out.print(
-            f"{len(made)} topic(s) made, {len(wanted) - len(made)} were there: {', '.join(made) or 'nothing new'}"
-        )
+        out.print(f"made {counted(len(made), 'topic')} of {len(wanted)}: {', '.join(made) or 'all were there'}")
         for name, texts in mended.items():
             out.print(f"  {name}: mended, {'; '.join(texts)}", markup=False)
 
@@ -143,11 +143,11 @@ def _checked(
 
 def _problems(wanted: Topic, found: Topic, wrong: Sequence[SettingFault], listeners: OwnedListeners) -> Iterator[str]:
     if found.partitions != wanted.partitions:
-        yield f"{found.partitions} partitions, segma.yaml says {wanted.partitions}: they are frozen"
+        yield f"{counted(found.partitions, 'partition')}, segma.yaml says {wanted.partitions}: they are frozen"
     if found.compacted != wanted.compacted:
         yield "compacted, and must not be" if found.compacted else "not compacted, and must be"
     yield from (each.text for each in wrong if each.name != "retention.ms")
     if not wanted.compacted and found.retention_ms and found.retention_ms < wanted.retention_ms:
-        yield f"kept for {found.retention_ms / DAY_MS:.4g} days, wanted {wanted.retention_ms / DAY_MS:.4g}"
+        yield f"kept for {lasting(found.retention_ms)}, wanted {lasting(wanted.retention_ms)}"
     if wanted.name in {BEACONS, EVENTS}:
         yield from too_long(listeners, found.retention_ms)

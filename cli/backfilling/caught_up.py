@@ -11,6 +11,7 @@ from contracts.codec import json_reader
 from contracts.errors import BadRecord, SegmaError
 from contracts.events import Event
 from contracts.log import Log, Record
+from contracts.plurals import counted
 from contracts.reading import unread
 from contracts.topics import BEACONS, EVENTS
 from flows.operators.lag import LOOKED_AT, log_times
@@ -78,9 +79,11 @@ def _behind(log: Log, clickhouse: ClickHouse, workspace: str, at_ms: int) -> str
     times = log_times(log)
     late = len(log.end(BEACONS)) - sum(time_ms >= at_ms for time_ms in times.values())
     if late > 0:
-        return f"the flow has not come to the instant in {late} partitions (`segma doctor` says how far it is)"
+        where = counted(late, "partition")
+        return f"the flow has not come to the instant in {where} (`segma doctor` says how far it is)"
     missing = sum(not _holds_one(clickhouse, workspace, each) for each in _newest_events(log, workspace, at_ms))
-    return f"the history lacks the newest events of {missing} partitions (is the loader at work?)" if missing else ""
+    where = counted(missing, "partition")
+    return f"the history lacks the newest events of {where} (is the loader at work?)" if missing else ""
 
 
 def _holds_one(clickhouse: ClickHouse, workspace: str, events: list[Event]) -> bool:

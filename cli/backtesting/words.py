@@ -33,7 +33,8 @@ def lines(result: Result) -> Iterator[str]:
     for (mine, other), there in result.overlap.most_common(MOST_DAYS):
         yield f"  of those in {mine}, {there:,} are in {other} now"
     for (version, element, elements), runs in sorted(answer.waiting.items()):
-        yield f"  {runs:,} runs in flight wait for {result.waits_for(version, element)} ({element} of {elements})"
+        flying = counted(runs, "run in flight waits", "runs in flight wait")
+        yield f"  {flying} for {result.waits_for(version, element)} ({element} of {elements})"
     for near in answer.nearest:
         waiting = near.waiting
         step = f"{result.waits_for(waiting.version[1], waiting.element)} ({waiting.element} of {waiting.elements})"
@@ -70,15 +71,16 @@ def drained_in_words(drained: Drain) -> str:
     moves = counted(drained.moves, "move")
     if drained.an_hour is None:
         return f"{moves}; no quota of it is known"
+    calls = counted(drained.an_hour, "call")
     beside = f"beside {drained.live_an_hour:.1f} live ones an hour"
     if drained.hours is None:
-        return f"{moves} would never be done: {drained.an_hour:,} calls an hour, {beside}, leave none for them"
-    return f"{moves} would take {_span(drained.hours)} at {drained.an_hour:,} calls an hour, {beside}"
+        return f"{moves} would never be done: {calls} an hour, {beside}, leave none for them"
+    return f"{moves} would take {_span(drained.hours)} at {calls} an hour, {beside}"
 
 
 def _span(hours: float) -> str:
     if hours < 1:
-        return f"{60 * hours:.0f} minutes"
+        return counted(round(60 * hours), "minute")
     return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
 
 

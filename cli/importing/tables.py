@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from contracts.plurals import counted
+
 DELIMITERS: Final = (",", ";", "\t", "|")
 SEPARATOR_LINE: Final = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
 """A first line by which Excel learns the delimiter."""
@@ -158,7 +160,7 @@ def _read_rows(table: ImportTable, lines: Sequence[str], first: int, *, skip: bo
 def _add(table: ImportTable, begin: int, end: int, cells: list[str], width: int) -> None:
     if any(cell.strip() for cell in cells[width:]):
         lines = f" (lines {begin + 1} to {end})" if end > begin + 1 else ""
-        table.bad.append(BadRow(begin + 1, f"{len(cells)} cells, the header has {width}{lines}"))
+        table.bad.append(BadRow(begin + 1, f"{counted(len(cells), 'cell')}, the header has {width}{lines}"))
         return
     padded = (*cells[:width], *[""] * (width - len(cells)))
     table.rows.append(ImportRow(begin + 1, padded))

@@ -17,6 +17,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from console.access.table import ROLES, Role
 from contracts.codec import Value, json_reader, to_json, written
 from contracts.errors import BadRecord, ConfigError, Problem
+from contracts.plurals import counted
 
 USERS_FILE: Final = Path("secrets") / "console-users.json"
 """Relative to ``segma.yaml``."""
@@ -138,7 +139,7 @@ def _problems(name: str, password: str | None, roles: dict[str, str], *, is_new:
     if is_new and password is None:
         found.append(Problem("user", "password", "is missing", "a new user needs one"))
     if password is not None and not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        found.append(Problem("user", "password", f"{len(password)} characters", f"at least {MIN_PASSWORD}"))
+        found.append(Problem("user", "password", counted(len(password), "character"), f"at least {MIN_PASSWORD}"))
     unknown = [role for role in roles.values() if role not in ROLES]
     found += [Problem("user", "role", repr(role[:64]), f"one of {', '.join(ROLES)}") for role in unknown]
     return found

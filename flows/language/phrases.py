@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from contracts.actions import ACTIONS
+from contracts.plurals import counted
 
 PHRASES: Final[Mapping[str, str]] = {"*": "do anything", **{action.name: action.phrase for action in ACTIONS}}
 """Action → what a person does, as it stands behind "to"."""
@@ -39,7 +40,7 @@ def lasting(milliseconds: int) -> str:
     """A duration in the largest unit that is whole: ``30 minutes``."""
     size, unit = next(each for each in _UNITS if milliseconds % each[0] == 0)
     count = milliseconds // size
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+    return counted(count, unit)
 
 
 def exact(milliseconds: int) -> str:

@@ -65,7 +65,7 @@ class Phrasing:
         as_words: Callable[[Any], str] = lasting if line.path == "duration" else str
         ends = line.operand if isinstance(line.operand, tuple) else (line.operand,)
         amount = OPERATORS[line.op].amount.format(*(as_words(end) for end in ends))
-        return f"of {amount}" if line.path == "duration" else f"of {amount} events"
+        return f"of {amount}" if line.path == "duration" else f"of {amount} {'event' if ends[-1] == 1 else 'events'}"
 
 
 _TRUST: Final = {"token": ", proven by a mail's link or the server", "server": ", told by the server"}

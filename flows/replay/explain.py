@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from contracts.events import Event
+from contracts.plurals import counted
 from contracts.versions import Pause
 from flows.language.model import Listener, Not, Step, Times
 from flows.language.phrases import exact
@@ -62,8 +63,8 @@ def explain(
 
 def _head(listener: Listener, events: Sequence[Event], matches: Sequence[Match]) -> list[str]:
     who = events[0].subscriber if events else "nobody"
-    count = f"{len(matches)} match{'' if len(matches) == 1 else 'es'}"
-    return [f"{listener.name}, version {listener.version}, for {who}: {len(events)} events, {count}."]
+    count = f"{counted(len(events), 'event')}, {counted(len(matches), 'match', 'matches')}"
+    return [f"{listener.name}, version {listener.version}, for {who}: {count}."]
 
 
 def _matches(listener: Listener, matches: Sequence[Match], cap: Cap | None, pauses: Pauses) -> list[str]:
@@ -77,7 +78,7 @@ def _matches(listener: Listener, matches: Sequence[Match], cap: Cap | None, paus
         if completed_in_pause(match, pauses):
             lines.append("  listener_paused: a row and no command. The listener was paused then; it is not made good")
         if cap is not None and match.match_id in free:
-            most = f"{cap.moves} move{'' if cap.moves == 1 else 's'} in {exact(cap.within_ms)}"
+            most = f"{counted(cap.moves, 'move')} in {exact(cap.within_ms)}"
             lines.append(f"  capped: a row and no command. The cap is {most}, and this listener's own took all;")
             lines.append(f"  a place is free again at {instant(free[match.match_id])}")
     return lines

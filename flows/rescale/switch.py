@@ -19,6 +19,7 @@ from typing import ClassVar, Final, NamedTuple
 
 from contracts.codec import Value, json_reader, replaced, to_json, written
 from contracts.errors import BadRecord, ConfigError, Problem
+from contracts.plurals import counted
 from flows.rescale.copying import copy_states
 from flows.state.recovery_dir import (
     LAYOUT,
@@ -271,7 +272,8 @@ def _shapes(places: Places, plan: Plan) -> list[StoreShape]:
 def _faults(shapes: Mapping[str, StoreShape], plan: Plan) -> Iterator[str]:
     first = next(iter(shapes.values()))
     if plan.after > first.partitions:
-        yield f"{plan.after} processes are more than the {first.partitions} partitions: some would have nothing to do"
+        there = counted(first.partitions, "partition")
+        yield f"{plan.after} processes are more than {there}: some would have nothing to do"
     for name, shape in shapes.items():
         if name != f"{shape.index}-of-{shape.of}":
             yield f"what lies in {name} was made for process {shape.index} of {shape.of}"
@@ -287,7 +289,7 @@ def _check_room(places: Places, plan: Plan, sources: Sequence[Path]) -> None:
         own = sum(places.recovery(index) == recovery for index in range(plan.after))
         share, free = needed * own // plan.after, shutil.disk_usage(recovery).free
         if share + ROOM > free:
-            raise _problem(recovery, f"{share:,} bytes may be needed and {free:,} are free", "make room")
+            raise _problem(recovery, f"{counted(share, 'byte')} may be needed and {free:,} are free", "make room")
 
 
 def _problem(path: Path, found: str, wanted: str) -> ConfigError:

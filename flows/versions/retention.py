@@ -8,9 +8,10 @@ from pathlib import Path
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
 from contracts.log import Log
-from contracts.topics import BEACONS, DAY_MS, EVENTS, LISTENERS
+from contracts.topics import BEACONS, EVENTS, LISTENERS
 from flows.language.files import load_actions, load_listeners
 from flows.language.model import Listener, Not, Step
+from flows.language.phrases import lasting
 from flows.versions.deployment import Versions, listener_of
 
 OwnedListeners = Iterable[tuple[str, Listener]]
@@ -35,7 +36,7 @@ def too_long(listeners: OwnedListeners, retention_ms: int) -> list[str]:
 
 
 def _days(duration_ms: int) -> str:
-    return f"{duration_ms / DAY_MS:.4g} days"
+    return lasting(duration_ms)
 
 
 def listeners_at_work(log: Log, installation: Installation, *, beside: Path) -> list[tuple[str, Listener]]:

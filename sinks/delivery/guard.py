@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from contracts.installation import Account
+from contracts.plurals import counted
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -175,9 +176,9 @@ class MoveGuard:
         span = SPANS[limit.span_ms]
         if limit.is_sudden:
             usual = self._usual_of(listener, now_ms) or 0.0
-            return f"{listener}: more than {most} moves in {span}, where {usual:.0f} are usual (`sudden`)"
+            return f"{listener}: more than {counted(most, 'move')} in {span}, where {usual:.0f} are usual (`sudden`)"
         whose = f"all listeners together, {listener} last" if limit.of_all else listener
-        return f"{whose}: more than {most} moves in {span}"
+        return f"{whose}: more than {counted(most, 'move')} in {span}"
 
 
 def _counted(limit: _Limit, listener: str, under_way: Mapping[tuple[str, str], int]) -> int:

@@ -172,7 +172,7 @@ def test_bad_lines_are_named_left_out_and_counted(home: Path) -> None:
         "line 4: occurred_at: outside the years 1 to 9999",
         "line 5: order: a whole number",
         "line 6: Object missing required field",
-        "5 of 7 lines are no events",
+        "left out: 5 of 7 lines, no event",
     ):
         assert said in result.stderr
 

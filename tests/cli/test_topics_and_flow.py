@@ -88,7 +88,7 @@ def test_topics_are_made_once_and_are_then_as_they_must_be(home: Path) -> None:
     assert set(json.loads(made.stdout)["made"]) == set(before)
     assert not any(states(home).values())
     again = segma(home, "topics", "create")
-    assert again.stdout.startswith("0 topic(s) made")
+    assert again.stdout.startswith("made 0 topics of ")
 
 
 def test_a_log_shorter_than_a_listener_looks_back_is_refused(home: Path) -> None:
@@ -96,11 +96,11 @@ def test_a_log_shorter_than_a_listener_looks_back_is_refused(home: Path) -> None
     config.write_text(CONFIG.replace("RETENTION", "3h"))
     done = segma(home, "topics", "create")
     assert done.returncode == 2
-    assert "demo/slow looks 0.125 days back, 0.125 days are kept" in done.stderr
+    assert "demo/slow looks 3 hours back, 3 hours are kept" in done.stderr
     config.write_text(CONFIG.replace("RETENTION", "4h"))
     assert segma(home, "topics", "create").returncode == 0
     (home / "listeners" / "slow.yaml").write_text(LISTENER.replace("1h", "3h"))
-    assert any("looks 0.2083 days back" in text for text in states(home)["events"])
+    assert any("looks 5 hours back" in text for text in states(home)["events"])
     done = segma(home, "flow")
     assert done.returncode == 2
     assert "keep the log for longer, or shorten the listener" in done.stderr

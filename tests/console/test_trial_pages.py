@@ -75,9 +75,10 @@ def test_a_draft_is_tried_before_it_moves_anybody(stage: Stage) -> None:
         assert ended(it, "tried") == Progress.DONE
         page = visitor.get(f"{here}?part=state").text
         for told in (
-            "7 matches of 5 people; 1 came", "5 people would be in &lt;script&gt;", "2 people would be in hot",
-            "mailbox: 5 moves would take 0.2 hours, at 600 calls", "full: 5 moves would never be done",
-            "own: 5 moves; no quota", "Runs that would wait for looked: 3", "2 people were forgotten",
+            "Matches: 7, of people: 5; came and were taken back: 1", "would be in &lt;script&gt;",
+            "would be in hot at mailbox: 2", "mailbox, moves: 5; done in 0.2 h, by calls an hour: 600",
+            "full, moves: 5; never done", "own, moves: 5; no quota",
+            "Runs that would wait for looked: 3", "2 people were forgotten",
             'href="/w/demo/people/s1"',
         ):  # fmt: skip
             assert told in page

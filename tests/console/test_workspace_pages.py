@@ -96,7 +96,7 @@ def test_every_listener_is_shown_with_its_sentence_its_state_and_its_days(stage:
     assert ">live<" in page
     assert ">shadow<" in page
     part = visitor.get("/w/demo/listeners?part=activity").text
-    assert "8 matches in 30 days" in part
+    assert "Matches in 30 days: 8" in part
     assert "<html" not in part
 
 
@@ -218,7 +218,7 @@ def test_why_not_runs_the_listener_over_what_somebody_did(stage: Stage, monkeypa
     stage.answers.stream = lambda sql, params: iter([row])  # type: ignore[attr-defined]
     visitor = signed_in(stage.app(), "mara")
     words = visitor.get("/w/demo/people/s1?part=why_not&listener=near").text
-    assert "near, version 1, for s1: 1 events, 0 matches." in words
+    assert "near, version 1, for s1: 1 event, 0 matches." in words
     write(stage, version("near", 1, live_from_ms=0, pauses=((500, 5_000),)))
     rows = [row, *(("s1", f"v{n}", "page_viewed", n, 0, *row[5:10], n, n, n, "") for n in (2_000, 3_000))]
     stage.answers.stream = lambda sql, params: iter(rows)  # type: ignore[attr-defined]

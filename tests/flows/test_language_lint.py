@@ -89,7 +89,7 @@ CASES = {
     "an empty session": (
         "  - {action: page_viewed, session: {events: {less_than: 1}}}\n",
         "",
-        "sequence[1].where: no event fits: a visit of less than 1 events; leave one of them out (never_matches)",
+        "sequence[1].where: no event fits: a visit of less than 1 event; leave one of them out (never_matches)",
     ),
     "after and within": (
         VIEW + "  - {action: searched, after: 1h, within: 30m}\n",

@@ -116,7 +116,7 @@ def test_all_together_pause_the_account_too_and_what_a_person_has_looked_at_coun
     state = courier.state()
     assert state is not None
     assert (state.stopped, state.reason) == (True, "too_many_moves")
-    assert state.detail == "all listeners together, other last: more than 1 moves in a day"
+    assert state.detail == "all listeners together, other last: more than 1 move in a day"
     courier.resume()
     courier.deliver(limits=MoveLimits(account_day=1))
     assert [each.result for each in courier.outcomes()] == [Result.APPLIED] * 2

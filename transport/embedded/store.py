@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from contracts.errors import LogUnavailable, StaleConsumer, UnknownTopic
 from contracts.log import Stored
+from contracts.plurals import counted
 from contracts.topics import Topic
 from transport.private import PRIVATE_FILE
 
@@ -119,9 +120,8 @@ class Store:
             connection.close()
         found = cls.shape(path)
         if (found.partitions, found.compacted) != (topic.partitions, topic.compacted):
-            raise UnknownTopic(
-                f"topic {topic.name} has {found.partitions} partition(s), not {topic.partitions}: they are frozen"
-            )
+            there = counted(found.partitions, "partition")
+            raise UnknownTopic(f"topic {topic.name} has {there}, not {topic.partitions}: they are frozen")
 
     @staticmethod
     def shape(path: Path) -> Topic:

@@ -24,6 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from contracts.errors import LogError, LogUnavailable, UnknownTopic
+from contracts.plurals import counted
 from contracts.topics import Topic
 from transport.config import Settings
 from transport.kafka.client import REFUSALS, base_config, mapped, note
@@ -100,7 +101,7 @@ class KafkaTopics:
             each = found[topic.name]
             if (each.shape.partitions, each.shape.compacted) != (topic.partitions, topic.compacted):
                 raise UnknownTopic(
-                    f"topic {topic.name} has {each.shape.partitions} partition(s)"
+                    f"topic {topic.name} has {counted(each.shape.partitions, 'partition')}"
                     f"{' and is compacted' if each.shape.compacted else ''}, not {topic.partitions}"
                     f"{' and compacted' if topic.compacted else ''}: they are frozen"
                 )
@@ -154,7 +155,7 @@ class KafkaTopics:
             for name, wanted in settings.items()
         ]
         if resources:
-            self._asked(lambda: self._admin.incremental_alter_configs(resources), f"{len(resources)} topics")
+            self._asked(lambda: self._admin.incremental_alter_configs(resources), counted(len(resources), "topic"))
 
     def count(self, name: str) -> int:
         """A topic's partitions. Raises :class:`UnknownTopic`."""
@@ -310,7 +311,7 @@ class KafkaTopics:
         resources = [ConfigResource(ResourceType.TOPIC, self._prefix + name) for name in names]
         found = self._asked(
             lambda: self._admin.describe_configs(resources, request_timeout=REQUEST_S),
-            f"{len(names)} topics",
+            counted(len(names), "topic"),
             is_boot=is_boot,
         )
         seen = self._metadata()
