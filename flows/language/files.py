@@ -16,6 +16,7 @@ from flows.language.parse import parse_listeners
 from flows.language.shape import Field, Given, Shape, names_of
 from flows.language.source import BAD, MAX_FILE_BYTES, Report, YamlNode, documents
 
+INSTALLATION: Final = "segma.yaml"
 TEST_ENDINGS: Final = (".test.yaml", ".test.yml")
 _NAME: Final = Text("an action: snake_case, in the past tense, such as quiz_finished", "[a-z][a-z0-9_]*", 100)
 
@@ -61,6 +62,9 @@ def load_listeners(directory: Path, actions_file: Path) -> list[Listener]:
 
 def load_versions(directory: Path, actions_file: Path) -> list[Listener]:
     """As :func:`load_listeners`, but every version, in the order of the files."""
+    if (directory / INSTALLATION).is_file():
+        wanted = f"the folder of its listeners, such as {directory / 'listeners'}"
+        raise ListenerError([Problem(str(directory), "", f"a home, for {INSTALLATION} is there", wanted)])
     problems: list[Problem] = []
     own: frozenset[str] = frozenset()
     try:

@@ -55,6 +55,13 @@ def test_what_cannot_be_read_is_a_problem_among_the_others(tmp_path: Path) -> No
     ]
 
 
+def test_a_home_is_told_from_the_folder_of_its_listeners(tmp_path: Path) -> None:
+    (tmp_path / "segma.yaml").write_text("workspaces: {}\n")
+    assert problems(tmp_path) == [
+        f"{tmp_path}: a home, for segma.yaml is there; the folder of its listeners, such as {tmp_path}/listeners"
+    ]
+
+
 def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
     with (tmp_path / "a.yaml").open("wb") as file:
         file.truncate(1 << 40)
