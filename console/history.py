@@ -57,8 +57,12 @@ class History:
         """The first rows of a named query's answer; ``newest_by``: a column by which the greatest come first."""
         query = named_queries()[name]
         order = f"SELECT * FROM (\n{query.sql}\n) ORDER BY {newest_by} DESC" if newest_by else query.sql  # noqa: S608
-        sql = f"{order}\nLIMIT {MOST_ROWS + 1}\n{self._limit()}"
-        return await self._told(name, sql, workspace, given)
+        return await self._told(name, f"{order}\nLIMIT {MOST_ROWS + 1}\n{self._limit()}", workspace, given)
+
+    async def ask_for_many(self, name: str, workspace: str, at_most: int) -> Told:
+        """As :meth:`ask`, for so many rows, of which a page makes less."""
+        sql = f"{named_queries()[name].sql}\nLIMIT {at_most + 1}\n{self._limit()}"
+        return await self._told(name, sql, workspace, {}, at_most)
 
     async def ask_counted(self, name: str, workspace: str, *, order: str, **given: str) -> Told:
         """As :meth:`ask`, in the ``order`` of columns; each row has ``count``, how many rows the whole answer has."""
@@ -71,14 +75,16 @@ class History:
         # NOTE: before the client takes the silence of a server that works for that of one that is away.
         return f"SETTINGS max_execution_time = {max(1, int(self._timeout_s) - AHEAD_S)}"
 
-    async def _told(self, name: str, sql: str, workspace: str, given: Mapping[str, str]) -> Told:
+    async def _told(
+        self, name: str, sql: str, workspace: str, given: Mapping[str, str], at_most: int = MOST_ROWS
+    ) -> Told:
         def asked(clickhouse: ClickHouse) -> list[dict[str, Any]]:
             bound = named_queries()[name].bound(given, workspace=workspace, now_ms=self._now_ms())
             columns, rows = clickhouse.table(sql, bound)
             return [dict(zip(columns, row, strict=True)) for row in rows]
 
         rows, problem = await self.read(asked)
-        return Told((rows or [])[:MOST_ROWS], problem, len(rows or []) > MOST_ROWS)
+        return Told((rows or [])[:at_most], problem, len(rows or []) > at_most)
 
     async def read(self, question: Callable[[ClickHouse], T]) -> tuple[T | None, str]:
         """The answer to any question, or the sentence that says why there is none."""

@@ -20,6 +20,8 @@ from contracts.errors import LogError
 
 DAYS: Final = 30
 HEIGHT: Final = 24
+MOST_DAYS: Final = 1_000 * (DAYS + 1)
+"""Days of all listeners together that are asked for: of a thousand listeners each one."""
 
 
 def line_of(days: Sequence[Mapping[str, Any]], today: date) -> str:
@@ -67,10 +69,10 @@ class ListenerPages:
 
     async def _activity(self, visit: Visit) -> Response:
         """What each did: the contents of cells that the page has by name. The table is sent once."""
-        told = await self._desk.history.ask("listener_days", visit.workspace)
+        told = await self._desk.history.ask_for_many("listener_days", visit.workspace, MOST_DAYS)
         today = self._today()
         activity = {name: activity_of(rows, today) for name, rows in by_key(told.rows, "listener").items()}
-        return self._desk.view.page(visit, "listeners_activity", activity=activity, problem=told.problem)
+        return self._desk.view.page(visit, "listeners_activity", activity=activity, told=told)
 
     async def _listener(self, visit: Visit) -> Response:
         name = visit.request.path_params["listener"]

@@ -44,13 +44,17 @@ function showEvents({ events }) {
 
 // A part of a page that waits for the history comes in when it is there. The server has escaped what it holds, and the
 // page's policy runs no script of it.
-// What it has for a place of its own by name, a cell of a table say, goes there. One that is not done yet asks again.
+// What it has for cells of the page's table goes there: into the one of this id, and those behind it. One that is not done yet asks again.
 function bring(place) {
   fetch(place.dataset.part).then(async (answer) => {
     if (answer.redirected || answer.status === 401) return location.reload();
     const part = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const each of part.querySelectorAll("[data-fills]")) {
-      document.getElementById(each.dataset.fills)?.replaceChildren(...each.childNodes);
+      let cell = document.getElementById(each.dataset.fills);
+      for (const one of each.children) {
+        cell?.replaceChildren(...one.childNodes);
+        cell = cell?.nextElementSibling;
+      }
       each.remove();
     }
     place.replaceChildren(...(part.querySelector("main") ?? part.body).childNodes);

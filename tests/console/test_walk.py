@@ -114,8 +114,8 @@ def test_a_marketer_walks_through_the_console(browser: Browser, console: str, st
     page.fill("[name=name]", "mara")
     page.fill("[name=password]", PASSWORD)
     page.click("#sign-in")
-    page.locator("#matches-walked svg.line").wait_for()
-    page.locator("#last-walked >> text=2026-11-29").wait_for()
+    page.locator("#did-walked svg.line").wait_for()
+    page.locator("#did-walked + td >> text=2026-11-29").wait_for()
     assert page.locator("[data-fills]").count() == 0
     page.click("text=walked")
     page.click("text=Make it live")
