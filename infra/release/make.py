@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,22 +20,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILE = "infra/Dockerfile"
 SUMS = "SHA256SUMS"
 PATIENCE_S = 1_800
 
 
-def run(*words: str | Path, cwd: Path = ROOT) -> str:
-    """Run a program; what it printed. Raises :class:`subprocess.CalledProcessError`."""
-    done = subprocess.run(
-        [str(word) for word in words],
-        cwd=cwd,
-        env={**os.environ, "SOURCE_DATE_EPOCH": commit_time()},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=PATIENCE_S,
-        check=True,
-    )
+def run(*words: str | Path, cwd: Path = ROOT, reads: Path | None = None) -> str:
+    """Run a program, which may read a file; what it printed. Raises :class:`subprocess.CalledProcessError`."""
+    with (reads or Path(os.devnull)).open("rb") as given:
+        done = subprocess.run(
+            [str(word) for word in words],
+            cwd=cwd,
+            env={**os.environ, "SOURCE_DATE_EPOCH": commit_time()},
+            stdin=given,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE_S,
+            check=True,
+        )
     return done.stdout
 
 
@@ -77,22 +80,38 @@ def manual(into: Path) -> None:
             archive.add(folder, "manual", filter=lambda each: None if ".doctrees" in each.name else each)
 
 
+def number() -> str:
+    """The release's number."""
+    return run(sys.executable, "-m", "hatchling", "version").strip()
+
+
+def context(into: Path) -> Path:
+    """All that the image is built from, of the commit and no more, as `docker build -f infra/Dockerfile -` reads it."""
+    copied = re.findall(r"(?m)^COPY (?!--from)(.+) \S+$", (ROOT / DOCKERFILE).read_text("utf-8"))
+    wanted = sorted({DOCKERFILE, *(name for line in copied for name in line.split())})
+    archive = into / f"segma-{number()}-context.tar.gz"
+    run("git", "archive", "--format=tar.gz", "-o", archive, "HEAD", "--", *wanted)
+    return archive
+
+
 def image(into: Path) -> None:
     """The container's image, under the release's number alone; the file says its id."""
     if shutil.which("docker") is None:
-        sys.stderr.write("no image: there is no docker here\n")
+        sys.stderr.write("no image: there is no docker here; it can be built from the context where there is one\n")
         return
-    number = run(sys.executable, "-m", "hatchling", "version").strip()
-    run("docker", "build", "-f", ROOT / "infra" / "Dockerfile", "-t", f"segma:{number}", ROOT)
-    (into / "image.txt").write_text(run("docker", "image", "inspect", "-f", "{{.Id}}", f"segma:{number}"), "ascii")
+    tag = f"segma:{number()}"
+    with tempfile.TemporaryDirectory() as folder:
+        run("docker", "build", "-f", DOCKERFILE, "-t", tag, "-", reads=context(Path(folder)))
+    (into / "image.txt").write_text(run("docker", "image", "inspect", "-f", "{{.Id}}", tag), "ascii")
 
 
-PARTS: dict[str, Callable[[Path], None]] = {
+PARTS: dict[str, Callable[[Path], object]] = {
     "wheel": wheel,
     "npm": npm,
     "chart": chart,
     "boms": boms,
     "manual": manual,
+    "context": context,
     "image": image,
 }
 
