@@ -31,7 +31,7 @@ from contracts.log import Bookmark, Log, Outgoing, PublishOutcome, Record, Store
 from contracts.topics import EVENTS
 from flows.__main__ import COLLECT_EVERY
 from flows.operators.log_sink import LogSink
-from flows.operators.logic import FollowLogic, Shared
+from flows.operators.logic import FollowLogic, InOne, Shared
 from flows.operators.source import EventsSource, ProcessContext
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
@@ -158,7 +158,7 @@ def flow_of(log: Log, shared: Shared, changelog: Changelog, groups: int, context
     """The half of :func:`flows.dataflow.build` that detects."""
     flow = Dataflow("detector")
     events = op.input("events", flow, EventsSource(log, 1, groups, context))
-    emitted = op.stateful_batch("follow", events, lambda resumed: FollowLogic(shared, changelog, resumed))
+    emitted = op.stateful_batch("follow", events, lambda resumed: InOne(FollowLogic(shared, changelog, resumed)))
     op.output("followed", emitted, LogSink(log, context.pause))
     return flow
 

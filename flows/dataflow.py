@@ -10,7 +10,7 @@ from bytewax.operators import KeyedStream
 
 from contracts.log import Log
 from flows.operators.log_sink import LogSink
-from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
+from flows.operators.logic import FollowBatch, FollowLogic, InOne, RecogniseLogic, Shared
 from flows.operators.source import BeaconsSource, EventsSource, MergedSource, ProcessContext, is_of_beacons
 from flows.state.changelog import Changelog
 
@@ -25,9 +25,11 @@ def build(log: Log, shared: Shared, *, groups: int, context: ProcessContext, cha
     beacons = BeaconsSource(log, shared.partitions, context)
     events = EventsSource(log, shared.partitions, groups, context)
     read = op.branch("of", op.input("log", flow, MergedSource(beacons, events)), is_of_beacons)
-    recognised = op.stateful_batch("recognise", read.trues, lambda resumed: RecogniseLogic(shared, changelog, resumed))
+    recognised = op.stateful_batch(
+        "recognise", read.trues, lambda resumed: InOne(RecogniseLogic(shared, changelog, resumed))
+    )
     op.output("recognised", recognised, LogSink(log, context.pause))
     of_events = cast("KeyedStream[FollowBatch]", read.falses)
-    emitted = op.stateful_batch("follow", of_events, lambda resumed: FollowLogic(shared, changelog, resumed))
+    emitted = op.stateful_batch("follow", of_events, lambda resumed: InOne(FollowLogic(shared, changelog, resumed)))
     op.output("followed", emitted, LogSink(log, context.pause))
     return flow

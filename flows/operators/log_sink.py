@@ -19,21 +19,21 @@ RETRY_S: Final = 0.2
 log_line = structlog.get_logger("flows")
 
 
-class LogSinkPartition(StatefulSinkPartition[Outgoing, None]):
+class LogSinkPartition(StatefulSinkPartition[list[Outgoing], None]):
     """Publishes, and waits for as long as the log is away: what was taken is never dropped."""
 
     def __init__(self, log: Log, pause: Callable[[float], None]) -> None:
         self._publisher = log.publisher()
         self._pause = pause
 
-    def write_batch(self, values: list[Outgoing]) -> None:
-        """Store the records in order."""
+    def write_batch(self, values: list[list[Outgoing]]) -> None:
+        """Store the records of batches in order."""
 
         def wait(count: int, fault: LogUnavailable) -> None:
             log_line.warning("log_unavailable", waiting=count, detail=str(fault))
             self._pause(RETRY_S)
 
-        publish_until_stored(self._publisher, values, wait)
+        publish_until_stored(self._publisher, [each for batch in values for each in batch], wait)
 
     def snapshot(self) -> None:
         """Nothing is kept: all is confirmed."""
@@ -43,7 +43,7 @@ class LogSinkPartition(StatefulSinkPartition[Outgoing, None]):
         self._publisher.close()
 
 
-class LogSink(FixedPartitionedSink[Outgoing, None]):
+class LogSink(FixedPartitionedSink[list[Outgoing], None]):
     """One partition a process."""
 
     def __init__(self, log: Log, pause: Callable[[float], None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -12,12 +12,14 @@ from contracts.actions import VOCABULARY
 from contracts.beacons import BeaconRecord, Source
 from contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
 from contracts.commands import Command
+from contracts.errors import LogUnavailable
 from contracts.events import LogTime
-from contracts.log import Outgoing, Record
+from contracts.log import Log, Outgoing, PublishOutcome, Record, Stored
 from contracts.rows import DeadLetter
 from contracts.topics import BEACONS, DEAD_LETTERS, EVENTS, ROWS
 from flows.language.parse import parse_listeners
-from flows.operators.logic import FollowBatch, FollowLogic, RecogniseLogic, Shared
+from flows.operators.log_sink import LogSinkPartition
+from flows.operators.logic import FollowBatch, FollowLogic, InOne, RecogniseLogic, Shared
 from flows.recognise import Rules
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
@@ -104,6 +106,24 @@ class Disk:
         return Disk(self._directory / f"other-{self._stores}")
 
 
+class AwayOnce:
+    """A log that is away when it is first written to."""
+
+    def __init__(self) -> None:
+        self.stored: list[Outgoing] = []
+        self._is_away = True
+
+    def publisher(self) -> AwayOnce:
+        return self
+
+    def publish(self, records: Sequence[Outgoing]) -> list[PublishOutcome]:
+        if self._is_away:
+            self._is_away = False
+            return [LogUnavailable("away") for _ in records]
+        self.stored += records
+        return [Stored(0, number, T0_MS) for number, _ in enumerate(records)]
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Disk:
     return Disk(tmp_path)
@@ -156,6 +176,23 @@ def test_every_accepted_event_ends_as_a_row_or_a_dead_letter(disk: Disk) -> None
     out = feed(FollowLogic(shared(), disk(), None), emitted(events))
     rows = [each for each in out if each.topic == ROWS and b'"row":"event"' in (each.value or b"")]
     assert len(rows) == sum(1 for each in events if each.topic == EVENTS and each.key)
+
+
+def test_what_a_logic_says_of_a_batch_goes_on_as_one_item_and_nothing_as_none(disk: Disk) -> None:
+    events = list(RecogniseLogic(shared(), disk(), None).on_batch([story()])[0])
+    out, ended = InOne(RecogniseLogic(shared(), disk.other()(), None)).on_batch([story()])
+    assert (list(out), ended) == ([events], False)
+    quiet = InOne(RecogniseLogic(shared(), disk.other()(), None))
+    assert list(quiet.on_batch([[]])[0]) == []
+    assert quiet.snapshot() == RecogniseLogic(shared(), disk.other()(), None).snapshot()
+
+
+def test_the_sink_writes_batches_in_their_order_and_again_while_the_log_is_away() -> None:
+    log, pauses = AwayOnce(), list[float]()
+    sink = LogSinkPartition(cast("Log", log), pauses.append)
+    batches = [[Outgoing(ROWS, b"a", b"1"), Outgoing(ROWS, b"b", b"2")], [Outgoing(ROWS, b"a", b"3")]]
+    sink.write_batch(batches)
+    assert ([each.value for each in log.stored], len(pauses)) == ([b"1", b"2", b"3"], 1)
 
 
 @pytest.mark.parametrize("settled", [False, True])

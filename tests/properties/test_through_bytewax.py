@@ -24,7 +24,7 @@ from contracts.events import Event
 from contracts.log import Outgoing, Record
 from contracts.rows import Row, SessionRow
 from contracts.topics import EVENTS
-from flows.operators.logic import FollowBatch, FollowLogic, Shared
+from flows.operators.logic import FollowBatch, FollowLogic, InOne, Shared
 from flows.state.changelog import Changelog
 from flows.subscriber.engine import WorkspaceEngine
 from flows.subscriber.pinned_terms import Terms
@@ -70,15 +70,16 @@ class Process:
         """What comes out, by subscriber."""
         shared = Shared({}, {"w": engine_of(self._case)}, 1)
         changelog = Changelog(self._directory / "states", segment_bytes=1_500, slack_bytes=0, sync=unsynced)
-        flow, out = Dataflow("test"), list[tuple[str, Outgoing]]()
+        flow, out = Dataflow("test"), list[tuple[str, list[Outgoing]]]()
         items = op.input("in", flow, TestingSource(source))
-        emitted = op.stateful_batch("follow", items, lambda resumed: FollowLogic(shared, changelog, resumed))
+        emitted = op.stateful_batch("follow", items, lambda resumed: InOne(FollowLogic(shared, changelog, resumed)))
         op.output("out", emitted, TestingSink(out))
         run_main(flow, epoch_interval=timedelta(0), recovery_config=RecoveryConfig(str(self._directory)))  # type: ignore[no-untyped-call]
         changelog.close()
         found: dict[bytes, list[Outgoing]] = {}
-        for _, record in out:
-            found.setdefault(record.key, []).append(record)
+        for _, records in out:
+            for record in records:
+                found.setdefault(record.key, []).append(record)
         return found
 
 
