@@ -13,6 +13,7 @@ from contracts.tokens import INVISIBLE
 MAX_CHARS: Final = 1_000
 """A cell longer than that is no address, whatever it holds; an address has at most 254 characters (RFC 5321)."""
 _NAMED: Final = re.compile(r"^(?P<name>[^<>]*)<(?P<address>[^<>]*)>$")
+_GUARDED: Final = re.compile(r"=?\"(?P<double>[^\"]*@[^\"]*)\"|'(?P<single>[^']*@[^']*)'")
 _MAILTO: Final = re.compile(r"^mailto:([^?]*)(?:\?.*)?$", re.IGNORECASE)
 
 
@@ -38,7 +39,7 @@ def mailbox_of(text: str, *, anywhere: bool = True) -> Mailbox:
     Raises:
         NotAnAddress: no address, more than one, or one that no mailbox can have.
     """
-    text = text.translate(INVISIBLE).strip().strip("\u200c\u200d")
+    text = _without_guard(text.translate(INVISIBLE).strip().strip("\u200c\u200d"))
     if not text:
         raise NotAnAddress("no address")
     if len(text) > MAX_CHARS:
@@ -63,6 +64,13 @@ def mailbox_of(text: str, *, anywhere: bool = True) -> Mailbox:
     # NOTE: a domain written in its ASCII form stays so: webhooks and the platform's API name the person by that.
     domain: str = valid.ascii_domain if "@xn--" in text.lower() or ".xn--" in text.lower() else valid.domain
     return Mailbox(f"{local}@{domain.removesuffix(suffix)}", name)
+
+
+def _without_guard(text: str) -> str:
+    """A cell without what keeps a spreadsheet from reckoning with it: quotes, ``="…"``, an apostrophe in front."""
+    if found := _GUARDED.fullmatch(text):
+        return (found["double"] or found["single"]).strip()
+    return text.removeprefix("'")
 
 
 def plain_text(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -56,13 +57,14 @@ WORDS: Final[Mapping[str, ListStatus]] = {
         "inscrite,confirmé,activo,activa,suscrito,suscrita,confirmado,attivo,iscritto,iscritta,confermato,ativo,"
         "inscrito,inscrita,assinante,actief,geabonneerd,ingeschreven,aangemeld,bevestigd,prenumererar,påmeldt,tilmeldt,tilaaja,"
         "aktywny,subskrybowany,zapisany,активен,активный,подписан,підписаний,有効,購読中,登録済み,アクティブ,"
-        "已订阅,订阅,已訂閱,活跃,활성,구독,구독 중,abone",
+        "配信中,配信可,已订阅,订阅,已訂閱,活跃,활성,구독,구독 중,구독중,abone",
     ),
     **_words(
         ListStatus.NOT_MEMBER,
         "never subscribed,not subscribed,non subscribed,nonsubscribed,no subscription,transactional,"
         "non marketing contact,no permissions set,no permission,not set,archived,deleted,removed,inactive,"
-        "cold,archiviert,gelöscht,entfernt,nicht abonniert,archivé,supprimé,archivado,eliminado,archiviato,eliminato,"
+        "no opt in,not opted in,no consent,cold,archiviert,gelöscht,entfernt,nicht abonniert,"
+        "archivé,supprimé,archivado,eliminado,archiviato,eliminato,"
         "arquivado,gearchiveerd,verwijderd",
     ),
     **_words(
@@ -90,6 +92,7 @@ STEMS: Final = (
     ),
     (
         ListStatus.UNSUBSCRIBED,
+        r"withdr[ae]w|revoke|retirad|revocad|"
         r"unsub|un subscribe|no longer subscribed|opt(ed)? ?out|optout|cancel|\bleft\b|\bquit\b|abgemeld|abmeld|"
         r"abbestell|ausgetragen|gekundigt|kundigung|widerruf|desabon|desinscri|desuscri|dado de baja|de baja|"
         r"\bbaja\b(?! california)|disiscri|disattiv|annull|descadastr|desinscrit|uitgeschreven|afgemeld|opgezegd|"
@@ -130,28 +133,48 @@ def status_of(cell: str, words: Mapping[str, ListStatus] = WORDS) -> ListStatus:
 
 NOTHING: Final = _set(",none,null,nil,n/a,na,nan,undefined,false,no,0,nein,non")
 """Cells that hold nothing (as :func:`words_of` puts them)."""
-YES: Final = _set("true,yes,y,1,t,x,on,ja,oui,si,sí,sim,tak,да,так,はい,是,예,evet")
-NO: Final = NOTHING - {""} | _set("n,f,off,não,nee,nie,нет,ні,いいえ,否,아니요,hayır")
+YES: Final = _set(
+    "true,yes,y,1,t,x,on,checked,ja,oui,si,sí,sim,tak,да,так,はい,是,예,evet,wahr,vrai,verdadero,vero,verdadeiro,waar,"
+    "sant,sann,sand,tosi,prawda,pravda,igaz,adevărat,истина,doğru"
+)
+NO: Final = NOTHING - {""} | _set(
+    "n,f,off,unchecked,não,nee,nie,нет,ні,いいえ,否,아니요,hayır,falsch,faux,falso,onwaar,falskt,usann,falsk,epätosi,fałsz,"
+    "nepravda,hamis,fals,ложь,yanlış"
+)
+"""NOTE: a spreadsheet writes its true and false in the language of whoever has it open."""
+TICKS: Final = frozenset("✓✔☑✅🗸🗹●⬤■+*")
+"""Signs that stand for a yes where a cell has nothing else. Of a cross it cannot be told: some tick with it."""
+DASHES: Final = frozenset("-‐‑‒–—−―./\\[]{}()<>'\"☐□○")
+"""Signs of which a cell is made that holds nothing."""
 
 
 _NO_DATE: Final = re.compile(r"(?:0001|1900|1970) 01 01(?:[ t]00.*)?|1899 12 30.*")
 """The dates that programs write for none (as :func:`words_of` puts them)."""
 
 
+def _signs_of(cell: str) -> set[str]:
+    """The signs of a cell but blanks, and those that show nothing or say how another is drawn."""
+    return {sign for sign in cell if not sign.isspace() and unicodedata.category(sign) not in {"Cf", "Cc", "Mn"}}
+
+
 def is_nothing(cell: str) -> bool:
     """Return whether a cell holds no value: empty, ``NULL``, ``[]``, ``0000-00-00 00:00:00``."""
     said = words_of(cell)
+    if not said:
+        return _signs_of(cell) <= DASHES
     return said in NOTHING or not said.strip("0 ") or _NO_DATE.fullmatch(said) is not None
 
 
 def flag_of(cell: str) -> bool | None:
-    """Return the value of a cell of yes and no; a date is a yes. None: not readable."""
+    """Return the value of a cell of yes and no; a date is a yes, and so is a tick. None: not readable."""
     said = words_of(cell)
-    if said in YES or time_of(cell) is not None:
+    signs = set() if said else _signs_of(cell)
+    if said in YES or time_of(cell) is not None or (signs and signs <= TICKS):
         return True
     return False if said in NO or is_nothing(cell) else None
 
 
+_DATE: Final = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b")
 FIRST_YEAR: Final = 1990
 """Nobody left a list before."""
 
@@ -172,6 +195,11 @@ def time_of(cell: str) -> int | None:
     return int(at.timestamp() * 1_000) if at.year >= FIRST_YEAR else None
 
 
+def is_date(cell: str) -> bool:
+    """Return whether a cell is a date, also one of which it cannot be told which day it is."""
+    return time_of(cell) is not None or _DATE.match(cell.strip()) is not None
+
+
 class Meaning(StrEnum):
     """The meaning of a column for consent."""
 
@@ -183,6 +211,8 @@ class Meaning(StrEnum):
     """Yes: the person is subscribed. No: they left. Nothing: unclear."""
     FILLED = "filled"
     """Anything in it: the person is what the column is named for."""
+    NEEDED = "needed"
+    """No: the person is what the column's lack makes them. Anything else says nothing."""
     TIME = "time"
     """Anything in it: when the person became what the column is named for; a status column that says active outranks
     it, for who came back may keep the time of their leaving."""
@@ -250,7 +280,7 @@ COLUMNS: Final[Mapping[str, tuple[Meaning, ListStatus]]] = {
         ListStatus.UNSUBSCRIBED,
         "unsub reason,unsub reason other,unsub campaign title,unsub campaign id,unsubscribe reason,"
         "reason for unsubscribing,confirmed opt-out source,confirmed opt-out reason,opt-out reason,"
-        "unsubscribedchannelids",
+        "unsubscribedchannelids,unsubscribed lists,lists unsubscribed,list unsubscribed,opted out lists",
     ),
     **_means(
         Meaning.FILLED,
@@ -278,6 +308,16 @@ COLUMNS: Final[Mapping[str, tuple[Meaning, ListStatus]]] = {
         ListStatus.UNDELIVERABLE,
         "clean time,cleaned at,bounced at,bounce date,date bounced,bounce time,hard bounced at",
     ),
+    **_means(
+        Meaning.LEAVING, ListStatus.UNDELIVERABLE, "disabled,is disabled,deaktiviert,désactivé,desactivado,disabilitato"
+    ),
+    **_means(
+        Meaning.LEAVING, ListStatus.NOT_MEMBER, "deleted,is deleted,archived,is archived,removed,gelöscht,supprimé"
+    ),
+    **_means(
+        Meaning.NEEDED, ListStatus.PENDING, "confirmed,is confirmed,email confirmed,bestätigt,confirmé,confirmado"
+    ),
+    **_means(Meaning.NEEDED, ListStatus.NOT_MEMBER, "active,is active,enabled,is enabled,aktiv,actif,activo,attivo"),
     **_means(Meaning.TIME, ListStatus.COMPLAINED, "complained at,complaint date,spam reported at,date complained"),
     **_means(Meaning.TIME, ListStatus.BLOCKED, "blocklisted at,blacklisted at,blocked at,suppressed at"),
     **_means(Meaning.TIME, ListStatus.NOT_MEMBER, "deleted at,archived at,removed at"),
@@ -299,7 +339,11 @@ FLAGS: Final = _columns(
     "marketing optin,marketing permission,email permission,permission,mailing,mailings,gdpr,gdpr consent,consent given,"
     "subscribe,receive newsletter,receives newsletter,wants newsletter,werbung,einwilligung,newsletter einwilligung,"
     "boletín,infolettre,nieuwsbrief,nyhetsbrev,nyhedsbrev,рассылка"
-)
+) | {
+    column
+    for column, (meaning, status) in COLUMNS.items()
+    if Meaning.NEEDED is meaning or status is ListStatus.NOT_MEMBER
+}
 """Columns of any content that are yes and no of being subscribed where nothing but yes and no stands in them."""
 AMBIGUOUS: Final = _columns("state,estado,stato,stav,état")
 """Names of status columns under which other things stand as well (a country's states): they are a status where one of

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from cli.importing.addresses import NotAnAddress, mailbox_of, plain_text
+from cli.importing.column_consent import forbidden_of, told_by, told_by_values
 from cli.importing.consent import (
-    AMBIGUOUS,
-    FLAGS,
     LEFT,
     SURE_WORDS,
-    WORDS,
     ListStatus,
     Meaning,
     flag_of,
     gravest,
+    is_date,
     is_nothing,
     meaning_of,
     status_of,
@@ -196,7 +195,7 @@ def _columns_of(path: Path, table: ImportTable, kind: ExportFormat, chosen: Mapp
         | {place for place, header in enumerate(table.header) if column_of(header) in kind.ignored}
     )
     first, last, name = (places[role] for role in (Role.FIRST_NAME, Role.LAST_NAME, Role.NAME))
-    by_values = () if _named(chosen, Role.STATUS) is not None else _told_by_values(table, stated)
+    by_values = () if _named(chosen, Role.STATUS) is not None else told_by_values(table, stated)
     return Columns(
         address=tuple(places[Role.ADDRESS]),
         name=name[0] if name else None,
@@ -250,13 +249,8 @@ def _statements(
     status, left_at = _named(chosen, Role.STATUS), _named(chosen, Role.LEFT_AT)
     found: dict[int, _Statement] = {}
     for place, header in enumerate(table.header if table.has_header else ()):
-        told = meaning_of(header)
         column = column_of(header)
-        if told is None or place in taken or column in kind.ignored:
-            continue
-        if column in AMBIGUOUS and not _is_status(table, place, kind):
-            continue
-        if column in FLAGS and not _is_flag(table, place):
+        if place in taken or column in kind.ignored or (told := told_by(table, place, kind)) is None:
             continue
         if (left_at if told[0] is Meaning.TIME else status) is None:
             found[place] = _Statement(place, *told)
@@ -269,27 +263,6 @@ def _statements(
             known = meaning_of(header)
             found[place] = _Statement(place, *(known if known and known[0] is not Meaning.TIME else (meaning, is_what)))
     return tuple(found[place] for place in sorted(found))
-
-
-def _is_status(table: ImportTable, place: int, kind: ExportFormat) -> bool:
-    """Return whether a column that may be a status is one: some cell is a known word, or half of them can be read."""
-    known = {**WORDS, **kind.words}
-    cells = [cell for row in table.rows if words_of(cell := row.cells[place])]
-    if any(words_of(cell) in known or words_of(cell) in SURE_WORDS for cell in cells):
-        return True
-    read = sum(status_of(cell, kind.words) is not ListStatus.UNCLEAR for cell in cells)
-    return 0 < len(cells) <= 2 * read
-
-
-def _is_flag(table: ImportTable, place: int) -> bool:
-    """Return whether nothing but yes and no stands in a column, and something does."""
-    cells = [cell for row in table.rows if (cell := row.cells[place]).strip()]
-    return bool(cells) and all(flag_of(cell) is not None for cell in cells)
-
-
-def _told_by_values(table: ImportTable, stated: set[int]) -> tuple[int, ...]:
-    places = [place for place in range(len(table.header)) if place not in stated]
-    return tuple(place for place in places if any(words_of(row.cells[place]) in SURE_WORDS for row in table.rows))
 
 
 def _no_address(path: Path, table: ImportTable) -> Problem:
@@ -346,8 +319,10 @@ def _said(statement: _Statement, cell: str) -> ListStatus | None:
     """Return the meaning of a cell whose column is neither status nor time; None: it has none."""
     match statement.meaning:
         case Meaning.LEAVING:
-            flag = flag_of(cell)
+            flag = True if is_date(cell) else forbidden_of(cell)
             return ListStatus.UNCLEAR if flag is None else statement.status if flag else None
+        case Meaning.NEEDED:
+            return statement.status if flag_of(cell) is False and cell.strip() else None
         case Meaning.JOINING:
             flag = flag_of(cell) if cell.strip() else None
             return ListStatus.UNCLEAR if flag is None else ListStatus.ACTIVE if flag else ListStatus.UNSUBSCRIBED

@@ -16,6 +16,8 @@ from contracts.plurals import counted
 DELIMITERS: Final = (",", ";", "\t", "|")
 SEPARATOR_LINE: Final = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
 """A first line by which Excel learns the delimiter."""
+MAX_TITLE_LINES: Final = 10
+"""Within which a header stands, below a report's title and what it says of itself."""
 MAX_SNIFFED: Final = 4_096
 
 
@@ -109,6 +111,7 @@ def read_table(data: bytes, is_column: Callable[[str], bool], *, encoding: str |
         raise NotATable("holds no row")
     told = SEPARATOR_LINE.match(lines[first].strip())
     first += told is not None
+    first = _header_of(lines, first, told[1] if told else "", is_column)
     delimiter = told[1] if told else _delimiter_of(lines[first:], is_column)
     header = _cells(lines[first:], delimiter)
     has_header = not any("@" in cell for cell in header) or any(is_column(column_of(cell)) for cell in header)
@@ -123,6 +126,20 @@ def read_table(data: bytes, is_column: Callable[[str], bool], *, encoding: str |
     table = ImportTable(name, delimiter, names, has_header)
     _read_rows(table, lines, first, skip=has_header)
     return table
+
+
+def _header_of(lines: Sequence[str], first: int, delimiter: str, is_column: Callable[[str], bool]) -> int:
+    """The line of the header: the first of the top that names an address column, below a title and what follows it.
+
+    ``first`` where none does, or people stand above it already.
+    """
+    for at in range(first, min(first + MAX_TITLE_LINES, len(lines))):
+        chosen = delimiter or _delimiter_of(lines[at : at + 1], is_column)
+        if any(is_column(column_of(cell)) for cell in _cells(lines[at : at + 1], chosen)):
+            return at
+        if "@" in lines[at]:
+            break
+    return first
 
 
 def _delimiter_of(lines: Sequence[str], is_column: Callable[[str], bool]) -> str:
