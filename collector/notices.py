@@ -38,6 +38,8 @@ FIRST_MILLIS: Final = 100_000_000_000
 
 FIRST_MICROS: Final = 100_000_000_000_000
 """A number from here on is of microseconds."""
+FIRST_NANOS: Final = 100_000_000_000_000_000
+"""A number from here on is of nanoseconds."""
 MAX_INSTANT_CHARS: Final = 64
 MAX_FIELDS: Final = 10_000
 """Of a form: platforms send every field that an account has given its contacts."""
@@ -155,15 +157,17 @@ def _number(digits: str) -> int | float:
 
 
 def instant_ms(value: object) -> int | None:
-    """A platform's instant: ISO 8601 (UTC where it names no zone), as mails are dated, or seconds, milliseconds or
-    microseconds since the epoch.
+    """A platform's instant: ISO 8601 (UTC where it names no zone; a zone's name in brackets behind it is left out), as
+    mails are dated, or seconds, milliseconds, microseconds or nanoseconds since the epoch.
     """
     text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     if len(text) > MAX_INSTANT_CHARS:
         return None
-    if re.fullmatch(r"[0-9]{9,16}(\.[0-9]{1,9})?", text, re.ASCII):
+    if re.fullmatch(r"[0-9]{9,19}(\.[0-9]{1,9})?", text, re.ASCII):
         number = float(text)
+        number /= 1_000 if number >= FIRST_NANOS else 1
         return int(number / 1_000 if number >= FIRST_MICROS else number if number >= FIRST_MILLIS else number * 1_000)
+    text = re.sub(r"\[[A-Za-z_/+-]+\]$", "", text)
     # NOTE: the plus of a zone is a blank where a form was written without escaping it.
     text = re.sub(r"(?<=[0-9]) ?(?:z|UTC|GMT)$", "+00:00", re.sub(r"(T[0-9:.]+) (?=[0-9]{2}:?[0-9]{2}$)", r"\1+", text))
     try:
@@ -232,6 +236,16 @@ def without_address(notice: Notice, domain: str) -> Notice:
 def words(value: object) -> str:
     """What a notice keeps of a text: without addresses and tokens, taken out before it is cut, so no half is left."""
     return masked_text(str(value))[:MAX_WORDS]
+
+
+def listed(value: object) -> list[Any]:
+    """A list's items; of a single object that one, as relays hand a platform's events on; else none."""
+    return value if isinstance(value, list) else [value] if isinstance(value, dict) else []
+
+
+def is_yes(value: object) -> bool:
+    """Whether a switch is on: as such, or as a text or number that a relay made of it."""
+    return value is True or str(value).strip().lower() in {"true", "1"}
 
 
 def mapping(value: object) -> Mapping[str, Any]:

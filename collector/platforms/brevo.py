@@ -8,6 +8,7 @@ alone are of no time zone.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -52,6 +53,8 @@ def _of_event(event: Mapping[str, Any]) -> Notice | None:
     kind, address = event.get("event"), event.get("email")
     if not isinstance(kind, str) or not isinstance(address, str):
         return Notice(UNREADABLE, "", "")
+    # NOTE: a webhook is made with the names in one spelling (`hardBounce`), and told of in the other.
+    kind = re.sub("(?<=[a-z])(?=[A-Z])", "_", kind).lower()
     action = _ACTIONS.get(kind)
     if action is None:
         return None

@@ -18,6 +18,7 @@ from collector.notices import (
     Told,
     check_count,
     is_ours,
+    listed,
     mapping,
     read_json,
 )
@@ -34,8 +35,9 @@ def notices(told: Told) -> list[Notice] | None:
     if is_ours(said) or not isinstance(said, dict):
         return None
     events, number = said.get("Events"), said.get("ListID")
-    if not isinstance(events, list):
+    if not isinstance(events, list | dict):
         return [Notice(UNREADABLE, "", "")]
+    events = listed(events)
     check_count(events)
     found = [_of_event(mapping(each), number if isinstance(number, str) else "") for each in events]
     return [each for each in found if each is not None]

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import Notice, Told, instant_ms, mapping, read_json
+from collector.notices import UNREADABLE, Notice, Told, check_count, instant_ms, is_yes, listed, mapping, read_json
 from collector.platforms.base import Platform, Signature
 from collector.signatures import DIGITS, Call, check_age, same
 from contracts.errors import BadInput
@@ -29,12 +29,14 @@ _MAILINGS: Final = ("campaign_id", "newsletter_id", "broadcast_id")
 
 
 def notices(told: Told) -> list[Notice] | None:
-    """What its event says; None: the body is in our words."""
+    """What its events say; None: the body is in our words."""
     said = read_json(told.body)
-    if not isinstance(said, dict) or not isinstance(said.get("metric"), str):
+    events = [mapping(each) for each in listed(said)]
+    if not any(isinstance(each.get("metric"), str) for each in events):
         return None
-    found = _of_event(said, mapping(said.get("data")))
-    return [] if found is None else [found]
+    check_count(events)
+    found = [_of_event(each, mapping(each.get("data"))) for each in events]
+    return [each for each in found if each is not None]
 
 
 def _of_event(event: Mapping[str, Any], data: Mapping[str, Any]) -> Notice | None:
@@ -42,7 +44,9 @@ def _of_event(event: Mapping[str, Any], data: Mapping[str, Any]) -> Notice | Non
 
     ``unsubscribed`` is the person's, whichever channel it came by; the others are an email's.
     """
-    metric, is_email = event["metric"], event.get("object_type") == "email"
+    metric, is_email = event.get("metric"), event.get("object_type") == "email"
+    if not isinstance(metric, str):
+        return Notice(UNREADABLE, "", "")
     action = "email_unsubscribed" if metric == "unsubscribed" else _OF_EMAILS.get(metric) if is_email else None
     addresses = (data.get("email_address"), mapping(data.get("identifiers")).get("email"))
     found = (data.get("recipient") if is_email else None, *addresses)
@@ -52,7 +56,7 @@ def _of_event(event: Mapping[str, Any], data: Mapping[str, Any]) -> Notice | Non
     kept: dict[str, Any] = {"url": data["href"]} if isinstance(data.get("href"), str) else {}
     mailing = next((data[name] for name in _MAILINGS if isinstance(data.get(name), int)), None)
     kept |= {"campaign": str(mailing)} if mailing is not None else {}
-    kept |= {"machine": True} if data.get(_MACHINE.get(metric, "")) is True else {}
+    kept |= {"machine": True} if is_yes(data.get(_MACHINE.get(metric, ""))) else {}
     return Notice(
         action, address, str(event.get("event_id", ""))[:40], "", kept, at_ms=instant_ms(event.get("timestamp"))
     )

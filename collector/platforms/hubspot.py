@@ -59,6 +59,8 @@ def _of_workflow(told: object, body: bytes, action: str) -> list[Notice]:
     """
     if isinstance(told, list):
         return _of_subscriptions(told)
+    if "propertyName" in mapping(told):
+        return _of_subscriptions([told])
     if not isinstance(told, dict):
         raise BadInput(Reason.MISSING_FIELD, "neither a contact nor a list of events")
     contact = {**told, **mapping(told.get("properties"))}

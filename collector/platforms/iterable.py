@@ -10,7 +10,18 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import Notice, Told, instant_ms, mapping, read_json, words
+from collector.notices import (
+    UNREADABLE,
+    Notice,
+    Told,
+    check_count,
+    instant_ms,
+    is_yes,
+    listed,
+    mapping,
+    read_json,
+    words,
+)
 from collector.platforms.base import Platform
 from contracts.codec import to_json
 
@@ -27,30 +38,35 @@ _KEPT: Final = {"campaignName": "campaign", "url": "url"}
 
 
 def notices(told: Told) -> list[Notice] | None:
-    """What its event says; None: the body is in our words."""
+    """What its events say; None: the body is in our words."""
     said = read_json(told.body)
-    if not isinstance(said, dict) or not isinstance(said.get("eventName"), str):
+    events = [mapping(each) for each in listed(said)]
+    if not any(isinstance(each.get("eventName"), str) for each in events):
         return None
-    found = _of_event(said, mapping(said.get("dataFields")))
-    return [] if found is None else [found]
+    check_count(events)
+    found = [_of_event(each, mapping(each.get("dataFields"))) for each in events]
+    return [each for each in found if each is not None]
 
 
 def _of_event(event: Mapping[str, Any], data: Mapping[str, Any]) -> Notice | None:
     """One event; None: it means nothing to us. Who was put on a list or a channel was so by anybody."""
-    action = _ACTIONS.get(event["eventName"])
+    name = event.get("eventName")
+    if not isinstance(name, str):
+        return Notice(UNREADABLE, "", "")
+    action = _ACTIONS.get(name)
     if action is None or (action == "email_unsubscribed" and not _is_leaving(data)):
         return None
     found = (event.get("email"), data.get("email"))
     address = next((each for each in found if isinstance(each, str) and each), "")
     kept: dict[str, Any] = {ours: words(data[name]) for name, ours in _KEPT.items() if isinstance(data.get(name), str)}
-    kept |= {"machine": True} if data.get("isBot") is True else {}
+    kept |= {"machine": True} if is_yes(data.get("isBot")) else {}
     said = hashlib.sha256(to_json(event)).hexdigest()[:40]
     return Notice(action, address, said, "", kept, at_ms=instant_ms(data.get("createdAt")))
 
 
 def _is_leaving(data: Mapping[str, Any]) -> bool:
     channels = data.get("channelIds")
-    return isinstance(channels, list) and bool(channels) and data.get("unsubSource") not in _NO_LEAVING
+    return isinstance(channels, list | int) and bool(channels) and data.get("unsubSource") not in _NO_LEAVING
 
 
 PLATFORM = Platform(notices)

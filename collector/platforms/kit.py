@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import UNREADABLE, Notice, Told, check_count, instant_ms, mapping, read_json
+from collector.notices import UNREADABLE, Notice, Told, check_count, instant_ms, listed, mapping, read_json
 from collector.platforms.base import Platform, Signature
 from collector.signatures import DIGITS, Call, check_age, same
 from contracts.errors import BadInput
@@ -24,8 +24,9 @@ def notices(told: Told) -> list[Notice] | None:
     """What its events say; None: the body is in our words."""
     said = read_json(told.body)
     events = said.get("events") if isinstance(said, dict) else None
-    if not isinstance(events, list):
+    if not isinstance(events, list | dict):
         return None
+    events = listed(events)
     check_count(events)
     found = [_of_event(mapping(each)) for each in events]
     return [each for each in found if each is not None]

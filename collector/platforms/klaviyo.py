@@ -14,6 +14,8 @@ from collector.notices import (
     Told,
     check_count,
     instant_ms,
+    is_yes,
+    listed,
     mapping,
     read_json,
     words,
@@ -42,9 +44,9 @@ def notices(told: Told) -> list[Notice] | None:
     Who is subscribed again may be so by an import or a call: by themselves only where the address says so.
     """
     said = read_json(told.body)
-    if not isinstance(said, dict) or not isinstance(said.get("data"), list):
+    if not isinstance(said, dict) or not isinstance(said.get("data"), list | dict):
         return None
-    return [each for each in _of_events(said["data"]) if each.action != SUBSCRIBED or told.is_of_the_people]
+    return [each for each in _of_events(listed(said["data"])) if each.action != SUBSCRIBED or told.is_of_the_people]
 
 
 def _of_events(events: list[Any]) -> list[Notice]:
@@ -73,13 +75,13 @@ def _of_event(action: str, event: Mapping[str, Any]) -> Notice:
     profiles = payload.get("included")
     known = [
         mapping(mapping(each).get("attributes")).get("email")
-        for each in (profiles if isinstance(profiles, list) else [])
+        for each in listed(profiles)
         if mapping(each).get("type") == "profile"
     ]
     addresses = [*(properties.get(name) for name in _ADDRESSES), *known]
     address = next((each for each in addresses if isinstance(each, str) and "@" in each), "")
     kept: dict[str, Any] = {name: words(properties[key]) for name, key in _KEPT.items() if properties.get(key)}
-    machine = {"machine": True} if properties.get("machine_open") is True else {}
+    machine = {"machine": True} if is_yes(properties.get("machine_open")) else {}
     return Notice(action, address, str(event.get("external_id", ""))[:40], "", kept | machine, at_ms=at_ms)
 
 

@@ -19,6 +19,7 @@ from collector.notices import (
     check_count,
     instant_ms,
     is_ours,
+    listed,
     mapping,
     read_json,
     words,
@@ -43,9 +44,10 @@ _OTHER_TIMES: Final = ("date", "timestamp", "updated_at")
 def notices(told: Told) -> list[Notice] | None:
     """What its events say; None: the body is in our words."""
     said = read_json(told.body)
-    if is_ours(said) or not isinstance(said, dict):
+    if is_ours(said) or not isinstance(said, dict | list):
         return None
-    events = said["events"] if isinstance(said.get("events"), list) else [said]
+    inside = mapping(said).get("events")
+    events = inside if isinstance(inside, list) else listed(said)
     check_count(events)
     found = [_of_event(mapping(each)) for each in events]
     return [each for each in found if each is not None]

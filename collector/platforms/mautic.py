@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import MAX_WORDS, UNREADABLE, Notice, Told, check_count, instant_ms, mapping, read_json
+from collector.notices import MAX_WORDS, UNREADABLE, Notice, Told, check_count, instant_ms, listed, mapping, read_json
 from collector.platforms.base import Platform, Signature
 from collector.signatures import Call, same
 from contracts.codec import to_json
@@ -30,14 +30,10 @@ def notices(told: Told) -> list[Notice] | None:
     said = read_json(told.body)
     if not isinstance(said, dict) or not any(name.startswith("mautic.") for name in said):
         return None
-    events = [(name, mapping(each)) for name, found in said.items() for each in _listed(found)]
+    events = [(name, mapping(each)) for name, found in said.items() for each in listed(found)]
     check_count(events)
     found = [_of_event(name, event) for name, event in events]
     return [each for each in found if each is not None]
-
-
-def _listed(found: object) -> list[Any]:
-    return found if isinstance(found, list) else [found] if isinstance(found, dict) else []
 
 
 def _of_event(name: str, event: Mapping[str, Any]) -> Notice | None:

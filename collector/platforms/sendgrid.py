@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import UNREADABLE, Notice, Told, check_count, instant_ms, mapping, read_json, words
+from collector.notices import (
+    UNREADABLE,
+    Notice,
+    Told,
+    check_count,
+    instant_ms,
+    is_yes,
+    listed,
+    mapping,
+    read_json,
+    words,
+)
 from collector.platforms.base import Platform, Signature
 from collector.signatures import DIGITS, Call, check_age
 from contracts.errors import BadInput
@@ -36,10 +47,11 @@ _BOUNCES: Final = {"bounce": "hard", "blocked": "soft"}
 def notices(told: Told) -> list[Notice] | None:
     """What its events say; None: the body is in our words."""
     said = read_json(told.body)
-    if not isinstance(said, list):
+    if not isinstance(said, list) and "event" not in mapping(said):
         return None
-    check_count(said)
-    found = [_of_event(mapping(each)) for each in said]
+    events = listed(said)
+    check_count(events)
+    found = [_of_event(mapping(each)) for each in events]
     return [each for each in found if each is not None]
 
 
@@ -56,7 +68,7 @@ def _of_event(event: Mapping[str, Any]) -> Notice | None:
     if action == "email_bounced":
         kept["kind"] = _BOUNCES.get(str(event.get("type", "bounce")), "hard")
     found = {name: words(value) for name, value in kept.items() if isinstance(value, str)}
-    machine = {"machine": True} if event.get("sg_machine_open") is True else {}
+    machine = {"machine": True} if is_yes(event.get("sg_machine_open")) else {}
     return Notice(
         action,
         address if isinstance(address, str) else "",
