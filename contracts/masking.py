@@ -13,7 +13,7 @@ from typing import Final
 
 _AT: Final = re.compile(
     r"@|＠|﹫|%(?:25)*40|%(?:25)*ef%(?:25)*bc%(?:25)*a0|\\(?<!\\\\)\\*+u(?:0040|ff20)"
-    r"|&#(?:0*64(?!\d)|x0*40(?![0-9a-f]));?|&commat;",
+    r"|&(?:amp;)*(?:#(?:0*64(?!\d)|x0*40(?![0-9a-f]));?|commat;)",
     re.I,
 )
 """PERF: each way begins with a sign as it stands, in one mode: so the engine passes over all others in C. It does not
@@ -22,19 +22,23 @@ _ESCAPE: Final = r"%(?:25)*[0-9a-f]{2}|\\++u[0-9a-f]{4}"
 _SEPARATOR: Final = r"%(?:25)*(?:0[0-9a-f]|2[0236cf]|3[abcdef]|40)|\\++u00(?:0.|2[0236cf]|3[abcdef]|40)"
 _SEPARATOR_BACKWARDS: Final = r"(?:[0-9a-f]0|[0236cf]2|[a-f]3|04)(?:(?:52)*%|00u\\)"
 _ESCAPE_BACKWARDS: Final = r"[0-9a-f]{2}(?:52)*%|[0-9a-f]{4}u\\+"
+_UNSEEN: Final = "\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
+"""Of a class: signs that show nothing, which come along when an address is copied from a page."""
 _LOCAL_BACKWARDS: Final = re.compile(
-    rf"""\"\\+[^"\\]{{1,64}}"\\+|(?:(?!{_SEPARATOR_BACKWARDS})(?:{_ESCAPE_BACKWARDS}|[\w.!#$'*+^`{{|}}~-])){{1,128}}""",
+    rf"""[{_UNSEEN}]*(?:\)[^()"\\]{{0,64}}\()?(?:"\\+[^"\\]{{1,64}}"\\+"""
+    rf"""|(?:(?!{_SEPARATOR_BACKWARDS})(?:{_ESCAPE_BACKWARDS}|[\w.!#$'*+^`{{|}}~{_UNSEEN}-])){{1,128}})""",
     re.I,
 )
-"""The part before the sign, read backwards from it: a word, or a quoted text in a JSON string (its quotes escaped).
+"""The part before the sign, read backwards from it: a word or a quoted text (in a JSON string its quotes are escaped),
+perhaps with a comment behind it.
 
 PERF: forwards its start would have to be tried at every character before the sign.
 """
 _DOT: Final = r"(?:[.。．｡]|%(?:25)*2e|\\++u(?:002e|3002|ff0e|ff61)|&#0*46;|&period;)"
 _OTHER: Final = rf"(?!{_SEPARATOR}|{_DOT}|\\++ud[89a-f])(?:{_ESCAPE})"
-_LABEL: Final = rf"(?:[\w-]|(?!{_SEPARATOR}|{_DOT})(?:{_ESCAPE})){{1,63}}"
+_LABEL: Final = rf"(?:[\w{_UNSEEN}-]|(?!{_SEPARATOR}|{_DOT})(?:{_ESCAPE})){{1,63}}"
 _DOMAIN: Final = re.compile(
-    r"\[[0-9a-f:.]{2,45}\]|(?!\d+x\.(?:png|jpe?g|gif|webp|avif|svg|ico)\b)"
+    r"\[(?:IPv6:)?[0-9a-f:.]{2,45}\]|(?:\([^()\"\\]{0,64}\))?(?!\d+x\.(?:png|jpe?g|gif|webp|avif|svg|ico)\b)"
     rf"(?:{_LABEL}{_DOT}){{1,16}}(?:xn--[\w-]+|(?:[^\W\d_]|{_OTHER}){{2,63}})",
     re.I,
 )

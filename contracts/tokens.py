@@ -48,18 +48,26 @@ _FORM: Final = re.compile(
 )
 """A token with whatever stands around it: quotes, brackets, the `3D` of quoted-printable, what was glued behind it."""
 _QUOTED_PRINTABLE: Final = re.compile("=(2[DdEe]|3[Dd]|5[Ff])")
-_BROKEN: Final = re.compile(r"=?\s+|=")
-"""Where a line was broken, the line's end perhaps gone: quoted-printable writes ``=`` in front of it."""
-_TYPED: Final = str.maketrans(
-    {**dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff\\"), "\u2014": "--", "\u2011": "-"}
-)
-"""Signs that show nothing, the backslash of Markdown, and what word processors write for hyphens."""
-MAX_UNQUOTINGS: Final = 3
+_BROKEN: Final = re.compile(r"=?[\s+]+(?:>[\s+>]*)?|=")
+"""Where a line was broken, the line's end perhaps gone: quoted-printable writes ``=`` in front of it, a quoted mail
+``>`` behind it, and a form ``+`` for a blank."""
 INVISIBLE: Final = dict.fromkeys(
     map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 )
 """Signs that show nothing and come along when an address is copied from a page. The joiners U+200C and U+200D stay:
 domains of some scripts need them."""
+_TYPED: Final = str.maketrans(
+    {
+        **{chr(sign): None for sign in INVISIBLE},
+        **dict.fromkeys("\u200c\u200d\\"),
+        **dict.fromkeys("\u2010\u2011\u2013\u2212\uff0d", "-"),
+        "\u2014": "--",
+        "\uff0e": ".",
+        "\uff3f": "_",
+    }
+)
+"""Signs that show nothing, the backslash of Markdown, and what word processors write for hyphens."""
+MAX_UNQUOTINGS: Final = 3
 MAX_ADDRESS_CHARS: Final = 320
 _ADDRESS: Final = re.compile(r"(?:[^\s\0-\x1f@]+|\"[^\0-\x1f]+\")@[^\s\0-\x1f@]+")
 _NAMED: Final = re.compile(r"[^<>]*<(?P<address>[^<>]*@[^<>]*)>")

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Collection, Mapping
 from typing import Final
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote, unquote, unquote_plus
 
 import idna
 
@@ -14,6 +14,7 @@ PORTS: Final = {"http": 80, "https": 443}
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(?P<port>[0-9]{0,5}))?")
 _ORIGIN: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#@\\]+)/?", re.IGNORECASE)
 _URL: Final = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#\\]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_DOTTED: Final = re.compile(r"(?P<name>https?://[a-z0-9_.-]*[a-z0-9_-])\.(?P<port>(?::[0-9]{1,5})?)")
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _WILDCARD: Final = "*."
@@ -80,11 +81,16 @@ def _ipv4(name: str) -> str:
 
 
 def fits_origin(origin: str, allowed: Collection[str]) -> bool:
-    """Return whether an ``Origin`` header is among the allowed, wildcards included. ``allowed``: normalised."""
+    """Return whether an ``Origin`` header is among the allowed, wildcards included. ``allowed``: normalised.
+
+    A page under a host with a dot behind it (``https://shop.example.``) is the same server's; browsers keep the dot.
+    """
     if origin in allowed:
         return "*" not in origin
     if len(origin) > MAX_ORIGIN_CHARS:
         return False
+    if found := _DOTTED.fullmatch(origin):
+        return fits_origin(f"{found['name']}{found['port']}", allowed)
     scheme, sign, host = origin.partition("://")
     labels = host.split(".") if sign else []
     for at in range(1, len(labels)):
@@ -99,14 +105,17 @@ def fits_origin(origin: str, allowed: Collection[str]) -> bool:
 def plain_url(text: str) -> str | None:
     """An http(s) address as ASCII, every byte of it that is ASCII already as it came; None where it is none.
 
-    Other letters become what browsers send for them: IDNA in the host, percent-encoded UTF-8 behind it (bytes that are
-    no UTF-8, held as surrogate escapes, become those bytes). No user name, backslash or control character is taken.
+    Other letters become what browsers send for them: IDNA in the host, percent-encoded there or not, and percent-encoded
+    UTF-8 behind it (bytes that are no UTF-8, held as surrogate escapes, become those bytes). No user name, backslash or
+    control character is taken.
     """
     found = _URL.fullmatch(text)
     if found is None or "\\" in text or any(sign < " " or sign == "\x7f" for sign in text):
         return None
     try:
-        host = found["authority"] if found["authority"].isascii() else normalised_host(found["authority"])
+        host = found["authority"]
+        if "%" in host or not host.isascii():
+            host = normalised_host(unquote(host, errors="strict"))
         normalised_host(host)
     except ValueError:
         return None

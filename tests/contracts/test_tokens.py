@@ -247,6 +247,9 @@ def broken(token: str, end: str) -> str:
             broken(TOKEN, end)
             for end in ("=\r\n", "=\n", "=", "\r\n ", "%3D%0D%0A", " ", "%20", "\u200b", "&shy;", "&#8203;")
         ),
+        *(broken(TOKEN, end) for end in ("\n> ", "\n>> ", "\r\n>", "+", "\u200e", "\u202c", "%E2%80%8E")),
+        *(f"{TOKEN}{end}" for end in ("。", "、", "»", "”", "।", "؟", "】", "をクリック", "+more", "\n> more")),
+        TOKEN.replace(".", "．"),
         "".join(f"%{ord(sign):02X}" for sign in TOKEN),
         f"{TOKEN}------",
         f"{TOKEN}=3D",
@@ -264,6 +267,8 @@ def test_what_writers_and_rewriters_escape_or_break_in_a_token_is_undone(damaged
         ("-", "%2D"),
         ("-", "&#45;"),
         ("--", "—"),
+        *(("-", each) for each in ("‐", "‑", "–", "−", "－")),
+        ("_", "＿"),
     ],
 )
 def test_the_signs_in_a_token_may_be_escaped(sign: str, written: str) -> None:
