@@ -34,6 +34,8 @@ _PREFETCH = "https://bird.com/blog/gmail-prefetching-images"
 _YAHOO = "https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html; named in the agent itself"
 _OUTLOOK = "https://learn.microsoft.com/office/troubleshoot/office-suite-issues/office-document-discovery-requests"
 _BING = "https://www.bing.com/webmasters/help/which-crawlers-does-bing-use-8c184ec0"
+_OFFICE = "https://learn.microsoft.com/office/troubleshoot/office-suite-issues/click-hyperlink-to-sso-website"
+_GOOGLE = "https://developers.google.com/search/docs/crawling-indexing/google-user-triggered-fetchers"
 _VENDOR = "the vendor's own name in the agent of its gateway"
 _CLIENT = "the library's or tool's own default agent"
 
@@ -45,16 +47,25 @@ SIGNS: Final = (
     AgentSign(r"Outlook-?Image|OutlookImageProxy", MailMachine.PROXY, _OUTLOOK),
     AgentSign(r"(?:image|img|e?mail)[ _-]?proxy|ImageResizer", MailMachine.PROXY, _VENDOR),
     AgentSign(r"Microsoft Office .*Discovery|Microsoft-WebDAV-MiniRedir", MailMachine.SCANNER, _OUTLOOK),
+    AgentSign(r"^Mozilla/4\.0 \(compatible; ms-office; MSOffice", MailMachine.SCANNER, _OFFICE),
+    AgentSign(
+        r"Google-(?:Safety|PageRenderer|Read-Aloud|InspectionTool)|FeedFetcher-Google|APIs-Google|Google-Apps-Script",
+        MailMachine.SCANNER,
+        _GOOGLE,
+    ),
     AgentSign(r"BingPreview|SkypeUriPreview|MicrosoftPreview", MailMachine.SCANNER, _BING),
     AgentSign(
         r"proofpoint|mimecast|barracuda|safelinks|trend ?micro|symantec|messagelabs|fortinet|fortimail|sophos"
-        r"|zscaler|ironport|forcepoint|fireeye|trellix|mcafee|kaspersky|cloudmark|vade ?secure|urlscan",
+        r"|zscaler|ironport|forcepoint|fireeye|trellix|mcafee|kaspersky|cloudmark|vade ?secure|urlscan|virustotal"
+        r"|netcraft|trustwave|fortiguard|ahnlab|hornetsecurity|spamtitan|bitdefender|avira|darktrace|ironscales|ppcheck"
+        r"|censys|zgrab|nessus",
         MailMachine.SCANNER,
         _VENDOR,
     ),
-    # NOTE: a telephone is called CUBOT.
+    # NOTE: a telephone is called CUBOT. Telegram's own browser names the app, and a person looks through it.
     AgentSign(
-        r"(?<!cu)bot\b|crawler|spider|slurp|facebookexternalhit|whatsapp/|telegram|slack-?img|preview",
+        r"(?<!cu)bot\b|crawler|spider|slurp|facebookexternalhit|^whatsapp/|slack-?img|preview|kakaotalk-scrap|vkshare"
+        r"|embedly|iframely|cardyb|^mastodon/",
         MailMachine.SCANNER,
         _VENDOR,
     ),
@@ -62,13 +73,16 @@ SIGNS: Final = (
         r"python-requests|python-urllib|python/|aiohttp|httpx|curl/|wget|go-http-client|java/|okhttp|axios"
         r"|node-fetch|libwww|apache-httpclient|headlesschrome|phantomjs|guzzle|undici|scrapy|postman|httpie"
         r"|symfony httpclient|rest-client|faraday|urllib3|reqwest|dart/|puppeteer|playwright|lighthouse|php/|^ruby\b"
-        r"|powershell|winhttp|linkcheck|link checker",
+        r"|powershell|winhttp|linkcheck|link checker|^got \(|^node$|insomnia/|commons-httpclient|restsharp|deno/|bun/"
+        r"|typhoeus|httrack|mechanize|^k6/|colly|w3c[_-]",
         MailMachine.SCANNER,
         _CLIENT,
     ),
 )
 """NOTE: for mail in a browser or an app the reader's own agent comes, and none of these."""
 
+_DEVICE: Final = re.compile(r"\(Linux;[^()]*\bAndroid\b(?![^()]*(?:compatible;|https?:))[^()]*\)", re.IGNORECASE)
+"""Where a telephone's model stands, which may be called anything: `Spider X`, `BOT-L21`."""
 _AGENTS: Final = tuple((re.compile(sign.pattern, re.IGNORECASE), sign.machine) for sign in SIGNS)
 PREFETCHING: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 """Headers with which browsers and mail programs say that nobody has asked for this yet."""
@@ -76,7 +90,8 @@ PREFETCHING: Final = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 
 def machine_of(user_agent: str) -> MailMachine | None:
     """What kind of machine sends this user agent; None where it may be a person's program."""
-    return next((machine for pattern, machine in _AGENTS if pattern.search(user_agent.strip())), None)
+    told = _DEVICE.sub("()", user_agent.strip())
+    return next((machine for pattern, machine in _AGENTS if pattern.search(told)), None)
 
 
 def scanner_sign(method: str, user_agent: str, headers: Mapping[str, str]) -> str:

@@ -105,9 +105,9 @@ def fits_origin(origin: str, allowed: Collection[str]) -> bool:
 def plain_url(text: str) -> str | None:
     """An http(s) address as ASCII, every byte of it that is ASCII already as it came; None where it is none.
 
-    Other letters become what browsers send for them: IDNA in the host, percent-encoded there or not, and percent-encoded
-    UTF-8 behind it (bytes that are no UTF-8, held as surrogate escapes, become those bytes). No user name, backslash or
-    control character is taken.
+    Other letters become what browsers send for them: IDNA in the host, percent-encoded there or not, and
+    percent-encoded UTF-8 behind it (bytes that are no UTF-8, held as surrogate escapes, become those bytes). No user
+    name, backslash or control character is taken.
     """
     found = _URL.fullmatch(text)
     if found is None or "\\" in text or any(sign < " " or sign == "\x7f" for sign in text):

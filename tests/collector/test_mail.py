@@ -65,6 +65,38 @@ def collector(tmp_path: Path) -> Collector:
         (OUTLOOK, None),
         ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko)", None),
         ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.1.0", None),
+        *(
+            (CUBOT.replace("CUBOT NOTE 50", model), None)
+            for model in ("Spider X", "BOT-L21", "Preview Phone", "Curl 7", "CUBOT", "Sophos Tab Build/TP1A; wv")
+        ),
+        (f"{CUBOT} Telegram-Android/10.2.4 (Xiaomi M2102J20SG; Android 13; SDK 33; HIGH)", None),
+        (f"{CUBOT} WhatsApp/2.23", None),
+        ("Mozilla/5.0(Linux; Android 14; Spider X)", None),
+        ("Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; Trident/7.0; ms-office; MSOffice 16)", None),
+        ("Mozilla/4.0 (compatible; ms-office; MSOffice 16)", MailMachine.SCANNER),
+        (f"{CUBOT.replace('CUBOT NOTE 50', 'Nexus 5X')} (compatible; Googlebot/2.1)", MailMachine.SCANNER),
+        ("Mozilla/5.0 (Linux; Android 10; K; compatible; FooBot/1.0) Chrome/120 Mobile", MailMachine.SCANNER),
+        *(
+            (agent, MailMachine.SCANNER)
+            for agent in (
+                *("WhatsApp/2.23.20.0", "TelegramBot (like TwitterBot)", "kakaotalk-scrap/1.0", "Iframely/1.3"),
+                *(
+                    "Google-Safety",
+                    "Google-Read-Aloud",
+                    "FeedFetcher-Google; (+http://www.google.com/feedfetcher.html)",
+                ),
+                *("Mozilla/5.0 zgrab/0.x", "NetcraftSurveyAgent/1.0", "virustotal", "ppcheck", "Hornetsecurity ATP"),
+                *(
+                    "got (https://github.com/sindresorhus/got)",
+                    "node",
+                    "Deno/1.40.0",
+                    "Bun/1.0",
+                    "k6/0.47",
+                    "RestSharp/106",
+                ),
+                *("Jakarta Commons-HttpClient/3.1", "W3C_Validator/1.3", "Mastodon/4.2 (http.rb/5.1)"),
+            )
+        ),
     ],
 )
 def test_an_agent_is_a_machines_or_may_be_a_persons(agent: str, machine: MailMachine | None) -> None:
