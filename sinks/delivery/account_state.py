@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
@@ -18,22 +19,45 @@ from sinks.delivery.leavings import Leavings, gravest
 
 AWAY_MS: Final = 60_000
 """How long an account may be away before somebody is told: longer than most outages, shorter than most patience."""
+Twins = Callable[[str, str], Collection[str]]
+"""Workspace and subscriber → the other ids under which their mailbox stands in the directory."""
 _read_state: Final[Callable[[bytes], AccountState]] = json_reader(AccountState)
+
+
+def none(_workspace: str, _subscriber: str) -> Collection[str]:
+    """Nobody has another id."""
+    return ()
 
 
 class AccountStatus:
     """The state and the vetoes of one account."""
 
     def __init__(
-        self, log: Log, workspace: str, account: str, now_ms: Callable[[], int], *, looks: bool = True
+        self,
+        log: Log,
+        workspace: str,
+        account: str,
+        now_ms: Callable[[], int],
+        twins: Twins = none,
+        *,
+        looks: bool = True,
     ) -> None:
-        """Read the account's state and vetoes. ``looks``: whether its platform can be looked at."""
+        """Read the account's state and vetoes.
+
+        Args:
+            log: Where they are.
+            workspace: The account's workspace.
+            account: Its name.
+            now_ms: The clock.
+            twins: The other ids of a workspace's person (:meth:`Directory.twins`).
+            looks: Whether its platform can be looked at.
+        """
         self._looks = looks
         self._workspace, self._account, self._now_ms = workspace, account, now_ms
         self._states, self._vetoes_reader = log.reader(ACCOUNTS), log.reader(VETOES)
         self._state: AccountState | None = None
         self.backfill_stopped = False
-        self.leavings = Leavings()
+        self.leavings = Leavings(functools.partial(twins, workspace))
         self._fresh: list[Veto] = []
         self._away_since_ms = 0
         self._away_announced = False

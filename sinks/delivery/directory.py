@@ -11,17 +11,31 @@ from contracts.directory import ids_beside
 from contracts.log import Log
 from contracts.reading import CompactedTable
 from contracts.rows import DirectoryEntry
+from contracts.tokens import mailbox_key
 from contracts.topics import SUBSCRIBERS, subscriber_key
 
 _read: Final[Callable[[bytes], DirectoryEntry]] = json_reader(DirectoryEntry)
+
+
+def _may_have_twins(address: str) -> bool:
+    """Whether an address may be written in two ways."""
+    # PERF: almost none may; the domain of the others is not looked at.
+    return not address.isascii() or "xn--" in address or address.endswith(".")
 
 
 class Directory:
     """The people of all workspaces."""
 
     def __init__(self, log: Log) -> None:
-        self._table = CompactedTable(log, SUBSCRIBERS, _read)
+        self._spelled: dict[tuple[str, str], set[str]] = {}
+        self._table = CompactedTable(log, SUBSCRIBERS, self._taken)
         self._entries = self._table.values
+
+    def _taken(self, value: bytes) -> DirectoryEntry:
+        entry = _read(value)
+        if _may_have_twins(entry.address):
+            self._spelled.setdefault((entry.workspace, mailbox_key(entry.address)), set()).add(entry.subscriber)
+        return entry
 
     def follow(self, timeout_s: float = 0.0) -> None:
         """Take in what has been written since."""
@@ -33,6 +47,19 @@ class Directory:
         if key not in self._entries:
             self.follow()
         return self._entries.get(key)
+
+    def twins(self, workspace: str, subscriber: str) -> list[str]:
+        """The other ids under which somebody's mailbox stands here.
+
+        Before a domain's two spellings were one, each of them was a person of its own; what either has left, both have.
+        """
+        entry = self._entries.get(subscriber_key(workspace, subscriber))
+        if entry is None or not _may_have_twins(entry.address):
+            return []
+        mailbox = mailbox_key(entry.address)
+        others = sorted(self._spelled.get((workspace, mailbox), set()) - {subscriber})
+        found = ((each, self._entries.get(subscriber_key(workspace, each))) for each in others)
+        return [each for each, other in found if other is not None and mailbox_key(other.address) == mailbox]
 
     def people(self, workspace: str) -> Iterator[DirectoryEntry]:
         """Everybody of a workspace, by id."""

@@ -30,7 +30,9 @@ class Standing(NamedTuple):
 class Leavings:
     """The facts of the people of one account."""
 
-    def __init__(self) -> None:
+    def __init__(self, twins: Callable[[str], Collection[str]] = lambda subscriber: ()) -> None:
+        """``twins``: the other ids under which a person's mailbox stands in the directory."""
+        self._twins = twins
         self._of: dict[str, dict[bytes, Veto]] = {}
         self._whose: dict[bytes, str] = {}
 
@@ -112,8 +114,9 @@ class Leavings:
         return any(since_ms <= left < max(told_ms, default=-1) for left in left_ms)
 
     def of(self, subscriber: str) -> list[Veto]:
-        """Every fact of a person."""
-        return list(self._of.get(subscriber, {}).values())
+        """Every fact of a person, under whichever of their ids it was told."""
+        ids = (subscriber, *self._twins(subscriber))
+        return [veto for each in ids for veto in self._of.get(each, {}).values()]
 
     def _last_words(self, subscriber: str) -> dict[str, Veto]:
         """The newest fact of each list; of the same time an answer comes after its question."""

@@ -109,7 +109,7 @@ class Delivery:
         self._directory = Directory(log)
         self._guards, self._spare = LaneGuards(limits, now_ms), spare
         self._ledger = Ledger(log, workspace, account, self._guards.note)
-        self._status = AccountStatus(log, workspace, account, now_ms, looks=sink.traits.lists)
+        self._status = AccountStatus(log, workspace, account, now_ms, self._directory.twins, looks=sink.traits.lists)
         name = f"deliver.{workspace}.{account}"
         self._live: Consumer = log.consumer(name, moves_topic(workspace, account))
         self._backfill: Consumer = log.consumer(name, backfill_topic(workspace, account))
