@@ -29,6 +29,31 @@ def walked(world: World) -> list[People]:
     return people
 
 
+class Walking(threading.Thread):
+    """A load: everybody is given a round, ``every_s`` after the one before, until it is stopped."""
+
+    def __init__(self, people: Sequence[People], every_s: float) -> None:
+        super().__init__(daemon=True)
+        self._people, self._every_s = people, every_s
+        self._stopped = threading.Event()
+        self.rounds = 0
+        """How many rounds were given: 0, 1 and so on."""
+
+    def run(self) -> None:
+        """Give rounds."""
+        while not self._stopped.is_set():
+            for each in self._people:
+                each.rounds.put(self.rounds)
+            self.rounds += 1
+            self._stopped.wait(self._every_s)
+
+    def stop(self) -> range:
+        """End it; the rounds that were given."""
+        self._stopped.set()
+        self.join()
+        return range(self.rounds)
+
+
 def in_flight(world: World, target: str, people: list[People]) -> bool:
     """Whether a kill now interrupts work: what has gone in has not all come out."""
     if target == "collector":

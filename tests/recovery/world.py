@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -72,7 +72,6 @@ class World:
         **environment: str,
     ) -> None:
         self.home, self.port = home, free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         self.addresses = [f"person{number}@example.org" for number in range(PEOPLE)]
         self.subscribers = [subscriber_id(SECRET, address) for address in self.addresses]
         self.keyring = Keyring([TokenKey("k1", TOKEN_SECRET)], max_age_s=10**9)
@@ -101,16 +100,22 @@ class World:
         self.builds: dict[str, Path] = {}
         """The checkouts that processes are started from, where that is not this one."""
 
+    @property
+    def url(self) -> str:
+        """Where the next beacon is sent."""
+        return f"http://127.0.0.1:{self.port}"
+
     def _write(self, delay_ms: int) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / "secret").write_bytes(SECRET)
-        (self.home / "keys").write_text(f"k1 {TOKEN_SECRET.hex()}\n")
+        secrets = self.home / "secrets"
+        secrets.mkdir(parents=True, exist_ok=True)
+        (secrets / "demo").write_bytes(SECRET)
+        (secrets / "token-keys").write_text(f"k1 {TOKEN_SECRET.hex()}\n")
         (self.home / "sdk.js").write_text("/* sdk */\n")
         (self.home / "segma.yaml").write_text(
-            "token_keys: {file: keys}\n"
+            "token_keys: {file: secrets/token-keys}\n"
             "workspaces:\n"
             "  demo:\n"
-            "    secret: {file: secret}\n"
+            "    secret: {file: secrets/demo}\n"
             "    grace: 200ms\n"
             "    sites:\n"
             f"      shop: {{key: shop-key, origins: ['{ORIGIN}'], redirect_hosts: [shop.test],"
@@ -198,7 +203,7 @@ class World:
         self.processes[name].wait()
         self.kills[name] += 1
 
-    def __enter__(self) -> World:
+    def __enter__(self) -> Self:
         """As a context: ended however it goes."""
         return self
 
