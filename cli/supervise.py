@@ -37,7 +37,7 @@ TELL_EVERY_S: Final = 10.0
 """How often a start that takes long says what it waits for."""
 
 STOP_TIMEOUT_S: Final = 30.0
-"""Above the 10 s within which every process must drain, and what a local Kafka takes after them."""
+"""Above the 10 s within which every process must drain, all at once, and what a local Kafka takes after them."""
 
 MAX_SOCKET_PATH: Final = 100
 """Unix sockets' paths end at 104 bytes on macOS, 108 on Linux."""
@@ -178,7 +178,7 @@ def supervise(
             _await_ready(supervised, programs, say)
             yield supervised
         finally:
-            _stop(daemon, supervised.ended)
+            _stop(daemon, supervised)
 
 
 @contextlib.contextmanager
@@ -221,12 +221,18 @@ def only_one(home: Path) -> Iterator[None]:
         yield
 
 
-def _stop(daemon: subprocess.Popen[bytes], ended: threading.Event) -> None:
-    if not ended.is_set():
-        daemon.send_signal(signal.SIGTERM)
-        if not ended.wait(STOP_TIMEOUT_S):
-            daemon.kill()
-            ended.wait()
+def _stop(daemon: subprocess.Popen[bytes], supervised: Supervised) -> None:
+    if supervised.ended.is_set():
+        return
+    started = [state.pid for state in supervised.states() if state.pid]  # once told to stop it answers no more
+    daemon.send_signal(signal.SIGTERM)
+    if not supervised.ended.wait(STOP_TIMEOUT_S):
+        daemon.kill()
+        supervised.ended.wait()
+        # NOTE: nobody restarts or stops them any more, so none may go on alone. Each leads a group of its own.
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
 
 
 def _await_ready(supervised: Supervised, programs: Sequence[ManagedProcess], say: Callable[[str], None]) -> None:
@@ -314,6 +320,9 @@ def _configuration(home: Path, programs: Sequence[ManagedProcess]) -> str:
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
     ]
+    if others := [program.name for program in programs if not program.first]:
+        # NOTE: the supervisor stops group after group, and all of a group at once.
+        lines += ["[group:segma]", f"programs={','.join(others)}", "priority=999"]
     for program in programs:
         lines += [
             f"[program:{program.name}]",

@@ -6,8 +6,10 @@ import itertools
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli import supervise as supervision
@@ -69,6 +71,50 @@ def test_what_was_stopped_from_elsewhere_while_it_started_is_told(tmp_path: Path
         supervise(tmp_path, [ManagedProcess("never", SLEEPS, stop)]),
     ):
         pass
+
+
+def test_all_are_told_to_stop_at_once(tmp_path: Path) -> None:
+    """Each ends by itself once all have been told: told one after the other, none but the last would."""
+    names = ("one", "two", "three")
+    body = f"""
+import pathlib, signal, time
+here = pathlib.Path({str(tmp_path)!r})
+def told(*_):
+    (here / "NAME.told").touch()
+    while not all((here / f"{{each}}.told").exists() for each in {names!r}):
+        time.sleep(0.01)
+    (here / "NAME.ended").touch()
+    raise SystemExit
+signal.signal(signal.SIGTERM, told)
+(here / "NAME.up").touch()
+time.sleep(600)
+"""
+    programs = [
+        ManagedProcess(name, (sys.executable, "-c", body.replace("NAME", name)), _is_there(tmp_path / f"{name}.up"))
+        for name in names
+    ]
+    with supervise(tmp_path, programs):
+        pass
+    assert all((tmp_path / f"{name}.ended").exists() for name in names)
+
+
+def test_what_does_not_stop_in_time_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "STOP_TIMEOUT_S", 0.5)
+    deaf = f"""
+import pathlib, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path({str(tmp_path)!r}, "deaf.up").touch()
+time.sleep(600)
+"""
+    program = ManagedProcess("deaf", (sys.executable, "-c", deaf), _is_there(tmp_path / "deaf.up"))
+    with supervise(tmp_path, [program]) as supervised:
+        process = psutil.Process(supervised.pid("deaf"))
+    process.wait(60)
+    assert not process.is_running()
+
+
+def _is_there(path: Path) -> Callable[[int], bool]:
+    return lambda _pid: path.exists()
 
 
 def test_a_stop_from_elsewhere_is_known_at_once(tmp_path: Path) -> None:
