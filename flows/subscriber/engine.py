@@ -42,12 +42,14 @@ class WorkspaceEngine:
         self._ghosts: dict[tuple[Version, int], WorkspaceEngine] = {}
         self.bounds = LimitHits()
         self._generations = Generations(workspace, terms, reapplier_of)
-        known, own = self._generations.listeners, self._generations
         self._steps = SubscriberSteps(
-            *(workspace, terms, known, self.bounds),
+            workspace,
+            terms,
+            self._generations.listeners,
+            self.bounds,
             event_rows=event_rows,
-            backfilled=own.backfilled,
-            pauses=own.pauses,
+            backfilled=self._generations.backfilled,
+            pauses=self._generations.pauses,
         )
         self._pinned: dict[bytes, tuple[SubscriberSteps, Generation]] = {}
         self._newest_ms = 0
@@ -247,7 +249,10 @@ class WorkspaceEngine:
         if found is None:
             then = read_pinned_terms(pinned)
             steps = SubscriberSteps(
-                *(self._workspace, then.terms, self._generations.listeners, LimitHits()),
+                self._workspace,
+                then.terms,
+                self._generations.listeners,
+                LimitHits(),
                 event_rows=False,
                 pauses=self._generations.pauses,
             )
