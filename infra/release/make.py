@@ -66,7 +66,7 @@ def chart(into: Path) -> None:
 
 def boms(into: Path) -> None:
     """What the Python package and the browser SDK take from others, as CycloneDX."""
-    words = ["--output-reproducible", "--of", "JSON", "-o", into / "python.cdx.json"]
+    words = ["--output-reproducible", "--of", "JSON", "-o", str(into / "python.cdx.json")]
     run(sys.executable, "-m", "cyclonedx_py", "requirements", ROOT / "requirements.txt", *words)
     words = ["--sbom-format", "cyclonedx", "--package-lock-only", "--omit", "dev", "--sbom-type", "library"]
     (into / "sdk.cdx.json").write_text(run("npm", "sbom", *words, cwd=ROOT / "js-sdk"), encoding="utf-8")
