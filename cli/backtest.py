@@ -136,7 +136,7 @@ def _run(  # noqa: PLR0917
         plan = _plan(clickhouse, request)
         work.begin(plan)
     elif done := len(plan.ranges) - len(work.missing(plan)):
-        err.print(f"segma: goes on where it stood: {done} done of {counted(len(plan.ranges), 'range')}")
+        err.print(f"segma: goes on where it stood: {done} of {counted(len(plan.ranges), 'range')} done")
     subjects = request.subjects()
     since_ms = plan.since_ms
     result = Result(subjects[0].listeners[0].name, plan, Answer(since_ms), subjects[0].listeners)

@@ -117,14 +117,16 @@ def _node() -> list[str] | None:
 
 def _java(version: str) -> Callable[[], list[str] | None]:
     def command() -> list[str] | None:
-        maven, java, folder = shutil.which("mvn"), shutil.which("java"), venvs.CACHE / f"jdbc-{version}"
-        if java is None or (maven is None and not folder.is_dir()):
+        maven, compiler, folder = shutil.which("mvn"), shutil.which("javac"), venvs.CACHE / f"jdbc-{version}"
+        if compiler is None or (maven is None and not folder.is_dir()):
             return None
         if maven and not folder.is_dir():
             pom, where = HERE / "java" / "pom.xml", f"-DoutputDirectory={folder}"
             wanted = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-Dclickhouse.version={version}"]
             subprocess.run([maven, "-q", "-B", "-f", str(pom), *wanted, where], check=True, stdout=subprocess.DEVNULL)
-        return [java, "-Xmx256m", "-cp", f"{folder}/*", str(HERE / "java" / "Cells.java")]
+        # NOTE: the first `java` may be a runtime without a compiler, and this one runs a source file.
+        java = Path(compiler).resolve().with_name("java")
+        return [str(java), "-Xmx256m", "-cp", f"{folder}/*", str(HERE / "java" / "Cells.java")]
 
     return command
 

@@ -75,12 +75,13 @@ def installation(random: Random) -> Installation:
     found.sort(key=lambda each: each[1])
     until_ms = found[-1][1] + random.choice((0, 4_000, 30_000))
     believed = _believed(random, found)
-    return Installation([_paused(random, each) for each in deployed], terms, believed, until_ms)
+    pauses = random.random() < 0.5
+    return Installation([_paused(random, each) if pauses else each for each in deployed], terms, believed, until_ms)
 
 
 def _paused(random: Random, one: Deployed) -> Deployed:
-    """A version that may have been paused while it was live."""
-    if one.live_from_ms is None or random.random() < 0.5:
+    """A version that was paused while it was live."""
+    if one.live_from_ms is None:
         return one
     from_ms = max(one.live_from_ms, NOON) + random.choice((0, 2_000, 5_000))
     return one._replace(pauses=((from_ms, random.choice((None, from_ms + 1_000, from_ms + 4_000))),))

@@ -36,8 +36,8 @@ def capped(rows: Sequence[MatchRow]) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("block", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_over_random_installations(block: int, tmp_path: Path) -> None:
     matches = retractions = over = asking = paused = 0
-    for number in range(80):
-        made = installation(Random(block * 80 + number))
+    for number in range(160):
+        made = installation(Random(block * 160 + number))
         written = live(made, tmp_path / str(number))
         rows = recorded(written)
         for name, subject in subjects(made).items():

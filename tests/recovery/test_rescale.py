@@ -291,7 +291,7 @@ def test_it_may_be_asked_for_again(store: Path) -> None:
     ("plan", "text"),
     [
         (Plan(2, 3), "the state lies in 0-of-1; that of 1 processes: --from 1"),
-        (Plan(1, PARTITIONS + 1), "5 processes are more than the 4 partitions"),
+        (Plan(1, PARTITIONS + 1), "5 processes are more than 4 partitions"),
     ],
 )
 def test_numbers_that_do_not_fit_are_told(plan: Plan, text: str, store: Path) -> None:
