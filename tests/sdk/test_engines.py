@@ -71,7 +71,7 @@ def test_what_a_page_ended_with_is_not_sent_again_by_the_next_page(
     for page in range(1, 4):
         visit.tab.click("#away")
         visit.wait_for("page_closed", page)
-        visit.tab.until("document.querySelector('template')?.content.firstChild")
+        visit.tab.until("!!document.querySelector('template')?.content.firstChild")
         visit.tab.run("document.head.append(document.querySelector('template').content)")
         visit.wait_for("page_viewed", page + 1)
         visit.tab.until("!localStorage.length || !Object.keys(localStorage).join().includes('.spool.')")
