@@ -71,7 +71,7 @@ export const BUTTONS = `button,[role=button],input:is(${PRESSED})`;
 
 /** Whole words of a name; what no other word holds may stand anywhere in it. */
 const SECRET =
-  /passw|passphrase|pwd|cardnum|creditcard|\b(pass(code)?|secret|card|cc ?(num(ber)?|no|exp|csc|cvc|name)|cvc|cvv|csc|iban|ssn|social ?security|t?otp|one ?time|pin( ?code)?)\b/i;
+  /pass(w|code|phrase)|pwd|cardnum|creditcard|\b(pass|secret|card|cc ?(n|exp|c)\w*|cv[cv]|csc|iban|ssn|security|t?otp|one ?time|pin(code)?)\b/i;
 
 /** Whether a field's name says that what stands in it is secret: `cardNumber`, `card-number`, not `q-className`. */
 export const isSecretName = (name: string): boolean => SECRET.test(name.replace(/[a-z](?=[A-Z])|[A-Z](?=[A-Z][a-z])/g, "$& ").replace(/[^a-z]+/gi, " "));

@@ -15,8 +15,8 @@ export interface Landing {
 
 /** A key's id, a dot, and 17 sealed bytes or more. What hangs on behind it came from the mail's text. */
 const TOKEN = /^[a-z\d]{1,16}\.[\w-]{23,2000}/i;
-/** What a mail's text may have put before a token; what merge fields begin with is none of it. */
-const AHEAD = /^[^a-z\d{%$|]+/i;
+/** What a mail's text may have put before a token (what merge fields begin with is none of it), and what shows nothing in it. */
+const AHEAD = /^[^a-z\d{%$|]+|\p{Cf}/giu;
 /** What the wire takes as an event's id. */
 export const ID = /^[\w.:-]{1,64}$/;
 

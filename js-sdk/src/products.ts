@@ -1,31 +1,33 @@
 import { table, type Table } from "./table";
-import { jsonOf } from "./text";
+import { jsonOf, wordsIn } from "./text";
 import type { Form, Properties } from "./words";
 
 export const BOUGHT = "product_bought";
 
 /**
  * A price, a value or a quantity as a number; undefined where it is none, or cannot be told. The last mark is the decimal's,
- * unless exactly three digits follow it: those are a group of thousands ("1.234" and "1,234" are 1234), but for "0.125".
+ * unless exactly three digits follow it and all others are the same: these are groups of thousands ("1.234" and "1,234" are
+ * 1234), but for "0.125".
  */
 export function numberOf(given: unknown): number | undefined {
   if (typeof given === "number") return given * 0 === 0 ? given : undefined;
-  const [, run] = /^\D*?(-?\d[\d.,'’\s]*)\D*$/.exec(`${given as string}`) ?? [];
+  // NOTE: a sign may have a currency behind it; a point behind letters is theirs: "Rs.499".
+  const [, less, run] = /^\D*?([-−–(]\D{0,2}?)?(?:[a-z]\.)?([.,]?\d[\d.,'’\s]*)\D*$/.exec(`${given as string}`) ?? [];
   if (!run) return undefined;
-  const digits = run.replace(/[^\d.,-]|[.,]+$/g, "");
-  const [, whole = digits, part = ""] = /^(-?0|.*(?=.(?:..?|.{4,})$))[.,](\d+)$/.exec(digits) ?? [];
-  return +`${whole.replace(/[.,]/g, "")}.${part}`;
+  const digits = run.replace(/[^\d.,]|[.,]+$/g, "");
+  const others = /^[1-9]\d*([.,])(\d+\1)*\d{3}$/.test(digits) ? /[.,]/g : /[.,](?=.*[.,])/g;
+  return (less ? -1 : 1) * +digits.replace(others, "").replace(",", ".");
 }
 
 /** Properties as the wire has them: prices are numbers, ids are texts; nothing is never 0. */
 export function shaped(properties: Properties): Properties {
   const said = { ...properties };
-  for (const name of ["value", "price", "quantity"]) {
+  for (const name of wordsIn("value price quantity")) {
     const number = numberOf(said[name]);
     if (number !== undefined) said[name] = number;
     else if (!said[name]) delete said[name];
   }
-  for (const name of ["sku", "order_id", "item_id"]) {
+  for (const name of wordsIn("sku order_id item_id")) {
     if (typeof said[name] === "number") said[name] = `${said[name] as number}`;
   }
   return said;

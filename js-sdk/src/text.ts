@@ -15,23 +15,27 @@ const GROUPS = /(?:2[2-7]|[3-6]\d)\d{2,4}[\W_]{0,2}\d{4,6}[\W_]{0,2}\d{4,5}([\W_
 const CARD = /^(3[04678]\d{12,13}|[2-6]\d{15,18})$/;
 /** Single digits, or pairs, with the same signs between them; where a list of numbers has its comma, it is a list. */
 const SPACED = /\b(?:\d([^\w,;:]{1,2})(?:\d\1){12,14}\d|\d\d([^\w,;:]{1,2})(?:\d\d\2){5,6}\d\d?)/g;
-/** Text without email addresses and halves of characters; unless it is an id, without numbers of cards. */
+/** Text without email addresses, NUL and halves of characters; unless it is an id, without numbers of cards. */
 export function masked(text: string, isId = false): string {
-  const said = text.replace(/\p{Cs}/gu, "").replace(ADDRESS, "…");
-  // NOTE: the last group may be what stands behind the number: when it expires, or its check digits.
+  const said = text.replace(/\0|\p{Cs}/gu, "").replace(ADDRESS, "…");
   if (isId) return said;
   // NOTE: numbers that rise are sizes.
-  const spaced = said.replace(SPACED, (run) => (isCard(run) && run.split(/\D+/).filter((part, at, all) => part <= (all[at - 1] as string))[0] ? "…" : run));
-  return spaced.replace(GROUPS, (run, last = "") => (isCard(run) ? "…" : isCard(run.slice(0, -last.length)) ? `…${last as string}` : run));
+  const spaced = said.replace(SPACED, (run) => (run.split(/\D+/).filter((part, at, all) => part <= (all[at - 1] as string))[0] ? hidden(run) : run));
+  return spaced.replace(GROUPS, hidden);
 }
 
-/** By its form, and by Luhn's sum: from the right, every second digit counts twice. */
-function isCard(run: string): boolean {
+/**
+ * A run without the card that it begins with, which is told by its form and by Luhn's sum: from the right, every second digit
+ * counts twice. More digits may stand behind it: when it expires, or its check digits.
+ */
+function hidden(run: string): string {
   const digits = run.replace(/\D/g, "");
   let sum = 0;
   let at = digits.length;
   for (const digit of digits) sum += (at -= 1) % 2 ? (+digit * 2) % 9 || +digit : +digit;
-  return CARD.test(digits) && sum % 10 === 0;
+  if (CARD.test(digits) && sum % 10 === 0) return "…";
+  // NOTE: digits without a sign among them are one number, and no part of it is a card's.
+  return run.replace(/^(.*\D.*\d|\d+(?=\D))(.*\d)$/s, (_, ahead: string, last: string) => hidden(ahead) + last);
 }
 
 /** As `JSON.stringify` of plain data, whatever `toJSON` a page gives to lists and texts. */
@@ -43,6 +47,8 @@ export function jsonOf(value: unknown): string {
 
 const MAX_EVENT_CHARS = 10_000;
 const MAX_DEPTH = 7;
+/** The longest that the wire takes. */
+const MAX_NAME = 256;
 
 /**
  * What can be told of what the page says: plain data of at most 10,000 characters. Dates and integers beyond 2^53 are texts;
@@ -70,7 +76,7 @@ export function plain(given: unknown): Properties {
       if ((room -= name.length + 4) < 0) break;
       try {
         const part = told((value as Properties)[name], name);
-        if (part !== undefined) found[masked(name)] = part;
+        if (part !== undefined) found[cut(masked(name), MAX_NAME)] = part;
       } catch {
         // NOTE: what throws when it is looked at cannot be told.
       }

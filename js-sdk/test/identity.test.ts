@@ -163,6 +163,8 @@ test("what hangs on a token, or stands in its place, is read as it was meant", (
       assert.deepEqual([landing.token, landing.broken, landing.cleaned], [TOKEN, undefined, at], damage);
     }
   }
+  const hyphened = landingOf(`${at}?sgm=${TOKEN.slice(0, 9)}%C2%AD${TOKEN.slice(9, 20)}%E2%80%8B${TOKEN.slice(20)}`, settings);
+  assert.deepEqual([hyphened.token, hyphened.cleaned], [TOKEN, at]);
   const glued = landingOf(`${at}?sgm=${TOKEN}?utm_source=mail&utm_campaign=spring`, settings);
   assert.deepEqual([glued.token, glued.campaign, glued.cleaned], [TOKEN, "spring", `${at}?utm_source=mail&utm_campaign=spring`]);
   const escaped = landingOf(`${at}?a=1&amp;sgm=${TOKEN}&amp;amp;utm_campaign=spring`, settings);
@@ -232,7 +234,7 @@ test("what a framework hands over is told as far as there is room, however much 
 });
 
 test("secret fields are told by whole words of their names", () => {
-  for (const secret of ["password", "newPassword", "user_passwd", "card-number", "cardNumber", "cardnumber", "cc_exp", "ccNumber", "cvv2", "iban", "SSNInput", "OTPCode", "userPINField", "CVCField", "ssn", "otp", "one-time-code", "pinCode", "pin", "secret"]) assert.ok(isSecretName(secret), secret);
+  for (const secret of ["password", "newPassword", "user_passwd", "card-number", "cardNumber", "cardnumber", "securityCode", "walletPassphrase", "ccCvv2", "cc_exp", "ccNumber", "cvv2", "iban", "SSNInput", "OTPCode", "userPINField", "CVCField", "ssn", "otp", "one-time-code", "pinCode", "pin", "secret"]) assert.ok(isSecretName(secret), secret);
   for (const open of ["q-className", "passenger", "postcard", "compass", "spinner", "hotpot", "cc", "discard", "massage", "classname", "shipping", "opinion"]) assert.ok(!isSecretName(open), open);
 });
 

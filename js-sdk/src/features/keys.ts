@@ -6,7 +6,7 @@ import type { Feature, Scalar } from "../words";
 
 /** By how they begin; no other key has a name that begins so. */
 const MODIFIERS = /^(Control|Alt|Shift|Meta|Caps|Dead|Proc|Unid)/;
-const ORDER = ["ctrl", "alt", "shift", "meta"];
+const ORDER = wordsIn("ctrl alt shift meta");
 
 /**
  * Rows of symbols, each followed by one flag a symbol (the shift-and automaton of Baeza-Yates and Gonnet, 1992). What is

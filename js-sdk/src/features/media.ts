@@ -1,6 +1,6 @@
 import { selectorOf } from "../element";
 import { table } from "../table";
-import { jsonOf } from "../text";
+import { jsonOf, wordsIn } from "../text";
 import { fileOf } from "../urls";
 import type { Feature, Page, Properties } from "../words";
 
@@ -51,7 +51,7 @@ export const media: Feature = {
   start(page) {
     const played = new WeakMap<Element, Watched | undefined>();
     // NOTE: WebKit tells the time for the first time when some of it has passed: it is read when the playing begins.
-    for (const type of ["playing", "timeupdate", "seeked", "ended", "emptied"]) {
+    for (const type of wordsIn("playing timeupdate seeked ended emptied")) {
       page.on(type, ({ target: element }: Event) => {
         if (!(element instanceof HTMLMediaElement)) return;
         if (type === "emptied") played.set(element, undefined);
@@ -130,7 +130,7 @@ type Player = [origin: string, watched: Watched, vimeo: string | undefined];
 
 /** The two players that speak by messages. Nothing of theirs is loaded, and no frame's address is changed. */
 const PLAYERS = /^(?:https:)?(\/\/(?:www\.youtube(?:-nocookie)?|player\.(vimeo))\.com)\/(?:embed|video)\/[\w-]+/;
-const VIMEO = ["play", "timeupdate", "ended"];
+const VIMEO = wordsIn("play timeupdate ended");
 
 // NOTE: whoever hears it learns only that somebody listens; what is answered is believed of the player alone. YouTube's
 // answers where its address carries `enablejsapi=1`; this greeting is what its own library says.

@@ -1,12 +1,13 @@
 import { askedOf } from "../asked";
 import { BUTTONS, fitting, isMasked, selectorOf, up } from "../element";
+import { wordsIn } from "../text";
 import type { Feature } from "../words";
 
 /** Resting so long on something is interest, not passing by. */
 export const HOVER_MS = 800;
 const MOVES_EVERY_MS = 2_000;
 const WORTH_HOVERING = `a[href],${BUTTONS},[data-segma-hover]`;
-const NAMES = ["left", "middle", "right", "back", "forward"];
+const NAMES = wordsIn("left middle right back forward");
 
 /** What the mouse does without clicking. Buttons, path and coming over only where a live listener asks. */
 export const pointer: Feature = {

@@ -1,7 +1,7 @@
 import { BOUGHT, numberOf, orderId } from "../products";
 import { calm } from "../say";
 import { table } from "../table";
-import { jsonOf } from "../text";
+import { jsonOf, wordsIn } from "../text";
 import type { Feature, Page, Properties } from "../words";
 
 type Said = Record<string, unknown>;
@@ -10,9 +10,9 @@ type Said = Record<string, unknown>;
 const NAMES = /^(?:(scadd|addto(?:cart|basket|bag))|(?:sc)?purchase|placeorder)$/;
 /** Where parts of a sale stand inside of each other. */
 const PARTS = /^(eventInfo|ecommerce|add|purchase|actionField|order|commerce|product|prices|\w+Context)$/;
-const LINES = ["items", "products", "productListItems", "transactionProducts"];
-const IDS = ["item_id", "id", "sku", "SKU", "productId", "product_id", "item_name", "name"];
-const ORDERS = ["transaction_id", "transactionId", "purchaseID", "orderId", "order_id", "id"];
+const LINES = "items products productListItems transactionProducts";
+const IDS = "item_id id sku SKU productId product_id item_name name";
+const ORDERS = "transaction_id transactionId purchaseID orderId order_id id";
 const LOOK_EVERY_MS = 1_000;
 
 /**
@@ -101,14 +101,14 @@ function hearing(page: Page): (entry: unknown) => void {
     // NOTE: Adobe's events carry all that is known: what was changed lately, and the whole basket.
     const other = known?.[1] ? /^shopp/ : /^chang/;
     const sale = flat(said, other);
-    const [key = ""] = LINES.filter((each) => isFull(sale[each]));
+    const [key = ""] = wordsIn(LINES).filter((each) => isFull(sale[each]));
     const listed = sale[key] as Said | undefined;
     const isAdded = known ? known[1] : (sale["productListAdds"] ?? sale["add"]);
     if (!listed || !(known || isAdded || sale["purchase"] || sale["purchases"] || /^tr/.test(key))) return;
     waiting = undefined;
     const lines = (first(listed, IDS) ? [listed] : Object.values(listed)).filter(isFull).map((line) => flat(line, other));
     const order = isAdded ? "" : ((first(sale, ORDERS) ?? "") as string);
-    const style = jsonOf([key, IDS.filter((each) => lines[0]?.[each])[0]]);
+    const style = jsonOf([key, wordsIn(IDS).filter((each) => lines[0]?.[each])[0]]);
     if (order && (orders[order] ??= style) !== style) return;
     const seen = table<number>();
     for (const line of lines) {
@@ -139,23 +139,20 @@ function productOf(line: Said, sale: Said, order: string, lines: number): Proper
   const { price: said } = line;
   const price = numberOf(said) ?? numberOf((said as Said | undefined)?.["value"]);
   const quantity = numberOf(line["quantity"] ?? line["qty"]) || 1;
-  const only = line["priceTotal"] ?? (lines === 1 ? first(sale, ["value", "revenue", "transactionTotal", "priceTotal"]) : undefined);
+  const only = line["priceTotal"] ?? (lines === 1 ? first(sale, "value revenue transactionTotal priceTotal") : undefined);
   const value = price === undefined ? numberOf(only) : price * quantity;
   return {
     sku: first(line, IDS),
-    name: first(line, ["name", "item_name"]),
-    brand: first(line, ["item_brand", "brand"]),
-    category: first(line, ["item_category", "category"]),
+    name: first(line, "name item_name"),
+    brand: first(line, "item_brand brand"),
+    category: first(line, "item_category category"),
     price,
     quantity,
     value: value && Math.round(value * 100) / 100,
-    currency: first(sale, ["currency", "currencyCode", "transactionCurrency"]),
+    currency: first(sale, "currency currencyCode transactionCurrency"),
     order_id: order || undefined,
   };
 }
 
 /** What the first of these properties says that says something. */
-function first(said: Said, names: readonly string[]): unknown {
-  for (const name of names) if ((said[name] ?? "") !== "") return said[name];
-  return undefined;
-}
+const first = (said: Said, names: string): unknown => said[wordsIn(names).filter((name) => (said[name] ?? "") !== "")[0] as string];
