@@ -8,6 +8,7 @@ from typing import Final
 from cli.importing.consent import (
     AMBIGUOUS,
     FLAGS,
+    LEAVING,
     SURE_WORDS,
     WORDS,
     ListStatus,
@@ -28,11 +29,8 @@ HEADER_STEMS: Final = (
     (ListStatus.BLOCKED, r"\bblock|blacklist|suppress|banned|gesperrt|liste noire|lista negra|geblokkeerd|заблок|屏蔽"),
     (
         ListStatus.UNSUBSCRIBED,
-        r"unsub|un subscribe|opt(?:ed|s)? ?out|do ?not ?(?:allow ?)?(?:bulk ?)?(?:e ?mail|mail|contact)|\bdn[ce]\b|"
-        r"abgemeld|abmeld|abbestell|austrag|ausgetragen|kundigung|widerruf|desabon|desinscri|desuscri|"
-        r"\bbaja\b(?! california)|disiscri|cancellazion|descadastr|uitgeschreven|uitschrijf|afgemeld|afmeld|opgezegd|"
-        r"odhlas|avprenumerer|avregistr|avmeld|frameld|leiratkoz|dezabon|odjavl|wypisan|rezygnac|отпис|відпис|"
-        r"配信停止|退会|退订|退訂|구독 ?취소|수신 ?거부",
+        LEAVING + r"|opt(?:ed|s)? ?out|do ?not ?(?:allow ?)?(?:bulk ?)?(?:e ?mail|mail|contact)|\bdn[ce]\b|austrag|"
+        r"cancellazion|uitschrijf|afmeld|frameld|rezygnac|отпис|відпис",
     ),
     (ListStatus.UNDELIVERABLE, r"hard ?bounce|undeliver|unzustellbar|nicht zustellbar|\bbounced\b|^invalid$"),
 )

@@ -80,6 +80,13 @@ WORDS: Final[Mapping[str, ListStatus]] = {
 }
 """What a status column says, word for word."""
 
+LEAVING: Final = (
+    r"unsub|un subscribe|abgemeld|abmeld|abbestell|ausgetragen|kundigung|widerruf|desabon|desinscri|desuscri|"
+    r"\bbaja\b(?! california)|disiscri|descadastr|uitgeschreven|afgemeld|opgezegd|odhlas|avprenumerer|avregistr|avmeld|"
+    r"leiratkoz|dezabon|odjavl|wypisan|配信停止|退会|退订|退訂|구독 ?취소|수신 ?거부"
+)
+"""Parts of words that say of a leaving wherever they stand: in a status, and in a column's name."""
+
 STEMS: Final = (
     (
         ListStatus.COMPLAINED,
@@ -92,13 +99,10 @@ STEMS: Final = (
     ),
     (
         ListStatus.UNSUBSCRIBED,
-        r"withdr[ae]w|revoke|retirad|revocad|"
-        r"unsub|un subscribe|no longer subscribed|opt(ed)? ?out|optout|cancel|\bleft\b|\bquit\b|abgemeld|abmeld|"
-        r"abbestell|ausgetragen|gekundigt|kundigung|widerruf|desabon|desinscri|desuscri|dado de baja|de baja|"
-        r"\bbaja\b(?! california)|disiscri|disattiv|annull|descadastr|desinscrit|uitgeschreven|afgemeld|opgezegd|"
-        r"odhlas|avprenumerer|iptal|leiratkoz|dezabon|odjavl|διαγραφ|скасован|ביטול|הוסר|"
-        r"avregistr|avmeld|frameldt|afmeldt|peruut|wypisan|anulowan|отписан|відписан|配信停止|退会|解除|退订|退訂|取消|"
-        r"구독 ?취소|수신 ?거부|abonelikten",
+        LEAVING
+        + r"|withdr[ae]w|revoke|retirad|revocad|no longer subscribed|opt(ed)? ?out|optout|cancel|\bleft\b|\bquit\b|"
+        r"gekundigt|dado de baja|de baja|disattiv|annull|desinscrit|iptal|διαγραφ|скасован|ביטול|הוסר|frameldt|afmeldt|"
+        r"peruut|anulowan|отписан|відписан|解除|取消|abonelikten",
     ),
     (
         ListStatus.UNDELIVERABLE,
