@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from contracts.tokens import INVISIBLE
+
 _AT: Final = re.compile(
     r"@|＠|﹫|%(?:25)*40|%(?:25)*ef%(?:25)*bc%(?:25)*a0|\\(?<!\\\\)\\*+u(?:0040|ff20)"
     r"|&(?:amp;)*(?:#(?:0*64(?!\d)|x0*40(?![0-9a-f]));?|commat;)",
@@ -22,8 +24,8 @@ _ESCAPE: Final = r"%(?:25)*[0-9a-f]{2}|\\++u[0-9a-f]{4}"
 _SEPARATOR: Final = r"%(?:25)*(?:0[0-9a-f]|2[0236cf]|3[abcdef]|40)|\\++u00(?:0.|2[0236cf]|3[abcdef]|40)"
 _SEPARATOR_BACKWARDS: Final = r"(?:[0-9a-f]0|[0236cf]2|[a-f]3|04)(?:(?:52)*%|00u\\)"
 _ESCAPE_BACKWARDS: Final = r"[0-9a-f]{2}(?:52)*%|[0-9a-f]{4}u\\+"
-_UNSEEN: Final = "\u00ad\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
-"""Of a class: signs that show nothing, which come along when an address is copied from a page."""
+_UNSEEN: Final = "".join(map(chr, INVISIBLE)) + "\u200c\u200d"
+"""Of a class: signs that show nothing, the joiners among them."""
 _LOCAL_BACKWARDS: Final = re.compile(
     rf"""[{_UNSEEN}]*(?:\)[^()"\\]{{0,64}}\()?(?:"\\+[^"\\]{{1,64}}"\\+"""
     rf"""|(?:(?!{_SEPARATOR_BACKWARDS})(?:{_ESCAPE_BACKWARDS}|[\w.!#$'*+^`{{|}}~{_UNSEEN}-])){{1,128}})""",
