@@ -29,14 +29,10 @@ def reach_ms(listener: Listener) -> int:
 def too_long(listeners: OwnedListeners, retention_ms: int) -> list[str]:
     """The listeners that look back further than a topic keeps its records (0: for ever), in words."""
     return [
-        f"{workspace}/{listener.name} looks {_days(reach_ms(listener))} back, {_days(retention_ms)} are kept"
+        f"{workspace}/{listener.name} looks {lasting(reach_ms(listener))} back, {lasting(retention_ms)} are kept"
         for workspace, listener in listeners
         if 0 < retention_ms <= reach_ms(listener)
     ]
-
-
-def _days(duration_ms: int) -> str:
-    return lasting(duration_ms)
 
 
 def listeners_at_work(log: Log, installation: Installation, *, beside: Path) -> list[tuple[str, Listener]]:

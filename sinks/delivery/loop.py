@@ -100,9 +100,8 @@ class Delivery:
         token_of: TokenOf = lambda entry: {},
         spare: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._sink, self._workspace, self._account = sink, workspace, account
+        self._sink, self._workspace, self._account, self._token_of = sink, workspace, account, token_of
         self._now_ms, self._pause, self._stopping = now_ms, pause, stopping
-        self._token_of = token_of
         log.ensure(account_topics(workspace, account))
         self._journal = Journal(log, pause, stopping)
         self._patiently, self._send = self._journal.patiently, self._journal.send
