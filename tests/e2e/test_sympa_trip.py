@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from contracts.commands import Outcome, Result
-from tests.recovery.world import LISTENERS, ORIGIN, SECRET, TOKEN_SECRET, People, World
+from tests.recovery.people import People
+from tests.recovery.world import LISTENERS, ORIGIN, SECRET, TOKEN_SECRET, World
 from tests.sinks.simulator.sympa import DOMAIN, RealSympa
 
 pytestmark = [pytest.mark.alone, pytest.mark.sympa]

@@ -14,7 +14,8 @@ from contracts.tokens import Claims
 from contracts.topics import OUTCOMES
 from tests.broker import Broker
 from tests.recovery.judge import MOVES
-from tests.recovery.world import ORIGIN, PEOPLE, SILENCE_S, People, World
+from tests.recovery.people import People
+from tests.recovery.world import ORIGIN, PEOPLE, SILENCE_S, World
 
 Say = Callable[[str], None]
 BUYER_S = 240.0

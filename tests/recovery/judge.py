@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from contracts.commands import Outcome, Result
 from contracts.events import Event
 from contracts.topics import moves_topic
-from tests.recovery.world import SILENCE_S, People, World, expected_commands
+from tests.recovery.people import People, expected_commands
+from tests.recovery.world import SILENCE_S, World
 from transport.embedded.log import EmbeddedLog
 
 MOVES = moves_topic("demo", "mailbox")

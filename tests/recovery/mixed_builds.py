@@ -28,7 +28,8 @@ from tests.broker import Broker
 from tests.ports import free_port
 from tests.recovery.faults import await_followed, walked
 from tests.recovery.judge import judge
-from tests.recovery.world import People, World
+from tests.recovery.people import People
+from tests.recovery.world import World
 from transport.config import Settings
 
 ROOMS: Final = ("collector", "flow", "delivery")

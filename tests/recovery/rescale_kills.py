@@ -25,7 +25,8 @@ import click
 from tests.broker import Broker
 from tests.recovery.faults import Say, await_followed, await_in_flight, walked
 from tests.recovery.judge import judge
-from tests.recovery.world import PEOPLE, SILENCE_S, People, World
+from tests.recovery.people import People
+from tests.recovery.world import PEOPLE, SILENCE_S, World
 from transport.config import Settings
 
 PARTITIONS: Final = 4

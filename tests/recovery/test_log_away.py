@@ -15,7 +15,8 @@ from contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
 from contracts.codec import json_reader, msgpack_reader
 from contracts.tokens import stored_device
 from contracts.topics import BEACONS
-from tests.recovery.world import ORIGIN, PEOPLE, SECRET, People, World
+from tests.recovery.people import People
+from tests.recovery.world import ORIGIN, PEOPLE, SECRET, World
 
 pytestmark = pytest.mark.alone
 
