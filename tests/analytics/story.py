@@ -66,21 +66,7 @@ def moved(
     person: str, steps: Sequence[EventRow], *, answered_ms: int, from_list: str = "newsletter", to_list: str = "hot"
 ) -> list[Written]:
     """A match of the listener ``keen``, its command and its outcome."""
-    evidence: dict[str, tuple[EventRef, ...]] = {
-        f"step{number}": (ref(row),) for number, row in enumerate(steps, start=1)
-    }
-    last = steps[-1].event
-    match = MatchRow(
-        kind="match",
-        workspace="demo",
-        subscriber=person,
-        listener="keen",
-        version=2,
-        match_id=f"m-{person}",
-        matched_at_ms=last.occurred_at_ms,
-        evidence=evidence,
-        log_time_ms=last.occurred_at_ms + 30,
-    )
+    last, match = steps[-1].event, _matched(person, steps)
     command = Command(
         command_id=f"c-{person}",
         workspace="demo",
@@ -94,28 +80,46 @@ def moved(
         matched_at_ms=match.matched_at_ms,
         to_list=to_list,
         from_list=from_list,
-        evidence=evidence,
+        evidence=match.evidence,
         log_time_ms=match.log_time_ms,
         received_at_ms=last.received_at_ms,
     )
-    outcome = Outcome(
+    return [match, CommandRow(command), _applied(command, last.occurred_at_ms + answered_ms)]
+
+
+def _matched(person: str, steps: Sequence[EventRow]) -> MatchRow:
+    at_ms = steps[-1].event.occurred_at_ms
+    return MatchRow(
+        kind="match",
+        workspace="demo",
+        subscriber=person,
+        listener="keen",
+        version=2,
+        match_id=f"m-{person}",
+        matched_at_ms=at_ms,
+        evidence={f"step{number}": (ref(row),) for number, row in enumerate(steps, start=1)},
+        log_time_ms=at_ms + 30,
+    )
+
+
+def _applied(command: Command, at_ms: int) -> Outcome:
+    return Outcome(
         command_id=command.command_id,
         workspace="demo",
         account="mailbox",
-        subscriber=person,
+        subscriber=command.subscriber,
         result=Result.APPLIED,
-        at_ms=last.occurred_at_ms + answered_ms,
+        at_ms=at_ms,
         answer="200 moved",
-        changed=(f"+{to_list}", f"-{from_list}"),
-        listener="keen",
-        match_id=match.match_id,
+        changed=(f"+{command.to_list}", f"-{command.from_list}"),
+        listener=command.listener,
+        match_id=command.match_id,
         verb="move",
-        to_list=to_list,
-        from_list=from_list,
-        received_at_ms=last.received_at_ms,
-        matched_at_ms=match.matched_at_ms,
+        to_list=command.to_list,
+        from_list=command.from_list,
+        received_at_ms=command.received_at_ms,
+        matched_at_ms=command.matched_at_ms,
     )
-    return [match, CommandRow(command), outcome]
 
 
 def baseline(person: str, list_name: str, at_ms: int, *, member: bool = True) -> MembershipRow:

@@ -82,12 +82,12 @@ here = pathlib.Path({str(tmp_path)!r})
 def told(*_):
     (here / "NAME.told").touch()
     while not all((here / f"{{each}}.told").exists() for each in {names!r}):
-        time.sleep(0.01)
+        time.sleep(0.01)  # three processes that know of each other by files alone
     (here / "NAME.ended").touch()
     raise SystemExit
 signal.signal(signal.SIGTERM, told)
 (here / "NAME.up").touch()
-time.sleep(600)
+signal.pause()
 """
     programs = [
         ManagedProcess(name, (sys.executable, "-c", body.replace("NAME", name)), _is_there(tmp_path / f"{name}.up"))
@@ -101,10 +101,10 @@ time.sleep(600)
 def test_what_does_not_stop_in_time_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervision, "STOP_TIMEOUT_S", 0.5)
     deaf = f"""
-import pathlib, signal, time
+import pathlib, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pathlib.Path({str(tmp_path)!r}, "deaf.up").touch()
-time.sleep(600)
+signal.pause()
 """
     program = ManagedProcess("deaf", (sys.executable, "-c", deaf), _is_there(tmp_path / "deaf.up"))
     with supervise(tmp_path, [program]) as supervised:
