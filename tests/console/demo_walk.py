@@ -33,6 +33,22 @@ LOOKS = ("/products/runner", "/products/trail")
 PATIENCE_MS = 120_000
 WAIT = "8s"
 """How long the walk's listener waits for a purchase: the story's 30 minutes are for people who have them."""
+STORY = (
+    ("listener", NAME),
+    ("s1.w1.property", "campaign"),
+    ("s1.w1.value", CAMPAIGN),
+    ("#add-step", ""),
+    ("s2.w1.property", "path"),
+    ("s2.w1.value", "/products/*"),
+    ("s2.times", "2"),
+    ("#add-step", ""),
+    ("s3.kind", "not"),
+    ("s3.action", "product_bought"),
+    ("[value=follow]", ""),
+    ("s3.for", WAIT),
+    ("#save", ""),
+)
+"""The listener by the form: a cell and what goes into it, or the button that is pressed."""
 
 
 @contextmanager
@@ -85,19 +101,11 @@ def press(page: Page, selector: str) -> None:
 
 def write(page: Page) -> None:
     """The story, by the form alone."""
-    follow(page, "listener", NAME)
-    follow(page, "s1.w1.property", "campaign")
-    follow(page, "s1.w1.value", CAMPAIGN)
-    press(page, "#add-step")
-    follow(page, "s2.w1.property", "path")
-    follow(page, "s2.w1.value", "/products/*")
-    follow(page, "s2.times", "2")
-    press(page, "#add-step")
-    follow(page, "s3.kind", "not")
-    follow(page, "s3.action", "product_bought")
-    press(page, "[value=follow]")
-    follow(page, "s3.for", WAIT)
-    press(page, "#save")
+    for place, value in STORY:
+        if value:
+            follow(page, place, value)
+        else:
+            press(page, place)
     page.locator(".done").wait_for()
 
 

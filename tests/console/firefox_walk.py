@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from console.inbox import CAMPAIGN
-from tests.console.demo_walk import LOOKS, NAME, WAIT, demo
+from tests.console.demo_walk import LOOKS, NAME, STORY, demo
 from tests.sdk.engines import Tab
 from tests.sdk.engines.firefox import Firefox, FirefoxTab
 
@@ -71,19 +71,12 @@ def press(tab: Tab, selector: str) -> None:
 
 
 def write(tab: Tab) -> None:
-    follow(tab, "listener", NAME)
-    follow(tab, "s1.w1.property", "campaign")
-    follow(tab, "s1.w1.value", CAMPAIGN)
-    press(tab, "#add-step")
-    follow(tab, "s2.w1.property", "path")
-    follow(tab, "s2.w1.value", "/products/*")
-    follow(tab, "s2.times", "2")
-    press(tab, "#add-step")
-    follow(tab, "s3.kind", "not")
-    follow(tab, "s3.action", "product_bought")
-    press(tab, "[value=follow]")
-    follow(tab, "s3.for", WAIT)
-    press(tab, "#save")
+    """The story, by the form alone."""
+    for place, value in STORY:
+        if value:
+            follow(tab, place, value)
+        else:
+            press(tab, place)
     tab.until("!!document.querySelector('.done')")
 
 
