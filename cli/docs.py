@@ -14,7 +14,7 @@ from cli.output import Exit, err, fail
 
 def built(root: Path, into: Path) -> subprocess.CompletedProcess[str]:
     """Build the site from ``docs/``; exit status 1 where a page, a link or an anchor is wrong."""
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "dirhtml", root / "docs", into]
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", root / "docs", into]
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
 
 

@@ -75,7 +75,7 @@ def boms(into: Path) -> None:
 def manual(into: Path) -> None:
     """The manual's site, in one archive."""
     with tempfile.TemporaryDirectory() as folder:
-        run(sys.executable, "-m", "sphinx", "-q", "-W", "-b", "dirhtml", ROOT / "docs", folder)
+        run(sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", ROOT / "docs", folder)
         with tarfile.open(into / "manual.tar.gz", "w:gz") as archive:
             archive.add(folder, "manual", filter=lambda each: None if ".doctrees" in each.name else each)
 
