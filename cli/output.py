@@ -6,6 +6,7 @@ What stands in events, dead letters and files was written by strangers. Nothing 
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from enum import IntEnum
@@ -55,12 +56,17 @@ def one_line(text: str) -> str:
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def as_typed(text: str) -> str:
+    """A text that names commands of ours, as whoever reads it can type them: ``./segma`` where it was called so."""
+    return text.replace("`segma ", f"`{os.environ.get('SEGMA_CALLED', 'segma')} ")
+
+
 class SafeConsole(Console):
     """A console that reads no markup in strings and shows what would steer a terminal. Style comes as :class:`Text`."""
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Every string on its way out, cells of tables among them."""
-        return super().render_str(visible(text), **options)
+        return super().render_str(visible(as_typed(text)), **options)
 
 
 _STYLE: Final[dict[str, Any]] = {"soft_wrap": True, "highlight": False, "markup": False, "emoji": False}

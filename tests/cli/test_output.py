@@ -123,3 +123,13 @@ def test_commands_print_by_the_safe_ways_alone() -> None:
             if name.startswith("sys.stdout") and path.name not in raw:
                 found.append(f"{path.name}: {name}")
     assert found == []
+
+
+def test_a_command_that_a_message_names_is_typed_as_this_one_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    for called in ("segma", "./segma"):
+        monkeypatch.setenv("SEGMA_CALLED", called)
+        shown, file = console()
+        shown.print("`segma up` runs it; segma.yaml stays")
+        said.append(file.getvalue())
+    assert said == ["`segma up` runs it; segma.yaml stays\n", "`./segma up` runs it; segma.yaml stays\n"]

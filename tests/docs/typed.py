@@ -64,7 +64,7 @@ class Terminal:
     """Types in a folder. ``./segma`` runs in this process where it ends by itself: it need not start anew each time."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._folder, self._environment = folder, environment
+        self._folder, self._environment = folder, {"SEGMA_CALLED": "./segma", **environment}
         self._stack = ExitStack()
         self._patience_s = 0.0
 
