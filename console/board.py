@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,17 @@ from flows.language.model import Listener
 from flows.versions.deployment import Versions, listener_of
 from flows.versions.pausing import pausing, resuming
 from flows.versions.promotion import promotion
+
+_NAME: Final = re.compile(r'  \("[^"\n]+"\)$', re.MULTILINE)
+_MEMBERS: Final = re.compile(r"(?:\n {7}- .+)+")
+_MEMBERS_SHOWN: Final = 3
+_BREAKS: Final = (
+    (re.compile(r"person\n  \d+\. "), "person "),
+    (re.compile(r"\n  \d+\. "), ", "),
+    (re.compile(r"\nthen Segma\n  - "), ": Segma "),
+    (re.compile(r"\n  - "), " and "),
+)
+"""Where a description begins a line, and what a sentence has there."""
 
 Change = Callable[[Sequence[ListenerVersion], str, str, int], list[ListenerVersion]]
 KEPT: Final = 2_000
@@ -37,9 +49,12 @@ class Shown(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What it does on one line, without its head and its terms."""
+        """What it does as one sentence, without its head, its steps' names and its terms."""
         _, _, body = self.text.partition("\n\n")
-        return " ".join(body.rpartition("\n\n")[0].split()) or " ".join(body.split())
+        does = _MEMBERS.sub(_among, _NAME.sub("", body.rpartition("\n\n")[0] or body))
+        for break_, words in _BREAKS:
+            does = break_.sub(words, does)
+        return " ".join(does.split()) + "." if does.strip() else ""
 
 
 class Board:
@@ -151,3 +166,9 @@ def difference(before: Shown, after: Shown) -> list[str]:
     """What one version does otherwise than another: lines in words that went (-) and came (+)."""
     lines = difflib.unified_diff(before.text.splitlines()[1:], after.text.splitlines()[1:], lineterm="", n=0)
     return [line for line in lines if not line.startswith(("---", "+++", "@@")) and line.strip("+- ")]
+
+
+def _among(lines: re.Match[str]) -> str:
+    """The lines of things of which one or all count, in a row; of many the first."""
+    each = [line.strip()[2:] for line in lines[0].strip().splitlines()]
+    return f" ({'; '.join([*each[:_MEMBERS_SHOWN], *(['…'] if len(each) > _MEMBERS_SHOWN else [])])})"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Any, Final
 
 from console.newest_events import KEPT, EventFilter, NewestEvents
 from console.recordings import Recordings
-from contracts.commands import Command, Outcome, Result
+from contracts.commands import Command, EventRef, Outcome, Result
 from contracts.events import Event
 from contracts.rows import CommandRow, DirectoryEntry, EventRow, MembershipRow, Row
 from contracts.tokens import shown_device
@@ -181,5 +181,9 @@ def _rests_on(command: Command | None) -> int:
 def _steps(command: Command) -> list[dict[str, Any]]:
     return [
         {"step": step, "events": [{"action": ref.action, "at_ms": ref.occurred_at_ms} for ref in refs]}
-        for step, refs in command.evidence.items()
+        for step, refs in sorted(command.evidence.items(), key=lambda each: _began(each[1]))
     ]
+
+
+def _began(refs: Sequence[EventRef]) -> int:
+    return min((ref.occurred_at_ms for ref in refs), default=0)

@@ -24,7 +24,7 @@ FROM
         event_id AS id, 1 AS place
     FROM events WHERE workspace = {workspace:String} AND subscriber = {person:String}
     UNION ALL
-    SELECT started_at, 'session', concat(toString(events), ' events in ',
+    SELECT started_at, 'session', concat(toString(events), if(events = 1, ' event in ', ' events in '),
         toString(dateDiff('second', started_at, ended_at)), ' s', if(campaign = '', '', concat(' from ', campaign))),
         session, 0
     FROM own_sessions WHERE session NOT IN (SELECT arrayJoin(joined) FROM own_sessions)
@@ -38,7 +38,7 @@ FROM
     FROM moves WHERE workspace = {workspace:String} AND subscriber = {person:String}
     UNION ALL
     SELECT assumeNotNull(answered_at), 'answer', concat(result, if(reason = '', '', concat(' (', reason, ')')),
-        ': ', arrayStringConcat(changed, ' ')), command_id, 4
+        if(empty(changed), '', ': '), arrayStringConcat(changed, ' ')), command_id, 4
     FROM moves WHERE workspace = {workspace:String} AND subscriber = {person:String} AND answered_at IS NOT NULL
     UNION ALL
     SELECT at, 'import', concat(if(member, 'in ', 'not in '), list), '', 5

@@ -10,7 +10,14 @@ const make = (tag, text, className) => {
 const time = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 const put = (id, children) => document.getElementById(id).replaceChildren(...children);
 
+// `+list` and `-list`, or `t+tag` and `t-tag`, in words; a field (`=name`) as it is.
+function inWords(change, words) {
+  const [, kind, sign, name] = /^(t?)([+-])(.*)$/s.exec(change) ?? [];
+  return sign ? words[sign === "+" ? "into" : "out"].replace("{list}", () => (kind ? `#${name}` : name)) : change;
+}
+
 function showLists({ lists, moves }) {
+  const words = document.getElementById("moves").dataset;
   put("lists", lists.map((each) => {
     const box = make("section", undefined, "list");
     const members = make("ul");
@@ -21,9 +28,10 @@ function showLists({ lists, moves }) {
   }));
   put("moves", moves.map((move) => {
     const item = make("li");
-    const speed = move.after_ms === null ? "after its wait" : `${move.after_ms} ms after the event`;
+    const speed = move.after_ms === null ? words.waited : words.after.replace("{ms}", () => move.after_ms);
+    const change = move.changed.map((each) => inWords(each, words)).join(", ");
     item.append(
-      make("b", `${move.person} ${move.changed.join(" ") || move.result}`),
+      make("b", `${move.person}: ${change || words[move.result] || move.result}`),
       make("span", `${time(move.at_ms)} · ${move.listener} · ${speed}${move.reason ? ` · ${move.reason}` : ""}`, "quiet"),
     );
     const because = make("ul", undefined, "steps");

@@ -97,6 +97,7 @@ def test_timeline_is_everything_in_order(story: ClickHouse) -> None:
         (when(at(2)), "event", "product_bought", "ann3"),
     ]
     assert len(ask(story, "timeline", person="ann", since=when(at(1)).isoformat())) == 1
+    assert [row[2] for row in ask(story, "timeline", person="cleo") if row[1] == "session"] == ["1 event in 0 s"]
 
 
 def test_funnel_counts_people_and_times_between_steps(story: ClickHouse) -> None:

@@ -110,6 +110,24 @@ def test_untranslated_text_is_found() -> None:
     assert untranslated('<p title="Hello">{{ _("fine") }} not fine</p>') == ["Hello", "not fine"]
 
 
+def spoken(script: str) -> list[str]:
+    """Words, two or more, that a script would put on a page as they are."""
+    code = re.sub(r"^ *//.*$", "", script, flags=re.MULTILINE)
+    texts = (re.sub(r"\$\{.*?\}", "", found[1]) for found in re.finditer(r"""(?s)["'`](.*?)["'`]""", code))
+    return [text for text in texts if re.fullmatch(r"[ \w·,.:%-]*[A-Za-z]{2,} [A-Za-z]{2,}[ \w·,.:%-]*", text)]
+
+
+@pytest.mark.parametrize("name", ["console.js"])
+def test_no_text_stands_in_a_script_as_it_is(name: str) -> None:
+    assert spoken((HERE / "static" / name).read_text("utf-8")) == ["use strict"]
+
+
+def test_untranslated_text_of_a_script_is_found() -> None:
+    assert spoken('a = x ? "after its wait" : `${ms} ms after the event`') == [
+        "after its wait", " ms after the event",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("language", LANGUAGES[1:])
 def test_a_catalogue_has_every_text_and_no_other(language: str) -> None:
     said = {text for template in TEMPLATES for text in said_in(template)} | said_in_code()

@@ -103,6 +103,14 @@ def test_an_outcome_moves_a_person_and_says_why(filled: Watch) -> None:
     assert move["steps"] == [{"step": "clicked", "events": [{"action": "email_clicked", "at_ms": 1_000}]}]
 
 
+def test_the_steps_of_a_move_stand_in_the_order_in_which_they_were_taken() -> None:
+    picture = Picture(demo=True)
+    taken = {"2": (EventRef("e2", "page_viewed", 2_000),), "clicked": (EventRef("e1", "email_clicked", 1_000),)}
+    picture.apply(CommandRow(replaced(COMMAND, evidence=taken)))
+    picture.apply(OUTCOME)
+    assert [each["step"] for each in picture.moves(HERE)[0]["steps"]] == ["clicked", "2"]
+
+
 def test_a_command_row_may_come_after_its_outcome(filled: Watch) -> None:
     filled.fold_in(OUTCOMES, [to_json(OUTCOME)])
     assert filled.picture.moves(HERE)[0]["steps"] == []

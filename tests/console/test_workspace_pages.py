@@ -92,7 +92,7 @@ def test_every_listener_is_shown_with_its_sentence_its_state_and_its_days(stage:
     )  # fmt: skip
     visitor = signed_in(stage.app(), "vera")
     page = visitor.get("/w/demo/listeners").text
-    assert "to the list &#34;warm&#34; at mailbox" in page
+    assert ": Segma moves them from the list &#34;newsletter&#34; to the list &#34;warm&#34; at mailbox." in page
     assert ">live<" in page
     assert ">shadow<" in page
     part = visitor.get("/w/demo/listeners?part=activity").text
