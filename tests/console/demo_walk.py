@@ -1,8 +1,8 @@
-"""The marketer's walk on the demo, in a real Chromium: ``python -m tests.console.demo_walk [FOLDER]``.
+"""The marketer's walk on the demo, in a real Chromium: ``python -m tests.console.demo_walk``.
 
 Sign in; write a listener by the form alone; see whom it would have moved; bring it to work; walk through the shop as
-Ada in another window; watch the move arrive; ask why; roll back; record the story on the shop. Pictures of the pages go
-into FOLDER. Half a minute.
+Ada in another window; watch the move arrive; ask why; roll back; record the story on the shop. Half a minute.
+``python -m tests.console.pictures`` keeps the pictures that it takes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from cli.browser import find_browser
 from console.inbox import CAMPAIGN
 from tests.ports import free_port
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "spring-warm"
@@ -33,6 +33,9 @@ LOOKS = ("/products/runner", "/products/trail")
 PATIENCE_MS = 120_000
 WAIT = "8s"
 """How long the walk's listener waits for a purchase: the story's 30 minutes are for people who have them."""
+VIEW: Final[ViewportSize] = {"width": 1_000, "height": 420}
+MOST_PX: Final = 1_250
+"""How much of a long page a picture shows."""
 STORY = (
     ("listener", NAME),
     ("s1.w1.property", "campaign"),
@@ -156,14 +159,17 @@ def await_state(page: Page, console: str, version: int = 1) -> None:
 
 
 def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
-    """All of it, in order."""
+    """All of it, in order; pictures of the pages go into ``folder``."""
     console = at["console"]
 
     def picture(name: str) -> None:
-        page.screenshot(path=folder / f"console-{name}.png", full_page=True)
+        expect(page.locator("[data-part]:not([data-loaded])")).to_have_count(0, timeout=PATIENCE_MS)
+        high = min((page.locator("body").bounding_box() or {"height": VIEW["height"]})["height"], MOST_PX)
+        seen = {"x": 0, "y": 0, "width": VIEW["width"], "height": max(high, VIEW["height"])}
+        page.screenshot(path=folder / f"console-{name}.png", full_page=True, clip=seen)  # type: ignore[arg-type]
 
     shop_trip(browser, at, "Ben")  # the history's one person
-    page = browser.new_context(viewport={"width": 1_200, "height": 900}).new_page()
+    page = browser.new_context(viewport=VIEW, device_scale_factor=2).new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{console}/w/demo/write")
     page.click("#enter")
@@ -173,7 +179,6 @@ def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
     page.click("#trial")
     page.click("#try")
     page.locator("#outcome").wait_for()
-    picture("trial")
     page.click("text=To its form")
     page.locator("#to-work").wait_for()
     bring_to_work(page, console)
@@ -186,6 +191,10 @@ def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
     page.click("#look-up")
     page.locator("text=Why warm?").first.click()
     page.locator(".words >> text=In warm since").wait_for()
+    picture("why")
+    page.goto(f"{console}/w/demo/listeners")
+    page.locator("svg.line").first.wait_for()
+    picture("listeners")
     page.goto(f"{console}/w/demo/write?listener={NAME}")
     follow(page, "s2.times", "3")
     press(page, "#save")
@@ -196,7 +205,6 @@ def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
     page.click("#confirm")
     await_state(page, console, 3)
     record(browser, page, at)
-    picture("record")
 
 
 def main() -> None:
@@ -205,8 +213,7 @@ def main() -> None:
     assert executable, "this walk needs Chromium: see `segma doctor`"
     with tempfile.TemporaryDirectory() as home, demo(Path(home)) as at, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(home)
-        walk(browser, at, folder)
+        walk(browser, at, Path(home))
         browser.close()
     sys.stdout.write("walked\n")
 
