@@ -1,13 +1,19 @@
-"""A small history made by hand: three people, two lists, one listener, and what came of it."""
+"""A small history made by hand: four people, two lists, one listener, and what came of it.
+
+``python -m tests.analytics.story HOME`` lays it into a home in which ``segma up`` runs, as the analyst's tutorial does.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from analytics.clickhouse import ClickHouse
 from analytics.columns import Inserts
+from analytics.config import analytics_settings_at, connect
 from analytics.named_queries import named_queries
 from analytics.tables import TableRow, rows_of
 from contracts.commands import Command, EventRef, Outcome, Result, Verb
@@ -230,3 +236,14 @@ def ask(history: ClickHouse, name: str, now_ms: int = at(30), **given: str) -> l
     """A named query's rows."""
     query = named_queries()[name]
     return history.rows(query.sql, query.bound(given, workspace="demo", now_ms=now_ms))
+
+
+def main() -> None:
+    """Lay the story into the history of the home that the command line names."""
+    home = Path(sys.argv[1])
+    put(connect(analytics_settings_at(home)), the_story())
+    sys.stdout.write(f"the story is in the history of {home}\n")
+
+
+if __name__ == "__main__":
+    main()
