@@ -34,17 +34,21 @@ def page_on(base: int, mailman: int) -> str:
 
 
 def lay_out(folder: Path) -> None:
-    """What Segma's folder has besides the command; the new build is this one in another place."""
+    """What Segma's folder has besides the command."""
     for name in ("infra", ".segma"):
         (folder / name).symlink_to(ROOT / name)
-    build = folder / "segma-new"
+
+
+def lay_out_clone(folder: Path, into: str) -> None:
+    """The new build is this one in another place, with what it would make on its first use."""
+    build = folder / into
     build.mkdir()
     for each in ROOT.iterdir():
         if each.name != "segma":
             (build / each.name).symlink_to(each)
     script = build / "segma"
     python = shlex.quote(sys.executable)
-    script.write_text(f'#!/bin/sh\nSEGMA_ROOT="$PWD/segma-new" PYTHONPATH="$PWD/segma-new" exec {python} -m cli "$@"\n')
+    script.write_text(f'#!/bin/sh\nSEGMA_ROOT="$PWD/{into}" PYTHONPATH="$PWD/{into}" exec {python} -m cli "$@"\n')
     script.chmod(0o755)
 
 
@@ -67,6 +71,8 @@ def test_every_line_of_the_page_does_what_it_says(tmp_path: Path, monkeypatch: p
                 (pid,) = re.findall(r"flow-1 +running, pid (\d+)", said)
                 terminal.run(Command(step.line.replace("PID", pid), step.prints))
                 killed += 1
+            elif step.line.startswith("git clone "):
+                lay_out_clone(tmp_path, step.line.split()[-1])
             else:
                 said = terminal.run(step)
     assert killed == 1

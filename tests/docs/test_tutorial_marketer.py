@@ -1,6 +1,6 @@
 """docs/tutorials/marketer.md: its words stand on the console's pages, its listener and its links are right.
 
-``python -m tests.console.demo_walk`` does the steps themselves, in a real browser, and makes the pictures.
+``python -m tests.console.demo_walk`` does the steps themselves, in a real browser.
 """
 
 from __future__ import annotations
@@ -10,11 +10,20 @@ from pathlib import Path
 
 import yaml
 
+from console.write_pages import NEW
+from console.writing.merge import form_in, merged, reshaped
 from contracts.actions import VOCABULARY
 from flows.language.parse import parse_listeners
 from flows.replay.examples import failures, parse_examples
 
 ROOT = Path(__file__).resolve().parents[2]
+FILLED_IN = (
+    ({"listener": "spring-warm", "s1.w1.property": "campaign", "s1.w1.value": "spring-*"}, "add_step"),
+    ({"s2.w1.property": "path", "s2.w1.value": "/products/*", "s2.times": "2"}, "add_step"),
+    ({"s3.kind": "not", "s3.action": "product_bought"}, "follow"),
+    ({"s3.for": "30m"}, "follow"),
+)
+"""What step 1 of the page says to write into the form's cells, and the button that is pressed then."""
 PAGE = (ROOT / "docs" / "tutorials" / "marketer.md").read_text(encoding="utf-8")
 
 
@@ -38,3 +47,14 @@ def test_its_links_are_those_of_the_platforms_table() -> None:
     fields = re.findall(r"#sgm=([^`]+)`", PAGE)
     assert len(fields) == 5
     assert [each for each in fields if f"`{each}`" not in table] == []
+
+
+def test_the_form_writes_the_text_that_the_page_shows() -> None:
+    (shown,) = re.findall(r"```yaml listener\n(.*?)```", PAGE, re.DOTALL)
+    text = NEW.format(account="mailbox")
+    for cells, then in FILLED_IN:
+        form = form_in(text)
+        assert cells.keys() <= form.cells.keys()
+        assert [each for name, each in cells.items() if not name.endswith("kind") and f"`{each}`" not in PAGE] == []
+        text = reshaped(merged(text, form, {**form.cells, **cells}), then, 0, "mailbox")
+    assert text == shown
