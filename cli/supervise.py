@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import shlex
 import signal
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import requests
+import structlog
 from supervisor.xmlrpc import SupervisorTransport
 
 from contracts.errors import AlreadyRunning, SegmaError
@@ -175,10 +177,22 @@ def supervise(
         supervised = Supervised(home)
         threading.Thread(target=_watch, args=(daemon, supervised.ended), daemon=True).start()
         try:
-            _await_ready(supervised, programs, say)
+            with _unheard():
+                _await_ready(supervised, programs, say)
             yield supervised
         finally:
             _stop(daemon, supervised)
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Log nothing that clients in this process meet while what they ask only starts: what is waited for is told."""
+    former = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(wrapper_class=former)
 
 
 @contextlib.contextmanager

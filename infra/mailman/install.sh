@@ -14,6 +14,7 @@ exec 9>"$target/lock"
 if command -v flock >/dev/null 2>&1; then flock 9; fi
 
 if [ ! -f "$target/.made-of" ] || [ "$(cat "$target/.made-of")" != "$wanted" ]; then
+    echo "installing Mailman into $target (some 60 MB, once) …" >&2
     rm -rf "$target/venv"
     "${SEGMA_PYTHON:-python3}" -m venv "$target/venv" >&2
     "$target/venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt" >&2

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 
 from cli import supervise as supervision
 from cli.flow_readiness import FlowReadiness
@@ -25,6 +26,19 @@ from transport.config import Settings
 pytestmark = pytest.mark.slow
 
 SLEEPS = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
+
+
+def test_what_clients_meet_while_all_starts_is_not_logged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log_line = structlog.get_logger("transport")
+    asked = itertools.count()
+
+    def answers(_pid: int) -> bool:
+        log_line.warning("kafka", detail="1/1 brokers are down")
+        return next(asked) > 2
+
+    with supervise(tmp_path, [ManagedProcess("slow", SLEEPS, answers)]):
+        log_line.warning("kafka", detail="the broker has gone")
+    assert capsys.readouterr().out.count("kafka") == 1
 
 
 def test_a_slow_start_is_waited_for_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
