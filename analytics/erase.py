@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -75,15 +76,17 @@ def erase(clickhouse: ClickHouse, person: PersonKey, now_ms: int) -> dict[str, i
 
 
 def erase_at_once(
-    clickhouse: ClickHouse, person: PersonKey, now_ms: int, pause: Callable[[float], None]
+    clickhouse: ClickHouse, people: Sequence[PersonKey], now_ms: int, pause: Callable[[float], None]
 ) -> tuple[dict[str, int], int]:
-    """Forget a person as :func:`erase` does, and wait until their rows are off the disk, a minute and a half at most.
+    """Forget each as :func:`erase` does, and wait until their rows are off the disk, a minute and a half at most.
 
     The rows of each table that went, and of how many tables former parts are left; ``pause`` waits for so many seconds.
     """
+    removed = Counter[str]()
     with OldParts(clickhouse, (*OF_A_PERSON, DEAD_LETTERS), pause) as old:
-        removed = erase(clickhouse, person, now_ms)
-    return removed, old.left
+        for person in people:
+            removed.update(erase(clickhouse, person, now_ms))
+    return dict(removed), old.left
 
 
 def remove_rows(clickhouse: ClickHouse, people: Iterable[PersonKey]) -> dict[str, int]:

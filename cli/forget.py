@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -49,8 +50,11 @@ def export_command(person: str, workspace: str | None, home: Path) -> None:
     It holds the address: give it to nobody but the person.
     """
     asking = Asking(home, workspace)
-    entry, subscriber = _known(home, asking, person)
-    print_json({"directory": _in_json(entry), **_rows(asking, subscriber)})
+    known = _known(home, asking, person)
+    entries = [to_builtins(each) for each in known.entries]
+    directory = next((each for each in entries if each["subscriber"] == known.subscriber), None)
+    others = [each for each in entries if each is not directory]
+    print_json({"directory": directory, "other_entries": others, **_rows(asking, known.ids)})
 
 
 @click.command("forget")
@@ -62,38 +66,42 @@ def export_command(person: str, workspace: str | None, home: Path) -> None:
 def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as_json: bool) -> None:
     """Erase PERSON (an address, or a subscriber id): their entry in the directory, and their rows in the history.
 
-    What is left is a proof without the address, a mark that keeps a replay of the log from bringing rows back, and what
-    they left, under keyed hashes of their addresses: who is imported again has left still. No
-    byte of the address or the name stays in the home: it is written over in the directory's file, and taken out of
-    lists that are files. On Kafka the brokers take it off their disks within a day, when they compact the topic. The
-    log's other records hold neither, and go with its retention; the lists of an email platform are the platform's.
+    Where the mailbox stands in the directory twice, by the two spellings of its domain, both go. What is left is a
+    proof without the address, a mark that keeps a replay of the log from bringing rows back, and what they left, under
+    keyed hashes of their addresses: who is imported again has left still. No byte of the address or the name stays in
+    the home: it is written over in the directory's file, and taken out of lists that are files. On Kafka the brokers
+    take it off their disks within a day, when they compact the topic. The log's other records hold neither, and go with
+    its retention; the lists of an email platform are the platform's.
     """
     asking = Asking(home, workspace)
-    entry, subscriber = _known(home, asking, person)
+    known = _known(home, asking, person)
+    named = " and ".join(known.ids)
     if not yes:
-        click.confirm(f"Erase {subscriber} of {asking.workspace} for good?", abort=True, err=True)
+        click.confirm(f"Erase {named} of {asking.workspace} for good?", abort=True, err=True)
     now_ms = wall_clock_ms()
+    people = [(asking.workspace, each) for each in known.ids]
     try:
-        removed, left = erase_at_once(asking.clickhouse, (asking.workspace, subscriber), now_ms, time.sleep)
+        removed, left = erase_at_once(asking.clickhouse, people, now_ms, time.sleep)
     except HistoryUnavailable as error:
         fail(f"nothing was erased: {error}", Exit.UNAVAILABLE)
-    if entry is not None:
+    for entry in known.entries:
         _leave_files(home, entry)
         _keep_leavings(home, entry, asking.secret)
-    _remove_entry(home, asking.workspace, subscriber)
-    known = entry is not None
+    _remove_entries(home, asking.workspace, known.ids)
+    there = bool(known.entries)
     proof = {
         "workspace": asking.workspace,
-        "subscriber": subscriber,
+        "subscriber": known.subscriber,
+        "other_ids": known.others,
         "erased_at_ms": now_ms,
-        "directory_entry": known,
+        "directory_entry": there,
         "rows": removed,
     }
     if as_json:
         print_json(proof)
         return
     erased = counted(sum(removed.values()), "row")
-    out.print(f"{subscriber} of {asking.workspace} is erased: {erased}, directory entry: {known}.")
+    out.print(f"{named} of {asking.workspace} is erased: {erased}, directory entry: {there}.")
     err.print("The proof is in the table `erasures`; it holds no address.")
     if left:
         err.print(
@@ -101,12 +109,28 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
         )
 
 
-def _known(home: Path, asking: Asking, person: str) -> tuple[DirectoryEntry | None, str]:
-    """The entry of a person, and their id: of an address that they changed to it is still the one of their first."""
+class Known(NamedTuple):
+    """Under what a person is known: their id, the others under which their mailbox stands, and the entries of all."""
+
+    subscriber: str
+    others: list[str]
+    entries: list[DirectoryEntry]
+
+    @property
+    def ids(self) -> list[str]:
+        """All of them."""
+        return [self.subscriber, *self.others]
+
+
+def _known(home: Path, asking: Asking, person: str) -> Known:
+    """Who it is: of an address that they changed to, their id is still the one of their first."""
     _, _, log = open_home(home)
     with closing(log), closing(Directory(log)) as directory:
         subscriber = directory.whose(asking.workspace, asking.secret)(asking.person(person))
-        return directory.find(asking.workspace, subscriber), subscriber
+        found = directory.find(asking.workspace, subscriber)
+        others = directory.twins(asking.workspace, subscriber)
+        entries = [found, *(directory.find(asking.workspace, each) for each in others)]
+        return Known(subscriber, others, [each for each in entries if each is not None])
 
 
 def _keep_leavings(home: Path, entry: DirectoryEntry, workspace_secret: bytes) -> None:
@@ -123,10 +147,6 @@ def _keep_leavings(home: Path, entry: DirectoryEntry, workspace_secret: bytes) -
             results = publisher.publish([Outgoing(VETOES, fact_key(each), to_json(each)) for each in others])
         if faults := [each for each in results if isinstance(each, LogError)]:
             raise faults[0]
-
-
-def _in_json(entry: DirectoryEntry | None) -> dict[str, Any] | None:
-    return None if entry is None else to_builtins(entry)
 
 
 def _leave_files(home: Path, entry: DirectoryEntry) -> None:
@@ -150,12 +170,13 @@ def _lists_of(sink: Sink) -> tuple[str, ...]:
     return ()
 
 
-def _remove_entry(home: Path, workspace: str, subscriber: str) -> None:
+def _remove_entries(home: Path, workspace: str, subscribers: Sequence[str]) -> None:
     _, _, log = open_home(home)
     with closing(log):
+        gone = [Outgoing(SUBSCRIBERS, subscriber_key(workspace, each), None) for each in subscribers]
         with closing(log.publisher()) as publisher:
-            gone = Outgoing(SUBSCRIBERS, subscriber_key(workspace, subscriber), None)
-            results = publisher.publish([gone, no_profile(workspace, subscriber, wall_clock_ms())])
+            profiles = [no_profile(workspace, each, wall_clock_ms()) for each in subscribers]
+            results = publisher.publish([*gone, *profiles])
         if faults := [each for each in results if isinstance(each, LogError)]:
             raise faults[0]
         if isinstance(log, EmbeddedLog):
@@ -183,13 +204,13 @@ def _scrub(log: EmbeddedLog) -> None:
                 fail(f"erased, but the file still holds the old bytes ({error}): run this again", Exit.UNAVAILABLE)
 
 
-def _leave_to_compaction(log: KafkaLog, gone: Outgoing) -> None:
-    """Have the brokers close the segments of the entry and of its end, for they never compact the one they write to."""
+def _leave_to_compaction(log: KafkaLog, gone: Sequence[Outgoing]) -> None:
+    """Have the brokers close the segments of entries and their ends, for they never compact the one they write to."""
     try:
         with log.kafka_topics.rolling(SUBSCRIBERS), closing(log.publisher()) as publisher:
             for _ in range(2):
                 time.sleep(ROLL_S)
-                if faults := [each for each in publisher.publish([gone]) if isinstance(each, LogError)]:
+                if faults := [each for each in publisher.publish(gone) if isinstance(each, LogError)]:
                     raise faults[0]
     except LogError as error:
         err.print(
@@ -199,13 +220,13 @@ def _leave_to_compaction(log: KafkaLog, gone: Outgoing) -> None:
         )
 
 
-def _rows(asking: Asking, subscriber: str) -> dict[str, list[dict[str, Any]]]:
+def _rows(asking: Asking, subscribers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     found = {}
     for table in OF_A_PERSON:
         sql = (
             f"SELECT * FROM {table} FINAL "  # noqa: S608 - a name of ours
-            "WHERE workspace = {workspace:String} AND subscriber = {subscriber:String}"
+            "WHERE workspace = {workspace:String} AND subscriber IN {subscribers:Array(String)}"
         )
-        columns, rows = asking.table(sql, {"workspace": asking.workspace, "subscriber": subscriber})
+        columns, rows = asking.table(sql, {"workspace": asking.workspace, "subscribers": list(subscribers)})
         found[table] = [dict(zip(columns, row, strict=True)) for row in rows]
     return found

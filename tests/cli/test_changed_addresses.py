@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
+from analytics.tables import PersonKey
 from cli.__main__ import cli
 from cli.home import open_home
 from contracts.accounts import Fact, Veto
@@ -147,6 +148,32 @@ def test_what_they_left_outlives_forget_under_every_address(
         assert ended(home, subscriber) == "unsubscribed"
     with log_of(home) as log:
         assert b"@" not in b"".join(each.key + (each.value or b"") for each in all_of(log, VETOES))
+
+
+@pytest.mark.parametrize("person", ["ute@müller.example", "s_one", "s_two"])
+def test_who_stands_in_the_directory_by_both_spellings_is_forgotten_under_both(
+    home: Path, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erased: list[PersonKey] = []
+
+    def erase(history: object, people: Sequence[PersonKey], *_: object) -> tuple[dict[str, int], int]:
+        erased.extend(people)
+        return {}, 0
+
+    monkeypatch.setattr("cli.forget.erase_at_once", erase)
+    left = Veto("w", "mail", "s_two", "hot", 10, "email_unsubscribed")
+    twice = ("s_one", "ute@müller.example"), ("s_two", "ute@xn--mller-kva.example")
+    with log_of(home) as log:
+        entries = [DirectoryEntry("w", *each) for each in twice]
+        stands = [Outgoing(SUBSCRIBERS, subscriber_key("w", each.subscriber), to_json(each)) for each in entries]
+        log.publisher().publish([*stands, Outgoing(VETOES, fact_key(left), to_json(left))])
+    proof = json.loads(segma(home, "forget", person, "--yes", "--json").stdout)
+    assert sorted([proof["subscriber"], *proof["other_ids"]]) == ["s_one", "s_two"]
+    assert sorted(erased) == [("w", "s_one"), ("w", "s_two")]
+    assert known(home) == [ANNA]
+    assert held(home, {b"mller"}) == held(home, {"müller".encode()}) == []
+    assert imported(home, "ute@müller.example") == 1
+    assert ended(home, subscriber_id(SECRET, "ute@müller.example")) == "unsubscribed"
 
 
 def test_a_joining_of_their_own_outlives_forget_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
