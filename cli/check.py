@@ -26,6 +26,8 @@ BROWSERS: Final = "browser or firefox or webkit"
 """Tests in browsers, each of which is started once."""
 SLOW: Final = f"slow or alone or {BROWSERS} or broker or compiler or mailman or sympa or clients"
 """What ``--fast`` leaves out."""
+SLOWEST: Final = 30
+"""So many tests of each step are named with their time: what to look at before the whole takes too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ class Check:
 def checks(root: Path, *, fast: bool) -> list[Check]:
     """Return the steps of ``segma test``, in order."""
     python = sys.executable
+    slowest = f"--durations={SLOWEST}"
     npm = shutil.which("npm") or "npm"
-    beside = ["-n", "auto", "--dist", "worksteal"]
+    beside = ["-n", "auto", "--dist", "worksteal", slowest]
     quick = [
         Check("ruff", [python, "-m", "ruff", "check", "."], root),
         Check("format", [python, "-m", "ruff", "format", "--check", "."], root),
@@ -71,8 +74,8 @@ def checks(root: Path, *, fast: bool) -> list[Check]:
         *quick,
         pytest(root, "tests side by side", *beside, "-m", f"not ({BROWSERS}) and not {ALONE}", meanwhile=types),
         # NOTE: the driver's event loop stays in the process for good, and other rooms' tests fail beside it.
-        pytest(root, "tests in browsers", "-m", f"({BROWSERS}) and not {ALONE}"),
-        pytest(root, "tests of processes", "-m", ALONE),
+        pytest(root, "tests in browsers", slowest, "-m", f"({BROWSERS}) and not {ALONE}"),
+        pytest(root, "tests of processes", slowest, "-m", ALONE),
     ]
 
 
