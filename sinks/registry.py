@@ -36,6 +36,7 @@ NAMES: Final = (
     "dotdigital",
     "campaignmonitor",
     "constantcontact",
+    "ghost",
     "kafka",
     "webhook",
 )

@@ -17,6 +17,7 @@ NAMES: Final = (
     "brevo",
     "campaignmonitor",
     "customerio",
+    "ghost",
     "hubspot",
     "iterable",
     "kit",

@@ -114,9 +114,11 @@ class Stage:
 
     def changes(self) -> str:
         """What is wrong after a call; empty: nothing."""
-        token = (self._platform.token_field, "t-1")
+        token = [(name, "t-1") for name in [self._platform.token_field] if name]
         changes = [
-            Change("c1", "s_anna", ANNA, ("hot",), ("news",), fields=(token,), consent_in=("news",), met_in=("news",)),
+            Change(
+                "c1", "s_anna", ANNA, ("hot",), ("news",), fields=tuple(token), consent_in=("news",), met_in=("news",)
+            ),
             Change("c2", "s_ben", BEN, ("hot",), ("news",)),
         ]
         size = min(self.sink.traits.batch, len(changes))

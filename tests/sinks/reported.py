@@ -78,6 +78,13 @@ def customerio(metric: str) -> Said:
     )
 
 
+def ghost(before: list[str], after: list[str]) -> Said:
+    """It says no time. Segma's own moves are told to no webhook."""
+    was = {"newsletters": [{"id": each} for each in before]}
+    now = {"email": ADDRESS, "newsletters": [{"id": each} for each in after]}
+    return as_json(lambda at_ms: {"member": {"current": {**now, "note": f"{at_ms}"}, "previous": was}})
+
+
 def hubspot(value: str, source: str, name: str = "hs_email_optout") -> Said:
     def said(at_ms: int) -> object:
         change = {"propertyName": name, "propertyValue": value, "changeSource": source, "occurredAt": at_ms}
@@ -155,6 +162,7 @@ REPORTS: Mapping[str, Reports] = {
     "constantcontact": Reports(ours("email_unsubscribed"), nothing, ours("subscribed")),
     "customerio": Reports(customerio("unsubscribed"), customerio("attempted")),
     "dotdigital": Reports(ours("email_unsubscribed"), nothing, ours("subscribed")),
+    "ghost": Reports(ghost(["1"], []), nothing),
     "hubspot": Reports(hubspot("true", "EMAIL"), hubspot("1", "API", "hs_list_memberships"), hubspot("false", "FORM")),
     "iterable": Reports(
         iterable("emailUnSubscribe", channelIds=[5], emailListIds=[], unsubSource="EmailLink"),
@@ -179,6 +187,7 @@ BY_ANYBODY: Mapping[str, Said] = {
     "brevo": brevo("list_addition", list_id=[1]),
     "campaignmonitor": campaignmonitor("Subscribe"),
     "customerio": customerio("subscribed"),
+    "ghost": ghost([], ["1"]),
     "hubspot": hubspot("false", "IMPORT"),
     "iterable": iterable("emailSubscribe", emailListIds=[7]),
     "kit": kit("subscriber.activated"),

@@ -14,10 +14,11 @@ from tests.sinks.courier import Courier, log_beside
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
 IMITATED = imitated()
+WITH_FIELDS = imitated(lambda each: bool(each.token_field))
 NUMBERED = imitated(lambda each: each.shows.numbers)
 """Where somebody who is made anew has another id than before."""
-CONFIRMING = imitated(lambda each: not each.shows.lists_are_left or bool(each.shows.asks))
-"""Where a person, or their membership, can wait for a confirmation."""
+CONFIRMING = imitated(lambda each: bool(each.token_field) and (not each.shows.lists_are_left or bool(each.shows.asks)))
+"""Where a person, or their membership, can wait for a confirmation, and has a field for the token."""
 
 
 def bed_fixture() -> Any:

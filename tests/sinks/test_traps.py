@@ -9,7 +9,7 @@ import pytest
 from sinks.base import Change, Done, Fate, Standing
 from tests.sinks.beds import ServedBed, imitated, served_bed
 from tests.sinks.courier import Courier, command
-from tests.sinks.served import IMITATED
+from tests.sinks.served import IMITATED, WITH_FIELDS
 from tests.sinks.simulator.server import KEY, Answer, Fault
 from tests.sinks.trapped import ANNA, BEN, asked, bed, fate, on
 
@@ -73,7 +73,7 @@ def test_members_tell_who_left(bed: ServedBed) -> None:
     assert standings == {ANNA: Standing.LEFT, BEN: Standing.ACTIVE}
 
 
-@on(*IMITATED)
+@on(*WITH_FIELDS)
 def test_a_token_is_written_and_changes_nobodys_lists_or_consent(bed: ServedBed) -> None:
     bed.put(ANNA, "old")
     field = bed.token_field

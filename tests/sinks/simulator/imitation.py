@@ -24,10 +24,10 @@ WHOLE: Final = Shows(lists_are_left=False, leavings=True, removals=True, other_l
 class Imitation(NamedTuple):
     """One imitation. ``dialect`` makes it, ``options`` are its account's, ``shows`` what can be known of people there.
 
-    ``token_field``: the field that tokens are written to; ``stands_for_all``: somebody can be there and have left
-    altogether; ``bounces``: it shows who bounced; ``paged``: it gives a list in pages; ``members_show_leaving``: a
-    reading of a list shows who left. ``moves_a_second``: about how many the benchmark prepares for; 0: it is not
-    measured.
+    ``token_field``: the field that tokens are written to, empty where there is none; ``stands_for_all``: somebody can
+    be there and have left altogether; ``bounces``: it shows who bounced; ``paged``: it gives a list in pages;
+    ``members_show_leaving``: a reading of a list shows who left. ``moves_a_second``: about how many the benchmark
+    prepares for; 0: it is not measured.
     """
 
     dialect: Callable[[], Any]
