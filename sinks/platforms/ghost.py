@@ -55,7 +55,7 @@ def make(options: GhostOptions, around: Around) -> ListSink:
     found = ADMIN_KEY.fullmatch(around.secret(options.key, "key").strip())
     if found is None:
         raise ValueError("the key is no Admin API key: 24 digits, a colon and 64 digits, as the integration shows it")
-    http = around.http(options, options.url, {"Accept-Version": "v6.0"}, quotas={}, connections=4, judge=judge)
+    http = around.http(options, options.url, {}, quotas={}, connections=4, judge=judge)
     signed = Signed(found[1], bytes.fromhex(found[2]), around.now_ms)
     return ListSink(Ghost(http, signed), strangers=around.strangers, known=around.known)
 

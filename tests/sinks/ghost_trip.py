@@ -51,9 +51,11 @@ class GhostBed(Bed):
         self._sinks: list[Sink] = []
         ghost.sql("delete from members; delete from labels; delete from suppressions")
 
-    def sink(self, **options: Any) -> Sink:
+    def sink(self, *, late_ms: int = 0, **options: Any) -> Sink:
+        """``late_ms``: how far Segma's clock is behind."""
         given = KIND.options.model_validate({"url": self.ghost.url, "key": {"env": "KEY"}, **options})
-        around = Around("w/mail", self._directory, brief, now_ms, lambda at, field: self.ghost.key, None, "add")
+        clock, key = lambda: now_ms() - late_ms, self.ghost.key
+        around = Around("w/mail", self._directory, brief, clock, lambda at, field: key, None, "add")
         self._sinks.append(KIND.make(given, around))
         return self._sinks[-1]
 
@@ -261,6 +263,9 @@ def consent(bed: GhostBed) -> None:
     standings = {each.address: each.standing.value for each in bed.sink().members("old")}
     assert standings == {ANNA: "left", BEN: "left", OBRIEN: "left", "cleo@example.org": "undeliverable"}, standings
     assert all(each.works is not False for each in bed.sink().rights())
+    (late,) = bed.sink(late_ms=600_000).apply(changes[:1])
+    assert isinstance(late, Trouble)
+    assert (late.reason, late.fate, "clocks" in late.answer) == (Reason.BAD_CREDENTIALS, Fate.FATAL, True), late
 
 
 @contextmanager
