@@ -95,6 +95,10 @@ def _save(home: Path, settings: Settings, file: IO[bytes], head: Head, besides: 
 
 
 def _save_file(archive: ArchiveWriter, path: Path, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        fail(f"{path} has a name that is not UTF-8, which a backup cannot keep; rename it", Exit.USAGE)
     if path.is_symlink():
         try:
             archive.add_link(name, os.readlink(path))

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import yaml
 
-PASSING: Final = frozenset({"run", "logs", "bells", "__pycache__"})
-"""Folders of what runs: made anew at each start."""
+PASSING: Final = ("run", "logs", "data/log/bells")
+"""Folders of what runs, by their place in a home: made anew at each start. Elsewhere a folder may have any name."""
+CACHE: Final = "__pycache__"
 
 
 def files_of(home: Path, *, leave_out: frozenset[Path] = frozenset()) -> Iterator[Path]:
@@ -21,19 +22,24 @@ def files_of(home: Path, *, leave_out: frozenset[Path] = frozenset()) -> Iterato
         home: The home.
         leave_out: Files and folders in it that are left out with all that they hold.
     """
+    leave_out = leave_out | {home / place for place in PASSING}
     for folder, names, files in os.walk(home):
         here = Path(folder)
         linked = [name for name in names if (here / name).is_symlink()]
-        names[:] = sorted(set(names) - set(linked) - PASSING - {each.name for each in leave_out if each.parent == here})
+        names[:] = sorted(set(names) - set(linked) - {CACHE} - {each.name for each in leave_out if each.parent == here})
         yield from (here / name for name in names)
         for name in sorted([*files, *linked]):
             path = here / name
-            if path not in leave_out and path.suffix != ".lock" and _is_kept(path.lstat().st_mode):
+            if path not in leave_out and _is_kept(path):
                 yield path
 
 
-def _is_kept(mode: int) -> bool:
-    return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+def _is_kept(path: Path) -> bool:
+    """Whether it holds something: sockets do not, nor do the empty files that processes lock."""
+    found = path.lstat()
+    if stat.S_ISREG(found.st_mode):
+        return path.suffix != ".lock" or found.st_size > 0
+    return stat.S_ISLNK(found.st_mode)
 
 
 def outside(home: Path) -> list[str]:

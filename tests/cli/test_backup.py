@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import shutil
 import stat
@@ -138,6 +139,37 @@ def test_a_link_out_of_the_home_is_refused_by_name(home: Path, tmp_path: Path) -
     made = run("backup", "--home", home, "--to", tmp_path / "b")
     assert made.exit_code == 2
     assert "listeners/shared" in made.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "data/lists/main/logs/newsletter.txt",
+        "data/lists/main/run/newsletter.txt",
+        "listeners/bells/looked.yaml",
+        "secrets/door.lock",
+    ],
+)
+def test_what_is_called_like_something_that_passes_is_kept_where_it_is_something_else(
+    home: Path, tmp_path: Path, odd: str
+) -> None:
+    (home / odd).parent.mkdir(parents=True, exist_ok=True)
+    (home / odd).write_bytes(b"ada@example.com")
+    for passing in ("logs/flow.log", "data/log/bells/events/1", "data/deliver.main.mailbox.lock"):
+        (home / passing).parent.mkdir(parents=True, exist_ok=True)
+        (home / passing).touch()
+    assert run("backup", "--home", home, "--to", tmp_path / "b").exit_code == 0
+    assert run("restore", tmp_path / "b", "--home", tmp_path / "other").exit_code == 0
+    assert (tmp_path / "other" / odd).read_bytes() == b"ada@example.com"
+    assert not [path for path in ("run", "logs", "data/log/bells") if (tmp_path / "other" / path).exists()]
+    assert not list((tmp_path / "other" / "data").glob("*.lock"))
+
+
+def test_a_name_that_no_backup_can_keep_is_told_and_nothing_is_made(home: Path, tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(home / "listeners") + b"/\xff.yaml")).touch()
+    made = run("backup", "--home", home, "--to", tmp_path / "b")
+    assert (made.exit_code, "not UTF-8" in made.stderr) == (2, True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
 
 
