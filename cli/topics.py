@@ -98,7 +98,8 @@ def _mended(log: Log, wanted: Sequence[Topic]) -> dict[str, list[str]]:
         if topic.name in shapes and shapes[topic.name].partitions == topic.partitions
     }
     log.kafka_topics.mend(mendable)
-    return {name: [each.text for each in wrong] for name, wrong in mendable.items() if wrong}
+    mended = {name: [each.text for each in wrong if each.value] for name, wrong in mendable.items()}
+    return {name: texts for name, texts in mended.items() if texts}
 
 
 @topics_command.command("check")

@@ -115,7 +115,7 @@ class Cluster:
                 f"listeners={listeners}{f',CONTROLLER://127.0.0.1:{node.port + 1}' if number == 1 else ''}\n"
                 f"controller.quorum.voters={voter}\n"
                 "broker.session.timeout.ms=6000\nbroker.heartbeat.interval.ms=1000\nreplica.lag.time.max.ms=6000\n"
-                "auto.leader.rebalance.enable=false\nnum.network.threads=1\nnum.io.threads=2\n"
+                "default.replication.factor=3\nauto.leader.rebalance.enable=false\nnum.network.threads=1\nnum.io.threads=2\n"
             )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from contracts.topics import Topic
 from tests.broker import START_S, Broker, Cluster
 from transport import open_log
 from transport.config import Settings
+from transport.kafka.log import KafkaLog
 
 pytestmark = pytest.mark.slow
 ONE = Topic("one", 1)
@@ -79,6 +81,15 @@ def poll_on(consumer: Consumer) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         assert not consumer.poll(10, timeout_s=0.5), "records of another history"
+
+
+def test_two_of_three_copies_confirm_where_the_cluster_chose_how_many_there_are(settings: Settings) -> None:
+    with closing(open_log(settings.model_copy(update={"kafka_replication": -1}))) as log:
+        assert isinstance(log, KafkaLog)
+        log.ensure([ONE])
+        found = log.kafka_topics.described([ONE.name])[ONE.name]
+        assert (found.copies, found.settings["min.insync.replicas"]) == (3, "2")
+        assert log.kafka_topics.faults([ONE]) == {ONE.name: []}
 
 
 def test_two_brokers_die_and_nothing_confirmed_is_lost(cluster: Cluster, log: Log) -> None:

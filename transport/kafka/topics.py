@@ -97,6 +97,10 @@ class KafkaTopics:
             self._create([self._new(topic) for topic in absent])
             self._await_visible({topic.name for topic in absent})
         found = self.described([topic.name for topic in topics], is_boot=True)
+        # NOTE: where the cluster chose how many copies there are, only now is it known whether two must confirm. Who
+        # may make topics and not change them is told by `segma topics check`.
+        with contextlib.suppress(LogError):
+            self.mend({topic.name: self._faults(topic, found[topic.name]) for topic in absent})
         for topic in topics:
             each = found[topic.name]
             if (each.shape.partitions, each.shape.compacted) != (topic.partitions, topic.compacted):
@@ -122,11 +126,15 @@ class KafkaTopics:
         there = set(self.names())
         found = self.described([topic.name for topic in topics if topic.name in there])
         by_name = {topic.name: topic for topic in topics}
-        return {name: list(faults(by_name[name], each.copies, each.settings)) for name, each in found.items()}
+        return {name: self._faults(by_name[name], each) for name, each in found.items()}
+
+    def _faults(self, topic: Topic, found: Described) -> list[SettingFault]:
+        return list(faults(topic, found.copies, found.settings, wanted_copies=self._settings.kafka_replication))
 
     def mend(self, found: Mapping[str, Sequence[SettingFault]]) -> None:
         """Set what will not do, and nothing else, of each of these topics."""
-        self._set({name: {each.name: each.value for each in wrong} for name, wrong in found.items() if wrong})
+        wanted = {name: {each.name: each.value for each in wrong if each.value} for name, wrong in found.items()}
+        self._set({name: settings for name, settings in wanted.items() if settings})
 
     @contextlib.contextmanager
     def rolling(self, name: str) -> Iterator[None]:
