@@ -46,7 +46,10 @@ class NamedQuery:
     sql: str
 
     def bound(self, given: Mapping[str, str], *, workspace: str, now_ms: int) -> dict[str, Any]:
-        """The parameters with defaults filled in. Raises :class:`ConfigError` with every problem."""
+        """The parameters with defaults filled in. Raises :class:`ConfigError` with every problem.
+
+        An instant to come is now: whoever asks beyond it would get what is not known yet as what has not happened.
+        """
         problems = [
             Problem(self.name, name, "no such parameter", f"known: {', '.join(each.name for each in self.parameters)}")
             for name in given
@@ -59,7 +62,7 @@ class NamedQuery:
                 problems.append(Problem(self.name, each.name, "is missing", f"{each.name}=… ({each.meaning})"))
                 continue
             try:
-                bound[each.name] = instant(text, now_ms) if each.is_instant else _value(text, each.type)
+                bound[each.name] = _known(text, now_ms) if each.is_instant else _value(text, each.type)
             except ValueError as error:
                 problems.append(Problem(self.name, each.name, f"{text[:60]!r}: {error}", each.meaning))
         if problems:
@@ -100,6 +103,10 @@ def instant(text: str, now_ms: int) -> datetime:
         raise ValueError("an instant before the year 1 or after 9999") from None
     except ValueError:
         raise ValueError("no instant: now, -7d, or 2026-04-01T12:00:00") from None
+
+
+def _known(text: str, now_ms: int) -> datetime:
+    return min(instant(text, now_ms), instant("now", now_ms))
 
 
 def _value(text: str, kind: str) -> str | int:

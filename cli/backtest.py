@@ -15,12 +15,12 @@ from analytics.clickhouse import ClickHouse, HistoryError, HistoryUnavailable
 from analytics.config import AnalyticsSettings, analytics_settings_at, connect, password_of
 from analytics.named_queries import instant
 from analytics.recorded import erased, members, moves_an_hour, ranges, reach, unheard
-from cli.backtesting.drain import HOUR_MS, calls_an_hour, drain
+from cli.backtesting.drain import calls_an_hour, drain, pace
 from cli.backtesting.page import page
 from cli.backtesting.plan import Plan, Request, Work
 from cli.backtesting.ranges import Door, do_ranges
 from cli.backtesting.result import Result, sum_up
-from cli.backtesting.words import lines
+from cli.backtesting.words import lines, moment
 from cli.deploy import versions_of, workspace_of, workspace_option
 from cli.output import Exit, err, fail, out, print_json
 from cli.up import home_option, json_option
@@ -181,6 +181,10 @@ def _plan(clickhouse: ClickHouse, request: Request) -> Plan:
     until_ms, since_ms = (round(_instant(text, now_ms) * 1_000) for text in (request.until, request.since))
     if since_ms > until_ms:
         fail(f"--since {request.since} is after --until {request.until}", Exit.USAGE)
+    if since_ms > now_ms:
+        fail(f"--since {request.since} is still to come", Exit.USAGE)
+    if since_ms > known.until_ms:
+        fail(f"the history ends at {moment(known.until_ms)}, before --since {request.since}", Exit.PROBLEMS)
     plan = Plan(request, min(until_ms, known.until_ms), max(since_ms, 0), (), known.gaps)
     return replaced(plan, ranges=tuple(ranges(clickhouse, plan.asked(request.subjects()), RANGE_ROWS)))
 
@@ -265,21 +269,21 @@ def _alone(version: ListenerVersion) -> ListenerVersion:
     return replaced(alone, pauses=())
 
 
-def _calls(quota: str | None) -> int | None:
+def _calls(quota: str | None) -> float | None:
     """The calls an hour of ``150/1m``."""
     if quota is None:
         return None
     calls, _, span = quota.partition("/")
     try:
-        an_hour = int(calls) * HOUR_MS // duration_ms(span)
+        an_hour = pace(int(calls), duration_ms(span))
     except ValueError:
-        an_hour = -1
+        an_hour = -1.0
     if an_hour < 0:
         raise ConfigError([Problem("--quota", quota, "no quota", "calls and a span: 150/1m")])
     return an_hour
 
 
-def _drains(result: Result, installation: Installation, clickhouse: ClickHouse, an_hour: int | None) -> None:
+def _drains(result: Result, installation: Installation, clickhouse: ClickHouse, an_hour: float | None) -> None:
     """How long each account would take for the people in the lists at the end."""
     workspace = result.plan.request.workspace
     accounts = installation.workspaces[workspace].accounts

@@ -38,13 +38,16 @@ def lift_command(  # noqa: PLR0917
     Everybody counts once, from their first match on, in the group in which the hash has put them, whatever their
     platform did with the move. Who has not had the whole time yet is left out.
     """
-    if within < 1_000:
-        fail(f"--within {within} ms: at least a second", Exit.USAGE)
+    if within < 1_000 or within % 1_000:
+        fail(f"--within {within} ms: whole seconds, at least one", Exit.USAGE)
     given = {"listener": listener, "goal": goal, "seconds": str(within // 1_000), "since": since, "until": until}
     columns, rows = Asking(home, workspace).named(named_queries()["lift"], given)
     now_ms = wall_clock_ms()
-    if instant(since, now_ms) >= instant(until, now_ms):
+    begins, ends = instant(since, now_ms), instant(until, now_ms)
+    if begins >= ends:
         fail(f"--since {since} is not before --until {until}", Exit.USAGE)
+    if begins >= instant("now", now_ms):
+        fail(f"--since {since} is still to come", Exit.USAGE)
     found: dict[str, int] = dict(zip(columns, rows[0], strict=True))
     lift = Lift(Group(found["moved"], found["moved_did"]), Group(found["held_out"], found["held_out_did"]))
     if as_json:

@@ -13,7 +13,7 @@ from analytics.clickhouse import ClickHouse
 from analytics.config import AnalyticsSettings, connect, password_of
 from analytics.recorded import erased, moves_an_hour, ranges, reach
 from cli.backfilling.asked import LEFT, MOVED, Desks, Tally, give
-from cli.backtesting.drain import Drain, calls_an_hour, drain
+from cli.backtesting.drain import HOUR_MS, Drain, calls_an_hour, drain, pace
 from cli.backtesting.plan import Plan, Request, Work
 from cli.backtesting.ranges import Door, do_ranges, members_in, pasts_in
 from cli.output import err
@@ -140,7 +140,7 @@ def drains(
         calls = calls_an_hour(kind.quotas) if kind is not None else None
         live = moves_an_hour(clickhouse, workspace, name, now_ms)
         # Behind live moves half of the quota is used at most.
-        bounds = [each for each in (most, calls // 2 if calls is not None else None) if each is not None]
+        bounds = [each for each in (most, pace(calls / 2, HOUR_MS) if calls is not None else None) if each is not None]
         found[name] = drain(tally.people[name], min(bounds, default=None), live)
     return found
 

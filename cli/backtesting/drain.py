@@ -16,18 +16,24 @@ class Drain(NamedTuple):
     """
 
     moves: int
-    an_hour: int | None
+    an_hour: float | None
     live_an_hour: float
     hours: float | None
 
 
-def calls_an_hour(quotas: Mapping[str, Sequence[tuple[int, int]]]) -> int | None:
+def pace(calls: float, window_ms: int) -> float:
+    """Return how many calls that is in an hour: whole ones, but for a pace that is slower than one."""
+    an_hour = calls * HOUR_MS / window_ms
+    return int(an_hour) if an_hour >= 1 else an_hour
+
+
+def calls_an_hour(quotas: Mapping[str, Sequence[tuple[int, int]]]) -> float | None:
     """Return the fewest calls of any kind that an hour of the published quotas allows; None without any."""
-    found = [calls * HOUR_MS // window_ms for rates in quotas.values() for calls, window_ms in rates]
+    found = [pace(calls, window_ms) for rates in quotas.values() for calls, window_ms in rates]
     return min(found, default=None)
 
 
-def drain(moves: int, an_hour: int | None, live: Sequence[int]) -> Drain:
+def drain(moves: int, an_hour: float | None, live: Sequence[int]) -> Drain:
     """Simulate hour by hour: live moves first, the others in what is left. A call moves one person.
 
     ``live``: moves of each hour of a week, which comes again and again.
@@ -35,7 +41,7 @@ def drain(moves: int, an_hour: int | None, live: Sequence[int]) -> Drain:
     average = sum(live) / len(live) if live else 0.0
     if an_hour is None or not moves:
         return Drain(moves, an_hour, average, 0.0 if not moves else None)
-    left, waiting = moves, 0
+    left, waiting = float(moves), 0.0
     for hour in range(LONGEST_H):
         waiting += live[hour % len(live)] if live else 0
         done = min(waiting, an_hour)

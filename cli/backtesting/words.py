@@ -71,11 +71,14 @@ def drained_in_words(drained: Drain) -> str:
     moves = counted(drained.moves, "move")
     if drained.an_hour is None:
         return f"{moves}; no quota of it is known"
-    calls = counted(drained.an_hour, "call")
+    slow = 0 < drained.an_hour < 1
+    calls = (
+        f"one call in {1 / drained.an_hour:.1f} hours" if slow else f"{counted(int(drained.an_hour), 'call')} an hour"
+    )
     beside = f"beside {drained.live_an_hour:.1f} live ones an hour"
     if drained.hours is None:
-        return f"{moves} would never be done: {calls} an hour, {beside}, leave none for them"
-    return f"{moves} would take {_span(drained.hours)} at {calls} an hour, {beside}"
+        return f"{moves} would never be done: {calls}, {beside}, leave none for them"
+    return f"{moves} would take {_span(drained.hours)} at {calls}, {beside}"
 
 
 def _span(hours: float) -> str:

@@ -23,6 +23,7 @@ from analytics.erase import erase
 from cli.__main__ import cli as segma_cli
 from cli.backtesting.drain import calls_an_hour, drain
 from cli.backtesting.plan import Work
+from cli.backtesting.words import drained_in_words
 from contracts.rows import EventRow, MatchRow, MembershipRow
 from tests.analytics.backtest_kills import PATIENCE_S, Killed
 from tests.analytics.embedded import ROOT, Embedded
@@ -299,6 +300,7 @@ def test_what_the_history_does_not_hold_is_said(own_past: Past) -> None:
         (("keen@9",), 1, "no keen@9 was applied"),
         (("keen", "--since", "soon"), 2, "no instant"),
         (("keen", "--since", "2026-11-01", "--until", "2026-10-01"), 2, "is after --until"),
+        (("keen", "--since", "2999-01-01", "--until", "2999-02-01"), 2, "is still to come"),
         (("keen", "--quota", "many"), 2, "no quota"),
         (("keen", "--quota", "-5/1h"), 2, "no quota"),
         (("keen", "--people", "/nowhere/people.ndjson"), 2, "there is no folder /nowhere"),
@@ -314,6 +316,12 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     said = past.run(*words)
     assert (said.exit_code, sentence in said.output.replace("\n", " ")) == (code, True), said.output
     assert "Traceback" not in said.output
+
+
+def test_a_history_that_ends_before_what_is_asked_says_so(own_past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli.backtest, "wall_clock_ms", lambda: at(90))
+    said = own_past.run("keen", "--since", "-1d")
+    assert (said.exit_code, "the history ends at" in said.output) == (1, True), said.output
 
 
 def test_a_quota_of_nothing_is_never(past: Past) -> None:
@@ -337,6 +345,13 @@ def test_the_drain_lets_live_moves_go_first() -> None:
     assert drain(10, 10, [30] + [0] * 167).hours == pytest.approx(4)
     assert calls_an_hour({"all": [(10, 1_000), (150, 60_000)], "search": [(5, 1_000)]}) == 9_000
     assert calls_an_hour({}) is None
+
+
+def test_a_quota_slower_than_one_call_an_hour_is_no_quota_of_nothing() -> None:
+    slow = calls_an_hour({"writes": [(1, 2 * 3_600_000)]})
+    assert slow == 0.5
+    assert drained_in_words(drain(5, slow, [])).startswith("5 moves would take 10.0 hours at one call in 2.0 hours")
+    assert drain(5, slow, [1]).hours is None
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"request": 1}', b"\xff"])

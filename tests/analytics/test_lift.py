@@ -16,7 +16,7 @@ from bench.lift import SIZES, coverage, share_held_out
 from cli.__main__ import cli
 from cli.lift import in_words
 from tests.analytics.embedded import Embedded
-from tests.analytics.story import matched, put, the_trial
+from tests.analytics.story import ask, at, matched, put, the_trial
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -89,6 +89,14 @@ def home(embedded: Embedded, database: str, tmp_path: Path, monkeypatch: pytest.
     return tmp_path
 
 
+def test_whose_time_is_not_over_has_not_failed_because_somebody_asks_beyond_now(history: ClickHouse) -> None:
+    put(history, the_trial())
+    asked = {"listener": "keen", "goal": "product_bought", "seconds": "604800"}
+    now = ask(history, "lift", **asked, now_ms=at(10))
+    assert now[0][4] == 1, "Fay's week is not over"
+    assert ask(history, "lift", **asked, now_ms=at(10), until="2999-01-01") == now
+
+
 def lift(home: Path, *words: str) -> Result:
     return CliRunner().invoke(cli, ["lift", *words, "--home", str(home)])
 
@@ -116,6 +124,8 @@ def test_what_the_history_does_not_hold_is_said(home: Path, history: ClickHouse)
     assert (alone.exit_code, "Nobody was held out" in alone.output) == (1, True)
     turned = lift(home, "keen", "--goal", "product_bought", "--since", "-1d", "--until", "-2d")
     assert (turned.exit_code, "is not before --until" in turned.output) == (2, True)
-    for wrong, sentence in {"soon": "within", "5ms": "at least a second"}.items():
+    to_come = lift(home, "keen", "--goal", "product_bought", "--since", "2998-01-01", "--until", "2999-01-01")
+    assert (to_come.exit_code, "is still to come" in to_come.output) == (2, True)
+    for wrong, sentence in {"soon": "within", "5ms": "at least one", "1500ms": "whole seconds"}.items():
         refused = lift(home, "keen", "--goal", "product_bought", "--within", wrong)
         assert (refused.exit_code, sentence in refused.output) == (2, True)
