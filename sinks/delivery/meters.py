@@ -7,7 +7,7 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge
 
-from contracts.commands import Outcome
+from contracts.commands import Outcome, Result
 from sinks.delivery.account_state import AccountStatus
 
 _stopped: Final = Gauge(
@@ -23,6 +23,8 @@ def watch_account(account: str, gate: AccountStatus) -> None:
     """Serve whether an account is in trouble. ``account``: workspace/account."""
     _stopped.labels(account).set_function(lambda: float(gate.stopped))
     _away.labels(account).set_function(lambda: float(gate.away))
+    for result in Result:
+        _outcomes.labels(account, str(result))  # from 0 on: the first moves of a process may all fail
 
 
 def count_outcomes(account: str, outcomes: Iterable[Outcome]) -> None:

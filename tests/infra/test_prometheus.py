@@ -21,7 +21,7 @@ RULES = yaml.safe_load((HOME / "segma.rules.yaml").read_text(encoding="utf-8"))
 TESTS = yaml.safe_load((HOME / "segma.test.yaml").read_text(encoding="utf-8"))
 RULE_LIST: list[dict[str, Any]] = [rule for group in RULES["groups"] for rule in group["rules"]]
 ALERTS = {rule["alert"]: rule for rule in RULE_LIST if "alert" in rule}
-FAULTS, PEACE = TESTS["tests"]
+FAULTS, _, PEACE = TESTS["tests"]
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

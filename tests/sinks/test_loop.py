@@ -151,6 +151,13 @@ def test_an_account_that_is_away_for_long_is_told_and_so_is_its_return(
     assert after == (before or 0.0) + 1
 
 
+def test_each_result_is_counted_from_nothing_on(courier: Courier) -> None:
+    courier.deliver()
+    for result in Result:
+        labels = {"account": "w/mail", "result": str(result)}
+        assert REGISTRY.get_sample_value("segma_account_outcomes_total", labels) is not None
+
+
 def test_an_outage_that_is_short_is_told_to_nobody(courier: Courier) -> None:
     courier.bed.server.faults = [Fault("", times=4, answer=Answer(503, {}))]
     courier.send(command("news"))
