@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -47,11 +48,19 @@ SETTINGS: dict[str, type[Settings]] = {
     "flows": FlowSettings,
     "sinks": SinkSettings,
 }
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+
+
+def configured_with(config: str) -> list[str]:
+    return ["--set-json", f"config={json.dumps(config)}"]
+
+
 FULL = [
+    *configured_with(f"{VALUES['config']}      second: {{sink: file}}\n"),
     "--set",
     "clickhouse.url=http://ch:8123,clickhouse.passwordSecret=ch,kafka.security=sasl_ssl,kafka.username=segma,"
     "kafka.passwordSecret=kp,kafka.caSecret=kca,podMonitor.enabled=true,traces.endpoint=http://otel:4318/v1/traces,deliver.data.persistent=true,"
-    "collector.autoscaling.enabled=false,flow.of=5,accounts={main/mailbox,main/,main/second_one}",
+    "collector.autoscaling.enabled=false,flow.of=5,accounts={main/mailbox,main/,main/second}",
     "--set-string",
     r"listeners.welcome\.yaml=listener: welcome",
 ]
@@ -60,7 +69,10 @@ CASES = {
     "all of it": FULL,
     "to more flows": ["--set", "flow.of=5,flow.rescaleFrom=2"],
     "to fewer flows": ["--set", "flow.of=1,flow.rescaleFrom=3,networkPolicy.enabled=false"],
-    "the least": ["--set", "console.enabled=false", "--set-json", "accounts=[]"],
+    "the least": [
+        *configured_with("token_keys: {env: KEYS}"),
+        *("--set", "console.enabled=false", "--set-json", "accounts=[]"),
+    ],
 }
 
 Document = dict[str, Any]
@@ -324,14 +336,13 @@ def test_all_of_it_is_there() -> None:
     names = {each["metadata"]["name"] for each in rendered(FULL)}
     parts = {"collector", "flow", "loader", "console", "topics", "migrate", "deliver-main-mailbox"}
     assert {f"segma-{part}" for part in parts} <= names
-    assert {"segma-deliver-main-webhooks", "segma-deliver-main-second-one"} <= names
+    assert {"segma-deliver-main-webhooks", "segma-deliver-main-second"} <= names
 
 
 def test_the_installation_of_the_example_is_one() -> None:
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    installation = check_installation(yaml.safe_load(values["config"]), where="values.yaml")
+    installation = check_installation(yaml.safe_load(VALUES["config"]), where="values.yaml")
     own = {f"{name}/{account}" for name, each in installation.workspaces.items() for account in each.accounts}
-    assert set(values["accounts"]) == own
+    assert set(VALUES["accounts"]) == own
 
 
 @pytest.mark.parametrize(
@@ -348,16 +359,136 @@ def test_the_installation_of_the_example_is_one() -> None:
         "collector.resources.limits.memory=lots",
         "image.pullPolicy=Sometimes",
         "kafka.servers=kafka",
+        "console.url=segma.example",
+        "collector.resources.limits.memory=512m",
+        "flow.resources.requests.memory=1024",
+        "flow.state.size=10gi",
+        "collector.resources.requests.cpu=null",
     ],
 )
 def test_values_that_cannot_be_are_refused(wrong: str) -> None:
     assert run("template", "segma", str(CHART), "--set", wrong).returncode != 0
 
 
+def leaves(values: Document, path: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        yield f"{path}{name}"
+        if isinstance(value, dict):
+            yield from leaves(value, f"{path}{name}.")
+
+
+def test_no_value_of_the_chart_can_be_taken_away_and_leave_a_hole() -> None:
+    nothing_asks = ("imagePullSecrets", "nodeSelector", "tolerations", "networkPolicy.metricsFrom.", "storageClassName")
+    nothing_asks += (".persistent", ".resources.requests.", ".resources.limits.")
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    for path in leaves(VALUES):
+        if not any(each in path for each in nothing_asks):
+            *above, name = path.split(".")
+            part = schema
+            for each in above:
+                part = part["properties"][each]
+                part = schema["definitions"][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+            assert name in part["required"], path
+    refused = run("template", "segma", str(CHART), "--set", "kafka.prefix=null")
+    assert refused.returncode != 0
+    assert "prefix" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "accounts", "said"),
+    [
+        ("workspaces: {main: {accounts: {a: {}, b: {}}}}", ["main/a"], "config has the account main/b"),
+        ("workspaces: {main: {accounts: {a: {}}}}", ["main/a", "main/b"], "`accounts` has main/b"),
+        ("workspaces: {main: {accounts: {a: {}}}}", ["main/a", "shop/"], "`accounts` has shop/"),
+        ("workspaces: [main", [], "config is no mapping of YAML"),
+        ("- main", [], "config is no mapping of YAML"),
+        ("token_keys: {file: secrets/keys/first}", [], "no folders"),
+    ],
+)
+def test_a_configuration_whose_moves_nobody_would_deliver_is_refused(
+    config: str, accounts: list[str], said: str
+) -> None:
+    given = [*configured_with(config), "--set-json", f"accounts={json.dumps(accounts)}", "--set", "flow.of=1"]
+    refused = run("template", "segma", str(CHART), *given)
+    assert refused.returncode != 0
+    assert said in refused.stderr
+
+
+def test_no_two_accounts_have_one_delivery() -> None:
+    long = "a-very-long-name-that-goes-on-and-on-to"
+    own = {
+        "a": ["b-c", "b_c", "b", "b-", "webhooks", "b--c"],
+        "a-b": ["c", "b"],
+        long: [f"{long}1", f"{long}2"],
+    }
+    accounts = [f"{workspace}/{name}" for workspace, names in own.items() for name in ["", *names]]
+    config = {"workspaces": {each: {"accounts": {name: {} for name in names}} for each, names in own.items()}}
+    given = ["--set-json", f"accounts={json.dumps(accounts)}", "--set", "flow.of=1,deliver.data.persistent=true"]
+    documents = rendered([*configured_with(yaml.safe_dump(config)), *given])
+    assert faults(documents) == []
+    asked = [process_of(pod["spec"]["containers"][0])[-1] for _, pod in pods(documents)]
+    assert set(accounts) <= set(asked)
+
+
+@pytest.mark.parametrize("name", ["7", "1segma", "seg.ma"])
+def test_a_release_whose_services_could_have_no_name_is_refused(name: str) -> None:
+    refused = run("template", name, str(CHART))
+    assert refused.returncode != 0
+    assert "the release's name" in refused.stderr
+
+
+def test_what_reads_as_another_kind_of_value_stays_text() -> None:
+    odd = ["--set-string", "secretName=123,kafka.caSecret=1e3,flow.state.storageClassName=true"]
+    done = run("template", "true", str(CHART), *odd, "--set", "podMonitor.enabled=true")
+    assert done.returncode == 0, done.stderr
+    for document in yaml.load_all(done.stdout, StrictLoader):
+        for name, text in texts(document or {}):
+            assert isinstance(text, str), f"{document['metadata']['name']}: {name} is {text!r}"
+
+
+def texts(part: Any) -> Iterator[tuple[str, object]]:
+    """What Kubernetes takes as text alone."""
+    named = {"name", "secretName", "storageClassName", "value", "claimName", "key", "path"}
+    if isinstance(part, list):
+        for each in part:
+            yield from texts(each)
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            if name in {"labels", "matchLabels", "data"}:
+                yield from value.items()
+            elif name in named and not isinstance(value, dict):
+                yield name, value
+            yield from texts(value)
+
+
+def test_the_monitors_job_is_one_that_the_rules_ask_for() -> None:
+    (monitor,) = (each for each in rendered(["--set", "podMonitor.enabled=true"]) if each["kind"] == "PodMonitor")
+    (label,) = {pod["metadata"]["labels"][monitor["spec"]["jobLabel"]] for _, pod in pods(rendered([]))}
+    rules = yaml.safe_load((CHART.parents[1] / "prometheus" / "segma.rules.yaml").read_text(encoding="utf-8"))
+    (down,) = (each for group in rules["groups"] for each in group["rules"] if each.get("alert") == "SegmaProcessDown")
+    asked = re.search(r'job=~"([^"]+)"', down["expr"])
+    assert asked is not None
+    assert re.fullmatch(asked[1], label)
+
+
+def test_only_secrets_that_count_are_asked_for() -> None:
+    commented = f"{VALUES['config']}# once: {{file: secrets/old}}\n"
+    keys = {
+        each["key"]
+        for _, pod in pods(rendered(configured_with(commented)))
+        for volume in pod["spec"]["volumes"]
+        for source in volume.get("projected", {}).get("sources", ())
+        for each in source.get("secret", {}).get("items", ())
+    }
+    assert keys == {"token-keys", "main"}
+    none = rendered([*configured_with("token_keys: {env: KEYS}"), "--set-json", "accounts=[]"])
+    assert '"secret":' not in json.dumps([pod["spec"]["volumes"][0] for _, pod in pods(none)])
+
+
 def test_flows_of_a_configuration_that_names_no_partitions_are_bounded_too() -> None:
-    config = "config=token_keys: {file: secrets/keys}"
-    assert run("template", "segma", str(CHART), "--set-string", config, "--set", "flow.of=4").returncode == 0
-    refused = run("template", "segma", str(CHART), "--set-string", config, "--set", "flow.of=5")
+    config = [*configured_with("token_keys: {file: secrets/keys}"), "--set-json", "accounts=[]"]
+    assert run("template", "segma", str(CHART), *config, "--set", "flow.of=4").returncode == 0
+    refused = run("template", "segma", str(CHART), *config, "--set", "flow.of=5")
     assert "flow.of is 5 and config has 4 partitions" in refused.stderr
 
 

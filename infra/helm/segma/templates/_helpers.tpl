@@ -5,8 +5,54 @@
 
 {{- define "segma.labels" -}}
 app.kubernetes.io/name: segma
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* The name of an account's delivery, of `workspace/account`: the same for no two of them, whatever else there is. Where
+     the two names cannot be told apart in it, or are cut, a sum of them stands behind. */}}
+{{- define "segma.delivery" -}}
+{{- $workspace := (split "/" .)._0 -}}
+{{- $account := (split "/" .)._1 -}}
+{{- $name := printf "deliver-%s-%s" $workspace ($account | default "webhooks") -}}
+{{- if and (regexMatch "^[a-z0-9]+/([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$" .) (ne $account "webhooks") (le (len $name) 50) -}}
+{{ $name }}
+{{- else -}}
+{{ regexReplaceAll "-+" ($name | replace "_" "-" | trunc 41) "-" | trimSuffix "-" }}-{{ sha256sum . | trunc 8 }}
+{{- end -}}
+{{- end }}
+
+{{/* What would be rendered and could not run, or would leave somebody's moves undone, is refused in a sentence. */}}
+{{- define "segma.checks" -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" .Release.Name) -}}
+{{- fail (printf "the release's name is %s: it begins with a letter, for services are named after it, and has letters, digits and hyphens alone" .Release.Name) -}}
+{{- end -}}
+{{- $config := fromYaml .Values.config -}}
+{{- if hasKey $config "Error" -}}
+{{- fail (printf "config is no mapping of YAML: %s" $config.Error) -}}
+{{- end -}}
+{{- $own := list -}}
+{{- range $workspace, $each := $config.workspaces -}}
+{{- range $account, $_ := (default dict $each).accounts -}}
+{{- $own = append $own (printf "%s/%s" $workspace $account) -}}
+{{- end -}}
+{{- end -}}
+{{- range $own -}}
+{{- if not (has . $.Values.accounts) -}}
+{{- fail (printf "config has the account %s, which is not among `accounts`: nobody would deliver its moves" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.accounts -}}
+{{- if not (or (has . $own) (hasKey (default dict $config.workspaces) (trimSuffix "/" .))) -}}
+{{- fail (printf "`accounts` has %s, which config does not have" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.collector.autoscaling.enabled (not (get .Values.collector.resources.requests "cpu")) -}}
+{{- fail "collector.autoscaling counts in collector.resources.requests.cpu: give one" -}}
+{{- end -}}
+{{- if regexMatch "secrets/[A-Za-z0-9._-]+/" (toYaml $config) -}}
+{{- fail "config names a secret in a folder below secrets/: a Secret has keys, and no folders" -}}
+{{- end -}}
 {{- end }}
 
 {{/* All that a pod of ours is: who it runs as, what it mounts, where it may run. `container` is a template's output. */}}
@@ -96,12 +142,14 @@ spec:
                 {{- range $file, $_ := $root.Values.listeners }}
                 - {key: {{ printf "listener.%s" $file | quote }}, path: {{ printf "listeners/%s" $file | quote }}}
                 {{- end }}
+          {{- with include "segma.secretKeys" $root | fromJsonArray }}
           - secret:
-              name: {{ $root.Values.secretName }}
+              name: {{ $root.Values.secretName | quote }}
               items:
-                {{- range include "segma.secretKeys" $root | fromJsonArray }}
+                {{- range . }}
                 - {key: {{ . | quote }}, path: {{ printf "secrets/%s" . | quote }}}
                 {{- end }}
+          {{- end }}
     {{- if not .claimed }}
     - name: data
       emptyDir: {}
@@ -114,22 +162,22 @@ spec:
     {{- end }}
     {{- with $root.Values.kafka.passwordSecret }}
     - name: kafka-password
-      secret: {secretName: {{ . }}, defaultMode: 0440}
+      secret: {secretName: {{ . | quote }}, defaultMode: 0440}
     {{- end }}
     {{- with $root.Values.kafka.caSecret }}
     - name: kafka-ca
-      secret: {secretName: {{ . }}, defaultMode: 0440}
+      secret: {secretName: {{ . | quote }}, defaultMode: 0440}
     {{- end }}
     {{- if and $root.Values.clickhouse.url $root.Values.clickhouse.passwordSecret }}
     - name: clickhouse-password
-      secret: {secretName: {{ $root.Values.clickhouse.passwordSecret }}, defaultMode: 0440}
+      secret: {secretName: {{ $root.Values.clickhouse.passwordSecret | quote }}, defaultMode: 0440}
     {{- end }}
 {{- end }}
 
-{{/* The keys of the Secret that the configuration names, `{file: secrets/KEY}`, once each. */}}
+{{/* The keys of the Secret that the configuration names, `{file: secrets/KEY}`, once each; not those of its comments. */}}
 {{- define "segma.secretKeys" -}}
 {{- $found := list -}}
-{{- range regexFindAll "secrets/[A-Za-z0-9._-]+" .Values.config -1 -}}
+{{- range regexFindAll "secrets/[A-Za-z0-9._-]+" (fromYaml .Values.config | toYaml) -1 -}}
 {{- $found = append $found (trimPrefix "secrets/" .) -}}
 {{- end -}}
 {{- uniq $found | sortAlpha | toJson -}}
@@ -180,7 +228,7 @@ metadata: {name: data}
 spec:
   accessModes: [ReadWriteOnce]
   {{- with .storageClassName }}
-  storageClassName: {{ . }}
+  storageClassName: {{ . | quote }}
   {{- end }}
   resources:
     requests: {storage: {{ .size }}}
