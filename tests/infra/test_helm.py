@@ -378,8 +378,8 @@ def leaves(values: Document, path: str = "") -> Iterator[str]:
 
 
 def test_no_value_of_the_chart_can_be_taken_away_and_leave_a_hole() -> None:
-    nothing_asks = ("imagePullSecrets", "nodeSelector", "tolerations", "networkPolicy.metricsFrom.", "storageClassName")
-    nothing_asks += (".persistent", ".resources.requests.", ".resources.limits.")
+    nothing_asks = ["imagePullSecrets", "nodeSelector", "tolerations", "networkPolicy.metricsFrom.", "storageClassName"]
+    nothing_asks += [".persistent", ".resources.requests.", ".resources.limits."]
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     for path in leaves(VALUES):
         if not any(each in path for each in nothing_asks):
@@ -422,7 +422,7 @@ def test_no_two_accounts_have_one_delivery() -> None:
         long: [f"{long}1", f"{long}2"],
     }
     accounts = [f"{workspace}/{name}" for workspace, names in own.items() for name in ["", *names]]
-    config = {"workspaces": {each: {"accounts": {name: {} for name in names}} for each, names in own.items()}}
+    config: Document = {"workspaces": {each: {"accounts": {name: {} for name in names}} for each, names in own.items()}}
     given = ["--set-json", f"accounts={json.dumps(accounts)}", "--set", "flow.of=1,deliver.data.persistent=true"]
     documents = rendered([*configured_with(yaml.safe_dump(config)), *given])
     assert faults(documents) == []
