@@ -10,6 +10,7 @@ Such a file is refused and stays as it is: cut off where it cannot be read, it w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import threading
@@ -60,6 +61,8 @@ class Frames:
         """Raises :class:`ConfigError` for a file of a newer release."""
         self._path, self._max_bytes = path, max_bytes
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._is_torn = False
+        """Whether bytes of a frame that was never acknowledged may stand behind the end."""
         self.end = 0
         self.count = 0
         """Frames appended or found since the file was last empty."""
@@ -78,15 +81,25 @@ class Frames:
         if self.end + len(data) > self._max_bytes:
             raise SpoolFull(f"{self._path.name} holds {self.end} of {self._max_bytes} bytes")
         try:
+            self._cut()
+            self._is_torn = True
             written = os.write(self._fd, data)
             if written < len(data):
                 raise OSError("short write")
             os.fsync(self._fd)
+            self._is_torn = False
         except OSError as error:
-            os.ftruncate(self._fd, self.end)
+            with contextlib.suppress(OSError):  # a disk that cannot be written at all: before the next frame then
+                self._cut()
             raise SpoolFull(f"{self._path.name}: {error.strerror or error}") from None
         self.end += len(data)
         self.count += len(records)
+
+    def _cut(self) -> None:
+        """Cut off what was begun and not acknowledged: what is appended behind it could not be read."""
+        if self._is_torn:
+            os.ftruncate(self._fd, self.end)
+            self._is_torn = False
 
     def read(self, position: int) -> Iterator[_Frame]:
         """The frames from a position on, as far as they are sound."""
@@ -116,7 +129,7 @@ class Spool:
         self._draining = threading.Lock()
         self._aside = Frames(path.with_name(path.name + ASIDE), max_bytes)
         self._waiting = Frames(path, max_bytes)
-        self._drained = min(self._read_drained(), self._waiting.end)
+        self._drained = self._sound(self._read_drained())
         self._settled: set[int] = set()
         """The ends of frames beyond the drained ones that need no more: forgotten with the process, then repeated."""
         self._write_drained()
@@ -214,8 +227,7 @@ class Spool:
                 return
             self._drained = position
             if position == self._waiting.end:
-                # Everything is published: start again at the beginning. A crash between the two truncations leaves
-                # a position beyond the end, which reads as drained.
+                # Everything is published: start again at the beginning.
                 self._waiting.clear()
                 self._drained = 0
                 self._settled.clear()
@@ -233,10 +245,23 @@ class Spool:
             return  # no room: at the next start
         self._aside.clear()
 
+    def _sound(self, position: int) -> int:
+        """A position where a frame begins or the last one ends. Any other is of a file that was emptied since, and
+        has grown again: what stands there now waits from the beginning.
+        """
+        is_sound = any(position in {frame.start, frame.end} for frame in self._waiting.read(0))
+        return position if is_sound else 0
+
     def _write_drained(self) -> None:
         temporary = self._drained_path.with_suffix(".new")
-        temporary.write_bytes(str(self._drained).encode())
-        temporary.replace(self._drained_path)
+        try:
+            temporary.write_bytes(str(self._drained).encode())
+            temporary.replace(self._drained_path)
+        except OSError as error:
+            # A disk that is full must not keep what waits from being published. Without a position all is repeated.
+            log_line.error("spool_position_not_kept", path=str(self._drained_path), detail=error.strerror or str(error))
+            with contextlib.suppress(OSError):
+                self._drained_path.unlink(missing_ok=True)
 
     def _read_drained(self) -> int:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,55 @@ def test_a_position_of_a_file_that_was_emptied_hides_nothing(tmp_path: Path) -> 
     spool.append([record(1)])
     spool.close()
     assert drained(path) == [record(1)]
+
+
+@pytest.mark.parametrize("off", [-1, 1, 1_000])
+def test_a_position_of_a_file_that_has_grown_again_since_hides_nothing(tmp_path: Path, off: int) -> None:
+    path = tmp_path / "s"
+    spool = Spool(path, 1_000_000)
+    spool.append([record(0), record(1)])
+    spool.close()
+    # A power cut has kept the file that was emptied and has grown again, and the position of before.
+    (tmp_path / "s.drained").write_bytes(b"%d" % (path.stat().st_size + off))
+    assert drained(path) == [record(0), record(1)]
+
+
+def test_a_position_that_cannot_be_written_holds_up_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    spool = Spool(path, 1_000_000)
+    spool.append([record(number) for number in range(4)])
+    spool.drain(Publisher(2), batch=2)
+    spool.close()
+    # As a disk that is full: what is new cannot be written.
+    (tmp_path / "s.new").mkdir()
+    assert drained(path) == [record(2), record(3)]
+    spool = Spool(path, 1_000_000)
+    spool.append([record(4)])
+    spool.close()
+    assert drained(path) == [record(4)]
+
+
+def test_a_disk_that_takes_half_a_frame_and_then_nothing_spoils_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s"
+    spool = Spool(path, 1_000_000)
+    spool.append([record(0)])
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "read-only")
+
+    with monkeypatch.context() as disk:
+        write = os.write
+        disk.setattr("transport.spool.os.write", lambda fd, data: write(fd, data[: len(data) // 2]))
+        disk.setattr("transport.spool.os.ftruncate", refused)
+        with pytest.raises(SpoolFull):
+            spool.append([record(1)])
+        with pytest.raises(SpoolFull):
+            spool.append([record(2)])
+    spool.append([record(3)])
+    spool.close()
+    assert drained(path) == [record(0), record(3)]
 
 
 class Choosy(Publisher):
