@@ -9,14 +9,13 @@ as an address on it has an apostrophe, so whoever is suppressed without a reason
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from contracts.codec import to_json
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
 from contracts.installation import SecretAt
 from contracts.reasons import Reason
 from contracts.tokens import normalised_address
@@ -72,15 +71,13 @@ class Signed:
     """The login of one call: a JSON Web Token (RFC 7519) by HMAC-SHA256, good for five minutes."""
 
     def __init__(self, number: str, secret: bytes, now_ms: Callable[[], int]) -> None:
-        self._number, self._secret, self._now_ms = number, secret, now_ms
+        self._number, self._secret, self._now_ms = number, OctKey.import_key(secret), now_ms
 
     def header(self) -> dict[str, str]:
         """The header of a call that is made now."""
         now_s = self._now_ms() // 1_000
-        head = {"alg": "HS256", "typ": "JWT", "kid": self._number}
         claims = {"iat": now_s, "exp": now_s + TOKEN_S, "aud": "/admin/"}
-        said = b".".join(_url64(to_json(each)) for each in (head, claims))
-        return {"Authorization": f"Ghost {(said + b'.' + _url64(_mac(self._secret, said))).decode()}"}
+        return {"Authorization": f"Ghost {jwt.encode({'alg': 'HS256', 'kid': self._number}, claims, self._secret)}"}
 
 
 class Ghost(NoOptIn, NamedLists):
@@ -256,14 +253,6 @@ def _said(reply: Reply) -> str:
     found = told.get("errors") if isinstance(told, dict) else None
     first = found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
     return safe_words(f"{first.get('message', '')} {first.get('context') or ''}")
-
-
-def _mac(secret: bytes, said: bytes) -> bytes:
-    return hmac.new(secret, said, hashlib.sha256).digest()
-
-
-def _url64(value: bytes) -> bytes:
-    return base64.urlsafe_b64encode(value).rstrip(b"=")
 
 
 KIND: Final = Kind(GhostOptions, make, tags=True)
