@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvicorn
 from starlette.types import ASGIApp
 
 from console.access.provider import Provider
@@ -15,6 +17,7 @@ from contracts.log import Log
 from tests.console.company import SECRET, Company
 from tests.console.company_visit import HOME, MARKETING, NOW_MS, settings_for
 from tests.console.visitor import Clock, Stage, open_log_in, staged
+from tests.ports import free_port
 from transport.config import wall_clock_ms
 
 
@@ -29,6 +32,19 @@ def shared_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
 def stage(tmp_path: Path, shared_log: Log) -> Iterator[Stage]:
     with staged(tmp_path, shared_log, wall_clock_ms) as made:
         yield made
+
+
+@pytest.fixture
+def console(stage: Stage) -> Iterator[str]:
+    """The stage's console on a port, for real browsers; its address."""
+    port = free_port()
+    app = stage.app(clock=wall_clock_ms)
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
 
 
 @pytest.fixture

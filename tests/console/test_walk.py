@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
-
-import pytest
-import uvicorn
 
 from contracts.codec import to_json
 from contracts.events import Event
@@ -18,8 +13,6 @@ from contracts.tokens import subscriber_id
 from contracts.topics import ROWS, SUBSCRIBERS
 from tests.console.test_workspace_pages import answer, letter_at, version, write
 from tests.console.visitor import PASSWORD, Stage
-from tests.ports import free_port
-from transport.config import wall_clock_ms
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -38,18 +31,6 @@ PAGES = (
     "/w/demo/listeners/halted/confirm?change=resume",
     "/w/demo/listeners/walked/trial?goal=product_bought", "/w/none/listeners",
 )  # fmt: skip
-
-
-@pytest.fixture
-def console(stage: Stage) -> Iterator[str]:
-    port = free_port()
-    app = stage.app(clock=wall_clock_ms)
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
 
 
 def told(stage: Stage) -> None:
