@@ -93,7 +93,7 @@ def compile_command(into: Path) -> None:
     source = Path(__file__).resolve().parents[1]
     with tempfile.TemporaryDirectory(prefix="segma-compile-") as directory:
         work = Path(directory)
-        ignored = shutil.ignore_patterns("*.so", "__pycache__")
+        ignored = shutil.ignore_patterns("*.so", "__pycache__", "node_modules")
         for room in ROOMS:
             shutil.copytree(source / room, work / room, ignore=ignored)
         compiled(work)

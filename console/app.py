@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
 
 from console.access.begun_logins import BegunLogins
 from console.access.gate import Gate, Handler, Visit
@@ -36,13 +33,13 @@ from console.person_changes import PersonChanges
 from console.record_pages import RecordPages
 from console.site_loads import LoadCounts
 from console.site_pages import SitePages
+from console.static_files import static_files
 from console.trial_pages import TrialPages
 from console.view import View
 from console.watch import Watch
 from console.write_pages import WritePages
 from contracts.rows import DirectoryEntry
 
-STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -115,7 +112,7 @@ def console_app(
         **AccountPages(desk).handlers(),
     }
     return Starlette(
-        routes=[*gate.routes(handlers), Mount("/static", StaticFiles(directory=STATIC))],
+        routes=[*gate.routes(handlers), static_files()],
         middleware=[
             Middleware(SecurityHeaders, policy=POLICY, referrer="same-origin"),
             Middleware(

@@ -16,10 +16,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from console import tryout
-from console.app import STATIC
 from console.changes import changes
 from console.headers import SecurityHeaders
 from console.markup import Html, html, joined
+from console.static_files import STATIC
 from console.watch import Watch
 
 

@@ -132,11 +132,11 @@ def unknown_accounts(listeners: list[Listener], accounts: set[str], directory: P
     return [
         Problem(
             str(directory / listener.name),
-            "then.at",
+            f"then[{number}].{response.do}.at",
             f"the unknown account `{response.at}`",
             f"one of {', '.join(sorted(accounts)) or 'none: declare it in segma.yaml'}",
         )
         for listener in listeners
-        for response in listener.then
+        for number, response in enumerate(listener.then, 1)
         if response.at is not None and response.at not in accounts
     ]

@@ -105,6 +105,10 @@ const take = (came, ids) => {
   const here = document.activeElement?.id;
   for (const id of ids) document.getElementById(id).replaceWith(came.getElementById(id));
   if (here) document.getElementById(here)?.focus();
+  if (!ids.includes("yaml")) return;
+  const [text, now] = [document.getElementById("text"), came.getElementById("text").value];
+  if (text.value !== now) text.value = now; // else its cursor would go to the end
+  text.dispatchEvent(new Event("followed"));
 };
 writing?.addEventListener("change", async (event) => {
   if (event.target.closest("#tried")) return;

@@ -1,4 +1,4 @@
-"""What is wrong with a listener's text, as ``segma listeners check`` says it, and under which cell it belongs. Pure."""
+"""What is wrong with a listener's text, as ``segma listeners check`` says it: under which cell, in which line. Pure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from flows.language.describe import describe
 from flows.language.lint import lint
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners
+from flows.language.source import Report, documents
 from flows.versions.deployment import to_apply
 
 FILE: Final = "line"
@@ -29,9 +30,17 @@ class Terms(NamedTuple):
     known: Sequence[ListenerVersion]
 
 
+class Mark(NamedTuple):
+    """What is said of a line of the text. ``line`` counts from 1; ``grave``: it cannot be applied like this."""
+
+    line: int
+    said: str
+    grave: bool
+
+
 class Checked(NamedTuple):
     """``under``: by cell, what is wrong with it; ``others``: what is wrong elsewhere; ``remarks``: what is well formed
-    and hardly meant; ``words``: what the listener does, where it can be read.
+    and hardly meant; ``words``: what the listener does, where it can be read; ``marks``: all that is said, by line.
     """
 
     under: Mapping[str, str]
@@ -39,6 +48,7 @@ class Checked(NamedTuple):
     remarks: Sequence[str]
     words: str
     listener: Listener | None
+    marks: Sequence[Mark] = ()
 
     @property
     def is_well(self) -> bool:
@@ -51,11 +61,14 @@ def checked(text: str, form: Form, terms: Terms) -> Checked:
     try:
         found = parse_listeners([(FILE, text.encode())], known_actions=known_actions(terms.actions))
     except ListenerError as error:
-        return _told(error.problems, form)
+        return _told(error.problems, form, text)
     problems = [problem for each in found for problem in _applied(text, each, terms)]
-    under, others = _told(problems, form)[:2]
-    remarks = [f"{each.field}: {each.found}; {each.wanted}" for each in lint(found)]
-    return Checked(under, others, remarks, "\n".join(describe(each) for each in found), found[0] if found else None)
+    told, worth_a_look = _told(problems, form, text), lint(found)
+    remarks = [f"{each.field}: {each.found}; {each.wanted}" for each in worth_a_look]
+    lines = _lines(text)
+    marks = [Mark(_line_of(each.field, lines), f"{each.found}; {each.wanted}", False) for each in worth_a_look]
+    words = "\n".join(describe(each) for each in found)
+    return Checked(told.under, told.others, remarks, words, found[0] if found else None, [*told.marks, *marks])
 
 
 def _applied(text: str, listener: Listener, terms: Terms) -> list[Problem]:
@@ -65,18 +78,38 @@ def _applied(text: str, listener: Listener, terms: Terms) -> list[Problem]:
     return [*problems, *unknown_accounts([listener], set(terms.accounts), Path(FILE))]
 
 
-def _told(problems: Sequence[Problem], form: Form) -> Checked:
-    cells = _cells(form)
+def _told(problems: Sequence[Problem], form: Form, text: str) -> Checked:
+    cells, lines = _cells(form), _lines(text)
     under: dict[str, str] = {}
-    others = []
+    others, marks = [], []
     for each in problems:
         cell = _cell_of(each.field, cells)
         said = f"{each.found}; {each.wanted}"
+        file, _, line = each.where.rpartition(":")
+        marks.append(Mark(int(line) if file == FILE else _line_of(each.field, lines), said, True))
         if cell:
             under[cell] = f"{under[cell]} · {said}" if cell in under else said
         else:
             others.append(str(each))
-    return Checked(under, others, (), "", None)
+    return Checked(under, others, (), "", None, marks)
+
+
+def _lines(text: str) -> Mapping[str, int]:
+    """Path in the first listener of a text → its line; empty where the text is no YAML."""
+    nodes = documents(text.encode(), Report(FILE))[:1]
+    found: dict[str, int] = {}
+    while nodes:
+        node = nodes.pop()
+        found[node.field] = node.line
+        nodes += [*(node.items or ()), *(value for _, value in node.pairs or ())]
+    return found
+
+
+def _line_of(field: str, lines: Mapping[str, int]) -> int:
+    """The line of the longest path that leads to a field; the first one, where none does."""
+    while field and field not in lines:
+        field = field[: max(field.rfind("."), field.rfind("["), 0)]
+    return lines.get(field, 1)
 
 
 def _cell_of(field: str, cells: Mapping[str, str]) -> str:
@@ -107,5 +140,5 @@ def _cells(form: Form) -> Mapping[str, str]:
         here, path = f"r{number}.", f"then[{number}]"
         if verb := given.get(f"{here}do"):
             found |= {f"{path}.{verb}.{entry}": here + cell for cell, entry in slots(verb).items()}
-            found |= {path: f"{here}to", "then.at": f"{here}at"}
+            found[path] = f"{here}to"
     return found

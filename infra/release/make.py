@@ -65,11 +65,12 @@ def chart(into: Path) -> None:
 
 
 def boms(into: Path) -> None:
-    """What the Python package and the browser SDK take from others, as CycloneDX."""
+    """What the Python package, the browser SDK and the console's editor take from others, as CycloneDX."""
     words = ["--output-reproducible", "--of", "JSON", "-o", str(into / "python.cdx.json")]
     run(sys.executable, "-m", "cyclonedx_py", "requirements", ROOT / "requirements.txt", *words)
     words = ["--sbom-format", "cyclonedx", "--package-lock-only", "--omit", "dev", "--sbom-type", "library"]
-    (into / "sdk.cdx.json").write_text(run("npm", "sbom", *words, cwd=ROOT / "js-sdk"), encoding="utf-8")
+    for name, folder in (("sdk", ROOT / "js-sdk"), ("editor", ROOT / "console" / "editor")):
+        (into / f"{name}.cdx.json").write_text(run("npm", "sbom", *words, cwd=folder), encoding="utf-8")
 
 
 def manual(into: Path) -> None:

@@ -21,7 +21,7 @@ finish() { # stamp, sum
 }
 
 sum_of() { # part
-    (cd "$root" && find $(sources_of "$1") -name __pycache__ -prune -o -type f -print | LC_ALL=C sort | xargs cksum | cksum | tr ' ' '-')
+    (cd "$root" && find $(sources_of "$1") '(' -name __pycache__ -o -name node_modules ')' -prune -o -type f -print | LC_ALL=C sort | xargs cksum | cksum | tr ' ' '-')
 }
 
 # --- One at a time: a lock ends with its holder, however that ends -----------------------------------------------------------

@@ -81,6 +81,7 @@ FLOORS = {
             "recordings",
             "render",
             "site_loads",
+            "static_files",
             "writing",
         ],
         ["picture", "trials", "tryout", "view"],

@@ -112,6 +112,18 @@ def write(page: Page) -> None:
     page.locator(".done").wait_for()
 
 
+def suggested(page: Page) -> None:
+    """Begin a line of the second step in the YAML below a wrong one; nothing of it is saved."""
+    page.locator(".cm-line", has_text="times:").click()
+    page.keyboard.press("End")
+    page.keyboard.press("Enter")
+    page.keyboard.type("within: soon")
+    page.locator(".cm-lintRange-error").wait_for()
+    page.keyboard.press("Enter")
+    page.keyboard.type("tr")
+    page.locator(".cm-completionInfo").wait_for()
+
+
 def record(browser: Browser, page: Page, at: dict[str, str]) -> None:
     """The story once more, by doing it on the shop; only what nobody does is left to the form."""
     page.goto(f"{at['console']}/w/demo/record")
@@ -195,6 +207,9 @@ def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
     page.goto(f"{console}/w/demo/listeners")
     page.locator("svg.line").first.wait_for()
     picture("listeners")
+    page.goto(f"{console}/w/demo/write?listener={NAME}")
+    suggested(page)
+    picture("editor")
     page.goto(f"{console}/w/demo/write?listener={NAME}")
     follow(page, "s2.times", "3")
     press(page, "#save")

@@ -1,8 +1,8 @@
 """The marketer's walk on the demo in a real Firefox, by keyboard and mouse: ``python -m tests.console.firefox_walk``.
 
 Sign in; write a listener by the form alone; bring it to work; walk through the shop as Ada in storage of her own; watch
-the move arrive; ask why; write the next version, roll it back, pause, and go on. The same walk in Chromium, with
-pictures: :mod:`tests.console.demo_walk`.
+the move arrive; ask why; write the next version, by form and YAML, roll it back, pause, and go on. The same walk in
+Chromium, with pictures: :mod:`tests.console.demo_walk`.
 """
 
 from __future__ import annotations
@@ -80,6 +80,16 @@ def write(tab: Tab) -> None:
     tab.until("!!document.querySelector('.done')")
 
 
+def note(tab: Tab, comment: str) -> None:
+    """Write a comment at the YAML's end, by its editor, and leave it by Tab."""
+    tab.until("!!document.querySelector('.cm-content') && document.getElementById('text').hidden")
+    tab.click(".cm-content")
+    tab.press("Control+End")
+    tab.type(comment)
+    tab.press("Tab")
+    tab.until("!document.activeElement.closest('.cm-editor')")
+
+
 def await_state(tab: Tab, console: str, state: str, version: int) -> None:
     """Look again until a version is in a state."""
     while True:
@@ -134,7 +144,9 @@ def walk(firefox: Firefox, at: dict[str, str], home: Path) -> None:
     tab.until(HAS, ".words", "In warm since")
     assert "example.org" not in tab.run("location.href")
     tab.open(f"{console}/w/demo/write?listener={NAME}")
+    note(tab, "# asked for by Mara")
     follow(tab, "s2.times", "3")
+    assert "# asked for by Mara" in tab.run("document.querySelector('.cm-content').textContent")
     press(tab, "#save")
     press(tab, "#to-work")
     press(tab, "#live")

@@ -29,6 +29,7 @@ FILM: Final = "demo.webp"
 PAGES: Final = {
     "console-listeners.png": ("listeners.html", "listeners_activity.html"),
     "console-write.png": ("write.html",),
+    "console-editor.png": ("write.html",),
     "console-move.png": ("lists.html",),
     "console-why.png": ("person.html", "person_lists.html", "person_life.html", "words.html"),
     "console-roll-back.png": ("confirm.html",),

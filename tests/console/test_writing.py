@@ -181,21 +181,29 @@ def test_values_of_other_styles_are_found_whole() -> None:
     assert written({"a": True, "b": (1.5, "off")}) == '{a: true, b: [1.5, "off"]}'
 
 
-def test_a_problem_stands_under_its_cell() -> None:
+def line_of(text: str, part: str) -> int:
+    (line,) = (number for number, each in enumerate(text.splitlines(), 1) if part in each)
+    return line
+
+
+def test_a_problem_stands_under_its_cell_and_by_its_line() -> None:
     text = (
         TEXT.replace("email_clicked", "email_clickt").replace("10s", "10 minutes").replace("at: mailbox", "at: other")
     )
     found = checked(text, form_in(text), TERMS)
     assert set(found.under) == {"s1.action", "s3.for"}
     assert "email_clicked" in found.under["s1.action"]
+    assert [each.line for each in found.marks if each.grave] == [line_of(text, "clickt"), line_of(text, "10 minutes")]
     found = checked(text.replace("clickt", "clicked").replace("10 minutes", "10s"), form_in(text), TERMS)
     assert found.under == {"r1.at": "the unknown account `other`; one of mailbox"}
+    assert [each.line for each in found.marks] == [line_of(text, "at: other")]
     assert not found.is_well
     broken = checked("listener: [", Form({}, 0, 0), TERMS)
-    assert len(broken.others) == 1
+    assert (len(broken.others), [each.line for each in broken.marks]) == (1, [2])
     applied = ListenerVersion("demo", "warm", 1, TEXT, 0)
     later = checked(changed(TEXT, s3_for="30m"), form_in(TEXT), TERMS._replace(known=[applied]))
     assert set(later.under) == {"version"}
+    assert [each.line for each in later.marks] == [line_of(TEXT, "listener: warm")]
     assert checked(TEXT, form_in(TEXT), TERMS._replace(known=[applied])).is_well
     assert "warm" in checked(TEXT, form_in(TEXT), TERMS).words
 

@@ -19,13 +19,14 @@ PAGE = (ROOT / "docs" / "releasing.md").read_text(encoding="utf-8")
 
 
 def test_one_number_stands_everywhere() -> None:
-    package = json.loads((ROOT / "js-sdk" / "package.json").read_text("utf-8"))
-    lock = json.loads((ROOT / "js-sdk" / "package-lock.json").read_text("utf-8"))
+    folders = [ROOT / "js-sdk", ROOT / "console" / "editor"]
+    packages = [json.loads((folder / "package.json").read_text("utf-8")) for folder in folders]
+    locks = [json.loads((folder / "package-lock.json").read_text("utf-8")) for folder in folders]
     chart = yaml.safe_load((ROOT / "infra" / "helm" / "segma" / "Chart.yaml").read_text("utf-8"))
     found = [
-        package["version"],
-        lock["version"],
-        lock["packages"][""]["version"],
+        *(each["version"] for each in packages),
+        *(each["version"] for each in locks),
+        *(each["packages"][""]["version"] for each in locks),
         chart["version"],
         chart["appVersion"],
     ]
@@ -36,6 +37,7 @@ def test_one_number_stands_everywhere() -> None:
 
 def test_the_page_names_each_place_of_it() -> None:
     places = ("cli/__init__.py", "js-sdk/package.json", "js-sdk/package-lock.json", "infra/helm/segma/Chart.yaml")
+    places += ("console/editor/package.json", "console/editor/package-lock.json")
     assert [place for place in places if f"`{place}`" not in PAGE] == []
 
 

@@ -74,7 +74,9 @@ def test_a_wheel_a_chart_and_their_sums(tmp_path: Path) -> None:
     wheel, chart = f"wheel/segma-{__version__}-py3-none-any.whl", f"chart/segma-{__version__}.tgz"
     assert [line.split()[1] for line in done.stdout.splitlines()] == [chart, wheel]
     with zipfile.ZipFile(tmp_path / "out" / wheel) as archive:
-        assert "segma/__init__.py" in archive.namelist()
+        names = archive.namelist()
+        assert {"segma/__init__.py", "segma/rooms/console/static/editor.js"} <= set(names)
+        assert [name for name in names if "/console/editor/" in name] == []
     with tarfile.open(tmp_path / "out" / chart) as archive:
         assert "segma/Chart.yaml" in archive.getnames()
     checked = subprocess.run(
@@ -125,6 +127,7 @@ def test_the_sdks_package_and_the_bills_of_material_and_no_image_without_docker(
     assert "no image: there is no docker here" in done.stderr
     package = f"npm/segma-{__version__}.tgz"
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
+        "boms/editor.cdx.json",
         "boms/python.cdx.json",
         "boms/sdk.cdx.json",
         package,

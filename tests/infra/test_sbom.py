@@ -22,14 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 Document = dict[str, Any]
 
 
-def run(name: str, out: Path) -> Document:
-    """Run the Dockerfile's command that makes a file, on this machine."""
+def run(name: str, out: Path, folder: str = "js-sdk") -> Document:
+    """Run the Dockerfile's command that makes a file, on this machine, in a folder of the checkout."""
     (line,) = (each for stage in stages() for each in stage if f"/sbom/{name}" in each)
-    command = line.removeprefix("RUN mkdir /sbom && ").replace("/sbom/", f"{out}/")
+    command = re.sub(r"^RUN (mkdir /sbom|cd /editor) && ", "", line).replace("/sbom/", f"{out}/")
     tool = f"{Path(sys.executable).parent}/cyclonedx-py environment --no-validate"
     command = command.replace("/tool/bin/cyclonedx-py environment", tool)
     command = command.replace("/usr/local/bin/python", sys.executable)
-    subprocess.run(["sh", "-c", command], cwd=ROOT / "js-sdk", timeout=200, check=True, capture_output=True)
+    subprocess.run(["sh", "-c", command], cwd=ROOT / folder, timeout=200, check=True, capture_output=True)
     found: Document = json.loads((out / name).read_bytes())
     return found
 
@@ -79,4 +79,13 @@ def test_the_browsers_sdk_holds_nothing_of_others(tmp_path: Path) -> None:
     package = json.loads((ROOT / "js-sdk" / "package.json").read_bytes())
     assert document["metadata"]["component"]["purl"] == f"pkg:npm/{package['name']}@{package['version']}"
     assert document["components"] == []
+    assert is_valid(document, SchemaVersion.V1_5)
+
+
+def test_what_is_in_the_consoles_editor_stands_in_its_own(tmp_path: Path) -> None:
+    document = run("editor.cdx.json", tmp_path, "console/editor")
+    told = (ROOT / "console" / "static" / "editor.licences.txt").read_text("utf-8")
+    named = set(re.findall(r"(?m)^(\S+) (\d\S+) \(MIT\)$", told))
+    assert len(named) > 10
+    assert named <= {(each["name"], each["version"]) for each in document["components"]}
     assert is_valid(document, SchemaVersion.V1_5)
