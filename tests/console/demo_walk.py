@@ -34,6 +34,7 @@ PATIENCE_MS = 120_000
 WAIT = "8s"
 """How long the walk's listener waits for a purchase: the story's 30 minutes are for people who have them."""
 VIEW: Final[ViewportSize] = {"width": 1_000, "height": 420}
+SCREEN: Final[ViewportSize] = {"width": VIEW["width"], "height": 800}
 MOST_PX: Final = 1_250
 """How much of a long page a picture shows."""
 STORY = (
@@ -139,6 +140,7 @@ def record(browser: Browser, page: Page, at: dict[str, str]) -> None:
     page.locator(".life li", has_text=LOOKS[-1]).first.wait_for()
     context.close()
     page.click("#choose")
+    page.locator("#make").wait_for()  # the list of what was recorded is whole then
     for label in page.locator("label.check").all():
         wanted = "email_clicked" in label.inner_text() or "page_viewed path: /products/" in label.inner_text()
         label.locator("input").set_checked(wanted)
@@ -170,8 +172,8 @@ def await_state(page: Page, console: str, version: int = 1) -> None:
             return
 
 
-def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
-    """All of it, in order; pictures of the pages go into ``folder``."""
+def walk(browser: Browser, at: dict[str, str], folder: Path) -> Page:
+    """All of it in order, up to the record, and the page; pictures go into ``folder``."""
     console = at["console"]
 
     def picture(name: str) -> None:
@@ -208,8 +210,11 @@ def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
     page.locator("svg.line").first.wait_for()
     picture("listeners")
     page.goto(f"{console}/w/demo/write?listener={NAME}")
+    page.set_viewport_size(SCREEN)
     suggested(page)
-    picture("editor")
+    # NOTE: a picture of more than the screen would change its size, and what is suggested would go.
+    page.screenshot(path=folder / "console-editor.png")
+    page.set_viewport_size(VIEW)
     page.goto(f"{console}/w/demo/write?listener={NAME}")
     follow(page, "s2.times", "3")
     press(page, "#save")
@@ -219,7 +224,7 @@ def walk(browser: Browser, at: dict[str, str], folder: Path) -> None:
     picture("roll-back")
     page.click("#confirm")
     await_state(page, console, 3)
-    record(browser, page, at)
+    return page
 
 
 def main() -> None:
@@ -228,7 +233,7 @@ def main() -> None:
     assert executable, "this walk needs Chromium: see `segma doctor`"
     with tempfile.TemporaryDirectory() as home, demo(Path(home)) as at, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        walk(browser, at, Path(home))
+        record(browser, walk(browser, at, Path(home)), at)
         browser.close()
     sys.stdout.write("walked\n")
 
