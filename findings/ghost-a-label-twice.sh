@@ -22,7 +22,7 @@ for _ in $(seq 300); do
 done
 python3 -c 'import json, sys; print("Ghost", json.load(open(sys.argv[1]))["site"]["version"])' "$folder/site.json"
 
-owner='"email": "owner@example.org", "password": "a-finding-of-ghosts-1"'
+owner='"email": "owner@example.org", "password": "walnut-lantern-42"'
 ask -d "{\"setup\": [{\"name\": \"Owner\", \"blogTitle\": \"Shop\", $owner}]}" "$at/authentication/setup/" >/dev/null
 ask -d "{\"username\": \"owner@example.org\", ${owner#*, }}" "$at/session/" >/dev/null
 sql() { LD_LIBRARY_PATH="$installed/root/usr/lib/x86_64-linux-gnu" "$installed/root/usr/bin/mariadb" -S "$folder/site/db" -N ghost -e "$1"; }

@@ -268,6 +268,24 @@ def consent(bed: GhostBed) -> None:
     assert (late.reason, late.fate, "clocks" in late.answer) == (Reason.BAD_CREDENTIALS, Fate.FATAL, True), late
 
 
+def surprises(bed: GhostBed) -> None:
+    """What the sink guards against is so: a label is given twice, and a page with an apostrophe tells no reasons."""
+    for address in (ANNA, OBRIEN):
+        bed.put(address, "old")
+    bed.suppress(ANNA, "spam")
+    members = bed.ghost.asked("GET", "/members/", limit="100")["members"]
+    (beside,) = [each["email_suppression"] for each in members if each["email"] == ANNA]
+    alone = bed.ghost.asked("GET", "/members/", filter=f"email:'{ANNA}'")["members"][0]["email_suppression"]
+    assert (beside, alone["info"]["reason"]) == ({"suppressed": True, "info": None}, "spam"), (beside, alone)
+    (number,) = [each["id"] for each in members[0]["labels"]]
+    again = {"bulk": {"action": "addLabel", "meta": {"label": {"id": number}}}}
+    bed.ghost.asked("PUT", BULK, again, filter=f"email:'{ANNA}'")
+    rows = bed.ghost.sql(
+        "select count(*) from members_labels join members m on m.id = member_id where m.email like 'anna%'"
+    )
+    assert rows.strip() == "2", rows
+
+
 @contextmanager
 def listening() -> Iterator[tuple[str, list[tuple[Mapping[str, str], bytes]], threading.Event]]:
     """A door for webhooks: its address, what came, and when something has."""
@@ -343,6 +361,7 @@ def main() -> int:
         failed = compared(ghost)
         bed = GhostBed(ghost, Path(directory))
         consent(bed)
+        surprises(GhostBed(ghost, Path(directory)))
         webhooks(GhostBed(ghost, Path(directory)))
         failed += OfGhost(ghost).run()
         mails = ghost.mails()[len(before) :]

@@ -76,6 +76,7 @@ def test_ghost_who_has_a_label_already_is_not_given_it_twice(bed: ServedBed) -> 
     sink: Any = bed.sink()
     assert sink._platform.put("new", [one(bed), one(bed, BEN)]) == [None, None]
     assert bed.members("new") == {ANNA, BEN}
+    assert bed.world.wrongs == []
 
 
 @pytest.mark.parametrize("stats", [{"successful": 0, "unsuccessful": 0}, {"successful": 0, "unsuccessful": 1}])
