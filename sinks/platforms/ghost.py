@@ -116,7 +116,12 @@ class Ghost(NoOptIn, NamedLists):
         if reply.status in {400, 422}:
             return refused(reply)
         found = [each for each in reply.items("members") if normalised_address(text(each, "email")) == address]
-        return found[0] if found else None
+        return self._member(text(found[0], "id")) if found else None
+
+    def _member(self, number: str) -> Mapping[str, Any] | None:
+        """A member by their id, with what a page may keep back; None: they vanished."""
+        told = self._ask("GET", f"/members/{number}/")
+        return None if told.is_missing("errors") else rows(told.read(), "members")[0]
 
     def _members(self, wanted: str, **more: str) -> Reply:
         return self._ask("GET", "/members/", query={"filter": wanted, "limit": str(PAGE), **more})
@@ -131,8 +136,8 @@ class Ghost(NoOptIn, NamedLists):
         """Who complained or is in no newsletter has left; at whom mail failed is undeliverable."""
         held = _held(member)
         if held is not None and not held:
-            told = self._ask("GET", f"/members/{text(member, 'id')}/")
-            held = {} if told.is_missing("errors") else _held(rows(told.read(), "members")[0])
+            alone = self._member(text(member, "id"))
+            held = {} if alone is None else _held(alone)
         kept = one_of(held, "reason", SUPPRESSED) if held else Standing.ACTIVE
         if kept is Standing.LEFT:
             return kept, Reason.COMPLAINED

@@ -41,6 +41,13 @@ def test_ghost_who_gets_no_mail_is_added_nowhere(bed: ServedBed, address: str, s
     assert bed.writes() == []
 
 
+def test_ghost_who_complained_with_an_apostrophe_is_read_alone(bed: ServedBed) -> None:
+    bed.put(OBRIEN, "old")
+    bed.world.person(OBRIEN).standing = "complained"
+    bed.dialect.drifted = {OBRIEN}
+    assert trouble(asked(bed, address=OBRIEN, add=("new",))) == (Reason.COMPLAINED, Fate.LASTING)
+
+
 def test_ghost_members_tell_who_complained_on_a_page_with_an_apostrophe(bed: ServedBed) -> None:
     for address in (ANNA, OBRIEN):
         bed.put(address, "news")

@@ -43,6 +43,8 @@ class Ghost:
     def __init__(self) -> None:
         self.takes_new = True
         """Whether a newsletter takes whoever signs up."""
+        self.drifted: set[str] = set()
+        """Suppressed addresses whose members do not know it: beside an apostrophe a page does not say so."""
         self.denied: set[str] = set()
         """Parts of the interface that the key may not use: ``POST /labels/`` …"""
 
@@ -120,7 +122,7 @@ class Ghost:
         return Answer(201, {"members": [self._member(person, world, reasons=True)]})
 
     def _member(self, person: Person, world: World, *, reasons: bool) -> dict[str, Any]:
-        suppressed = person.standing in REASONS
+        suppressed = person.standing in REASONS and (reasons or person.address not in self.drifted)
         info = {"reason": REASONS[person.standing], "timestamp": AT} if suppressed and reasons else None
         newsletters = [] if person.standing == LEFT else [_newsletter()]
         return {
@@ -263,6 +265,7 @@ GUARDS = tuple(
         ("who_gets_no_mail", "    if kept is Standing.LEFT:", "    if False:"),
         ("who_gets_no_mail", 'if not rows(member, "newsletters"):', "if False:"),
         ("who_gets_no_mail", "if held is not None and not held:", "if False:"),
+        ("who_complained", 'return self._member(text(found[0], "id")) if found', "return found[0] if found"),
         ("members_tell", "if held is not None and not held:", "if False:"),
         ("an_address_is", r"""re.sub(r"(['\"])", r"\\\1", value)""", "value"),
         (
