@@ -12,7 +12,7 @@ import click
 from analytics.clickhouse import ClickHouse, HistoryError, HistoryUnavailable
 from analytics.config import analytics_settings_at
 from cli.backfilling.asked import ASKED, LEFT, MOVED, SINCE, UNKNOWN, Desks, Tally
-from cli.backfilling.caught_up import HistoryBehind, await_history, check_at_work, now_in
+from cli.backfilling.caught_up import HistoryBehind, await_history, check_at_work
 from cli.backfilling.members import Members, asked_for, drains, history, request_of, states_request, tallied
 from cli.backfilling.since import SETTLED_MS, PastTally, asked, repeats_once, tell, why_not
 from cli.backfilling.since import tallied as tallied_past
@@ -25,6 +25,7 @@ from cli.up import home_option, json_option
 from contracts.codec import replaced
 from contracts.installation import Installation, duration_ms
 from contracts.plurals import counted
+from contracts.reading import now_in
 from contracts.versions import NOTICE_MS, ListenerVersion
 from flows.language.files import load_actions
 from flows.language.model import Listener

@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from contracts.errors import BadRecord, LogError, LogUnavailable
 from contracts.log import Consumer, Log, Record
+from contracts.topics import BEACONS, EVENTS
 
 AT_ONCE: Final = 5_000
 """Records asked for at a time."""
@@ -40,6 +41,23 @@ def all_of(log: Log, topic: str) -> Iterator[Record]:
         yield from unread(reader)
     finally:
         reader.close()
+
+
+def now_in(log: Log, clock_ms: int) -> int:
+    """The newest time that the log gave an event, or that of a clock, whichever is later.
+
+    What is to lie behind all that the log holds by now is not told by this machine's clock alone: the log's is another.
+    """
+    newest_ms = clock_ms
+    for topic in (BEACONS, EVENTS):
+        reader, oldest = log.reader(topic, from_end=True), log.start(topic)
+        try:
+            for partition, end in reader.positions().items():
+                reader.seek(partition, max(end - 1, oldest[partition]))
+            newest_ms = max([newest_ms, *(record.log_time_ms for record in unread(reader))])
+        finally:
+            reader.close()
+    return newest_ms
 
 
 def follow(

@@ -35,23 +35,6 @@ def check_at_work(log: Log, now_ms: int) -> None:
         raise HistoryBehind("the flow is not at work, so nothing would become live: start it (`segma up`)")
 
 
-def now_in(log: Log, clock_ms: int) -> int:
-    """The newest time that the log gave an event, or that of a clock, whichever is later.
-
-    What is to lie behind all that the log holds by now is not told by this machine's clock alone: the log's is another.
-    """
-    newest_ms = clock_ms
-    for topic in (BEACONS, EVENTS):
-        reader, oldest = log.reader(topic, from_end=True), log.start(topic)
-        try:
-            for partition, end in reader.positions().items():
-                reader.seek(partition, max(end - 1, oldest[partition]))
-            newest_ms = max([newest_ms, *(record.log_time_ms for record in unread(reader))])
-        finally:
-            reader.close()
-    return newest_ms
-
-
 def await_history(
     log: Log,
     clickhouse: ClickHouse,
