@@ -19,7 +19,7 @@ from contracts.errors import ListenerError, Problem
 from contracts.installation import Account, Installation
 from contracts.plurals import counted
 from contracts.topics import fixed_topics
-from contracts.versions import NOTICE_MS, ListenerVersion, ended, promoted
+from contracts.versions import ListenerVersion, ended, promoted
 from flows.config import unknown_accounts
 from flows.language.files import load_actions
 from flows.language.model import Do, Listener
@@ -84,7 +84,7 @@ def apply_command(place: Path | None, promote: bool, home: Path, workspace: str 
         problems += untaggable(listeners, own.accounts, directory)
         if problems:
             _refuse(problems, as_json=as_json)
-        at_ms = wall_clock_ms() + NOTICE_MS
+        at_ms = versions.counts_from(wall_clock_ms())
         written = [replaced(each, shadow_from_ms=at_ms) for each in new]
         if promote:
             written = [change for each in written for change in promoted(versions.known, each, at_ms)]
@@ -123,7 +123,7 @@ def remove_command(listener: str, home: Path, workspace: str | None, as_json: bo
     installation = load_installation(home / "segma.yaml")
     name = workspace_of(installation, workspace)
     with versions_of(home, installation) as versions:
-        at_ms = wall_clock_ms() + NOTICE_MS
+        at_ms = versions.counts_from(wall_clock_ms())
         written = ended(versions.known, name, listener, at_ms)
         versions.write(written)
     if not written:

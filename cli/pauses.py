@@ -10,7 +10,7 @@ import click
 from cli.deploy import print_versions, versions_of, workspace_of, workspace_option
 from cli.output import Exit, fail, out
 from cli.up import home_option, json_option
-from contracts.versions import NOTICE_MS, ListenerVersion
+from contracts.versions import ListenerVersion
 from flows.versions.pausing import NotPausable, pausing, resuming
 from transport.config import load_installation, wall_clock_ms
 
@@ -45,7 +45,7 @@ def _change(change: Change, listener: str, home: Path, workspace: str | None, no
     installation = load_installation(home / "segma.yaml")
     name = workspace_of(installation, workspace)
     with versions_of(home, installation) as versions:
-        at_ms = wall_clock_ms() + NOTICE_MS
+        at_ms = versions.counts_from(wall_clock_ms())
         try:
             written = change(versions.known, name, listener, at_ms)
         except NotPausable as error:

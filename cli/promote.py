@@ -26,7 +26,7 @@ from contracts.codec import replaced
 from contracts.installation import Installation, duration_ms
 from contracts.plurals import counted
 from contracts.reading import now_in
-from contracts.versions import NOTICE_MS, ListenerVersion
+from contracts.versions import ListenerVersion
 from flows.language.files import load_actions
 from flows.language.model import Listener
 from flows.versions.deployment import listener_of
@@ -152,7 +152,7 @@ def _promoted(
     """
     with versions_of(which.home, which.installation) as versions:
         # NOTE: the notice counts from the writing, whatever was asked and waited for before it.
-        at_ms = max(wall_clock_ms(), behind_ms) + NOTICE_MS
+        at_ms = versions.counts_from(max(wall_clock_ms(), behind_ms))
         of_it = [
             each for each in versions.known if (each.workspace, each.listener) == (which.workspace, which.listener)
         ]

@@ -112,7 +112,7 @@ class Board:
         """As ``segma listeners promote``. Raises what :func:`promotion` raises, and :class:`LogError`."""
         with self._lock:
             self._versions.refresh()
-            at_ms = self._now_ms() + NOTICE_MS
+            at_ms = self._versions.counts_from(self._now_ms())
             self._versions.write(promotion(self._versions.known, workspace, listener, version, at_ms))
 
     def end(self, workspace: str, listener: str) -> None:
@@ -134,7 +134,8 @@ class Board:
     def _change(self, change: Change, workspace: str, listener: str) -> None:
         with self._lock:
             self._versions.refresh()
-            self._versions.write(change(self._versions.known, workspace, listener, self._now_ms() + NOTICE_MS))
+            at_ms = self._versions.counts_from(self._now_ms())
+            self._versions.write(change(self._versions.known, workspace, listener, at_ms))
 
     def close(self) -> None:
         """Let the reader go."""

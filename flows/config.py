@@ -13,7 +13,6 @@ from contracts.actions import known_actions
 from contracts.errors import ConfigError, ListenerError, Problem
 from contracts.installation import Installation, Workspace
 from contracts.log import Log
-from contracts.versions import NOTICE_MS
 from flows.devices import Rules
 from flows.language.files import load_actions, load_listeners
 from flows.language.model import Listener
@@ -117,7 +116,7 @@ def with_listeners_of(
         new, problems = to_apply(known, versions_in(directory, actions_file, name, workspace.trust), actions[name])
         for problem in problems:
             log_line.error("listener_not_applied", workspace=name, detail=str(problem))
-        versions.write(first_applied(known, new, now_ms + NOTICE_MS))
+        versions.write(first_applied(known, new, versions.counts_from(now_ms)))
     rules = dict(shared.rules)
 
     def hear(workspace: str, own: frozenset[str]) -> None:

@@ -16,9 +16,9 @@ from contracts.actions import known_actions
 from contracts.codec import json_reader, replaced, to_json
 from contracts.errors import BadRecord, ListenerError, LogError, LogUnavailable, Problem
 from contracts.log import Log, Outgoing, Record
-from contracts.reading import CompactedTable
+from contracts.reading import CompactedTable, now_in
 from contracts.topics import LISTENERS
-from contracts.versions import ListenerVersion, promoted
+from contracts.versions import NOTICE_MS, ListenerVersion, promoted
 from flows.language.files import listener_files, load_actions, read_files
 from flows.language.model import Listener
 from flows.language.parse import parse_listeners, with_default_trust
@@ -47,6 +47,13 @@ class Versions:
     def refresh(self, timeout_s: float = 0.0) -> bool:
         """Read on; whether there was anything new."""
         return self._table.refresh(timeout_s)
+
+    def counts_from(self, clock_ms: int) -> int:
+        """The log time from which on counts what is written now: the notice behind a clock, and behind all that the
+        log has given by now. By a clock that is slow it would count for what was decided otherwise. Raises
+        :class:`LogError`.
+        """
+        return now_in(self._log, clock_ms) + NOTICE_MS
 
     def write(self, versions: Sequence[ListenerVersion]) -> None:
         """Write versions and wait until they are stored. Raises :class:`LogError`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from cli.__main__ import cli
 from cli.doctor import log_findings
 from contracts.events import Event, Trust
 from contracts.installation import SecretAt
+from contracts.log import Outgoing, Stored
 from contracts.rows import MatchRow
-from contracts.topics import fixed_topics
+from contracts.topics import EVENTS, fixed_topics
 from contracts.versions import NOTICE_MS, ListenerVersion
 from flows.config import load_shared, with_listeners_of
 from flows.operators.logic import Shared
@@ -28,7 +29,7 @@ from sinks.toolkit.options import Around
 from tests.sinks.beds import ALL, bed_of, brief, now_ms
 from tests.sinks.simulator.server import KEY
 from transport import open_log
-from transport.config import Settings, load_installation
+from transport.config import Settings, load_installation, wall_clock_ms
 
 pytestmark = pytest.mark.slow
 
@@ -170,6 +171,27 @@ def test_a_running_flow_hears_of_a_pause_and_doctor_and_versions_say_since_when(
     assert findings["listener demo/looked"].ok is None
     assert findings["listener demo/looked"].found.startswith("paused since")
     assert "segma listeners resume looked" in findings["listener demo/looked"].remedy
+
+
+def test_no_change_counts_for_what_the_log_holds_by_the_clock_of_a_machine_that_is_slow(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("cli.deploy", "cli.promote", "cli.pauses"):
+        monkeypatch.setattr(f"{module}.wall_clock_ms", lambda: wall_clock_ms() - 600_000)
+    log = open_log(Settings(config=home / "segma.yaml", data=home / "data"))
+    log.ensure(fixed_topics(4))
+    with closing(log), closing(log.publisher()) as publisher:
+        (stored,) = publisher.publish([Outgoing(EVENTS, b"demo/s_ann", b"{}")])
+    assert isinstance(stored, Stored)
+    told = []
+    for words in (["apply"], ["promote", "looked"], ["pause", "looked"], ["resume", "looked"], ["remove", "looked"]):
+        before = known(home)
+        assert run(home, *words).exit_code == 0
+        (one,) = known(home)
+        assert [one] != before
+        instants = [one.shadow_from_ms, one.live_from_ms, one.until_ms, *(at for each in one.pauses for at in each)]
+        told.append(max(at_ms for at_ms in instants if at_ms is not None))
+    assert min(told) > stored.log_time_ms, "what was decided before it keeps its reasons"
 
 
 def test_an_unknown_account_is_refused(home: Path) -> None:
