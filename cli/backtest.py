@@ -17,7 +17,7 @@ from analytics.named_queries import instant
 from analytics.recorded import erased, members, moves_an_hour, ranges, reach, unheard
 from cli.backtesting.drain import calls_an_hour, drain, pace
 from cli.backtesting.page import page
-from cli.backtesting.plan import Plan, Request, Work
+from cli.backtesting.plan import BACKTESTS, Plan, Request, Work
 from cli.backtesting.ranges import Door, do_ranges
 from cli.backtesting.result import Result, sum_up
 from cli.backtesting.words import lines, moment
@@ -39,6 +39,8 @@ from transport.config import load_installation, wall_clock_ms
 RANGE_ROWS: Final = 50_000
 """Rows of one range: seconds of work, and what a kill loses."""
 SHOWN_GAPS: Final = 3
+BEGUN_ANEW_MS: Final = 86_400_000
+"""One that was ended longer ago than this is begun anew."""
 
 
 def _beside(_ctx: click.Context, _param: click.Parameter, path: Path | None) -> Path | None:
@@ -92,7 +94,7 @@ def backtest_command(  # noqa: PLR0917
     request = _request(home, installation, name, listener, against, since, until)
     settings = analytics_settings_at(home)
     try:
-        work = Work(home / "data" / "backtests" / request.key)
+        work = Work(home / "data" / BACKTESTS / request.key)
         tell = _tell_progress if progress else _tell_nobody
         result = _run(work, request, settings, people, processes, tell, anew=anew)
         _drains(result, installation, connect(settings), an_hour)
@@ -131,7 +133,8 @@ def _run(  # noqa: PLR0917
     anew: bool,
 ) -> Result:
     clickhouse = connect(settings)
-    plan = None if anew else work.plan()
+    # NOTE: what was asked up to "now" is not what the same words ask days later.
+    plan = None if anew or work.is_older(wall_clock_ms() - BEGUN_ANEW_MS) else work.plan()
     if plan is None:
         plan = _plan(clickhouse, request)
         work.begin(plan)

@@ -13,6 +13,7 @@ import click
 from analytics.clickhouse import HistoryUnavailable
 from analytics.erase import erase_at_once
 from analytics.tables import OF_A_PERSON
+from cli.backtesting.plan import leave_out
 from cli.history import Asking, workspace_option
 from cli.home import open_home
 from cli.output import Exit, err, fail, out, print_json
@@ -88,6 +89,7 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
         _leave_files(home, entry)
         _keep_leavings(home, entry, asking.secret)
     _remove_entries(home, asking.workspace, known.ids)
+    leave_out(home / "data", known.ids)
     there = bool(known.entries)
     proof = {
         "workspace": asking.workspace,

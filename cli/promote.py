@@ -11,6 +11,7 @@ import click
 
 from analytics.clickhouse import ClickHouse, HistoryError, HistoryUnavailable
 from analytics.config import analytics_settings_at
+from analytics.recorded import erased
 from cli.backfilling.asked import ASKED, LEFT, MOVED, SINCE, UNKNOWN, Desks, Tally
 from cli.backfilling.caught_up import HistoryBehind, await_history, check_at_work
 from cli.backfilling.members import Members, asked_for, drains, history, request_of, states_request, tallied
@@ -254,7 +255,8 @@ def _since(which: _Which, found: _Promoted, reach_ms: int, *, dry_run: bool, as_
         if dry_run:
             tally = tallied_past(members.pasts(gone))
         else:
-            tally = tell(log, members.pasts(gone))
+            # Whoever was forgotten while the history was waited for and gone through is told no more.
+            tally = tell(log, members.pasts(gone | erased(clickhouse, which.workspace)))
             found = _promoted(which, write=True, past=True, behind_ms=now_in(log, wall_clock_ms()))
     members.remove()
     _tell_since(found, listener, asks, tally, dry_run=dry_run, as_json=as_json)

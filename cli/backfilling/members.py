@@ -14,7 +14,7 @@ from analytics.config import AnalyticsSettings, connect, password_of
 from analytics.recorded import erased, moves_an_hour, ranges, reach
 from cli.backfilling.asked import LEFT, MOVED, Desks, Tally, give
 from cli.backtesting.drain import HOUR_MS, Drain, calls_an_hour, drain, pace
-from cli.backtesting.plan import Plan, Request, Work
+from cli.backtesting.plan import BACKFILLS, Plan, Request, Work
 from cli.backtesting.ranges import Door, do_ranges, members_in, pasts_in
 from cli.output import err
 from contracts.codec import replaced
@@ -64,7 +64,7 @@ class Members:
         """``before_ms``: the instant of log time at which people are as is told. ``states``: their states are."""
         self._request, self._before_ms, self._settings, self._states = request, before_ms, settings, states
         asked = replaced(request, until=str(before_ms))
-        self._work = Work(home / "data" / "backfills" / asked.key)
+        self._work = Work(home / "data" / BACKFILLS / asked.key)
         self._plan: Plan | None = None
 
     def look(self, clickhouse: ClickHouse, processes: int | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,10 @@ from flows.versions.deployment import listener_of
 
 VERSION: Final = 1
 """Of the files' form; another one is no plan of ours."""
+BACKTESTS: Final = "backtests"
+BACKFILLS: Final = "backfills"
+"""Folders of the home's data: whoever was ended left there what it had worked out."""
+RANGES: Final = "range-*.ndjson"
 
 
 class Request(Value, frozen=True):
@@ -106,6 +111,13 @@ class Work:
             return None
         return plan
 
+    def is_older(self, at_ms: int) -> bool:
+        """Whether what lies there was begun before an instant."""
+        try:
+            return (self.folder / "plan.json").stat().st_mtime_ns < at_ms * 1_000_000
+        except OSError:
+            return False
+
     def begin(self, plan: Plan) -> None:
         """Put a plan there, and nothing else."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -129,3 +141,13 @@ class Work:
     def remove(self) -> None:
         """Remove it all."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def leave_out(data: Path, subscribers: Iterable[str]) -> None:
+    """Take people out of all that was worked out and not told yet. ``data``: the home's."""
+    names = [b'"%s"' % each.encode() for each in subscribers]
+    for path in (each for folder in (BACKTESTS, BACKFILLS) for each in (data / folder).glob(f"*/{RANGES}")):
+        lines = path.read_bytes().splitlines(keepends=True)
+        left = [line for line in lines if not any(name in line for name in names)]
+        if len(left) < len(lines):
+            Work(path.parent).write(path.name, b"".join(left))

@@ -18,11 +18,11 @@ from click.testing import CliRunner
 
 import cli.backtest
 import cli.backtesting.ranges
-from analytics.clickhouse import ClickHouse
+from analytics.clickhouse import ClickHouse, HistoryUnavailable
 from analytics.erase import erase
 from cli.__main__ import cli as segma_cli
 from cli.backtesting.drain import calls_an_hour, drain
-from cli.backtesting.plan import Work
+from cli.backtesting.plan import Work, leave_out
 from cli.backtesting.words import drained_in_words
 from contracts.rows import EventRow, MatchRow, MembershipRow
 from tests.analytics.backtest_kills import PATIENCE_S, Killed
@@ -352,6 +352,41 @@ def test_a_quota_slower_than_one_call_an_hour_is_no_quota_of_nothing() -> None:
     assert slow == 0.5
     assert drained_in_words(drain(5, slow, [])).startswith("5 moves would take 10.0 hours at one call in 2.0 hours")
     assert drain(5, slow, [1]).hours is None
+
+
+def test_who_is_forgotten_is_left_out_of_what_was_worked_out_and_not_told_yet(tmp_path: Path) -> None:
+    kept, gone = b'{"found":{"subscriber":"s_12"}}\n', b'{"found":{"subscriber":"s_1"}}\n'
+    for folder in ("backtests", "backfills"):
+        work = Work(tmp_path / folder / "asked")
+        work.folder.mkdir(parents=True)
+        work.write(work.range_file(0).name, kept + gone + kept)
+        work.write(work.range_file(1).name, kept)
+    leave_out(tmp_path, ["s_1", "s_2"])
+    for folder in ("backtests", "backfills"):
+        work = Work(tmp_path / folder / "asked")
+        assert [work.range_file(number).read_bytes() for number in (0, 1)] == [kept + kept, kept]
+        assert len(list(work.folder.iterdir())) == 2
+
+
+def test_what_was_begun_days_ago_is_begun_anew(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = list[str]()
+
+    def ended(*_: object) -> None:
+        calls.append("ranges")
+        raise HistoryUnavailable("away")
+
+    with monkeypatch.context() as away:
+        away.setattr(cli.backtest, "do_ranges", ended)
+        assert past.run("keen", "--since", "2026-10-20").exit_code == 3
+    (plan,) = (past.home / "data" / "backtests").glob("*/plan.json")
+    plan.write_bytes(plan.read_bytes().replace(b'"until_ms":', b'"until_ms":1'))
+    first = past.answer("keen", "--since", "2026-10-20")["until_ms"]
+    with monkeypatch.context() as away:
+        away.setattr(cli.backtest, "do_ranges", ended)
+        assert past.run("keen", "--since", "2026-10-20").exit_code == 3
+    plan.write_bytes(plan.read_bytes().replace(b'"until_ms":', b'"until_ms":1'))
+    os.utime(plan, (0, 0))
+    assert past.answer("keen", "--since", "2026-10-20")["until_ms"] < first
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"request": 1}', b"\xff"])

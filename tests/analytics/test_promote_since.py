@@ -14,6 +14,7 @@ from click.testing import CliRunner
 import cli.backfilling.members
 import cli.backfilling.since
 import cli.promote
+from analytics.erase import erase
 from cli.__main__ import cli as segma_cli
 from cli.backfilling.caught_up import await_history
 from contracts.codec import json_reader, replaced, to_json
@@ -135,6 +136,18 @@ def test_killed_anywhere_it_goes_on_where_it_stood(promotion: Promotion, monkeyp
     answer(promotion)
     assert instants == {known(promotion).past_until_ms}, "one instant, whatever was killed"
     assert len({each.key for each in told(promotion)}) == 30
+
+
+def test_who_is_forgotten_while_the_history_is_gone_through_is_not_told(
+    promotion: Promotion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waits(*given: Any) -> None:
+        await_history(*given)
+        erase(promotion.past.history, ("w", "s_03"), wall_clock_ms())
+
+    monkeypatch.setattr(cli.promote, "await_history", waits)
+    answer(promotion)
+    assert not [each for each in told(promotion) if b"s_03" in each.key + (each.value or b"")]
 
 
 def test_where_the_logs_clock_is_ahead_the_promotion_still_lies_behind_every_state(
