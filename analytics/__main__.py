@@ -14,9 +14,10 @@ from pathlib import Path
 import click
 import structlog
 import uvicorn
+from prometheus_client import start_http_server
 
 from analytics.config import AnalyticsSettings, connect, embedded_passwords, port_file
-from analytics.loader import Loader, holds_nothing
+from analytics.loader import Loader, holds_nothing, watch_history
 from analytics.migrate import migrate_patiently
 from contracts.errors import AlreadyRunning, SegmaError
 from contracts.topics import fixed_topics
@@ -113,6 +114,8 @@ def loader_command() -> None:
         signal.signal(number, lambda *_: stop.set())
     try:
         settings = settings_of(AnalyticsSettings)
+        if settings.loader_metrics_port:
+            start_http_server(settings.loader_metrics_port, settings.metrics_host)
         _load(settings, stop)
     except SegmaError as error:
         click.echo(f"analytics: {error}", err=True)
@@ -137,6 +140,7 @@ def _load(settings: AnalyticsSettings, stop: threading.Event) -> None:
     log.ensure(fixed_topics(load_installation(settings.config).partitions))
     from_start = holds_nothing(clickhouse)
     loader = Loader(log, clickhouse, now_ms=wall_clock_ms, pause=pause, stopping=stop.is_set, from_start=from_start)
+    watch_history(loader.behind_s)
     try:
         loader.run()
     finally:

@@ -35,6 +35,8 @@ class AnalyticsSettings(Settings):
     """What one question of an analyst may use in the embedded server."""
     clickhouse_query_s: int = Field(default=600, ge=1)
     """How long one question of an analyst may last in the embedded server."""
+    loader_metrics_port: int = Field(default=0, ge=0, le=65_535)
+    """Where the loader serves its metrics on loopback; 0: nowhere."""
     migrations: Path = Path(__file__).parent / "migrations"
     """The directory of the numbered SQL: a link to ``infra/clickhouse`` in a checkout, a part of a package."""
 

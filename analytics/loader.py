@@ -19,6 +19,7 @@ from typing import Any, Final, get_args
 
 import structlog
 import tenacity
+from prometheus_client import Gauge
 
 from analytics.clickhouse import DATA_FAULTS, ClickHouse, HistoryError
 from analytics.columns import Inserts, UnwritableRow
@@ -46,6 +47,9 @@ FIRST_WAIT_S: Final = 0.2
 LONGEST_WAIT_S: Final = 15.0
 HOUR_MS: Final = 3_600_000
 
+_behind: Final = Gauge(
+    "segma_history_lag_seconds", "How long the oldest row that the history lacks has waited; 0: it lacks none."
+)
 log_line = structlog.get_logger("loader")
 
 _LOADED: Final[Any] = functools.reduce(
@@ -63,6 +67,11 @@ def holds_nothing(clickhouse: ClickHouse) -> bool:
     """Whether no table of rows holds one: a new history, or one that was lost. Raises :class:`HistoryError`."""
     names = {table.name for table in TABLES.values()}
     return not any(clickhouse.rows(f"SELECT 1 FROM {name} LIMIT 1") for name in names)  # noqa: S608 - our own names
+
+
+def watch_history(behind_s: Callable[[], float]) -> None:
+    """Serve how far the history is behind the log."""
+    _behind.set_function(behind_s)
 
 
 class Loader:
@@ -91,6 +100,12 @@ class Loader:
         self._kept_ms = {topic.name: topic.retention_ms for topic in log.topics()}
         self._erasures = Erasures(clickhouse)
         self._inserts = Inserts(clickhouse)
+        self._whole_ms = now_ms()
+        """All that the log took before it is in the history."""
+
+    def behind_s(self) -> float:
+        """How long the oldest row that the history lacks has waited, in seconds; it grows while nothing can be read."""
+        return max(self._now_ms() - self._whole_ms, 0) / 1_000
 
     def run(self) -> None:
         """Load rows until ``stopping``. A batch gathers for a quarter of a second, so that inserts are few and big.
@@ -124,6 +139,7 @@ class Loader:
     def _round(self, timeout_s: float) -> int:
         batches = [(consumer, self._read(consumer, timeout_s)) for consumer in self._consumers]
         records = [record for _, batch in batches for record in batch]
+        self._whole_ms = min((record.log_time_ms for record in records), default=self._now_ms())
         if not records:
             return 0
         letters: list[DeadLetter] = []

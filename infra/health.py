@@ -17,9 +17,10 @@ PORTS = {
     "collector": ("SEGMA_COLLECTOR_PORT", "8400", "ready"),
     "console": ("SEGMA_CONSOLE_PORT", "8401", "health"),
     "flows": ("SEGMA_FLOW_METRICS_PORT", "0", "metrics"),
+    "loader": ("SEGMA_LOADER_METRICS_PORT", "0", "metrics"),
     "sinks": ("SEGMA_SINK_METRICS_PORT", "0", "metrics"),
 }
-"""Room → the setting of its port, the default (0: none), and the path that answers."""
+"""Room, or its command → the setting of its port, the default (0: none), and the path that answers."""
 
 
 def url_of(command: Sequence[str], environment: Mapping[str, str]) -> str | None:

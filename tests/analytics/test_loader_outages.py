@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
 from analytics.clickhouse import ClickHouse
-from analytics.loader import Loader
+from analytics.loader import Loader, watch_history
 from contracts.log import Log
 from contracts.topics import ROWS
 from tests.analytics.embedded import Embedded
@@ -122,6 +123,29 @@ def test_an_hour_without_clickhouse_costs_nobody_anything(
     # What came meanwhile (40 kB a wait) stayed in the log: the loader held what it held at its first attempt.
     grown = max(hour.held[in_the_first:]) - hour.held[in_the_first + 2]
     assert grown < 2_000_000 < 40_000 * (len(hour.waits) - in_the_first)
+
+
+def test_how_long_the_history_has_lacked_something_grows_until_it_has_it(log: Log) -> None:
+    log.publisher().publish([outgoing(row) for row in the_story()])
+    oldest_ms = min(record.log_time_ms for record in log.reader(ROWS).poll(1_000))
+    now = {"ms": oldest_ms}
+    seen = list[float]()
+    loader = loader_of(
+        log,
+        ClickHouse("http://127.0.0.1:9", "segma", "x", "segma"),
+        now_ms=lambda: now["ms"],
+        pause=lambda _: seen.append(loader.behind_s()),
+        stopping=lambda: now["ms"] > oldest_ms + 800_000,
+    )
+    assert loader.behind_s() == 0
+    watch_history(loader.behind_s)
+    for waited_ms in (300_000, 700_000):
+        now["ms"] = oldest_ms + waited_ms
+        assert REGISTRY.get_sample_value("segma_history_lag_seconds") == waited_ms / 1_000
+    now["ms"] += 200_000
+    assert loader.round() == 0, "it is stopped"
+    assert loader.behind_s() == 900
+    loader.close()
 
 
 def test_it_is_told_in_time_that_the_log_will_not_keep_what_waits(log: Log) -> None:

@@ -111,6 +111,8 @@ def test_the_health_check_asks_each_process_where_it_answers() -> None:
     assert health.url_of(["python", "-m", "collector", ""], {}) == "http://127.0.0.1:8400/ready"
     assert health.url_of(["python", "-m", "console"], {"SEGMA_CONSOLE_PORT": "9"}) == "http://127.0.0.1:9/health"
     assert health.url_of(["python", "-m", "flows"], {}) is None
+    loader = ["python", "-m", "analytics", "loader"]
+    assert health.url_of(loader, {"SEGMA_LOADER_METRICS_PORT": "8"}) == "http://127.0.0.1:8/metrics"
     assert health.url_of(["python", "-m", "flows"], {"SEGMA_FLOW_METRICS_PORT": "7"}) == "http://127.0.0.1:7/metrics"
     for service in (each for each in COMPOSE["services"].values() if "build" in each):
         assert service["command"][2] in {*health.PORTS, "analytics"}
