@@ -364,10 +364,23 @@ def test_the_installation_of_the_example_is_one() -> None:
         "flow.resources.requests.memory=1024",
         "flow.state.size=10gi",
         "collector.resources.requests.cpu=null",
+        "kafka.servers=kafka:9092\\,other:19092",
+        "clickhouse.url=http://history",
+        "clickhouse.url=https://history:9440",
+        "traces.endpoint=http://otel:4317/v1/traces",
     ],
 )
 def test_values_that_cannot_be_are_refused(wrong: str) -> None:
     assert run("template", "segma", str(CHART), "--set", wrong).returncode != 0
+
+
+def test_the_ports_of_what_is_called_are_open() -> None:
+    servers = ["--set", r"kafka.servers=kafka:19092\,other:9092"]
+    refused = run("template", "segma", str(CHART), *servers)
+    assert "kafka.servers has the port 19092, and kafka.ports opens 9092, 9093 alone" in refused.stderr
+    assert rendered([*servers, "--set", "kafka.ports={9092,19092}"])
+    assert rendered([*servers, "--set", "networkPolicy.enabled=false"])
+    assert rendered(["--set", "clickhouse.url=https://history/,clickhouse.ports={443}"])
 
 
 def leaves(values: Document, path: str = "") -> Iterator[str]:

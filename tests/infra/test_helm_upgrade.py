@@ -62,6 +62,7 @@ class Installed(World):
         kafka = f"servers={self._log.kafka_servers},prefix={self._log.kafka_prefix},replication=1"
         given = [
             *(f"kafka.{each}" for each in kafka.split(",")),
+            f"kafka.ports={{{self._log.kafka_servers.rpartition(':')[2]}}}",
             "accounts={demo/mailbox}",
             "deliver.data.persistent=true",
             "flow.groups=4",

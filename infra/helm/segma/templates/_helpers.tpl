@@ -22,6 +22,19 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end }}
 
+{{/* The port of a URL. */}}
+{{- define "segma.portOf" -}}
+{{- regexFind ":[0-9]+$" (urlParse .).host | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https" .)) -}}
+{{- end }}
+
+{{- define "segma.mayLeave" -}}
+{{- $open := list -}}
+{{- range .ports }}{{ $open = append $open (toString .) }}{{ end -}}
+{{- if not (has .port $open) -}}
+{{- fail (printf "%s has the port %s, and %s opens %s alone: the network policies would let nobody there" .to .port .by (join ", " $open)) -}}
+{{- end -}}
+{{- end }}
+
 {{/* What would be rendered and could not run, or would leave somebody's moves undone, is refused in a sentence. */}}
 {{- define "segma.checks" -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" .Release.Name) -}}
@@ -49,6 +62,17 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- if and .Values.collector.autoscaling.enabled (not (get .Values.collector.resources.requests "cpu")) -}}
 {{- fail "collector.autoscaling counts in collector.resources.requests.cpu: give one" -}}
+{{- end -}}
+{{- if .Values.networkPolicy.enabled -}}
+{{- range splitList "," .Values.kafka.servers -}}
+{{- include "segma.mayLeave" (dict "port" (last (splitList ":" .)) "to" "kafka.servers" "by" "kafka.ports" "ports" $.Values.kafka.ports) -}}
+{{- end -}}
+{{- with .Values.clickhouse.url -}}
+{{- include "segma.mayLeave" (dict "port" (include "segma.portOf" .) "to" "clickhouse.url" "by" "clickhouse.ports" "ports" $.Values.clickhouse.ports) -}}
+{{- end -}}
+{{- with .Values.traces.endpoint -}}
+{{- include "segma.mayLeave" (dict "port" (include "segma.portOf" .) "to" "traces.endpoint" "by" "traces.ports" "ports" $.Values.traces.ports) -}}
+{{- end -}}
 {{- end -}}
 {{- if regexMatch "secrets/[A-Za-z0-9._-]+/" (toYaml $config) -}}
 {{- fail "config names a secret in a folder below secrets/: a Secret has keys, and no folders" -}}
