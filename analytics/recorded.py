@@ -60,7 +60,7 @@ class Range(NamedTuple):
 
 class Reach(NamedTuple):
     """How far the history goes. ``until_ms``: the newest log time of any row; 0: it is empty. ``gaps``: days without
-    any event between the first and the last one.
+    any event between the first and the last one that was not late: of what came too late nothing is asked.
     """
 
     until_ms: int
@@ -78,7 +78,7 @@ def reach(clickhouse: ClickHouse, workspace: str) -> Reach:
     (version,) = clickhouse.rows(f"SELECT max(version) FROM ({newest})", given)[0]  # noqa: S608
     days = clickhouse.rows(
         "SELECT toDate(occurred_at) AS day, count() FROM event_rows WHERE workspace = {workspace:String}"
-        " AND NOT startsWith(action, 'profile_') GROUP BY day ORDER BY day",
+        " AND NOT startsWith(action, 'profile_') AND reason != 'late' GROUP BY day ORDER BY day",
         given,
     )
     known = [day for day, _ in days]

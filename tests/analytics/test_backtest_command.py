@@ -287,7 +287,9 @@ def test_what_the_history_does_not_hold_is_said(own_past: Past) -> None:
     assert "the history holds no `form_submitted`" in answer["notes"]
     put(own_past.history, [MembershipRow("w", "mailbox", "vip", "s_02", True, at(0))], first_offset=100_000)
     gap = event("gap", "s_02", "page_viewed", at(5), at(5), {})
-    put(own_past.history, [EventRow(gap)], first_offset=600_000_000)
+    # A device whose clock stood still in 1999: late, and no beginning of the history.
+    old = event("old", "s_02", "page_viewed", 915_148_800_000, at(5), {})
+    put(own_past.history, [EventRow(gap), EventRow(old, reason="late")], first_offset=600_000_000)
     notes = own_past.answer("keen")["notes"]
     assert any("no event at all of 2026-10-26, 2026-10-27, 2026-10-28" in note for note in notes)
 
