@@ -130,7 +130,7 @@ def test_how_long_the_history_has_lacked_something_grows_until_it_has_it(log: Lo
     oldest_ms = min(record.log_time_ms for record in log.reader(ROWS).poll(1_000))
     now = {"ms": oldest_ms}
     seen = list[float]()
-    loader = loader_of(
+    loader: Loader = loader_of(
         log,
         ClickHouse("http://127.0.0.1:9", "segma", "x", "segma"),
         now_ms=lambda: now["ms"],
