@@ -36,8 +36,10 @@ def test_one_number_stands_everywhere() -> None:
 
 
 def test_the_page_names_each_place_of_it() -> None:
-    places = ("cli/__init__.py", "js-sdk/package.json", "js-sdk/package-lock.json", "infra/helm/segma/Chart.yaml")
-    places += ("console/editor/package.json", "console/editor/package-lock.json")
+    packages = [
+        f"{folder}/{name}" for folder in ("js-sdk", "console/editor") for name in ("package.json", "package-lock.json")
+    ]
+    places = ["cli/__init__.py", "infra/helm/segma/Chart.yaml", *packages]
     assert [place for place in places if f"`{place}`" not in PAGE] == []
 
 
