@@ -52,9 +52,8 @@ def export_command(person: str, workspace: str | None, home: Path) -> None:
     """
     asking = Asking(home, workspace)
     known = _known(home, asking, person)
-    entries = [to_builtins(each) for each in known.entries]
-    directory = next((each for each in entries if each["subscriber"] == known.subscriber), None)
-    others = [each for each in entries if each is not directory]
+    directory = None if known.entry is None else to_builtins(known.entry)
+    others = [to_builtins(each) for each in known.others]
     print_json({"directory": directory, "other_entries": others, **_rows(asking, known.ids)})
 
 
@@ -90,11 +89,11 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
         _keep_leavings(home, entry, asking.secret)
     _remove_entries(home, asking.workspace, known.ids)
     leave_out(home / "data", known.ids)
-    there = bool(known.entries)
+    there = known.entry is not None
     proof = {
         "workspace": asking.workspace,
         "subscriber": known.subscriber,
-        "other_ids": known.others,
+        "other_ids": known.ids[1:],
         "erased_at_ms": now_ms,
         "directory_entry": there,
         "rows": removed,
@@ -112,16 +111,21 @@ def forget_command(person: str, yes: bool, workspace: str | None, home: Path, as
 
 
 class Known(NamedTuple):
-    """Under what a person is known: their id, the others under which their mailbox stands, and the entries of all."""
+    """Who is asked for: their id and entry, and the other entries under which their mailbox stands."""
 
     subscriber: str
-    others: list[str]
-    entries: list[DirectoryEntry]
+    entry: DirectoryEntry | None
+    others: list[DirectoryEntry]
+
+    @property
+    def entries(self) -> list[DirectoryEntry]:
+        """All of them."""
+        return [*(() if self.entry is None else (self.entry,)), *self.others]
 
     @property
     def ids(self) -> list[str]:
-        """All of them."""
-        return [self.subscriber, *self.others]
+        """Their own id, then those of the others."""
+        return [self.subscriber, *(each.subscriber for each in self.others)]
 
 
 def _known(home: Path, asking: Asking, person: str) -> Known:
@@ -129,10 +133,9 @@ def _known(home: Path, asking: Asking, person: str) -> Known:
     _, _, log = open_home(home)
     with closing(log), closing(Directory(log)) as directory:
         subscriber = directory.whose(asking.workspace, asking.secret)(asking.person(person))
-        found = directory.find(asking.workspace, subscriber)
-        others = directory.twins(asking.workspace, subscriber)
-        entries = [found, *(directory.find(asking.workspace, each) for each in others)]
-        return Known(subscriber, others, [each for each in entries if each is not None])
+        entry = directory.find(asking.workspace, subscriber)
+        twins = (directory.find(asking.workspace, each) for each in directory.twins(asking.workspace, subscriber))
+        return Known(subscriber, entry, [each for each in twins if each is not None])
 
 
 def _keep_leavings(home: Path, entry: DirectoryEntry, workspace_secret: bytes) -> None:
