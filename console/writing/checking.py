@@ -61,11 +61,11 @@ def checked(text: str, form: Form, terms: Terms) -> Checked:
     try:
         found = parse_listeners([(FILE, text.encode())], known_actions=known_actions(terms.actions))
     except ListenerError as error:
-        return _told(error.problems, form, text)
+        return _told(error.problems, form, _lines(text))
     problems = [problem for each in found for problem in _applied(text, each, terms)]
-    told, worth_a_look = _told(problems, form, text), lint(found)
-    remarks = [f"{each.field}: {each.found}; {each.wanted}" for each in worth_a_look]
     lines = _lines(text)
+    told, worth_a_look = _told(problems, form, lines), lint(found)
+    remarks = [f"{each.field}: {each.found}; {each.wanted}" for each in worth_a_look]
     marks = [Mark(_line_of(each.field, lines), f"{each.found}; {each.wanted}", False) for each in worth_a_look]
     words = "\n".join(describe(each) for each in found)
     return Checked(told.under, told.others, remarks, words, found[0] if found else None, [*told.marks, *marks])
@@ -78,8 +78,8 @@ def _applied(text: str, listener: Listener, terms: Terms) -> list[Problem]:
     return [*problems, *unknown_accounts([listener], set(terms.accounts), Path(FILE))]
 
 
-def _told(problems: Sequence[Problem], form: Form, text: str) -> Checked:
-    cells, lines = _cells(form), _lines(text)
+def _told(problems: Sequence[Problem], form: Form, lines: Mapping[str, int]) -> Checked:
+    cells = _cells(form)
     under: dict[str, str] = {}
     others, marks = [], []
     for each in problems:
