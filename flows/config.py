@@ -116,7 +116,8 @@ def with_listeners_of(
         new, problems = to_apply(known, versions_in(directory, actions_file, name, workspace.trust), actions[name])
         for problem in problems:
             log_line.error("listener_not_applied", workspace=name, detail=str(problem))
-        versions.write(first_applied(known, new, versions.counts_from(now_ms)))
+        if new:  # else the log need not be asked for its time
+            versions.write(first_applied(known, new, versions.counts_from(now_ms)))
     rules = dict(shared.rules)
 
     def hear(workspace: str, own: frozenset[str]) -> None:
