@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from contracts.topics import Topic
+from contracts.topics import DAY_MS, Topic
 
 MAX_RECORD_BYTES: Final = 8 * 1024 * 1024
 """Above the largest beacon that a site may be set to; Kafka's own default is 1 MB."""
 MIN_COPIES: Final = 3
 """From so many copies on, two must confirm: one broker may be away and nothing confirmed is lost."""
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
-DAY_MS: Final = 86_400_000
 
 
 class Setting(NamedTuple):
