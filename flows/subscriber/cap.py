@@ -79,7 +79,7 @@ class CapJudge:
             return state
         wishes, since_ms = self._wishes, now_ms - self._cap.within_ms
         had = {each.match_id: each for each in state.places if each.given_ms > since_ms}
-        heirs = wishes.heirs(gone, made)
+        heirs = wishes.heirs(gone, made, depths)
         former = {heir: match.match_id for heir, match in heirs.items()}
         ended = {each.match_id for each in gone if not wishes.keeps((each.listener, each.version))}
         places = {name: each for name, each in had.items() if name not in ended and name not in former.values()}

@@ -123,7 +123,7 @@ def decide(
     they matched as shadows.
     """
     decision = Decision([], [], [], dict(past.origins), dict(past.spent), dict(past.named), [], past)
-    amended = heirs_of(listeners, retractions, matches, moment.workspace, past.capped, past.pauses)
+    amended = heirs_of(listeners, retractions, matches, moment.workspace, past.capped, past.pauses, past.depths)
     stood_for = {gone.match_id for gone in amended.values()}
     for gone in retractions:
         if gone.match_id not in stood_for:

@@ -28,6 +28,8 @@ MAX_PART: Final = 60
 Pauses = Mapping[str, tuple[Pause, ...]]
 """Listener → when it was paused, whichever version was live."""
 NEVER_PAUSED: Final[Pauses] = {}
+ALL_BY_THE_PERSON: Final[Mapping[str, int]] = {}
+"""Match id → its depth, where no match is deeper than 1."""
 
 
 class Wanted(NamedTuple):
@@ -63,6 +65,11 @@ def completed_in_pause(match: Match, pauses: Pauses) -> bool:
     return own is not None and is_paused(own, match.matched_at_ms)
 
 
+def is_loop(match: Match, depths: Mapping[str, int]) -> bool:
+    """Whether a match is past the depth, so that it makes nothing. ``depths``: of the matches deeper than 1."""
+    return depths.get(match.match_id, 1) > MAX_DEPTH
+
+
 def heirs_of(  # noqa: PLR0917
     listeners: Mapping[Version, Listener],
     gone: Iterable[Match],
@@ -70,12 +77,21 @@ def heirs_of(  # noqa: PLR0917
     workspace: str,
     capped: Collection[str] = (),
     pauses: Pauses = NEVER_PAUSED,
+    depths: Mapping[str, int] = ALL_BY_THE_PERSON,
 ) -> dict[str, Match]:
     """By the id of a new match the one that is gone for which it stands: of the same listener, and wanting the same.
 
     ``capped``: ids of those without a place under the cap; none of them stands for one that had it, or the other way.
-    Nor does one that completed in a pause for one that did not.
+    Nor does one that completed in a pause for one that did not, or one past the depth for one that was not.
     """
+
+    def is_alike(one: Match, other: Match) -> bool:
+        return (
+            (one.match_id in capped) == (other.match_id in capped)
+            and completed_in_pause(one, pauses) == completed_in_pause(other, pauses)
+            and is_loop(one, depths) == is_loop(other, depths)
+        )
+
     found: dict[str, Match] = {}
     candidates = list(made)
     for each in gone:
@@ -85,9 +101,7 @@ def heirs_of(  # noqa: PLR0917
             listener = listeners[version]
             wanted = [one.what for one in wanted_by(listener, each, workspace)[0]]
             for match in own:
-                alike = (each.match_id in capped) == (match.match_id in capped)
-                alike = alike and completed_in_pause(each, pauses) == completed_in_pause(match, pauses)
-                if alike and [one.what for one in wanted_by(listener, match, workspace)[0]] == wanted:
+                if is_alike(each, match) and [one.what for one in wanted_by(listener, match, workspace)[0]] == wanted:
                     found[match.match_id] = each
                     candidates.remove(match)
                     break
@@ -170,9 +184,9 @@ class Wishes:
         """The positions of a match's responses that change a list; none where it makes no command, but for the cap."""
         return tuple(each.position for each in self._wanted(match, depth) if each.response.do in CHANGE_LISTS)
 
-    def heirs(self, gone: Iterable[Match], made: Iterable[Match]) -> dict[str, Match]:
+    def heirs(self, gone: Iterable[Match], made: Iterable[Match], depths: Mapping[str, int]) -> dict[str, Match]:
         """As :func:`heirs_of`."""
-        return heirs_of(self._listeners, gone, made, self.workspace, pauses=self._pauses)
+        return heirs_of(self._listeners, gone, made, self.workspace, pauses=self._pauses, depths=depths)
 
     def _wanted(self, match: Match, depth: int) -> list[Wanted]:
         """The responses of a match that makes commands, but for the cap."""

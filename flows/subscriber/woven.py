@@ -162,9 +162,8 @@ class WovenReapplier(Reapplier):
         if not gone or not made:
             return frozenset()
         moved = {fact.match_id for fact in timeline.memberships}
-        return frozenset(
-            name for name, former in self._wishes.heirs(gone, made).items() if former.match_id not in moved
-        )
+        heirs = self._wishes.heirs(gone, made, timeline.depths | weaving.depths)
+        return frozenset(name for name, former in heirs.items() if former.match_id not in moved)
 
     def _capped(self, timeline: Timeline, weaving: Weaving, only: Collection[str] | None = None) -> CapState:
         if not self.cap.is_set:

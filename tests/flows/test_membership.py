@@ -259,6 +259,12 @@ def test_a_loop_ends_in_a_dead_letter_with_a_sentence(wait: str, delivered_after
     assert [row.match_id for row in marked] == [match.match_id]
 
 
+def chain(count: int) -> list[str]:
+    """Listeners that move a viewer of a page from ``l0`` on to the last list, each by the joining of the one before."""
+    hop = "{listener: n%d, sequence: [{action: list_joined, where: {list: l%d}}], then: [{add: {to: l%d, at: mail}}]}"
+    return [VIEWED.replace("hot", "l0"), *(hop % (number, number - 1, number) for number in range(1, count))]
+
+
 def test_who_makes_events_by_the_hundred_at_once_goes_in_circles_too() -> None:
     both = ", ".join(f"{{add: {{to: l{n}, at: mail}}}}, {{remove: {{from: l{n}, at: mail}}}}" for n in range(10))
     anna = Anna(f"{{listener: wild, sequence: [{{action: list_joined}}], then: [{both}]}}")

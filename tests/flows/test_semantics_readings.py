@@ -17,7 +17,7 @@ from flows.subscriber.generations import Deployed
 from flows.subscriber.pinned_terms import Terms
 from tests.flows.streams import matches, run, sequence, stream
 from tests.flows.test_cap import Capped
-from tests.flows.test_membership import ADD, JOINED, VIEWED, Anna, act, engine_of, told, unchanged
+from tests.flows.test_membership import ADD, JOINED, VIEWED, Anna, act, chain, engine_of, told, unchanged
 
 
 def test_1_a_stitched_event_that_would_complete_is_not_taken() -> None:
@@ -212,3 +212,28 @@ def test_22_what_stands_for_a_shadows_match_makes_nobody_join_either(asked: bool
     assert anna.does(act("late", 1_500, "searched"), 6_000) == []
     assert [row.kind for row in anna.rows] == ["match", "amendment"]
     assert not anna.person.timeline.memberships
+
+
+def test_24_a_late_joining_that_makes_a_loop_none_makes_its_command_and_its_joining() -> None:
+    anna = Anna(*chain(9))
+    assert anna.does(act("e1", 1_000)) == [f"+l{number}" for number in range(8)]
+    assert [row.reason for row in anna.rows if row.listener == "n8"] == ["loop"]
+    anna.does(told("m1", 500, name="l1"), 2_000)
+    assert [command.to_list for command in anna.commands if not command.undoes][8:] == ["l8"]
+    assert [(row.kind, row.reason) for row in anna.rows if row.listener == "n8"][1:] == [
+        ("retraction", ""),
+        ("match", ""),
+    ]
+    assert anna.does(told("m2", 3_000, name="l8", by="platform")) == []
+    assert [fact.is_in for fact in anna.person.timeline.memberships if fact.name == "l8"] == [True, True]
+
+
+def test_24_a_late_event_that_makes_a_loop_of_a_match_takes_its_command_and_its_joining_back() -> None:
+    anna = Anna(*chain(9))
+    assert anna.does(told("m1", 2_000, name="l1"))[-1] == "+l8"
+    assert "~+l8" in anna.does(act("e1", 1_000), 3_000)
+    assert [(row.kind, row.reason) for row in anna.rows if row.listener == "n8"][1:] == [
+        ("retraction", ""),
+        ("match", "loop"),
+    ]
+    assert not [fact for fact in anna.person.timeline.memberships if fact.name == "l8"]

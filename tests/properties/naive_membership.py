@@ -17,6 +17,7 @@ from tests.properties.oracle import Answer, brute_force
 BEHIND = 1 << 60
 """The order of what matches make: behind whatever the person does at that time."""
 HOUR_MS = 3_600_000
+MOST = 8
 NEVER: Final[Mapping[str, tuple[int, int]]] = {}
 OTHERS = {"list_joined", "list_left", "tag_added", "tag_removed", "profile_changed"}
 
@@ -98,8 +99,11 @@ def all_matches(
     gap_ms: int,
     end_ms: int,
     pauses: Mapping[str, tuple[int, int]] = NEVER,
+    most: int = MOST,
 ) -> list[Told]:
-    """The matches of listeners that hear each other, in order. ``pauses``: of a listener, from and until."""
+    """The matches of listeners that hear each other, in order. ``pauses``: of a listener, from and until. ``most``:
+    so many moves in a row, each the reason for the next one; a match behind them makes nothing.
+    """
     events = [*events, *ends(events, gap_ms, end_ms)]
     done: set[str] = set()
     made: list[tuple[Any, Event]] = []
@@ -114,5 +118,5 @@ def all_matches(
         if new is None:
             return [each for each, _ in found]
         done.add(new[0].answer[0])
-        if new[0].depth <= 8 and not swallowed(new[0], pauses):
+        if new[0].depth <= most and not swallowed(new[0], pauses):
             made += made_by(new[1], new[0], events[0].subscriber)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, NamedTuple
 
@@ -93,9 +93,13 @@ def opener(random: Random) -> dict[str, Any]:
     return {"sequence": [{"action": random.choice(("page_viewed", "product_added", "email_opened"))}]}
 
 
-def listener(random: Random, name: str) -> Listener:
+def any_kind(random: Random) -> dict[str, Any]:
+    """The data of a listener of any kind, which may hear of moves."""
+    return random.choice((lambda each: hearing(each, listener_data(each)), short, short, opener))(random)
+
+
+def listener(random: Random, name: str, make: Callable[[Random], dict[str, Any]] = any_kind) -> Listener:
     while True:
-        make = random.choice((lambda each: hearing(each, listener_data(each)), short, short, opener))
         data = make(random)
         data = with_profile(random, data) if random.random() < 0.2 else data
         then = [response(random) for _ in range(random.choice((1, 1, 2)))]

@@ -39,10 +39,11 @@ class Outcome(NamedTuple):
 
 
 class Platform(lists.Platform):
-    """As it is; and the matches that stand, with their marks."""
+    """As it is; and of each match that stands whether it has a mark."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, mark: Reason) -> None:
         super().__init__(ledger)
+        self._mark = mark
         self.marks: dict[str, bool] = {}
 
     def deliver(self, emitted: Emitted) -> None:
@@ -51,7 +52,7 @@ class Platform(lists.Platform):
             if isinstance(row, MatchRow):
                 self.marks.pop(row.match_id if row.kind == "retraction" else row.replaces, None)
                 if row.kind != "retraction":
-                    self.marks[row.match_id] = row.reason == Reason.LISTENER_PAUSED
+                    self.marks[row.match_id] = row.reason == self._mark
 
 
 def cases(seed: int, count: int) -> Iterator[tuple[lists.History, Random]]:
@@ -101,7 +102,7 @@ def compare(seed: int, count: int) -> tuple[int, int]:
         log = open_log(Settings(data=Path(directory)))
         log.ensure([*fixed_topics(1), *account_topics("w", "mail")])
         ledger = Ledger(log, "w", "mail")
-        platform = Platform(ledger)
+        platform = Platform(ledger, Reason.LISTENER_PAUSED)
         for number, (history, random) in enumerate(cases(seed, count)):
             pauses = pauses_of(random, history)
             expected, every = wanted(history, pauses), history.events
