@@ -17,9 +17,10 @@ from contracts.errors import BadRecord
 from contracts.log import Log
 from contracts.reading import all_of
 from contracts.rows import DirectoryEntry
-from contracts.tokens import mailbox_key
+from contracts.tokens import subscriber_id
 from contracts.topics import OUTCOMES, VETOES
 from sinks.delivery.directory import Directory
+from transport.config import read_secret
 
 _read_outcome, _read_veto = json_reader(Outcome), json_reader(Veto)
 WORDS = {
@@ -33,10 +34,12 @@ SIGNS = {"+": "put in", "-": "taken out", "?": "asked to confirm"}
 
 def tell_consent(home: Path, person: str, workspace: str | None, *, as_json: bool) -> None:
     """Print the person's ledger of consent, oldest first; ends with 1 where nothing is known of them."""
-    _, installation, log = open_home(home)
+    config, installation, log = open_home(home)
     with closing(log), closing(Directory(log)) as directory:
-        names = [workspace] if workspace else list(installation.workspaces)
-        found = [each for name in names for each in directory.people(name) if _is(each, person)]
+        found = list[DirectoryEntry]()
+        for name, each in installation.workspaces.items():
+            if workspace in {None, name}:
+                found += _entries(directory, name, read_secret(each.secret, beside=config, field="secret"), person)
         if not found:
             fail("nobody of this address or id is in the directory", Exit.PROBLEMS)
         facts = sorted((fact for entry in found for fact in facts_of(entry, log)), key=lambda fact: fact["at_ms"])
@@ -54,8 +57,12 @@ def _moment(at_ms: int) -> str:
     return dt.datetime.fromtimestamp(at_ms / 1_000, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _is(entry: DirectoryEntry, person: str) -> bool:
-    return person == entry.subscriber or mailbox_key(person) == mailbox_key(entry.address)
+def _entries(directory: Directory, workspace: str, secret: bytes, person: str) -> list[DirectoryEntry]:
+    """Every entry of whom an address or an id means."""
+    made = subscriber_id(secret, person) if "@" in person else person
+    subscriber = directory.whose(workspace, secret)(made)
+    ids = (subscriber, *directory.twins(workspace, subscriber))
+    return [entry for each in ids if (entry := directory.find(workspace, each)) is not None]
 
 
 def facts_of(entry: DirectoryEntry, log: Log) -> Iterator[dict[str, Any]]:

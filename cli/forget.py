@@ -132,7 +132,7 @@ def _known(home: Path, asking: Asking, person: str) -> Known:
     """Who it is: of an address that they changed to, their id is still the one of their first."""
     _, _, log = open_home(home)
     with closing(log), closing(Directory(log)) as directory:
-        subscriber = directory.whose(asking.workspace, asking.secret)(asking.person(person))
+        subscriber = directory.whose(asking.workspace, asking.secret)(asking.made(person))
         entry = directory.find(asking.workspace, subscriber)
         twins = (directory.find(asking.workspace, each) for each in directory.twins(asking.workspace, subscriber))
         return Known(subscriber, entry, [each for each in twins if each is not None])

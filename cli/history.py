@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from analytics.migrate import migrate, read_migrations
 from analytics.named_queries import NamedQuery, named_queries
 from analytics.why import moment, why_in_words
 from cli.consent import tell_consent
+from cli.home import open_home
 from cli.output import Exit, err, fail, one_line, out, print_json, visible
 from cli.up import home_option, json_option
 from contracts.errors import ConfigError, Problem
 from contracts.installation import Installation
 from contracts.plurals import counted
 from contracts.tokens import subscriber_id
+from sinks.delivery.directory import Directory
 from transport.config import load_installation, read_secret, wall_clock_ms
 
 workspace_option = click.option("--workspace", help="Which workspace [default: the only one].")
@@ -33,6 +36,7 @@ class Asking:
     """A home's history: whom to ask, and in which workspace."""
 
     def __init__(self, home: Path, workspace: str | None) -> None:
+        self._home = home
         self.settings: AnalyticsSettings = analytics_settings_at(home)
         self._installation: Installation = load_installation(self.settings.config)
         self.workspace = workspace or self._only()
@@ -53,9 +57,17 @@ class Asking:
         secret = self._installation.workspaces[self.workspace].secret
         return read_secret(secret, beside=self.settings.config, field="secret")
 
-    def person(self, text: str) -> str:
-        """A subscriber id; of an address the one that belongs to it."""
+    def made(self, text: str) -> str:
+        """A subscriber id; of an address the one that is made of it."""
         return subscriber_id(self.secret, text) if "@" in text else text
+
+    def person(self, text: str) -> str:
+        """A subscriber id; of an address the one of whom the directory has under it."""
+        if "@" not in text:
+            return text
+        _, _, log = open_home(self._home)
+        with closing(log), closing(Directory(log)) as directory:
+            return directory.whose(self.workspace, self.secret)(self.made(text))
 
     def named(self, query: NamedQuery, given: dict[str, str]) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The answer of a named query: columns and rows."""

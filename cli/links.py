@@ -54,10 +54,9 @@ def link_command(  # noqa: PLR0917
         fail("--url: write an http(s) address", Exit.USAGE)
     config, installation, log = open_home(home)
     found = workspace_of(installation, workspace, config)
-    directory, subscriber = Directory(log), person
-    if "@" in person:
-        secret = read_secret(found.secret, beside=config, field="secret")
-        subscriber = directory.whose(workspace, secret)(subscriber_id(secret, person))
+    directory = Directory(log)
+    secret = read_secret(found.secret, beside=config, field="secret")
+    subscriber = directory.whose(workspace, secret)(subscriber_id(secret, person) if "@" in person else person)
     entry = directory.find(workspace, subscriber)
     log.close()
     if entry is None:

@@ -111,9 +111,9 @@ def import_people(
 
 def _records(plan: ImportPlan, at: ListAt, secret: bytes, log: Log, done: Imported) -> Iterator[Outgoing]:
     now_ms = wall_clock_ms()
-    told = leavings_of_accounts(all_of(log, VETOES))
-    facts = told.get((at.workspace, at.account), Leavings())
     with closing(Directory(log)) as directory:
+        told = leavings_of_accounts(all_of(log, VETOES), directory.twins)
+        facts = told.get((at.workspace, at.account), Leavings())
         current = directory.whose(at.workspace, secret)
         for record in veto_records(plan, at, lambda each: current(subscriber_id(secret, each)), facts.of, now_ms):
             done.vetoes += record.topic == VETOES

@@ -117,7 +117,8 @@ def _difference(  # noqa: PLR0917
 ) -> Difference:
     """``of``: the workspace, the account, and the account whose history it is."""
     workspace, account, source = of
-    people = {each.subscriber: mailbox_key(each.address) for each in directory.people(workspace)}
+    mailboxes = directory.mailboxes(workspace)
+    people = {each: mailbox for mailbox, ids in mailboxes.items() for each in ids}
     sink = sink_of(
         installation,
         f"{workspace}/{account}",
@@ -128,12 +129,12 @@ def _difference(  # noqa: PLR0917
     )
     try:
         with err.status(f"reading {list_name} …"):
-            found, strangers = _found(sink, list_name, {key: person for person, key in people.items()})
+            found, strangers = _found(sink, list_name, mailboxes, wanted)
     except PlatformError as error:
         fail(f"{account} could not be read: {error}; nothing was done", Exit.UNAVAILABLE)
     finally:
         sink.close()
-    known = leavings_of_accounts(all_of(log, VETOES))
+    known = leavings_of_accounts(all_of(log, VETOES), directory.twins)
     left = {
         person
         for person in wanted
@@ -143,16 +144,20 @@ def _difference(  # noqa: PLR0917
     return difference(wanted, found, known=people, left=left, strangers=strangers)
 
 
-def _found(sink: Sink, list_name: str, by_address: dict[str, str]) -> tuple[dict[str, Standing] | None, int]:
-    """Who of the directory is there, and how many others; None: there is no such list."""
+def _found(
+    sink: Sink, list_name: str, mailboxes: dict[str, list[str]], wanted: set[str]
+) -> tuple[dict[str, Standing] | None, int]:
+    """Who of the directory is there, and how many others; None: there is no such list.
+
+    Who stands in the directory twice is there under whichever of their ids is wanted there.
+    """
     found: dict[str, Standing] = {}
     others = 0
     try:
         for member in sink.members(list_name):
-            person = by_address.get(mailbox_key(member.address))
-            others += person is None
-            if person is not None:
-                found[person] = member.standing
+            ids = mailboxes.get(mailbox_key(member.address), [])
+            others += not ids
+            found |= dict.fromkeys([each for each in ids if each in wanted] or ids[:1], member.standing)
     except NoSuchList:
         return None, 0
     return found, others

@@ -84,16 +84,16 @@ def reconcile_command(account: str, list_name: str, mend: bool, home: Path, as_j
     workspace, name, _ = account_of(installation, account)
     directory, ledger = Directory(log), Ledger(log, workspace, name)
     sink = sink_of(installation, account, data=home / "data", pause=time.sleep, config=config, log=log)
-    by_address = {mailbox_key(each.address): each.subscriber for each in directory.people(workspace)}
+    managed = {*ledger.wanted(list_name), *ledger.left_behind(list_name)}
+    mailboxes = directory.mailboxes(workspace)
     found: dict[str, Standing] = {}
     unknown = 0
     try:
         with err.status(f"reading {list_name} …"):
             for member in sink.members(list_name):
-                subscriber = by_address.get(mailbox_key(member.address))
-                unknown += subscriber is None
-                if subscriber is not None:
-                    found[subscriber] = member.standing
+                ids = mailboxes.get(mailbox_key(member.address), [])
+                unknown += not ids
+                found |= dict.fromkeys([each for each in ids if each in managed] or ids[:1], member.standing)
     except PlatformError as error:
         fail(f"{account} could not be read: {error}", Exit.UNAVAILABLE)
     finally:

@@ -34,6 +34,7 @@ from contracts.masking import masked
 from contracts.membership import PERSON
 from contracts.membership_reports import MembershipReport
 from contracts.reasons import Reason
+from contracts.rows import DirectoryEntry
 from contracts.tokens import is_address, normalised_address, subscriber_id
 from contracts.topics import BEACONS, SUBSCRIBERS, VETOES, fact_key, subscriber_key
 from transport.config import read_secret
@@ -85,9 +86,8 @@ class HookDoor:
             arrival.body = text_of(arrival.body, req.get_header("Content-Encoding") or "", MAX_HOOK_BYTES)
             told = Told(arrival.body, req.get_param("action") or "", hook.moves_unsubscribe)
             notices = [without_address(each, hook.domain) for each in notices_of(hook.sink, told)]
-            named = [(each, who) for each in notices if (who := self._who(each, workspace, account))]
-            records = records_of(named, workspace, account, now_ms=arrival.received_at_ms)
-            records += await self._moved(named, workspace)
+            named, moved = await self._named(notices, workspace, account)
+            records = [*records_of(named, workspace, account, now_ms=arrival.received_at_ms), *moved]
             if records:
                 await self._core.intake.store(records)
             if len(named) < len(notices):
@@ -102,31 +102,57 @@ class HookDoor:
         self._stored.inc()
         resp.status = 204
 
-    def _who(self, notice: Notice, workspace: str, account: str) -> str:
-        """The subscriber whom a notice is about: by the address, else by the platform's own id; empty: nobody known."""
+    def _who(self, notice: Notice, workspace: str, account: str, owners: Mapping[str, str]) -> str:
+        """The subscriber whom a notice is about: by the address, else by the platform's own id; empty: nobody known.
+
+        ``owners``: whose the ids of addresses are by now that the call itself tells of.
+        """
         if is_address(notice.address):
             found = subscriber_id(self._core.sites.secrets[workspace], notice.address)
-            return self._known.current(workspace, found)
-        return self._known.find(workspace, account, notice.person) if notice.person else ""
+            if found in owners:
+                return owners[found]
+        else:
+            found = self._known.find(workspace, account, notice.person) if notice.person else ""
+        return self._known.current(workspace, found)
 
-    async def _moved(self, named: Sequence[tuple[Notice, str]], workspace: str) -> list[Outgoing]:
-        """The directory's entries of people whose address has changed: the same people, with their new ones."""
-        records = []
-        for notice, subscriber in named:
-            if notice.action == ADDRESS_CHANGED and is_address(notice.new_address):
-                address = normalised_address(notice.new_address)
-                other = subscriber_id(self._core.sites.secrets[workspace], address)
-                read = asyncio.get_running_loop().run_in_executor
-                entry = await read(None, self._known.entry, workspace, subscriber)
-                # NOTE: two known people are never merged: whoever is there under the new address stays who they are.
-                taken = other != subscriber and await read(None, self._known.entry, workspace, other) is not None
-                if entry is not None and not taken:
-                    key = subscriber_key(workspace, subscriber)
-                    before = subscriber_id(self._core.sites.secrets[workspace], entry.address)
-                    former = dict.fromkeys((*entry.former, before)) if before != subscriber else entry.former
-                    moved = replaced(entry, address=address, former=tuple(former))
-                    records.append(Outgoing(SUBSCRIBERS, key, to_json(moved)))
-        return records
+    async def _named(
+        self, notices: Sequence[Notice], workspace: str, account: str
+    ) -> tuple[list[tuple[Notice, str]], list[Outgoing]]:
+        """The notices that name somebody, each with whom; and the directory's entries of those whose address changed.
+
+        They are the same people, with their new ones; what the call tells of the new one behind the change is theirs.
+        """
+        named: list[tuple[Notice, str]] = []
+        moved: dict[str, DirectoryEntry] = {}
+        owners: dict[str, str] = {}
+        for notice in notices:
+            subscriber = self._who(notice, workspace, account, owners)
+            if subscriber:
+                named.append((notice, subscriber))
+            if subscriber and notice.action == ADDRESS_CHANGED and is_address(notice.new_address):
+                made = subscriber_id(self._core.sites.secrets[workspace], notice.new_address)
+                entry = await self._entry_moved(notice, workspace, subscriber, owners.get(made, made), moved)
+                if entry is not None:
+                    moved[subscriber], owners[made] = entry, subscriber
+        written = [
+            Outgoing(SUBSCRIBERS, subscriber_key(workspace, each.subscriber), to_json(each)) for each in moved.values()
+        ]
+        return named, written
+
+    async def _entry_moved(
+        self, notice: Notice, workspace: str, subscriber: str, made: str, moved: Mapping[str, DirectoryEntry]
+    ) -> DirectoryEntry | None:
+        """Somebody's entry with the new address, of which the id ``made`` is made; None where it cannot be theirs."""
+        read = asyncio.get_running_loop().run_in_executor
+        entry = moved.get(subscriber) or await read(None, self._known.entry, workspace, subscriber)
+        other = self._known.current(workspace, made)
+        # NOTE: two known people are never merged: whoever is there under the new address stays who they are.
+        taken = other != subscriber and await read(None, self._known.entry, workspace, other) is not None
+        if entry is None or taken:
+            return None
+        before = subscriber_id(self._core.sites.secrets[workspace], entry.address)
+        former = dict.fromkeys((*entry.former, before)) if before != subscriber else entry.former
+        return replaced(entry, address=normalised_address(notice.new_address), former=tuple(former))
 
     def _let_in(self, req: falcon.asgi.Request, arrival: Arrival, workspace: str, account: str, secret: str) -> Hook:
         hook = self._hooks.get((workspace, account))

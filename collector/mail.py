@@ -67,7 +67,7 @@ class Mail:
             workspace=workspace,
             received_at_ms=core.outside.now_ms(),
             body=b"",
-            subscriber=claims.subscriber if claims is not None else "",
+            subscriber=core.door.current(claims.workspace, claims.subscriber) if claims is not None else "",
             token_issued_at_s=claims.issued_at_s if claims is not None else 0,
             ip=truncated(core.client_of(req)),
             user_agent=masked_text(req.user_agent or "")[:256],

@@ -98,7 +98,7 @@ class Door:
     sites: Sites
     admit: Callable[[ServedSite, str], bool]
     current: Callable[[str, str], str] = lambda workspace, subscriber: subscriber
-    """(workspace, id made of an address) → whose address it is now."""
+    """(workspace, any id of a person) → the one by which every door names them."""
 
 
 DoorStep = Callable[[Arrival, Door], None]
@@ -248,7 +248,8 @@ def put_identity(arrival: Arrival, door: Door) -> None:
     except BadToken as error:
         arrival.token_problem = str(error.reason)
     else:
-        arrival.subscriber, arrival.token_issued_at_s = claims.subscriber, claims.issued_at_s
+        arrival.subscriber = door.current(claims.workspace, claims.subscriber)
+        arrival.token_issued_at_s = claims.issued_at_s
 
 
 def put_subscriber(arrival: Arrival, door: Door) -> None:
@@ -259,9 +260,8 @@ def put_subscriber(arrival: Arrival, door: Door) -> None:
     if server.address and not is_address(server.address):
         raise BadInput(Reason.WRONG_TYPE, "`address` is no email address")
     workspace = arrival.at().workspace
-    arrival.subscriber = server.subscriber or door.current(
-        workspace, subscriber_id(door.sites.secrets[workspace], server.address)
-    )
+    named = server.subscriber or subscriber_id(door.sites.secrets[workspace], server.address)
+    arrival.subscriber = door.current(workspace, named)
     arrival.server = replaced(server, address="", subscriber=arrival.subscriber)
     arrival.body = to_json(arrival.server)
 

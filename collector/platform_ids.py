@@ -7,7 +7,7 @@ from typing import Final
 
 from collector.topic_follower import TopicFollower
 from contracts.codec import json_reader
-from contracts.directory import ids_beside
+from contracts.directory import Identities
 from contracts.errors import BadRecord
 from contracts.log import Consumer, Record
 from contracts.reading import unread
@@ -40,9 +40,8 @@ class Known:
             open_reader: A reader of the topic ``subscribers`` from its start.
             secrets: Workspace → its secret, from which an address's id is made.
         """
-        self._secrets, self._open_reader = secrets or {}, open_reader
-        self._moved: dict[tuple[str, str], str] = {}
-        self._moved_ids: dict[bytes, list[tuple[str, str]]] = {}
+        self._open_reader = open_reader
+        self._identities = Identities(secrets or {})
         self._accounts = frozenset(accounts)
         self._people: dict[tuple[AccountKey, str], str] = {}
         self._ids: dict[bytes, tuple[str, list[tuple[AccountKey, str]]]] = {}
@@ -53,8 +52,8 @@ class Known:
         return self._people.get(((workspace, account), person), "")
 
     def current(self, workspace: str, subscriber: str) -> str:
-        """Whose id it is that was made of an address: the person's who has the address now, else itself."""
-        return self._moved.get((workspace, subscriber), subscriber)
+        """The id of the person whom an id means, by the rule of :class:`Identities`."""
+        return self._identities.current(workspace, subscriber)
 
     def entry(self, workspace: str, subscriber: str) -> DirectoryEntry | None:
         """Somebody's entry, read from the directory now. That takes a while: it is for what happens rarely."""
@@ -87,23 +86,14 @@ class Known:
             for each in former:
                 if self._people.get(each) == subscriber:  # else the platform calls somebody else so by now
                     del self._people[each]
-            for made in self._moved_ids.pop(record.key, []):
-                self._moved.pop(made, None)
             entry = _entry_of(record)
+            self._identities.take(record.key, entry)
             if entry is not None:
                 accounts = {(entry.workspace, account): person for account, person in entry.platform_ids.items()}
                 own = [(whose, person) for whose, person in accounts.items() if whose in self._accounts]
                 self._people |= dict.fromkeys(own, entry.subscriber)
                 if own:
                     self._ids[record.key] = entry.subscriber, own
-                self._note_move(record.key, entry)
-
-    def _note_move(self, key: bytes, entry: DirectoryEntry) -> None:
-        secret = self._secrets.get(entry.workspace)
-        others = ids_beside(entry, secret) if secret is not None else []
-        if others:
-            self._moved_ids[key] = [(entry.workspace, made) for made in others]
-            self._moved |= dict.fromkeys(self._moved_ids[key], entry.subscriber)
 
 
 def _entry_of(record: Record) -> DirectoryEntry | None:

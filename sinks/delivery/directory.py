@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from contracts.codec import json_reader
-from contracts.directory import ids_beside
+from contracts.directory import Identities
 from contracts.log import Log
 from contracts.reading import CompactedTable
 from contracts.rows import DirectoryEntry
@@ -28,14 +28,21 @@ class Directory:
 
     def __init__(self, log: Log) -> None:
         self._spelled: dict[tuple[str, str], set[str]] = {}
+        self._are_all_noted, self._is_plain_wanted = False, False
         self._table = CompactedTable(log, SUBSCRIBERS, self._taken)
         self._entries = self._table.values
 
     def _taken(self, value: bytes) -> DirectoryEntry:
         entry = _read(value)
-        if _may_have_twins(entry.address):
-            self._spelled.setdefault((entry.workspace, mailbox_key(entry.address)), set()).add(entry.subscriber)
+        if self._are_all_noted or _may_have_twins(entry.address):
+            mailbox = self._note(entry)
+            self._is_plain_wanted = self._is_plain_wanted or not _may_have_twins(mailbox)
         return entry
+
+    def _note(self, entry: DirectoryEntry) -> str:
+        mailbox = mailbox_key(entry.address)
+        self._spelled.setdefault((entry.workspace, mailbox), set()).add(entry.subscriber)
+        return mailbox
 
     def follow(self, timeout_s: float = 0.0) -> None:
         """Take in what has been written since."""
@@ -49,17 +56,26 @@ class Directory:
         return self._entries.get(key)
 
     def twins(self, workspace: str, subscriber: str) -> list[str]:
-        """The other ids under which somebody's mailbox stands here.
+        """The other ids under which somebody stands here: by their mailbox, or by an address that they had.
 
         Before a domain's two spellings were one, each of them was a person of its own; what either has left, both have.
         """
         entry = self._entries.get(subscriber_key(workspace, subscriber))
-        if entry is None or not _may_have_twins(entry.address):
+        if self._is_plain_wanted and not self._are_all_noted:
+            # NOTE: somebody's twin is written as most addresses are: from here on those are noted, too.
+            self._are_all_noted = True
+            for known in self._entries.values():
+                self._note(known)
+        if entry is None:
             return []
-        mailbox = mailbox_key(entry.address)
-        others = sorted(self._spelled.get((workspace, mailbox), set()) - {subscriber})
-        found = ((each, self._entries.get(subscriber_key(workspace, each))) for each in others)
-        return [each for each, other in found if other is not None and mailbox_key(other.address) == mailbox]
+        had = {each for each in entry.former if subscriber_key(workspace, each) in self._entries}
+        if self._are_all_noted or _may_have_twins(entry.address):
+            mailbox = mailbox_key(entry.address)
+            for each in self._spelled.get((workspace, mailbox), ()):
+                other = self._entries.get(subscriber_key(workspace, each))
+                if other is not None and mailbox_key(other.address) == mailbox:
+                    had.add(each)
+        return sorted(had - {subscriber})
 
     def people(self, workspace: str) -> Iterator[DirectoryEntry]:
         """Everybody of a workspace, by id."""
@@ -69,18 +85,19 @@ class Directory:
             if key.startswith(prefix):
                 yield self._entries[key]
 
+    def mailboxes(self, workspace: str) -> dict[str, list[str]]:
+        """Mailbox → the ids under which it stands here."""
+        found: dict[str, list[str]] = {}
+        for each in self.people(workspace):
+            found.setdefault(mailbox_key(each.address), []).append(each.subscriber)
+        return found
+
     def whose(self, workspace: str, workspace_secret: bytes) -> Callable[[str], str]:
-        """Whose id it is that was made of an address: the person's who has or had the address, else itself."""
-
-        @functools.cache  # PERF: everybody is looked through, and only for an id that is nobody's own
-        def moved() -> dict[str, str]:
-            people = self.people(workspace)
-            return {made: each.subscriber for each in people for made in ids_beside(each, workspace_secret)}
-
-        def current(subscriber: str) -> str:
-            return subscriber if self.find(workspace, subscriber) is not None else moved().get(subscriber, subscriber)
-
-        return current
+        """The id of the person whom an id means, by the rule of :class:`Identities`, among the people of now."""
+        identities = Identities({workspace: workspace_secret})
+        for each in self.people(workspace):
+            identities.take(subscriber_key(workspace, each.subscriber), each)
+        return functools.partial(identities.current, workspace)
 
     def close(self) -> None:
         """Stop following."""

@@ -5,6 +5,7 @@ Facts come in any order and any number of times; what they come to depends on ne
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -126,13 +127,16 @@ class Leavings:
         return newest
 
 
-def leavings_of_accounts(records: Iterable[Record]) -> dict[tuple[str, str], Leavings]:
-    """The facts of every account: (workspace, account) → its people's."""
+def leavings_of_accounts(
+    records: Iterable[Record], twins: Callable[[str, str], Collection[str]] = lambda workspace, subscriber: ()
+) -> dict[tuple[str, str], Leavings]:
+    """The facts of every account: (workspace, account) → its people's. ``twins``: as :meth:`Directory.twins`."""
     found: dict[tuple[str, str], Leavings] = {}
     for record in records:
         parts = record.key.decode("utf-8", "replace").split("/", 2)
         if len(parts) == 3:
-            found.setdefault((parts[0], parts[1]), Leavings()).take(record)
+            own = Leavings(functools.partial(twins, parts[0]))
+            found.setdefault((parts[0], parts[1]), own).take(record)
     return found
 
 

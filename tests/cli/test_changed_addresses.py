@@ -23,13 +23,14 @@ from analytics.tables import PersonKey
 from cli.__main__ import cli
 from cli.home import open_home
 from contracts.accounts import Fact, Veto
-from contracts.codec import json_reader, to_json
+from contracts.beacons import BeaconRecord
+from contracts.codec import json_reader, msgpack_reader, to_json
 from contracts.commands import Outcome
 from contracts.log import Log, Outgoing
 from contracts.reading import all_of
 from contracts.rows import DirectoryEntry
 from contracts.tokens import subscriber_id
-from contracts.topics import OUTCOMES, SUBSCRIBERS, VETOES, fact_key, moves_topic, subscriber_key
+from contracts.topics import BEACONS, OUTCOMES, ROWS, SUBSCRIBERS, VETOES, fact_key, moves_topic, subscriber_key
 from sinks.delivery.directory import Directory
 from sinks.delivery.loop import Delivery
 from sinks.registry import sink_of
@@ -48,6 +49,7 @@ workspaces:
 OLD, BETWEEN, NEW = (f"anna@{each}.example" for each in ("old", "between", "new"))
 ANNA, ANNA_BETWEEN, ANNA_NEW = (subscriber_id(SECRET, each) for each in (OLD, BETWEEN, NEW))
 _outcome, _veto = json_reader(Outcome), json_reader(Veto)
+read_beacon = msgpack_reader(BeaconRecord)
 
 
 @pytest.fixture
@@ -174,6 +176,60 @@ def test_who_stands_in_the_directory_by_both_spellings_is_forgotten_under_both(
     assert held(home, {b"mller"}) == held(home, {"müller".encode()}) == []
     assert imported(home, "ute@müller.example") == 1
     assert ended(home, subscriber_id(SECRET, "ute@müller.example")) == "unsubscribed"
+
+
+def twice_known(home: Path, *addresses: str) -> None:
+    """Somebody who stands in the directory under an id of before, and under the one that is made of addresses now."""
+    made = subscriber_id(SECRET, addresses[1])
+    left = Veto("w", "mail", made, "hot", 10, "email_unsubscribed")
+    with log_of(home) as log:
+        entries = [DirectoryEntry("w", *each) for each in zip(("s_before", made), addresses, strict=True)]
+        stands = [Outgoing(SUBSCRIBERS, subscriber_key("w", each.subscriber), to_json(each)) for each in entries]
+        log.publisher().publish([*stands, Outgoing(VETOES, fact_key(left), to_json(left))])
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ("ute@bücher.example", "ute@xn--bcher-kva.example"),
+        ("ute@shop.example.", "ute@shop.example"),
+        ("ute@\uff53hop.example", "ute@shop.example"),
+        ("ute@почта.example", "ute@xn--80a1acny.example"),
+    ],
+)
+def test_who_stands_there_twice_is_one_person_to_every_command(home: Path, addresses: tuple[str, str]) -> None:
+    twice_known(home, *addresses)
+    made = subscriber_id(SECRET, addresses[1])
+    for person in (addresses[0].upper(), addresses[1], made):
+        link = segma(home, "link", "w", person, "--url", "https://shop.example/", "--json").stdout
+        assert json.loads(link)["subscriber"] == "s_before"
+        assert "left" in segma(home, "why", person, "--consent").stdout
+    for number, address in enumerate(addresses):
+        (home / "in.csv").write_text(f"email,plan\n{address},gold\n")
+        words = ("import", "w/mail", f"l{number}", "--csv", str(home / "in.csv"), "--profile", "plan=plan", "--json")
+        assert json.loads(segma(home, *words).stdout.splitlines()[-1])["new"] == 0
+    with log_of(home) as log:
+        beacons = [read_beacon(each.value or b"") for each in all_of(log, BEACONS)]
+        listed = {each.key for each in all_of(log, ROWS)}
+    assert {each.subscriber for each in beacons} == {"s_before"}
+    assert listed == {b"w/s_before"}
+    assert sorted(known(home)) == sorted({ANNA, "s_before", made})
+    assert ended(home, "s_before") == ended(home, made) == "unsubscribed"
+
+
+def test_who_was_there_twice_and_has_another_address_by_now_is_forgotten_whole(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.forget.erase_at_once", lambda *_: (dict[str, int](), 0))
+    twice_known(home, "ute@müller.example", "ute@xn--mller-kva.example")
+    made = subscriber_id(SECRET, "ute@müller.example")
+    with log_of(home) as log:
+        moved = DirectoryEntry("w", "s_before", "ute@elsewhere.example", former=(made,))
+        log.publisher().publish([Outgoing(SUBSCRIBERS, subscriber_key("w", "s_before"), to_json(moved))])
+    assert ended(home, "s_before") == "unsubscribed"
+    proof = json.loads(segma(home, "forget", made, "--yes", "--json").stdout)
+    assert [proof["subscriber"], *proof["other_ids"]] == ["s_before", made]
+    assert known(home) == [ANNA]
 
 
 def test_a_joining_of_their_own_outlives_forget_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from contracts.rows import DirectoryEntry
 from contracts.tokens import subscriber_id
 from contracts.topics import SUBSCRIBERS, subscriber_key
 from tests.collector.door import NOW_MS, SECRET, Collector, posted
-from tests.collector.hooked import ANNA, FORM, HOOK, events, mailchimp
+from tests.collector.hooked import ANNA, FORM, HOOK, events, mailchimp, vetoes
 
 MAILCHIMP = f"/v1/hooks/shop/mailchimp/{HOOK}"
 
@@ -98,3 +98,58 @@ def test_who_changes_their_address_again_is_known_by_the_one_in_between(tmp_path
 def test_two_known_people_are_never_merged(tmp_path: Path) -> None:
     other = DirectoryEntry("shop", subscriber_id(SECRET, "ann@new.example"), "ann@new.example")
     assert changed(tmp_path, other)[2] == []
+
+
+def test_what_one_call_tells_behind_a_change_is_of_the_same_person(tmp_path: Path) -> None:
+    """Campaign Monitor bundles what happened; Ghost tells a new address and a leaving as one."""
+    for number, (sink, body) in enumerate(
+        (
+            (
+                "campaignmonitor",
+                {
+                    "ListID": "l",
+                    "Events": [
+                        {"Type": "Update", "OldEmailAddress": "anna@example.org", "EmailAddress": "ann@new.example"},
+                        {"Type": "Update", "OldEmailAddress": "ann@new.example", "EmailAddress": "ann@newer.example"},
+                        {"Type": "Deactivate", "State": "Unsubscribed", "EmailAddress": "ANN@newer.example"},
+                    ],
+                },
+            ),
+            (
+                "ghost",
+                {
+                    "member": {
+                        "current": {"email": "ann@newer.example", "newsletters": []},
+                        "previous": {"email": "anna@example.org", "newsletters": [{"id": "1"}]},
+                    }
+                },
+            ),
+        )
+    ):
+        (tmp_path / str(number)).mkdir()
+        collector = Collector(tmp_path / str(number))
+        known = Known([], Directory(DirectoryEntry("shop", ANNA, "anna@example.org")), secrets={"shop": SECRET})
+        collector.app = create_app(collector.core, {("shop", sink): Hook(sink, HOOK)}, known)
+        assert posted(collector, body, path=f"/v1/hooks/shop/{sink}/{HOOK}").status_code == 204
+        assert {veto.subscriber for veto in vetoes(collector) if veto is not None} == {ANNA}
+        (written,) = [each for each in collector.log.records if each.topic == SUBSCRIBERS]
+        entry = json_reader(DirectoryEntry)(written.value or b"")
+        assert (entry.subscriber, entry.address) == (ANNA, "ann@newer.example")
+        between = (subscriber_id(SECRET, "ann@new.example"),) if sink == "campaignmonitor" else ()
+        assert entry.former == between
+
+
+def test_what_one_call_tells_of_an_address_that_is_somebody_elses_is_theirs(tmp_path: Path) -> None:
+    collector = Collector(tmp_path)
+    bo = subscriber_id(SECRET, "bo@example.org")
+    people = DirectoryEntry("shop", ANNA, "anna@example.org"), DirectoryEntry("shop", bo, "bo@example.org")
+    known = Known([], Directory(*people), secrets={"shop": SECRET})
+    collector.app = create_app(collector.core, {("shop", "campaignmonitor"): Hook("campaignmonitor", HOOK)}, known)
+    events_told = [
+        {"Type": "Update", "OldEmailAddress": "anna@example.org", "EmailAddress": "bo@example.org"},
+        {"Type": "Deactivate", "State": "Unsubscribed", "EmailAddress": "bo@example.org"},
+    ]
+    body = {"ListID": "l", "Events": events_told}
+    assert posted(collector, body, path=f"/v1/hooks/shop/campaignmonitor/{HOOK}").status_code == 204
+    assert {veto.subscriber for veto in vetoes(collector) if veto is not None} == {bo}
+    assert [each for each in collector.log.records if each.topic == SUBSCRIBERS] == []
