@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from contracts.codec import MAX_DEPTH, depth_exceeds, json_reader
 from contracts.errors import BadInput, BadRecord
 from contracts.masking import masked_text
+from contracts.numerals import in_ascii
 from contracts.reasons import Reason
 
 MOST: Final = 1_000
@@ -163,6 +164,7 @@ def instant_ms(value: object) -> int | None:
     text = str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
     if len(text) > MAX_INSTANT_CHARS:
         return None
+    text = in_ascii(text)
     if re.fullmatch(r"[0-9]{9,19}(\.[0-9]{1,9})?", text, re.ASCII):
         number = float(text)
         number /= 1_000 if number >= FIRST_NANOS else 1

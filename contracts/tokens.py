@@ -69,7 +69,12 @@ _TYPED: Final = str.maketrans(
 """Signs that show nothing, the backslash of Markdown, and what word processors write for hyphens."""
 MAX_UNQUOTINGS: Final = 3
 MAX_ADDRESS_CHARS: Final = 320
-_ADDRESS: Final = re.compile(r"(?:[^\s\0-\x1f@]+|\"[^\0-\x1f]+\")@[^\s\0-\x1f@]+")
+_ADDRESS: Final = re.compile(
+    r"(?:[^\s\0-\x1f@]+|\"[^\0-\x1f]+\")@(?:\[[^\s\0-\x1f@\]]+\]|(?!\.)(?:(?!\.\.)[^\s\0-\x1f@\"%&(),/:;<=>?\[\\\]{|}])+)"
+)
+_MAILTO: Final = "mailto:"
+_DIVIDING: Final = ",; \t\r\n"
+"""Signs that stand behind an address in a list of them, and in none."""
 _NAMED: Final = re.compile(r"[^<>]*<(?P<address>[^<>]*@[^<>]*)>")
 
 MAX_CLOCK_AHEAD_S: Final = 300
@@ -219,13 +224,14 @@ def _unpacked(body: str) -> bytes | None:
 
 def normalised_address(address: str) -> str:
     """An email address as platforms are asked for it: NFC, lower case, and nothing around it: blanks, signs that show
-    nothing, a name (``Zoe <zoe@example.org>``) or ``mailto:``.
+    nothing, a name (``Zoe <zoe@example.org>``), a ``mailto:`` link, what divides it from the next of a list.
 
     Plus tags and dots are kept: they are different mailboxes for anyone but their provider.
     """
-    text = unicodedata.normalize("NFC", address).translate(INVISIBLE).strip()
+    text = unicodedata.normalize("NFC", address).translate(INVISIBLE).strip().rstrip(_DIVIDING)
     found = _NAMED.fullmatch(text)
-    return (found["address"] if found is not None else text).strip().removeprefix("mailto:").lower()
+    bare = (found["address"] if found is not None else text).strip().rstrip(_DIVIDING).lower()
+    return unquote(bare[len(_MAILTO) :].partition("?")[0]) if bare.startswith(_MAILTO) else bare
 
 
 def mailbox_key(address: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -14,7 +15,9 @@ MAX_CHARS: Final = 1_000
 """A cell longer than that is no address, whatever it holds; an address has at most 254 characters (RFC 5321)."""
 _NAMED: Final = re.compile(r"^(?P<name>[^<>]*)<(?P<address>[^<>]*)>$")
 _GUARDED: Final = re.compile(r"=?\"(?P<double>[^\"]*@[^\"]*)\"|'(?P<single>[^']*@[^']*)'")
-_MAILTO: Final = re.compile(r"^mailto:([^?]*)(?:\?.*)?$", re.IGNORECASE)
+_MAILTO: Final = re.compile(r"^mailto:([^?]*)(?:\?.*)?$", re.IGNORECASE | re.DOTALL)
+_DIVIDING: Final = ",; \t\r\n"
+"""Signs that stand behind an address in a list of them."""
 
 
 class NotAnAddress(ValueError):
@@ -39,7 +42,7 @@ def mailbox_of(text: str, *, anywhere: bool = True) -> Mailbox:
     Raises:
         NotAnAddress: no address, more than one, or one that no mailbox can have.
     """
-    text = _without_guard(text.translate(INVISIBLE).strip().strip("\u200c\u200d"))
+    text = _without_guard(text.translate(INVISIBLE).strip().strip("\u200c\u200d")).rstrip(_DIVIDING)
     if not text:
         raise NotAnAddress("no address")
     if len(text) > MAX_CHARS:
@@ -48,8 +51,8 @@ def mailbox_of(text: str, *, anywhere: bool = True) -> Mailbox:
     if found := _NAMED.match(text):
         name, text = plain_text(found["name"]).strip("\"' "), found["address"].strip()
     if found := _MAILTO.match(text):
-        text = found[1].strip()
-    text = text.removesuffix(".")
+        text = unquote(found[1]).strip()
+    text = text.rstrip(_DIVIDING).removesuffix(".")
     if "@" in name and name.casefold() != text.casefold():
         raise NotAnAddress("more than one address")
     # NOTE: the library refuses names of private networks; below a public one it checks only how they are written.

@@ -20,7 +20,7 @@ from cli.importing.consent import (
     status_of,
 )
 from cli.importing.formats import ExportFormat
-from cli.importing.tables import ImportTable, column_of, words_of
+from cli.importing.tables import ImportTable, column_of, unaccented, words_of
 
 FORBIDDEN: Final = {"do not allow": True, "allow": False}
 """Cells of a column that is named for what is forbidden (``Do not allow Bulk Emails``), in words of its own."""
@@ -35,7 +35,7 @@ HEADER_STEMS: Final = (
     (ListStatus.UNDELIVERABLE, r"hard ?bounce|undeliver|unzustellbar|nicht zustellbar|\bbounced\b|^invalid$"),
 )
 """Parts of a column's name, of which it tells who left: where nothing stands in it but yes and no, or dates."""
-_HEADER_STEMS: Final = tuple((status, re.compile(stems)) for status, stems in HEADER_STEMS)
+_HEADER_STEMS: Final = tuple((status, re.compile(unaccented(stems))) for status, stems in HEADER_STEMS)
 _DENIED: Final = re.compile(r"\b(?:not|never|nicht|non|pas) (?:unsub|opt|bounc|block|complain|suppress|spam|abge)")
 
 

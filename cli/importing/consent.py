@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from cli.importing.tables import column_of, words_of
+from cli.importing.tables import column_of, unaccented, words_of
+from contracts.numerals import in_ascii
 
 
 class ListStatus(StrEnum):
@@ -81,7 +82,9 @@ WORDS: Final[Mapping[str, ListStatus]] = {
 """What a status column says, word for word."""
 
 LEAVING: Final = (
-    r"unsub|un subscribe|abgemeld|abmeld|abbestell|ausgetragen|kundigung|widerruf|desabon|desinscri|desuscri|"
+    r"unsub|un subscribe|abgemeld|abmeld|abbestell|ausgetragen|austrag|отпис|відпис|απεγγραφ|"
+    r"berhenti berlangganan|huy đang ky|إلغاء الاشتراك|ملغى الاشتراك|لغو عضویت|オプトアウト|해지|"
+    r"kundigung|widerruf|desabon|desinscri|desuscri|"
     r"\bbaja\b(?! california)|disiscri|descadastr|uitgeschreven|afgemeld|opgezegd|odhlas|avprenumerer|avregistr|avmeld|"
     r"leiratkoz|dezabon|odjavl|wypisan|配信停止|退会|退订|退訂|구독 ?취소|수신 ?거부"
 )
@@ -90,19 +93,21 @@ LEAVING: Final = (
 STEMS: Final = (
     (
         ListStatus.COMPLAINED,
-        "complain|complaint|spam|abuse|junk|beschwer|plainte|queja|denuncia|segnalat|reclam|жалоб|迷惑|投诉|신고",
+        "complain|complaint|spam|abuse|junk|beschwer|plainte|queja|denuncia|segnalat|reclam|klacht|klagom|klage|skarg|stiznost|"
+        "panasz|plangere|valitus|şikayet|жалоб|пожалов|скарг|شكوى|迷惑|苦情|投诉|投訴|垃圾邮件|垃圾郵件|신고|스팸",
     ),
     (
         ListStatus.BLOCKED,
         "block|blacklist|suppress|banned|do not (e ?)?mail|gesperrt|bloqu|bloccat|liste noire|lista negra|geblokkeerd|"
-        "zablokow|заблок|ブロック|拉黑|屏蔽|차단",
+        "zablokow|zablokovan|sperrliste|blockerad|blocat|letiltva|engellen|estetty|sperret|spærret|заблок|"
+        "черный список|черном списке|محظور|חסום|ブロック|黑名单|黑名單|拉黑|屏蔽|차단",
     ),
     (
         ListStatus.UNSUBSCRIBED,
         LEAVING
         + r"|withdr[ae]w|revoke|retirad|revocad|no longer subscribed|opt(ed)? ?out|optout|cancel|\bleft\b|\bquit\b|"
         r"gekundigt|dado de baja|de baja|disattiv|annull|desinscrit|iptal|διαγραφ|скасован|ביטול|הוסר|frameldt|afmeldt|"
-        r"peruut|anulowan|отписан|відписан|解除|取消|abonelikten",
+        r"peruut|perutt|anulowan|anulad|rezygnac|解除|取消|abonelikten|ayrıldı",
     ),
     (
         ListStatus.UNDELIVERABLE,
@@ -112,7 +117,7 @@ STEMS: Final = (
 )
 """Parts of words by which a status is one of the grave ones, graver first. A part may be found too often: then somebody
 is left out, and counted, who could have been taken."""
-_STEMS: Final = tuple((status, re.compile(words_pattern)) for status, words_pattern in STEMS)
+_STEMS: Final = tuple((status, re.compile(unaccented(words_pattern))) for status, words_pattern in STEMS)
 
 
 _BOTH_GENDERS: Final = re.compile(
@@ -178,18 +183,24 @@ def flag_of(cell: str) -> bool | None:
     return False if said in NO or is_nothing(cell) else None
 
 
-_DATE: Final = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\b")
+_DATE: Final = re.compile(r"[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}\b")
+_YEAR_FIRST: Final = re.compile(
+    r"^([0-9]{4})(?:([-./]) ?([0-9]{1,2})\2 ?|[年년] ?([0-9]{1,2})[月월] ?)([0-9]{1,2})[日일.]?(?![0-9./-])"
+)
+"""A date of which it is clear what is the day: ``2024/3/4``, ``2024. 3. 4.``, ``2024年3月4日``."""
+_SHORT_HOUR: Final = re.compile(" (?=[0-9]:)")
 FIRST_YEAR: Final = 1990
 """Nobody left a list before."""
 
 
 def time_of(cell: str) -> int | None:
-    """An instant in ms since the epoch: ISO 8601 (without a zone: UTC) or seconds or milliseconds since the epoch.
+    """An instant in ms since the epoch, in the digits of any script: ISO 8601 (without a zone: UTC; its dashes may be
+    slashes, dots or words of East Asia), or seconds or milliseconds since the epoch.
 
     None where it cannot be told: ``03/04/2024`` is two days.
     """
-    text = cell.strip()
-    if re.fullmatch(r"\d{10}|\d{13}", text):
+    text = _SHORT_HOUR.sub(" 0", _YEAR_FIRST.sub(_iso_date, in_ascii(cell).strip()))
+    if re.fullmatch(r"[0-9]{10}|[0-9]{13}", text):
         return int(text) * (1_000 if len(text) == 10 else 1)
     try:
         at = datetime.fromisoformat(text.removesuffix(" UTC"))
@@ -201,7 +212,11 @@ def time_of(cell: str) -> int | None:
 
 def is_date(cell: str) -> bool:
     """Return whether a cell is a date, also one of which it cannot be told which day it is."""
-    return time_of(cell) is not None or _DATE.match(cell.strip()) is not None
+    return time_of(cell) is not None or _DATE.match(in_ascii(cell).strip()) is not None
+
+
+def _iso_date(found: re.Match[str]) -> str:
+    return f"{found[1]}-{int(found[3] or found[4]):02d}-{int(found[5]):02d}"
 
 
 class Meaning(StrEnum):
@@ -242,9 +257,13 @@ COLUMNS: Final[Mapping[str, tuple[Meaning, ListStatus]]] = {
         "abonnementstatus,abonnement status,abostatus,anmeldestatus,e-mail-status,kontaktstatus,"
         "status der e-mail-adresse,statut,statut d'abonnement,statut abonnement,statut de l'abonnement,état,"
         "statut email,estado,estado de la suscripción,estado de suscripción,estado del suscriptor,stato,"
-        "stato iscrizione,stato dell'iscrizione,situação,estado da inscrição,status da inscrição,abonnementsstatus,"
-        "inschrijfstatus,prenumerationsstatus,tila,status subskrypcji,stav,durum,статус,статус подписки,"
-        "ステータス,状態,登録状況,購読ステータス,状态,订阅状态,狀態,訂閱狀態,상태,구독 상태",
+        "stato iscrizione,stato dell'iscrizione,stato contatto,situação,estado da inscrição,"
+        "status da inscrição,abonnementsstatus,"
+        "inschrijfstatus,prenumerationsstatus,tila,status subskrypcji,stav,durum,abonelik durumu,статус,"
+        "статус подписки,статус подписчика,статус контакта,состояние,состояние подписки,статус підписки,стан,"
+        "stan,stan subskrypcji,status subskrybenta,állapot,feliratkozás állapota,stare,stare abonament,κατάσταση,"
+        "tilauksen tila,tilanne,status abonnement,stav odběru,trạng thái,الحالة,حالة الاشتراك,סטטוס,"
+        "ステータス,状態,登録状況,購読ステータス,購読状況,配信状況,状态,订阅状态,狀態,訂閱狀態,상태,구독 상태",
     ),
     **_means(
         Meaning.LEAVING,
@@ -349,7 +368,7 @@ FLAGS: Final = _columns(
     if Meaning.NEEDED is meaning or status is ListStatus.NOT_MEMBER
 }
 """Columns of any content that are yes and no of being subscribed where nothing but yes and no stands in them."""
-AMBIGUOUS: Final = _columns("state,estado,stato,stav,état")
+AMBIGUOUS: Final = _columns("state,estado,stato,stav,état,stan,стан,stare,состояние,tilanne,állapot")
 """Names of status columns under which other things stand as well (a country's states): they are a status where one of
 their cells is a known word of it, or half of them can be read as one."""
 

@@ -25,8 +25,19 @@ from cli.importing.consent import (
     time_of,
 )
 from cli.importing.formats import ADDRESS_LIST, ExportFormat, format_of, whole_of
-from cli.importing.tables import BadRow, ImportRow, ImportTable, NotATable, column_of, read_table, words_of
+from cli.importing.tables import (
+    BadRow,
+    ImportRow,
+    ImportTable,
+    NotATable,
+    column_of,
+    decoded,
+    older_encoding,
+    read_table,
+    words_of,
+)
 from contracts.errors import ConfigError, Problem
+from contracts.tokens import is_address
 
 
 def _order(text: str) -> dict[str, int]:
@@ -164,8 +175,11 @@ def read_export(
     """
     chosen = chosen or {}
     wanted = {column_of(header) for header in chosen.get(Role.ADDRESS, ())}
+    data = path.read_bytes()
     try:
-        table = read_table(path.read_bytes(), lambda column: column in ADDRESSES or column in wanted, encoding=encoding)
+        if encoding is None and decoded(data)[1] == "windows-1252":
+            encoding = older_encoding(data, _has_meaning)
+        table = read_table(data, lambda column: column in ADDRESSES or column in wanted, encoding=encoding)
     except NotATable as error:
         raise ConfigError([Problem(str(path), "", str(error), "a CSV file in UTF-8, UTF-16 or Windows-1252")]) from None
     kind = format_of(table.header) if table.has_header else ADDRESS_LIST
@@ -181,6 +195,13 @@ def read_export(
             found.bad.append(BadRow(row.line, str(error)))
     found.bad.sort()
     return found
+
+
+def _has_meaning(cell: str) -> bool:
+    """Return whether a text is a header or a status in words that are known."""
+    column, said = column_of(cell), words_of(cell)
+    is_header = meaning_of(cell) is not None or any(column in each for each in _VOCABULARY.values())
+    return is_header or said in SURE_WORDS or status_of(cell) is not ListStatus.UNCLEAR
 
 
 def _columns_of(path: Path, table: ImportTable, kind: ExportFormat, chosen: Mapping[Role, Sequence[str]]) -> Columns:
@@ -277,6 +298,8 @@ def _no_address(path: Path, table: ImportTable) -> Problem:
 def _person(row: ImportRow, file: ExportFile) -> FilePerson:
     columns = file.columns
     filled = [row.cells[place] for place in columns.address if not is_nothing(row.cells[place])]
+    if not file.table.has_header and sum(is_address(cell) for cell in row.cells) > 1:
+        raise NotAnAddress("more than one address")
     mailbox = mailbox_of(filled[0] if filled else "")
     status, left_at_ms = _status(row, file)
     return FilePerson(row.line, mailbox.address, _name(row, columns) or mailbox.name, status, left_at_ms)

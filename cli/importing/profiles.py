@@ -12,6 +12,7 @@ from cli.importing.export_file import ExportFile
 from cli.importing.tables import ImportRow, column_of
 from contracts.errors import BadInput, ConfigError, Problem
 from contracts.masking import masked_text
+from contracts.numerals import in_ascii
 from contracts.properties import check_properties
 from contracts.tokens import mailbox_key
 
@@ -100,7 +101,7 @@ def _value(cell: str, column: FieldColumn) -> Any:
     if said.lower() in _EMPTY:
         return ""
     if column.kind is FieldKind.NUMBER:
-        return _number(said)
+        return _number(in_ascii(said))
     value = masked_text(said) if column.kind is FieldKind.TEXT else flag_of(said)
     if value is None:
         raise ValueError("neither yes nor no")

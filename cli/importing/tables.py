@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from contracts.numerals import in_ascii
 from contracts.plurals import counted
+from contracts.tokens import is_address
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 SEPARATOR_LINE: Final = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
@@ -19,6 +21,24 @@ SEPARATOR_LINE: Final = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
 MAX_TITLE_LINES: Final = 10
 """Within which a header stands, below a report's title and what it says of itself."""
 MAX_SNIFFED: Final = 4_096
+OLDER: Final = (
+    "windows-1250",
+    "windows-1251",
+    "koi8-r",
+    "windows-1253",
+    "windows-1254",
+    "windows-1255",
+    "windows-1256",
+    "mac_roman",
+    "cp932",
+    "euc_jp",
+    "gb18030",
+    "big5",
+    "cp949",
+)
+"""Encodings from before UTF-8. Which of them a file is in only its words tell."""
+MAX_WORDS_SOUGHT: Final = 65_536
+"""Bytes of a file's beginning in which words are looked for."""
 
 
 class NotATable(ValueError):
@@ -52,10 +72,15 @@ class ImportTable:
 
 
 def words_of(text: str) -> str:
-    """A text in the form in which statuses are compared: lower case, no accents, words and single blanks."""
+    """A text in the form in which statuses are compared: lower case, no accents, words, ASCII digits, single blanks."""
+    return " ".join(re.findall(r"\w+", in_ascii(unaccented(text)).replace("_", " ")))
+
+
+def unaccented(text: str) -> str:
+    """A text in lower case without accents, nor the marks that other scripts have for them."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
-    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", bare).replace("_", " ")))
+    return unicodedata.normalize("NFKC", bare)
 
 
 def column_of(header: str) -> str:
@@ -91,6 +116,31 @@ def _encoding_of(data: bytes) -> str:
     if even.count(0) > len(even) // 2:
         return "utf-16-be"
     return "utf-8"
+
+
+def older_encoding(data: bytes, is_known: Callable[[str], bool]) -> str | None:
+    """The encoding of a file from before UTF-8, by what can be read in it.
+
+    Args:
+        data: The file's bytes, which are no UTF-8.
+        is_known: Whether a cell, or a header, is one that has a meaning.
+
+    Returns:
+        The one in which most cells beyond ASCII have a meaning; None where that is Windows-1252, or cannot be told.
+    """
+    sample = data[:MAX_WORDS_SOUGHT].rpartition(b"\n")[0] if len(data) > MAX_WORDS_SOUGHT else data
+
+    def fitness(name: str) -> int:
+        text = sample.decode(name, errors="replace")
+        cells = {cell for cell in re.split(r"[,;\t|\"\r\n]+", text) if not cell.isascii() and "\ufffd" not in cell}
+        return sum(map(is_known, cells))
+
+    best = max(("windows-1252", *OLDER), key=fitness)
+    try:
+        data.decode(best)
+    except UnicodeDecodeError:
+        return None
+    return best if best in OLDER else None
 
 
 def read_table(data: bytes, is_column: Callable[[str], bool], *, encoding: str | None = None) -> ImportTable:
@@ -137,7 +187,7 @@ def _header_of(lines: Sequence[str], first: int, delimiter: str, is_column: Call
         chosen = delimiter or _delimiter_of(lines[at : at + 1], is_column)
         if any(is_column(column_of(cell)) for cell in _cells(lines[at : at + 1], chosen)):
             return at
-        if "@" in lines[at]:
+        if any(is_address(cell) for cell in _cells(lines[at : at + 1], chosen)):
             break
     return first
 

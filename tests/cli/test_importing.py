@@ -67,6 +67,9 @@ def test_the_files_of_one_export_are_read_together(home: Path) -> None:
         ("zoe@xn--mller-kva.example", "zoe@xn--mller-kva.example", ""),
         ("o'neil@example.org", "o'neil@example.org", ""),
         ("zoe@example.org.", "zoe@example.org", ""),
+        ("zoe@example.org;", "zoe@example.org", ""),
+        ("Zoe <zoe@example.org>,", "zoe@example.org", "Zoe"),
+        ("mailto:zoe%2Btag@example.org?body=a%0Ab", "zoe+tag@example.org", ""),
     ],
 )
 def test_one_address_is_found_in_a_cell(cell: str, address: str, name: str) -> None:

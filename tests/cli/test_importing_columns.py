@@ -152,3 +152,43 @@ def test_what_keeps_a_spreadsheet_from_reckoning_is_no_part_of_an_address(cell: 
 def home(tmp_path: Path) -> Path:
     """Where the file lies."""
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1251", "email,имя,статус\nann@example.org,Анна,отписан\nben@example.org,Боря,подписан\n"),
+        ("koi8-r", "имейл,имя,статус\nann@example.org,Анна,отписалась\nben@example.org,Боря,активен\n"),
+        ("cp1251", "email;name;status\nann@example.org;А;отписан\nben@example.org;Б;подписан\n"),
+        ("cp932", "メールアドレス,名前,ステータス\nann@example.org,花子,配信停止\nben@example.org,太郎,購読中\n"),
+        ("gb18030", "邮箱\t姓名\t状态\nann@example.org\t小红\t退订\nben@example.org\t小明\t已订阅\n"),
+        ("cp949", "이메일,이름,상태\nann@example.org,영희,구독취소\nben@example.org,철수,구독 중\n"),
+        ("cp1253", "email,κατάσταση\nann@example.org,απεγγραφή\nben@example.org,active\n"),
+        ("mac_roman", "email,prénom,statut\nann@example.org,Zoë,désabonné\nben@example.org,René,abonné\n"),
+        ("cp1252", "email,prénom,statut\nann@example.org,Zoë,désabonné\nben@example.org,René,abonné\n"),
+    ],
+)
+def test_who_left_is_known_in_an_encoding_of_before(tmp_path: Path, encoding: str, text: str) -> None:
+    plan = _plan(tmp_path, text.encode(encoding))
+    assert [each.address for each in plan.members] == ["ben@example.org"], plan
+    assert [(each.address, each.status) for each in plan.leavings] == [("ann@example.org", ListStatus.UNSUBSCRIBED)]
+    last = text.splitlines()[-1]
+    assert all(each.name in last for each in plan.members)
+
+
+def test_what_has_no_known_word_is_read_as_windows_has_it(tmp_path: Path) -> None:
+    (ann,) = _plan(tmp_path, "email,name\nann@example.org,Zoë\n".encode("cp1252")).members
+    assert ann.name == "Zoë"
+
+
+def test_several_addresses_in_a_row_without_a_header_are_nobody(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, "ann@example.org;ben@example.org\ncleo@example.org;\n")
+    assert plan.bad == ["line 1: more than one address"]
+    assert [each.address for each in plan.members] == ["cleo@example.org"]
+
+
+def test_an_address_in_a_title_does_not_hide_the_header(tmp_path: Path) -> None:
+    text = "Exported by owner@example.org\n\nemail,status\nann@example.org,unsubscribed\nben@example.org,active\n"
+    plan = _plan(tmp_path, text)
+    assert [each.address for each in plan.leavings] == ["ann@example.org"]
+    assert [each.address for each in plan.members] == ["ben@example.org"]

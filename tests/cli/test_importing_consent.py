@@ -52,6 +52,30 @@ def test_a_leaving_is_dated_as_the_file_dates_it_and_an_import_lifts_nothing(hom
     assert (id_of("gone@example.org"), "") in vetoes_of(home)
 
 
+@pytest.mark.parametrize(
+    "date",
+    [
+        "٢٠٢٤-٠١-٠٢ ٠٣:٠٤:٠٥",
+        "۲۰۲۴/۱/۲ ۳:۰۴:۰۵",
+        "२०२४-०१-०२T०३:०४:०५Z",
+        "２０２４／０１／０２　０３：０４：０５",
+        "2024年1月2日 03:04:05",
+        "2024. 1. 2. 3:04:05",
+        "١٧٠٤١٦٤٦٤٥",
+        "\u200f٢٠٢٤/٠١/٠٢ ٠٣:٠٤:٠٥",
+    ],
+)
+def test_a_date_is_read_in_the_digits_of_any_script(home: Path, date: str) -> None:
+    segma_import(home, f"email;status;unsubscribed_at\ngone@example.org;unsubscribed;{date}\n")
+    assert vetoes_of(home)[id_of("gone@example.org"), ""].at_ms == 1_704_164_645_000
+
+
+@pytest.mark.parametrize("date", ["02/01/2024", "٠٢/٠١/٢٠٢٤", "2024/13/40", "2024/01/02/03", "۱۴۰۲/۱۰/۱۲"])
+def test_a_date_of_which_no_day_can_be_told_is_a_leaving_of_now(home: Path, date: str) -> None:
+    segma_import(home, f"email;unsubscribed_at\ngone@example.org;{date}\n")
+    assert vetoes_of(home)[id_of("gone@example.org"), ""].at_ms > 1_760_000_000_000
+
+
 def test_who_joined_again_after_the_files_leaving_is_not_vetoed_by_it(home: Path) -> None:
     left = "email,status,unsubscribed_at\ngone@example.org,unsubscribed,2024-01-02T03:04:05Z\n"
     segma_import(home, left)
@@ -123,6 +147,14 @@ def test_the_date_that_a_program_writes_for_none_is_no_leaving(home: Path, date:
         ("Status", "Opgezegd", "Geabonneerd"),
         ("Newsletter", "nein", "ja"),
         ("GDPR consent", "no", "yes"),
+        ("Статус подписчика", "Отписалась", "Активный"),
+        ("Stan", "wypisany", "aktywny"),
+        ("購読状況", "配信停止", "購読中"),
+        ("is_subscribed", "٠", "١"),
+        ("is_unsubscribed", "۱", "۰"),
+        ("Unsubscribed", "１", "０"),
+        ("Unsubscribed", "१", "०"),
+        ("Unsub Time", "٢٠٢٤-٠٣-٠٤", "٠٠٠٠-٠٠-٠٠ ٠٠:٠٠:٠٠"),
     ],
 )
 def test_columns_of_consent_in_any_case_and_language(home: Path, header: str, left: str, stays: str) -> None:
@@ -143,6 +175,18 @@ def test_columns_of_consent_in_any_case_and_language(home: Path, header: str, le
         ("Unsubscribed by user", ListStatus.UNSUBSCRIBED),
         ('["SUBSCRIBED", "BOUNCED"]', ListStatus.UNDELIVERABLE),
         ("not subscribed", ListStatus.NOT_MEMBER),
+        ("ブロック済み", ListStatus.BLOCKED),
+        ("В чёрном списке", ListStatus.BLOCKED),
+        ("Отписался", ListStatus.UNSUBSCRIBED),
+        ("Відписалася", ListStatus.UNSUBSCRIBED),
+        ("Rezygnacja", ListStatus.UNSUBSCRIBED),
+        ("Tilaus peruttu", ListStatus.UNSUBSCRIBED),
+        ("Đã hủy đăng ký", ListStatus.UNSUBSCRIBED),
+        ("إلغاء الاشتراك", ListStatus.UNSUBSCRIBED),
+        ("オプトアウト", ListStatus.UNSUBSCRIBED),
+        ("Stížnost", ListStatus.COMPLAINED),
+        ("苦情", ListStatus.COMPLAINED),
+        ("Şikayet", ListStatus.COMPLAINED),
         ("whatever", ListStatus.UNCLEAR),
         ("", ListStatus.UNCLEAR),
     ],

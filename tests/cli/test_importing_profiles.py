@@ -75,6 +75,21 @@ def test_columns_become_facts_of_a_server_and_no_address_is_in_them(home: Path) 
     assert b"@" not in b"".join(record.value or b"" for record in records_of(home))
 
 
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("١٢٫٥", 12.5),
+        ("۱۲٬۳۴۵", 12_345),
+        ("１２．５０", 12.5),
+        ("−७", -7),
+        ("\u200e٠", 0),
+    ],
+)
+def test_a_number_is_read_in_the_digits_of_any_script(home: Path, cell: str, number: float) -> None:
+    segma_import(home, f"Email;Points\nada@example.org;{cell}\n", *options("points:number=Points"))
+    assert facts(home)[id_of("ada@example.org")].properties == {"points": number}
+
+
 def test_a_listener_that_asks_for_it_hears_it(home: Path) -> None:
     segma_import(home, PEOPLE, *options("country=Country"))
     fact = facts(home)[id_of("ada@example.org")]

@@ -70,6 +70,10 @@ SAME_INSTANT = (
         ("0001-01-01T00:00:00+14:00", None),
         ({"a": 1}, None),
         *((text, 1_767_261_600_000) for text in SAME_INSTANT),
+        ("٢٠٢٧-٠١-١٥ ٠٧:٠٠:٠٠", AT_MS),
+        ("".join(chr(0x6F0 + int(sign)) for sign in str(AT_MS)), AT_MS),
+        ("２０２７-０１-１５T０７:００:００Z", AT_MS),
+        ("²".join("2027"), None),
     ],
 )
 def test_a_platforms_instant(value: object, at_ms: int | None) -> None:

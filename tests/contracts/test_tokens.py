@@ -14,6 +14,7 @@ from contracts.tokens import (
     _readings,
     anonymous_id,
     has_token_form,
+    is_address,
     is_anonymous,
     mailbox_key,
     normalised_address,
@@ -115,6 +116,10 @@ def test_the_address_decides_who_is_the_same_person() -> None:
         ("Ute <u@straße.example>", "u@xn--strae-oqa.example"),
         ("u@shop.example.", "u@shop.example"),
         ("ü@müller.example", "ü@xn--mller-kva.example"),
+        ("MAILTO:Ute@Shop.Example?subject=hello", "ute@shop.example"),
+        ("Ute <mailto:ute%2Bx@shop.example>;", "ute+x@shop.example"),
+        ("ute@shop.example; ", "ute@shop.example"),
+        ("ute@shop.example,", "Ute <ute@shop.example>,"),
     ],
 )
 def test_an_address_is_one_person_however_its_domain_is_spelled(one: str, other: str) -> None:
@@ -142,6 +147,29 @@ def test_what_can_be_no_host_is_compared_as_it_is_written(text: str) -> None:
 def test_an_international_domain_has_two_spellings(address: str, other: str) -> None:
     assert other_spelling(address) == other
     assert not other or other_spelling(other) == normalised_address(address)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("u@shop..example", "u@.example", "u@shop.example?x=1", "u@shop.example%20", "u@shop.example|ute"),
+        *("u@shop.example/x", "u@shop.example:25", "[u@shop.example]", "{u@shop.example}", '=LINK("u@shop.example")'),
+        *("u@shop.example;v@shop.example", "u@", "@shop.example", "u@shop.example>", "u@<shop.example>", "u@[]"),
+    ],
+)
+def test_what_can_be_no_host_is_nobodys_address(text: str) -> None:
+    assert not is_address(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("u@shop.example.", "u@localhost", "u@[192.0.2.7]", "u@[IPv6:2001:db8::1]", "u@shop_x.example", '"u v"@a.b'),
+        *("u%v@shop.example", "u/v=w@shop.example", "u@müller.example", "u@例え。テスト", "o'neil@shop.example"),
+    ],
+)
+def test_what_may_be_a_mailbox_is_an_address(text: str) -> None:
+    assert is_address(text)
 
 
 def test_two_workspaces_that_share_an_address_have_unrelated_ids() -> None:
