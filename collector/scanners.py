@@ -57,7 +57,7 @@ SIGNS: Final = (
     AgentSign(
         r"proofpoint|mimecast|barracuda|safelinks|trend ?micro|symantec|messagelabs|fortinet|fortimail|sophos"
         r"|zscaler|ironport|forcepoint|fireeye|trellix|mcafee|kaspersky|cloudmark|vade ?secure|urlscan|virustotal"
-        r"|netcraft|trustwave|fortiguard|ahnlab|hornetsecurity|spamtitan|bitdefender|avira|darktrace|ironscales|ppcheck"
+        r"|netcraft|trustwave|fortiguard|ahnlab|hornetsecurity|spamtitan|bitdefender|avira(?!/[0-9.]+)|darktrace|ironscales|ppcheck"
         r"|censys|zgrab|nessus",
         MailMachine.SCANNER,
         _VENDOR,
@@ -65,7 +65,7 @@ SIGNS: Final = (
     # NOTE: a telephone is called CUBOT. Telegram's own browser names the app, and a person looks through it.
     AgentSign(
         r"(?<!cu)bot\b|crawler|spider|slurp|facebookexternalhit|^whatsapp/|slack-?img|preview|kakaotalk-scrap|vkshare"
-        r"|embedly|iframely|cardyb|^mastodon/",
+        r"|embedly|iframely|cardyb|^mastodon/|meta-external|ia_archiver|heritrix|nutch|^zabbix|statuscake|site24x7",
         MailMachine.SCANNER,
         _VENDOR,
     ),

@@ -7,6 +7,8 @@ without the secret learns anything from the answer.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import email.utils
 import hmac
 import re
@@ -21,6 +23,10 @@ from contracts.reasons import Reason
 
 TOLERANCE_S: Final = 300
 """Both ways, as Standard Webhooks and HubSpot advise."""
+STANDARD_FORM: Final = "whsec_"
+"""In front of base64, in which the standard's libraries hold a secret."""
+MIN_STANDARD_KEY: Final = 24
+"""Bytes, as the standard asks."""
 DIGITS: Final = re.compile(r"[0-9]{1,15}")
 
 
@@ -44,10 +50,22 @@ def check_standard(call: Call, secret: str, now_s: int) -> None:
     signature = call.headers.get("webhook-signature", "")
     if not re.fullmatch(r"[0-9]{1,11}", sent_at) or not message or not signature:
         raise BadInput(Reason.BAD_SIGNATURE)
-    expected = Webhook(secret.encode()).sign(message, datetime.fromtimestamp(int(sent_at), UTC), call.body.decode())
-    if not any(same(each, expected) for each in signature.split(" ")):
+    sent = datetime.fromtimestamp(int(sent_at), UTC)
+    expected = [Webhook(key).sign(message, sent, call.body.decode()) for key in _standard_keys(secret)]
+    if not any(same(given, each) for given in signature.split(" ") for each in expected):
         raise BadInput(Reason.BAD_SIGNATURE)
     check_age(now_s - int(sent_at))
+
+
+def _standard_keys(secret: str) -> list[bytes]:
+    """The keys that a secret may stand for: its own bytes, and what the standard's own form of a secret holds."""
+    keys = [secret.encode()]
+    if secret.startswith(STANDARD_FORM):
+        text = secret.removeprefix(STANDARD_FORM).rstrip("=")
+        with contextlib.suppress(ValueError):
+            key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+            keys += [key] if len(key) >= MIN_STANDARD_KEY else []
+    return keys
 
 
 def instant_s(text: str) -> float | None:

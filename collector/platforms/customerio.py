@@ -11,7 +11,18 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import UNREADABLE, Notice, Told, check_count, instant_ms, is_yes, listed, mapping, read_json
+from collector.notices import (
+    UNREADABLE,
+    Notice,
+    Told,
+    check_count,
+    instant_ms,
+    is_yes,
+    listed,
+    mapping,
+    read_json,
+    words,
+)
 from collector.platforms.base import Platform, Signature
 from collector.signatures import DIGITS, Call, check_age, same
 from contracts.errors import BadInput
@@ -53,7 +64,7 @@ def _of_event(event: Mapping[str, Any], data: Mapping[str, Any]) -> Notice | Non
     address = next((each for each in found if isinstance(each, str) and each), "")
     if action is None or not address:
         return None
-    kept: dict[str, Any] = {"url": data["href"]} if isinstance(data.get("href"), str) else {}
+    kept: dict[str, Any] = {"url": words(data["href"])} if isinstance(data.get("href"), str) else {}
     mailing = next((data[name] for name in _MAILINGS if isinstance(data.get(name), int)), None)
     kept |= {"campaign": str(mailing)} if mailing is not None else {}
     kept |= {"machine": True} if is_yes(data.get(_MACHINE.get(metric, ""))) else {}

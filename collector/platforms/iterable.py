@@ -66,7 +66,7 @@ def _of_event(event: Mapping[str, Any], data: Mapping[str, Any]) -> Notice | Non
 
 def _is_leaving(data: Mapping[str, Any]) -> bool:
     channels = data.get("channelIds")
-    return isinstance(channels, list | int) and bool(channels) and data.get("unsubSource") not in _NO_LEAVING
+    return isinstance(channels, list | int) and bool(channels) and str(data.get("unsubSource")) not in _NO_LEAVING
 
 
 PLATFORM = Platform(notices)

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.notices import MAX_WORDS, UNREADABLE, Notice, Told, check_count, instant_ms, listed, mapping, read_json
+from collector.notices import UNREADABLE, Notice, Told, check_count, instant_ms, listed, mapping, read_json, words
 from collector.platforms.base import Platform, Signature
 from collector.signatures import Call, same
 from contracts.codec import to_json
@@ -48,7 +48,7 @@ def _of_event(name: str, event: Mapping[str, Any]) -> Notice | None:
     if action is None:
         return None if event.get("new_status") == "contactable" else Notice(UNREADABLE, "", "")
     campaign = mapping(stat.get("email")).get("name")
-    kept = {"campaign": campaign[:MAX_WORDS]} if isinstance(campaign, str) else {}
+    kept = {"campaign": words(campaign)} if isinstance(campaign, str) else {}
     at = hashlib.sha256(to_json([name, event])).hexdigest()[:40]
     return Notice(action, address, at, "", kept, at_ms=instant_ms(event.get("timestamp")))
 

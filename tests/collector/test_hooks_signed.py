@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook
 
+from collector.app import create_app
+from collector.hooks import Hook
 from collector.platform_ids import Known
+from collector.signatures import Call, check_standard
 from contracts.accounts import Fact
-from contracts.errors import LogUnavailable
+from contracts.errors import BadInput, LogUnavailable
 from contracts.events import Trust
 from contracts.log import Consumer, Outgoing, Record
 from contracts.topics import SUBSCRIBERS, fixed_topics
@@ -38,6 +43,27 @@ from transport.config import Settings
 @pytest.fixture
 def collector(tmp_path: Path) -> Collector:
     return with_doors(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "secret", ["whsec_c2VjcmV0LW9mLW1vcmUtdGhhbi0yNC1ieXRlcw==", "whsec_c2VjcmV0LW9mLW1vcmUtdGhhbi0yNC1ieXRlcw"]
+)
+def test_a_library_of_the_standard_signs_with_its_own_form_of_a_secret(tmp_path: Path, secret: str) -> None:
+    collector = Collector(tmp_path)
+    collector.app = create_app(collector.core, {("shop", "mail"): Hook("mailman", secret)}, Known())
+    body = json.dumps({"action": "email_opened", "address": "anna@example.org"}).encode()
+    sent = datetime.fromtimestamp(NOW_MS // 1_000, UTC)
+    for key, status in ((secret, 204), (secret.encode(), 204), (b"c2VjcmV0LW9mLW1vcmUtdGhhbi0yNC1ieXRlcw==", 401)):
+        headers = {
+            "webhook-id": "m",
+            "webhook-timestamp": str(NOW_MS // 1_000),
+            "webhook-signature": Webhook(key).sign("m", sent, body.decode()),
+        }
+        assert posted(collector, body, path="/v1/hooks/shop/mail", headers=headers).status_code == status
+    for short in ("whsec_", "whsec_c2hvcnQ=", "whsec_&&&&"):
+        call = Call("POST", [], {"webhook-id": "m", "webhook-timestamp": "1", "webhook-signature": "v1,x"}, body)
+        with pytest.raises(BadInput, match="bad_signature"):
+            check_standard(call, short, 1)
 
 
 @pytest.mark.parametrize("iso", [False, True])

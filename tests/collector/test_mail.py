@@ -58,6 +58,12 @@ def collector(tmp_path: Path) -> Collector:
         ("GuzzleHttp/7", MailMachine.SCANNER),
         ("undici", MailMachine.SCANNER),
         ("PostmanRuntime/7.43.0", MailMachine.SCANNER),
+        (
+            "meta-externalagent/1.1 (+https://developers.facebook.com/docs/sharing/webmasters/crawler)",
+            MailMachine.SCANNER,
+        ),
+        ("ia_archiver (+http://www.alexa.com/site/help/webmasters)", MailMachine.SCANNER),
+        (f"{CHROME} Avira/130.0.27475.80", None),
         (f"{CHROME.replace('Chrome', 'Mailspring/1.13.3 Chrome')} Electron/22.0.0", None),
         (CHROME, None),
         (IPHONE, None),
