@@ -122,7 +122,9 @@ def _records(plan: ImportPlan, at: ListAt, secret: bytes, log: Log, done: Import
             subscriber = current(subscriber_id(secret, member.address))
             known = directory.find(at.workspace, subscriber)
             done.new += known is None
-            yield from erasures(member, known, at, facts, now_ms)
+            ids = directory.twins(at.workspace, subscriber)
+            twins = [twin for each in ids if (twin := directory.find(at.workspace, each)) is not None]
+            yield from erasures(member, known, at, facts, now_ms, twins=twins)
             yield from member_records(entry_of(member, known, at, subscriber, now_ms), known, at, now_ms)
             yield from joining_records(at, subscriber, facts.of(subscriber), now_ms)
             if profile := plan.profiles.get(mailbox_key(member.address)):

@@ -100,14 +100,22 @@ def _sighted(entry: DirectoryEntry, at: ListAt) -> DirectoryEntry:
 
 
 def erasures(
-    member: Member, known: DirectoryEntry | None, at: ListAt, facts: Leavings, now_ms: int
+    member: Member,
+    known: DirectoryEntry | None,
+    at: ListAt,
+    facts: Leavings,
+    now_ms: int,
+    *,
+    twins: Sequence[DirectoryEntry] = (),
 ) -> Iterator[Outgoing]:
     """The leaving of everything of somebody whose address the platform shows under another id than before.
 
-    They were erased in between; unless they have joined anything by themselves since that id was known.
+    They were erased in between; unless they have joined anything by themselves since that id was known. ``twins``:
+    their other entries, under whose id the platform may show them as well.
     """
     former = known.platform_ids.get(at.account, "") if known is not None else ""
-    if known is None or not at.seen_at_ms or not former or not member.person or former == member.person:
+    ids = {former, *(each.platform_ids.get(at.account, "") for each in twins)}
+    if known is None or not at.seen_at_ms or not former or not member.person or member.person in ids:
         return
     since_ms = max(known.seen_in.get(at.account, {}).values(), default=known.imported_at_s * 1_000)
     if facts.joined_ms(known.subscriber) < since_ms:

@@ -21,6 +21,8 @@ SEPARATOR_LINE: Final = re.compile(r'^"?sep=(.)"?$', re.IGNORECASE)
 MAX_TITLE_LINES: Final = 10
 """Within which a header stands, below a report's title and what it says of itself."""
 MAX_SNIFFED: Final = 4_096
+MOSTLY: Final = 3
+"""A text with more signs beyond ASCII than so many for each broken one is UTF-8 all the same: by chance no other is."""
 OLDER: Final = (
     "windows-1250",
     "windows-1251",
@@ -98,6 +100,10 @@ def decoded(data: bytes, encoding: str | None = None) -> tuple[str, str]:
         return data.decode(name), name
     except (UnicodeDecodeError, LookupError):
         if encoding is None and name == "utf-8":
+            text = data.decode("utf-8", errors="replace")
+            beyond, broken = len(text) - len(text.encode("ascii", errors="ignore")), text.count("\ufffd")
+            if beyond > MOSTLY * broken:
+                return text, name
             # NOTE: five bytes mean nothing in Windows-1252; an address that holds one is refused, a name shows it.
             return data.decode("cp1252", errors="replace"), "windows-1252"
         raise NotATable(f"cannot be read as {name}") from None

@@ -22,6 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from analytics.tables import PersonKey
 from cli.__main__ import cli
 from cli.home import open_home
+from cli.importing.records import ListAt, erasures
 from contracts.accounts import Fact, Veto
 from contracts.beacons import BeaconRecord
 from contracts.codec import json_reader, msgpack_reader, to_json
@@ -31,7 +32,9 @@ from contracts.reading import all_of
 from contracts.rows import DirectoryEntry
 from contracts.tokens import subscriber_id
 from contracts.topics import BEACONS, OUTCOMES, ROWS, SUBSCRIBERS, VETOES, fact_key, moves_topic, subscriber_key
+from sinks.base import Member
 from sinks.delivery.directory import Directory
+from sinks.delivery.leavings import Leavings
 from sinks.delivery.loop import Delivery
 from sinks.registry import sink_of
 from tests.broker import Broker
@@ -326,3 +329,12 @@ def topics_with(broker: Broker, prefix: str, needles: set[bytes]) -> list[str]:
                 said = ((each.key() or b"") + (each.value() or b"") + repr(each.headers()).encode()).lower()
                 found |= {name.removeprefix(prefix)} if any(needle in said for needle in needles) else set()
     return sorted(found)
+
+
+@pytest.mark.parametrize(("person", "is_erased"), [("5", False), ("77", False), ("9", True)])
+def test_whom_the_platform_shows_under_the_id_of_their_other_entry_was_not_erased(person: str, is_erased: bool) -> None:
+    known = DirectoryEntry("w", "s_before", "ute@müller.example", platform_ids={"mail": "5"}, imported_at_s=1)
+    twin = DirectoryEntry("w", "s_other", "ute@xn--mller-kva.example", platform_ids={"mail": "77"}, imported_at_s=1)
+    at, member = ListAt("w", "mail", "news", seen_at_ms=9_000), Member(twin.address, person=person)
+    found = [_veto(each.value or b"").reason for each in erasures(member, known, at, Leavings(), 9_000, twins=[twin])]
+    assert found == (["gone"] if is_erased else [])

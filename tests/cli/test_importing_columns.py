@@ -176,6 +176,14 @@ def test_who_left_is_known_in_an_encoding_of_before(tmp_path: Path, encoding: st
     assert all(each.name in last for each in plan.members)
 
 
+def test_a_broken_sign_costs_its_own_row_and_not_the_words_of_all(tmp_path: Path) -> None:
+    text = "email,имя,статус\nann@example.org,Аня,отписана\nben@example.org,Боря?,подписан\n?@example.org,?,подписан\n"
+    plan = _plan(tmp_path, text.encode().replace(b"?", b"\xd0"))
+    assert [(each.address, each.status) for each in plan.leavings] == [("ann@example.org", ListStatus.UNSUBSCRIBED)]
+    assert [each.address for each in plan.members] == ["ben@example.org"]
+    assert len(plan.bad) == 1
+
+
 def test_what_has_no_known_word_is_read_as_windows_has_it(tmp_path: Path) -> None:
     (ann,) = _plan(tmp_path, "email,name\nann@example.org,Zoë\n".encode("cp1252")).members
     assert ann.name == "Zoë"
