@@ -72,9 +72,10 @@ def rebuild_command(  # noqa: PLR0917
     with closing(log):
         name = workspace_of(installation, workspace)
         at = _account(installation, name, account)
-        wanted = _wanted(home, name, _account(installation, name, source or at), list_name)
+        source = _account(installation, name, source or at)
+        wanted = _wanted(home, name, source, list_name)
         with closing(Directory(log)) as directory:
-            told = _difference(home, installation, log, directory, (name, at, source or at), list_name, wanted)
+            told = _difference(home, installation, log, directory, (name, at, source), list_name, wanted)
         given = _mend(log, name, at, list_name, told.lost) if mend else 0
     _tell(told, given, f"{name}/{at}", list_name, as_json=as_json)
     if told.lost or told.doubtful:

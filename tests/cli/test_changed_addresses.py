@@ -21,6 +21,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from analytics.tables import PersonKey
 from cli.__main__ import cli
+from cli.history import Asking
 from cli.home import open_home
 from cli.importing.records import ListAt, erasures
 from contracts.accounts import Fact, Veto
@@ -338,3 +339,23 @@ def test_whom_the_platform_shows_under_the_id_of_their_other_entry_was_not_erase
     at, member = ListAt("w", "mail", "news", seen_at_ms=9_000), Member(twin.address, person=person)
     found = [_veto(each.value or b"").reason for each in erasures(member, known, at, Leavings(), 9_000, twins=[twin])]
     assert found == (["gone"] if is_erased else [])
+
+
+@pytest.mark.parametrize("address", [NEW, BETWEEN, OLD.upper()])
+def test_the_history_is_asked_by_the_id_of_whoever_has_or_had_the_address(home: Path, address: str) -> None:
+    asking = Asking(home, "w")
+    assert asking.person(address) == ANNA
+    assert asking.person("s_other") == "s_other"
+
+
+def test_a_list_is_compared_by_whichever_id_was_moved_there(home: Path) -> None:
+    twice = ("s_before", "ute@müller.example"), ("s_zz", "ute@xn--mller-kva.example")
+    with log_of(home) as log:
+        entries = [DirectoryEntry("w", *each) for each in twice]
+        stands = [Outgoing(SUBSCRIBERS, subscriber_key("w", each.subscriber), to_json(each)) for each in entries]
+        log.publisher().publish(stands)
+    (home / "data" / "lists" / "w" / "mail").mkdir(parents=True, exist_ok=True)
+    (home / "data" / "lists" / "w" / "mail" / "hot.txt").write_text("")
+    assert ended(home, "s_before") == "applied"
+    told = json.loads(segma(home, "reconcile", "w/mail", "hot", "--json").stdout)
+    assert (told["agreeing"], told["missing"], told["unmanaged"]) == (1, [], 0)

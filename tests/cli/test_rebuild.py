@@ -134,9 +134,10 @@ def test_a_lost_list_is_shown_first_then_put_there_once_without_who_left(home: H
     assert home.answer("--at", "old")["agreeing"] == 29
 
 
-def test_a_new_platform_gets_the_list_of_the_old_one_without_who_left_there(home: Home) -> None:
+@pytest.mark.parametrize("workspace", ["", "w/"])
+def test_a_new_platform_gets_the_list_of_the_old_one_without_who_left_there(home: Home, workspace: str) -> None:
     home.veto("old", PEOPLE[0])
-    told = home.answer("--at", "new", "--from", "old", "--mend")
+    told = home.answer("--at", f"{workspace}new", "--from", f"{workspace}old", "--mend")
     assert (told["given"], told["left"]) == (29, PEOPLE[:1])
     home.deliver("new")
     assert home.answer("--at", "new", "--from", "old")["agreeing"] == 29
@@ -166,3 +167,19 @@ def test_nothing_is_done_while_the_history_is_away(home: Home, monkeypatch: pyte
     said = home.run("hot", "--at", "old", "--mend")
     assert (said.exit_code, "nothing was done" in said.output.replace("\n", " ")) == (3, True)
     assert home.deliver("old") == []
+
+
+def test_who_left_under_the_id_of_their_other_entry_has_left(home: Home) -> None:
+    twice = (PEOPLE[0], "ute@müller.example"), ("s_zz", "ute@xn--mller-kva.example")
+    with closing(open_log(settings_at(home.folder))) as log:
+        entries = [DirectoryEntry("w", *each) for each in twice]
+        stands = [Outgoing(SUBSCRIBERS, subscriber_key("w", each.subscriber), to_json(each)) for each in entries]
+        log.publisher().publish(stands)
+    lists = home.folder / "data" / "lists" / "w" / "new"
+    lists.mkdir(parents=True, exist_ok=True)
+    there = [f"{each}@example.org" for each in PEOPLE[1:]]
+    (lists / "hot.txt").write_text("\n".join(["ute@xn--mller-kva.example", *there]))
+    told = home.answer("--at", "new", "--from", "old")
+    assert (told["lost"], told["agreeing"]) == ([], len(PEOPLE))
+    home.veto("old", "s_zz")
+    assert home.answer("--at", "new", "--from", "old")["left"] == [PEOPLE[0]]
