@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from analytics.clickhouse import ClickHouse
+from analytics.recorded import erased
 from contracts.codec import json_reader
 from contracts.errors import BadRecord, SegmaError
 from contracts.events import Event
@@ -14,6 +15,7 @@ from contracts.log import Log, Record
 from contracts.plurals import counted
 from contracts.reading import unread
 from contracts.topics import BEACONS, EVENTS
+from flows.derived.profile import takes_everything_away
 from flows.operators.lag import LOOKED_AT, log_times
 
 PATIENCE_S: Final = 60.0
@@ -21,6 +23,10 @@ PATIENCE_S: Final = 60.0
 LOOK_EVERY_S: Final = 0.5
 AT_WORK_MS: Final = 30_000
 """How far behind the clock a flow may be that counts as at work."""
+ASKED_AT_ONCE: Final = 200
+"""Ids of events: they stand in the address of what is asked."""
+Newest = dict[str, list[str]]
+"""Subscriber → ids of events, of which the history must hold one."""
 _read_event: Final[Callable[[bytes], Event]] = json_reader(Event)
 
 
@@ -64,41 +70,60 @@ def _behind(log: Log, clickhouse: ClickHouse, workspace: str, at_ms: int) -> str
     if late > 0:
         where = counted(late, "partition")
         return f"the flow has not come to the instant in {where} (`segma doctor` says how far it is)"
-    missing = sum(not _holds_one(clickhouse, workspace, each) for each in _newest_events(log, workspace, at_ms))
-    where = counted(missing, "partition")
+    missing = [each for each in _newest_events(log, workspace, at_ms) if _lacks_any(clickhouse, workspace, each)]
+    where = counted(len(missing), "partition")
     return f"the history lacks the newest events of {where} (is the loader at work?)" if missing else ""
 
 
-def _holds_one(clickhouse: ClickHouse, workspace: str, events: list[Event]) -> bool:
-    """Whether the history holds any of these: what came before the first of them was written before it."""
-    given = {"workspace": workspace, "ids": [each.event_id for each in events]}
+def _lacks_any(clickhouse: ClickHouse, workspace: str, newest: Newest) -> bool:
+    """Whether the history holds none of somebody's events: what came to them before was written before these.
+
+    NOTE: that holds of one person alone. The flow writes what came at once by key groups, so of two people the one
+    whose event came first may be written last; a flow that is killed in between writes the rest when it is back.
+    """
     sql = "SELECT DISTINCT subscriber, event_id FROM event_rows WHERE workspace = {workspace:String}"
-    found = clickhouse.rows(f"{sql} AND event_id IN {{ids:Array(String)}}", given)
-    return not events or bool({(each.subscriber, each.event_id) for each in events} & set(map(tuple, found)))
+    every, found = [each for ids in newest.values() for each in ids], set[tuple[str, str]]()
+    for first in range(0, len(every), ASKED_AT_ONCE):
+        given = {"workspace": workspace, "ids": every[first : first + ASKED_AT_ONCE]}
+        found |= {(who, each) for who, each in clickhouse.rows(f"{sql} AND event_id IN {{ids:Array(String)}}", given)}
+    lacking = {who for who, ids in newest.items() if found.isdisjoint((who, each) for each in ids)}
+    return bool(lacking) and not lacking <= erased(clickhouse, workspace)
 
 
-def _newest_events(log: Log, workspace: str, at_ms: int) -> Iterator[list[Event]]:
-    """Yield, of each partition, the last event before an instant and all behind it; nothing where none is near."""
+def _newest_events(log: Log, workspace: str, at_ms: int) -> list[Newest]:
+    """Return, of each partition, everybody's last event before an instant and theirs behind it; of whom none is near,
+    nothing.
+
+    Before or behind is an event by its own log time. A flow that was killed sends events again, behind the instant as
+    well, and of those the history may hold one from before, and lack what came between them: they are passed over.
+    """
     reader, oldest = log.reader(EVENTS, from_end=True), log.start(EVENTS)
+    found: dict[int, Newest] = {}
+    seen: set[tuple[str, str]] = set()
     try:
         for partition, end in reader.positions().items():
             reader.seek(partition, max(end - LOOKED_AT, oldest[partition]))
-        found: dict[int, list[Event]] = {}
         for record in unread(reader):
             event = _event_of(record, workspace)
-            if event is not None and record.log_time_ms < at_ms:
-                found[record.partition] = [event]
-            elif event is not None:
-                found.setdefault(record.partition, []).append(event)
+            if event is None or (event.subscriber, event.event_id) in seen:
+                continue
+            seen.add((event.subscriber, event.event_id))
+            own = found.setdefault(record.partition, {})
+            if event.log_time_ms < at_ms:
+                own[event.subscriber] = [event.event_id]
+            elif event.subscriber in own:
+                own[event.subscriber].append(event.event_id)
     finally:
         reader.close()
-    yield from found.values()
+    return list(found.values())
 
 
 def _event_of(record: Record, workspace: str) -> Event | None:
+    """The event of a record; None where it is none, or of another workspace, or makes no row of its own."""
     if record.value is None or not record.key.startswith(f"{workspace}/".encode()):
         return None
     try:
-        return _read_event(record.value)
+        event = _read_event(record.value)
     except BadRecord:
         return None
+    return None if takes_everything_away(event) else event

@@ -19,9 +19,12 @@ _read: Final[Callable[[bytes], LogTime]] = json_reader(LogTime)
 
 
 def log_times(log: Log) -> dict[int, int]:
-    """Partition of ``beacons`` → the newest log time that ``recognise`` has passed on. Raises :class:`LogError`."""
+    """Partition of ``beacons`` → the log time to which ``recognise`` has come. Raises :class:`LogError`.
+
+    It is what was passed on last, not the greatest: after a crash events are sent again, and their times with them.
+    """
     reader, oldest = log.reader(EVENTS, from_end=True), log.start(EVENTS)
-    found: dict[int, int] = {}
+    last: dict[tuple[int, int], int] = {}
     try:
         for partition, end in reader.positions().items():
             reader.seek(partition, max(end - LOOKED_AT, oldest[partition]))
@@ -32,7 +35,11 @@ def log_times(log: Log) -> dict[int, int]:
                 said = _read(record.value)
             except BadRecord:
                 continue
-            found[said.source] = max(said.log_time_ms, found.get(said.source, 0))
+            last[said.source, record.partition] = said.log_time_ms
     finally:
         reader.close()
+    found: dict[int, int] = {}
+    for (source, _), time_ms in last.items():
+        # Each partition is told: the one that heard least is as far as all of them are.
+        found[source] = min(time_ms, found.get(source, time_ms))
     return found
