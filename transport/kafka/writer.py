@@ -55,8 +55,9 @@ class _Confirmations:
 class _Lane:
     """One producer. A fatal error, which ends librdkafka's for good, is told and followed by a new one."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self._config = config
+    def __init__(self, config: dict[str, Any], *, fed_by_its_hearer: bool = False) -> None:
+        """``fed_by_its_hearer``: records come from the thread that hears the confirmations, which alone make room."""
+        self._config, self._fed_by_its_hearer = config, fed_by_its_hearer
         self._producer = Producer(config)
         self.fault: LogError | None = None
         """Why nothing can be written now; None: it can."""
@@ -74,12 +75,18 @@ class _Lane:
                 else:
                     producer.produce(topic, record.value, record.key, partition, on_delivery=heard, headers=headers)
             except BufferError:
-                threading.Event().wait(FULL_WAIT_S)
+                self._await_room()
             except KafkaException as exception:
                 raise write_fault(exception.args[0], record.topic) from None
             else:
                 return
         raise self.fault
+
+    def _await_room(self) -> None:
+        if self._fed_by_its_hearer:
+            self.poll(FULL_WAIT_S)
+        else:
+            threading.Event().wait(FULL_WAIT_S)
 
     def poll(self, timeout_s: float) -> None:
         """Hear confirmations; makes a new producer where this one is lost."""
@@ -177,9 +184,9 @@ class KafkaWriter:
         settle(fault)
 
     def _again_alone(self, record: Outgoing, settle: Callable[[PublishOutcome], None]) -> None:
-        """Send a record by itself, so that the answer is about it alone. On the writer's thread."""
+        """Send a record by itself, so that the answer is about it alone. On the thread that hears the confirmations."""
         if self._alone is None:
-            self._alone = _Lane(self._alone_config)
+            self._alone = _Lane(self._alone_config, fed_by_its_hearer=True)
         try:
             self._produce(self._alone, record, partial(self._delivered, record, settle, alone=True))
         except LogError as error:
@@ -192,12 +199,13 @@ class KafkaWriter:
                 self._alone.poll(0)
 
     def close(self) -> None:
-        """Wait for what was submitted, then end the thread."""
-        for lane in (self._lane, self._alone):
-            if lane is not None:
-                lane.close()
+        """End the thread, and wait for what was submitted."""
         self._open = False
         self._thread.join()
+        # In this order: what the first hears now may be sent alone.
+        self._lane.close()
+        if self._alone is not None:
+            self._alone.close()
 
 
 class KafkaPublisher:
