@@ -10,6 +10,7 @@ import threading
 
 import structlog
 import uvicorn
+from prometheus_client import start_http_server
 from starlette.types import ASGIApp
 
 from analytics.config import AnalyticsSettings, connect
@@ -121,6 +122,8 @@ def main() -> None:
     end_with_any_thread()
     settings = settings_of(ConsoleSettings)
     installation = load_installation(settings.config)
+    if settings.console_metrics_port:
+        start_http_server(settings.console_metrics_port, settings.metrics_host)
     keyring = load_keyring(installation, beside=settings.config)
     provider = provider_of(settings, installation)
 

@@ -13,7 +13,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import Response
 
 from console.access.begun_logins import BegunLogins
-from console.access.gate import Gate, Handler, Visit
+from console.access.gate import PAGE_ASKED, Gate, Handler, Visit
 from console.access.provider import Provider
 from console.access.sessions import Sessions
 from console.access.users import Users
@@ -28,6 +28,7 @@ from console.list_pages import ListPages
 from console.listener_pages import ListenerPages
 from console.live_pages import LivePages
 from console.login_page import LoginPage
+from console.meters import MeteredAnswers
 from console.people_pages import PeoplePages
 from console.person_changes import PersonChanges
 from console.record_pages import RecordPages
@@ -114,6 +115,7 @@ def console_app(
     return Starlette(
         routes=[*gate.routes(handlers), static_files()],
         middleware=[
+            Middleware(MeteredAnswers, now_ms=site.now_ms, page_key=PAGE_ASKED),
             Middleware(SecurityHeaders, policy=POLICY, referrer="same-origin"),
             Middleware(
                 TrustedHostMiddleware,

@@ -62,7 +62,7 @@ class CompanyDoors:
         if self._provider is None:
             return RedirectResponse(f"/login?{urlencode({'next': target})}", 303)
         if not self._guesses.may_go_on(address_of(visit)):
-            return self._page.shown(visit, target, TOO_OFTEN, 429)
+            return self._page.refused(visit, target, "too_often", TOO_OFTEN, 429)
         key, begun = self._begun.begin(target)
         try:
             address = await self._asked(self._provider.address, begun)
@@ -77,11 +77,11 @@ class CompanyDoors:
         if self._provider is None:
             return RedirectResponse("/login", 303)
         if not self._guesses.may_go_on(address_of(visit)):
-            return self._page.shown(visit, "/", TOO_OFTEN, 429)
+            return self._page.refused(visit, "/", "too_often", TOO_OFTEN, 429)
         said = visit.request.query_params
         begun = self._begun.take(said.get("state", ""), visit.request.cookies.get(self._cookie, ""))
         if begun is None:
-            return self._page.shown(visit, "/", STALE, 400)
+            return self._page.refused(visit, "/", "stale", STALE, 400)
         return self._left(await self._come_back(visit, begun, self._provider))
 
     async def _come_back(self, visit: Visit, begun: BegunLogin, provider: Provider) -> Response:
@@ -90,14 +90,14 @@ class CompanyDoors:
         code = said.get("code", "")
         if "error" in said or not 0 < len(code) <= MOST_CODE:
             logger.warning("the company's login let nobody in")
-            return self._page.shown(visit, begun.target, DENIED, 403)
+            return self._page.refused(visit, begun.target, "denied", DENIED, 403)
         try:
             claims = await self._asked(provider.claims, begun, code, said.get("iss"))
         except ProviderAway as error:
             return self._away(visit, begun.target, error)
         except LoginRefused as error:
             logger.warning("an answer of the company's login is not believed", reason=str(error))
-            return self._page.shown(visit, begun.target, DOUBTED, 403)
+            return self._page.refused(visit, begun.target, "doubted", DOUBTED, 403)
         return await self._let_in(visit, begun, claims, provider)
 
     async def _let_in(self, visit: Visit, begun: BegunLogin, claims: Mapping[str, Any], provider: Provider) -> Response:
@@ -105,7 +105,7 @@ class CompanyDoors:
         roles = roles_of(claims, provider.settings)
         if not roles:
             logger.warning("somebody of the company has no role here")
-            return self._page.shown(visit, begun.target, NO_ROLE, 403)
+            return self._page.refused(visit, begun.target, "no_role", NO_ROLE, 403)
         user = name_of(claims, provider.settings)
         for workspace in roles:
             await self._audit.note(workspace, user, Act.SIGNED_IN, target=str(claims["sub"])[:255])
@@ -114,7 +114,7 @@ class CompanyDoors:
 
     def _away(self, visit: Visit, target: str, error: ProviderAway) -> Response:
         logger.error("the company's login is away", reason=str(error))
-        return self._page.shown(visit, target, AWAY, 503)
+        return self._page.refused(visit, target, "unavailable", AWAY, 503)
 
     def _left(self, answer: Response) -> Response:
         """The same, with the login's key taken out of the browser."""

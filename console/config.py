@@ -20,6 +20,8 @@ class ConsoleSettings(Settings):
     console_port: int = 8401
     console_shop_port: int | None = None
     """The demo's shop; absent: no shop."""
+    console_metrics_port: int = Field(default=0, ge=0, le=65_535)
+    """Where the console serves its metrics on loopback; 0: nowhere."""
     console_url: str = Field(default="", pattern=r"^(https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?)?$")
     """The address that people open it by, such as ``https://segma.example``; empty: by loopback alone."""
     collector_url: str = "http://127.0.0.1:8400"

@@ -54,18 +54,18 @@ class Doors:
     async def _sign_in(self, visit: Visit) -> Response:
         name, target = visit.form.get("name", ""), place_here(visit.form.get("next", "/"))
         if not self._page.local:
-            return self._page.shown(visit, target, OFF, 403)
+            return self._page.refused(visit, target, "switched_off", OFF, 403)
         if not self._guesses.may_try(name, address_of(visit)):
-            return self._page.shown(visit, target, TOO_OFTEN, 429)
+            return self._page.refused(visit, target, "too_often", TOO_OFTEN, 429)
         try:
             async with self._checking:
                 user = await asyncio.to_thread(self._gate.users.checked, name, visit.form.get("password", ""))
         except ConfigError as error:
             logger.error("the users' file cannot be used", error=str(error))
-            return self._page.shown(visit, target, AWAY, 503)
+            return self._page.refused(visit, target, "unavailable", AWAY, 503)
         if user is None:
             logger.warning("a password did not fit")
-            return self._page.shown(visit, target, WRONG, 401)
+            return self._page.refused(visit, target, "wrong_password", WRONG, 401)
         roles = self._gate.roles_of(user)
         await self._noted(roles, user.name, Act.SIGNED_IN)
         key = self._gate.sessions.open(user.name, roles, user.password)

@@ -12,6 +12,7 @@ import structlog
 
 from analytics.clickhouse import ClickHouse, HistoryError, HistoryUnavailable
 from analytics.named_queries import named_queries
+from console.meters import history_seconds
 from contracts.errors import ConfigError
 
 AT_ONCE: Final = 4
@@ -29,6 +30,7 @@ MOST_ROWS: Final = 200
 SLOW: Final = "The history did not answer in time. What does not need it is shown."
 AWAY: Final = "The history cannot be reached now. What does not need it is shown."
 WRONG: Final = "The history refused the question; the console's log says why."
+_OUTCOMES: Final = {"": "answered", SLOW: "slow", AWAY: "away", WRONG: "refused"}
 
 T = TypeVar("T")
 logger = structlog.get_logger()
@@ -88,6 +90,12 @@ class History:
 
     async def read(self, question: Callable[[ClickHouse], T]) -> tuple[T | None, str]:
         """The answer to any question, or the sentence that says why there is none."""
+        started_ms = self._now_ms()
+        answer, problem = await self._read(question)
+        history_seconds.labels(_OUTCOMES[problem]).observe(max(self._now_ms() - started_ms, 0) / 1_000)
+        return answer, problem
+
+    async def _read(self, question: Callable[[ClickHouse], T]) -> tuple[T | None, str]:
         running = asyncio.get_running_loop().run_in_executor(self._threads, self._asked, question)
         try:
             return await asyncio.wait_for(running, self._timeout_s), ""

@@ -8,6 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from console.access.gate import Visit
+from console.meters import sign_ins_refused
 from console.view import View
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
@@ -29,6 +30,11 @@ class LoginPage:
         """The page. ``target``: the page of the console to go on to; ``problem``: a sentence."""
         ways = {"demo": bool(self.demo) and is_near(visit), "local": self.local, "company": self.company}
         return self.view.page(visit, "login", status, next=target, problem=problem, **ways)
+
+    def refused(self, visit: Visit, target: str, reason: str, problem: str, status: int) -> Response:
+        """The page again, for somebody who did not come in; counted under ``reason``, a word of few."""
+        sign_ins_refused.labels(reason).inc()
+        return self.shown(visit, target, problem, status)
 
 
 def is_near(visit: Visit) -> bool:

@@ -20,6 +20,8 @@ from console.access.users import User, Users
 from contracts.errors import ConfigError
 
 COOKIE: Final = "segma_session"
+PAGE_ASKED: Final = "segma.page"
+"""Where a request's scope has the name of its page, for who counts answers."""
 DEMO_USER: Final = "demo"
 """What whoever entered the demo with one click is called. The session has no proof: no user's file ends it."""
 
@@ -115,6 +117,7 @@ class Gate:
 
     def _guarded(self, page: Page, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
+            request.scope[PAGE_ASKED] = page.name
             key = request.cookies.get(self.cookie, "")
             visit = Visit(request, self.session_of(key), key)
             answer = self._not_allowed(page, visit) or await self._not_ours(page, visit) or await handler(visit)

@@ -66,6 +66,7 @@ FLOORS = {
         ["__main__"],
     ],
     "console": [
+        ["meters"],
         [
             "access",
             "audit",
