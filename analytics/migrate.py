@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from analytics.clickhouse import ClickHouse, HistoryUnavailable
+from analytics.clickhouse import ClickHouse, HistoryError, HistoryUnavailable
 from analytics.config import AnalyticsSettings
 from contracts.codec import to_json
 from contracts.errors import ConfigError, Problem
@@ -24,6 +24,8 @@ log_line = structlog.get_logger("migrate")
 
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
+NOTHING_THERE: Final = frozenset({60, 81})
+"""ClickHouse's codes of a table and of a database that there is not."""
 LEDGER: Final = """
 CREATE TABLE IF NOT EXISTS migrations
 (
@@ -79,9 +81,7 @@ def migrate(
     """
     clickhouse.command(f"CREATE DATABASE IF NOT EXISTS {database}", database=False)
     clickhouse.command(LEDGER)
-    applied = dict(clickhouse.rows("SELECT number, digest FROM migrations FINAL"))
-    _check(applied, migrations, database)
-    waiting = [each for each in migrations if each.number not in applied]
+    waiting = not_applied(clickhouse, database, migrations)
     for each in waiting:
         told(f"{each.number:04} {each.name}")
         for statement in each.statements:
@@ -89,6 +89,20 @@ def migrate(
         note = {"number": each.number, "name": each.name, "digest": each.digest}
         clickhouse.insert("migrations", [to_json(note)])
     return waiting
+
+
+def not_applied(clickhouse: ClickHouse, database: str, migrations: list[Migration]) -> list[Migration]:
+    """Return which have not been applied; all of them where there is no database yet. Raises :class:`ConfigError` as
+    :func:`migrate` does.
+    """
+    try:
+        applied = dict(clickhouse.rows("SELECT number, digest FROM migrations FINAL"))
+    except HistoryError as error:
+        if error.code not in NOTHING_THERE:
+            raise
+        applied = {}
+    _check(applied, migrations, database)
+    return [each for each in migrations if each.number not in applied]
 
 
 def migrate_patiently(

@@ -19,6 +19,7 @@ from rich.text import Text
 from cli.accounts import state_word
 from cli.browser import HOW_TO_GET_A_BROWSER, find_browser
 from cli.doors import door_warnings
+from cli.history_findings import history_findings, loading_findings
 from cli.output import Exit, out, print_json
 from cli.paused_listeners import paused_listeners
 from cli.supervise import running
@@ -93,6 +94,7 @@ def installation(home: Path) -> list[CheckResult]:
     findings += spool_findings(home / "data" / "spool")
     if findings[0].ok:
         findings += log_findings(home, running=supervised is not None)
+        findings += [CheckResult(*each) for each in history_findings(home, running=supervised is not None)]
     for state in supervised.states() if supervised else []:
         findings.append(
             CheckResult(
@@ -129,6 +131,7 @@ def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
         warnings = door_warnings(log) if {BEACONS, DEAD_LETTERS} <= names else []
         notes = paused_listeners(log, wall_clock_ms()) if LISTENERS in names else []
         notes += matches_without_command(log) if ROWS in names else []
+        loading = list(loading_findings(home, log, wall_clock_ms())) if {ROWS, DEAD_LETTERS} <= names else []
     except LogError as error:
         # A broker of the home's own runs only while the home does; every other log is there at any time.
         stands_still = not running and settings.log == "kafka" and (settings.data / "kafka").is_dir()
@@ -140,7 +143,7 @@ def log_findings(home: Path, *, running: bool) -> list[CheckResult]:
         found.append(time_finding(times, wall_clock_ms(), running=running))
     found += [CheckResult(subject, False, what, remedy) for subject, what, remedy in warnings]
     found += [CheckResult(subject, None, what, remedy) for subject, what, remedy in notes]
-    return found + account_findings(states)
+    return found + account_findings(states) + [CheckResult(*each) for each in loading]
 
 
 def time_finding(times: Mapping[int, int], now_ms: int, *, running: bool) -> CheckResult:

@@ -33,7 +33,16 @@ FLOORS = {
     "cli": [
         ["doors", "home", "output", "root", "supervise", "importing", "flow_readiness", "backups"],
         ["browser", "compile", "docs", "java", "match", "push", "__main__"],
-        ["explain", "without_command", "paused_listeners", "installed", "local_kafka", "needs", "backtesting"],
+        [
+            "explain",
+            "history_findings",
+            "without_command",
+            "paused_listeners",
+            "installed",
+            "local_kafka",
+            "needs",
+            "backtesting",
+        ],
         ["backfilling", "bench", "check", "consent", "up"],
         ["accounts", "actions", "deadletters", "deploy", "flow", "history", "links", "users"],
         ["init"],
