@@ -1,8 +1,9 @@
 """What an event costs on its way, by stage, in processor time; beside another checkout's build where one is named.
 
 ``./segma bench way`` fills an embedded log and has the build's own flow process work it off (``first-touch``: each
-event another person; ``sessions``: twelve events a visit in four beacons), or its own loader bring rows into its own
-ClickHouse (``loader``). ``--against DIR`` does the same with the checkout in DIR, by turns, and prints the ratios.
+event another person; ``sessions``: twelve events a visit in four beacons; ``bot``: all of one person, a million an
+hour), or its own loader bring rows into its own ClickHouse (``loader``). ``--against DIR`` does the same with the
+checkout in DIR, by turns, and prints the ratios. What comes live costs what ``./segma bench latency`` says.
 
 Counted is user and system time of the process from the first batch recognised (the loader's: from a third of the rows)
 to the last row, so that starting counts for nothing; stages are shares of it, by sampling. Both builds run from their
@@ -13,16 +14,12 @@ them.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
@@ -34,6 +31,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from analytics.config import OWNER, AnalyticsSettings, password_file
+from bench.builds import Build, process, spent_s
 from bench.flow import ACTIONS, BATCH, write_installation
 from bench.history import event_of
 from cli.output import err, out
@@ -46,9 +44,10 @@ from transport.config import Settings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 RESULTS: Final = ROOT / "bench" / "results"
-LOADS: Final = ("first-touch", "sessions", "loader")
-TICKS: Final = os.sysconf("SC_CLK_TCK")
+LOADS: Final = ("first-touch", "sessions", "bot", "loader")
 VISITORS, EVENTS_A_BEACON, BEACONS_A_VISIT, VISITS_AT_ONCE = 50_000, 3, 4, 200
+BOT_PER_S = 278
+"""A million an hour."""
 STARTED: Final = 1 / 3
 """The share of the rows behind which measuring of the loader begins."""
 PLACES: Final[Sequence[tuple[str, str]]] = (
@@ -98,25 +97,6 @@ PLACES: Final[Sequence[tuple[str, str]]] = (
 """The stage of a place: the first line whose words stand in it. No stage: starting, which counts for nothing."""
 
 
-class Build(NamedTuple):
-    """A checkout whose processes are run."""
-
-    name: str
-    path: Path
-    package: str
-
-    @classmethod
-    def at(cls, name: str, directory: Path) -> Build:
-        """The build of a checkout, or what was compiled of it; of the layout before 0.2 too.
-
-        Raises :class:`click.BadParameter`.
-        """
-        for path, package in ((directory, ""), (directory / "src", "segma."), (directory, "segma.")):
-            if (path / f"{package.replace('.', '/')}flows" / "__main__.py").is_file():
-                return cls(name, path.resolve(), package)
-        raise click.BadParameter(f"{directory} holds no checkout of Segma")
-
-
 class Cost(NamedTuple):
     """Microseconds of processor time an event, by stage; of the server beside the loader, in all."""
 
@@ -131,6 +111,10 @@ def beacons(load: str, count: int) -> Iterator[Outgoing]:
     if load == "first-touch":
         for number in range(count):
             yield beacon(random, number, number, 1, at_ms + number // 4)
+        return
+    if load == "bot":
+        for number in range(count):
+            yield beacon(random, 0, number, 1, at_ms + number * 1_000 // BOT_PER_S)
         return
     for number in range(count // EVENTS_A_BEACON):
         turn, which = divmod(number, VISITS_AT_ONCE)
@@ -184,40 +168,6 @@ def fill(home: Path, load: str, count: int) -> None:
     log.close()
 
 
-@contextmanager
-def process(build: Build, module: str, home: Path, port: int, into: Path | None = None) -> Iterator[int]:
-    """A process of a build on a home; yields its id, and ends it. ``into``: where it says where its time went."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(build.path),
-        "SEGMA_CONFIG": str(home / "segma.yaml"),
-        "SEGMA_DATA": str(home / "data"),
-        "SEGMA_EPOCH_MS": "10000",
-        "SEGMA_CLICKHOUSE_PORT": str(port),
-    }
-    name, *words = module.split()
-    sampled = ["-P", str(Path(__file__).with_name("way_sampler.py")), str(into)] if into else ["-m"]
-    with (home / f"{name}.log").open("ab") as output:
-        started = subprocess.Popen(
-            [sys.executable, *sampled, f"{build.package}{name}", *words], env=environment, stdout=output, stderr=output
-        )
-    try:
-        yield started.pid
-    finally:
-        started.terminate()
-        try:
-            started.wait(60)
-        except subprocess.TimeoutExpired:
-            started.kill()
-            started.wait(10)
-
-
-def spent_s(pid: int) -> float:
-    """User and system time of a process so far."""
-    words = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / TICKS
-
-
 def watched(
     count: int, seen: Callable[[], int], begun: Callable[[int], bool], pids: Sequence[int], patience_s: float
 ) -> list[float]:
@@ -255,7 +205,7 @@ def flow_cost(build: Build, home: Path, count: int, patience_s: float) -> Cost:
 
     places = home / "places.json"
     try:
-        with process(build, "flows", home, 0, places) as pid:
+        with process(build, "flows", home, {}, places) as pid:
             # NOTE: `recognise` runs ahead of `follow`: behind a share of the rows it would count for nothing.
             (total,) = watched(count, look, lambda _: any(log.end(EVENTS).values()), [pid], patience_s)
     finally:
@@ -269,6 +219,7 @@ def loader_cost(build: Build, home: Path, count: int, patience_s: float) -> Cost
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    at = {"SEGMA_CLICKHOUSE_PORT": str(port)}
     secret = password_file(AnalyticsSettings(data=home / "data"), OWNER)
 
     def look() -> int:
@@ -282,8 +233,8 @@ def loader_cost(build: Build, home: Path, count: int, patience_s: float) -> Cost
 
     places = home / "places.json"
     with (
-        process(build, "analytics server", home, port) as server,
-        process(build, "analytics loader", home, port, places) as loader,
+        process(build, "analytics server", home, at) as server,
+        process(build, "analytics loader", home, at, places) as loader,
     ):
         total, beside = watched(count, look, lambda found: found >= count * STARTED, [loader, server], patience_s)
     return Cost(total, stages(total, places), beside)

@@ -9,7 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bench.way import Build, beacons, stages
+from bench.builds import Build
+from bench.way import beacons, stages
 from cli import needs
 from cli.bench import bench_command, benches, needs_of
 from contracts.beacons import BeaconRecord
@@ -79,7 +80,7 @@ def test_what_is_no_checkout_is_said_before_anything_is_measured(tmp_path: Path)
         Build.at("against", tmp_path)
 
 
-@pytest.mark.parametrize(("load", "people"), [("first-touch", 2_400), ("sessions", 200)])
+@pytest.mark.parametrize(("load", "people"), [("first-touch", 2_400), ("sessions", 200), ("bot", 1)])
 def test_each_load_of_the_way_has_its_events_and_people(load: str, people: int) -> None:
     read, body = msgpack_reader(BeaconRecord), json_reader(dict[str, Any])
     found = [read(record.value or b"") for record in beacons(load, 2_400)]
