@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.infra.chart import CHART, Document, rendered, run
 from tests.infra.known_objects import knowing
-from tests.infra.test_helm import CHART, Document, rendered, run
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import pytest
 
 from flows.rescale.switch import Plan, rescale
 from flows.state.recovery_dir import directory_of, locked
-from tests.infra.test_helm import rendered
+from tests.infra.chart import rendered
 from tests.recovery.conftest import quick_disk
 from tests.recovery.test_rescale import kept, stopped, store
 from tests.recovery.test_rescale_volumes import held, spread

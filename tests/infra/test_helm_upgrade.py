@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.broker import Broker
+from tests.infra.chart import Document, rendered
+from tests.infra.chart_checks import faults
 from tests.infra.pods import Cluster, Pod, Pods
-from tests.infra.test_helm import Document, faults, rendered
 from tests.recovery.faults import Walking, walked
 from tests.recovery.judge import judge
 from tests.recovery.mixed_builds import awaited
