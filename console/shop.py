@@ -74,58 +74,24 @@ def shop_app(*, collector: str, site: str, watch: Watch | None = None, workspace
 
     ``watch``: what the page of all actions shows as arriving, of these workspaces.
     """
-    nav = joined([html('<a href="/category/{c}">{name}</a>', c=each, name=each.capitalize()) for each in CATEGORIES])
-
-    def answer(title: str, body: Html, category: str = "", status: int = 200) -> HTMLResponse:
-        mark = html(' data-segma-category="{c}"', c=category) if category else ""
-        text = html(_PAGE, title=title, body=body, category=mark, nav=nav, collector=collector, site=site)
-        return HTMLResponse(text, status)
-
-    async def home(_: Request) -> HTMLResponse:
-        return answer("Made for outside", cards(PRODUCTS))
-
-    async def category(request: Request) -> HTMLResponse:
-        name = request.path_params["name"]
-        found = tuple(product for product in PRODUCTS if product.category == name)
-        return answer(name.capitalize(), cards(found), name) if found else missing()
-
-    async def product(request: Request) -> HTMLResponse:
-        for each in PRODUCTS:
-            if each.slug == request.path_params["slug"]:
-                return answer(each.name, in_full(each), each.category)
-        return missing()
-
-    async def basket(_: Request) -> HTMLResponse:
-        return answer("Basket", Html(_BASKET))
-
-    async def tryout_page(_: Request) -> HTMLResponse:
-        return answer("Try it", tryout.BODY)
+    pages = _Pages(collector, site)
 
     async def live(_: Request) -> Response:
         if watch is None:
             return Response(status_code=404)
         return EventSourceResponse(changes(watch, lambda: {"events": watch.picture.events(workspaces)}))
 
-    def file(data: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
-        async def serve(request: Request) -> Response:
-            return ranged(data, kind, request.headers.get("range", ""))
-
-        return serve
-
-    def missing() -> HTMLResponse:
-        return answer("Not here", html('<p><a href="/">To the shop</a></p>'), status=404)
-
     policy = (
         f"default-src 'self'; script-src 'self' {collector}; connect-src 'self' {collector}; frame-ancestors 'none'"
     )
     return Starlette(
         routes=[
-            Route("/", home),
-            Route("/category/{name}", category),
-            Route("/products/{slug}", product),
-            Route("/basket", basket),
-            Route("/try", tryout_page),
-            Route("/try/{page}", tryout_page),
+            Route("/", pages.home),
+            Route("/category/{name}", pages.category),
+            Route("/products/{slug}", pages.product),
+            Route("/basket", pages.basket),
+            Route("/try", pages.tryout),
+            Route("/try/{page}", pages.tryout),
             Route("/live/try", live),
             Route("/files/tone.wav", file(tryout.tone(), "audio/wav")),
             Route("/files/leaflet.pdf", file(tryout.leaflet(), "application/pdf")),
@@ -134,6 +100,57 @@ def shop_app(*, collector: str, site: str, watch: Watch | None = None, workspace
         ],
         middleware=[Middleware(SecurityHeaders, policy=policy, referrer="strict-origin")],
     )
+
+
+class _Pages:
+    """The shop's pages, each with the script's tag in its head."""
+
+    def __init__(self, collector: str, site: str) -> None:
+        self._collector, self._site = collector, site
+        links = [html('<a href="/category/{c}">{name}</a>', c=each, name=each.capitalize()) for each in CATEGORIES]
+        self._nav = joined(links)
+
+    async def home(self, _: Request) -> HTMLResponse:
+        """All products."""
+        return self._answer("Made for outside", cards(PRODUCTS))
+
+    async def category(self, request: Request) -> HTMLResponse:
+        """The products of one category."""
+        name = request.path_params["name"]
+        found = tuple(product for product in PRODUCTS if product.category == name)
+        return self._answer(name.capitalize(), cards(found), name) if found else self._missing()
+
+    async def product(self, request: Request) -> HTMLResponse:
+        """One product."""
+        for each in PRODUCTS:
+            if each.slug == request.path_params["slug"]:
+                return self._answer(each.name, in_full(each), each.category)
+        return self._missing()
+
+    async def basket(self, _: Request) -> HTMLResponse:
+        """The basket, which the browser fills."""
+        return self._answer("Basket", Html(_BASKET))
+
+    async def tryout(self, _: Request) -> HTMLResponse:
+        """The page of all actions."""
+        return self._answer("Try it", tryout.BODY)
+
+    def _missing(self) -> HTMLResponse:
+        return self._answer("Not here", html('<p><a href="/">To the shop</a></p>'), status=404)
+
+    def _answer(self, title: str, body: Html, category: str = "", status: int = 200) -> HTMLResponse:
+        mark = html(' data-segma-category="{c}"', c=category) if category else ""
+        script = {"collector": self._collector, "site": self._site}
+        return HTMLResponse(html(_PAGE, title=title, body=body, category=mark, nav=self._nav, **script), status)
+
+
+def file(data: bytes, kind: str) -> Callable[[Request], Awaitable[Response]]:
+    """What serves a file."""
+
+    async def serve(request: Request) -> Response:
+        return ranged(data, kind, request.headers.get("range", ""))
+
+    return serve
 
 
 def ranged(data: bytes, kind: str, wanted: str) -> Response:
