@@ -175,13 +175,6 @@ def await_state(page: Page, console: str, version: int = 1) -> None:
 def walk(browser: Browser, at: dict[str, str], folder: Path) -> Page:
     """All of it in order, up to the record, and the page; pictures go into ``folder``."""
     console = at["console"]
-
-    def picture(name: str) -> None:
-        expect(page.locator("[data-part]:not([data-loaded])")).to_have_count(0, timeout=PATIENCE_MS)
-        high = min((page.locator("body").bounding_box() or {"height": VIEW["height"]})["height"], MOST_PX)
-        seen = {"x": 0, "y": 0, "width": VIEW["width"], "height": max(high, VIEW["height"])}
-        page.screenshot(path=folder / f"console-{name}.png", full_page=True, clip=seen)  # type: ignore[arg-type]
-
     shop_trip(browser, at, "Ben")  # the history's one person
     page = browser.new_context(viewport=VIEW, device_scale_factor=2).new_page()
     page.set_default_timeout(PATIENCE_MS)
@@ -189,26 +182,51 @@ def walk(browser: Browser, at: dict[str, str], folder: Path) -> Page:
     page.click("#enter")
     page.goto(f"{console}/w/demo/write")
     write(page)
-    picture("write")
+    picture(page, folder, "write")
+    try_out(page)
+    bring_to_work(page, console)
+    page.goto(f"{console}/lists")
+    shop_trip(browser, at, "Ada")
+    page.locator("[data-list=warm] >> text=Ada").wait_for()
+    picture(page, folder, "move")
+    ask_why(page, console)
+    picture(page, folder, "why")
+    page.goto(f"{console}/w/demo/listeners")
+    page.locator("svg.line").first.wait_for()
+    picture(page, folder, "listeners")
+    edit(page, console, folder)
+    roll_back(page, console, folder)
+    return page
+
+
+def picture(page: Page, folder: Path, name: str) -> None:
+    """Keep a picture of the page, once all of its parts are there."""
+    expect(page.locator("[data-part]:not([data-loaded])")).to_have_count(0, timeout=PATIENCE_MS)
+    high = min((page.locator("body").bounding_box() or {"height": VIEW["height"]})["height"], MOST_PX)
+    seen = {"x": 0, "y": 0, "width": VIEW["width"], "height": max(high, VIEW["height"])}
+    page.screenshot(path=folder / f"console-{name}.png", full_page=True, clip=seen)  # type: ignore[arg-type]
+
+
+def try_out(page: Page) -> None:
+    """See whom the listener would have moved, and go back to its form."""
     page.click("#trial")
     page.click("#try")
     page.locator("#outcome").wait_for()
     page.click("text=To its form")
     page.locator("#to-work").wait_for()
-    bring_to_work(page, console)
-    page.goto(f"{console}/lists")
-    shop_trip(browser, at, "Ada")
-    page.locator("[data-list=warm] >> text=Ada").wait_for()
-    picture("move")
+
+
+def ask_why(page: Page, console: str) -> None:
+    """Ask why Ada is in the list."""
     page.goto(f"{console}/w/demo/people")
     page.fill("[name=person]", "ada@example.org")
     page.click("#look-up")
     page.locator("text=Why warm?").first.click()
     page.locator(".words >> text=In warm since").wait_for()
-    picture("why")
-    page.goto(f"{console}/w/demo/listeners")
-    page.locator("svg.line").first.wait_for()
-    picture("listeners")
+
+
+def edit(page: Page, console: str, folder: Path) -> None:
+    """See what the editor suggests, with a picture, and bring a second version to work."""
     page.goto(f"{console}/w/demo/write?listener={NAME}")
     page.set_viewport_size(SCREEN)
     suggested(page)
@@ -220,11 +238,14 @@ def walk(browser: Browser, at: dict[str, str], folder: Path) -> Page:
     press(page, "#save")
     bring_to_work(page, console)
     await_state(page, console, 2)
+
+
+def roll_back(page: Page, console: str, folder: Path) -> None:
+    """Take the second version back; the first comes again as the third."""
     page.locator("text=Roll back to version 1").click()
-    picture("roll-back")
+    picture(page, folder, "roll-back")
     page.click("#confirm")
     await_state(page, console, 3)
-    return page
 
 
 def main() -> None:
