@@ -1,7 +1,8 @@
-"""The chart's processes as they are rendered, on a real Kafka, made more under load: nothing is lost or doubled.
+"""The chart's processes as they are rendered, on a real Kafka and a ClickHouse, made more under load: nothing is lost
+or doubled, in the log, at the platform or in the history.
 
-From one to three collectors and from two to five flows in one upgrade, and the one that starts the flows behind it, as
-docs/operations.md says. The judge is that of the recovery tests.
+From one to three collectors and from two to five flows in one upgrade, which begins the loader anew, and the one that
+starts the flows behind it, as docs/operations.md says. The judge is that of the recovery tests.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import requests
 
+from analytics.config import OWNER, analytics_settings_at, connect, embedded_passwords
+from analytics.migrate import read_migrations
 from tests.broker import Broker
 from tests.infra.chart import Document, rendered
 from tests.infra.chart_checks import faults
 from tests.infra.pods import Cluster, Pod, Pods
+from tests.ports import free_port
 from tests.recovery.faults import Walking, walked
 from tests.recovery.judge import judge
-from tests.recovery.mixed_builds import awaited
+from tests.recovery.mixed_builds import awaited, loaded
 from tests.recovery.world import World
 from transport.config import Settings
 
@@ -28,15 +34,20 @@ pytestmark = [pytest.mark.alone, pytest.mark.slow, pytest.mark.broker]
 
 PARTITIONS = 8
 DELIVERY = "segma-deliver-demo-mailbox"
+CLICKHOUSE = "segma-clickhouse"
+"""The Secret with ClickHouse's password."""
 
 
 class Installed(World):
-    """The recovery tests' installation, as a release of the chart."""
+    """The recovery tests' installation, as a release of the chart beside a ClickHouse that is the user's own."""
 
     def __init__(self, home: Path, log: Settings) -> None:
-        super().__init__(home, log=log, partitions=PARTITIONS)
+        super().__init__(home, log=log, partitions=PARTITIONS, SEGMA_CLICKHOUSE_PORT=str(free_port()))
         self._log, self.asked = log, Counter[str]()
+        self.start("clickhouse")
+        self._clickhouse = self._history_at()
         secrets = {"segma": {each.name: each.read_bytes() for each in (home / "secrets").iterdir()}}
+        secrets[CLICKHOUSE] = {"password": embedded_passwords(analytics_settings_at(home))[OWNER].encode()}
         cluster = Cluster(home / "cluster", home, secrets, home / "sdk.js")
         cluster.claim(DELIVERY).mkdir(parents=True)
         (cluster.claim(DELIVERY) / "own").symlink_to(home / "data")  # where the people's lists are
@@ -51,6 +62,17 @@ class Installed(World):
         self.asked[pod.name] += 1
         return f"http://{pod.address}:8400"
 
+    def _history_at(self) -> str:
+        """Wait for ClickHouse; where it is."""
+        awaited(lambda: requests.get(f"{analytics_settings_at(self.home).url}/ping", timeout=1).ok)
+        return analytics_settings_at(self.home).url
+
+    def moves_in_the_history(self) -> tuple[int, ...]:
+        """How many moves the history has, how many different ones, and of how many it knows what became of them."""
+        sql = "SELECT count(), uniqExact(command_id), countIf(result != 'waiting') FROM moves"
+        with closing(connect(analytics_settings_at(self.home))) as clickhouse:
+            return clickhouse.rows(sql)[0]
+
     def upgrade(self, *values: str) -> None:
         """Install the chart with these values, or upgrade to them."""
         documents = self._rendered(*values)
@@ -64,6 +86,9 @@ class Installed(World):
         given = [
             *(f"kafka.{each}" for each in kafka.split(",")),
             f"kafka.ports={{{self._log.kafka_servers.rpartition(':')[2]}}}",
+            f"clickhouse.url={self._clickhouse}",
+            f"clickhouse.passwordSecret={CLICKHOUSE}",
+            f"clickhouse.ports={{{self._clickhouse.rpartition(':')[2]}}}",
             "accounts={demo/mailbox}",
             "deliver.data.persistent=true",
             "flow.groups=4",
@@ -86,19 +111,33 @@ def test_more_collectors_and_flows_in_an_upgrade_under_load_change_no_move(
     world: Installed, record_property: Callable[[str, object], None]
 ) -> None:
     world.upgrade("collector.replicas=1", "flow.of=2")
+    assert_migrated_by_the_hook(world)
     people = walked(world)
     load = Walking(people, every_s=0.5)
     load.start()
     awaited(lambda: world.followed_events() > 0)
+    (loader,) = world.pods.ready("loader")
     began = time.monotonic()
-    world.upgrade("collector.replicas=3", "flow.of=5", "flow.rescaleFrom=2")
+    more = ("collector.replicas=3", "flow.of=5", "loader.resources.limits.memory=2Gi")
+    world.upgrade(*more, "flow.rescaleFrom=2")
     assert (len(world.pods.ready("collector")), world.flows) == (3, [])
-    world.upgrade("collector.replicas=3", "flow.of=5")
+    assert [each.process for each in world.pods.ready("loader")] != [loader.process]
+    world.upgrade(*more)
     record_property("pause_s", time.monotonic() - began)
     assert len(world.flows) == 5
     sent = sum(len(each.acknowledged) for each in people)
     awaited(lambda: sum(len(each.acknowledged) for each in people) > sent)
     figures = judge(world, people, load.stop(), patience_s=300)
     assert (figures["calls_repeated"], figures["commands_repeated_in_the_log"]) == (0, 0)
+    assert loaded(world, people) == figures["beacons_acknowledged"]
+    awaited(lambda: world.moves_in_the_history() == (figures["commands"],) * 3)
     assert set(world.asked) == {f"segma-collector-{index}" for index in range(3)}
     world.pods.alive()
+
+
+def assert_migrated_by_the_hook(world: Installed) -> None:
+    """The hook made the tables, and not the loader, which would have where there were none."""
+    numbered = read_migrations(analytics_settings_at(world.home).migrations)
+    hook = (world.home / "segma-migrate.log").read_text()
+    assert [line.split()[0] for line in hook.splitlines()[:-1]] == [f"{each.number:04}" for each in numbered], hook
+    assert f"{len(numbered)} migrations applied" in hook
