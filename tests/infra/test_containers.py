@@ -1,7 +1,4 @@
-"""The image's processes under the user, folders and modes of the compose file and of the chart, without Docker.
-
-Root reads everything, so a process of root's is run without root's capabilities: it is then a user as any other.
-"""
+"""The image's processes under the user, folders and modes of the compose file and of the chart, without Docker."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ import pytest
 import requests
 
 from cli.init import init_command
+from tests.infra.unprivileged import as_a_user
 from tests.ports import free_port
 from tests.recovery.world import SILENCE_S
 
@@ -26,13 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = 12_345
 """Root's in a container: whom the image's user is not."""
 PROCESSES = (["collector"], ["flows"], ["sinks", "--account", "main/mailbox"], ["console"])
-
-
-def as_a_user(*, group: int | None = None) -> list[str]:
-    """What to put in front of a command: the user who runs the tests, without capabilities, and in ``group``."""
-    if os.geteuid() != 0:
-        return []
-    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *(["--groups", str(group)] if group else [])]
 
 
 def written_by_init(home: Path) -> None:
