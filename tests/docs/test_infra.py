@@ -44,6 +44,24 @@ def test_every_service_runs_a_module_of_ours_with_settings_that_exist() -> None:
     assert indexes == [str(number) for number in range(len(indexes))]
 
 
+def test_who_asks_the_history_knows_where_it_is_and_waits_for_it() -> None:
+    asking = {name for name, each in COMPOSE["services"].items() if "clickhouse" in each.get("secrets", ())}
+    assert asking == {"loader", "console"}
+    for service in (COMPOSE["services"][name] for name in asking):
+        assert service["environment"]["SEGMA_CLICKHOUSE_URL"] == "http://clickhouse:8123"
+        assert service["environment"]["SEGMA_CLICKHOUSE_PASSWORD_FILE"] == "/run/secrets/clickhouse"
+        assert set(service["depends_on"]) == {"kafka", "clickhouse"}
+
+
+def test_our_containers_may_write_their_data_and_nothing_else() -> None:
+    for name, service in COMPOSE["services"].items():
+        if "build" in service:
+            assert (service["read_only"], service["tmpfs"], service["cap_drop"]) == (True, ["/tmp"], ["ALL"]), name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            (home,) = (each for each in service["volumes"] if each.startswith("./home:"))
+            assert home.endswith(":ro") == (name != "console"), name
+
+
 def test_the_image_sets_settings_that_exist() -> None:
     text = (INFRA / "Dockerfile").read_text(encoding="utf-8")
     known = {f"SEGMA_{name.upper()}" for name in CollectorSettings.model_fields}
