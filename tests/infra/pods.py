@@ -2,7 +2,8 @@
 
 A stand-in for a cluster that keeps to what the manifests say: the very commands, variables, mounts and probes. Hooks
 run first; a StatefulSet's pods have their number and their claims, and those of another number or another template are
-ended by SIGTERM; jobs run beside that and are tried again; a service leads to pods that are ready.
+ended by SIGTERM; jobs run beside that and are tried again; a service leads to pods that are ready. A process is nobody
+special: what is mounted read-only it cannot write.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import requests
+
+from tests.infra.unprivileged import as_a_user
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 OURS: Final = re.compile(r"/(?:home|run)/segma(?=/)")
@@ -66,9 +69,15 @@ class Pod:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start its container, on a disk of its own but for its claims."""
+        for folder, _, _ in os.walk(self.folder):
+            Path(folder).chmod(0o700)
         shutil.rmtree(self.folder, ignore_errors=True)
         for mount in self.container["volumeMounts"]:
-            self._mount(mount["name"], Path(self._here(mount["mountPath"])))
+            at = Path(self._here(mount["mountPath"]))
+            self._mount(mount["name"], at)
+            if mount.get("readOnly"):
+                for folder, _, _ in os.walk(at, topdown=False):
+                    Path(folder).chmod(0o550)
         return self.run_again()
 
     def run_again(self) -> subprocess.Popen[bytes]:
@@ -80,9 +89,21 @@ class Pod:
             command[0] = sys.executable
         with (self.cluster.logs / f"{self.name}.log").open("ab") as output:
             self.process = subprocess.Popen(
-                command, env=self._environment(), cwd=self.folder, stdout=output, stderr=output, start_new_session=True
+                [*as_a_user(), *command],
+                env=self._environment(),
+                cwd=self.folder,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         return self.process
+
+    def tell_to_end(self) -> None:
+        """Do as its manifest says before it, and then send a SIGTERM."""
+        if (before := self.container.get("lifecycle", {}).get("preStop")) is not None:
+            subprocess.run(before["exec"]["command"], check=True, timeout=START_S)
+        assert self.process is not None
+        self.process.terminate()
 
     def _here(self, text: str) -> str:
         return OURS.sub(lambda found: f"{self.folder}{found[0]}", text)
@@ -125,8 +146,9 @@ class Pod:
                 config = self.cluster.configs[source["configMap"]["name"]]
                 yield from ((each["path"], config[each["key"]].encode()) for each in source["configMap"]["items"])
             else:
-                secret = self.cluster.secrets[source["secret"]["name"]]
-                yield from ((each["path"], secret[each["key"]]) for each in source["secret"]["items"])
+                secret, items = self.cluster.secrets[source["secret"]["name"]], source["secret"]["items"]
+                given = [each for each in items if each["key"] in secret or not source["secret"].get("optional")]
+                yield from ((each["path"], secret[each["key"]]) for each in given)
 
     def answers(self, kind: str) -> bool:
         """Whether a probe succeeds; one that there is not does."""
@@ -136,7 +158,8 @@ class Pod:
         place = probe.get("httpGet") or probe["tcpSocket"]
         port = next(each["containerPort"] for each in self.container["ports"] if each["name"] == place["port"])
         try:
-            answer = requests.get(f"http://{self.address}:{port}{place.get('path', '/')}", timeout=5)
+            headers = {each["name"]: each["value"] for each in place.get("httpHeaders", ())}
+            answer = requests.get(f"http://{self.address}:{port}{place.get('path', '/')}", headers=headers, timeout=5)
         except requests.RequestException:
             return False
         return "tcpSocket" in probe or answer.ok
@@ -229,8 +252,7 @@ class Pods:
         ]
         for pod in ending:
             del self._running[pod.name], self._processes[pod.name]
-            assert pod.process is not None
-            pod.process.terminate()
+            pod.tell_to_end()
         return ending
 
     def _start(self, pods: Sequence[Pod]) -> None:
