@@ -23,11 +23,13 @@ def configured_with(config: str) -> list[str]:
 FULL = [
     *configured_with(f"{VALUES['config']}      second: {{sink: file}}\n"),
     "--set",
+    "collector.url=https://t.example,collector.trustedProxies={10.0.0.0/8},collector.workers=2,"
+    "console.url=https://segma.example,networkPolicy.consoleFrom.name=ingress,"
     "clickhouse.url=http://ch:8123,clickhouse.passwordSecret=ch,kafka.security=sasl_ssl,kafka.username=segma,"
-    "kafka.passwordSecret=kp,kafka.caSecret=kca,podMonitor.enabled=true,traces.endpoint=http://otel:4318/v1/traces,deliver.data.persistent=true,"
+    "kafka.passwordSecret=kp,kafka.caSecret=kca,kafka.certificateSecret=kc,podMonitor.enabled=true,traces.endpoint=http://otel:4318/v1/traces,deliver.data.persistent=true,"
     "collector.autoscaling.enabled=false,flow.of=5,accounts={main/mailbox,main/,main/second}",
     "--set-string",
-    r"listeners.welcome\.yaml=listener: welcome",
+    r"listeners.welcome\.yaml=listener: welcome,files.actions\.yaml=wished: {},settings.SEGMA_KAFKA_GO_ON=true",
 ]
 CASES = {
     "as it is": list[str](),
@@ -35,7 +37,7 @@ CASES = {
     "to more flows": ["--set", "flow.of=5,flow.rescaleFrom=2"],
     "to fewer flows": ["--set", "flow.of=1,flow.rescaleFrom=3,networkPolicy.enabled=false"],
     "the least": [
-        *configured_with("token_keys: {env: KEYS}"),
+        *configured_with("token_keys: {file: secrets/keys}"),
         *("--set", "console.enabled=false", "--set-json", "accounts=[]"),
     ],
 }

@@ -28,14 +28,15 @@ KINDS = {
     ("v1", "Service"),
 }
 """A schema check passes a kind that it does not know, also one that is only misspelt."""
-SETTINGS: dict[str, type[Settings]] = {
-    "analytics": AnalyticsSettings,
-    "cli": AnalyticsSettings,
-    "collector": CollectorSettings,
-    "console": ConsoleSettings,
-    "flows": FlowSettings,
-    "sinks": SinkSettings,
+SETTINGS: dict[str, tuple[type[Settings], ...]] = {
+    "analytics": (AnalyticsSettings,),
+    "cli": (AnalyticsSettings,),
+    "collector": (CollectorSettings,),
+    "console": (ConsoleSettings, AnalyticsSettings),
+    "flows": (FlowSettings,),
+    "sinks": (SinkSettings,),
 }
+"""Of each room what its processes read."""
 
 
 def faults(documents: list[Document]) -> list[str]:
@@ -119,7 +120,7 @@ def configured(documents: list[Document]) -> Iterator[str]:
             if room == "cli" and words[0] not in COMMANDS:
                 yield f"there is no command {words[0]}"
             given = [each["name"] for each in container["env"]]
-            known = {f"SEGMA_{name.upper()}" for name in SETTINGS[room].model_fields}
+            known = {f"SEGMA_{name.upper()}" for kind in SETTINGS[room] for name in kind.model_fields}
             unknown = set(given) - known - {"SEGMA_METRICS_HOST"}
             if unknown or len(given) != len(set(given)):
                 yield f"{workload['metadata']['name']} sets {unknown or given}"
@@ -197,6 +198,40 @@ def indexed(documents: list[Document]) -> Iterator[str]:
             yield "a flow's index is not its ordinal"
 
 
+def told_no_more(documents: list[Document]) -> Iterator[str]:
+    """Each secret is mounted where a setting names it, and nowhere else."""
+    for workload, pod in pods(documents):
+        for container in pod["spec"]["containers"]:
+            named = {each["value"].rpartition("/")[0] for each in container["env"] if "/run/" in each.get("value", "")}
+            given = {each["mountPath"] for each in container["volumeMounts"] if each["mountPath"].startswith("/run/")}
+            if named != given:
+                yield f"{workload['metadata']['name']} has {given} and reads {named}"
+            if any(not each.get("readOnly") for each in container["volumeMounts"] if each["mountPath"] in given):
+                yield f"{workload['metadata']['name']} may write its secrets"
+
+
+def let_out(documents: list[Document]) -> Iterator[str]:
+    """Whoever is told where ClickHouse is may reach it."""
+    policies = {each["metadata"]["name"]: each["spec"] for each in documents if each["kind"] == "NetworkPolicy"}
+    told = {
+        pod["metadata"]["labels"]["app.kubernetes.io/component"]
+        for _, pod in pods(documents)
+        if "SEGMA_CLICKHOUSE_URL" in {each["name"] for each in pod["spec"]["containers"][0]["env"]}
+    }
+    if policies and told:
+        (chosen,) = policies["segma-history"]["podSelector"]["matchExpressions"]
+        if set(chosen["values"]) != told:
+            yield f"{told} ask ClickHouse, and {chosen['values']} are let there"
+
+
+def kept_up(documents: list[Document]) -> Iterator[str]:
+    """What runs more than once is not emptied from its nodes at once."""
+    kept = [each["spec"]["selector"] for each in documents if each["kind"] == "PodDisruptionBudget"]
+    for each in documents:
+        if each["kind"] == "StatefulSet" and each["spec"]["selector"] not in kept:
+            yield f"{each['metadata']['name']} has no PodDisruptionBudget"
+
+
 def alone(documents: list[Document]) -> Iterator[str]:
     """What must not run twice is ended before it is begun again."""
     for workload, pod in pods(documents):
@@ -216,5 +251,8 @@ CHECKS: list[Callable[[list[Document]], Iterator[str]]] = [
     asked,
     indexed,
     given_each_volume,
+    told_no_more,
+    let_out,
+    kept_up,
     alone,
 ]

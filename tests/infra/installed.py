@@ -10,6 +10,8 @@ from pathlib import Path
 import requests
 
 from analytics.config import OWNER, analytics_settings_at, connect, embedded_passwords
+from console.access.users import Users
+from tests.console.visitor import CHEAP, PASSWORD
 from tests.infra.chart import Document, rendered
 from tests.infra.chart_checks import faults
 from tests.infra.pods import Cluster, Pod, Pods
@@ -19,6 +21,8 @@ from tests.recovery.world import World
 from transport.config import Settings
 
 PARTITIONS = 8
+USER = "mara"
+"""A marketer, who may come into the console by :data:`PASSWORD`."""
 DELIVERY = "segma-deliver-demo-mailbox"
 CLICKHOUSE = "segma-clickhouse"
 """The Secret with ClickHouse's password."""
@@ -32,6 +36,7 @@ class Installed(World):
         self._log, self.asked = log, Counter[str]()
         self.start("clickhouse")
         self._clickhouse = self._history_at()
+        Users(home / "segma.yaml", CHEAP).put(USER, PASSWORD, {"demo": "marketer"})
         secrets = {"segma": {each.name: each.read_bytes() for each in (home / "secrets").iterdir()}}
         secrets[CLICKHOUSE] = {"password": embedded_passwords(analytics_settings_at(home))[OWNER].encode()}
         cluster = Cluster(home / "cluster", home, secrets, home / "sdk.js")

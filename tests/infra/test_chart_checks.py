@@ -29,6 +29,13 @@ def change(path: str, value: object) -> Callable[[list[Document]], None]:
     return apply
 
 
+def policy_of(documents: list[Document], name: str) -> Any:
+    """What a network policy says."""
+    return next(
+        each["spec"] for each in documents if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == name
+    )
+
+
 @pytest.mark.parametrize(
     "breaks",
     [
@@ -40,6 +47,10 @@ def change(path: str, value: object) -> Callable[[list[Document]], None]:
         change("segma-collector/spec/template/spec/containers/0/env/0/name", "SEGMA_CONFIGURATION"),
         change("segma-collector/spec/template/spec/containers/0/readinessProbe/httpGet/path", "/alive"),
         change("segma-loader/spec/strategy", {"type": "RollingUpdate"}),
+        change("segma-loader/spec/template/spec/containers/0/volumeMounts/6/mountPath", "/run/segma/other"),
+        change("segma-loader/spec/template/spec/containers/0/volumeMounts/6/readOnly", False),
+        lambda documents: documents.remove(next(each for each in documents if each["kind"] == "PodDisruptionBudget")),
+        lambda documents: policy_of(documents, "segma-history")["podSelector"]["matchExpressions"][0]["values"].pop(),
         change("segma-topics/spec/template/spec/containers/0/command/2", "exec python -m cli topic create"),
     ],
 )

@@ -63,11 +63,21 @@ def test_the_upgrades_of_a_rescale_are_let_through(at_work: str, values: str) ->
     assert "kind: StatefulSet" in upgrade(values, [flows(at_work)])
 
 
+def test_another_number_of_groups_is_refused() -> None:
+    """The states' key groups are frozen: the flows would not start."""
+    said = upgrade("flow.groups=32", [flows("flow.groups=16")])
+    assert "flow.groups is 32, and the flows' states are of 16" in said
+    assert "kind: StatefulSet" in upgrade("flow.groups=32,flow.of=3", [flows("flow.groups=32,flow.of=3")])
+
+
 def test_a_claim_that_is_there_is_not_made_again() -> None:
     """A claim of a time when there were more flows: it was kept, and is nobody's to change."""
     values = "flow.of=5,flow.rescaleFrom=2"
-    claims = [each for each in rendered(["--set", values]) if each["kind"] == "PersistentVolumeClaim"]
+    claims = [
+        each
+        for each in rendered(["--set", values])
+        if each["kind"] == "PersistentVolumeClaim" and "-flow-" in each["metadata"]["name"]
+    ]
     assert [each["metadata"]["name"] for each in claims] == [f"data-segma-flow-{index}" for index in (2, 3, 4)]
     said = upgrade(values, [flows("flow.of=2"), claims[0], claims[2]])
-    assert said.count("kind: PersistentVolumeClaim") == 1
-    assert "name: data-segma-flow-3\n" in said
+    assert [number for number in (2, 3, 4) if f"\n  name: data-segma-flow-{number}\n" in said] == [3]

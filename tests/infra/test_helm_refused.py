@@ -32,13 +32,63 @@ pytestmark = pytest.mark.slow
         "flow.state.size=10gi",
         "collector.resources.requests.cpu=null",
         "kafka.servers=kafka:9092\\,other:19092",
-        "clickhouse.url=http://history",
-        "clickhouse.url=https://history:9440",
+        "clickhouse.url=http://history,clickhouse.passwordSecret=ch",
+        "clickhouse.url=https://history:9440,clickhouse.passwordSecret=ch",
         "traces.endpoint=http://otel:4317/v1/traces",
+        "kafka.replication=0",
+        "clickhouse.user=",
+        "clickhouse.database=my-history",
+        "clickhouse.url=http://segma:secret@history:8123,clickhouse.passwordSecret=ch",
+        "console.url=https://segma.example/console",
+        "collector.trustedProxies={0.0.0.0/0}",
+        "collector.trustedProxies={ingress}",
+        "collector.forwardedHeader=x-real-ip",
+        "flow.state.persistent=true",
+        "files.secrets/main=text",
+        "settings.SEGMA_KAFKA_GOON=text",
+        "settings.SEGMA_KAFKA_SERVERS=text",
+        "collector.url=t.shop.example",
+        r"files.segma\.yaml=text",
+        "files.a/../../b=text",
     ],
 )
 def test_values_that_cannot_be_are_refused(wrong: str) -> None:
     assert run("template", "segma", str(CHART), "--set", wrong).returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ("clickhouse.url=http://ch:8123", "clickhouse.passwordSecret is not"),
+        ("kafka.username=segma", "kafka.security is plaintext, which takes no name and password"),
+        ("kafka.security=ssl,kafka.passwordSecret=kp", "kafka.security is ssl, which takes no name and password"),
+        ("kafka.caSecret=ca", "kafka.security is plaintext, which takes no certificates"),
+        ("kafka.certificateSecret=kc", "kafka.security is plaintext, which takes no certificates"),
+        ("collector.workers=4", "collector.spool.size is 1Gi, and 4 workers keep up to 1073741824 bytes there"),
+        ("collector.spool.size=250M,collector.workers=1", "collector.spool.size is 250M"),
+        ("console.url=https://segma.example", "networkPolicy.consoleFrom lets nobody in"),
+        ("flow.rescaleFrom=33", "there were never so many flow processes"),
+        (r"files.listeners/a\.yaml=x,listeners.a\.yaml=y", "listeners/a.yaml is among `listeners` and among `files`"),
+    ],
+)
+def test_values_that_could_not_work_are_refused_in_a_sentence(values: str, said: str) -> None:
+    refused = run("template", "segma", str(CHART), "--set", values)
+    assert refused.returncode != 0
+    assert said in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "clickhouse.url=http://ch:8123,clickhouse.passwordSecret=ch",
+        "kafka.security=ssl,kafka.caSecret=ca,kafka.certificateSecret=kc",
+        "collector.workers=4,collector.spool.size=1.5Gi",
+        "console.url=https://segma.example,networkPolicy.consoleFrom.name=ingress",
+        "console.url=https://segma.example,networkPolicy.enabled=false",
+    ],
+)
+def test_what_was_wanting_makes_them_work(values: str) -> None:
+    assert rendered(["--set", values])
 
 
 def test_the_ports_of_what_is_called_are_open() -> None:
@@ -47,7 +97,7 @@ def test_the_ports_of_what_is_called_are_open() -> None:
     assert "kafka.servers has the port 19092, and kafka.ports opens 9092, 9093 alone" in refused.stderr
     assert rendered([*servers, "--set", "kafka.ports={9092,19092}"])
     assert rendered([*servers, "--set", "networkPolicy.enabled=false"])
-    assert rendered(["--set", "clickhouse.url=https://history/,clickhouse.ports={443}"])
+    assert rendered(["--set", "clickhouse.url=https://history/,clickhouse.passwordSecret=ch,clickhouse.ports={443}"])
 
 
 def leaves(values: Document, path: str = "") -> Iterator[str]:
@@ -83,6 +133,11 @@ def test_no_value_of_the_chart_can_be_taken_away_and_leave_a_hole() -> None:
         ("workspaces: [main", [], "config is no mapping of YAML"),
         ("- main", [], "config is no mapping of YAML"),
         ("token_keys: {file: secrets/keys/first}", [], "no folders"),
+        ("token_keys: {file: keys}", [], "a secret from keys: a pod has secrets/KEY alone"),
+        ("token_keys: {env: KEYS}", [], "the environment variable KEYS, and the chart sets none"),
+        ("login: {oidc: {scopes: [openid], client_secret: {env: OIDC}}}", [], "the environment variable OIDC"),
+        ("a: [{b: {env: DEEP}}]", [], "the environment variable DEEP"),
+        ("workspaces: {main: {actions: own.yaml}}", [], "own.yaml for the actions of main, which is not among `files`"),
     ],
 )
 def test_a_configuration_whose_moves_nobody_would_deliver_is_refused(
