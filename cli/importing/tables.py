@@ -139,7 +139,8 @@ def older_encoding(data: bytes, is_known: Callable[[str], bool]) -> str | None:
     def fitness(name: str) -> int:
         text = sample.decode(name, errors="replace")
         cells = {cell for cell in re.split(r"[,;\t|\"\r\n]+", text) if not cell.isascii() and "\ufffd" not in cell}
-        return sum(map(is_known, cells))
+        # NOTE: of two bytes for a sign the second may have been a delimiter: what ASCII alone says tells nothing.
+        return sum(is_known(cell) and not is_known(re.sub(r"[^\0-\x7f]", "", cell)) for cell in cells)
 
     best = max(("windows-1252", *OLDER), key=fitness)
     try:

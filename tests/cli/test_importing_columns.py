@@ -189,6 +189,13 @@ def test_what_has_no_known_word_is_read_as_windows_has_it(tmp_path: Path) -> Non
     assert ann.name == "Zoë"
 
 
+@pytest.mark.parametrize("name", ["¡", "Zoë¿", "Ü", "ÿ"])
+def test_a_sign_in_front_of_a_delimiter_is_not_half_of_another(tmp_path: Path, name: str) -> None:
+    text = f"E-MAIL ADDRESS|FIRST_NAME|SUBSCRIPTION STATUS\nann@example.org|{name}|Unsubscribed\n"
+    plan = _plan(tmp_path, text.encode("cp1252"))
+    assert [(each.address, each.status) for each in plan.leavings] == [("ann@example.org", ListStatus.UNSUBSCRIBED)]
+
+
 def test_several_addresses_in_a_row_without_a_header_are_nobody(tmp_path: Path) -> None:
     plan = _plan(tmp_path, "ann@example.org;ben@example.org\ncleo@example.org;\n")
     assert plan.bad == ["line 1: more than one address"]
