@@ -20,6 +20,7 @@ from contracts.errors import SegmaError
 SYNTAX_ERROR: Final = 62
 ACCESS_DENIED: Final = 497
 UNKNOWN_EXCEPTION: Final = 1002
+LOST: Final = "Code: 1002. DB::Exception: What is wrong was told in bytes that are no UTF-8: lost (UNKNOWN_EXCEPTION)"
 
 _CODE = re.compile(r"Code: (\d+)\. ")
 _ECHO = re.compile(r"^(?:(?!Code: )[\w ]+: )?(?:Code: \d+\. DB::Exception: (?=Code: ))?")
@@ -166,8 +167,18 @@ class Connection:
         return self._statements.get(sql, lambda: self._read(sql))
 
     def _read(self, sql: str) -> Statement:
-        text, _ = self.query("SELECT formatQuerySingleLine({sql:String})", "TSVRaw", {"sql": param(sql)})
+        try:
+            text, _ = self.query("SELECT formatQuerySingleLine({sql:String})", "TSVRaw", {"sql": param(sql)})
+        except EngineError as error:
+            if error.code == UNKNOWN_EXCEPTION and self._is_none(sql):
+                raise engine_error(SYNTAX_ERROR, "Syntax error, in words that were lost", "SYNTAX_ERROR") from None
+            raise
         return Statement(text_of(text).strip())
+
+    def _is_none(self, sql: str) -> bool:
+        """Whether this is no statement, asked so that the answer quotes nothing of it."""
+        asked = "SELECT isNull(formatQuerySingleLineOrNull({sql:String}))"
+        return self.query(asked, "TSVRaw", {"sql": param(sql)})[0].strip() == b"1"
 
     def watch(self, told: Callable[[Progress], None] | None) -> None:
         """Be told of the progress of the queries that follow."""
@@ -255,7 +266,9 @@ def _translated(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except UnicodeDecodeError as error:
-        # NOTE: its own error's text, which quotes bytes that are no UTF-8.
-        raise EngineError(error.object.decode("utf-8", "replace")) from None
+        # NOTE: its own error's text, which quotes bytes that are no UTF-8. Now and then what it hands out has been
+        # written over by then, and no word of it is left.
+        text = error.object.decode("utf-8", "replace")
+        raise EngineError(text if _CODE.search(text) else LOST) from None
     except (RuntimeError, chdb.ChdbError) as error:
         raise EngineError(str(error)) from None

@@ -284,7 +284,9 @@ def test_a_beacon_that_ends_in_a_move_is_one_trace(installed: Installation, rece
 
 
 def test_nothing_of_whom_it_is_about_is_in_a_span(installed: Installation, receiver: Receiver) -> None:
-    sent = added("canary-event-1")
+    sent = added(
+        "canary-event-1", device="canary-device-1"
+    )  # spans' ids are bytes at random: two letters stand in some
     installed.sent(sent)
     installed.clicked()
     (command,) = installed.followed()
