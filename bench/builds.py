@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 import click
 import psutil
 
+import contracts
+
 SAMPLER: Final = Path(__file__).with_name("way_sampler.py")
 
 
@@ -33,6 +35,11 @@ class Build(NamedTuple):
             if (path / f"{package.replace('.', '/')}flows" / "__main__.py").is_file():
                 return cls(name, path.resolve(), package)
         raise click.BadParameter(f"{directory} holds no checkout of Segma")
+
+
+def deployed() -> Build:
+    """What runs here, as it is deployed: compiled where a compiled machine is there."""
+    return Build.at("now", Path(str(contracts.__file__)).parents[1])
 
 
 @contextmanager

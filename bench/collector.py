@@ -1,7 +1,9 @@
 """Requests per second of one collector worker, answer after the log's confirmation, against nginx answering 204.
 
 ``./segma bench collector`` prints requests/s, p50 and p99 of one-event and ten-event beacons, and their ratio to
-nginx in the same run (rounds alternate, so that a slow moment of the machine meets all alike), and draws them.
+nginx in the same run (rounds alternate, so that a slow moment of the machine meets all alike), and draws them. What
+runs is what is deployed, compiled where a compiled machine is there; ``--against DIR`` has another checkout's build
+beside it.
 """
 
 from __future__ import annotations
@@ -9,16 +11,14 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import os
 import shutil
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,10 +27,13 @@ import requests
 import uvloop
 from matplotlib import pyplot
 
+from bench.builds import Build, deployed, process
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "bench" / "results"
 CONNECTIONS = 64
 ORIGIN = "https://shop.example"
+COLOURS = ("#888", "#2a7", "#27a", "#9c9", "#9ac")
 
 
 class Round(NamedTuple):
@@ -107,8 +110,8 @@ def load(port: int, events: int, seconds: float) -> Round:
 
 
 @contextmanager
-def collector(home: Path) -> Iterator[int]:
-    """One collector worker on the embedded log."""
+def collector(home: Path, build: Build | None = None) -> Iterator[int]:
+    """One collector worker on the embedded log; of what is deployed, where no other build is given."""
     port = free_port()
     (home / "secret").write_text("s" * 40)
     (home / "keys").write_text(f"k1 {'ab' * 64}\n")
@@ -117,21 +120,10 @@ def collector(home: Path) -> Iterator[int]:
         "token_keys: {file: keys}\nworkspaces:\n  demo:\n    secret: {file: secret}\n"
         f"    sites: {{shop: {{key: shop-key, origins: ['{ORIGIN}'], rate_per_s: 1000000, rate_burst: 1000000}}}}\n"
     )
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "SEGMA_CONFIG": str(home / "segma.yaml"),
-        "SEGMA_DATA": str(home / "data"),
-        "SEGMA_SDK": str(home / "sdk.js"),
-        "SEGMA_COLLECTOR_PORT": str(port),
-    }
-    process = subprocess.Popen([sys.executable, "-m", "collector"], env=environment)
-    try:
+    more = {"SEGMA_SDK": str(home / "sdk.js"), "SEGMA_COLLECTOR_PORT": str(port)}
+    with process(build or deployed(), "collector", home, more):
         await_answer(f"http://127.0.0.1:{port}/ready")
         yield port
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @contextmanager
@@ -181,9 +173,11 @@ def summary(rounds: dict[str, list[Round]]) -> dict[str, dict[str, float]]:
 def draw(figures: dict[str, dict[str, float]]) -> Path:
     """Bars of requests per second, with the ratios."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    figure, axes = pyplot.subplots(figsize=(7, 3))
+    figure, axes = pyplot.subplots(figsize=(7, 1.2 + 0.6 * len(figures)))
     names = list(figures)
-    bars = axes.barh(names, [figures[name]["requests_per_s"] for name in names], color=["#888", "#2a7", "#27a"])
+    bars = axes.barh(
+        names, [figures[name]["requests_per_s"] for name in names], color=["#888", "#2a7", "#27a", "#9c9", "#9ac"]
+    )
     labels = [f"{figures[name]['ratio_to_nginx']:.2f} of nginx, p99 {figures[name]['p99_ms']} ms" for name in names]
     axes.bar_label(bars, labels, padding=4)
     axes.set_xlim(0, max(figures[name]["requests_per_s"] for name in names) * 1.5)
@@ -195,33 +189,43 @@ def draw(figures: dict[str, dict[str, float]]) -> Path:
     return path
 
 
-@click.command()
-@click.option("--seconds", default=4.0, show_default=True, help="Length of one round.")
-@click.option("--rounds", "count", default=3, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def main(seconds: float, count: int, as_json: bool) -> None:
-    """Measure one collector worker against nginx answering 204."""
-    rounds: dict[str, list[Round]] = {"nginx 204": [], "one-event beacons": [], "ten-event beacons": []}
-    with (
-        tempfile.TemporaryDirectory() as first,
-        tempfile.TemporaryDirectory() as second,
-        collector(Path(first)) as own,
-        nginx(Path(second)) as limit,
-    ):
-        load(own, 1, 1.0)
+def measured(builds: Sequence[Build], seconds: float, count: int) -> dict[str, list[Round]]:
+    """The rounds of nginx and of each build, by turns."""
+    rounds: dict[str, list[Round]] = {}
+    with ExitStack() as stack:
+        homes = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(len(builds) + 1)]
+        limit, *own = homes
+        doors = [("nginx 204", stack.enter_context(nginx(limit)), 1)]
+        for home, build in zip(own, builds, strict=True):
+            port = stack.enter_context(collector(home, build))
+            beside = "" if build is builds[0] else f" ({build.name})"
+            doors += [(f"one-event beacons{beside}", port, 1), (f"ten-event beacons{beside}", port, 10)]
+            load(port, 1, 1.0)
         for number in range(count):
             click.echo(f"round {number + 1} of {count} …", err=True)
-            rounds["nginx 204"].append(load(limit, 1, seconds))
-            rounds["one-event beacons"].append(load(own, 1, seconds))
-            rounds["ten-event beacons"].append(load(own, 10, seconds))
-    figures = summary(rounds)
+            for name, port, events in doors:
+                rounds.setdefault(name, []).append(load(port, events, seconds))
+    return rounds
+
+
+@click.command(help=__doc__)
+@click.option("--seconds", default=4.0, show_default=True, help="Length of one round.")
+@click.option("--rounds", "count", default=3, show_default=True)
+@click.option("--against", type=click.Path(path_type=Path, exists=True, file_okay=False), help="Another checkout.")
+@click.option("--compiled", type=click.Path(path_type=Path, exists=True, file_okay=False), help="This build, compiled.")
+@click.option("--json", "as_json", is_flag=True)
+def main(seconds: float, count: int, against: Path | None, compiled: Path | None, *, as_json: bool) -> None:
+    builds = [Build.at("now", compiled) if compiled else deployed()]
+    if against is not None:
+        builds.append(Build.at("against", against))
+    figures = summary(measured(builds, seconds, count))
     path = draw(figures)
     if as_json:
         click.echo(json.dumps(figures))
         return
     for name, each in figures.items():
         click.echo(
-            f"{name:<18} {each['requests_per_s']:>8} requests/s  p50 {each['p50_ms']} ms  p99 {each['p99_ms']} ms  "
+            f"{name:<28} {each['requests_per_s']:>8} requests/s  p50 {each['p50_ms']} ms  p99 {each['p99_ms']} ms  "
             f"{each['ratio_to_nginx']:.3f} of nginx"
         )
     click.echo(f"drawn in {path.relative_to(ROOT)}", err=True)

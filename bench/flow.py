@@ -7,9 +7,6 @@ from its first event row to its last; then it reads and decodes the same records
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +17,7 @@ import click
 from matplotlib import pyplot
 from rich.progress import Progress
 
+from bench.builds import deployed, process
 from cli.output import err
 from contracts.beacons import Beacon, BeaconRecord, SentEvent, Source
 from contracts.codec import json_reader, msgpack_reader, to_json, to_msgpack
@@ -98,18 +96,10 @@ def prepare(home: Path, count: int) -> Log:
 
 def flowed(home: Path, log: Log, count: int, patience_s: float) -> float:
     """Seconds from the first event row to the last, of the flow as it is deployed."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "SEGMA_CONFIG": str(home / "segma.yaml"),
-        "SEGMA_DATA": str(home / "data"),
-        "SEGMA_EPOCH_MS": "10000",
-    }
     rows = log.reader(ROWS)
-    process = subprocess.Popen([sys.executable, "-m", "flows"], env=environment)
     seen, began, ended = 0, 0.0, 0.0
     try:
-        with Progress(console=err, transient=True) as progress:
+        with process(deployed(), "flows", home, {}), Progress(console=err, transient=True) as progress:
             task = progress.add_task("recognise and follow", total=count)
             while seen < count:
                 records = rows.poll(10_000, timeout_s=patience_s)
@@ -120,8 +110,6 @@ def flowed(home: Path, log: Log, count: int, patience_s: float) -> float:
                 seen += sum(1 for record in records if b'"row":"event"' in (record.value or b""))
                 progress.update(task, completed=seen)
     finally:
-        process.terminate()
-        process.wait(60)
         rows.close()
     return ended - began
 

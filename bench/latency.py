@@ -28,8 +28,7 @@ import uvloop
 from matplotlib import pyplot
 from rich.table import Table
 
-import contracts
-from bench.builds import Build, process, spent_s
+from bench.builds import Build, deployed, process, spent_s
 from bench.collector import await_answer, free_port
 from bench.floor import floor
 from bench.flow import RESULTS, ROOT
@@ -296,7 +295,7 @@ def table_of(found: Mapping[str, Lived], bare: Sequence[int]) -> Table:
 def main(
     per_s: float, seconds: float, log: str, epoch_ms: int, against: Path | None, compiled: Path | None, *, as_json: bool
 ) -> None:
-    builds = [Build.at("now", compiled or Path(str(contracts.__file__)).parents[1])]
+    builds = [Build.at("now", compiled) if compiled else deployed()]
     if against is not None:
         builds.append(Build.at("against", against))
     found, bare = rounds(builds, log, Pace(per_s, seconds, epoch_ms))
