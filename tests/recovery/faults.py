@@ -21,6 +21,9 @@ Say = Callable[[str], None]
 BUYER_S = 240.0
 """How long a beacon may be refused because the spool is full: until the broker is back, on a slow machine too."""
 
+REFUSED_S = 60.0
+"""How long people may take to fill a spool."""
+
 
 def walked(world: World) -> list[People]:
     """Everybody, ready to walk."""
@@ -158,6 +161,14 @@ class Buyer(threading.Thread):
         raise AssertionError(f"{self.name} was never answered")
 
 
+def await_refused(people: Sequence[People]) -> None:
+    """Wait until a beacon was refused."""
+    until = time.monotonic() + REFUSED_S
+    while not any(each.refused for each in people):
+        assert time.monotonic() < until, "the spool was never full"
+        threading.Event().wait(0.05)
+
+
 def kill_broker(
     world: World,
     broker: Broker,
@@ -170,6 +181,7 @@ def kill_broker(
 ) -> None:
     """Kill the broker in the middle of everybody's round and start it again, so often; the last time it stays away.
 
+    It stays away for ``away_s`` and until a beacon was refused, as the collectors' spools were full.
     Everything is at work before: one round more than kills is walked first. Into each outage somebody's purchase falls.
     """
     for each in people:
@@ -184,6 +196,8 @@ def kill_broker(
         broker.kill()
         buyer.start()
         threading.Event().wait(away_s if number == times else chance.uniform(0.0, 2.0))
+        if number == times:
+            await_refused(people)
         broker.start()
         world.rest()
         buyer.join(BUYER_S)
