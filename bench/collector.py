@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import os
 import shutil
 import socket
 import statistics
@@ -129,7 +130,9 @@ def collector(home: Path, build: Build | None = None) -> Iterator[int]:
 @contextmanager
 def nginx(home: Path) -> Iterator[int]:
     """Nginx with one worker that answers 204 to everything."""
-    binary = shutil.which("nginx") or "/usr/sbin/nginx"
+    binary = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if binary is None:
+        raise click.ClickException("no nginx here, beside which this is measured: sudo apt install nginx-light")
     port = free_port()
     (home / "nginx.conf").write_text(
         f"daemon off; worker_processes 1; pid {home}/nginx.pid; error_log {home}/error.log;\n"

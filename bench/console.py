@@ -61,8 +61,8 @@ ASKED: Final = {
     "list_sizes": ("", "?list=newsletter&at=-7d"),
 }
 """Queries with which a page is asked for; every other one without."""
-LEFT: Final = frozenset({"health", "login", "inbox", "recording"})
-"""Pages that are not asked: without a login, of the demo alone, or of what one browser does."""
+LEFT: Final = frozenset({"inbox", "recording", *(each.name for each in PAGES if each.least is None)})
+"""Pages that are not asked: of the demo alone, of what one browser does, or without a login."""
 
 
 def addresses() -> dict[str, str]:
