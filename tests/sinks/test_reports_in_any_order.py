@@ -81,8 +81,8 @@ def account(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Account]
     made.close()
 
 
-UNTIMED = frozenset({"campaignmonitor"})
-"""Whose times name no zone: a leaving counts from when it is heard of, and told again has another time alone."""
+UNTIMED = frozenset({"campaignmonitor", "ghost"})
+"""Who tell no time, or one without a zone: a leaving counts from when it is heard of; told again, from then."""
 
 on_each = pytest.mark.parametrize("account", REPORTS, indirect=True)
 where_joinings_are_told = pytest.mark.parametrize("account", JOINING, indirect=True)
