@@ -20,7 +20,6 @@ from contracts.errors import SegmaError
 SYNTAX_ERROR: Final = 62
 ACCESS_DENIED: Final = 497
 UNKNOWN_EXCEPTION: Final = 1002
-LOST: Final = "Code: 1002. DB::Exception: What is wrong was told in bytes that are no UTF-8: lost (UNKNOWN_EXCEPTION)"
 
 _CODE = re.compile(r"Code: (\d+)\. ")
 _ECHO = re.compile(r"^(?:(?!Code: )[\w ]+: )?(?:Code: \d+\. DB::Exception: (?=Code: ))?")
@@ -269,6 +268,9 @@ def _translated(call: Callable[[], Any]) -> Any:
         # NOTE: its own error's text, which quotes bytes that are no UTF-8. Now and then what it hands out has been
         # written over by then, and no word of it is left.
         text = error.object.decode("utf-8", "replace")
-        raise EngineError(text if _CODE.search(text) else LOST) from None
+        if _CODE.search(text):
+            raise EngineError(text) from None
+        lost = "What is wrong was told in bytes that are no UTF-8, and lost"
+        raise engine_error(UNKNOWN_EXCEPTION, lost, "UNKNOWN_EXCEPTION") from None
     except (RuntimeError, chdb.ChdbError) as error:
         raise EngineError(str(error)) from None
